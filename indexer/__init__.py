@@ -1,0 +1,1 @@
+"""Keeps the trip index in step with Postgres."""

@@ -1,0 +1,1 @@
+"""Our additions to the platform's database, as Alembic revisions."""

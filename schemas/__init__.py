@@ -1,0 +1,1 @@
+"""The shapes of data and nothing else: settings, tables, entities, requests, documents."""

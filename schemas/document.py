@@ -1,0 +1,64 @@
+"""The index document: one flat object per departure, `_id` is the departure's id."""
+
+from typing import Any, TypedDict
+
+
+class TripDocument(TypedDict):
+    """What the rules look at, plus `trip`, which is only carried.
+
+    Ids are text (Elasticsearch's advice for exact terms), dates ISO text (their order is the text's order),
+    money is in minor units, None is an absent value.
+    """
+
+    id: int
+    active: bool
+    country: str | None
+    continent: str | None
+    antarctica: bool
+    type: str | None
+    themes: list[str]
+    level: int
+    start: str
+    month: int
+    days: int
+    price: int
+    spots: int
+    status: str
+    version: int
+    trip: str
+
+
+KEYWORD = {"type": "keyword"}
+
+MAPPING: dict[str, Any] = {
+    "dynamic": "strict",
+    "properties": {
+        "id": {"type": "integer"},
+        "active": {"type": "boolean"},
+        "country": KEYWORD,
+        "continent": KEYWORD,
+        "antarctica": {"type": "boolean"},
+        "type": KEYWORD,
+        "themes": KEYWORD,
+        "level": {"type": "byte"},
+        "start": {"type": "date", "format": "strict_date"},
+        "month": {"type": "byte"},
+        "days": {"type": "integer"},
+        "price": {"type": "long"},
+        "spots": {"type": "integer"},
+        "status": KEYWORD,
+        "version": {"type": "long"},
+        # JSON text of the departure as the API shows it: spliced into answers without being parsed.
+        "trip": {"type": "keyword", "index": False, "doc_values": False},
+    },
+}
+
+INDEX_SETTINGS: dict[str, Any] = {
+    "number_of_shards": 1,
+    "auto_expand_replicas": "0-1",
+    # Explicit, or an idle shard stops refreshing and the next search waits for it.
+    "refresh_interval": "1s",
+    # How long a deleted departure's version is remembered: longer than any delayed write.
+    "gc_deletes": "1h",
+    "sort": {"field": ["start", "id"], "order": ["asc", "asc"]},
+}

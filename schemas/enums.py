@@ -1,0 +1,76 @@
+"""The platform's closed sets of values: stored label on one side, display value on the other."""
+
+from enum import StrEnum
+
+
+class Continent(StrEnum):
+    """Member names are the database's labels, values what people see."""
+
+    AFRICA = "Africa"
+    ASIA = "Asia"
+    EUROPE = "Europe"
+    NORTH_AND_CENTRAL_AMERICA = "North & Central America"
+    SOUTH_AMERICA = "South America"
+    OCEANIA = "Oceania"
+    ANTARCTICA = "Antarctica"
+
+    @property
+    def hebrew(self) -> str:
+        return _HEBREW_CONTINENTS[self]
+
+    @classmethod
+    def parse(cls, text: str) -> "Continent":
+        """By display or label, in any case; "North America" means North & Central America. Raises ValueError."""
+        try:
+            return _CONTINENTS_BY_NAME[" ".join(text.split()).casefold()]
+        except KeyError:
+            raise ValueError(f"unknown continent; one of: {', '.join(cls)}") from None
+
+
+_HEBREW_CONTINENTS = {
+    Continent.AFRICA: "אפריקה",
+    Continent.ASIA: "אסיה",
+    Continent.EUROPE: "אירופה",
+    Continent.NORTH_AND_CENTRAL_AMERICA: "צפון ומרכז אמריקה",
+    Continent.SOUTH_AMERICA: "דרום אמריקה",
+    Continent.OCEANIA: "אוקיאניה",
+    Continent.ANTARCTICA: "אנטארקטיקה",
+}
+
+_CONTINENTS_BY_NAME = {
+    "north america": Continent.NORTH_AND_CENTRAL_AMERICA,
+    **{name.casefold(): member for member in Continent for name in (member.name, member.value)},
+}
+
+
+class Gender(StrEnum):
+    MALE = "Male"
+    FEMALE = "Female"
+    OTHER = "Other"
+
+
+class ReviewSource(StrEnum):
+    WEBSITE = "Website"
+    APP = "App"
+    EMAIL = "Email"
+    IMPORTED = "Imported"
+
+
+class Status(StrEnum):
+    """A departure's state, stored as this text."""
+
+    OPEN = "Open"
+    GUARANTEED = "Guaranteed"
+    LAST_PLACES = "Last Places"
+    FULL = "Full"
+    CANCELLED = "Cancelled"
+
+
+PRIVATE_GROUPS = "Private Groups"
+"""Name of the trip type whose departures have flexible dates and places."""
+
+PRIVATE_GROUPS_ID = 10
+"""The Private Groups type where no type has that name."""
+
+ANTARCTICA = "Antarctica"
+"""Name of the country that is also a continent."""

@@ -1,0 +1,98 @@
+"""What the environment may set: one field per variable, documented in README.md."""
+
+from datetime import date
+from functools import cached_property
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class SettingsError(Exception):
+    """A variable that is missing or wrong; the message names it."""
+
+
+def _split(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _postgres_url(value: str) -> str:
+    scheme, separator, rest = value.partition("://")
+    if scheme not in ("postgres", "postgresql", "postgresql+asyncpg") or not separator or not rest:
+        raise ValueError("should be postgresql://user:password@host:port/database")
+    return f"postgresql+asyncpg://{rest}"
+
+
+def _http_url(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("should be http://host:port or https://host:port")
+    return value.rstrip("/")
+
+
+def _redis_url(value: str) -> str:
+    if not value.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("should be redis://host:port/database")
+    return value
+
+
+def _empty_is_absent(value: Any) -> Any:
+    return None if value == "" else value
+
+
+PostgresUrl = Annotated[str, BeforeValidator(_postgres_url)]
+CommaList = Annotated[list[str], NoDecode, BeforeValidator(_split)]
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    database_url: PostgresUrl
+    database_replica_urls: Annotated[list[PostgresUrl], NoDecode, BeforeValidator(_split)] = []
+    database_direct_url: Annotated[PostgresUrl | None, BeforeValidator(_empty_is_absent)] = None
+    redis_url: Annotated[str, BeforeValidator(_redis_url)]
+    elasticsearch_url: Annotated[str, BeforeValidator(_http_url)]
+    elasticsearch_alias: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,99}$")] = "trips"
+
+    today: Annotated[date | None, BeforeValidator(_empty_is_absent)] = None
+    timezone: str = "Asia/Jerusalem"
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 5000
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    allowed_origins: CommaList = ["http://localhost:3000"]
+    trusted_proxies: CommaList = []
+    supabase_jwt_secret: Annotated[SecretStr | None, BeforeValidator(_empty_is_absent)] = None
+    admin_key: Annotated[SecretStr | None, BeforeValidator(_empty_is_absent)] = None
+    rate_limit_enabled: bool = True
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError("should be a name such as Asia/Jerusalem") from None
+        return value
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+    @property
+    def direct_url(self) -> str:
+        """Where LISTEN, session locks and migrations go: past any pooler."""
+        return self.database_direct_url or self.database_url
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the environment and `.env`. Raises SettingsError with one sentence that names the variable."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        problem = error.errors(include_input=False, include_url=False)[0]
+        variable = str(problem["loc"][0]).upper()
+        if problem["type"] == "missing":
+            raise SettingsError(f"{variable} is not set; README.md has the table of settings.") from None
+        raise SettingsError(f"{variable} is wrong: {problem['msg'].removeprefix('Value error, ')}.") from None
