@@ -1,0 +1,56 @@
+"""An endpoint is described once: routes and the OpenAPI document are both made from this description."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from app.requests import MAX_BODY, read_json, read_model, read_query
+
+Handler = Callable[..., Awaitable[Response]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """`handler(request)` also gets `query` and `body`, already validated, where models are named."""
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    tag: str
+    answer: type[BaseModel] | None
+    status: int = 200
+    query: type[BaseModel] | None = None
+    body: type[BaseModel] | None = None
+    max_body: int = MAX_BODY
+    errors: tuple[int, ...] = ()
+    admin: bool = False
+
+    async def respond(self, request: Request[Any]) -> Response:
+        arguments: dict[str, BaseModel] = {}
+        if self.query:
+            arguments["query"] = read_query(self.query, request)
+        if self.body:
+            arguments["body"] = read_model(self.body, await read_json(request))
+        return await self.handler(request, **arguments)
+
+
+def routes(endpoints: Iterable[Endpoint]) -> list[Route]:
+    """One route per path, so that a wrong method is answered with all the right ones."""
+    by_path = groupby(sorted(endpoints, key=lambda endpoint: endpoint.path), key=lambda endpoint: endpoint.path)
+    return [_route(path, {endpoint.method: endpoint for endpoint in group}) for path, group in by_path]
+
+
+def _route(path: str, by_method: dict[str, Endpoint]) -> Route:
+    async def respond(request: Request[Any]) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        return await by_method[method].respond(request)
+
+    largest = max(endpoint.max_body for endpoint in by_method.values())
+    return Route(path, respond, methods=list(by_method), max_body_size=largest)

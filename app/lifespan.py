@@ -1,0 +1,54 @@
+"""What a process holds while it serves; handlers find it, typed, in `request.state`."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TypedDict
+
+from elasticsearch import AsyncElasticsearch
+from redis.asyncio import Redis
+from starlette.applications import Starlette
+from starlette.requests import Request
+
+from app.clock import Clock, business_clock
+from app.database import Database
+from indexer import connections
+from schemas.settings import Settings
+
+
+class State(TypedDict):
+    settings: Settings
+    today: Clock
+    database: Database
+    elasticsearch: AsyncElasticsearch
+    redis: Redis
+    request_id: str
+    """Set for each request by its middleware."""
+
+
+ApiRequest = Request[State]
+
+
+def lifespan(settings: Settings) -> Callable[[Starlette], AbstractAsyncContextManager[State]]:
+    @asynccontextmanager
+    async def hold(app: Starlette) -> AsyncIterator[State]:
+        database = Database(
+            connections.postgres(settings.database_url),
+            [connections.postgres(url) for url in settings.database_replica_urls],
+        )
+        elasticsearch = connections.elasticsearch(settings.elasticsearch_url)
+        redis = connections.redis(settings.redis_url)
+        try:
+            yield State(
+                settings=settings,
+                today=business_clock(settings),
+                database=database,
+                elasticsearch=elasticsearch,
+                redis=redis,
+                request_id="",
+            )
+        finally:
+            await redis.aclose()
+            await elasticsearch.close()
+            await database.close()
+
+    return hold

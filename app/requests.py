@@ -1,0 +1,59 @@
+"""Bodies and query strings on their way in."""
+
+import json
+from typing import Any, TypeVar
+
+import orjson
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+
+from app.errors import ApiError, bad_request, invalid
+
+Model = TypeVar("Model", bound=BaseModel)
+
+MAX_BODY = 64 * 1024
+MAX_BATCH_BODY = 1024 * 1024
+
+
+async def read_json(request: Request[Any]) -> object:
+    """The body as JSON; an empty one is None. Raises 400, 413 or 415 as ApiError or HTTPException."""
+    body = await request.body()
+    if not body.strip():
+        return None
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json" and not media_type.endswith("+json"):
+        raise ApiError(415, "unsupported_media_type", "Please send JSON, with the content type application/json")
+    return _parse(body)
+
+
+def _parse(body: bytes) -> object:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        return _parse_with_nan(body, str(error))
+
+
+def _parse_with_nan(body: bytes, problem: str) -> object:
+    """JSON has no NaN, but many clients write it: reading it lets the refusal name the field."""
+    try:
+        value = json.loads(body.decode())
+        orjson.dumps(value)
+    except (ValueError, TypeError, RecursionError):
+        raise bad_request([{"field": "body", "message": f"should be JSON ({problem.partition(':')[0]})"}]) from None
+    return value
+
+
+def read_model(model: type[Model], value: object) -> Model:
+    if value is None:
+        value = {}
+    if not isinstance(value, dict):
+        raise bad_request([{"field": "body", "message": "should be a JSON object"}])
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise invalid(error) from None
+
+
+def read_query(model: type[Model], request: Request[Any]) -> Model:
+    """An empty parameter is an absent one; of a repeated one the last counts."""
+    return read_model(model, {name: value for name, value in request.query_params.items() if value != ""})

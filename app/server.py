@@ -1,0 +1,32 @@
+"""The API under uvicorn."""
+
+import os
+
+import uvicorn
+
+from app.logs import configure_logs
+from schemas.settings import Settings
+
+GRACE_SECONDS = 20
+"""How long requests in flight may take to finish after SIGTERM; below the orchestrators' usual 30."""
+
+
+def serve(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT. The worker processes read the same environment themselves."""
+    configure_logs(settings.log_level)
+    os.environ.update(HOST=settings.host, PORT=str(settings.port), WORKERS=str(settings.workers))
+    uvicorn.run(
+        "app.main:app_from_environment",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        log_level=settings.log_level,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )

@@ -1,0 +1,13 @@
+from collections.abc import AsyncIterator
+
+import httpx2
+import pytest
+
+from schemas.settings import Settings
+from tests.app.serving import serving
+
+
+@pytest.fixture
+async def api(settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
+    async with serving(settings) as client:
+        yield client
