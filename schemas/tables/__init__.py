@@ -1,0 +1,50 @@
+"""The tables: the platform's (catalogue, tracking, analytics) and our own (sync)."""
+
+from schemas.tables.analytics import EvaluationScenario, RecommendationMetricsDaily, RecommendationRequest
+from schemas.tables.base import Base
+from schemas.tables.catalogue import (
+    Company,
+    Country,
+    Guide,
+    PriceHistory,
+    Review,
+    Tag,
+    TripOccurrence,
+    TripTemplate,
+    TripTemplateCountry,
+    TripTemplateTag,
+    TripType,
+)
+from schemas.tables.sync import INDEX_VERSION, OUTBOX_CHANNEL, SCHEMA, DeadEvent, DeadLetter, IndexTarget, OutboxRow
+from schemas.tables.tracking import BrowsingSession, Event, EventCategory, EventType, TripInteraction, User
+
+__all__ = [
+    "INDEX_VERSION",
+    "OUTBOX_CHANNEL",
+    "SCHEMA",
+    "Base",
+    "BrowsingSession",
+    "Company",
+    "Country",
+    "DeadEvent",
+    "DeadLetter",
+    "EvaluationScenario",
+    "Event",
+    "EventCategory",
+    "EventType",
+    "Guide",
+    "IndexTarget",
+    "OutboxRow",
+    "PriceHistory",
+    "RecommendationMetricsDaily",
+    "RecommendationRequest",
+    "Review",
+    "Tag",
+    "TripInteraction",
+    "TripOccurrence",
+    "TripTemplate",
+    "TripTemplateCountry",
+    "TripTemplateTag",
+    "TripType",
+    "User",
+]

@@ -1,0 +1,75 @@
+"""Our own bookkeeping, in a schema of its own: what the index still has to learn, and what it could not."""
+
+from typing import Annotated, Any
+
+from sqlalchemy import BigInteger, Identity, Sequence, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from schemas.tables.base import Base, Count, Instant, InstantNow, Small
+
+SCHEMA = "smarttrip"
+
+OUTBOX_CHANNEL = "smarttrip_outbox"
+"""What writers NOTIFY, without a payload, when they have left outbox rows."""
+
+INDEX_VERSION = Sequence("index_version", schema=SCHEMA, metadata=Base.metadata)
+"""Numbers the readings of Postgres; the later reading wins in the index."""
+
+SerialId = Annotated[int, mapped_column(BigInteger, Identity(), primary_key=True)]
+
+
+class OutboxRow(Base):
+    """A row that changed, left by a trigger in the writer's own transaction."""
+
+    __tablename__ = "outbox"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    id: Mapped[SerialId]
+    kind: Mapped[str]
+    """occurrence, template, company, guide, country, tag, type, or all (then without a row_id)."""
+    row_id: Mapped[int | None]
+    lane: Mapped[Small] = mapped_column(server_default=text("0"))
+    """0 is a direct change, 1 a fan-out."""
+    attempts: Mapped[Count]
+    cursor: Mapped[int | None]
+    """The last departure written of a fan-out that goes chunk by chunk."""
+    created_at: Mapped[Instant] = mapped_column(server_default=text("clock_timestamp()"))
+
+
+class DeadLetter(Base):
+    """An outbox row that the index refused for good."""
+
+    __tablename__ = "outbox_dead"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    id: Mapped[SerialId]
+    kind: Mapped[str]
+    row_id: Mapped[int | None]
+    error: Mapped[str]
+    created_at: Mapped[Instant]
+    died_at: Mapped[InstantNow]
+
+
+class DeadEvent(Base):
+    """A tracking event that could not be stored."""
+
+    __tablename__ = "event_dead"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    id: Mapped[SerialId]
+    body: Mapped[dict[str, Any]]
+    reason: Mapped[str]
+    created_at: Mapped[InstantNow]
+
+
+class IndexTarget(Base):
+    """An index that the worker writes to."""
+
+    __tablename__ = "index_targets"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    state: Mapped[str]
+    """building, live or previous."""
+    mapping_hash: Mapped[str]
+    created_at: Mapped[InstantNow]
