@@ -1,5 +1,6 @@
 """What travellers did: users, sessions, events, and what was recommended to them."""
 
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,8 @@ from schemas.tables.base import (
     Text100,
     Text255,
 )
+
+Address = IPv4Address | IPv4Interface | IPv6Address | IPv6Interface
 
 
 class User(Base):
@@ -68,7 +71,7 @@ class BrowsingSession(Base):
     ended_at: Mapped[Instant | None]
     duration_seconds: Mapped[int | None]
     user_agent: Mapped[str | None]
-    ip_address: Mapped[str | None] = mapped_column(INET)
+    ip_address: Mapped[Address | None] = mapped_column(INET)
     referrer: Mapped[str | None]
     device_type: Mapped[Text20 | None]
     search_count: Mapped[Count | None]
