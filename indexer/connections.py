@@ -1,0 +1,79 @@
+"""Clients of the three servers, with time-outs on everything; none of them connects before it is used."""
+
+import logging
+from uuid import uuid4
+
+from elastic_transport import AiohttpHttpNode
+from elasticsearch import AsyncElasticsearch, OrjsonSerializer
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+
+def postgres(
+    url: str,
+    *,
+    pool_size: int = 5,
+    pool_timeout: float = 2.0,
+    connect_timeout: float = 3.0,
+    command_timeout: float | None = 5.0,
+) -> AsyncEngine:
+    """`url` starts with postgresql+asyncpg://; the time-outs are in seconds, `command_timeout` holds per statement."""
+    return create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=pool_timeout,
+        pool_recycle=1800,
+        pool_pre_ping=True,
+        connect_args={
+            "timeout": connect_timeout,
+            "command_timeout": command_timeout,
+            # A pooler in transaction mode may give each transaction another server connection:
+            # nothing may be remembered on one, and no two clients may prepare the same name.
+            "statement_cache_size": 0,
+            "prepared_statement_cache_size": 0,
+            "prepared_statement_name_func": lambda: f"smarttrip_{uuid4().hex}",
+            "server_settings": {"application_name": "smarttrip"},
+        },
+    )
+
+
+def elasticsearch(
+    url: str,
+    *,
+    timeout: float = 2.0,
+    max_retries: int = 1,
+    connections_per_node: int = 64,
+) -> AsyncElasticsearch:
+    """`timeout` is in seconds, per attempt. Only a broken connection is tried again, never a time-out or a refusal."""
+    # One line for each request is noise, and costs as much as a small request itself.
+    logging.getLogger("elastic_transport.transport").setLevel(logging.WARNING)
+    return AsyncElasticsearch(
+        url,
+        node_class=AiohttpHttpNode,
+        serializer=OrjsonSerializer(),
+        connections_per_node=connections_per_node,
+        request_timeout=timeout,
+        max_retries=max_retries,
+        retry_on_status=(),
+        retry_on_timeout=False,
+    )
+
+
+def redis(url: str, *, timeout: float = 0.25, max_connections: int = 50) -> Redis:
+    """`timeout` is in seconds, for a connection from the pool, for connecting and for each command."""
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=max_connections,
+        timeout=timeout,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        health_check_interval=15,
+        # Once more, at once: a connection that the server closed while it lay in the pool.
+        retry=Retry(NoBackoff(), 1),
+        retry_on_error=[RedisConnectionError],
+    )
+    return Redis.from_pool(pool)
