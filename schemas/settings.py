@@ -2,10 +2,11 @@
 
 from datetime import date
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from limits import parse_many
+from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -36,19 +37,38 @@ def _redis_url(value: str) -> str:
     return value
 
 
+def _origin(value: str) -> str:
+    """Without `*`: credentials are allowed, so each origin that may use them is named."""
+    scheme, separator, host = value.rstrip("/").partition("://")
+    if scheme not in ("http", "https") or not separator or not host or "/" in host or "*" in host:
+        raise ValueError("should be origins such as https://www.example.org, separated by commas")
+    return f"{scheme}://{host}".lower()
+
+
+def _rates(value: str) -> str:
+    try:
+        parse_many(value)
+    except ValueError:
+        raise ValueError("should be rates such as 200/hour; 50/minute") from None
+    return value
+
+
 def _empty_is_absent(value: Any) -> Any:
     return None if value == "" else value
 
 
 PostgresUrl = Annotated[str, BeforeValidator(_postgres_url)]
-CommaList = Annotated[list[str], NoDecode, BeforeValidator(_split)]
+Item = TypeVar("Item")
+CommaList = Annotated[list[Item], NoDecode, BeforeValidator(_split)]
+Origin = Annotated[str, AfterValidator(_origin)]
+Rates = Annotated[str, AfterValidator(_rates)]
 
 
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True)
 
     database_url: PostgresUrl
-    database_replica_urls: Annotated[list[PostgresUrl], NoDecode, BeforeValidator(_split)] = []
+    database_replica_urls: CommaList[PostgresUrl] = []
     database_direct_url: Annotated[PostgresUrl | None, BeforeValidator(_empty_is_absent)] = None
     redis_url: Annotated[str, BeforeValidator(_redis_url)]
     elasticsearch_url: Annotated[str, BeforeValidator(_http_url)]
@@ -60,11 +80,15 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 5000
     workers: Annotated[int, Field(ge=1, le=64)] = 1
-    allowed_origins: CommaList = ["http://localhost:3000"]
-    trusted_proxies: CommaList = []
+    allowed_origins: CommaList[Origin] = ["http://localhost:3000"]
+    trusted_proxies: CommaList[IPvAnyNetwork] = []
     supabase_jwt_secret: Annotated[SecretStr | None, BeforeValidator(_empty_is_absent)] = None
     admin_key: Annotated[SecretStr | None, BeforeValidator(_empty_is_absent)] = None
     rate_limit_enabled: bool = True
+    rate_limit_default: Rates = "200/hour; 50/minute"
+    rate_limit_recommendations: Rates = "10/minute"
+    rate_limit_resources: Rates = "6000/hour; 300/minute"
+    rate_limit_events: Rates = "6000/hour; 300/minute"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator("timezone")
