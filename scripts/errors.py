@@ -1,0 +1,18 @@
+"""How a command ends when something expected goes wrong: one sentence and an exit code."""
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    FAILED = 1
+    USAGE = 2
+    NOT_RUNNING = 3
+    BUSY = 4
+
+
+class CommandError(Exception):
+    """A sentence for the person at the terminal."""
+
+    def __init__(self, sentence: str, code: Exit = Exit.FAILED) -> None:
+        super().__init__(sentence)
+        self.code = code

@@ -1,0 +1,1 @@
+"""Postgres, Valkey and Elasticsearch as processes of this machine: real servers, from packages alone."""

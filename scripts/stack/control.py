@@ -1,0 +1,133 @@
+"""Starting, finding and ending the three services of one data folder."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from signal import Signals
+from typing import NamedTuple
+
+from scripts.errors import CommandError, Exit
+from scripts.stack import processes
+from scripts.stack.elasticsearch import ELASTICSEARCH
+from scripts.stack.folders import cache_root, open_folder, own_folder, service_user
+from scripts.stack.locks import locked
+from scripts.stack.ports import free_port
+from scripts.stack.postgres import POSTGRES
+from scripts.stack.service import Service
+from scripts.stack.valkey import VALKEY
+from scripts.stack.waiting import until
+
+SERVICES = (POSTGRES, VALKEY, ELASTICSEARCH)
+SECONDS_TO_ANSWER = 60
+
+
+@dataclass
+class Place:
+    """Where a service was last: kept when it ends, so that it comes back on the same port."""
+
+    pid: int
+    port: int
+
+
+class State(NamedTuple):
+    service: Service
+    pid: int | None
+    url: str | None
+    answers: bool
+
+
+def default_data() -> Path:
+    return cache_root() / "stack"
+
+
+def up(data: Path, *, ephemeral: bool = False, tied: bool = False) -> None:
+    """Start what does not run and return when all answer. `tied`: they end when we end, even if we are killed."""
+    open_folder(data)
+    with locked(data / "lock"):
+        places = _read(data)
+        started: dict[int, Signals] = {}
+        try:
+            for service in SERVICES:
+                if not _runs(service, places, data):
+                    places[service.name] = _start(service, places, data, ephemeral=ephemeral, tied=tied)
+                    started[places[service.name].pid] = service.stop_signal
+                    _write(data, places)
+            for service in SERVICES:
+                _wait_for(service, places[service.name], data)
+        except BaseException:
+            processes.stop(started)
+            raise
+
+
+def down(data: Path) -> None:
+    """End what runs; nothing to end is fine."""
+    if not data.exists():
+        return
+    with locked(data / "lock"):
+        places = _read(data)
+        processes.stop(
+            {places[service.name].pid: service.stop_signal for service in SERVICES if _runs(service, places, data)}
+        )
+
+
+def status(data: Path) -> list[State]:
+    places = _read(data)
+    return [_state(service, places, data) for service in SERVICES]
+
+
+def environment(data: Path) -> dict[str, str]:
+    """The settings that lead to the services. Raises CommandError unless all of them answer."""
+    states = status(data)
+    if not all(state.answers for state in states):
+        raise CommandError(
+            f"The stack under {data} is not running; start it with: smarttrip stack up.", Exit.NOT_RUNNING
+        )
+    return {state.service.variable: str(state.url) for state in states}
+
+
+def _state(service: Service, places: dict[str, Place], data: Path) -> State:
+    if not _runs(service, places, data):
+        return State(service, None, None, answers=False)
+    place = places[service.name]
+    return State(service, place.pid, service.url(place.port), service.answers(place.port))
+
+
+def _runs(service: Service, places: dict[str, Place], data: Path) -> bool:
+    place = places.get(service.name)
+    return place is not None and service.runs_as(place.pid, data)
+
+
+def _start(service: Service, places: dict[str, Place], data: Path, *, ephemeral: bool, tied: bool) -> Place:
+    port = free_port(places[service.name].port if service.name in places else None)
+    process = processes.start(
+        service.command(own_folder(service.folder(data)), port, ephemeral),
+        service.log(data),
+        user=service_user(),
+        ends_with_us=service.stop_signal if tied else None,
+    )
+    return Place(process.pid, port)
+
+
+def _wait_for(service: Service, place: Place, data: Path) -> None:
+    until(lambda: service.answers(place.port) or not service.runs_as(place.pid, data), SECONDS_TO_ANSWER)
+    if not service.runs_as(place.pid, data):
+        raise CommandError(f"{service.name} ended while starting; its last words are in {service.log(data)}.")
+    if not service.answers(place.port):
+        raise CommandError(
+            f"{service.name} did not answer within {SECONDS_TO_ANSWER} s; its log is {service.log(data)}."
+        )
+
+
+def _read(data: Path) -> dict[str, Place]:
+    path = _file(data)
+    return {name: Place(**place) for name, place in json.loads(path.read_text()).items()} if path.exists() else {}
+
+
+def _write(data: Path, places: dict[str, Place]) -> None:
+    scratch = _file(data).with_suffix(".new")
+    scratch.write_text(json.dumps({name: asdict(place) for name, place in places.items()}))
+    scratch.rename(_file(data))
+
+
+def _file(data: Path) -> Path:
+    return data / "stack.json"

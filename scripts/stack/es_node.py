@@ -1,0 +1,68 @@
+"""The command line of one Elasticsearch node."""
+
+from pathlib import Path
+
+HEAP = "512m"
+
+# What the distribution gives its JVM, as far as a single small node needs it.
+_OPTIONS = [
+    f"-Xms{HEAP}",
+    f"-Xmx{HEAP}",
+    "-Xss1m",
+    "-XX:+ExitOnOutOfMemoryError",
+    "-XX:-OmitStackTraceInFastThrow",
+    "-Djava.awt.headless=true",
+    "-Dfile.encoding=UTF-8",
+    "-Djava.locale.providers=CLDR",
+    "-Dio.netty.noUnsafe=true",
+    "-Dio.netty.noKeySetOptimization=true",
+    "-Dio.netty.recycler.maxCapacityPerThread=0",
+    "-Dlog4j.shutdownHookEnabled=false",
+    "-Dlog4j2.disable.jmx=true",
+    "-Dlog4j2.formatMsgNoLookups=true",
+    "--enable-native-access=ALL-UNNAMED",
+]
+
+
+def java(home: Path) -> Path:
+    return home / "jre" / "bin" / "java"
+
+
+def class_cache(home: Path) -> Path:
+    """Loaded and linked classes of a training run: a start takes a second with it, five without."""
+    return home / "classes.aot"
+
+
+def class_path(home: Path) -> str:
+    return ":".join(str(jar) for jar in sorted((home / "lib").glob("*.jar")))
+
+
+def node_command(home: Path, folder: Path, port: int, cache_option: str) -> list[str]:
+    """A node that keeps its data in `folder` and logs to stdout. `cache_option` reads or writes the class cache."""
+    settings = {
+        "path.home": home,
+        "path.data": folder / "data",
+        "path.logs": folder,
+        "cluster.name": "smarttrip",
+        "node.name": "smarttrip",
+        "discovery.type": "single-node",
+        "network.host": "127.0.0.1",
+        "http.port": port,
+        # Nobody joins a single node: any port will do.
+        "transport.port": 0,
+        # A nearly full disk would make the indices read-only.
+        "cluster.routing.allocation.disk.threshold_enabled": "false",
+    }
+    return [
+        str(java(home)),
+        *_OPTIONS,
+        f"-Djava.io.tmpdir={folder}",
+        f"-Des.path.home={home}",
+        cache_option,
+        "-Xlog:aot=off",
+        "-Xlog:aot+codecache+stubs=off",
+        "-cp",
+        class_path(home),
+        "EsNode",
+        *(f"{name}={value}" for name, value in settings.items()),
+    ]

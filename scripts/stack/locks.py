@@ -1,0 +1,20 @@
+"""Locks between processes; the kernel frees them when their holder ends, however it ends."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from scripts.errors import CommandError, Exit
+
+
+@contextmanager
+def locked(path: Path, busy: str | None = None) -> Iterator[None]:
+    """Hold the lock. Waits for another holder, or raises CommandError at once where `busy` has the sentence for it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
+        except BlockingIOError:
+            raise CommandError(busy or "", Exit.BUSY) from None
+        yield
