@@ -1,0 +1,162 @@
+"""Reading values that clients write in more than one way: numbers as text, 0 or "" for nothing, lists in any order.
+
+Each reader takes a value of parsed JSON and raises ValueError with a message that reads on from the field's name.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import date
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from pydantic import BeforeValidator
+
+from schemas.enums import Continent
+
+Value = TypeVar("Value")
+
+MAX_LIST = 500
+
+INT4 = 2**31
+NO_ID = INT4
+"""Stands for every id that no column can hold: it is asked for and matches nothing."""
+
+MAX_DAYS = 10_000_000
+"""Longer than any trip that two dates can make: what is asked beyond it means the same."""
+
+MAX_PRICE = Decimal("99999999.99")
+"""The highest price that the platform can store: every larger budget means the same."""
+
+TINY_BUDGET = Decimal("0.0001")
+"""Less than a cent at every percentage: every smaller budget means the same."""
+
+MAX_DECIMALS = 30
+
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
+_KINDS = {bool: "true or false", list: "a list", dict: "an object", float: "NaN or infinity", type(None): "null"}
+
+
+def _shown(value: object) -> str:
+    """A wrong value as a message may show it: short, and never a structure of the client's depth."""
+    if isinstance(value, str):
+        return f'"{value}"' if len(value) <= 40 else f'"{value[:40]}…"'
+    return _KINDS.get(type(value), "a number")
+
+
+def _is_empty(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _number(value: object) -> Decimal:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Decimal(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return Decimal(repr(value))
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        return Decimal(value.strip())
+    raise ValueError(f"should be a number, not {_shown(value)}")
+
+
+def _whole(value: object) -> Decimal:
+    """18, 18.0, "18" and "18.0" are the same number. Not yet an int: it may have a thousand digits."""
+    number = _number(value)
+    if number != number.to_integral_value():
+        raise ValueError("should be a whole number")
+    return number
+
+
+def whole_from(low: int, high: int) -> Callable[[object], int]:
+    def read(value: object) -> int:
+        number = _whole(value)
+        if not low <= number <= high:
+            raise ValueError(f"should be a whole number from {low} to {high}")
+        return int(number)
+
+    return read
+
+
+def an_id(value: object) -> int:
+    number = _whole(value)
+    return int(number) if -INT4 <= number < INT4 else NO_ID
+
+
+def days(value: object) -> int:
+    number = _whole(value)
+    if number < 0:
+        raise ValueError("should be a number of days, 0 or more")
+    return int(min(number, Decimal(MAX_DAYS)))
+
+
+def money(value: object) -> Decimal:
+    number = _number(value)
+    if number < 0:
+        raise ValueError("should be an amount of money, 0 or more")
+    if number == 0:
+        return Decimal(0)
+    return _plain(min(max(number, TINY_BUDGET), MAX_PRICE))
+
+
+def _plain(number: Decimal) -> Decimal:
+    """One spelling for equal amounts: 1500, 1500.00 and 1.5E+3 become 1500."""
+    whole, _, decimals = f"{number:f}".partition(".")
+    decimals = decimals.rstrip("0")
+    if len(decimals) > MAX_DECIMALS:
+        raise ValueError(f"should have at most {MAX_DECIMALS} decimals")
+    return Decimal(f"{whole}.{decimals}")
+
+
+def continent(value: object) -> Continent:
+    if not isinstance(value, str):
+        raise ValueError(f"should be the name of a continent, not {_shown(value)}")
+    return Continent.parse(value)
+
+
+def iso_date(value: object) -> date:
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return date.fromisoformat(value.strip())
+    raise ValueError(f"should be a date such as 2027-06-01, not {_shown(value)}")
+
+
+def optional(read: Callable[[object], Value]) -> BeforeValidator:
+    return BeforeValidator(lambda value: None if _is_empty(value) else read(value))
+
+
+def zero_is_absent(read: Callable[[object], Value], default: Value) -> BeforeValidator:
+    return BeforeValidator(lambda value: default if _is_empty(value) else read(value) or default)
+
+
+def or_all(read: Callable[[object], int]) -> BeforeValidator:
+    def validate(value: object) -> int | None:
+        if _is_empty(value) or (isinstance(value, str) and value.strip().casefold() == "all"):
+            return None
+        try:
+            return read(value)
+        except ValueError as error:
+            raise ValueError(f'{error}; or "all"') from None
+
+    return BeforeValidator(validate)
+
+
+def set_of(read: Callable[[object], Any]) -> BeforeValidator:
+    """A list in any order, with repetitions, as a sorted tuple without them."""
+
+    def validate(value: object) -> tuple[Any, ...]:
+        if _is_empty(value):
+            return ()
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"should be a list, not {_shown(value)}")
+        if len(value) > MAX_LIST:
+            raise ValueError(f"should have at most {MAX_LIST} entries, not {len(value)}")
+        return tuple(sorted({_entry(read, position, item) for position, item in enumerate(value, 1)}))
+
+    return BeforeValidator(validate)
+
+
+def _entry(read: Callable[[object], Value], position: int, item: object) -> Value:
+    try:
+        return read(item)
+    except ValueError as error:
+        raise ValueError(f"entry {position} ({_shown(item)}): {error}") from None
