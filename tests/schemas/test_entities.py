@@ -114,8 +114,8 @@ def shown(model: type[Entity], row: SimpleNamespace) -> dict[str, Any]:
 def test_an_occurrence_shows_the_contracts_keys_in_their_order() -> None:
     keys = (
         "id, tripTemplateId, guideId, startDate, endDate, priceOverride, singleSupplementOverride, "
-        "maxCapacityOverride, spotsLeft, status, imageUrlOverride, notes, notesHe, properties, createdAt, updatedAt, effectivePrice, "
-        "effectiveMaxCapacity, effectiveImageUrl, durationDays, template, guide"
+        "maxCapacityOverride, spotsLeft, status, imageUrlOverride, notes, notesHe, properties, createdAt, updatedAt, "
+        "effectivePrice, effectiveMaxCapacity, effectiveImageUrl, durationDays, template, guide"
     )
     assert ", ".join(shown(Occurrence, occurrence())) == keys
 
