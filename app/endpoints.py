@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from app.audit import as_admin
 from app.requests import MAX_BODY, read_json, read_model, read_query
 
 Handler = Callable[..., Awaitable[Response]]
@@ -33,6 +34,11 @@ class Endpoint:
     admin: bool = False
 
     async def respond(self, request: Request[Any]) -> Response:
+        if self.admin:
+            return await as_admin(request, self._answer)
+        return await self._answer(request)
+
+    async def _answer(self, request: Request[Any]) -> Response:
         arguments: dict[str, BaseModel] = {}
         if self.query:
             arguments["query"] = read_query(self.query, request)

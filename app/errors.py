@@ -56,6 +56,12 @@ def overloaded(*, retry_after: int = 1) -> ApiError:
     return ApiError(503, "overloaded", message, headers={"Retry-After": str(retry_after)})
 
 
+def too_many(retry_after: int, headers: Mapping[str, str]) -> ApiError:
+    """In words after which the web client doesn't try again by itself."""
+    message = f"You have made too many requests. Please wait {retry_after} seconds and try again."
+    return ApiError(429, "too_many_requests", message, headers={**headers, "Retry-After": str(retry_after)})
+
+
 def invalid(error: ValidationError) -> ApiError:
     """What pydantic found wrong, field by field."""
     details: list[Detail] = [

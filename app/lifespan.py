@@ -11,6 +11,9 @@ from starlette.requests import Request
 
 from app.clock import Clock, business_clock
 from app.database import Database
+from app.identity import Identity
+from app.limits import RateLimits
+from app.metrics import forget_this_process
 from indexer import connections
 from schemas.settings import Settings
 
@@ -21,8 +24,12 @@ class State(TypedDict):
     database: Database
     elasticsearch: AsyncElasticsearch
     redis: Redis
+    rate_limits: RateLimits
     request_id: str
-    """Set for each request by its middleware."""
+    """Set for each request by its middleware, like the two that follow."""
+    client_address: str
+    identity: Identity | None
+    """None until somebody asks; read it with `app.identity.identity`."""
 
 
 ApiRequest = Request[State]
@@ -44,9 +51,13 @@ def lifespan(settings: Settings) -> Callable[[Starlette], AbstractAsyncContextMa
                 database=database,
                 elasticsearch=elasticsearch,
                 redis=redis,
+                rate_limits=RateLimits(redis, settings),
                 request_id="",
+                client_address="",
+                identity=None,
             )
         finally:
+            forget_this_process()
             await redis.aclose()
             await elasticsearch.close()
             await database.close()

@@ -7,9 +7,13 @@ from starlette.middleware import Middleware
 from app.endpoints import routes
 from app.errors import on_http_exception
 from app.lifespan import lifespan
+from app.middleware.client_address import ClientAddress
 from app.middleware.cors import Cors
 from app.middleware.errors import Errors
+from app.middleware.metrics import Metrics
+from app.middleware.rate_limits import RateLimits
 from app.middleware.request_id import RequestId
+from app.middleware.security_headers import SecurityHeaders
 from app.routes import ENDPOINTS
 from schemas.settings import Settings, load_settings
 
@@ -17,17 +21,25 @@ from schemas.settings import Settings, load_settings
 def create_app(settings: Settings) -> Starlette:
     app = Starlette(
         routes=routes(ENDPOINTS),
-        # Outermost first.
-        middleware=[
-            Middleware(RequestId),
-            Middleware(Cors, allowed_origins=settings.allowed_origins),
-            Middleware(Errors),
-        ],
+        middleware=_middleware(settings),
         exception_handlers={HTTPException: on_http_exception},
         lifespan=lifespan(settings),
     )
     app.router.redirect_slashes = False
     return app
+
+
+def _middleware(settings: Settings) -> list[Middleware]:
+    """Outermost first."""
+    return [
+        Middleware(RequestId),
+        Middleware(Metrics),
+        Middleware(ClientAddress, trusted_proxies=settings.trusted_proxies),
+        Middleware(SecurityHeaders),
+        Middleware(Cors, allowed_origins=settings.allowed_origins),
+        Middleware(Errors),
+        *([Middleware(RateLimits)] if settings.rate_limit_enabled else []),
+    ]
 
 
 def app_from_environment() -> Starlette:

@@ -1,9 +1,13 @@
 """The API under uvicorn."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 
 import uvicorn
 
+from app import metrics
 from app.logs import configure_logs
 from schemas.settings import Settings
 
@@ -15,18 +19,30 @@ def serve(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT. The worker processes read the same environment themselves."""
     configure_logs(settings.log_level)
     os.environ.update(HOST=settings.host, PORT=str(settings.port), WORKERS=str(settings.workers))
-    uvicorn.run(
-        "app.main:app_from_environment",
-        factory=True,
-        host=settings.host,
-        port=settings.port,
-        workers=settings.workers,
-        loop="uvloop",
-        http="httptools",
-        access_log=False,
-        log_level=settings.log_level,
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
+    with _figures_of_all(settings.workers):
+        uvicorn.run(
+            "app.main:app_from_environment",
+            factory=True,
+            host=settings.host,
+            port=settings.port,
+            workers=settings.workers,
+            loop="uvloop",
+            http="httptools",
+            access_log=False,
+            log_level=settings.log_level,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+
+
+@contextmanager
+def _figures_of_all(workers: int) -> Iterator[None]:
+    """A place where several worker processes put their metrics together."""
+    if workers == 1:
+        yield
+        return
+    with TemporaryDirectory(prefix="smarttrip-metrics-") as directory:
+        os.environ[metrics.DIRECTORY] = directory
+        yield

@@ -1,6 +1,6 @@
 """Every endpoint of the service, group by group."""
 
 from app.endpoints import Endpoint
-from app.routes import system
+from app.routes import metrics, system
 
-ENDPOINTS: tuple[Endpoint, ...] = (*system.ENDPOINTS,)
+ENDPOINTS: tuple[Endpoint, ...] = (*metrics.ENDPOINTS, *system.ENDPOINTS)
