@@ -43,7 +43,7 @@ class Endpoint:
         if self.query:
             arguments["query"] = read_query(self.query, request)
         if self.body:
-            arguments["body"] = read_model(self.body, await read_json(request))
+            arguments["body"] = read_model(self.body, await read_json(request, self.max_body))
         return await self.handler(request, **arguments)
 
 
@@ -58,5 +58,4 @@ def _route(path: str, by_method: dict[str, Endpoint]) -> Route:
         method = "GET" if request.method == "HEAD" else request.method
         return await by_method[method].respond(request)
 
-    largest = max(endpoint.max_body for endpoint in by_method.values())
-    return Route(path, respond, methods=list(by_method), max_body_size=largest)
+    return Route(path, respond, methods=list(by_method))

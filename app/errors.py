@@ -45,6 +45,10 @@ def not_found(thing: str) -> ApiError:
     return ApiError(404, "not_found", f"{thing} not found")
 
 
+def too_large(limit: int) -> ApiError:
+    return ApiError(413, "too_large", f"The request body is too large: it may have {limit // 1024} KiB.")
+
+
 def unavailable(what: str, *, retry_after: int = 2) -> ApiError:
     """The web client retries once by itself when it reads the word "connection"."""
     message = f"The connection to {what} is not working at the moment. Please try again shortly."
@@ -91,12 +95,11 @@ def error_response(error: ApiError, request_id: str) -> Response:
 _STARLETTE_ERRORS = {
     404: ("not_found", "Endpoint not found"),
     405: ("method_not_allowed", "Method not allowed here"),
-    413: ("too_large", "The request body is too large"),
 }
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:
-    """Starlette's own refusals (no such route, wrong method, body too large) in our shape."""
+    """Starlette's own refusals (no such route, wrong method) in our shape."""
     assert isinstance(error, HTTPException)
     code, message = _STARLETTE_ERRORS.get(error.status_code, ("bad_request", error.detail))
     refusal = ApiError(error.status_code, code, message, headers=error.headers)

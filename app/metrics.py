@@ -2,7 +2,18 @@
 
 import os
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+from prometheus_client import (
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+    multiprocess,
+)
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 """Variable that names where worker processes keep their figures, so that each can tell those of all."""

@@ -6,6 +6,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 METHODS = ("GET", "POST", "PUT", "DELETE", "OPTIONS")
 HEADERS = ("Content-Type", "Authorization", "X-Session-ID", "X-Request-ID")
+EXPOSED = ("X-Request-ID", "Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 
 
 class Cors(CORSMiddleware):
@@ -18,7 +19,7 @@ class Cors(CORSMiddleware):
             allow_credentials=True,
             allow_methods=METHODS,
             allow_headers=HEADERS,
-            expose_headers=("X-Request-ID", "Retry-After"),
+            expose_headers=EXPOSED,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
