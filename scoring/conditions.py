@@ -1,0 +1,130 @@
+"""A small algebra of conditions on a trip: plain data that is true or false in Python and in Elasticsearch alike.
+
+A field that is null has no values: no positive condition on it holds. Dates are ISO text and compare as text.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+Scalar: TypeAlias = str | int
+Document: TypeAlias = Mapping[str, object]
+
+
+class Condition(Protocol):
+    def matches(self, document: Document) -> bool: ...
+
+    def filter(self) -> dict[str, Any]:
+        """The same as an Elasticsearch query for filter context."""
+        ...
+
+
+def _values(document: Document, field: str) -> list[Any]:
+    value = document[field]
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+@dataclass(frozen=True)
+class Is:
+    field: str
+    value: Scalar
+
+    def matches(self, document: Document) -> bool:
+        return self.value in _values(document, self.field)
+
+    def filter(self) -> dict[str, Any]:
+        return {"term": {self.field: self.value}}
+
+
+@dataclass(frozen=True)
+class OneOf:
+    field: str
+    values: tuple[Scalar, ...]
+
+    def matches(self, document: Document) -> bool:
+        return any(value in self.values for value in _values(document, self.field))
+
+    def filter(self) -> dict[str, Any]:
+        return {"terms": {self.field: list(self.values)}}
+
+
+@dataclass(frozen=True)
+class Between:
+    """Both ends belong to it; None leaves an end open."""
+
+    field: str
+    low: Scalar | None
+    high: Scalar | None
+
+    def matches(self, document: Document) -> bool:
+        return any(self._holds(value) for value in _values(document, self.field))
+
+    def _holds(self, value: Any) -> bool:
+        return (self.low is None or self.low <= value) and (self.high is None or value <= self.high)
+
+    def filter(self) -> dict[str, Any]:
+        ends = {"gte": self.low, "lte": self.high}
+        return {"range": {self.field: {end: value for end, value in ends.items() if value is not None}}}
+
+
+@dataclass(frozen=True)
+class AtLeast:
+    """So many of these different values are among the field's."""
+
+    count: int
+    field: str
+    values: tuple[Scalar, ...]
+
+    def matches(self, document: Document) -> bool:
+        return len(set(self.values).intersection(_values(document, self.field))) >= self.count
+
+    def filter(self) -> dict[str, Any]:
+        terms = [Is(self.field, value).filter() for value in self.values]
+        return {"bool": {"should": terms, "minimum_should_match": self.count}}
+
+
+@dataclass(frozen=True)
+class AllOf:
+    conditions: tuple[Condition, ...]
+
+    def matches(self, document: Document) -> bool:
+        return all(condition.matches(document) for condition in self.conditions)
+
+    def filter(self) -> dict[str, Any]:
+        return {"bool": {"filter": [condition.filter() for condition in self.conditions]}}
+
+
+@dataclass(frozen=True)
+class AnyOf:
+    conditions: tuple[Condition, ...]
+
+    def matches(self, document: Document) -> bool:
+        return any(condition.matches(document) for condition in self.conditions)
+
+    def filter(self) -> dict[str, Any]:
+        return {"bool": {"should": [condition.filter() for condition in self.conditions], "minimum_should_match": 1}}
+
+
+@dataclass(frozen=True)
+class Not:
+    condition: Condition
+
+    def matches(self, document: Document) -> bool:
+        return not self.condition.matches(document)
+
+    def filter(self) -> dict[str, Any]:
+        return {"bool": {"must_not": [self.condition.filter()]}}
+
+
+@dataclass(frozen=True)
+class Always:
+    def matches(self, _document: Document) -> bool:
+        return True
+
+    def filter(self) -> dict[str, Any]:
+        return {"match_all": {}}
+
+
+ALWAYS = Always()

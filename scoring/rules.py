@@ -1,0 +1,143 @@
+"""The rules: points, label and condition of each, once. Ranking and explanation are both made from them."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+from schemas.document import TripDocument
+from schemas.enums import Continent, Status
+from scoring import weights
+from scoring.conditions import ALWAYS, AllOf, AnyOf, AtLeast, Between, Condition, Is, Not, OneOf
+from scoring.search import Search
+
+BASE = "base"
+
+
+@dataclass(frozen=True)
+class Rule:
+    name: str
+    points: int
+    text: str | Callable[[TripDocument], str]
+    condition: Condition
+
+    def label(self, document: TripDocument) -> str:
+        text = self.text if isinstance(self.text, str) else self.text(document)
+        return f"{text} [{self.points:+d}]"
+
+
+def rules(search: Search) -> tuple[Rule, ...]:
+    """Those that can apply in this search, in the order in which they are explained."""
+    return tuple(rule for group in GROUPS for rule in group(search))
+
+
+def _first_of(*alternatives: Rule) -> Iterator[Rule]:
+    """Of these only the first that holds counts."""
+    for position, rule in enumerate(alternatives):
+        earlier = tuple(Not(other.condition) for other in alternatives[:position])
+        yield replace(rule, condition=AllOf((*earlier, rule.condition))) if earlier else rule
+
+
+def base(_search: Search) -> Iterable[Rule]:
+    yield Rule(BASE, weights.BASE, "Base Score", ALWAYS)
+
+
+def expanded(search: Search) -> Iterable[Rule]:
+    if search.relaxed:
+        yield Rule("expanded", weights.EXPANDED, "Expanded Result", ALWAYS)
+
+
+def themes(search: Search) -> Iterable[Rule]:
+    ids = tuple(str(theme) for theme in search.preferences.preferred_theme_ids)
+    if not ids:
+        return
+    one, two = OneOf("themes", ids), AtLeast(2, "themes", ids)
+    yield Rule("excellent_themes", weights.EXCELLENT_THEMES, "Excellent Theme Match", two)
+    yield Rule("good_themes", weights.GOOD_THEMES, "Good Theme Match", AllOf((one, Not(two))))
+    yield Rule("no_themes", weights.NO_THEMES, "No Theme Match", Not(one))
+
+
+def other_type(search: Search) -> Iterable[Rule]:
+    asked = search.preferences.preferred_type_id
+    if search.relaxed and asked is not None:
+        yield Rule("different_type", weights.DIFFERENT_TYPE, "Different Type", Not(Is("type", str(asked))))
+
+
+def difficulty(search: Search) -> Iterable[Rule]:
+    level = search.preferences.difficulty
+    if level is not None:
+        yield Rule("perfect_difficulty", weights.PERFECT_DIFFICULTY, "Perfect Difficulty", Is("level", level))
+
+
+def duration(search: Search) -> Iterable[Rule]:
+    shortest, longest = search.preferences.min_duration, search.preferences.max_duration
+    good, dropped_beyond = search.limits.good_duration_days, search.limits.dropped_beyond_days
+    alternatives = [
+        Rule("flexible_duration", weights.IDEAL_DURATION, "Flexible Duration", search.private_departure),
+        Rule("ideal_duration", weights.IDEAL_DURATION, _days("Ideal Duration"), Between("days", shortest, longest)),
+        Rule("good_duration", weights.GOOD_DURATION, _days("Good Duration"), _days_near(good, shortest, longest)),
+    ]
+    if dropped_beyond is not None:
+        far = Not(_days_near(dropped_beyond, shortest, longest))
+        alternatives.append(Rule("wrong_duration", weights.DROPPED, _days("Wrong Duration"), far))
+    return _first_of(*alternatives)
+
+
+def _days(text: str) -> Callable[[TripDocument], str]:
+    return lambda document: f"{text} ({document['days']}d)"
+
+
+def _days_near(distance: int, *ends: int) -> Condition:
+    return AnyOf(tuple(Between("days", end - distance, end + distance) for end in ends))
+
+
+def budget(search: Search) -> Iterable[Rule]:
+    if search.preferences.budget is None:
+        return ()
+    within, slightly, over = map(search.price_within, (100, weights.SLIGHTLY_OVER_PERCENT, weights.OVER_PERCENT))
+    return _first_of(
+        Rule("within_budget", weights.WITHIN_BUDGET, "Within Budget", within),
+        Rule("slightly_over_budget", weights.SLIGHTLY_OVER_BUDGET, "Slightly Over (+10%)", slightly),
+        Rule("over_budget", weights.OVER_BUDGET, "Over Budget (+20%)", over),
+    )
+
+
+def status(_search: Search) -> Iterable[Rule]:
+    yield Rule("guaranteed", weights.GUARANTEED, "Guaranteed", Is("status", Status.GUARANTEED.value))
+    yield Rule("last_places", weights.LAST_PLACES, "Last Places", Is("status", Status.LAST_PLACES.value))
+
+
+def soon(search: Search) -> Iterable[Rule]:
+    def text(document: TripDocument) -> str:
+        return f"Soon ({(date.fromisoformat(document['start']) - search.today).days}d)"
+
+    latest = search.today + timedelta(weights.SOON_DAYS)
+    departs = Between("start", None, latest.isoformat())
+    yield Rule("soon", weights.SOON, text, AllOf((Not(search.private_departure), departs)))
+
+
+def places(search: Search) -> Iterable[Rule]:
+    preferences = search.preferences
+    if not preferences.has_places:
+        return ()
+    country: Condition = OneOf("country", tuple(str(id_) for id_ in preferences.selected_countries))
+    if Continent.ANTARCTICA in preferences.selected_continents:
+        country = AnyOf((country, Is("antarctica", True)))
+    continent = OneOf("continent", tuple(str(name) for name in preferences.selected_continents))
+    return _first_of(
+        Rule("country", weights.COUNTRY, "Country Match", country),
+        Rule("continent", weights.CONTINENT, "Continent Match", continent),
+    )
+
+
+GROUPS: tuple[Callable[[Search], Iterable[Rule]], ...] = (
+    base,
+    expanded,
+    themes,
+    other_type,
+    difficulty,
+    duration,
+    budget,
+    status,
+    soon,
+    places,
+)
