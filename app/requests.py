@@ -33,9 +33,7 @@ async def _read(request: Request[Any], limit: int) -> bytes:
         async for chunk in request.stream():
             body += chunk
             if len(body) > limit:
-                raise ApiError(
-                    413, "too_large", f"The request body is too large; at most {limit // 1024} KiB are read."
-                )
+                raise too_large(limit)
     except ClientDisconnect:
         raise ApiError(400, "bad_request", "The request ended before its body did.") from None
     return bytes(body)
