@@ -1,0 +1,1 @@
+"""From preferences to the answer of POST /api/v2/recommendations."""
