@@ -1,0 +1,66 @@
+"""An answer's finished bytes, and how they lie in Redis."""
+
+import asyncio
+import gzip
+import struct
+from dataclasses import dataclass
+from hashlib import blake2b
+
+SMALLEST_TO_COMPRESS = 600
+LARGEST_TO_COMPRESS_INLINE = 64 * 1024
+"""In bytes; compressing more would hold up other requests, so a thread does it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CachedBody:
+    identity: bytes
+    gzip: bytes | None
+    """None where compressing gains nothing."""
+    etag: str
+    """Without quotes."""
+    stale: bool = False
+    """An older state, served because a newer one could not be had."""
+
+
+async def finish(identity: bytes) -> CachedBody:
+    if len(identity) < SMALLEST_TO_COMPRESS:
+        compressed = None
+    elif len(identity) <= LARGEST_TO_COMPRESS_INLINE:
+        compressed = _compress(identity)
+    else:
+        compressed = await asyncio.to_thread(_compress, identity)
+    return CachedBody(identity, compressed, _etag(identity))
+
+
+def _compress(identity: bytes) -> bytes:
+    return gzip.compress(identity, compresslevel=5, mtime=0)
+
+
+def _etag(identity: bytes) -> str:
+    return blake2b(identity, digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A body as processes share it."""
+
+    body: CachedBody
+    generation: int
+    """Of the catalogue, as known when its making began."""
+    fresh_until: float
+    """Unix time."""
+
+    def pack(self) -> bytes:
+        identity, compressed = self.body.identity, self.body.gzip or b""
+        return _HEADER.pack(self.generation, self.fresh_until, len(identity)) + identity + compressed
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> "Record":
+        generation, fresh_until, length = _HEADER.unpack_from(packed)
+        identity = packed[_HEADER.size : _HEADER.size + length]
+        compressed = packed[_HEADER.size + length :] or None
+        return cls(CachedBody(identity, compressed, _etag(identity)), generation, fresh_until)
+
+
+_HEADER = struct.Struct(">qdI")
+"""Generation, fresh_until, length of the identity bytes."""

@@ -1,0 +1,12 @@
+"""How the cache fares."""
+
+from prometheus_client import Counter
+
+_LOOKUPS = Counter("smarttrip_cache_lookups", "Lookups by where the answer came from", ["source"])
+
+FROM_PROCESS = _LOOKUPS.labels("process")
+FROM_REDIS = _LOOKUPS.labels("redis")
+FILLED = _LOOKUPS.labels("fill")
+STALE = _LOOKUPS.labels("stale")
+
+REDIS_ERRORS = Counter("smarttrip_cache_redis_errors", "Calls to Redis that failed; the cache did without")

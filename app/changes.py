@@ -1,0 +1,73 @@
+"""Hears from the worker what changed in the catalogue."""
+
+import asyncio
+
+import structlog
+from pydantic import BaseModel, ValidationError
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from app.cache import Generations
+from schemas.keys import CHANGES, GENERATION
+
+log = structlog.get_logger()
+
+QUIET_SECONDS = 1.0
+"""After so long without a message the counter is read: what was lost on the way is noticed."""
+
+FIRST_RETRY_SECONDS = 0.1
+LAST_RETRY_SECONDS = 2.0
+
+
+class Change(BaseModel):
+    generation: int
+    kinds: list[str]
+
+
+async def follow_changes(redis: Redis, generations: Generations) -> None:
+    """Runs until it is cancelled."""
+    retry_after = FIRST_RETRY_SECONDS
+    try:
+        while True:
+            try:
+                async with redis.pubsub() as subscription:
+                    await _subscribe(subscription)
+                    await _catch_up(redis, generations)
+                    retry_after = FIRST_RETRY_SECONDS
+                    while True:
+                        await _follow(redis, subscription, generations)
+            except RedisError as error:
+                generations.lose()
+                log.warning("changes_lost", error=type(error).__name__)
+                await asyncio.sleep(retry_after)
+                retry_after = min(retry_after * 2, LAST_RETRY_SECONDS)
+    finally:
+        generations.lose()
+
+
+async def _subscribe(subscription: PubSub) -> None:
+    """Until Redis has confirmed it: what is published later is heard."""
+    await subscription.subscribe(CHANGES)
+    if await subscription.get_message(timeout=QUIET_SECONDS) is None:
+        raise RedisTimeoutError("subscription not confirmed")
+
+
+async def _follow(redis: Redis, subscription: PubSub, generations: Generations) -> None:
+    message = await subscription.get_message(ignore_subscribe_messages=True, timeout=QUIET_SECONDS)
+    if message is None or not _hear(message["data"], generations):
+        await _catch_up(redis, generations)
+
+
+def _hear(message: bytes, generations: Generations) -> bool:
+    try:
+        change = Change.model_validate_json(message)
+    except ValidationError:
+        log.warning("change_unreadable", message=message[:200])
+        return False
+    return generations.hear(change.generation, change.kinds)
+
+
+async def _catch_up(redis: Redis, generations: Generations) -> None:
+    generations.catch_up(int(await redis.get(GENERATION) or 0))
