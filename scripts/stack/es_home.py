@@ -106,4 +106,7 @@ def _train(target: Path) -> None:
 
 
 if __name__ == "__main__":
-    home()
+    try:
+        home()
+    except CommandError as error:
+        sys.exit(str(error))

@@ -17,9 +17,12 @@ SUMS = Path(__file__).with_name("es_jars.sha256")
 
 
 def fetch(coordinate: str) -> list[Path]:
-    """The artifact and all that it depends on. Raises CommandError for a jar that is not the committed one."""
+    """The artifact and all that it depends on. Raises CommandError where a jar cannot be had or is another one."""
     sums = _sums()
-    return [_checked(artifact, sums) for artifact in jgo.resolve(coordinate)]
+    try:
+        return [_checked(artifact, sums) for artifact in jgo.resolve(coordinate)]
+    except (OSError, RuntimeError) as error:
+        raise CommandError(f"{coordinate} could not be fetched from Maven Central: {error}") from error
 
 
 def pin() -> None:

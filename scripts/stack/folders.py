@@ -37,6 +37,9 @@ def open_folder(path: Path) -> Path:
         open_folder(path.parent)
         path.mkdir(exist_ok=True)
         path.chmod(0o755)
+    elif not reachable(path) and not any(path.iterdir()):
+        # As mktemp makes them: nothing is in it yet that could be meant for its owner alone.
+        path.chmod(0o711)
     if not reachable(path):
         raise CommandError(
             f"As root, the services run as user {NOBODY}, who cannot enter {path}; choose another folder."
@@ -61,10 +64,14 @@ def build_once(target: Path, build: Callable[[Path], None]) -> Path:
     with locked(target.with_name(f"{target.name}.lock")):
         if not target.exists():
             scratch = target.with_name(f"{target.name}.new")
+            # What a killed build left.
             shutil.rmtree(scratch, ignore_errors=True)
-            build(open_folder(scratch))
-            _let_all_read(scratch)
-            scratch.rename(target)
+            try:
+                build(open_folder(scratch))
+                _let_all_read(scratch)
+                scratch.rename(target)
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
     return target
 
 
