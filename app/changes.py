@@ -1,6 +1,8 @@
 """Hears from the worker what changed in the catalogue."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import structlog
 from pydantic import BaseModel, ValidationError
@@ -9,7 +11,7 @@ from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from app.cache import Generations
+from app.cache import Cache, Generations, SharedLevel
 from schemas.keys import CHANGES, GENERATION
 
 log = structlog.get_logger()
@@ -24,6 +26,20 @@ LAST_RETRY_SECONDS = 2.0
 class Change(BaseModel):
     generation: int
     kinds: list[str]
+
+
+@asynccontextmanager
+async def running_cache(redis: Redis, *, settle_seconds: float) -> AsyncIterator[Cache]:
+    """A cache that hears of changes for as long as the block lasts."""
+    generations = Generations()
+    cache = Cache(SharedLevel(redis), generations, settle_seconds=settle_seconds)
+    following = asyncio.create_task(follow_changes(redis, generations))
+    try:
+        yield cache
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        await cache.close()
 
 
 async def follow_changes(redis: Redis, generations: Generations) -> None:

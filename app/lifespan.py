@@ -9,6 +9,8 @@ from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.requests import Request
 
+from app.cache import Cache
+from app.changes import running_cache
 from app.clock import Clock, business_clock
 from app.database import Database
 from app.identity import Identity
@@ -24,6 +26,7 @@ class State(TypedDict):
     database: Database
     elasticsearch: AsyncElasticsearch
     redis: Redis
+    cache: Cache
     rate_limits: RateLimits
     request_id: str
     """Set for each request by its middleware, like the two that follow."""
@@ -31,6 +34,9 @@ class State(TypedDict):
     identity: Identity | None
     """None until somebody asks; read it with `app.identity.identity`."""
 
+
+REPLICA_BEHIND_SECONDS = 7.0
+"""How old a replica's state can be while it is still used: its lag, and the time since that was checked."""
 
 ApiRequest = Request[State]
 
@@ -44,18 +50,21 @@ def lifespan(settings: Settings) -> Callable[[Starlette], AbstractAsyncContextMa
         )
         elasticsearch = connections.elasticsearch(settings.elasticsearch_url)
         redis = connections.redis(settings.redis_url)
+        settle_seconds = REPLICA_BEHIND_SECONDS if settings.database_replica_urls else 0.0
         try:
-            yield State(
-                settings=settings,
-                today=business_clock(settings),
-                database=database,
-                elasticsearch=elasticsearch,
-                redis=redis,
-                rate_limits=RateLimits(redis, settings),
-                request_id="",
-                client_address="",
-                identity=None,
-            )
+            async with running_cache(redis, settle_seconds=settle_seconds) as cache:
+                yield State(
+                    settings=settings,
+                    today=business_clock(settings),
+                    database=database,
+                    elasticsearch=elasticsearch,
+                    redis=redis,
+                    cache=cache,
+                    rate_limits=RateLimits(redis, settings),
+                    request_id="",
+                    client_address="",
+                    identity=None,
+                )
         finally:
             forget_this_process()
             await redis.aclose()
