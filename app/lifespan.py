@@ -16,6 +16,8 @@ from app.database import Database
 from app.identity import Identity
 from app.limits import RateLimits
 from app.metrics import forget_this_process
+from app.recommendations.answers import Answers
+from app.recommendations.trip_search import TripSearch
 from indexer import connections
 from schemas.settings import Settings
 
@@ -27,6 +29,7 @@ class State(TypedDict):
     elasticsearch: AsyncElasticsearch
     redis: Redis
     cache: Cache
+    answers: Answers
     rate_limits: RateLimits
     request_id: str
     """Set for each request by its middleware, like the two that follow."""
@@ -60,6 +63,7 @@ def lifespan(settings: Settings) -> Callable[[Starlette], AbstractAsyncContextMa
                     elasticsearch=elasticsearch,
                     redis=redis,
                     cache=cache,
+                    answers=Answers(cache, database, TripSearch(elasticsearch, settings.elasticsearch_alias)),
                     rate_limits=RateLimits(redis, settings),
                     request_id="",
                     client_address="",

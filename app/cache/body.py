@@ -22,8 +22,8 @@ class CachedBody:
     """An older state, served because a newer one could not be had."""
 
 
-async def finish(identity: bytes) -> CachedBody:
-    if len(identity) < SMALLEST_TO_COMPRESS:
+async def finish(identity: bytes, *, compress: bool) -> CachedBody:
+    if not compress or len(identity) < SMALLEST_TO_COMPRESS:
         compressed = None
     elif len(identity) <= LARGEST_TO_COMPRESS_INLINE:
         compressed = _compress(identity)

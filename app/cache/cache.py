@@ -34,6 +34,7 @@ class Wanted:
     depends_on: frozenset[Kind]
     fill: Fill
     ttl: float
+    compress: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,9 @@ class Cache:
         self._copies: LRUCache[str, Copy] = LRUCache(max_bytes, getsizeof=_size)
         self._flights: dict[str, Flight] = {}
 
-    async def get(self, key: str, depends_on: frozenset[Kind], fill: Fill, ttl: float) -> CachedBody:
+    async def get(
+        self, key: str, depends_on: frozenset[Kind], fill: Fill, ttl: float, *, compress: bool = True
+    ) -> CachedBody:
         """The body under `key`, at most `ttl` seconds old and not older than the last change of what it depends on.
 
         Of all who miss it, in all processes, one calls `fill`. If that raises a 503 an older body is served
@@ -83,7 +86,7 @@ class Cache:
             return copy.body
         flight = self._flights.get(key)
         if flight is None or not self._generations.cover(flight.generation, depends_on):
-            flight = self._take_off(Wanted(key, depends_on, fill, ttl))
+            flight = self._take_off(Wanted(key, depends_on, fill, ttl, compress))
         # A caller who gives up must not take the others' answer away.
         return await asyncio.shield(flight.landing)
 
@@ -144,7 +147,7 @@ class Cache:
         except ApiError as error:
             return self._fall_back(wanted, generation, older, error)
         FILLED.inc()
-        body = await finish(identity)
+        body = await finish(identity, compress=wanted.compress)
         ttl = wanted.ttl
         if self._generations.touched_within(self._settle_seconds, wanted.depends_on):
             ttl = min(ttl, PROCESS_SECONDS)

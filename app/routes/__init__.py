@@ -1,6 +1,6 @@
 """Every endpoint of the service, group by group."""
 
 from app.endpoints import Endpoint
-from app.routes import metrics, system
+from app.routes import metrics, recommendations, system
 
-ENDPOINTS: tuple[Endpoint, ...] = (*metrics.ENDPOINTS, *system.ENDPOINTS)
+ENDPOINTS: tuple[Endpoint, ...] = (*metrics.ENDPOINTS, *recommendations.ENDPOINTS, *system.ENDPOINTS)

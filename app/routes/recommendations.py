@@ -1,0 +1,38 @@
+"""The search itself."""
+
+from uuid import uuid4
+
+from starlette.responses import Response
+
+from app.answers import JSON
+from app.endpoints import Endpoint
+from app.http_caching import accepts_gzip
+from app.lifespan import ApiRequest
+from schemas.preferences import Preferences
+from schemas.recommendations import RecommendationsAnswer
+
+
+async def recommendations(request: ApiRequest, body: Preferences) -> Response:
+    state = request.state
+    answer = await state["answers"].answer(body, state["today"]())
+    last = b'"request_id":"%b"' % str(uuid4()).encode()
+    if accepts_gzip(request.headers.get("accept-encoding", "")):
+        return Response(answer.close_gzip(last), headers=GZIPPED, media_type=JSON)
+    return Response(answer.close(last), headers=PLAIN, media_type=JSON)
+
+
+PLAIN = {"Vary": "Accept-Encoding", "Cache-Control": "private, no-store"}
+GZIPPED = {**PLAIN, "Content-Encoding": "gzip"}
+
+ENDPOINTS = (
+    Endpoint(
+        method="POST",
+        path="/api/v2/recommendations",
+        handler=recommendations,
+        summary="The best departures for a traveller's preferences, each with its score and why",
+        tag="recommendations",
+        body=Preferences,
+        answer=RecommendationsAnswer,
+        errors=(503,),
+    ),
+)
