@@ -87,9 +87,11 @@ def _identify(token: str, secret: SecretStr | None) -> Identity:
 
 
 def _from_claims(claims: dict[str, Any]) -> Identity:
+    if not claims["sub"]:
+        return GUEST
     email, about = claims.get("email"), claims.get("app_metadata")
     return Identity(
-        user=claims["sub"] or None,
+        user=claims["sub"],
         email=email if isinstance(email, str) and email else None,
         # Supabase lets users write their `user_metadata`, never their `app_metadata`.
         is_admin=isinstance(about, dict) and about.get("role") == "admin",
