@@ -1,1 +1,58 @@
-"""Our additions to the platform's database, as Alembic revisions."""
+"""Our additions to the platform's database, as Alembic revisions.
+
+The platform's writers are at work meanwhile, so no step may hold a lock that they need for longer than a moment:
+every step commits by itself, gives up a lock that it doesn't get at once and tries again, and may be repeated.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import text
+from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+__all__ = ["MigrationError", "downgrade", "upgrade"]
+
+ONE_AT_A_TIME = 0x736D61727474726
+"""Key of the advisory lock of whoever migrates."""
+LOCK_POLL = 0.2
+
+
+class MigrationError(Exception):
+    """A sentence for the person who migrates; what was done so far stays, and the command may be run again."""
+
+
+def upgrade(url: str, revision: str = "head") -> None:
+    """Raises MigrationError when writers hold a lock for too long."""
+    asyncio.run(_migrate(url, lambda config: command.upgrade(config, revision)))
+
+
+def downgrade(url: str, revision: str = "base") -> None:
+    """Takes back what we added; the platform's own tables and rows stay. Raises MigrationError."""
+    asyncio.run(_migrate(url, lambda config: command.downgrade(config, revision)))
+
+
+async def _migrate(url: str, step: Callable[[Config], None]) -> None:
+    asyncpg_url = make_url(url).set(drivername="postgresql+asyncpg")
+    engine = create_async_engine(asyncpg_url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.run_sync(lambda sync_connection: _take_turn(sync_connection, step))
+
+
+def _take_turn(connection: Connection, step: Callable[[Config], None]) -> None:
+    """Asks again instead of waiting in Postgres: a statement that waits would hold up the other one's index builds."""
+    attempt = text("SELECT pg_try_advisory_lock(:key)").bindparams(key=ONE_AT_A_TIME)
+    while not connection.scalar(attempt):
+        time.sleep(LOCK_POLL)
+    step(_config(connection))
+
+
+def _config(connection: Connection) -> Config:
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    return config

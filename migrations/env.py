@@ -1,0 +1,24 @@
+"""Run by Alembic, on the connection that `migrations` hands over."""
+
+from alembic import context
+from sqlalchemy import text
+
+from schemas.tables import SCHEMA, Base
+
+connection = context.config.attributes["connection"]
+
+# The version table lives in our schema too: the platform may have an Alembic of its own.
+if not connection.scalar(text("SELECT to_regnamespace(:name)").bindparams(name=SCHEMA)):
+    connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
+
+context.configure(
+    connection=connection,
+    target_metadata=Base.metadata,
+    version_table_schema=SCHEMA,
+    transactional_ddl=False,
+)
+context.run_migrations()
+
+if not context.get_context().get_current_heads():
+    connection.execute(text(f"DROP TABLE IF EXISTS {SCHEMA}.alembic_version"))
+    connection.execute(text(f"DROP SCHEMA {SCHEMA}"))

@@ -1,0 +1,84 @@
+"""What revisions are made of: statements that don't keep the platform's writers waiting."""
+
+import re
+import time
+from pathlib import Path
+
+from alembic import op
+from sqlalchemy.exc import DBAPIError
+
+from migrations import MigrationError
+
+LOCK_TIMEOUT = "200ms"
+"""Writers queue behind a lock that is asked for, so it is not asked for any longer than this."""
+PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, *[3.0] * 20)
+"""Seconds between attempts: about a minute."""
+LOCK_NOT_AVAILABLE = "55P03"
+
+MARK = "made by smarttrip"
+"""Comment on what we add beside the platform's own things, so that only that is taken away again."""
+
+
+def read_sql(name: str) -> str:
+    return (Path(__file__).parent / "versions" / name).read_text(encoding="utf-8")
+
+
+def blocks(script: str) -> dict[str, str]:
+    """The parts of a script by the name in the comment line above each."""
+    parts = re.split(r"^-- (\w+)\n", script, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def atomically(script: str) -> None:
+    """All of the statements or none, tried again while others hold the locks. Raises MigrationError."""
+    op.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
+    for pause in PAUSES:
+        if _attempt(f"DO $script$ BEGIN\n{script}\nEND $script$"):
+            return
+        time.sleep(pause)
+    raise MigrationError("A table was locked for a minute by a long transaction; try again when it has ended.")
+
+
+def _attempt(statement: str) -> bool:
+    try:
+        op.get_bind().exec_driver_sql(statement)
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+            raise
+        return False
+    return True
+
+
+def exists(name: str) -> bool:
+    """Whether there is a type, table, view or index of this name."""
+    row = op.get_bind().exec_driver_sql("SELECT coalesce(to_regtype($1)::oid, to_regclass($1)::oid)", (name,))
+    return row.scalar() is not None
+
+
+def create_index(name: str, definition: str) -> None:
+    """Builds it beside the writers, which never wait for this, however long it waits for them."""
+    op.execute("SET lock_timeout = 0")
+    # What an interrupted build leaves behind has the name, but is no index.
+    if not _is_valid(name):
+        op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+    if exists(name):
+        return
+    op.execute(f"CREATE {definition.replace('INDEX', f'INDEX CONCURRENTLY {name}', 1)}")
+    op.execute(f"COMMENT ON INDEX {name} IS '{MARK}'")
+
+
+def drop_index(name: str) -> None:
+    """Unless it was there before us."""
+    op.execute("SET lock_timeout = 0")
+    if exists(name) and _scalar("SELECT obj_description($1::regclass)", name) == MARK:
+        op.execute(f"DROP INDEX CONCURRENTLY {name}")
+
+
+def _is_valid(name: str) -> bool:
+    return bool(
+        _scalar("SELECT coalesce((SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass($1)), true)", name)
+    )
+
+
+def _scalar(statement: str, name: str) -> object:
+    return op.get_bind().exec_driver_sql(statement, (name,)).scalar()

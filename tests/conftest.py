@@ -1,0 +1,139 @@
+"""Real services for every test: each pytest process takes databases of its own on the servers that it is given."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from datetime import date
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+from elasticsearch import AsyncElasticsearch
+from redis.asyncio import Redis
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+import migrations
+from indexer import connections
+from schemas.settings import Settings, load_settings
+from schemas.tables import Base
+from tests.catalogue import Catalogue
+
+TODAY = date(2026, 11, 24)
+SERVICES = ("DATABASE_URL", "REDIS_URL", "ELASTICSEARCH_URL")
+SLOT_LOCK = 0x736D6172
+"""First of the advisory lock keys that give each process a number of its own."""
+
+
+@pytest.fixture(scope="session")
+def services() -> Settings:
+    """The servers themselves, as the environment names them."""
+    if not all(os.environ.get(name) for name in SERVICES):
+        pytest.exit(
+            "The tests need Postgres, Redis and Elasticsearch: run ./scripts/test, or "
+            '`smarttrip stack up && eval "$(smarttrip stack env)"` before pytest.',
+            returncode=2,
+        )
+    return load_settings()
+
+
+@pytest.fixture(scope="session")
+async def slot(services: Settings) -> AsyncIterator[int]:
+    """A number that no other pytest process uses, now or while this one runs: xdist workers, other terminals."""
+    connection = await asyncpg.connect(plain(services.database_url))
+    for number in range(SLOT_LOCK, SLOT_LOCK + 16):
+        if await connection.fetchval("SELECT pg_try_advisory_lock($1)", number):
+            yield number - SLOT_LOCK
+            break
+    else:
+        pytest.exit("16 pytest processes are using this Postgres already.", returncode=2)
+    await connection.close()
+
+
+@pytest.fixture(scope="session")
+async def settings(services: Settings, slot: int) -> AsyncIterator[Settings]:
+    """Of an empty, migrated database; today is TODAY."""
+    settings = load_settings(
+        database_url=await fresh_database(services.database_url, f"smarttrip_test_{slot}"),
+        redis_url=await own_redis(services.redis_url, slot),
+        elasticsearch_url=services.elasticsearch_url,
+        elasticsearch_alias=f"test_{slot}_trips",
+        today=TODAY,
+    )
+    await asyncio.to_thread(migrations.upgrade, settings.database_url)
+    await drop_indices(settings)
+    yield settings
+    await drop_indices(settings)
+
+
+@pytest.fixture(scope="session")
+async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
+    engine = connections.postgres(settings.database_url, pool_size=10)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture(scope="session")
+async def es(settings: Settings) -> AsyncIterator[AsyncElasticsearch]:
+    async with connections.elasticsearch(settings.elasticsearch_url, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+async def redis(settings: Settings) -> AsyncIterator[Redis]:
+    async with connections.redis(settings.redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+async def database(engine: AsyncEngine, redis: Redis) -> AsyncEngine:
+    """`engine`, with no rows but the migrations' own, and an empty Redis."""
+    await empty(engine)
+    await redis.flushdb()
+    return engine
+
+
+@pytest.fixture
+def catalogue(database: AsyncEngine) -> Catalogue:
+    return Catalogue(database)
+
+
+def plain(url: str) -> str:
+    """For asyncpg itself, which doesn't know the name of SQLAlchemy's driver."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+async def fresh_database(url: str, name: str) -> str:
+    """Made anew on the server of `url`; answers its address."""
+    connection = await asyncpg.connect(plain(url))
+    await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    await connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")
+    await connection.close()
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+async def own_redis(url: str, slot: int) -> str:
+    """Databases are taken from the last one down, away from those that people choose."""
+    async with connections.redis(url) as client:
+        count = int((await client.config_get("databases"))["databases"])
+    return urlsplit(url)._replace(path=f"/{count - 1 - slot}").geturl()
+
+
+async def drop_indices(settings: Settings) -> None:
+    async with connections.elasticsearch(settings.elasticsearch_url, timeout=30) as client:
+        names = await client.indices.get(index=f"{settings.elasticsearch_alias}*", expand_wildcards="all")
+        if names:
+            await client.indices.delete(index=list(names))
+
+
+MIGRATED = ("event_categories", "event_types")
+"""Tables whose rows the migrations make."""
+
+
+async def empty(engine: AsyncEngine) -> None:
+    tables = ", ".join(table.fullname for table in Base.metadata.sorted_tables if table.name not in MIGRATED)
+    async with engine.begin() as connection:
+        # As a replica, so that the triggers leave nothing in the outbox.
+        await connection.execute(text("SET LOCAL session_replication_role = replica"))
+        await connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
