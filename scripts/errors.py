@@ -16,3 +16,7 @@ class CommandError(Exception):
     def __init__(self, sentence: str, code: Exit = Exit.FAILED) -> None:
         super().__init__(sentence)
         self.code = code
+
+
+def port_taken(port: int) -> CommandError:
+    return CommandError(f"Port {port} is taken; choose another one with PORT.", Exit.BUSY)

@@ -7,11 +7,11 @@ import socket
 PORTS = range(20000, 32768)
 
 
-def is_free(port: int) -> bool:
-    with socket.socket() as listener:
+def is_free(port: int, host: str = "127.0.0.1") -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind(("127.0.0.1", port))
+            listener.bind((host, port))
         except OSError:
             return False
     return True

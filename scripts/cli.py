@@ -1,0 +1,33 @@
+"""The `smarttrip` command."""
+
+import sys
+
+import typer
+
+from scripts.commands import database, processes, stack
+from scripts.commands.failures import in_a_sentence
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Trip recommendations from an Elasticsearch index that follows Postgres. Settings come from the environment.",
+    epilog="Exit codes: 0 done; 1 failed, or differences found; 2 wrong usage or settings; "
+    "3 a service does not answer; 4 busy: already running, or a port is taken.",
+)
+app.add_typer(stack.app, name="stack")
+app.command()(database.migrate)
+app.command()(database.seed)
+app.command()(processes.serve)
+app.command()(processes.worker)
+
+
+def main() -> None:
+    try:
+        app()
+    except Exception as error:
+        expected = in_a_sentence(error)
+        if expected is None:
+            raise
+        print(expected.sentence, file=sys.stderr)
+        sys.exit(expected.code)

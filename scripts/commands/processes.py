@@ -1,0 +1,33 @@
+"""Commands that stay: the API and the worker."""
+
+# ruff: noqa: PLC0415 -- --help must not load what the commands need.
+
+from typing import Annotated
+
+import typer
+
+from schemas.settings import load_settings
+from scripts.errors import port_taken
+from scripts.stack.ports import is_free
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="HOST, else 127.0.0.1")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.", show_default="PORT, else 5000")] = None,
+    workers: Annotated[int | None, typer.Option(help="How many processes.", show_default="WORKERS, else 1")] = None,
+) -> None:
+    """Serve the API until it is told to stop."""
+    from app import server
+
+    options = {"host": host, "port": port, "workers": workers}
+    settings = load_settings(**{name: value for name, value in options.items() if value is not None})
+    if not is_free(settings.port, settings.host):
+        raise port_taken(settings.port)
+    server.serve(settings)
+
+
+def worker() -> None:
+    """Carry changes from Postgres to the index until it is told to stop."""
+    from indexer import worker
+
+    worker.run(load_settings())
