@@ -44,11 +44,7 @@ def _expected() -> list[tuple[tuple[type[Exception], ...], Exit, Callable[[Excep
         ((RedisError,), Exit.NOT_RUNNING, lambda error: f"Redis does not answer: {error}"),
         ((PostgresError, DBAPIError), Exit.FAILED, _postgres_says),
         # asyncpg leaves the errors of its connections as they are.
-        (
-            (ConnectionError, TimeoutError, gaierror),
-            Exit.NOT_RUNNING,
-            lambda error: f"Postgres does not answer: {error}",
-        ),
+        (unreachable, Exit.NOT_RUNNING, lambda error: f"Postgres does not answer: {error}"),
         ((OSError,), Exit.FAILED, str),
     ]
 
