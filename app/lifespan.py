@@ -17,7 +17,8 @@ from app.identity import Identity
 from app.limits import RateLimits
 from app.metrics import forget_this_process
 from app.recommendations.answers import Answers
-from app.recommendations.trip_search import TripSearch
+from app.recommendations.database_search import DatabaseSearch
+from app.recommendations.trip_search import IndexSearch
 from indexer import connections
 from schemas.settings import Settings
 
@@ -63,7 +64,12 @@ def lifespan(settings: Settings) -> Callable[[Starlette], AbstractAsyncContextMa
                     elasticsearch=elasticsearch,
                     redis=redis,
                     cache=cache,
-                    answers=Answers(cache, database, TripSearch(elasticsearch, settings.elasticsearch_alias)),
+                    answers=Answers(
+                        cache,
+                        database,
+                        IndexSearch(elasticsearch, settings.elasticsearch_alias),
+                        DatabaseSearch(database, max_candidates=settings.fallback_candidates),
+                    ),
                     rate_limits=RateLimits(redis, settings),
                     request_id="",
                     client_address="",

@@ -45,3 +45,5 @@ class RecommendationsAnswer(BaseModel):
     message: str
     data: Annotated[list[RecommendedTrip], Field(max_length=30)]
     request_id: UUID
+    degraded: Literal[True] | None = None
+    """Present while the index can't be asked and the database answers."""

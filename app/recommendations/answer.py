@@ -13,7 +13,7 @@ from scoring.score import Recommendation
 API_VERSION = "v2"
 
 
-def answer_text(found: Recommendations, preferences: Preferences, total_trips: int) -> bytes:
+def answer_text(found: Recommendations, preferences: Preferences, total_trips: int, *, degraded: bool) -> bytes:
     """The JSON object without its closing brace; `request_id` is still to come."""
     results, primary, relaxed = found.all, len(found.primary), len(found.relaxed)
     envelope: dict[str, Any] = {
@@ -31,6 +31,8 @@ def answer_text(found: Recommendations, preferences: Preferences, total_trips: i
         "api_version": API_VERSION,
         "message": answer.message(primary, relaxed),
     }
+    if degraded:
+        envelope["degraded"] = True
     return b'%b,"data":[%b]' % (orjson.dumps(envelope)[:-1], b",".join(_trips(results)))
 
 

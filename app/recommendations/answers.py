@@ -1,22 +1,28 @@
 """Answers by what was asked, kept until the catalogue changes."""
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import date
 
 import orjson
 from pydantic import TypeAdapter
 
-from app.cache import ALL_KINDS, Cache, Kind
+from app.cache import ALL_KINDS, Cache, CachedBody, Kind
 from app.database import Database
+from app.errors import ApiError
 from app.recommendations.answer import answer_text, note_of
+from app.recommendations.database_search import DatabaseSearch
 from app.recommendations.open_body import OpenBody
-from app.recommendations.recommender import Recommendations, Recommender
-from app.recommendations.trip_search import TripSearch
+from app.recommendations.recommender import Recommendations, find_recommendations
+from app.recommendations.trip_search import IndexSearch, TripSearch
+from app.repositories.candidates import counted
 from app.repositories.catalogue import read_catalogue
 from schemas.preferences import Preferences
 from scoring.candidates import on_offer
-from scoring.search import Catalogue
+from scoring.search import Catalogue, Search
 
 ANSWER_SECONDS = 300
+DEGRADED_SECONDS = 5
 TOTAL_SECONDS = 300
 CATALOGUE_SECONDS = 3600
 
@@ -27,33 +33,69 @@ NOTHING: frozenset[Kind] = frozenset()
 _CATALOGUE = TypeAdapter(Catalogue)
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    body: OpenBody
+    warning: str | None = None
+    """Of a `Warning` header (RFC 7234), where the answer is not what it should be."""
+
+
 class Answers:
-    def __init__(self, cache: Cache, database: Database, trips: TripSearch) -> None:
+    def __init__(self, cache: Cache, database: Database, index: IndexSearch, fallback: DatabaseSearch) -> None:
         self._cache = cache
         self._database = database
-        self._trips = trips
-        self._recommender = Recommender(trips)
+        self._index = index
+        self._fallback = fallback
 
-    async def answer(self, preferences: Preferences, today: date) -> OpenBody:
-        """Raises 503 as ApiError."""
-
-        async def fill() -> bytes:
-            found = await self.recommend(preferences, today)
-            text = answer_text(found, preferences, await self._total_trips(today))
-            return OpenBody.build(text, orjson.dumps(note_of(found))).pack()
-
+    async def answer(self, preferences: Preferences, today: date) -> Answer:
+        """From the index; else from the database, marked as degraded; else an old one. Raises 503 as ApiError."""
         key = f"recommendations:{today}:{preferences.canonical()}"
-        return OpenBody.unpack((await self._cache.get(key, ALL_KINDS, fill, ANSWER_SECONDS, compress=False)).identity)
+        try:
+            body = await self._kept(key, self._filled(preferences, today, self._index), ANSWER_SECONDS)
+            if not body.stale:
+                return Answer(OpenBody.unpack(body.identity))
+        except ApiError as error:
+            if error.status != 503:
+                raise
+            return await self._degraded(key, preferences, today)
+        try:
+            return await self._degraded(key, preferences, today)
+        except ApiError:
+            return Answer(OpenBody.unpack(body.identity), '110 - "Response is Stale"')
 
     async def recommend(self, preferences: Preferences, today: date) -> Recommendations:
         """Without looking at or keeping an answer. Raises 503 as ApiError."""
-        return await self._recommender.recommend(preferences, today, await self._catalogue())
+        return await self._recommend(preferences, today, self._index)
+
+    async def _degraded(self, key: str, preferences: Preferences, today: date) -> Answer:
+        fill = self._filled(preferences, today, self._fallback)
+        body = await self._kept(f"degraded:{key}", fill, DEGRADED_SECONDS)
+        return Answer(OpenBody.unpack(body.identity), '199 - "Answered from the database"')
+
+    async def _kept(self, key: str, fill: Callable[[], Awaitable[bytes]], seconds: float) -> CachedBody:
+        return await self._cache.get(key, ALL_KINDS, fill, seconds, compress=False)
+
+    def _filled(self, preferences: Preferences, today: date, trips: TripSearch) -> Callable[[], Awaitable[bytes]]:
+        async def fill() -> bytes:
+            found = await self._recommend(preferences, today, trips)
+            total = await self._total_trips(today)
+            text = answer_text(found, preferences, total, degraded=trips is self._fallback)
+            return OpenBody.build(text, orjson.dumps(note_of(found))).pack()
+
+        return fill
+
+    async def _recommend(self, preferences: Preferences, today: date, trips: TripSearch) -> Recommendations:
+        return await find_recommendations(trips, Search(preferences, today, await self._catalogue()))
 
     async def _total_trips(self, today: date) -> int:
-        """Counted in the index, which follows the database within seconds and stays when that is down."""
+        """Counted in the index, which follows the database within seconds; in the database while that is down."""
 
         async def fill() -> bytes:
-            return b"%d" % await self._trips.count(on_offer(today).filter())
+            try:
+                return b"%d" % await self._index.count(on_offer(today))
+            except ApiError:
+                async with self._database.read() as session:
+                    return b"%d" % (await session.scalar(counted(on_offer(today))) or 0)
 
         return int((await self._cache.get(f"total-trips:{today}", NOTHING, fill, TOTAL_SECONDS)).identity)
 

@@ -1,51 +1,69 @@
 """Searches of the trip index through its alias."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 import structlog
 from elastic_transport import TransportError
 from elasticsearch import AsyncElasticsearch
 
+from app.breaker import Breaker
 from app.errors import ApiError, unavailable
 from schemas.document import TripDocument
+from scoring.conditions import Condition
+from scoring.query import search_body
+from scoring.rules import Rule
 
 log = structlog.get_logger()
 
 JSON_HEADERS = {"accept": "application/json", "content-type": "application/json"}
 
 
+INDEX = "the search index"
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
+    """The best candidates, in order, and the number of all."""
+
     total: int
-    documents: list[TripDocument]
+    documents: Sequence[TripDocument]
 
 
-class TripSearch:
+class TripSearch(Protocol):
+    """Where candidates come from, ranked by the rules."""
+
+    async def find(self, condition: Condition, rules: Sequence[Rule], size: int) -> Found:
+        """Raises 503 as ApiError."""
+        ...
+
+
+class IndexSearch:
     def __init__(self, elasticsearch: AsyncElasticsearch, alias: str) -> None:
         self._client = elasticsearch
         # The shard answers an equal body from its request cache until a refresh changes something.
         self._search = f"/{alias}/_search?request_cache=true"
         self._count = f"/{alias}/_count"
+        self.breaker = Breaker(INDEX)
 
-    async def find(self, body: Mapping[str, Any]) -> Found:
-        """The best departures of a search and how many there are. Raises 503 as ApiError."""
-        answer = await self._ask(self._search, body)
-        if answer["timed_out"] or answer["_shards"]["failed"]:
-            raise self._unavailable("partial answer")
-        hits = answer["hits"]
+    async def find(self, condition: Condition, rules: Sequence[Rule], size: int) -> Found:
+        hits = (await self._ask(self._search, search_body(condition, rules, size)))["hits"]
         return Found(hits["total"]["value"], [hit["_source"] for hit in hits["hits"]])
 
-    async def count(self, query: Mapping[str, Any]) -> int:
+    async def count(self, condition: Condition) -> int:
         """Raises 503 as ApiError."""
-        answer = await self._ask(self._count, {"query": query})
-        if answer["_shards"]["failed"]:
-            raise self._unavailable("partial answer")
-        return int(answer["count"])
+        return int((await self._ask(self._count, {"query": condition.filter()}))["count"])
 
     async def _ask(self, target: str, body: Mapping[str, Any]) -> Any:
+        with self.breaker.guard():
+            answer = await self._request(target, body)
+            if answer.get("timed_out") or answer["_shards"]["failed"]:
+                raise self._unavailable("partial answer")
+            return answer
+
+    async def _request(self, target: str, body: Mapping[str, Any]) -> Any:
         # The transport itself: the client's own method wraps each answer, which costs more than the request.
         try:
             answer = await self._client.transport.perform_request(
@@ -59,4 +77,4 @@ class TripSearch:
 
     def _unavailable(self, reason: str) -> ApiError:
         log.warning("search_unavailable", reason=reason)
-        return unavailable("the search index")
+        return unavailable(INDEX)

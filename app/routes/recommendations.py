@@ -15,14 +15,17 @@ from schemas.recommendations import RecommendationsAnswer
 async def recommendations(request: ApiRequest, body: Preferences) -> Response:
     state = request.state
     answer = await state["answers"].answer(body, state["today"]())
+    headers = dict(HEADERS)
+    if answer.warning:
+        headers["Warning"] = answer.warning
     last = b'"request_id":"%b"' % str(uuid4()).encode()
-    if accepts_gzip(request.headers.get("accept-encoding", "")):
-        return Response(answer.close_gzip(last), headers=GZIPPED, media_type=JSON)
-    return Response(answer.close(last), headers=PLAIN, media_type=JSON)
+    if not accepts_gzip(request.headers.get("accept-encoding", "")):
+        return Response(answer.body.close(last), headers=headers, media_type=JSON)
+    headers["Content-Encoding"] = "gzip"
+    return Response(answer.body.close_gzip(last), headers=headers, media_type=JSON)
 
 
-PLAIN = {"Vary": "Accept-Encoding", "Cache-Control": "private, no-store"}
-GZIPPED = {**PLAIN, "Content-Encoding": "gzip"}
+HEADERS = {"Vary": "Accept-Encoding", "Cache-Control": "private, no-store"}
 
 ENDPOINTS = (
     Endpoint(
