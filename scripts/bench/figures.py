@@ -1,0 +1,68 @@
+"""What is asked of the load generator, and what it answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    url: str
+    method: str = "POST"
+    bodies: Sequence[str] = ("",)
+    headers: dict[str, str] = field(default_factory=dict)
+    expected: str
+    """Text that stands in the first 400 bytes of every right answer."""
+    concurrency: int = 1
+    seconds: float = 3.0
+    rate: float = 0.0
+    """Requests a second of an open loop; 0 is a closed loop."""
+    warm_up: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Latencies in milliseconds."""
+
+    requests: int
+    errors: int
+    per_second: float
+    p50: float
+    p95: float
+    p99: float
+    body_bytes: float
+
+    @classmethod
+    def of(cls, latencies: Sequence[float], errors: int, body_bytes: int, seconds: float) -> "Run":
+        ordered = sorted(latencies)
+        count = len(ordered)
+
+        def percentile(share: float) -> float:
+            return ordered[min(int(count * share), count - 1)] * 1000
+
+        return cls(
+            requests=count,
+            errors=errors,
+            per_second=count / seconds,
+            p50=percentile(0.50),
+            p95=percentile(0.95),
+            p99=percentile(0.99),
+            body_bytes=body_bytes / count,
+        )
+
+
+def middle(runs: Sequence[Run]) -> Run:
+    """Figure by figure the median; errors and requests are summed."""
+
+    def of(name: str) -> float:
+        return float(median(getattr(run, name) for run in runs))
+
+    return Run(
+        requests=sum(run.requests for run in runs),
+        errors=sum(run.errors for run in runs),
+        per_second=of("per_second"),
+        p50=of("p50"),
+        p95=of("p95"),
+        p99=of("p99"),
+        body_bytes=of("body_bytes"),
+    )
