@@ -1,0 +1,126 @@
+"""A TCP proxy that does to connections what networks and dying servers do, switched while a test runs."""
+
+import asyncio
+import contextlib
+import socket
+import struct
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Self
+from urllib.parse import urlsplit
+
+CHUNK = 65536
+RESET_WHEN_CLOSED = struct.pack("ii", 1, 0)
+
+
+class Mode(StrEnum):
+    PASS = "pass"
+    CUT = "cut"
+    """Connections end, new ones are refused."""
+    STALL = "stall"
+    """Connections are accepted, but nothing gets through before the mode changes."""
+    SLOW = "slow"
+    """Each chunk waits for `delay` seconds."""
+    RESET = "reset"
+    """Connections, new ones too, break with a RST."""
+    HALF_CLOSE = "half_close"
+    """The client hears that the server has ended, yet all that it says still arrives."""
+
+
+@dataclass(eq=False)
+class Connection:
+    client: asyncio.StreamWriter
+    server: asyncio.StreamWriter
+    sent: bytearray = field(default_factory=bytearray)
+    """What the client said, whether or not it has arrived."""
+    received: int = 0
+    """Bytes that the client was given."""
+    pumps: list[asyncio.Task[None]] = field(default_factory=list)
+    """To the server and to the client."""
+    stranded: bool = False
+
+    def end(self, *, reset: bool = False) -> None:
+        if reset and not self.client.is_closing():
+            self.client.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_WHEN_CLOSED)
+        for end in (self.client, self.server):
+            end.transport.abort()
+
+
+class FaultProxy:
+    """`async with FaultProxy(server_url) as proxy`: clients use `proxy.url` instead of the server's."""
+
+    def __init__(self, server_url: str, *, delay: float = 0.2) -> None:
+        self._server = urlsplit(server_url)
+        self._port = 0
+        self._listener: asyncio.Server | None = None
+        self._moving = asyncio.Event()
+        self.delay = delay
+        self.mode = Mode.PASS
+        self.connections: list[Connection] = []
+        """All that ever were, the open ones too."""
+
+    async def __aenter__(self) -> Self:
+        await self.switch(Mode.PASS)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.switch(Mode.CUT)
+
+    @property
+    def url(self) -> str:
+        user, at, _ = self._server.netloc.rpartition("@")
+        return self._server._replace(netloc=f"{user}{at}127.0.0.1:{self._port}").geturl()
+
+    async def switch(self, mode: Mode) -> None:
+        self.mode = mode
+        (self._moving.clear if mode is Mode.STALL else self._moving.set)()
+        if mode is Mode.CUT and self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        elif mode is not Mode.CUT and self._listener is None:
+            self._listener = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+            self._port = self._listener.sockets[0].getsockname()[1]
+        for connection in self.connections:
+            self._treat(connection)
+
+    def strand(self) -> None:
+        """Open connections go dead without a word, as behind a firewall that forgot them; new ones work."""
+        for connection in self.connections:
+            connection.stranded = True
+            for pump in connection.pumps:
+                pump.cancel()
+
+    def _treat(self, connection: Connection) -> None:
+        if self.mode in (Mode.CUT, Mode.RESET):
+            connection.end(reset=self.mode is Mode.RESET)
+        elif self.mode is Mode.HALF_CLOSE and not connection.client.is_closing():
+            connection.pumps[1].cancel()
+            connection.client.write_eof()
+
+    async def _serve(self, from_client: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        try:
+            from_server, server = await asyncio.open_connection(self._server.hostname, self._server.port)
+        except OSError:
+            client.transport.abort()
+            return
+        connection = Connection(client, server)
+        pumps = self._pump(from_client, server, connection), self._pump(from_server, client, connection)
+        connection.pumps += [asyncio.create_task(pump) for pump in pumps]
+        self.connections.append(connection)
+        self._treat(connection)
+        await asyncio.wait(connection.pumps)
+        if not connection.stranded:
+            connection.end()
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, connection: Connection) -> None:
+        with contextlib.suppress(OSError):
+            while chunk := await source.read(CHUNK):
+                if sink is connection.server:
+                    connection.sent += chunk
+                await self._moving.wait()
+                if self.mode is Mode.SLOW:
+                    await asyncio.sleep(self.delay)
+                sink.write(chunk)
+                await sink.drain()
+                connection.received += len(chunk) if sink is connection.client else 0
+            sink.write_eof()
