@@ -1,0 +1,146 @@
+"""Versioned writes to indices, with an answer for each departure."""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import orjson
+from elasticsearch import ApiError, AsyncElasticsearch, TransportError
+
+from indexer import index
+from schemas.document import TripDocument
+
+BODY_BYTES = 8_000_000
+"""Size from which a body is sent on its own; servers refuse those above 100 MB."""
+SHARD_PATIENCE = "10s"
+"""How long the server may hold a write back; a write that arrives late must not outlive a deletion's memory."""
+
+Changes = Mapping[int, TripDocument | None]
+"""Documents by departure id; None for one that is gone."""
+
+
+@dataclass
+class Outcome:
+    """What became of the writes to one index. Those in neither are done: written, outdated, or gone already."""
+
+    kept: dict[int, str] = field(default_factory=dict)
+    """Not taken now, and worth another try; with the reason."""
+    refused: dict[int, str] = field(default_factory=dict)
+    """Refused for good."""
+    missing: bool = False
+    """The index is not there any more."""
+    outdated: int = 0
+    """A later reading had been written before."""
+
+    def add(self, other: "Outcome") -> None:
+        self.kept |= other.kept
+        self.refused |= other.refused
+        self.missing |= other.missing
+        self.outdated += other.outdated
+
+
+@dataclass(frozen=True)
+class Body:
+    """A bulk request that fits any index: lines of bytes, one or two for each id."""
+
+    lines: Sequence[bytes]
+    ids: Sequence[int]
+
+    def halves(self) -> tuple["Body", "Body"]:
+        middle = len(self.ids) // 2
+        return Body(self.lines[:middle], self.ids[:middle]), Body(self.lines[middle:], self.ids[middle:])
+
+
+def bodies(version: int, changes: Changes) -> Iterator[Body]:
+    """Of about BODY_BYTES each."""
+    lines: list[bytes] = []
+    ids: list[int] = []
+    size = 0
+    for trip_id, document in changes.items():
+        line = _line(version, trip_id, document)
+        lines.append(line)
+        ids.append(trip_id)
+        size += len(line)
+        if size >= BODY_BYTES:
+            yield Body(lines, ids)
+            lines, ids, size = [], [], 0
+    if ids:
+        yield Body(lines, ids)
+
+
+def _line(version: int, trip_id: int, document: TripDocument | None) -> bytes:
+    operation = b"delete" if document is None else b"index"
+    action = b'{"%b":{"_id":"%d","version":%d,"version_type":"external_gte"}}' % (operation, trip_id, version)
+    if document is None:
+        return action
+    document["version"] = version
+    return action + b"\n" + orjson.dumps(document)
+
+
+async def write(es: AsyncElasticsearch, names: Sequence[str], version: int, changes: Changes) -> dict[str, Outcome]:
+    """To each of the indices; never raises for what a server refuses."""
+    outcomes = {name: Outcome() for name in names}
+    for body in bodies(version, changes):
+        answers = await asyncio.gather(*(send(es, name, body) for name in names))
+        for name, answer in zip(names, answers, strict=True):
+            outcomes[name].add(answer)
+    return outcomes
+
+
+UNACCEPTABLE = (400, 413)
+"""The server's answer to a request that it will never take, whatever its state."""
+
+
+async def send(es: AsyncElasticsearch, name: str, body: Body) -> Outcome:
+    try:
+        answer = await es.bulk(
+            index=index.writes(name),
+            operations=cast(Sequence[Mapping[str, Any]], body.lines),  # the serializer passes bytes on
+            require_alias=True,
+            timeout=SHARD_PATIENCE,
+            filter_path="errors,items.*.status,items.*.error.type,items.*.error.reason",
+        )
+    except ApiError as error:
+        if error.status_code in UNACCEPTABLE:
+            return await _send_apart(es, name, body, str(error))
+        return Outcome(kept=dict.fromkeys(body.ids, str(error)))
+    except TransportError as error:
+        return Outcome(kept=dict.fromkeys(body.ids, f"{type(error).__name__}: {error}"))
+    return _read(answer.body, body.ids) if answer["errors"] else Outcome()
+
+
+async def _send_apart(es: AsyncElasticsearch, name: str, body: Body, refusal: str) -> Outcome:
+    """One unacceptable document makes the server refuse the whole request: find it."""
+    if len(body.ids) == 1:
+        return Outcome(refused={body.ids[0]: refusal})
+    first, second = body.halves()
+    outcome = await send(es, name, first)
+    outcome.add(await send(es, name, second))
+    return outcome
+
+
+def _read(answer: Mapping[str, Any], ids: Sequence[int]) -> Outcome:
+    outcome = Outcome()
+    for trip_id, item in zip(ids, answer["items"], strict=True):
+        ((_, result),) = item.items()
+        _judge(outcome, trip_id, result)
+    return outcome
+
+
+def _judge(outcome: Outcome, trip_id: int, result: Mapping[str, Any]) -> None:
+    """A 403 is a blocked index, not a bad document; a 404 with an error is a missing index, without one a deletion."""
+    status, error = result["status"], result.get("error")
+    if status == 409:
+        outcome.outdated += 1
+    elif error is None:
+        return
+    elif status == 400:
+        outcome.refused[trip_id] = _reason(error)
+    else:
+        outcome.missing |= error["type"] == "index_not_found_exception"
+        outcome.kept[trip_id] = _reason(error)
+
+
+def _reason(error: Mapping[str, Any]) -> str:
+    return f"{error['type']}: {error.get('reason')}"[:1000]

@@ -1,0 +1,107 @@
+"""The index in Elasticsearch: made under a name of its own, read through the alias, swapped in one call."""
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from elasticsearch import AsyncElasticsearch, NotFoundError
+
+from indexer.documents import DOCUMENT_HASH
+from indexer.errors import AliasIsIndex
+from schemas.document import INDEX_SETTINGS, MAPPING
+
+LOADING = {
+    # Nobody searches it and nothing of it must survive: a reindex that fails starts afresh.
+    "refresh_interval": "-1",
+    "auto_expand_replicas": "false",
+    "number_of_replicas": 0,
+    "translog": {"durability": "async", "flush_threshold_size": "1gb"},
+}
+SERVING = {
+    "refresh_interval": INDEX_SETTINGS["refresh_interval"],
+    "auto_expand_replicas": INDEX_SETTINGS["auto_expand_replicas"],
+    "translog": {"durability": "request", "flush_threshold_size": None},
+}
+
+
+def new_name(alias: str) -> str:
+    return f"{alias}-{datetime.now(UTC):%Y%m%d%H%M%S%f}"
+
+
+def writes(name: str) -> str:
+    """The alias that writes go through, with `require_alias`: a write must not make an index that was dropped."""
+    return f"{name}-writes"
+
+
+async def create(es: AsyncElasticsearch, name: str, origin: dict[str, Any]) -> None:
+    """`origin` says which database it is made from, and is kept with the index."""
+    await es.indices.create(
+        index=name,
+        aliases={writes(name): {}},
+        mappings={**MAPPING, "_meta": {"document_hash": DOCUMENT_HASH, **origin}},
+        settings={"index": {**INDEX_SETTINGS, **LOADING}},
+    )
+
+
+async def serve(es: AsyncElasticsearch, name: str) -> None:
+    """Ends the loading: safe on disk, refreshed by itself, copied to other nodes."""
+    await es.indices.put_settings(index=name, settings={"index": SERVING})
+    await es.indices.flush(index=name)
+
+
+async def meta(es: AsyncElasticsearch, name: str) -> dict[str, Any]:
+    mappings = await es.indices.get_mapping(index=name)
+    found: dict[str, Any] = mappings[name]["mappings"].get("_meta", {})
+    return found
+
+
+async def behind_alias(es: AsyncElasticsearch, alias: str) -> str | None:
+    """The name of the index that searches see. Raises AliasIsIndex."""
+    try:
+        names = list(await es.indices.get_alias(name=alias))
+    except NotFoundError:
+        if await es.indices.exists(index=alias):
+            raise AliasIsIndex(alias) from None
+        return None
+    assert len(names) == 1, f"{alias} points at {names}"
+    return names[0]
+
+
+async def swap(es: AsyncElasticsearch, alias: str, old: str | None, new: str) -> None:
+    """In one step, and only if the alias still is where the caller saw it."""
+    actions: list[dict[str, Any]] = [{"add": {"index": new, "alias": alias}}]
+    if old is not None:
+        actions.insert(0, {"remove": {"index": old, "alias": alias, "must_exist": True}})
+    await es.indices.update_aliases(actions=actions)
+
+
+async def drop(es: AsyncElasticsearch, names: Iterable[str]) -> None:
+    for name in names:
+        await es.indices.delete(index=name, ignore_unavailable=True)
+
+
+async def all_names(es: AsyncElasticsearch, alias: str) -> set[str]:
+    """Indices that were made for the alias, in use or not."""
+    ours = re.compile(rf"{re.escape(alias)}-\d{{20}}")
+    found = await es.indices.get(index=f"{alias}-*", features="aliases", expand_wildcards="open,closed")
+    return {name for name in found if ours.fullmatch(name)}
+
+
+async def highest_version(es: AsyncElasticsearch, name: str) -> int:
+    """Of the latest reading of Postgres that searches of the index can see; 0 where it is empty."""
+    answer = await es.search(index=name, size=1, sort=[{"version": "desc"}], source=False)
+    return max((hit["sort"][0] for hit in answer["hits"]["hits"]), default=0)
+
+
+async def ids_after(es: AsyncElasticsearch, name: str, after: int, limit: int) -> list[int]:
+    """The next departures in the index, by id, as of its last refresh."""
+    answer = await es.search(
+        index=name,
+        ignore_unavailable=True,
+        query={"range": {"id": {"gt": after}}},
+        size=limit,
+        sort=[{"id": "asc"}],
+        source=False,
+    )
+    return [hit["sort"][0] for hit in answer["hits"]["hits"]]

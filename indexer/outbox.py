@@ -1,0 +1,106 @@
+"""The outbox: rows are claimed, resolved to departures, and removed by id once the index knows of them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Integer,
+    Select,
+    any_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    union,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.tables import DeadLetter, OutboxRow
+
+DIRECT, FANNED = 0, 1
+"""Lanes: what writers left, and the departures that a change of something else was resolved to."""
+
+NEWEST = 100
+"""Direct changes taken from the end of the queue, so that a single one isn't stuck behind a large import."""
+OLDEST = 400
+FAN_OUT = 500
+"""Departures of the second lane taken by a batch, and the most that a batch adds to it."""
+
+OCCURRENCE = "occurrence"
+
+
+@dataclass(frozen=True)
+class Claimed:
+    id: int
+    kind: str
+    row_id: int | None
+    lane: int
+    attempts: int
+    cursor: int | None
+    created_at: datetime
+
+
+CLAIMED = tuple(OutboxRow.__table__.c[field.name] for field in fields(Claimed))
+
+
+def _claimable(lane: int, *, retry: bool) -> Select[*tuple[Any, ...]]:
+    row = OutboxRow
+    chosen = select(*CLAIMED).where(row.lane == lane)
+    return (chosen if retry else chosen.where(row.attempts == 0)).with_for_update(skip_locked=True)
+
+
+async def claim(connection: AsyncConnection, *, retry: bool) -> list[Claimed]:
+    """Locks rows that no other batch has, each lane its share; with `retry` also those that failed before."""
+    direct, fanned = _claimable(DIRECT, retry=retry), _claimable(FANNED, retry=retry)
+    parts = (
+        direct.order_by(OutboxRow.id.desc()).limit(NEWEST).cte("newest"),
+        direct.order_by(OutboxRow.id).limit(OLDEST).cte("oldest"),
+        fanned.order_by(OutboxRow.id).limit(FAN_OUT).cte("fanned"),
+    )
+    rows = await connection.execute(union(*(select(part) for part in parts)))
+    return [Claimed(*row) for row in rows]
+
+
+async def enqueue(
+    connection: AsyncConnection, trip_ids: Iterable[int], *, lane: int, since: datetime | None = None
+) -> None:
+    """Departures to be read again; `since` is when the change was made that they depend on."""
+    ids = func.unnest(bindparam("ids", list(trip_ids), ARRAY(Integer))).column_valued()
+    created_at = func.clock_timestamp() if since is None else literal(since)
+    rows = select(literal(OCCURRENCE), ids, literal(lane), created_at)
+    await connection.execute(insert(OutboxRow).from_select(["kind", "row_id", "lane", "created_at"], rows))
+
+
+OUTBOX_IDS = any_(bindparam("ids", type_=ARRAY(BigInteger)))
+
+
+async def remove(connection: AsyncConnection, row_ids: Iterable[int]) -> None:
+    await connection.execute(delete(OutboxRow).where(OutboxRow.id == OUTBOX_IDS), {"ids": list(row_ids)})
+
+
+async def count_attempt(connection: AsyncConnection, row_ids: Iterable[int]) -> None:
+    failed = update(OutboxRow).where(OutboxRow.id == OUTBOX_IDS).values(attempts=OutboxRow.attempts + 1)
+    await connection.execute(failed, {"ids": list(row_ids)})
+
+
+async def advance(connection: AsyncConnection, row_ids: Iterable[int], cursor: int) -> None:
+    moved = update(OutboxRow).where(OutboxRow.id == OUTBOX_IDS).values(cursor=cursor)
+    await connection.execute(moved, {"ids": list(row_ids)})
+
+
+async def bury(connection: AsyncConnection, rows: Iterable[Claimed], reasons: Mapping[int, str]) -> None:
+    """Keeps what could not be shown, and why, by departure id."""
+    letters = [
+        {"kind": row.kind, "row_id": row.row_id, "error": reasons[row.row_id], "created_at": row.created_at}
+        for row in rows
+        if row.row_id is not None and row.row_id in reasons
+    ]
+    if letters:
+        await connection.execute(insert(DeadLetter), letters)

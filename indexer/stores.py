@@ -1,0 +1,31 @@
+"""The two servers between which the indexer keeps the peace."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from elasticsearch import AsyncElasticsearch
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from indexer import connections
+from schemas.settings import Settings
+
+
+@dataclass(frozen=True)
+class Stores:
+    postgres: AsyncEngine
+    """The primary: a replica may not have seen yet what an outbox row tells of."""
+    elasticsearch: AsyncElasticsearch
+    alias: str
+
+
+@asynccontextmanager
+async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
+    """With the patience of background work."""
+    postgres = connections.postgres(settings.database_url, pool_size=10, pool_timeout=10, command_timeout=30)
+    elasticsearch = connections.elasticsearch(settings.elasticsearch_url, timeout=15, max_retries=0)
+    try:
+        yield Stores(postgres, elasticsearch, settings.elasticsearch_alias)
+    finally:
+        await elasticsearch.close()
+        await postgres.dispose()
