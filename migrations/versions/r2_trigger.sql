@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION smarttrip.{table}_{event}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    INSERT INTO smarttrip.outbox (kind, row_id) SELECT DISTINCT '{kind}', {row_id} FROM {changed};
+    INSERT INTO smarttrip.outbox (kind, row_id) SELECT {distinct} '{kind}', {row_id} FROM {changed};
     IF FOUND THEN
         NOTIFY smarttrip_outbox;
     END IF;
