@@ -26,6 +26,11 @@ def _values(document: Document, field: str) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+def _at_least(count: int, filters: list[dict[str, Any]]) -> dict[str, Any]:
+    # A bool query without clauses matches everything, whatever its minimum.
+    return {"bool": {"should": filters, "minimum_should_match": count}} if filters else {"match_none": {}}
+
+
 @dataclass(frozen=True)
 class Is:
     field: str
@@ -81,8 +86,7 @@ class AtLeast:
         return len(set(self.values).intersection(_values(document, self.field))) >= self.count
 
     def filter(self) -> dict[str, Any]:
-        terms = [Is(self.field, value).filter() for value in self.values]
-        return {"bool": {"should": terms, "minimum_should_match": self.count}}
+        return _at_least(self.count, [Is(self.field, value).filter() for value in self.values])
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ class AnyOf:
         return any(condition.matches(document) for condition in self.conditions)
 
     def filter(self) -> dict[str, Any]:
-        return {"bool": {"should": [condition.filter() for condition in self.conditions], "minimum_should_match": 1}}
+        return _at_least(1, [condition.filter() for condition in self.conditions])
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,80 @@
+"""Three rankings of random trips for random wishes must be one: Elasticsearch's, Python's and a plain full sort."""
+
+from typing import Any
+
+from elasticsearch import AsyncElasticsearch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from schemas.document import TripDocument
+from schemas.preferences import parse_preferences
+from scoring.answer import needs_relaxed
+from scoring.candidates import candidates
+from scoring.query import offset, search_body
+from scoring.rules import rules
+from scoring.score import Recommendation, recommend
+from scoring.search import Catalogue, Search
+from tests.scoring import oracle
+from tests.scoring.conftest import SEEDS
+from tests.scoring.oracle import Shown, Wants, World
+from tests.scoring.worlds import TODAYS, body, wants_on
+
+CASES = 1_200
+
+
+async def ranked(es: AsyncElasticsearch, index: str, search: Search, size: int) -> tuple[list[Recommendation], int]:
+    """What Elasticsearch ranks and Python explains; each hit's two scores are held against each other."""
+    scored_by = rules(search)
+    answer = await es.search(index=index, **search_body(candidates(search), scored_by, size))
+    hits = answer["hits"]["hits"]
+    shown = recommend([hit["_source"] for hit in hits], scored_by, is_relaxed=search.relaxed)
+    scores = {hit["_source"]["id"]: int(hit["sort"][0]) - offset(scored_by) for hit in hits}
+    good_enough = {id_: score for id_, score in scores.items() if score >= 30}
+    assert {trip.document["id"]: trip.score for trip in shown} == good_enough
+    return shown, answer["hits"]["total"]["value"]
+
+
+async def searched(es: AsyncElasticsearch, index: str, search: Search) -> tuple[list[Shown], int]:
+    primary, total = await ranked(es, index, search, 30)
+    relaxed: list[Recommendation] = []
+    if needs_relaxed(primary):
+        others = search.relax(tuple(trip.document["id"] for trip in primary))
+        relaxed, _ = await ranked(es, index, others, 30 - len(primary))
+    return [shown(trip) for trip in primary + relaxed], total
+
+
+def sorted_in_python(documents: list[TripDocument], search: Search) -> list[Shown]:
+    condition = candidates(search)
+    trips = recommend([trip for trip in documents if condition.matches(trip)], rules(search), is_relaxed=search.relaxed)
+    trips.sort(key=lambda trip: (-trip.score, trip.document["start"], trip.document["id"]))
+    return [shown(trip) for trip in trips]
+
+
+def shown(trip: Recommendation) -> Shown:
+    return Shown(trip.document["id"], trip.score, trip.is_relaxed, tuple(trip.labels))
+
+
+def a_search(world: World, wants: Wants, *, as_text: bool) -> Search:
+    preferences = parse_preferences(body(wants, as_text=as_text))
+    return Search(preferences, world.today, Catalogue(world.private_type, world.continents))
+
+
+@settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data(), seed=st.sampled_from(SEEDS), as_text=st.booleans())
+async def test_elasticsearch_python_and_a_plain_full_sort_agree(
+    es: AsyncElasticsearch, worlds: list[tuple[World, str]], data: Any, seed: int, as_text: bool
+) -> None:
+    world, index = worlds[seed]
+    wants = data.draw(wants_on(world.today))
+    search = a_search(world, wants, as_text=as_text)
+    expected, total = oracle.answer(wants, world)
+    assert await searched(es, index, search) == (expected, total)
+
+    primary = sorted_in_python(world.documents, search)[:30]
+    listed = tuple(trip.id for trip in primary)
+    relaxed = sorted_in_python(world.documents, search.relax(listed)) if len(primary) <= 5 else []
+    assert primary + relaxed[: 30 - len(primary)] == expected
+
+
+def test_the_random_days_are_all_searched() -> None:
+    assert len(SEEDS) >= len(TODAYS)
