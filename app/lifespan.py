@@ -69,6 +69,7 @@ def lifespan(settings: Settings) -> Callable[[Starlette], AbstractAsyncContextMa
                         database,
                         IndexSearch(elasticsearch, settings.elasticsearch_alias),
                         DatabaseSearch(database, max_candidates=settings.fallback_candidates),
+                        keep_seconds=settings.answer_cache_seconds,
                     ),
                     rate_limits=RateLimits(redis, settings),
                     request_id="",

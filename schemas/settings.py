@@ -89,6 +89,7 @@ class Settings(BaseSettings):
     rate_limit_recommendations: Rates = "10/minute"
     rate_limit_resources: Rates = "6000/hour; 300/minute"
     rate_limit_events: Rates = "6000/hour; 300/minute"
+    answer_cache_seconds: Annotated[int, Field(ge=0)] = 300
     fallback_candidates: Annotated[int, Field(ge=1)] = 50_000
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

@@ -21,7 +21,6 @@ from schemas.preferences import Preferences
 from scoring.candidates import on_offer
 from scoring.search import Catalogue, Search
 
-ANSWER_SECONDS = 300
 DEGRADED_SECONDS = 5
 TOTAL_SECONDS = 300
 CATALOGUE_SECONDS = 3600
@@ -41,17 +40,21 @@ class Answer:
 
 
 class Answers:
-    def __init__(self, cache: Cache, database: Database, index: IndexSearch, fallback: DatabaseSearch) -> None:
+    def __init__(
+        self, cache: Cache, database: Database, index: IndexSearch, fallback: DatabaseSearch, *, keep_seconds: int
+    ) -> None:
+        """`keep_seconds` 0 makes every answer anew."""
         self._cache = cache
         self._database = database
         self._index = index
         self._fallback = fallback
+        self._keep_seconds = keep_seconds
 
     async def answer(self, preferences: Preferences, today: date) -> Answer:
         """From the index; else from the database, marked as degraded; else an old one. Raises 503 as ApiError."""
         key = f"recommendations:{today}:{preferences.canonical()}"
         try:
-            body = await self._kept(key, self._filled(preferences, today, self._index), ANSWER_SECONDS)
+            body = await self._kept(key, self._filled(preferences, today, self._index), self._keep_seconds)
             if not body.stale:
                 return Answer(OpenBody.unpack(body.identity))
         except ApiError as error:
@@ -73,6 +76,8 @@ class Answers:
         return Answer(OpenBody.unpack(body.identity), '199 - "Answered from the database"')
 
     async def _kept(self, key: str, fill: Callable[[], Awaitable[bytes]], seconds: float) -> CachedBody:
+        if not seconds:
+            return CachedBody(await fill(), gzip=None, etag="")
         return await self._cache.get(key, ALL_KINDS, fill, seconds, compress=False)
 
     def _filled(self, preferences: Preferences, today: date, trips: TripSearch) -> Callable[[], Awaitable[bytes]]:

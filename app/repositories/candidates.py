@@ -79,7 +79,7 @@ def ranked(condition: Condition, rules: Sequence[Rule], size: int, max_candidate
     score: ColumnElement[int] = func.least(sum(points, start=literal(0)), weights.HIGHEST)
     start, id_ = TripOccurrence.start_date, TripOccurrence.id
     looked_at = (
-        _matching(select(id_, start, score.label("score")), condition)
+        matching(select(id_, start, score.label("score")), condition)
         .order_by(start, id_)
         .limit(max_candidates)
         .subquery()
@@ -93,10 +93,11 @@ def ranked(condition: Condition, rules: Sequence[Rule], size: int, max_candidate
 
 
 def counted(condition: Condition) -> Select[int]:
-    return _matching(select(func.count(TripOccurrence.id)), condition)
+    return matching(select(func.count(TripOccurrence.id)), condition)
 
 
-def _matching(query: Select[*Columns], condition: Condition) -> Select[*Columns]:
+def matching(query: Select[*Columns], condition: Condition) -> Select[*Columns]:
+    """A query on departures, of those alone for which the condition holds."""
     return (
         query.join(TripTemplate, TripTemplate.id == TripOccurrence.trip_template_id)
         .outerjoin(Country, Country.id == TripTemplate.primary_country_id)
