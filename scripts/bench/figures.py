@@ -25,6 +25,8 @@ class Run:
     """Latencies in milliseconds."""
 
     requests: int
+    sent: int
+    """With those of the warm-up, which cost CPU but are not in the other figures."""
     errors: int
     per_second: float
     p50: float
@@ -33,7 +35,7 @@ class Run:
     body_bytes: float
 
     @classmethod
-    def of(cls, latencies: Sequence[float], errors: int, body_bytes: int, seconds: float) -> "Run":
+    def of(cls, latencies: Sequence[float], sent: int, errors: int, body_bytes: int, seconds: float) -> "Run":
         ordered = sorted(latencies)
         count = len(ordered)
 
@@ -42,6 +44,7 @@ class Run:
 
         return cls(
             requests=count,
+            sent=sent,
             errors=errors,
             per_second=count / seconds,
             p50=percentile(0.50),
@@ -59,6 +62,7 @@ def middle(runs: Sequence[Run]) -> Run:
 
     return Run(
         requests=sum(run.requests for run in runs),
+        sent=sum(run.sent for run in runs),
         errors=sum(run.errors for run in runs),
         per_second=of("per_second"),
         p50=of("p50"),

@@ -35,6 +35,7 @@ class Generator:
         self.latencies: list[float] = []
         self.errors = 0
         self.bytes = 0
+        self.warming = 0
 
     async def connect(self) -> None:
         for connection in await asyncio.gather(*(Connection.open(self._first) for _ in range(self._concurrency))):
@@ -83,6 +84,7 @@ class Generator:
                 break
         self.latencies.clear()
         self.errors = self.bytes = 0
+        self.warming = sum(rates)
 
 
 async def run(plan: Plan) -> Run:
@@ -96,7 +98,8 @@ async def run(plan: Plan) -> Run:
     )
     started = time.perf_counter()
     await loop
-    return Run.of(generator.latencies, generator.errors, generator.bytes, time.perf_counter() - started)
+    sent = len(generator.latencies) + generator.warming
+    return Run.of(generator.latencies, sent, generator.errors, generator.bytes, time.perf_counter() - started)
 
 
 def main() -> None:

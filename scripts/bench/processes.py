@@ -1,0 +1,66 @@
+"""The servers that are measured, each in processes of its own."""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from signal import SIGTERM
+
+import psutil
+
+from scripts.errors import CommandError
+from scripts.stack import processes
+from scripts.stack.ports import free_port, is_free
+from scripts.stack.waiting import until
+
+SECONDS_TO_START = 30
+UVICORN = ("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning", "--factory")
+
+
+@dataclass(frozen=True)
+class Server:
+    url: str
+    pid: int
+
+    def cpu_seconds(self) -> float:
+        """Of all its processes so far."""
+        return sum(sum(process.cpu_times()[:2]) for process in family(self.pid))
+
+    def memory(self) -> int:
+        """Bytes that its largest process holds."""
+        return max(process.memory_info().rss for process in family(self.pid))
+
+
+def family(pid: int) -> list[psutil.Process]:
+    parent = psutil.Process(pid)
+    return [parent, *parent.children(recursive=True)]
+
+
+@contextmanager
+def serving(command: Sequence[str], log: Path, env: dict[str, str]) -> Iterator[Server]:
+    """`{port}` in the command stands for a free port."""
+    port = free_port()
+    process = processes.start(
+        [part.format(port=port) for part in command], log, env={**os.environ, **env}, ends_with_us=SIGTERM
+    )
+    try:
+        until(lambda: process.poll() is not None or not is_free(port), SECONDS_TO_START)
+        if process.poll() is not None or is_free(port):
+            raise CommandError(f"A server did not start; its last words are in {log}.")
+        yield Server(f"http://127.0.0.1:{port}", process.pid)
+    finally:
+        processes.stop({process.pid: SIGTERM})
+
+
+def api(env: dict[str, str], log: Path, workers: int) -> AbstractContextManager[Server]:
+    serve = ("-m", "scripts.cli", "serve", "--port", "{port}", "--workers", str(workers))
+    return serving((sys.executable, *serve), log, env)
+
+
+def compared(factory: str, env: dict[str, str], log: Path, workers: int) -> AbstractContextManager[Server]:
+    """One of `scripts.bench.servers`."""
+    target = f"scripts.bench.servers:{factory}"
+    uvicorn = ("-m", "uvicorn", target, "--port", "{port}", "--workers", str(workers), *UVICORN)
+    return serving((sys.executable, *uvicorn), log, env)

@@ -1,0 +1,111 @@
+"""What the service is compared with, under the same uvicorn settings as the service itself."""
+
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import TypedDict
+
+import orjson
+from sqlalchemy import select
+from sqlalchemy.orm import joinedload
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from app.answers import JSON
+from app.clock import Clock, business_clock
+from app.database import Database, ReadSession
+from app.repositories.candidates import matching
+from app.repositories.catalogue import read_catalogue
+from indexer import connections
+from schemas.document import TripDocument
+from schemas.entities import Trip, to_json
+from schemas.enums import ANTARCTICA
+from schemas.preferences import parse_preferences
+from schemas.settings import load_settings
+from schemas.tables import TripOccurrence, TripTemplate
+from scoring import weights
+from scoring.candidates import candidates
+from scoring.rules import rules
+from scoring.score import recommend
+from scoring.search import Search
+
+BARE_BYTES = "BENCH_BARE_BYTES"
+
+
+def bare() -> Starlette:
+    """Answers so many constant bytes, whatever is asked."""
+    body = b'{"success":true,"data":"%b"}' % (b"x" * int(os.environ[BARE_BYTES]))
+
+    async def answer(_request: Request) -> Response:
+        return Response(body, media_type=JSON)
+
+    return Starlette(routes=[Route("/", answer, methods=["GET", "POST"])])
+
+
+class State(TypedDict):
+    database: Database
+    today: Clock
+
+
+def database_only() -> Starlette:
+    """Candidates with all their relations through the ORM, every one of them scored in Python, then sorted."""
+    settings = load_settings()
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[State]:
+        database = Database(connections.postgres(settings.database_url, command_timeout=120))
+        yield State(database=database, today=business_clock(settings))
+        await database.close()
+
+    return Starlette(routes=[Route("/", _search_the_database, methods=["POST"])], lifespan=lifespan)
+
+
+async def _search_the_database(request: Request[State]) -> Response:
+    preferences = parse_preferences(await request.json())
+    async with request.state["database"].read() as session:
+        search = Search(preferences, request.state["today"](), await read_catalogue(session))
+        departures = {trip.id: trip for trip in await _candidates(session, search)}
+    scored = recommend((_document(trip) for trip in departures.values()), rules(search))
+    scored.sort(key=lambda result: (-result.score, result.document["start"], result.document["id"]))
+    best = [departures[result.document["id"]] for result in scored[: weights.RESULTS]]
+    trips = b",".join(to_json(Trip.model_validate(trip)) for trip in best)
+    envelope = orjson.dumps({"success": True, "total_candidates": len(departures)})[:-1]
+    return Response(b'%b,"data":[%b]}' % (envelope, trips), media_type=JSON)
+
+
+async def _candidates(session: ReadSession, search: Search) -> Sequence[TripOccurrence]:
+    template = joinedload(TripOccurrence.template)
+    query = matching(select(TripOccurrence), candidates(search)).options(
+        joinedload(TripOccurrence.guide),
+        template.joinedload(TripTemplate.company),
+        template.joinedload(TripTemplate.trip_type),
+        template.joinedload(TripTemplate.primary_country),
+        template.selectinload(TripTemplate.tags),
+    )
+    return (await session.scalars(query)).all()
+
+
+def _document(trip: TripOccurrence) -> TripDocument:
+    template = trip.template
+    country = template.primary_country
+    price = template.base_price if trip.price_override is None else trip.price_override
+    return TripDocument(
+        id=trip.id,
+        active=template.is_active,
+        country=None if country is None else str(country.id),
+        continent=None if country is None else str(country.continent),
+        antarctica=country is not None and country.name == ANTARCTICA,
+        type=None if template.trip_type_id is None else str(template.trip_type_id),
+        themes=[str(tag.id) for tag in template.tags],
+        level=template.difficulty_level,
+        start=trip.start_date.isoformat(),
+        month=trip.start_date.month,
+        days=(trip.end_date - trip.start_date).days + 1,
+        price=int(price * 100),
+        spots=trip.spots_left,
+        status=trip.status,
+        version=0,
+        trip="",
+    )
