@@ -21,7 +21,7 @@ DURATIONS = (1, 2, 5, 7, 8, 10, 12, 13, 14, 17, 20, 21, 24, 30, 40, 365)
 STATUSES = (*Status, Status.OPEN, Status.LAST_PLACES)
 
 
-def world(seed: int, size: int = 250) -> World:
+def world(seed: int, size: int = 400) -> World:
     choose = random.Random(seed)
     today = TODAYS[seed % len(TODAYS)]
     continents = {country: name.value for country, name in CONTINENTS.items()}
@@ -76,25 +76,31 @@ def _price(choose: random.Random) -> int:
     return min(max(0, int(edge) + choose.choice((-1, 0, 0, 1, 2))), 9_999_999_999)
 
 
-def some(values: Any, most: int = 4) -> st.SearchStrategy[frozenset[Any]]:
-    return st.just(frozenset()) | st.frozensets(st.sampled_from(values), max_size=most)
+def perhaps(absent: Any, wish: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Mostly absent: all the wishes at once find nothing in any catalogue."""
+    return st.one_of(st.just(absent), st.just(absent), wish)
+
+
+def some(values: Any) -> st.SearchStrategy[frozenset[Any]]:
+    return st.frozensets(st.sampled_from(values), min_size=1, max_size=4)
 
 
 def wants_on(today: date) -> st.SearchStrategy[Wants]:
-    day = st.sampled_from((-40, 0, 1, 30, 200)).map(lambda days: today + timedelta(days))
+    years = st.integers(-2, 3).map(lambda shift: today.year + shift)
+    days = st.sampled_from((-40, 0, 1, 30, 200)).map(lambda shift: today + timedelta(shift))
     return st.builds(
         Wants,
-        countries=some((*CONTINENTS, 99_999)),
-        continents=some([name.value for name in Continent]),
-        type_id=st.none() | st.sampled_from((*TYPES, 99_999)),
-        themes=some((*THEMES, 99_999)),
-        shortest=st.just(1) | st.sampled_from(DURATIONS),
-        longest=st.just(365) | st.sampled_from(DURATIONS),
-        budget=st.none() | st.sampled_from(BUDGETS),
+        countries=perhaps(frozenset(), some((*CONTINENTS, 99_999))),
+        continents=perhaps(frozenset(), some([name.value for name in Continent])),
+        type_id=perhaps(None, st.sampled_from((*TYPES, *TYPES, 99_999))),
+        themes=st.just(frozenset()) | some((*THEMES, 99_999)),
+        shortest=perhaps(1, st.sampled_from(DURATIONS)),
+        longest=perhaps(365, st.sampled_from(DURATIONS)),
+        budget=perhaps(None, st.sampled_from((*BUDGETS, *BUDGETS[3:]))),
         difficulty=st.none() | st.integers(0, 5),
-        year=st.none() | st.integers(-2, 3).map(lambda years: today.year + years) | st.sampled_from((1, 1999, 9999)),
-        month=st.none() | st.integers(1, 12),
-        start_date=st.none() | day,
+        year=perhaps(None, years | years | st.sampled_from((1, 1999, 9999))),
+        month=perhaps(None, st.integers(1, 12)),
+        start_date=perhaps(None, days),
     )
 
 
