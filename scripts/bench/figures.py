@@ -13,6 +13,7 @@ class Plan:
     headers: dict[str, str] = field(default_factory=dict)
     expected: str
     """Text that stands in the first 400 bytes of every right answer."""
+    status: int = 200
     concurrency: int = 1
     seconds: float = 3.0
     rate: float = 0.0

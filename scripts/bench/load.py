@@ -26,10 +26,11 @@ Clock = Callable[[], float]
 
 
 class Generator:
-    def __init__(self, calls: Sequence[Call], expected: str, concurrency: int) -> None:
+    def __init__(self, calls: Sequence[Call], plan: Plan) -> None:
         self._calls: Iterator[Call] = itertools.cycle(calls)
-        self._expected = expected.encode()
-        self._concurrency = concurrency
+        self._expected = plan.expected.encode()
+        self._status = plan.status
+        self._concurrency = plan.concurrency
         self._connections: asyncio.Queue[Connection] = asyncio.Queue()
         self._first = calls[0]
         self.latencies: list[float] = []
@@ -50,7 +51,7 @@ class Generator:
             connection = await Connection.open(self._first)
         else:
             # Every answer is looked at: a fast refusal or an empty list must not count as speed.
-            self.errors += answer.status != 200 or self._expected not in answer.body[:400]
+            self.errors += answer.status != self._status or self._expected not in answer.body[:400]
             self.bytes += len(answer.body)
         self.latencies.append(time.perf_counter() - due)
         self._connections.put_nowait(connection)
@@ -89,7 +90,7 @@ class Generator:
 
 async def run(plan: Plan) -> Run:
     calls = [Call.build(plan.method, plan.url, body.encode(), plan.headers) for body in plan.bodies]
-    generator = Generator(calls, plan.expected, plan.concurrency)
+    generator = Generator(calls, plan)
     await generator.connect()
     if plan.warm_up:
         await generator.warm_up()

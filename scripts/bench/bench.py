@@ -1,0 +1,108 @@
+"""`smarttrip bench`: all rows, one after the other, on services of its own."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import psutil
+
+from scripts.bench.catalogues import Catalogue, catalogue
+from scripts.bench.contest import Cpu, generate
+from scripts.bench.figures import Plan
+from scripts.bench.mix import searches
+from scripts.bench.processes import Server, api, compared
+from scripts.bench.raw import raw_searches
+from scripts.bench.rows import BARE, DATABASE, LIMITED, RAW, SUCCESS, Measuring, Row, events, recommendations, resource
+from scripts.bench.servers import BARE_BYTES
+from scripts.stack import control
+from scripts.stack.running import running_stack
+
+TODAY = date(2026, 11, 24)
+SEED = 7
+DISTINCT_SEARCHES = 2000
+POPULAR = 20
+"""Searches that many visitors make: all of them are in the cache."""
+DISTINCT_EVENTS = 20_000
+API_WORKERS = 2
+CONCURRENCIES = (1, 8, 64)
+BUSY = "A benchmark is running already."
+
+Say = Callable[[str], None]
+
+
+def bench(data: Path, sizes: Sequence[int], rounds: int, seconds: float, say: Say) -> list[Row]:
+    """All rows of all sizes. Raises CommandError where another benchmark runs."""
+    rows: list[Row] = []
+    with running_stack(data, busy=BUSY) as services:
+        for size in sizes:
+            say(f"{size:,} departures: catalogue and index")
+            for row in _rows(Bench(catalogue(size, services, TODAY), data), rounds, seconds):
+                say(f"  {row.name}, {row.concurrency} at once: {row.throughput_ratio:.2f} of {row.against}")
+                rows.append(row)
+    return rows
+
+
+class Bench:
+    def __init__(self, made: Catalogue, data: Path) -> None:
+        self.made = made
+        self._data = data
+        self.mix = searches(made.ids, DISTINCT_SEARCHES, SEED)
+
+    def api(self, name: str, **env: str) -> AbstractContextManager[Server]:
+        return api({**self.made.env, **env}, self._log(name), API_WORKERS)
+
+    def compared(self, factory: str, **env: str) -> AbstractContextManager[Server]:
+        return compared(factory, {**self.made.env, **env}, self._log(factory), API_WORKERS)
+
+    def cpu(self, servers: Sequence[Server]) -> Cpu:
+        pids = {state.service.name: state.pid for state in control.status(self._data) if state.pid}
+
+        def used() -> dict[str, float]:
+            services = {name: sum(psutil.Process(pid).cpu_times()[:2]) for name, pid in pids.items()}
+            return {"api": sum(server.cpu_seconds() for server in servers), **services}
+
+        return used
+
+    def _log(self, name: str) -> Path:
+        return self._data / f"{name}.log"
+
+
+def _rows(bench: Bench, rounds: int, seconds: float) -> Iterator[Row]:
+    with (
+        bench.api("fresh", ANSWER_CACHE_SECONDS="0") as fresh,
+        bench.api("kept") as kept,
+        bench.api("limited", RATE_LIMIT_ENABLED="true", RATE_LIMIT_RECOMMENDATIONS="1000000/minute") as limited,
+    ):
+        measuring = Measuring(bench.made.size, rounds, seconds, bench.cpu([fresh, kept, limited]))
+        yield from _uncached(bench, measuring, fresh)
+        yield from _against_bare(bench, measuring, kept)
+        popular = bench.mix[:POPULAR]
+        others = recommendations(limited.url, popular)
+        yield measuring.row("cached", LIMITED, 8, recommendations(kept.url, popular), others)
+
+
+def _uncached(bench: Bench, measuring: Measuring, fresh: Server) -> Iterator[Row]:
+    plan = recommendations(fresh.url, bench.mix)
+    url, bodies = raw_searches(bench.made.settings, bench.mix)
+    raw = Plan(url=url, bodies=bodies, expected='"timed_out":false')
+    for concurrency in CONCURRENCIES:
+        yield measuring.row("uncached", RAW, concurrency, plan, raw)
+    with bench.compared("database_only") as server:
+        slow = Plan(url=f"{server.url}/", bodies=plan.bodies, expected=SUCCESS, warm_up=False)
+        yield measuring.row("uncached", DATABASE, 8, plan, slow)
+
+
+def _against_bare(bench: Bench, measuring: Measuring, kept: Server) -> Iterator[Row]:
+    contests = (
+        ("cached", recommendations(kept.url, bench.mix[:POPULAR]), CONCURRENCIES),
+        ("reference data", resource(kept.url, "/api/locations"), CONCURRENCIES),
+        ("events", events(kept.url, DISTINCT_EVENTS), (8,)),
+    )
+    for name, plan, concurrencies in contests:
+        size = generate(replace(plan, seconds=0.5, warm_up=False)).body_bytes
+        with bench.compared("bare", **{BARE_BYTES: str(int(size))}) as bare:
+            constant = Plan(url=f"{bare.url}/", method=plan.method, bodies=plan.bodies, expected=SUCCESS)
+            for concurrency in concurrencies:
+                yield measuring.row(name, BARE, concurrency, plan, constant)

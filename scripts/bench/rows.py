@@ -1,0 +1,81 @@
+"""What is measured: each row pits the service against something that does the same work or less."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID, uuid5
+
+from scripts.bench.contest import Cpu, Result, contest
+from scripts.bench.figures import Plan
+
+SERVICE = "service"
+RAW = "raw Elasticsearch"
+BARE = "bare server"
+DATABASE = "database only"
+LIMITED = "service with rate limits"
+
+SUCCESS = '"success":true'
+HITS = '"hits"'
+
+EVENT_IDS = UUID("6f0d3a52-95a0-4a3c-8f3e-5b8f2f6d0c11")
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    size: int
+    concurrency: int
+    against: str
+    results: Mapping[str, Result]
+
+    @property
+    def throughput_ratio(self) -> float:
+        return self.results[SERVICE].run.per_second / self.results[self.against].run.per_second
+
+    @property
+    def p95_ratio(self) -> float:
+        return self.results[SERVICE].run.p95 / self.results[self.against].run.p95
+
+
+@dataclass(frozen=True)
+class Measuring:
+    size: int
+    rounds: int
+    seconds: float
+    cpu: Cpu
+
+    def row(self, name: str, against: str, concurrency: int, service: Plan, other: Plan) -> Row:
+        plans = {
+            contender: replace(plan, concurrency=concurrency, seconds=self.seconds)
+            for contender, plan in ((SERVICE, service), (against, other))
+        }
+        return Row(name, self.size, concurrency, against, contest(plans, self.rounds, self.cpu))
+
+
+def recommendations(url: str, bodies: Sequence[dict[str, Any]]) -> Plan:
+    return Plan(url=f"{url}/api/v2/recommendations", bodies=[json.dumps(body) for body in bodies], expected=SUCCESS)
+
+
+def resource(url: str, path: str) -> Plan:
+    return Plan(url=url + path, method="GET", expected=SUCCESS)
+
+
+def events(url: str, count: int) -> Plan:
+    """Single events, each with an id of its own."""
+    return Plan(url=f"{url}/api/events", bodies=list(_events(count)), expected=SUCCESS, status=202)
+
+
+def _events(count: int) -> Iterator[str]:
+    for number in range(count):
+        visitor = str(uuid5(EVENT_IDS, f"visitor {number % 100}"))
+        yield json.dumps(
+            {
+                "event_id": str(uuid5(EVENT_IDS, str(number))),
+                "event_type": "impression",
+                "session_id": visitor,
+                "anonymous_id": visitor,
+                "trip_id": number % 1000 + 1,
+                "source": "search_results",
+            }
+        )
