@@ -2,6 +2,7 @@
 
 import re
 from functools import lru_cache
+from typing import Any
 
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
@@ -16,7 +17,7 @@ REVALIDATE = "no-cache"
 """May be kept, but is asked for again each time."""
 
 
-def cached_response(request: HTTPConnection, body: CachedBody, cache_control: str) -> Response:
+def cached_response(request: HTTPConnection[Any], body: CachedBody, cache_control: str) -> Response:
     headers = request.headers
     gzipped = body.gzip is not None and accepts_gzip(headers.get("accept-encoding", ""))
     etag = _gzip_tag(body) if gzipped else _identity_tag(body)

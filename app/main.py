@@ -14,11 +14,13 @@ from app.middleware.metrics import Metrics
 from app.middleware.rate_limits import RateLimits
 from app.middleware.request_id import RequestId
 from app.middleware.security_headers import SecurityHeaders
+from app.path_ids import register_path_ids
 from app.routes import ENDPOINTS
 from schemas.settings import Settings, load_settings
 
 
 def create_app(settings: Settings) -> Starlette:
+    register_path_ids()
     app = Starlette(
         routes=routes(ENDPOINTS),
         middleware=_middleware(settings),

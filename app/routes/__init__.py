@@ -1,6 +1,13 @@
 """Every endpoint of the service, group by group."""
 
 from app.endpoints import Endpoint
-from app.routes import metrics, recommendations, system
+from app.routes import health, metrics, recommendations, resources, system, trips
 
-ENDPOINTS: tuple[Endpoint, ...] = (*metrics.ENDPOINTS, *recommendations.ENDPOINTS, *system.ENDPOINTS)
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *health.ENDPOINTS,
+    *metrics.ENDPOINTS,
+    *recommendations.ENDPOINTS,
+    *resources.ENDPOINTS,
+    *system.ENDPOINTS,
+    *trips.ENDPOINTS,
+)

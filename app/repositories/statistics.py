@@ -1,0 +1,37 @@
+"""How many there are."""
+
+from datetime import date
+from typing import Any
+
+from sqlalchemy import ScalarSelect, func, select
+
+from app.database import ReadSession
+from app.repositories.occurrences import NOT_CANCELLED
+from schemas.health import TableCounts
+from schemas.tables import Base, Company, Country, Guide, Tag, TripOccurrence, TripTemplate, TripType
+from schemas.trips import Statistics
+
+
+async def statistics(session: ReadSession, today: date) -> Statistics:
+    counts = {
+        "companies": _count(Company),
+        "templates": _count(TripTemplate, TripTemplate.is_active),
+        "occurrences": _count(TripOccurrence, NOT_CANCELLED),
+        "active_occurrences": _count(TripOccurrence, NOT_CANCELLED, TripOccurrence.start_date >= today),
+    }
+    return Statistics.model_validate(await _counted(session, counts))
+
+
+async def table_counts(session: ReadSession) -> TableCounts:
+    tables: tuple[type[Base], ...] = (TripOccurrence, TripTemplate, Country, Guide, Tag, TripType)
+    return TableCounts.model_validate(await _counted(session, {table.__tablename__: _count(table) for table in tables}))
+
+
+def _count(table: type[Base], *conditions: Any) -> ScalarSelect[int]:
+    return select(func.count()).select_from(table).where(*conditions).scalar_subquery()
+
+
+async def _counted(session: ReadSession, counts: dict[str, ScalarSelect[int]]) -> dict[str, int]:
+    """In one statement."""
+    row = (await session.execute(select(*(count.label(name) for name, count in counts.items())))).one()
+    return dict(row._mapping)

@@ -1,0 +1,111 @@
+"""How the service is, for people and for dashboards that ask every second."""
+
+import asyncio
+from collections.abc import Awaitable
+from importlib.metadata import version
+from typing import Literal
+
+import structlog
+from elastic_transport import TransportError
+from redis.exceptions import RedisError
+from starlette.responses import Response
+
+from app.answers import JSON
+from app.endpoints import Endpoint
+from app.errors import ApiError
+from app.lifespan import ApiRequest, State
+from app.repositories.statistics import table_counts
+from schemas.entities import to_json
+from schemas.health import Dependencies, DependencyState, Health, TableCounts, Welcome
+
+log = structlog.get_logger()
+
+VERSION = version("smarttrip")
+
+PATIENCE = 1.0
+"""Seconds that a dependency has to answer."""
+
+COUNTS_SECONDS = 10.0
+
+
+async def health(request: ApiRequest) -> Response:
+    state = request.state
+    checks = {"postgres": _postgres(state), "redis": _redis(state), "elasticsearch": _elasticsearch(state)}
+    states = await asyncio.gather(*(_within_patience(name, check) for name, check in checks.items()))
+    dependencies = Dependencies(**dict(zip(checks, states, strict=True)))
+    body = Health(
+        status=_status(dependencies),
+        version=VERSION,
+        database=await _counts(state) if dependencies.postgres == "up" else TableCounts(),
+        dependencies=dependencies,
+    )
+    unhealthy = body.status == "unhealthy"
+    return Response(
+        to_json(body),
+        status_code=503 if unhealthy else 200,
+        headers={"Cache-Control": "no-store", **({"Retry-After": "2"} if unhealthy else {})},
+        media_type=JSON,
+    )
+
+
+def _status(dependencies: Dependencies) -> Literal["healthy", "degraded", "unhealthy"]:
+    searching = dependencies.elasticsearch == "up"
+    if searching and dependencies.postgres == dependencies.redis == "up":
+        return "healthy"
+    return "degraded" if searching or dependencies.postgres == "up" else "unhealthy"
+
+
+async def _within_patience(name: str, check: Awaitable[DependencyState]) -> DependencyState:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await check
+    except (ApiError, RedisError, TransportError, TimeoutError) as error:
+        log.warning("dependency_down", dependency=name, error=type(error).__name__)
+        return "down"
+
+
+async def _postgres(state: State) -> DependencyState:
+    async with state["database"].read() as session:
+        # A connection from the pool is tried before it is given out.
+        await session.connection()
+    return "up"
+
+
+async def _redis(state: State) -> DependencyState:
+    await state["redis"].ping()
+    return "up"
+
+
+async def _elasticsearch(state: State) -> DependencyState:
+    found = await state["elasticsearch"].indices.exists_alias(name=state["settings"].elasticsearch_alias)
+    return "up" if found else "no_index"
+
+
+async def _counts(state: State) -> TableCounts:
+    async def fill() -> bytes:
+        async with state["database"].read() as session:
+            return to_json(await table_counts(session))
+
+    try:
+        body = await state["cache"].get("table-counts", frozenset(), fill, COUNTS_SECONDS)
+    except ApiError:
+        return TableCounts()
+    return TableCounts.model_validate_json(body.identity)
+
+
+async def welcome(request: ApiRequest) -> Response:
+    return Response(to_json(Welcome(version=VERSION)), media_type=JSON)
+
+
+ENDPOINTS = (
+    Endpoint(method="GET", path="/", handler=welcome, summary="What this is", tag="system", answer=Welcome),
+    Endpoint(
+        method="GET",
+        path="/api/health",
+        handler=health,
+        summary="The service's state, its dependencies' and how much it holds",
+        tag="system",
+        answer=Health,
+        errors=(503,),
+    ),
+)

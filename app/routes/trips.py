@@ -1,0 +1,171 @@
+"""Trips: templates, and occurrences, which are their dated departures."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from app.database import ReadSession
+from app.endpoints import Endpoint
+from app.errors import not_found
+from app.lifespan import ApiRequest
+from app.repositories import occurrences as departures
+from app.repositories import templates as trips
+from app.repositories.statistics import statistics
+from app.routes.cached import answer, single, trip_data
+from schemas.entities import Occurrence, Template
+from schemas.envelopes import Found, Page, Single
+from schemas.queries import OccurrencesQuery, PageQuery, TemplatesQuery, TripOccurrencesQuery
+from schemas.tables import TripTemplate
+from schemas.trips import OccurrenceOnly, SchemaInfo, TemplateWithOccurrences
+
+TEMPLATES = trip_data("template", "company", "country", "tag", "type")
+OCCURRENCES = trip_data("occurrence", "template", "company", "guide", "country", "tag", "type")
+STATISTICS = trip_data("occurrence", "template", "company")
+
+ADDRESSES = {
+    "companies": "/api/v2/companies",
+    "templates": "/api/v2/templates",
+    "occurrences": "/api/v2/occurrences",
+    "trip_occurrences": "/api/v2/trip-occurrences",
+    "recommendations": "/api/v2/recommendations",
+    "schema_info": "/api/v2/schema-info",
+}
+
+
+async def templates(request: ApiRequest, query: TemplatesQuery) -> Response:
+    today = request.state["today"]()
+
+    async def read(session: ReadSession) -> BaseModel:
+        found = await trips.find_templates(session, query)
+        if not query.include_occurrences:
+            return Page[Template].of(found, query)
+        rows = await _with_occurrences(session, found.rows, today)
+        return Page[TemplateWithOccurrences].of(Found(rows, found.total), query)
+
+    keeping = OCCURRENCES if query.include_occurrences else TEMPLATES
+    return await answer(request, keeping, f"templates:{today}:{query.model_dump_json()}", read)
+
+
+async def _with_occurrences(
+    session: ReadSession, rows: Sequence[TripTemplate], today: date
+) -> list[TemplateWithOccurrences]:
+    upcoming = await departures.upcoming(session, [row.id for row in rows], today)
+    return [
+        TemplateWithOccurrences.model_validate(
+            {**dict(Template.model_validate(row)), "upcoming_occurrences": upcoming[row.id]}
+        )
+        for row in rows
+    ]
+
+
+async def template_occurrences(request: ApiRequest, query: PageQuery) -> Response:
+    number: int = request.path_params["id"]
+
+    async def read(session: ReadSession) -> Page[Occurrence]:
+        if not await trips.template_exists(session, number):
+            raise not_found("Template")
+        return Page[Occurrence].of(await departures.occurrences_of(session, number, query), query)
+
+    return await answer(request, OCCURRENCES, f"template:{number}:occurrences:{query.model_dump_json()}", read)
+
+
+async def occurrences(request: ApiRequest, query: OccurrencesQuery) -> Response:
+    today = request.state["today"]()
+
+    async def read(session: ReadSession) -> BaseModel:
+        found = await departures.find_occurrences(session, query, today)
+        envelope = Page[Occurrence] if query.include_template else Page[OccurrenceOnly]
+        return envelope.of(found, query)
+
+    return await answer(request, OCCURRENCES, f"occurrences:{today}:{query.model_dump_json()}", read)
+
+
+async def trip_occurrences(request: ApiRequest, query: TripOccurrencesQuery) -> Response:
+    today = request.state["today"]()
+
+    async def read(session: ReadSession) -> Page[Occurrence]:
+        return Page[Occurrence].of(await departures.find_trips(session, query, today), query)
+
+    return await answer(request, OCCURRENCES, f"trip-occurrences:{today}:{query.model_dump_json()}", read)
+
+
+async def schema_info(request: ApiRequest) -> Response:
+    today = request.state["today"]()
+
+    async def read(session: ReadSession) -> SchemaInfo:
+        return SchemaInfo(statistics=await statistics(session, today), endpoints=ADDRESSES)
+
+    return await answer(request, STATISTICS, f"schema-info:{today}", read)
+
+
+ENDPOINTS = (
+    Endpoint(
+        method="GET",
+        path="/api/v2/templates",
+        handler=templates,
+        summary="Active templates by title, with their next departures if asked for",
+        tag="trips",
+        query=TemplatesQuery,
+        answer=Page[Template | TemplateWithOccurrences],
+        errors=(503,),
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/v2/templates/{id:int}",
+        handler=single(TEMPLATES, Single[Template], trips.template, thing="Template"),
+        summary="A template, also an inactive one",
+        tag="trips",
+        answer=Single[Template],
+        errors=(404, 503),
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/v2/templates/{id:int}/occurrences",
+        handler=template_occurrences,
+        summary="All departures of a template by start",
+        tag="trips",
+        query=PageQuery,
+        answer=Page[Occurrence],
+        errors=(404, 503),
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/v2/occurrences",
+        handler=occurrences,
+        summary="Departures to come by start, neither cancelled nor full",
+        tag="trips",
+        query=OccurrencesQuery,
+        answer=Page[Occurrence | OccurrenceOnly],
+        errors=(503,),
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/v2/occurrences/{id:int}",
+        handler=single(OCCURRENCES, Single[Occurrence], departures.occurrence, thing="Occurrence"),
+        summary="A departure, whatever its state",
+        tag="trips",
+        answer=Single[Occurrence],
+        errors=(404, 503),
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/v2/trip-occurrences",
+        handler=trip_occurrences,
+        summary="Departures of active templates with places left by start; of Private Groups all that can be booked",
+        tag="trips",
+        query=TripOccurrencesQuery,
+        answer=Page[Occurrence],
+        errors=(503,),
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/v2/schema-info",
+        handler=schema_info,
+        summary="Version of the tables and how much they hold",
+        tag="trips",
+        answer=SchemaInfo,
+        errors=(503,),
+    ),
+)
