@@ -91,6 +91,9 @@ class Settings(BaseSettings):
     rate_limit_events: Rates = "6000/hour; 300/minute"
     answer_cache_seconds: Annotated[int, Field(ge=0)] = 300
     fallback_candidates: Annotated[int, Field(ge=1)] = 50_000
+    reindex_rate: Annotated[float | None, Field(gt=0), BeforeValidator(_empty_is_absent)] = None
+    index_keep_hours: Annotated[float, Field(ge=0)] = 24
+    worker_port: Annotated[int | None, Field(ge=1, le=65535), BeforeValidator(_empty_is_absent)] = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator("timezone")
