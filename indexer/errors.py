@@ -34,3 +34,8 @@ class NoLiveIndex(Refusal):
 class OtherDocuments(Refusal):
     def __init__(self, name: str) -> None:
         super().__init__(f"{name} is made of documents of another version of this program; changes wait for a reindex.")
+
+
+class IndexUnavailable(Refusal):
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Elasticsearch takes no documents: {reason}.")

@@ -89,7 +89,7 @@ async def _dependents(
     """
     departures = select(TripOccurrence.id).where(TripOccurrence.id > group.cursor)
     if group.kind != ALL:
-        departures = departures.where(_shows(group.kind, {row.row_id for row in group.rows}))
+        departures = departures.where(shows(group.kind, {row.row_id for row in group.rows}))
     found = (await connection.scalars(departures.order_by(TripOccurrence.id).limit(limit))).all()
     if group.kind != ALL:
         return found
@@ -99,7 +99,8 @@ async def _dependents(
     return sorted(set(found).union(*indexed))[:limit]
 
 
-def _shows(kind: str, row_ids: Collection[int | None]) -> ColumnElement[bool]:
+def shows(kind: str, row_ids: Collection[int | None]) -> ColumnElement[bool]:
+    """Condition on a departure: its document shows one of these rows of the kind."""
     if kind == "guide":
         return TripOccurrence.guide_id.in_(row_ids)
     if kind == "tag":

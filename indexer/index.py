@@ -45,9 +45,11 @@ async def create(es: AsyncElasticsearch, name: str, origin: dict[str, Any]) -> N
 
 
 async def serve(es: AsyncElasticsearch, name: str) -> None:
-    """Ends the loading: safe on disk, refreshed by itself, copied to other nodes."""
+    """Ends the loading: visible, safe on disk, refreshed by itself, copied to other nodes."""
     await es.indices.put_settings(index=name, settings={"index": SERVING})
-    await es.indices.flush(index=name)
+    patient = es.options(request_timeout=300)
+    await patient.indices.refresh(index=name)
+    await patient.indices.flush(index=name)
 
 
 async def meta(es: AsyncElasticsearch, name: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Which indices are written to, as Postgres knows it, and the lock between batches and what must not overlap them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -63,8 +63,12 @@ async def register(connection: AsyncConnection, name: str) -> None:
     await connection.execute(insert(IndexTarget).values(name=name, state=State.BUILDING, mapping_hash=DOCUMENT_HASH))
 
 
-async def forget(connection: AsyncConnection, names: Sequence[str]) -> None:
+async def forget(connection: AsyncConnection, names: Collection[str]) -> None:
     await connection.execute(delete(IndexTarget).where(IndexTarget.name.in_(names)))
+
+
+async def forget_others(connection: AsyncConnection, names: Collection[str]) -> None:
+    await connection.execute(delete(IndexTarget).where(IndexTarget.name.not_in(names)))
 
 
 async def mark(connection: AsyncConnection, name: str, state: State) -> bool:

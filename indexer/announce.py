@@ -1,0 +1,35 @@
+"""Tells every process that serves what changed, over Redis; a Redis that is down costs only freshness of caches."""
+
+import time
+from collections.abc import Iterable
+
+import orjson
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from indexer import fan_out, metrics
+from indexer.outbox import OCCURRENCE
+from schemas.keys import CHANGES, GENERATION
+
+log = structlog.get_logger()
+
+KINDS = frozenset({OCCURRENCE, *fan_out.KINDS} - {fan_out.ALL})
+
+
+async def announce(redis: Redis, kinds: Iterable[str]) -> bool:
+    """False if it could not be told."""
+    told = set(kinds)
+    if fan_out.ALL in told:
+        told = set(KINDS)
+    try:
+        # A counter that was lost goes on from the clock: a number must never come back with another meaning.
+        await redis.set(GENERATION, time.time_ns() // 1_000_000, nx=True)
+        generation = await redis.incr(GENERATION)
+        await redis.publish(CHANGES, orjson.dumps({"generation": generation, "kinds": sorted(told)}))
+    except RedisError as error:
+        metrics.UNTOLD.inc()
+        log.warning("changes_not_told", error=type(error).__name__)
+        return False
+    metrics.GENERATION.set(generation)
+    return True

@@ -1,0 +1,106 @@
+"""Fills a new index with all departures, by id and in chunks, several of them in flight."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import func, select
+
+from indexer import bulk, metrics, versions
+from indexer.documents import read_documents, snapshot
+from indexer.errors import IndexUnavailable
+from indexer.fan_out import BEFORE_ALL
+from indexer.stores import Stores
+from schemas.tables import TripOccurrence
+
+CHUNK = 1000
+IN_FLIGHT = 3
+"""Chunks being read or written at a time: enough to keep both servers and this process busy."""
+
+PAUSES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
+"""Seconds after each refusal; the last one ends the load."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    done: int
+    total: int
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Departures a second."""
+        return self.done / self.seconds if self.seconds else 0.0
+
+
+@dataclass
+class Load:
+    """One filling of one index; `rate` is its limit in departures a second."""
+
+    stores: Stores
+    name: str
+    progress: Callable[[Progress], None]
+    rate: float | None
+    refused: dict[int, str] = field(default_factory=dict)
+    done: int = 0
+    total: int = 0
+    _after: int = BEFORE_ALL
+    _started: float = field(default_factory=time.monotonic)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def run(self) -> None:
+        """Raises IndexUnavailable when Elasticsearch takes nothing for long."""
+        async with self.stores.postgres.connect() as connection:
+            self.total = await connection.scalar(select(func.count()).select_from(TripOccurrence)) or 0
+        self._report()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(IN_FLIGHT):
+                    tasks.create_task(self._load_chunks())
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from failures
+
+    async def _load_chunks(self) -> None:
+        while ids := await self._next_ids():
+            await self._load_chunk(ids)
+            self.done += len(ids)
+            self._report()
+            await self._hold_back()
+
+    async def _next_ids(self) -> Sequence[int]:
+        """A departure that appears later with an id already passed has an outbox row of its own."""
+        page = select(TripOccurrence.id).order_by(TripOccurrence.id).limit(CHUNK)
+        async with self._turn, self.stores.postgres.connect() as connection:
+            ids = (await connection.scalars(page.where(TripOccurrence.id > self._after))).all()
+            if ids:
+                self._after = ids[-1]
+        return ids
+
+    async def _load_chunk(self, ids: Sequence[int]) -> None:
+        version = await versions.take(self.stores.postgres)
+        # Open until the writes are done: a TRUNCATE waits for it, and its own outbox row is handled after them.
+        async with snapshot(self.stores.postgres) as connection:
+            reading = await read_documents(connection, ids)
+            self.refused |= reading.refused
+            await self._write(version, reading.documents)
+
+    async def _write(self, version: int, changes: bulk.Changes) -> None:
+        for pause in PAUSES:
+            outcome = (await bulk.write(self.stores.elasticsearch, [self.name], version, changes))[self.name]
+            self.refused |= outcome.refused
+            if not outcome.kept:
+                return
+            changes = {trip_id: changes[trip_id] for trip_id in outcome.kept}
+            await asyncio.sleep(pause)
+        raise IndexUnavailable(next(iter(outcome.kept.values())))
+
+    def _report(self) -> None:
+        metrics.REINDEX_DONE.set(self.done)
+        metrics.REINDEX_TOTAL.set(self.total)
+        self.progress(Progress(self.done, self.total, time.monotonic() - self._started))
+
+    async def _hold_back(self) -> None:
+        if self.rate is not None:
+            ahead = self._started + self.done / self.rate - time.monotonic()
+            await asyncio.sleep(max(0.0, ahead))

@@ -1,0 +1,29 @@
+"""What operators can measure of the sync."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+LAG = Histogram(
+    "smarttrip_index_lag_seconds",
+    "From a change in Postgres until searches see it; lane fanned is departures that show something that changed",
+    ["lane"],
+    buckets=(0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 1800),
+)
+DEPTH = Gauge("smarttrip_outbox_rows", "Changes that wait for the index")
+OLDEST = Gauge("smarttrip_outbox_oldest_seconds", "Age of the change that waits longest")
+ATTEMPTS = Gauge("smarttrip_outbox_attempts", "Most attempts made on a change that still waits")
+DEAD = Gauge("smarttrip_outbox_dead_rows", "Changes that the index refused for good")
+BATCH_ROWS = Histogram(
+    "smarttrip_batch_rows", "Outbox rows in a batch of the feed", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+)
+BATCH_SECONDS = Histogram("smarttrip_batch_seconds", "Time of a batch of the feed")
+ROWS = Counter("smarttrip_outbox_rows_handled_total", "Outbox rows handled, by outcome", ["outcome"])
+ERRORS = Counter("smarttrip_feed_errors_total", "Batches that failed as a whole, by error", ["error"])
+LISTENING = Gauge("smarttrip_feed_listening", "Whether the database's notifications are heard")
+PROGRESS = Gauge("smarttrip_feed_progress_timestamp_seconds", "When the feed last had nothing left or got further")
+UNTOLD = Counter("smarttrip_changes_untold_total", "Changes that could not be told to the caches")
+GENERATION = Gauge("smarttrip_index_generation", "Number of the latest change told to the caches")
+DRIFT = Gauge("smarttrip_index_drifted_departures", "Departures that differed from Postgres at the last verification")
+DRIFTED = Counter("smarttrip_index_drift_total", "Departures found to differ from Postgres")
+REINDEXED = Counter("smarttrip_reindex_total", "Full reindexes, by outcome", ["outcome"])
+REINDEX_DONE = Gauge("smarttrip_reindex_documents_done", "Documents of the running or last reindex")
+REINDEX_TOTAL = Gauge("smarttrip_reindex_documents_total", "Departures that the running or last reindex set out with")

@@ -1,0 +1,123 @@
+"""A full reindex beside the one in use: load, compare, swap; searches and changes go on meanwhile."""
+
+import time
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+from elasticsearch import ApiError, TransportError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from indexer import compare, connections, fan_out, index, targets, versions
+from indexer.announce import announce
+from indexer.documents import snapshot
+from indexer.errors import ReindexMismatch
+from indexer.load import Load, Progress
+from indexer.stores import Stores, open_stores
+from indexer.targets import State
+from indexer.upkeep import clean_up
+from schemas.settings import Settings
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Report:
+    name: str
+    previous: str | None
+    documents: int
+    refused: dict[int, str]
+    """Departures that can't be shown, and why."""
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        return self.documents / self.seconds
+
+
+async def reindex(settings: Settings, progress: Callable[[Progress], None]) -> Report:
+    """Raises ReindexRunning, ReindexMismatch, IndexUnavailable; the index in use is then what it was before."""
+    started = time.monotonic()
+    async with open_stores(settings) as stores, builder(settings) as connection:
+        await clean_up(connection, stores)
+        async with _new_target(connection, stores) as name:
+            load = Load(stores, name, progress, settings.reindex_rate)
+            await load.run()
+            await index.serve(stores.elasticsearch, name)
+            previous = await _put_in_use(connection, stores, name, ignored=set(load.refused))
+        await clean_up(connection, stores)
+    async with connections.redis(settings.redis_url) as redis:
+        await announce(redis, {fan_out.ALL})
+    return Report(name, previous, load.done - len(load.refused), load.refused, time.monotonic() - started)
+
+
+@asynccontextmanager
+async def builder(settings: Settings) -> AsyncIterator[AsyncConnection]:
+    """Raises ReindexRunning."""
+    direct = connections.postgres(settings.direct_url, pool_size=1, command_timeout=None)
+    try:
+        async with targets.rebuilding(direct) as connection:
+            yield connection
+    finally:
+        await direct.dispose()
+
+
+@asynccontextmanager
+async def _new_target(connection: AsyncConnection, stores: Stores) -> AsyncIterator[str]:
+    """Known to every batch by the time the block begins, and gone again if the block fails."""
+    name = index.new_name(stores.alias)
+    origin = await versions.origin(stores.postgres)
+    await index.create(stores.elasticsearch, name, origin.meta())
+    try:
+        async with connection.begin():
+            await targets.register(connection, name)
+        async with connection.begin():
+            await targets.keep_batches_out(connection)
+        yield name
+    except BaseException:
+        await _abandon(connection, stores, name)
+        raise
+
+
+async def _abandon(connection: AsyncConnection, stores: Stores, name: str) -> None:
+    try:
+        await connection.rollback()
+        if await index.behind_alias(stores.elasticsearch, stores.alias) != name:
+            async with connection.begin():
+                await targets.forget(connection, [name])
+            await index.drop(stores.elasticsearch, [name])
+    except (ApiError, TransportError, DBAPIError, OSError) as error:
+        log.warning("index_left_behind", name=name, error=type(error).__name__)
+
+
+async def _put_in_use(connection: AsyncConnection, stores: Stores, name: str, ignored: Collection[int]) -> str | None:
+    """Answers the name of the index that was in use. While batches are kept out the new index stands still."""
+    es = stores.elasticsearch
+    async with connection.begin():
+        await targets.keep_batches_out(connection)
+        await es.indices.refresh(index=name)
+        await _compare(stores, name, ignored)
+        previous = await index.behind_alias(es, stores.alias)
+        if previous is not None:
+            await targets.mark(connection, previous, State.PREVIOUS)
+        if not await targets.mark(connection, name, State.LIVE):
+            raise ReindexMismatch([f"{name} was lost while it was being built"])
+        await index.swap(es, stores.alias, previous, name)
+    log.info("index_in_use", name=name, previous=previous)
+    return previous
+
+
+async def _compare(stores: Stores, name: str, ignored: Collection[int]) -> None:
+    """Raises ReindexMismatch. What waits in the outbox is left out, for it may be in the index or not."""
+    async with snapshot(stores.postgres) as connection:
+        waiting = await compare.pending(connection)
+        if waiting is None:
+            log.info("index_not_compared", name=name)
+            return
+        left_out = waiting.union(ignored)
+        rows = await compare.sums_of_rows(connection, left_out)
+    documents = await compare.sums_of_index(stores.elasticsearch, name, left_out)
+    if differences := compare.differences(rows, documents):
+        raise ReindexMismatch(differences)
