@@ -37,9 +37,16 @@ async def running_cache(redis: Redis, *, settle_seconds: float) -> AsyncIterator
     try:
         yield cache
     finally:
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
+        await _stop(following)
         await cache.close()
+
+
+async def _stop(task: asyncio.Task[None]) -> None:
+    # Again and again: `asyncio.wait_for` of Python 3.11, with which the Redis client sends, may swallow a cancellation.
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=0.1)
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def follow_changes(redis: Redis, generations: Generations) -> None:
