@@ -1,6 +1,7 @@
 """Starting, finding and ending the three services of one data folder."""
 
 import json
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from signal import Signals
@@ -19,6 +20,8 @@ from scripts.stack.waiting import until
 
 SERVICES = (POSTGRES, VALKEY, ELASTICSEARCH)
 SECONDS_TO_ANSWER = 60
+PAUSES = (0.5, 2, 0)
+"""Before another try: a port may have been taken meanwhile, or a killed server's children not have noticed yet."""
 
 
 @dataclass
@@ -44,16 +47,15 @@ def up(data: Path, *, ephemeral: bool = False, tied: bool = False) -> None:
     """Start what does not run and return when all answer. `tied`: they end when we end, even if we are killed."""
     open_folder(data)
     with locked(data / "lock"):
-        places = _read(data)
         started: dict[int, Signals] = {}
         try:
-            for service in SERVICES:
-                if not _runs(service, places, data):
-                    places[service.name] = _start(service, places, data, ephemeral=ephemeral, tied=tied)
-                    started[places[service.name].pid] = service.stop_signal
-                    _write(data, places)
-            for service in SERVICES:
-                _wait_for(service, places[service.name], data)
+            for pause in PAUSES:
+                _start_missing(data, started, ephemeral=ephemeral, tied=tied)
+                ended = [service for service in SERVICES if not _answers_in_time(service, data)]
+                if not ended:
+                    return
+                time.sleep(pause)
+            raise CommandError(f"{ended[0].name} does not stay up; its last words are in {ended[0].log(data)}.")
         except BaseException:
             processes.stop(started)
             raise
@@ -97,25 +99,28 @@ def _runs(service: Service, places: dict[str, Place], data: Path) -> bool:
     return place is not None and service.runs_as(place.pid, data)
 
 
-def _start(service: Service, places: dict[str, Place], data: Path, *, ephemeral: bool, tied: bool) -> Place:
-    port = free_port(places[service.name].port if service.name in places else None)
-    process = processes.start(
-        service.command(own_folder(service.folder(data)), port, ephemeral),
-        service.log(data),
-        user=service_user(),
-        ends_with_us=service.stop_signal if tied else None,
-    )
-    return Place(process.pid, port)
+def _start_missing(data: Path, started: dict[int, Signals], *, ephemeral: bool, tied: bool) -> None:
+    places = _read(data)
+    for service in SERVICES:
+        if not _runs(service, places, data):
+            port = free_port(places[service.name].port if service.name in places else None)
+            process = processes.start(
+                service.command(own_folder(service.folder(data)), port, ephemeral),
+                service.log(data),
+                user=service_user(),
+                ends_with_us=service.stop_signal if tied else None,
+            )
+            started[process.pid] = service.stop_signal
+            places[service.name] = Place(process.pid, port)
+            _write(data, places)
 
 
-def _wait_for(service: Service, place: Place, data: Path) -> None:
-    until(lambda: service.answers(place.port) or not service.runs_as(place.pid, data), SECONDS_TO_ANSWER)
-    if not service.runs_as(place.pid, data):
-        raise CommandError(f"{service.name} ended while starting; its last words are in {service.log(data)}.")
-    if not service.answers(place.port):
-        raise CommandError(
-            f"{service.name} did not answer within {SECONDS_TO_ANSWER} s; its log is {service.log(data)}."
-        )
+def _answers_in_time(service: Service, data: Path) -> bool:
+    """False: it has ended. Raises CommandError where it neither ends nor answers."""
+    place = _read(data)[service.name]
+    if not until(lambda: service.answers(place.port) or not service.runs_as(place.pid, data), SECONDS_TO_ANSWER):
+        raise CommandError(f"{service.name} does not answer within {SECONDS_TO_ANSWER} s: see {service.log(data)}.")
+    return service.runs_as(place.pid, data)
 
 
 def _read(data: Path) -> dict[str, Place]:

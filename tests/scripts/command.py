@@ -1,0 +1,60 @@
+"""The `smarttrip` command as a person runs it: a process with an environment of its own."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+SMARTTRIP = str(Path(sys.executable).with_name("smarttrip"))
+# Where no .env lies about.
+ELSEWHERE = tempfile.gettempdir()
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """What a shell has, without settings other than these."""
+    kept = ("PATH", "HOME", "XDG_CACHE_HOME", "LANG", "REQUESTS_CA_BUNDLE")
+    return {name: os.environ[name] for name in kept if name in os.environ} | variables
+
+
+def smarttrip(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [SMARTTRIP, *arguments],
+        env=environment() if env is None else env,
+        cwd=ELSEWHERE,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+@contextmanager
+def empty_folder() -> Iterator[Path]:
+    """For a stack; ends what runs in it. Not pytest's, which is closed to the user that root's services run as."""
+    with tempfile.TemporaryDirectory(prefix="smarttrip-stack-") as name:
+        try:
+            yield Path(name)
+        finally:
+            smarttrip("stack", "down", "--data", name)
+
+
+def up(folder: Path) -> subprocess.CompletedProcess[str]:
+    return smarttrip("stack", "up", "--data", str(folder))
+
+
+def down(folder: Path) -> subprocess.CompletedProcess[str]:
+    return smarttrip("stack", "down", "--data", str(folder))
+
+
+def status(folder: Path) -> subprocess.CompletedProcess[str]:
+    return smarttrip("stack", "status", "--data", str(folder))
+
+
+def processes_of(folder: Path) -> list[str]:
+    found = (process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"]))
+    return [line for line in map(" ".join, found) if f"{folder}/" in line]
