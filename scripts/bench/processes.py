@@ -55,8 +55,8 @@ def serving(command: Sequence[str], log: Path, env: dict[str, str]) -> Iterator[
 
 
 def api(env: dict[str, str], log: Path, workers: int) -> AbstractContextManager[Server]:
-    serve = ("-m", "scripts.cli", "serve", "--port", "{port}", "--workers", str(workers))
-    return serving((sys.executable, *serve), log, env)
+    command = str(Path(sys.executable).with_name("smarttrip"))
+    return serving((command, "serve", "--port", "{port}", "--workers", str(workers)), log, env)
 
 
 def compared(factory: str, env: dict[str, str], log: Path, workers: int) -> AbstractContextManager[Server]:
