@@ -1,7 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from ipaddress import ip_network
-from itertools import count
+from uuid import uuid4
 
 import httpx2
 import pytest
@@ -12,9 +12,14 @@ from tests.app.serving import serving
 from tests.app.silent_server import silent_server
 from tests.app.tokens import SECRET, token
 
-ADDRESSES = (f"2001:db8:{number:x}::1" for number in count(1))
 RETRIED_WORDS = ("connection", "timeout", "network", "fetch", "refused")
 """The web client asks once more by itself when an error has one of them."""
+
+
+def new_address() -> str:
+    """In a network that has not asked before, in this run or an earlier one."""
+    number = uuid4().hex
+    return f"2001:db8:{number[:4]}:{number[4:8]}::1"
 
 
 @pytest.fixture
@@ -38,8 +43,7 @@ async def api(limited: Settings) -> AsyncIterator[httpx2.AsyncClient]:
 
 @pytest.fixture
 def origin() -> dict[str, str]:
-    """Headers of a client whose network has not asked before."""
-    return {"X-Forwarded-For": next(ADDRESSES)}
+    return {"X-Forwarded-For": new_address()}
 
 
 async def statuses(api: httpx2.AsyncClient, headers: dict[str, str], *, requests: int = 4) -> list[int]:
@@ -74,9 +78,9 @@ async def test_too_many_requests_are_refused_in_words_that_people_read(
 
 
 async def test_a_user_is_one_client_wherever_he_is(api: httpx2.AsyncClient) -> None:
-    credentials = {"Authorization": f"Bearer {token(sub=next(ADDRESSES))}"}
+    credentials = {"Authorization": f"Bearer {token(sub=new_address())}"}
     seen = [
-        (await api.get("/api/nothing", headers={**credentials, "X-Forwarded-For": next(ADDRESSES)})).status_code
+        (await api.get("/api/nothing", headers={**credentials, "X-Forwarded-For": new_address()})).status_code
         for _ in range(4)
     ]
     assert seen == [404, 404, 404, 429]
@@ -84,7 +88,7 @@ async def test_a_user_is_one_client_wherever_he_is(api: httpx2.AsyncClient) -> N
 
 async def test_two_users_at_one_address_are_two_clients(api: httpx2.AsyncClient, origin: dict[str, str]) -> None:
     for _ in range(2):
-        credentials = {"Authorization": f"Bearer {token(sub=next(ADDRESSES))}"}
+        credentials = {"Authorization": f"Bearer {token(sub=new_address())}"}
         assert await statuses(api, {**origin, **credentials}, requests=3) == [404] * 3
 
 
