@@ -20,8 +20,8 @@ Value = TypeVar("Value")
 MAX_LIST = 500
 
 INT4 = 2**31
-NO_ID = INT4
-"""Stands for every id that no column can hold: it is asked for and matches nothing."""
+NO_ID = -INT4
+"""An id that no row has. It stands for every id that no column can hold: asked for, and matching nothing."""
 
 MAX_DAYS = 10_000_000
 """Longer than any trip that two dates can make: what is asked beyond it means the same."""
@@ -79,7 +79,7 @@ def whole_from(low: int, high: int) -> Callable[[object], int]:
 
 def an_id(value: object) -> int:
     number = _whole(value)
-    return int(number) if -INT4 <= number < INT4 else NO_ID
+    return int(number) if -INT4 < number < INT4 else NO_ID
 
 
 def days(value: object) -> int:

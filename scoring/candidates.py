@@ -24,7 +24,7 @@ def on_offer(today: date) -> Condition:
 
 
 def _primary(search: Search) -> Iterator[Condition]:
-    yield from _common(search, search.preferences.selected_continents)
+    yield from _common(search, search.continents)
     if search.preferences.preferred_type_id is not None:
         yield Is("type", str(search.preferences.preferred_type_id))
     if not search.is_private:
@@ -49,8 +49,7 @@ def _common(search: Search, continents: tuple[str, ...]) -> Iterator[Condition]:
     yield ACTIVE
     yield NOT_OVER
     if preferences.has_places:
-        countries = tuple(str(country) for country in preferences.selected_countries)
-        yield AnyOf((OneOf("country", countries), OneOf("continent", tuple(str(name) for name in continents))))
+        yield AnyOf((OneOf("country", search.countries), OneOf("continent", continents)))
     if preferences.difficulty is not None:
         tolerance = limits.difficulty_tolerance
         yield Between("level", preferences.difficulty - tolerance, preferences.difficulty + tolerance)
@@ -60,9 +59,9 @@ def _common(search: Search, continents: tuple[str, ...]) -> Iterator[Condition]:
 
 def _widened_continents(search: Search) -> tuple[str, ...]:
     """The chosen continents and those of the chosen countries."""
-    continents = search.catalogue.continents
-    reached = {continents[country] for country in search.preferences.selected_countries if country in continents}
-    return tuple(sorted({*search.preferences.selected_continents, *reached}))
+    known = search.catalogue.continents
+    reached = {known[country] for country in search.preferences.selected_countries if country in known}
+    return tuple(sorted({*search.continents, *reached}))
 
 
 def _bookable(today: date) -> Iterator[Condition]:
@@ -91,9 +90,8 @@ def _dates_around(search: Search) -> Iterator[Condition]:
 
 def _months(year: int, first: int, last: int) -> Condition:
     """From the start of one month to the end of another, counted from January = 1 of the year."""
-    return Between(
-        "start", _first_day(year, first).isoformat(), (_first_day(year, last + 1) - timedelta(1)).isoformat()
-    )
+    last_day = _first_day(year, last + 1) - timedelta(1)
+    return Between("start", _first_day(year, first).isoformat(), last_day.isoformat())
 
 
 def _first_day(year: int, month: int) -> date:

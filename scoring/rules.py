@@ -47,10 +47,9 @@ def expanded(search: Search) -> Iterable[Rule]:
 
 
 def themes(search: Search) -> Iterable[Rule]:
-    ids = tuple(str(theme) for theme in search.preferences.preferred_theme_ids)
-    if not ids:
+    if not search.themes:
         return
-    one, two = OneOf("themes", ids), AtLeast(2, "themes", ids)
+    one, two = OneOf("themes", search.themes), AtLeast(2, "themes", search.themes)
     yield Rule("excellent_themes", weights.EXCELLENT_THEMES, "Excellent Theme Match", two)
     yield Rule("good_themes", weights.GOOD_THEMES, "Good Theme Match", AllOf((one, Not(two))))
     yield Rule("no_themes", weights.NO_THEMES, "No Theme Match", Not(one))
@@ -116,13 +115,12 @@ def soon(search: Search) -> Iterable[Rule]:
 
 
 def places(search: Search) -> Iterable[Rule]:
-    preferences = search.preferences
-    if not preferences.has_places:
+    if not search.preferences.has_places:
         return ()
-    country: Condition = OneOf("country", tuple(str(id_) for id_ in preferences.selected_countries))
-    if Continent.ANTARCTICA in preferences.selected_continents:
+    country: Condition = OneOf("country", search.countries)
+    if Continent.ANTARCTICA in search.continents:
         country = AnyOf((country, Is("antarctica", True)))
-    continent = OneOf("continent", tuple(str(name) for name in preferences.selected_continents))
+    continent = OneOf("continent", search.continents)
     return _first_of(
         Rule("country", weights.COUNTRY, "Country Match", country),
         Rule("continent", weights.CONTINENT, "Continent Match", continent),

@@ -1,6 +1,6 @@
 """One search: everything that the candidates and the points of a trip depend on besides the trip."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from fractions import Fraction
@@ -9,6 +9,11 @@ from math import floor
 from schemas.preferences import Preferences
 from scoring import weights
 from scoring.conditions import Between, Condition, Is
+
+
+def _terms(values: Iterable[object]) -> tuple[str, ...]:
+    """Ids and names as documents hold them."""
+    return tuple(map(str, values))
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,18 @@ class Search:
     @property
     def limits(self) -> weights.Limits:
         return weights.RELAXED if self.relaxed else weights.PRIMARY
+
+    @property
+    def countries(self) -> tuple[str, ...]:
+        return _terms(self.preferences.selected_countries)
+
+    @property
+    def continents(self) -> tuple[str, ...]:
+        return _terms(self.preferences.selected_continents)
+
+    @property
+    def themes(self) -> tuple[str, ...]:
+        return _terms(self.preferences.preferred_theme_ids)
 
     @property
     def is_private(self) -> bool:
