@@ -131,9 +131,9 @@ async def test_limits_can_be_switched_off(settings: Settings, origin: dict[str, 
         assert await statuses(api, origin) == [404] * 4
 
 
-async def test_a_real_connection_pool_outlives_a_burst(limited: Settings, origin: dict[str, str]) -> None:
-    """More requests at once than Redis connections: each is either counted or passes."""
+async def test_a_burst_of_one_client_gets_no_more_than_its_rate(limited: Settings, origin: dict[str, str]) -> None:
+    """More requests at once than there are Redis connections: those that got none in time pass uncounted."""
     async with serving(limited) as api:
         answers = await asyncio.gather(*(api.get("/api/nothing", headers=origin) for _ in range(200)))
     assert {answer.status_code for answer in answers} <= {404, 429}
-    assert sum(answer.status_code == 404 and "RateLimit-Limit" in answer.headers for answer in answers) == 3
+    assert sum(answer.status_code == 404 and "RateLimit-Limit" in answer.headers for answer in answers) <= 3
