@@ -1,0 +1,117 @@
+"""Follows the outbox: batch after batch while there is something to do, then until a notification or the next poll."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import NamedTuple
+
+import structlog
+from elasticsearch import ApiError, TransportError
+from sqlalchemy.exc import SQLAlchemyError
+
+from indexer import metrics
+from indexer.announcer import Announcer
+from indexer.batch import Batch, Stalled, process
+from indexer.errors import NoLiveIndex, OtherDocuments
+from indexer.stores import Stores
+
+log = structlog.get_logger()
+
+POLL_SECONDS = 2.0
+"""How long a change waits whose notification was lost."""
+FIRST_PAUSE_SECONDS = 0.25
+LAST_PAUSE_SECONDS = 5.0
+
+FAILURES = (SQLAlchemyError, OSError, ApiError, TransportError, Stalled)
+"""What a server that is down or slow, or a process that stood still, makes of a batch; anything else is a bug."""
+
+
+class Rest(NamedTuple):
+    seconds: float
+    deaf: bool = False
+    """Whether it goes on even if there are new changes: they would only fail, too."""
+
+
+class Follower:
+    def __init__(self, stores: Stores, announcer: Announcer, doubt: Callable[[], None]) -> None:
+        """`doubt` is called when the index may be missing, or Postgres may not be the one it was."""
+        self._stores = stores
+        self._announcer = announcer
+        self._doubt = doubt
+        self._woken = asyncio.Event()
+        self._stopped = asyncio.Event()
+        self._failures = 0
+        self._retry_at = 0.0
+        self.progressed_at = time.monotonic()
+        """When something was done last, or nothing was left to do."""
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    def stop(self) -> None:
+        """`run` ends after the batch in hand."""
+        self._stopped.set()
+        self._woken.set()
+
+    async def run(self) -> None:
+        while not self._stopped.is_set():
+            self._woken.clear()
+            await self._rest(await self._drain())
+
+    async def _rest(self, rest: Rest) -> None:
+        event = self._stopped if rest.deaf else self._woken
+        with suppress(TimeoutError):
+            await asyncio.wait_for(event.wait(), rest.seconds)
+
+    async def _drain(self) -> Rest:
+        """Until nothing is left or something fails."""
+        while not self._stopped.is_set():
+            retry = time.monotonic() >= self._retry_at
+            started = time.monotonic()
+            try:
+                batch = await process(self._stores, retry=retry)
+            except (NoLiveIndex, OtherDocuments, *FAILURES) as error:
+                return self._give_up(error)
+            self._note(batch, time.monotonic() - started, retry=retry)
+            if batch.failed:
+                return Rest(self._until_retry(), deaf=True)
+            if not batch.claimed:
+                return Rest(min(POLL_SECONDS, self._until_retry()) if self._failures else POLL_SECONDS)
+        return Rest(0.0)
+
+    def _give_up(self, error: Exception) -> Rest:
+        metrics.ERRORS.labels(type(error).__name__).inc()
+        log.warning("batch_failed", error=type(error).__name__, message=str(error)[:300])
+        self._doubt()
+        self._count_failure()
+        return Rest(self._until_retry(), deaf=True)
+
+    def _note(self, batch: Batch, seconds: float, *, retry: bool) -> None:
+        self._announcer.note(batch)
+        if batch.claimed:
+            _measure(batch, seconds)
+        if batch.written.live_missing:
+            self._doubt()
+        if batch.kept:
+            self._count_failure()
+        elif retry:
+            self._failures = 0
+        if not batch.failed and (batch.claimed or not self._failures):
+            self.progressed_at = time.monotonic()
+
+    def _count_failure(self) -> None:
+        self._failures += 1
+        pause = min(FIRST_PAUSE_SECONDS * 2 ** min(self._failures - 1, 10), LAST_PAUSE_SECONDS)
+        self._retry_at = time.monotonic() + pause
+
+    def _until_retry(self) -> float:
+        return max(0.0, self._retry_at - time.monotonic())
+
+
+def _measure(batch: Batch, seconds: float) -> None:
+    metrics.BATCH_ROWS.observe(len(batch.claimed))
+    metrics.BATCH_SECONDS.observe(seconds)
+    metrics.ROWS.labels("done").inc(len(batch.done))
+    metrics.ROWS.labels("kept").inc(len(batch.kept))
+    metrics.ROWS.labels("refused").inc(len(batch.written.refused))
