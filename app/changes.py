@@ -5,19 +5,24 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
+from prometheus_client import Counter
 from pydantic import BaseModel, ValidationError
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from app.cache import Cache, Generations, SharedLevel
 from schemas.keys import CHANGES, GENERATION
 
 log = structlog.get_logger()
 
+LOST = Counter("smarttrip_changes_lost_total", "Times that the process stopped hearing of changes")
+
 QUIET_SECONDS = 1.0
 """After so long without a message the counter is read: what was lost on the way is noticed."""
+
+PATIENCE = 0.5
+"""Seconds that Redis may take to answer."""
 
 FIRST_RETRY_SECONDS = 0.1
 LAST_RETRY_SECONDS = 2.0
@@ -56,13 +61,13 @@ async def follow_changes(redis: Redis, generations: Generations) -> None:
         while True:
             try:
                 async with redis.pubsub() as subscription:
-                    await _subscribe(subscription)
-                    await _catch_up(redis, generations)
+                    await _begin(redis, subscription, generations)
                     retry_after = FIRST_RETRY_SECONDS
                     while True:
                         await _follow(redis, subscription, generations)
-            except RedisError as error:
+            except (RedisError, TimeoutError) as error:
                 generations.lose()
+                LOST.inc()
                 log.warning("changes_lost", error=type(error).__name__)
                 await asyncio.sleep(retry_after)
                 retry_after = min(retry_after * 2, LAST_RETRY_SECONDS)
@@ -70,15 +75,18 @@ async def follow_changes(redis: Redis, generations: Generations) -> None:
         generations.lose()
 
 
-async def _subscribe(subscription: PubSub) -> None:
-    """Until Redis has confirmed it: what is published later is heard."""
-    await subscription.subscribe(CHANGES)
-    if await subscription.get_message(timeout=QUIET_SECONDS) is None:
-        raise RedisTimeoutError("subscription not confirmed")
+async def _begin(redis: Redis, subscription: PubSub, generations: Generations) -> None:
+    """The counter is read once Redis has confirmed the subscription: no change falls in between."""
+    async with asyncio.timeout(PATIENCE):
+        await subscription.subscribe(CHANGES)
+        while await subscription.get_message(timeout=PATIENCE) is None:
+            pass
+    await _catch_up(redis, generations)
 
 
 async def _follow(redis: Redis, subscription: PubSub, generations: Generations) -> None:
-    message = await subscription.get_message(ignore_subscribe_messages=True, timeout=QUIET_SECONDS)
+    async with asyncio.timeout(QUIET_SECONDS + PATIENCE):
+        message = await subscription.get_message(ignore_subscribe_messages=True, timeout=QUIET_SECONDS)
     if message is None or not _hear(message["data"], generations):
         await _catch_up(redis, generations)
 
@@ -93,4 +101,6 @@ def _hear(message: bytes, generations: Generations) -> bool:
 
 
 async def _catch_up(redis: Redis, generations: Generations) -> None:
-    generations.catch_up(int(await redis.get(GENERATION) or 0))
+    async with asyncio.timeout(PATIENCE):
+        counter = await redis.get(GENERATION)
+    generations.catch_up(int(counter or 0))

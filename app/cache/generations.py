@@ -55,8 +55,8 @@ class Generations:
         return all(self._touched.get(kind, 0) <= generation for kind in kinds)
 
     def touched_within(self, seconds: float, kinds: Iterable[Kind]) -> bool:
-        latest = max((self._touched_at.get(kind, 0.0) for kind in kinds), default=0.0)
-        return time.monotonic() - max(latest, self._outdated_at) < seconds
+        latest = max((self._touched_at.get(kind, self._outdated_at) for kind in kinds), default=self._outdated_at)
+        return time.monotonic() - latest < seconds
 
     def _outdate_everything(self, generation: int) -> None:
         self.current = self._complete_since = generation

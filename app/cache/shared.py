@@ -1,5 +1,10 @@
 """The level that all processes and instances share. Without Redis it is empty, and that is counted."""
 
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -15,43 +20,56 @@ PREFIX = "smarttrip:cache:1:"
 LOCK_SECONDS = 5
 """How long others wait at most for a process that died while it was making a body."""
 
+PATIENCE = 0.25
+"""Seconds that a call may take."""
+
+ABSENT_SECONDS = 1.0
+"""How long Redis is left alone after a call that failed."""
+
+Answer = TypeVar("Answer")
+
 
 class SharedLevel:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._absent_until = float("-inf")
 
     async def read(self, key: str) -> Record | None:
-        try:
-            packed = await self._redis.get(PREFIX + key)
-        except RedisError as error:
-            _count(error)
-            return None
-        return Record.unpack(packed) if packed else None
+        packed = await self._try(lambda: self._redis.get(PREFIX + key), None)
+        return _record(packed)
 
     async def claim(self, key: str, generation: int) -> tuple[bool, Record | None]:
         """Whether the caller is the one to make this body, and what lies there by now, in one step."""
-        try:
-            async with self._redis.pipeline(transaction=True) as pipeline:
-                pipeline.set(_lock(key, generation), b"1", nx=True, ex=LOCK_SECONDS)
-                pipeline.get(PREFIX + key)
-                claimed, packed = await pipeline.execute()
-        except RedisError as error:
-            _count(error)
-            return True, None
-        return bool(claimed), Record.unpack(packed) if packed else None
+        alone: tuple[bool, bytes | None] = (True, None)
+        claimed, packed = await self._try(lambda: self._claim(key, generation), alone)
+        return claimed, _record(packed)
 
     async def write(self, key: str, record: Record, *, keep_seconds: float) -> None:
-        try:
-            await self._redis.set(PREFIX + key, record.pack(), px=int(keep_seconds * 1000))
-        except RedisError as error:
-            _count(error)
+        packed = record.pack()
+        await self._try(lambda: self._redis.set(PREFIX + key, packed, px=int(keep_seconds * 1000)), None)
 
     async def release(self, key: str, generation: int) -> None:
         """After `write`, so that nobody finds neither claim nor body."""
+        await self._try(lambda: self._redis.delete(_lock(key, generation)), None)
+
+    async def _claim(self, key: str, generation: int) -> tuple[bool, bytes | None]:
+        async with self._redis.pipeline(transaction=True) as pipeline:
+            pipeline.set(_lock(key, generation), b"1", nx=True, ex=LOCK_SECONDS)
+            pipeline.get(PREFIX + key)
+            claimed, packed = await pipeline.execute()
+        return bool(claimed), packed
+
+    async def _try(self, call: Callable[[], Awaitable[Answer]], otherwise: Answer) -> Answer:
+        if time.monotonic() < self._absent_until:
+            return otherwise
         try:
-            await self._redis.delete(_lock(key, generation))
-        except RedisError as error:
-            _count(error)
+            async with asyncio.timeout(PATIENCE):
+                return await call()
+        except (RedisError, TimeoutError) as error:
+            self._absent_until = time.monotonic() + ABSENT_SECONDS
+            REDIS_ERRORS.inc()
+            log.warning("cache_without_redis", error=type(error).__name__)
+            return otherwise
 
 
 def _lock(key: str, generation: int) -> str:
@@ -59,6 +77,5 @@ def _lock(key: str, generation: int) -> str:
     return f"{PREFIX}lock:{generation}:{key}"
 
 
-def _count(error: RedisError) -> None:
-    REDIS_ERRORS.inc()
-    log.warning("cache_without_redis", error=type(error).__name__)
+def _record(packed: bytes | None) -> Record | None:
+    return Record.unpack(packed) if packed else None
