@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 import orjson
 from pydantic import TypeAdapter
@@ -29,14 +30,36 @@ CATALOGUE_KINDS: frozenset[Kind] = frozenset(("country", "type"))
 NOTHING: frozenset[Kind] = frozenset()
 """What a body depends on that may be as old as its time to live."""
 
+DEGRADED = '199 - "Answered from the database"'
+STALE = '110 - "Response is Stale"'
+"""Values of the `Warning` header (RFC 7234)."""
+
 _CATALOGUE = TypeAdapter(Catalogue)
+
+
+@lru_cache(maxsize=1)
+def _read_catalogue(body: bytes) -> Catalogue:
+    return _CATALOGUE.validate_json(body)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    preferences: Preferences
+    today: date
+    gzipped: bool
+
+    @property
+    def key(self) -> str:
+        """The same for all who want the same."""
+        coding = "gzip" if self.gzipped else "identity"
+        return f"recommendations:{coding}:{self.today}:{self.preferences.canonical()}"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     body: OpenBody
     warning: str | None = None
-    """Of a `Warning` header (RFC 7234), where the answer is not what it should be."""
+    """Where the answer is not what it should be."""
 
 
 class Answers:
@@ -50,42 +73,40 @@ class Answers:
         self._fallback = fallback
         self._keep_seconds = keep_seconds
 
-    async def answer(self, preferences: Preferences, today: date) -> Answer:
+    async def answer(self, wanted: Wanted) -> Answer:
         """From the index; else from the database, marked as degraded; else an old one. Raises 503 as ApiError."""
-        key = f"recommendations:{today}:{preferences.canonical()}"
         try:
-            body = await self._kept(key, self._filled(preferences, today, self._index), self._keep_seconds)
+            body = await self._kept(wanted.key, self._filled(wanted, self._index), self._keep_seconds)
             if not body.stale:
                 return Answer(OpenBody.unpack(body.identity))
         except ApiError as error:
             if error.status != 503:
                 raise
-            return await self._degraded(key, preferences, today)
+            return await self._degraded(wanted)
         try:
-            return await self._degraded(key, preferences, today)
+            return await self._degraded(wanted)
         except ApiError:
-            return Answer(OpenBody.unpack(body.identity), '110 - "Response is Stale"')
+            return Answer(OpenBody.unpack(body.identity), STALE)
 
     async def recommend(self, preferences: Preferences, today: date) -> Recommendations:
         """Without looking at or keeping an answer. Raises 503 as ApiError."""
         return await self._recommend(preferences, today, self._index)
 
-    async def _degraded(self, key: str, preferences: Preferences, today: date) -> Answer:
-        fill = self._filled(preferences, today, self._fallback)
-        body = await self._kept(f"degraded:{key}", fill, DEGRADED_SECONDS)
-        return Answer(OpenBody.unpack(body.identity), '199 - "Answered from the database"')
+    async def _degraded(self, wanted: Wanted) -> Answer:
+        body = await self._kept(f"degraded:{wanted.key}", self._filled(wanted, self._fallback), DEGRADED_SECONDS)
+        return Answer(OpenBody.unpack(body.identity), DEGRADED)
 
     async def _kept(self, key: str, fill: Callable[[], Awaitable[bytes]], seconds: float) -> CachedBody:
         if not seconds:
             return CachedBody(await fill(), gzip=None, etag="")
         return await self._cache.get(key, ALL_KINDS, fill, seconds, compress=False)
 
-    def _filled(self, preferences: Preferences, today: date, trips: TripSearch) -> Callable[[], Awaitable[bytes]]:
+    def _filled(self, wanted: Wanted, trips: TripSearch) -> Callable[[], Awaitable[bytes]]:
         async def fill() -> bytes:
-            found = await self._recommend(preferences, today, trips)
-            total = await self._total_trips(today)
-            text = answer_text(found, preferences, total, degraded=trips is self._fallback)
-            return OpenBody.build(text, orjson.dumps(note_of(found))).pack()
+            found = await self._recommend(wanted.preferences, wanted.today, trips)
+            total = await self._total_trips(wanted.today)
+            text = answer_text(found, wanted.preferences, total, degraded=trips is self._fallback)
+            return OpenBody.build(text, orjson.dumps(note_of(found)), gzipped=wanted.gzipped).pack()
 
         return fill
 
@@ -110,4 +131,4 @@ class Answers:
                 return _CATALOGUE.dump_json(await read_catalogue(session))
 
         body = await self._cache.get("catalogue", CATALOGUE_KINDS, fill, CATALOGUE_SECONDS)
-        return _CATALOGUE.validate_json(body.identity)
+        return _read_catalogue(body.identity)

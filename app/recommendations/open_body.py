@@ -9,44 +9,46 @@ import zlib
 from dataclasses import dataclass
 
 GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
-LEVEL = 5
+LEVEL = 3
+"""Twice as fast as the usual 6, for a fourth more bytes."""
 
-_PACKED = struct.Struct(">III")
-"""Lengths of note and text, checksum of the text."""
+_PACKED = struct.Struct(">I?II")
+"""Length of the note, whether the body is compressed, length and checksum of its text."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenBody:
-    text: bytes | memoryview
-    """`{"a":1`: at least one field, no closing brace."""
-    deflated: bytes | memoryview
+    data: bytes | memoryview
+    """`{"a":1`: at least one field, no closing brace; deflated if `gzipped`."""
+    gzipped: bool
+    length: int
     checksum: int
     note: bytes | memoryview
     """What the maker wants to remember with it; not sent."""
 
     @classmethod
-    def build(cls, text: bytes, note: bytes) -> "OpenBody":
+    def build(cls, text: bytes, note: bytes, *, gzipped: bool) -> "OpenBody":
+        if not gzipped:
+            return cls(text, False, len(text), 0, note)
         deflate = zlib.compressobj(LEVEL, wbits=-zlib.MAX_WBITS)
-        return cls(text, deflate.compress(text) + deflate.flush(zlib.Z_SYNC_FLUSH), zlib.crc32(text), note)
+        deflated = deflate.compress(text) + deflate.flush(zlib.Z_SYNC_FLUSH)
+        return cls(deflated, True, len(text), zlib.crc32(text), note)
 
     def pack(self) -> bytes:
-        header = _PACKED.pack(len(self.note), len(self.text), self.checksum)
-        return b"".join((header, self.note, self.text, self.deflated))
+        return b"".join((_PACKED.pack(len(self.note), self.gzipped, self.length, self.checksum), self.note, self.data))
 
     @classmethod
     def unpack(cls, packed: bytes) -> "OpenBody":
         """Takes views of `packed`, not copies."""
-        note_length, text_length, checksum = _PACKED.unpack_from(packed)
+        note_length, gzipped, length, checksum = _PACKED.unpack_from(packed)
         view = memoryview(packed)[_PACKED.size :]
-        text = view[note_length : note_length + text_length]
-        return cls(text, view[note_length + text_length :], checksum, view[:note_length])
+        return cls(view[note_length:], gzipped, length, checksum, view[:note_length])
 
     def close(self, last_fields: bytes) -> bytes:
         """`last_fields` is JSON without braces, such as `"b":2`."""
-        return b"".join((self.text, b",", last_fields, b"}"))
-
-    def close_gzip(self, last_fields: bytes) -> bytes:
         tail = b",%b}" % last_fields
+        if not self.gzipped:
+            return b"".join((self.data, tail))
         stored = struct.pack("<BHH", 1, len(tail), len(tail) ^ 0xFFFF)
-        end = struct.pack("<II", zlib.crc32(tail, self.checksum), len(self.text) + len(tail))
-        return b"".join((GZIP_HEADER, self.deflated, stored, tail, end))
+        end = struct.pack("<II", zlib.crc32(tail, self.checksum), self.length + len(tail))
+        return b"".join((GZIP_HEADER, self.data, stored, tail, end))

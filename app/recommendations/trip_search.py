@@ -40,11 +40,15 @@ class TripSearch(Protocol):
         ...
 
 
+def search_path(alias: str) -> str:
+    """The shard answers an equal body from its request cache until a refresh changes something."""
+    return f"/{alias}/_search?request_cache=true"
+
+
 class IndexSearch:
     def __init__(self, elasticsearch: AsyncElasticsearch, alias: str) -> None:
         self._client = elasticsearch
-        # The shard answers an equal body from its request cache until a refresh changes something.
-        self._search = f"/{alias}/_search?request_cache=true"
+        self._search = search_path(alias)
         self._count = f"/{alias}/_count"
         self.breaker = Breaker(INDEX)
 

@@ -8,21 +8,21 @@ from app.answers import JSON
 from app.endpoints import Endpoint
 from app.http_caching import accepts_gzip
 from app.lifespan import ApiRequest
+from app.recommendations.answers import Wanted
 from schemas.preferences import Preferences
 from schemas.recommendations import RecommendationsAnswer
 
 
 async def recommendations(request: ApiRequest, body: Preferences) -> Response:
     state = request.state
-    answer = await state["answers"].answer(body, state["today"]())
+    gzipped = accepts_gzip(request.headers.get("accept-encoding", ""))
+    answer = await state["answers"].answer(Wanted(body, state["today"](), gzipped))
     headers = dict(HEADERS)
     if answer.warning:
         headers["Warning"] = answer.warning
-    last = b'"request_id":"%b"' % str(uuid4()).encode()
-    if not accepts_gzip(request.headers.get("accept-encoding", "")):
-        return Response(answer.body.close(last), headers=headers, media_type=JSON)
-    headers["Content-Encoding"] = "gzip"
-    return Response(answer.body.close_gzip(last), headers=headers, media_type=JSON)
+    if gzipped:
+        headers["Content-Encoding"] = "gzip"
+    return Response(answer.body.close(b'"request_id":"%b"' % str(uuid4()).encode()), headers=headers, media_type=JSON)
 
 
 HEADERS = {"Vary": "Accept-Encoding", "Cache-Control": "private, no-store"}
