@@ -5,3 +5,6 @@ GENERATION = "smarttrip:generation"
 
 CHANGES = "smarttrip:changes"
 """Channel on which the worker tells every process what changed: JSON {"generation": int, "kinds": [str]}."""
+
+TRACKING = "smarttrip:tracking"
+"""Stream of tracking events and request logs, from the API to the worker, which removes what it has stored."""

@@ -1,0 +1,118 @@
+"""Figures of the recommendation requests, day by day. Days are those of UTC, as in the platform's own rows."""
+
+from datetime import UTC, date, datetime, time, timedelta
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+LOW_SCORE = 50
+"""A best score below this is a poor answer."""
+
+TOP = 10
+"""Entries of the lists of what was asked for most."""
+
+
+def _percentile(percent: int) -> str:
+    return f"round(percentile_cont({percent / 100}) WITHIN GROUP (ORDER BY response_time_ms))::integer"
+
+
+def _rate(condition: str) -> str:
+    return f"round(avg((coalesce({condition}, false))::integer), 4)"
+
+
+def _searches(condition: str) -> str:
+    return f"count(*) FILTER (WHERE {condition})"
+
+
+FIGURES = {
+    "total_requests": "count(*)",
+    "unique_sessions": "count(DISTINCT session_id)",
+    "avg_response_time_ms": "round(avg(response_time_ms), 2)",
+    "p50_response_time_ms": _percentile(50),
+    "p95_response_time_ms": _percentile(95),
+    "p99_response_time_ms": _percentile(99),
+    "max_response_time_ms": "max(response_time_ms)",
+    "avg_top_score": "round(avg(top_score), 2)",
+    "avg_result_count": "round(avg(final_count), 2)",
+    "relaxed_trigger_rate": _rate("has_relaxed_results"),
+    "no_results_rate": _rate("has_no_results"),
+    "low_score_rate": _rate(f"top_score < {LOW_SCORE}"),
+    "searches_with_country": _searches("cardinality(selected_countries) > 0"),
+    "searches_with_continent": _searches("cardinality(selected_continents) > 0"),
+    "searches_with_type": _searches("preferred_type_id IS NOT NULL"),
+    "searches_with_themes": _searches("cardinality(preferred_theme_ids) > 0"),
+    "searches_with_budget": _searches("budget IS NOT NULL"),
+    "searches_with_dates": _searches(
+        "nullif(year, 'all') IS NOT NULL OR month IS NOT NULL OR preferences ->> 'start_date' IS NOT NULL"
+    ),
+}
+"""Columns of recommendation_metrics_daily, as made from rows of recommendation_requests."""
+
+SELECTED = ", ".join(f"{figure} AS {name}" for name, figure in FIGURES.items())
+
+BETWEEN = "created_at >= CAST(:since AS timestamptz) AND created_at < CAST(:until AS timestamptz)"
+
+
+def top(values: str) -> str:
+    """What was asked for most: value and n of at most :limit rows."""
+    return f"""
+        SELECT value, count(*) AS n
+        FROM recommendation_requests CROSS JOIN LATERAL unnest({values}) AS asked (value)
+        WHERE {BETWEEN} AND value IS NOT NULL
+        GROUP BY value ORDER BY n DESC, value LIMIT :limit
+    """  # noqa: S608  # of constants
+
+
+TOPS = {
+    "top_continents": ("name", "selected_continents"),
+    "top_countries": ("id", "selected_countries"),
+    "top_types": ("id", "ARRAY[preferred_type_id]"),
+    "top_themes": ("id", "preferred_theme_ids"),
+}
+"""Of each list, what its entries are told apart by, and the values that are counted."""
+
+
+def _top_json(key: str, values: str) -> str:
+    entry = f"jsonb_build_object('{key}', value, 'count', n)"
+    return f"(SELECT coalesce(jsonb_agg({entry} ORDER BY n DESC, value), '[]') FROM ({top(values)}) AS most)"  # noqa: S608
+
+
+_COLUMNS = (*FIGURES, *TOPS)
+
+UPSERT = text(f"""
+INSERT INTO recommendation_metrics_daily (date, {", ".join(_COLUMNS)}, created_at, updated_at)
+SELECT :day, {", ".join(FIGURES.values())}, {", ".join(_top_json(*of) for of in TOPS.values())}, now(), now()
+FROM recommendation_requests
+WHERE {BETWEEN}
+HAVING count(*) > 0
+ON CONFLICT (date) DO UPDATE SET
+    {", ".join(f"{column} = excluded.{column}" for column in _COLUMNS)}, updated_at = now()
+""")  # noqa: S608  # of constants
+
+FIRST_DAY = text("""
+SELECT coalesce(
+    (SELECT max(date) - 1 FROM recommendation_metrics_daily),
+    (SELECT min(created_at AT TIME ZONE 'UTC')::date FROM recommendation_requests)
+)
+""")
+"""The day before the last known one, for requests that were stored late; else the day of the first request."""
+
+
+def bounds(first: date, last: date) -> dict[str, datetime]:
+    """Parameters of BETWEEN."""
+    since = datetime.combine(first, time.min, UTC)
+    return {"since": since, "until": datetime.combine(last, time.min, UTC) + timedelta(days=1)}
+
+
+async def aggregate_days(engine: AsyncEngine) -> int:
+    """Every day since the last known one, today included. Answers how many."""
+    async with engine.connect() as connection:
+        first: date | None = await connection.scalar(FIRST_DAY)
+    if first is None:
+        return 0
+    today = datetime.now(UTC).date()
+    days = [first + timedelta(days=number) for number in range((today - first).days + 1)]
+    for day in days:
+        async with engine.begin() as connection:
+            await connection.execute(UPSERT, {"day": day, "limit": TOP, **bounds(day, day)})
+    return len(days)

@@ -1,0 +1,32 @@
+"""Old tracking data is removed, whole days at a time."""
+
+from datetime import UTC, datetime, time, timedelta
+
+from sqlalchemy import Delete, delete, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from schemas.tables import BrowsingSession, DeadEvent, Event, RecommendationRequest
+
+CHUNK = 5000
+"""Rows removed by one transaction."""
+
+AGES = (Event.timestamp, BrowsingSession.started_at, RecommendationRequest.created_at, DeadEvent.created_at)
+"""Columns that say how old a row of their table is. Users stay, and so do the counts of days and of trips."""
+
+
+async def remove_old(engine: AsyncEngine, days: int) -> int:
+    """What is older than that many days, today not counted. Answers how many rows."""
+    before = datetime.combine(datetime.now(UTC).date() - timedelta(days=days), time.min, UTC)
+    removed = 0
+    for age in AGES:
+        table = age.class_
+        old = select(table.id).where(age < before).order_by(age).limit(CHUNK)
+        statement = delete(table).where(table.id.in_(old))
+        while rows := await _execute(engine, statement):
+            removed += rows
+    return removed
+
+
+async def _execute(engine: AsyncEngine, statement: Delete) -> int:
+    async with engine.begin() as connection:
+        return (await connection.execute(statement)).rowcount
