@@ -1,0 +1,40 @@
+# The API and the worker. `--target sample` adds what `smarttrip seed` needs.
+
+FROM python:3.11-slim AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /build
+RUN python -m venv --without-pip /opt/smarttrip
+COPY requirements.lock ./
+RUN pip --python /opt/smarttrip/bin/python install --require-hashes --only-binary :all: -r requirements.lock
+COPY requirements-dev.lock ./
+RUN sed -n '/^setuptools==/,/[^\\]$/p' requirements-dev.lock > setuptools.lock \
+    && pip install --require-hashes --only-binary :all: -r setuptools.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY app app
+COPY indexer indexer
+COPY migrations migrations
+COPY schemas schemas
+COPY scoring scoring
+COPY scripts scripts
+RUN pip wheel --no-deps --no-build-isolation --wheel-dir wheels . \
+    && pip --python /opt/smarttrip/bin/python install --no-deps wheels/*.whl
+
+FROM build AS build-sample
+RUN sed -n '/^babel==/,/[^\\]$/p' requirements-dev.lock > sample.lock \
+    && pip --python /opt/smarttrip/bin/python install --require-hashes --only-binary :all: -r sample.lock
+
+FROM python:3.11-slim AS base
+ENV PATH=/opt/smarttrip/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOST=0.0.0.0 PORT=5000
+RUN useradd --system --uid 10001 --no-create-home smarttrip
+WORKDIR /srv
+USER 10001
+EXPOSE 5000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
+    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/livez', timeout=2)"]
+CMD ["smarttrip", "serve"]
+
+FROM base AS sample
+COPY --from=build-sample /opt/smarttrip /opt/smarttrip
+
+FROM base
+COPY --from=build /opt/smarttrip /opt/smarttrip
