@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from app.answers import JSON
 from app.audit import as_admin
 from app.requests import MAX_BODY, read_json, read_model, read_query
 
@@ -26,6 +27,8 @@ class Endpoint:
     summary: str
     tag: str
     answer: type[BaseModel] | None
+    """None where the answer is no JSON object of ours."""
+    media_type: str = JSON
     status: int = 200
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None

@@ -1,7 +1,6 @@
 """What can go wrong at the edge, and the one shape in which clients hear of it."""
 
 from collections.abc import Mapping, Sequence
-from typing import TypedDict
 
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
@@ -9,11 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.answers import json_response
+from schemas.answers import Detail, ErrorCode
 
-
-class Detail(TypedDict):
-    field: str
-    message: str
+MAX_DETAILS = 20
+"""Wrong fields that an answer names; a request can have thousands."""
 
 
 class ApiError(Exception):
@@ -22,7 +20,7 @@ class ApiError(Exception):
     def __init__(
         self,
         status: int,
-        code: str,
+        code: ErrorCode,
         message: str,
         *,
         details: Sequence[Detail] = (),
@@ -37,6 +35,7 @@ class ApiError(Exception):
 
 
 def bad_request(details: Sequence[Detail]) -> ApiError:
+    details = details[:MAX_DETAILS]
     wrong = "; ".join(f"{detail['field']} {detail['message']}" for detail in details)
     return ApiError(400, "bad_request", f"Please correct: {wrong}.", details=details)
 
@@ -92,7 +91,7 @@ def error_response(error: ApiError, request_id: str) -> Response:
     return json_response(body, status=error.status, headers=error.headers)
 
 
-_STARLETTE_ERRORS = {
+_STARLETTE_ERRORS: dict[int, tuple[ErrorCode, str]] = {
     404: ("not_found", "Endpoint not found"),
     405: ("method_not_allowed", "Method not allowed here"),
 }

@@ -14,6 +14,12 @@ async def metrics(request: ApiRequest) -> Response:
 
 ENDPOINTS = (
     Endpoint(
-        method="GET", path="/metrics", handler=metrics, summary="Figures for Prometheus", tag="system", answer=None
+        method="GET",
+        path="/metrics",
+        handler=metrics,
+        summary="Figures for Prometheus",
+        tag="system",
+        answer=None,
+        media_type="text/plain",
     ),
 )
