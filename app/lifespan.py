@@ -19,6 +19,7 @@ from app.metrics import forget_this_process
 from app.recommendations.answers import Answers
 from app.recommendations.database_search import DatabaseSearch
 from app.recommendations.trip_search import IndexSearch
+from app.tracking.intake import Intake
 from indexer import connections
 from schemas.settings import Settings
 
@@ -32,6 +33,7 @@ class State(TypedDict):
     cache: Cache
     answers: Answers
     rate_limits: RateLimits
+    intake: Intake
     request_id: str
     """Set for each request by its middleware, like the two that follow."""
     client_address: str
@@ -72,6 +74,7 @@ def lifespan(settings: Settings) -> Callable[[Starlette], AbstractAsyncContextMa
                         keep_seconds=settings.answer_cache_seconds,
                     ),
                     rate_limits=RateLimits(redis, settings),
+                    intake=Intake(redis, database, settings.tracking_limit),
                     request_id="",
                     client_address="",
                     identity=None,

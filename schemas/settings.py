@@ -94,6 +94,8 @@ class Settings(BaseSettings):
     reindex_rate: Annotated[float | None, Field(gt=0), BeforeValidator(_empty_is_absent)] = None
     index_keep_hours: Annotated[float, Field(ge=0)] = 24
     worker_port: Annotated[int | None, Field(ge=1, le=65535), BeforeValidator(_empty_is_absent)] = None
+    tracking_limit: Annotated[int, Field(ge=100, le=10_000_000)] = 100_000
+    tracking_retention_days: Annotated[int, Field(ge=1, le=3650)] = 365
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator("timezone")

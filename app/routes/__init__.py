@@ -1,13 +1,16 @@
 """Every endpoint of the service, group by group."""
 
 from app.endpoints import Endpoint
-from app.routes import health, metrics, recommendations, resources, system, trips
+from app.routes import docs, health, metrics, recommendations, resources, system, tracking, trips
 
-ENDPOINTS: tuple[Endpoint, ...] = (
+_DESCRIBED: tuple[Endpoint, ...] = (
     *health.ENDPOINTS,
     *metrics.ENDPOINTS,
     *recommendations.ENDPOINTS,
     *resources.ENDPOINTS,
     *system.ENDPOINTS,
+    *tracking.ENDPOINTS,
     *trips.ENDPOINTS,
 )
+
+ENDPOINTS: tuple[Endpoint, ...] = (*_DESCRIBED, *docs.describing(_DESCRIBED))

@@ -1,0 +1,166 @@
+"""Users and their sessions. Sessions are locked before users, as everywhere."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
+
+from app.database import WriteSession
+from indexer.tracking.lock import LOCK
+from schemas.tables import BrowsingSession, User
+from schemas.tracking import Identify, SessionStart
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """What a request tells of who makes it, beside its body."""
+
+    email: str | None
+    """Proven by a token."""
+    network: str | None
+    user_agent: str | None
+
+
+@dataclass(frozen=True)
+class Started:
+    user_id: int
+    is_new: bool
+
+
+@dataclass(frozen=True)
+class Known:
+    user_id: int
+    is_registered: bool
+
+
+SEEN = {"last_seen_at": func.greatest(User.last_seen_at, func.now()), "updated_at": func.now()}
+
+
+async def start_session(session: WriteSession, start: SessionStart, visitor: Visitor) -> Started:
+    """A session that is open already stays as it is; one that has ended begins again."""
+    known = select(BrowsingSession.user_id).where(
+        BrowsingSession.session_id == start.session_id, BrowsingSession.ended_at.is_(None)
+    )
+    user_id = await session.scalar(known)
+    if user_id is not None:
+        return Started(user_id, is_new=False)
+    user_id = await _find_or_create(session, start.anonymous_id, start.email, visitor.email)
+    if not await _open(session, start, visitor, user_id):
+        return Started(await session.scalar(known) or user_id, is_new=False)
+    visits = {"total_sessions": func.coalesce(User.total_sessions, 0) + 1}
+    await session.execute(update(User).where(User.id == user_id).values(SEEN | visits))
+    return Started(user_id, is_new=True)
+
+
+async def _open(session: WriteSession, start: SessionStart, visitor: Visitor, user_id: int) -> bool:
+    """False if it is open already."""
+    new = insert(BrowsingSession).values(
+        session_id=start.session_id,
+        anonymous_id=start.anonymous_id,
+        user_id=user_id,
+        started_at=func.now(),
+        created_at=func.now(),
+        user_agent=visitor.user_agent,
+        ip_address=visitor.network,
+        referrer=start.referrer,
+        device_type=start.device_type,
+        search_count=0,
+        click_count=0,
+        save_count=0,
+        contact_count=0,
+    )
+    opened = new.on_conflict_do_update(
+        index_elements=[BrowsingSession.session_id],
+        set_={"user_id": new.excluded.user_id, "ended_at": None, "duration_seconds": None},
+        where=BrowsingSession.ended_at.is_not(None),
+    ).returning(BrowsingSession.id)
+    return await session.scalar(opened) is not None
+
+
+async def _find_or_create(session: WriteSession, anonymous_id: UUID, email: str | None, proven: str | None) -> int:
+    while True:
+        if proven is not None and (found := await _find(session, User.email == proven)):
+            await _change(session, found.user_id, {"is_registered": True})
+            return found.user_id
+        if found := await _find(session, User.anonymous_id == anonymous_id):
+            if proven is not None:
+                await _change(session, found.user_id, {"email": proven, "is_registered": True}, User.email.is_(None))
+            return found.user_id
+        if email is not None and (found := await _find(session, User.email == email)):
+            return found.user_id
+        created = await _create(session, anonymous_id, proven or email, is_registered=proven is not None)
+        # None if someone else has just made a user with one of the two, who is found in the next turn.
+        if created is not None:
+            return created
+
+
+async def identify(session: WriteSession, body: Identify, proven: str | None) -> Known:
+    """`proven` is the e-mail of a token. Without it an e-mail of somebody else's changes nothing."""
+    email = body.email or proven
+    is_proven = email is not None and email == proven
+    if is_proven and (owner := await _find(session, User.email == email)):
+        return await _log_in(session, owner.user_id, body)
+    user = await _find(session, User.anonymous_id == body.anonymous_id)
+    if user is None:
+        await _create(session, body.anonymous_id, None, is_registered=False)
+        return await identify(session, body, proven)
+    if user.is_registered and not is_proven:
+        return user
+    told: dict[str, Any] = {"email": email, "name": body.name} | ({"is_registered": True} if is_proven else {})
+    changed = await _change(session, user.user_id, {name: value for name, value in told.items() if value is not None})
+    if is_proven and not changed:
+        # Someone else has just been given it, who is now its owner.
+        return await identify(session, body, proven)
+    return Known(user.user_id, user.is_registered or is_proven)
+
+
+async def _log_in(session: WriteSession, user_id: int, body: Identify) -> Known:
+    """What goes on in this browser is the user's from now on."""
+    await session.execute(LOCK)
+    running = update(BrowsingSession).where(
+        BrowsingSession.anonymous_id == body.anonymous_id, BrowsingSession.ended_at.is_(None)
+    )
+    await session.execute(running.values(user_id=user_id))
+    await _change(session, user_id, {"is_registered": True} | ({"name": body.name} if body.name else {}))
+    return Known(user_id, is_registered=True)
+
+
+async def _find(session: WriteSession, condition: ColumnElement[bool]) -> Known | None:
+    columns = select(User.id, func.coalesce(User.is_registered, False))
+    row = (await session.execute(columns.where(condition))).one_or_none()
+    return Known(*row) if row else None
+
+
+async def _create(session: WriteSession, anonymous_id: UUID, email: str | None, *, is_registered: bool) -> int | None:
+    """None if there is such a user already."""
+    new = insert(User).values(
+        anonymous_id=anonymous_id,
+        email=email,
+        preferred_language="he",
+        first_seen_at=func.now(),
+        last_seen_at=func.now(),
+        total_sessions=0,
+        total_searches=0,
+        total_clicks=0,
+        is_registered=is_registered,
+        is_active=True,
+        created_at=func.now(),
+        updated_at=func.now(),
+    )
+    user_id: int | None = await session.scalar(new.on_conflict_do_nothing().returning(User.id))
+    return user_id
+
+
+async def _change(
+    session: WriteSession, user_id: int, values: dict[str, Any], *conditions: ColumnElement[bool]
+) -> bool:
+    """False, with nothing changed, if the e-mail is another user's."""
+    try:
+        async with session.begin_nested():
+            await session.execute(update(User).where(User.id == user_id, *conditions).values(SEEN | values))
+    except IntegrityError:
+        return False
+    return True

@@ -1,0 +1,162 @@
+"""Who visits, and what they do."""
+
+from datetime import UTC, datetime
+from ipaddress import ip_address, ip_network
+from uuid import uuid4
+
+from pydantic import TypeAdapter, ValidationError
+from starlette.responses import Response
+
+from app.answers import json_response
+from app.endpoints import Endpoint
+from app.errors import ApiError
+from app.identity import identity
+from app.lifespan import ApiRequest
+from app.middleware.client_address import UNKNOWN
+from app.repositories import tracking
+from app.repositories.tracking import Visitor
+from app.requests import MAX_BATCH_BODY, read_model
+from app.tracking.entries import event_entry
+from schemas.events import CATEGORIES, SOURCES
+from schemas.tracking import (
+    BatchAccepted,
+    Email,
+    EventAccepted,
+    EventBatch,
+    EventTypes,
+    Identified,
+    Identify,
+    SessionStart,
+    SessionStarted,
+    TrackedEvent,
+)
+
+MAX_USER_AGENT = 500
+NETWORK_BITS = {4: 24, 6: 48}
+"""Of an address so much is kept: enough to tell a region, not a person."""
+
+_EMAIL: TypeAdapter[str] = TypeAdapter(Email)
+
+
+async def start_session(request: ApiRequest, body: SessionStart) -> Response:
+    visitor = Visitor(_proven_email(request), _network(request), request.headers.get("user-agent", "")[:MAX_USER_AGENT])
+    async with request.state["database"].write() as session:
+        started = await tracking.start_session(session, body, visitor)
+    return json_response(
+        {
+            "success": True,
+            "user_id": started.user_id,
+            "session_id": body.session_id,
+            "is_new_session": started.is_new,
+        }
+    )
+
+
+async def identify(request: ApiRequest, body: Identify) -> Response:
+    async with request.state["database"].write() as session:
+        known = await tracking.identify(session, body, _proven_email(request))
+    return json_response({"success": True, "user_id": known.user_id, "is_registered": known.is_registered})
+
+
+def _proven_email(request: ApiRequest) -> str | None:
+    email = identity(request).email
+    try:
+        return None if email is None else _EMAIL.validate_python(email)
+    except ValidationError:
+        return None
+
+
+def _network(request: ApiRequest) -> str | None:
+    address = ip_address(request.state["client_address"])
+    if address == UNKNOWN:
+        return None
+    return str(ip_network((address, NETWORK_BITS[address.version]), strict=False))
+
+
+async def take_event(request: ApiRequest, body: TrackedEvent) -> Response:
+    event_id = body.event_id or uuid4()
+    await request.state["intake"].take_events([event_entry(body, event_id, datetime.now(UTC))])
+    return json_response({"success": True, "event_id": event_id}, status=202)
+
+
+async def take_events(request: ApiRequest, body: EventBatch) -> Response:
+    received_at = datetime.now(UTC)
+    entries: list[bytes] = []
+    errors: list[dict[str, object]] = []
+    for index, value in enumerate(body.events):
+        try:
+            event = read_model(TrackedEvent, value)
+        except ApiError as error:
+            errors.append({"index": index, "error": error.message})
+        else:
+            entries.append(event_entry(event, event.event_id or uuid4(), received_at))
+    if entries:
+        await request.state["intake"].take_events(entries)
+    answer = {"success": True, "processed": len(entries), "total": len(body.events), "errors": errors or None}
+    return json_response(answer, status=202)
+
+
+async def event_types(request: ApiRequest) -> Response:
+    return json_response(
+        {
+            "success": True,
+            "event_types": sorted(CATEGORIES),
+            "categories": dict(sorted(CATEGORIES.items())),
+            "valid_sources": sorted(SOURCES),
+        }
+    )
+
+
+ENDPOINTS = (
+    Endpoint(
+        method="POST",
+        path="/api/session/start",
+        handler=start_session,
+        summary="Start a session; one that is open already stays as it is",
+        tag="tracking",
+        body=SessionStart,
+        answer=SessionStarted,
+        errors=(503,),
+    ),
+    Endpoint(
+        method="POST",
+        path="/api/user/identify",
+        handler=identify,
+        summary="Tell the e-mail or the name of a visitor",
+        tag="tracking",
+        body=Identify,
+        answer=Identified,
+        errors=(503,),
+    ),
+    Endpoint(
+        method="POST",
+        path="/api/events",
+        handler=take_event,
+        summary="Something that a visitor did; stored soon after",
+        tag="tracking",
+        body=TrackedEvent,
+        answer=EventAccepted,
+        status=202,
+        errors=(503,),
+    ),
+    Endpoint(
+        method="POST",
+        path="/api/events/batch",
+        handler=take_events,
+        summary="Up to 100 events, each judged by itself",
+        tag="tracking",
+        body=EventBatch,
+        max_body=MAX_BATCH_BODY,
+        answer=BatchAccepted,
+        status=202,
+        errors=(503,),
+    ),
+    Endpoint(
+        method="GET",
+        path="/api/events/types",
+        handler=event_types,
+        summary="Event types with their categories, and sources",
+        tag="tracking",
+        answer=EventTypes,
+    ),
+)

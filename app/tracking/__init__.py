@@ -1,0 +1,1 @@
+"""From requests to the tracking stream, which the worker stores."""

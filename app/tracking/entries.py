@@ -1,0 +1,89 @@
+"""What the stream holds of an event and of a recommendation request: JSON with the names of the columns."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from schemas.loose import NO_ID
+from schemas.preferences import Preferences
+from schemas.tracking import TrackedEvent
+
+ALGORITHM_VERSION = "v2"
+MAX_SESSION_ID = 64
+
+_ESCAPED_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+
+
+def event_entry(event: TrackedEvent, event_id: UUID, received_at: datetime) -> bytes:
+    body = orjson.dumps(
+        {
+            "event_uuid": event_id,
+            "event_type": event.event_type,
+            "session_id": event.session_id,
+            "anonymous_id": event.anonymous_id,
+            "trip_id": event.trip_id,
+            "recommendation_request_id": event.recommendation_request_id,
+            "source": event.source,
+            "event_data": event.metadata,
+            "position_in_results": event.position,
+            "score_at_time": event.score,
+            "timestamp": received_at,
+            "client_timestamp": event.client_timestamp,
+            "page_url": event.page_url,
+            "referrer": event.referrer,
+        }
+    )
+    # Metadata may hold anything, but Postgres no NUL.
+    return _ESCAPED_NUL.sub(rb"\1\\ufffd", body) if b"\\u0000" in body else body
+
+
+@dataclass(frozen=True)
+class RequestLog:
+    """A recommendation request and how it went."""
+
+    request_id: UUID
+    session_id: str
+    """As the client sent it, empty if it did not."""
+    asked_at: datetime
+    response_time_ms: int
+    preferences: Preferences
+    note: bytes | memoryview
+    """What the answer says of itself, JSON: total_candidates, primary_count, relaxed_count, result_trip_ids and
+    result_scores."""
+
+
+def request_entry(log: RequestLog) -> bytes:
+    body = {
+        "request_id": log.request_id,
+        "session_id": log.session_id if 0 < len(log.session_id) <= MAX_SESSION_ID else None,
+        "created_at": log.asked_at,
+        "response_time_ms": log.response_time_ms,
+        "algorithm_version": ALGORITHM_VERSION,
+        **_asked_for(log.preferences),
+    }
+    return b"%b,%b" % (orjson.dumps(body, default=float)[:-1], bytes(log.note)[1:])
+
+
+def _asked_for(preferences: Preferences) -> dict[str, Any]:
+    type_id = preferences.preferred_type_id
+    return {
+        "preferences": preferences.model_dump(exclude_defaults=True),
+        "selected_countries": _storable(preferences.selected_countries),
+        "selected_continents": preferences.selected_continents,
+        "preferred_type_id": None if type_id == NO_ID else type_id,
+        "preferred_theme_ids": _storable(preferences.preferred_theme_ids),
+        "min_duration": preferences.min_duration,
+        "max_duration": preferences.max_duration,
+        "budget": preferences.budget,
+        "difficulty": preferences.difficulty,
+        "year": preferences.year,
+        "month": preferences.month,
+    }
+
+
+def _storable(ids: tuple[int, ...]) -> list[int]:
+    return [an_id for an_id in ids if an_id != NO_ID]

@@ -1,0 +1,94 @@
+"""Takes in events and request logs: into the stream in Redis, or while that is down straight into Postgres."""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+from prometheus_client import Counter
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from app.database import Database, database_errors
+from app.errors import ApiError, overloaded
+from app.tracking.entries import RequestLog, request_entry
+from indexer.tracking.store import store
+from indexer.tracking.stream import EVENT, RECOMMENDATION, Entry
+from schemas.keys import TRACKING
+
+log = structlog.get_logger()
+
+DIRECT = Counter("smarttrip_tracking_direct_total", "Entries stored past Redis, which did not take them", ["kind"])
+REFUSED = Counter("smarttrip_tracking_refused_total", "Entries refused because too many wait already", ["kind"])
+LOST = Counter("smarttrip_tracking_lost_total", "Request logs that could be kept nowhere")
+
+# The length is looked at in the same step, so that no crowd of requests gets past the bound together.
+APPEND = """
+if redis.call('XLEN', KEYS[1]) + #ARGV - 2 > tonumber(ARGV[1]) then
+  return 0
+end
+for i = 3, #ARGV do
+  redis.call('XADD', KEYS[1], '*', ARGV[2], ARGV[i])
+end
+return 1
+"""
+
+PATIENCE = 0.25
+"""Seconds that a request waits for Redis."""
+
+DIRECT_AT_ONCE = 2
+DIRECT_WAITING = 50
+DIRECT_SECONDS = 3.0
+"""Longest wait for Postgres."""
+
+LOG_RESERVE = 1.25
+"""Request logs may fill the stream further than events: a flood of these leaves room for them."""
+
+
+class Intake:
+    def __init__(self, redis: Redis, database: Database, limit: int) -> None:
+        """`limit` is the most entries that may wait in the stream."""
+        self._append = redis.register_script(APPEND)
+        self._database = database
+        self._limit = limit
+        self._turns = asyncio.Semaphore(DIRECT_AT_ONCE)
+        self._waiting = 0
+
+    async def take_events(self, bodies: Sequence[bytes]) -> None:
+        """In this order, all or none. Once this returns they are safe from what may happen to the process.
+
+        Raises 503 as ApiError.
+        """
+        await self._take(EVENT, bodies, self._limit)
+
+    async def log_recommendation(self, request: RequestLog) -> None:
+        """Nobody waits for a log, so that its loss is only counted."""
+        try:
+            await self._take(RECOMMENDATION, [request_entry(request)], int(self._limit * LOG_RESERVE))
+        except ApiError as error:
+            LOST.inc()
+            log.warning("request_log_lost", reason=error.code)
+
+    async def _take(self, kind: str, bodies: Sequence[bytes], limit: int) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                taken = await self._append(keys=[TRACKING], args=[limit, kind, *bodies])
+        except (RedisError, OSError) as error:
+            log.warning("tracking_without_redis", error=type(error).__name__)
+            # Whether or not Redis took them after all: by their ids they are stored once.
+            await self._store([Entry(kind, body) for body in bodies])
+            DIRECT.labels(kind).inc(len(bodies))
+            return
+        if not taken:
+            REFUSED.labels(kind).inc(len(bodies))
+            raise overloaded(retry_after=5)
+
+    async def _store(self, entries: Sequence[Entry]) -> None:
+        if self._waiting >= DIRECT_WAITING:
+            raise overloaded()
+        self._waiting += 1
+        try:
+            with database_errors():
+                async with asyncio.timeout(DIRECT_SECONDS), self._turns:
+                    await store(self._database.primary, entries)
+        finally:
+            self._waiting -= 1
