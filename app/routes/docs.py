@@ -1,0 +1,64 @@
+"""The API described: for programs as OpenAPI, for people as a page that needs nothing from elsewhere."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from starlette.responses import Response
+
+from app.cache.body import CachedBody, finish
+from app.endpoints import Endpoint, Handler
+from app.http_caching import REVALIDATE, cached_response
+from app.lifespan import ApiRequest
+from app.openapi import document
+
+STATIC = Path(__file__).parent.parent / "static"
+
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+def describing(endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
+    """Endpoints that describe the others and themselves."""
+    described: list[CachedBody] = []
+
+    async def openapi(request: ApiRequest) -> Response:
+        if not described:
+            described.append(await finish(document((*endpoints, *own)), compress=True))
+        return cached_response(request, described[0], REVALIDATE)
+
+    own = (
+        Endpoint(
+            method="GET",
+            path="/openapi.json",
+            handler=openapi,
+            summary="This description, for programs",
+            tag="description",
+            answer=None,
+        ),
+        _file("/docs", "docs.html", "text/html", summary="This description, for people"),
+        _file("/docs/docs.js", "docs.js", "text/javascript", summary="The page's script"),
+        _file("/docs/docs.css", "docs.css", "text/css", summary="The page's style"),
+    )
+    return own
+
+
+def _file(path: str, name: str, media_type: str, *, summary: str) -> Endpoint:
+    return Endpoint(
+        method="GET",
+        path=path,
+        handler=_sending((STATIC / name).read_bytes(), media_type),
+        summary=summary,
+        tag="description",
+        answer=None,
+        media_type=media_type,
+    )
+
+
+def _sending(content: bytes, media_type: str) -> Handler:
+    async def send(request: ApiRequest) -> Response:
+        headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": REVALIDATE}
+        return Response(content, headers=headers, media_type=media_type)
+
+    return send
