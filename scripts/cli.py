@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from scripts.commands import database, processes, stack
+from scripts.commands import bench, database, index, processes, stack
 from scripts.commands.failures import in_a_sentence
 
 app = typer.Typer(
@@ -18,8 +18,12 @@ app = typer.Typer(
 app.add_typer(stack.app, name="stack")
 app.command()(database.migrate)
 app.command()(database.seed)
+app.command()(index.reindex)
+app.command()(index.verify)
+app.command()(index.rollback)
 app.command()(processes.serve)
 app.command()(processes.worker)
+app.command()(bench.bench)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 # ruff: noqa: PLC0415 -- --help must not load what the commands need.
 
+import asyncio
 from typing import Annotated
 
 import typer
@@ -20,10 +21,30 @@ def migrate() -> None:
 def seed(
     occurrences: Annotated[int, typer.Option(min=1, help="How many departures to make.")] = 5000,
     seed: Annotated[int, typer.Option(help="The same number makes the same catalogue.")] = 1,
+    if_empty: Annotated[bool, typer.Option("--if-empty", help="Do nothing where there are departures.")] = False,
 ) -> None:
     """Fill an empty catalogue with sample data that looks like the platform's."""
+    from app.clock import business_clock
     from scripts import sample
 
-    counts = sample.seed(load_settings().direct_url, occurrences, seed)
-    for table, count in counts.items():
+    settings = load_settings()
+    if if_empty and asyncio.run(_has_departures(settings.direct_url)):
+        typer.echo("There are departures already.")
+        return
+    today = business_clock(settings)()
+    for table, count in asyncio.run(sample.seed(settings.direct_url, occurrences, seed, today=today)).items():
         typer.echo(f"{count:>9,}  {table}")
+
+
+async def _has_departures(url: str) -> bool:
+    from sqlalchemy import exists, select
+
+    from indexer import connections
+    from schemas.tables import TripOccurrence
+
+    engine = connections.postgres(url)
+    try:
+        async with engine.connect() as connection:
+            return bool(await connection.scalar(select(exists().select_from(TripOccurrence))))
+    finally:
+        await engine.dispose()

@@ -46,6 +46,7 @@ def _expected() -> list[tuple[tuple[type[Exception], ...], Exit, Callable[[Excep
         # asyncpg leaves the errors of its connections as they are.
         (unreachable, Exit.NOT_RUNNING, lambda error: f"Postgres does not answer: {error}"),
         ((OSError,), Exit.FAILED, str),
+        ((ModuleNotFoundError,), Exit.FAILED, lambda error: f"{error}: this command needs ./scripts/setup."),
     ]
 
 
