@@ -26,15 +26,25 @@ SLOT_LOCK = 0x736D6172
 """First of the advisory lock keys that give each process a number of its own."""
 
 
-@pytest.fixture(scope="session")
-def services() -> Settings:
-    """The servers themselves, as the environment names them."""
+def pytest_configure(config: pytest.Config) -> None:
+    # The workers of xdist could not say it.
+    if config.getoption("numprocesses", default=None):
+        require_services()
+
+
+def require_services() -> None:
     if not all(os.environ.get(name) for name in SERVICES):
         pytest.exit(
             "The tests need Postgres, Redis and Elasticsearch: run ./scripts/test, or "
             '`smarttrip stack up && eval "$(smarttrip stack env)"` before pytest.',
             returncode=2,
         )
+
+
+@pytest.fixture(scope="session")
+def services() -> Settings:
+    """The servers themselves, as the environment names them."""
+    require_services()
     return load_settings()
 
 
