@@ -15,7 +15,7 @@ class ScenariosQuery(BaseModel):
 
 
 class EvaluationRun(BaseModel):
-    """Without a choice all active scenarios are run."""
+    """Without ids all active scenarios are run."""
 
     category: ShortText | None = None
     scenario_ids: Annotated[list[ScenarioId], Field(max_length=MAX_LIST)] | None = None
@@ -29,12 +29,6 @@ class Scenario(BaseModel):
     description: str | None
     category: str | None
     expected_min_results: int | None
-
-
-class ScenariosAnswer(BaseModel):
-    success: Literal[True]
-    count: int
-    data: list[Scenario]
 
 
 class ScenarioResult(BaseModel):

@@ -1,9 +1,11 @@
 """Every endpoint of the service, group by group."""
 
 from app.endpoints import Endpoint
-from app.routes import docs, health, metrics, recommendations, resources, system, tracking, trips
+from app.routes import analytics, docs, evaluation, health, metrics, recommendations, resources, system, tracking, trips
 
 _DESCRIBED: tuple[Endpoint, ...] = (
+    *analytics.ENDPOINTS,
+    *evaluation.ENDPOINTS,
     *health.ENDPOINTS,
     *metrics.ENDPOINTS,
     *recommendations.ENDPOINTS,

@@ -1,0 +1,25 @@
+"""Scenarios that recommendations are judged by."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from app.database import ReadSession
+from schemas.loose import MAX_LIST
+from schemas.tables import EvaluationScenario
+
+
+async def scenarios(
+    session: ReadSession, category: str | None = None, ids: Sequence[int] = ()
+) -> Sequence[EvaluationScenario]:
+    """Those with the ids, else the active ones; at most MAX_LIST."""
+    chosen = EvaluationScenario.id.in_(ids) if ids else EvaluationScenario.is_active.is_not(False)
+    found = select(EvaluationScenario).where(chosen).order_by(EvaluationScenario.id).limit(MAX_LIST)
+    if category is not None:
+        found = found.where(EvaluationScenario.category == category)
+    return (await session.scalars(found)).all()
+
+
+async def unknown_ids(session: ReadSession, ids: Sequence[int]) -> list[int]:
+    known = await session.scalars(select(EvaluationScenario.id).where(EvaluationScenario.id.in_(ids)))
+    return sorted(set(ids) - set(known))

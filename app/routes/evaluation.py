@@ -1,0 +1,60 @@
+"""Scenarios that recommendations are judged by."""
+
+from starlette.responses import Response
+
+from app.answers import json_response
+from app.endpoints import Endpoint
+from app.errors import not_found
+from app.evaluation import evaluate
+from app.lifespan import ApiRequest
+from app.repositories import evaluation
+from schemas.envelopes import Listed
+from schemas.evaluation import EvaluationAnswer, EvaluationRun, Scenario, ScenariosQuery
+
+
+async def scenarios(request: ApiRequest, query: ScenariosQuery) -> Response:
+    async with request.state["database"].read() as session:
+        found = await evaluation.scenarios(session, query.category)
+    return json_response(Listed[Scenario].of(found).model_dump())
+
+
+async def run(request: ApiRequest, body: EvaluationRun) -> Response:
+    ids = body.scenario_ids or []
+    async with request.state["database"].read() as session:
+        if unknown := await evaluation.unknown_ids(session, ids):
+            raise not_found(f"Scenario{'s' if len(unknown) > 1 else ''} {', '.join(map(str, unknown))}")
+        chosen = await evaluation.scenarios(session, body.category, ids)
+    results = await evaluate(request.state["answers"], chosen, request.state["today"]())
+    passed = sum(result.passed for result in results)
+    answer = EvaluationAnswer(
+        success=True,
+        total_scenarios=len(results),
+        passed=passed,
+        failed=len(results) - passed,
+        results=results,
+    )
+    return json_response(answer.model_dump())
+
+
+ENDPOINTS = (
+    Endpoint(
+        method="GET",
+        path="/api/evaluation/scenarios",
+        handler=scenarios,
+        summary="Active scenarios",
+        tag="analytics",
+        query=ScenariosQuery,
+        answer=Listed[Scenario],
+        errors=(503,),
+    ),
+    Endpoint(
+        method="POST",
+        path="/api/evaluation/run",
+        handler=run,
+        summary="Run scenarios through the recommender and say which expectations are not met",
+        tag="analytics",
+        body=EvaluationRun,
+        answer=EvaluationAnswer,
+        errors=(404, 503),
+    ),
+)
