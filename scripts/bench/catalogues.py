@@ -37,7 +37,7 @@ def catalogue(size: int, services: dict[str, str], today: date) -> Catalogue:
     settings = load_settings(**{variable.lower(): value for variable, value in env.items()})
     if asyncio.run(_create(services["DATABASE_URL"], name)):
         migrations.upgrade(settings.direct_url)
-        sample.seed(settings.direct_url, size, SEED, today)
+        asyncio.run(sample.seed(settings.direct_url, size, SEED, today=today))
     asyncio.run(reindex(settings, lambda _progress: None))
     return Catalogue(size, env, asyncio.run(_ids(env["DATABASE_URL"], today)), settings)
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import cast
 from urllib.parse import urlsplit
 
+from httptools import HttpResponseParser
+
 
 @dataclass(frozen=True)
 class Call:
@@ -41,10 +43,9 @@ class Connection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
-        self._buffer = bytearray()
         self._waiting: asyncio.Future[Answer] | None = None
-        self._body_start = 0
-        self._end = 0
+        self._parser = HttpResponseParser(self)
+        self._body: list[bytes] = []
 
     @classmethod
     async def open(cls, call: Call) -> "Connection":
@@ -57,10 +58,6 @@ class Connection(asyncio.Protocol):
         self._transport.write(call.raw)
         return await self._waiting
 
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's does not derive from it.
         self._transport = cast(asyncio.Transport, transport)
@@ -70,26 +67,12 @@ class Connection(asyncio.Protocol):
             self._waiting.set_exception(exc or ConnectionResetError("closed by the server"))
 
     def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        if not self._end:
-            self._read_head()
-        if self._end and len(self._buffer) >= self._end:
-            self._finish()
+        self._parser.feed_data(data)
 
-    def _read_head(self) -> None:
-        head_end = self._buffer.find(b"\r\n\r\n")
-        if head_end < 0:
-            return
-        head = self._buffer[:head_end].lower()
-        mark = head.index(b"content-length:") + 15
-        line_end = head.find(b"\r\n", mark)
-        length = int(head[mark : line_end if line_end > 0 else head_end])
-        self._body_start = head_end + 4
-        self._end = self._body_start + length
+    def on_body(self, part: bytes) -> None:
+        self._body.append(part)
 
-    def _finish(self) -> None:
-        answer = Answer(int(self._buffer[9:12]), bytes(self._buffer[self._body_start : self._end]))
-        del self._buffer[: self._end]
-        self._end = 0
+    def on_message_complete(self) -> None:
         assert self._waiting is not None
-        self._waiting.set_result(answer)
+        self._waiting.set_result(Answer(self._parser.get_status_code(), b"".join(self._body)))
+        self._body.clear()

@@ -36,7 +36,7 @@ def generate(plan: Plan) -> Run:
     done = subprocess.run(
         [sys.executable, "-m", "scripts.bench.load"],
         input=json.dumps(asdict(plan)),
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
