@@ -16,5 +16,5 @@ async def read_catalogue(session: ReadSession) -> Catalogue:
     countries = await session.execute(select(Country.id, Country.continent))
     return Catalogue(
         private_type_id=await session.scalar(select(PRIVATE_TYPE_ID)) or PRIVATE_GROUPS_ID,
-        continents={country: str(continent) for country, continent in countries.tuples()},
+        continents={country: str(continent) for country, continent in countries},
     )
