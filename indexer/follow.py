@@ -7,13 +7,12 @@ from contextlib import suppress
 from typing import NamedTuple
 
 import structlog
-from elasticsearch import ApiError, TransportError
-from sqlalchemy.exc import SQLAlchemyError
 
 from indexer import metrics
 from indexer.announcer import Announcer
 from indexer.batch import Batch, Stalled, process
 from indexer.errors import NoLiveIndex, OtherDocuments
+from indexer.failures import FAILURES
 from indexer.stores import Stores
 
 log = structlog.get_logger()
@@ -22,9 +21,6 @@ POLL_SECONDS = 2.0
 """How long a change waits whose notification was lost."""
 FIRST_PAUSE_SECONDS = 0.25
 LAST_PAUSE_SECONDS = 5.0
-
-FAILURES = (SQLAlchemyError, OSError, ApiError, TransportError, Stalled)
-"""What a server that is down or slow, or a process that stood still, makes of a batch; anything else is a bug."""
 
 
 class Rest(NamedTuple):
@@ -71,7 +67,7 @@ class Follower:
             started = time.monotonic()
             try:
                 batch = await process(self._stores, retry=retry)
-            except (NoLiveIndex, OtherDocuments, *FAILURES) as error:
+            except (NoLiveIndex, OtherDocuments, Stalled, *FAILURES) as error:
                 return self._give_up(error)
             self._note(batch, time.monotonic() - started, retry=retry)
             if batch.failed:
@@ -99,6 +95,7 @@ class Follower:
             self._failures = 0
         if not batch.failed and (batch.claimed or not self._failures):
             self.progressed_at = time.monotonic()
+            metrics.PROGRESS.set_to_current_time()
 
     def _count_failure(self) -> None:
         self._failures += 1

@@ -11,6 +11,7 @@ from indexer import bulk, metrics, versions
 from indexer.documents import read_documents, snapshot
 from indexer.errors import IndexUnavailable
 from indexer.fan_out import BEFORE_ALL
+from indexer.progress import Progress
 from indexer.stores import Stores
 from schemas.tables import TripOccurrence
 
@@ -20,18 +21,6 @@ IN_FLIGHT = 3
 
 PAUSES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
 """Seconds after each refusal; the last one ends the load."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    done: int
-    total: int
-    seconds: float
-
-    @property
-    def rate(self) -> float:
-        """Departures a second."""
-        return self.done / self.seconds if self.seconds else 0.0
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """What operators can measure of the sync."""
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, Summary
 
 LAG = Histogram(
     "smarttrip_index_lag_seconds",
@@ -24,6 +24,8 @@ UNTOLD = Counter("smarttrip_changes_untold_total", "Changes that could not be to
 GENERATION = Gauge("smarttrip_index_generation", "Number of the latest change told to the caches")
 DRIFT = Gauge("smarttrip_index_drifted_departures", "Departures that differed from Postgres at the last verification")
 DRIFTED = Counter("smarttrip_index_drift_total", "Departures found to differ from Postgres")
-REINDEXED = Counter("smarttrip_reindex_total", "Full reindexes, by outcome", ["outcome"])
+REINDEXED = Counter("smarttrip_reindex_total", "Full reindexes that put a new index in use")
 REINDEX_DONE = Gauge("smarttrip_reindex_documents_done", "Documents of the running or last reindex")
 REINDEX_TOTAL = Gauge("smarttrip_reindex_documents_total", "Departures that the running or last reindex set out with")
+JOBS = Summary("smarttrip_job_seconds", "Time of jobs that run by the clock or on request", ["job"])
+JOB_FAILURES = Counter("smarttrip_job_failures_total", "Jobs that failed", ["job"])

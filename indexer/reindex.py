@@ -14,10 +14,11 @@ from indexer import compare, connections, fan_out, index, targets, versions
 from indexer.announce import announce
 from indexer.documents import snapshot
 from indexer.errors import ReindexMismatch
-from indexer.load import Load, Progress
+from indexer.load import Load
+from indexer.progress import Progress, published
 from indexer.stores import Stores, open_stores
 from indexer.targets import State
-from indexer.upkeep import clean_up
+from indexer.upkeep import builder, clean_up
 from schemas.settings import Settings
 
 log = structlog.get_logger()
@@ -39,29 +40,38 @@ class Report:
 
 async def reindex(settings: Settings, progress: Callable[[Progress], None]) -> Report:
     """Raises ReindexRunning, ReindexMismatch, IndexUnavailable; the index in use is then what it was before."""
-    started = time.monotonic()
-    async with open_stores(settings) as stores, builder(settings) as connection:
-        await clean_up(connection, stores)
-        async with _new_target(connection, stores) as name:
-            load = Load(stores, name, progress, settings.reindex_rate)
-            await load.run()
-            await index.serve(stores.elasticsearch, name)
-            previous = await _put_in_use(connection, stores, name, ignored=set(load.refused))
-        await clean_up(connection, stores)
-    async with connections.redis(settings.redis_url) as redis:
+    async with (
+        open_stores(settings) as stores,
+        builder(settings) as connection,
+        connections.redis(settings.redis_url) as redis,
+    ):
+        async with published(redis) as publish:
+            report = await _reindex(connection, stores, settings.reindex_rate, _both(progress, publish))
+        metrics.REINDEXED.inc()
         await announce(redis, {fan_out.ALL})
+    return report
+
+
+def _both(one: Callable[[Progress], None], other: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    def report(progress: Progress) -> None:
+        one(progress)
+        other(progress)
+
+    return report
+
+
+async def _reindex(
+    connection: AsyncConnection, stores: Stores, rate: float | None, progress: Callable[[Progress], None]
+) -> Report:
+    started = time.monotonic()
+    await clean_up(connection, stores)
+    async with _new_target(connection, stores) as name:
+        load = Load(stores, name, progress, rate)
+        await load.run()
+        await index.serve(stores.elasticsearch, name)
+        previous = await _put_in_use(connection, stores, name, ignored=load.refused)
+    await clean_up(connection, stores)
     return Report(name, previous, load.done - len(load.refused), load.refused, time.monotonic() - started)
-
-
-@asynccontextmanager
-async def builder(settings: Settings) -> AsyncIterator[AsyncConnection]:
-    """Raises ReindexRunning."""
-    direct = connections.postgres(settings.direct_url, pool_size=1, command_timeout=None)
-    try:
-        async with targets.rebuilding(direct) as connection:
-            yield connection
-    finally:
-        await direct.dispose()
 
 
 @asynccontextmanager

@@ -3,10 +3,9 @@
 from indexer import connections, fan_out, index, targets
 from indexer.announce import announce
 from indexer.errors import NoPreviousIndex
-from indexer.reindex import builder
 from indexer.stores import open_stores
 from indexer.targets import State
-from indexer.upkeep import foreign
+from indexer.upkeep import builder, foreign
 from schemas.settings import Settings
 
 

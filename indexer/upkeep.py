@@ -1,14 +1,30 @@
 """Makes what Postgres knows of the indices agree with Elasticsearch, after whatever was interrupted or done by hand."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from enum import StrEnum
+
 import structlog
 from elasticsearch import NotFoundError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from indexer import index, targets, versions
+from indexer import connections, index, targets, versions
 from indexer.stores import Stores
 from indexer.targets import State, Target
+from schemas.settings import Settings
 
 log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def builder(settings: Settings) -> AsyncIterator[AsyncConnection]:
+    """Raises ReindexRunning."""
+    direct = connections.postgres(settings.direct_url, pool_size=1, command_timeout=None)
+    try:
+        async with targets.rebuilding(direct) as connection:
+            yield connection
+    finally:
+        await direct.dispose()
 
 
 async def clean_up(connection: AsyncConnection, stores: Stores) -> None:
@@ -40,27 +56,37 @@ async def _in_order_of_use(stores: Stores, known: list[Target], live: str | None
     return in_use + sorted(usable, key=lambda target: target.name, reverse=True)
 
 
-async def foreign(stores: Stores, name: str) -> str | None:
-    """Why the index can't be of this database: versions that it has not given out yet would win for ever."""
+class Fault(StrEnum):
+    """Why the index in use can't be trusted, or can't be written to."""
+
+    NO_INDEX = "there is no index"
+    UNKNOWN = "Postgres does not know the index"
+    OTHER_DOCUMENTS = "its documents are those of another version of this program"
+    OTHER_POSTGRES = "another Postgres has taken over"
+    SET_BACK = "Postgres was set back to an earlier state"
+
+
+async def foreign(stores: Stores, name: str) -> Fault | None:
+    """Whether the index is of another history than the database: what it has too much would stay for ever."""
     highest = await index.highest_version(stores.elasticsearch, name)
     origin = await versions.origin(stores.postgres)
     if not origin.meta().items() <= (await index.meta(stores.elasticsearch, name)).items():
-        return "another Postgres has taken over"
-    return "Postgres was set back to an earlier state" if highest > origin.version else None
+        return Fault.OTHER_POSTGRES
+    return Fault.SET_BACK if highest > origin.version else None
 
 
-async def why_rebuild(stores: Stores) -> str | None:
-    """What a new index is needed for; None while the one in use can be trusted."""
+async def find_fault(stores: Stores) -> Fault | None:
+    """What calls for a reindex."""
     name = await index.behind_alias(stores.elasticsearch, stores.alias)
     if name is None:
-        return "there is no index"
+        return Fault.NO_INDEX
     async with stores.postgres.connect() as connection:
         target = next((known for known in await targets.read_targets(connection) if known.name == name), None)
     if target is None:
-        return "Postgres does not know the index"
+        return Fault.UNKNOWN
     if not target.ours:
-        return "the index is made of documents of another version of this program"
+        return Fault.OTHER_DOCUMENTS
     try:
         return await foreign(stores, name)
     except NotFoundError:
-        return "the index was dropped"
+        return Fault.NO_INDEX

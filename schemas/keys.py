@@ -8,3 +8,6 @@ CHANGES = "smarttrip:changes"
 
 TRACKING = "smarttrip:tracking"
 """Stream of tracking events and request logs, from the API to the worker, which removes what it has stored."""
+
+REINDEX = "smarttrip:reindex"
+"""How far the running or the last reindex is: JSON, see `indexer.progress`."""

@@ -1,0 +1,71 @@
+"""Has the index built anew when it is missing or can't be trusted, and clears away what killed rebuilds left."""
+
+import asyncio
+from contextlib import suppress
+
+import structlog
+
+from indexer import targets
+from indexer.errors import Refusal, ReindexRunning
+from indexer.failures import FAILURES
+from indexer.reindex import reindex
+from indexer.stores import Stores
+from indexer.targets import State
+from indexer.upkeep import Fault, builder, clean_up, find_fault
+from schemas.settings import Settings
+
+log = structlog.get_logger()
+
+CHECK_SECONDS = 30.0
+SPACING_SECONDS = 2.0
+"""Between two checks, however much doubt there is."""
+
+
+class Guard:
+    def __init__(self, settings: Settings, stores: Stores) -> None:
+        self._settings = settings
+        self._stores = stores
+        self._doubted = asyncio.Event()
+        self._just_started = True
+        self._ordered = False
+
+    def doubt(self) -> None:
+        """Has the next check made at once."""
+        self._doubted.set()
+
+    def order(self) -> None:
+        """Has a reindex made at once, whatever the state of the index."""
+        self._ordered = True
+        self._doubted.set()
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            self._doubted.clear()
+            try:
+                await self.check()
+            except (Refusal, *FAILURES) as error:
+                log.warning("index_check_failed", error=type(error).__name__, message=str(error)[:300])
+            await asyncio.sleep(SPACING_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._doubted.wait(), CHECK_SECONDS)
+
+    async def check(self) -> None:
+        fault = await find_fault(self._stores)
+        if fault is Fault.OTHER_DOCUMENTS and not self._just_started:
+            # A newer process has put its own index in use: this one waits to be replaced.
+            fault = None
+        with suppress(ReindexRunning):
+            if fault or self._ordered:
+                log.warning("index_rebuilt", because=fault or "it was asked for")
+                self._ordered = False
+                await reindex(self._settings, lambda progress: None)
+            elif await self._is_anything_left():
+                async with builder(self._settings) as connection:
+                    await clean_up(connection, self._stores)
+        self._just_started = False
+
+    async def _is_anything_left(self) -> bool:
+        """Of a rebuild that ended without cleaning up; a running one is refused the clearing."""
+        async with self._stores.postgres.connect() as connection:
+            return any(target.state is State.BUILDING for target in await targets.read_targets(connection))

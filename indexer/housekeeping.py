@@ -1,0 +1,34 @@
+"""What is kept only for a while."""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import delete
+
+from indexer import index, targets
+from indexer.stores import open_stores
+from indexer.targets import State
+from indexer.upkeep import builder
+from schemas.settings import Settings
+from schemas.tables import DeadLetter
+
+DEAD_LETTER_DAYS = 30
+
+
+async def drop_previous(settings: Settings) -> list[str]:
+    """The index kept for a rollback, once the one in use has proved itself. Raises ReindexRunning."""
+    async with open_stores(settings) as stores, builder(settings) as connection:
+        async with connection.begin():
+            known = await targets.read_targets(connection)
+            proved = datetime.now(UTC) - timedelta(hours=settings.index_keep_hours)
+            if not any(target.state is State.LIVE and target.created_at < proved for target in known):
+                return []
+            names = [target.name for target in known if target.state is State.PREVIOUS]
+            await targets.forget(connection, names)
+        await index.drop(stores.elasticsearch, names)
+    return names
+
+
+async def forget_dead_letters(settings: Settings) -> int:
+    async with open_stores(settings) as stores, stores.postgres.begin() as connection:
+        too_old = DeadLetter.died_at < datetime.now(UTC) - timedelta(days=DEAD_LETTER_DAYS)
+        return (await connection.execute(delete(DeadLetter).where(too_old))).rowcount

@@ -1,0 +1,76 @@
+"""The worker process: follows the outbox and the tracking stream, guards the index, and runs jobs by the clock."""
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from typing import Any
+
+import structlog
+import uvloop
+
+from indexer import connections, queue
+from indexer.announcer import Announcer
+from indexer.follow import Follower
+from indexer.gauges import keep_gauges
+from indexer.guard import Guard
+from indexer.health import serve_health
+from indexer.jobs import all_jobs
+from indexer.listen import listen
+from indexer.stores import open_stores
+from indexer.tracking.follow import follow_tracking
+from schemas.settings import Settings
+
+log = structlog.get_logger()
+
+LAST_BATCH_SECONDS = 6.0
+"""How long a stop waits for the batch in hand; one that is cut short is done again by the next worker."""
+
+
+def run(settings: Settings) -> None:
+    """Until SIGTERM or SIGINT."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run_until_signal(settings))
+
+
+async def _run_until_signal(settings: Settings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await work(settings, stop)
+
+
+async def work(settings: Settings, stop: asyncio.Event) -> None:
+    async with (
+        open_stores(settings) as stores,
+        connections.redis(settings.redis_url) as redis,
+        connections.redis(settings.redis_url, timeout=5.0) as patient_redis,
+    ):
+        announcer = Announcer(stores, redis)
+        guard = Guard(settings, stores)
+        follower = Follower(stores, announcer, guard.doubt)
+        beside = [
+            announcer.run(),
+            guard.run(),
+            listen(settings.direct_url, follower.wake),
+            keep_gauges(stores.postgres),
+            follow_tracking(patient_redis, stores.postgres),
+            queue.work(settings.redis_url, all_jobs(settings, stores.postgres, guard)),
+        ]
+        if settings.worker_port is not None:
+            beside.append(serve_health(settings.host, settings.worker_port, follower))
+        log.info("worker_started")
+        await _run_together(follower, beside, stop)
+        await announcer.flush()
+    log.info("worker_stopped")
+
+
+async def _run_together(follower: Follower, beside: list[Coroutine[Any, Any, None]], stop: asyncio.Event) -> None:
+    """Each of `beside` runs until it is cancelled; one that fails ends them all."""
+    async with asyncio.TaskGroup() as tasks:
+        following = tasks.create_task(follower.run())
+        others = [tasks.create_task(coroutine) for coroutine in beside]
+        await stop.wait()
+        follower.stop()
+        await asyncio.wait([following], timeout=LAST_BATCH_SECONDS)
+        for task in (following, *others):
+            task.cancel()
