@@ -6,7 +6,16 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import orjson
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SkipValidation, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SkipValidation,
+    ValidationInfo,
+    field_validator,
+)
 
 from schemas.events import CATEGORIES, SOURCES
 from schemas.loose import INT4
@@ -102,6 +111,13 @@ class Identified(BaseModel):
 
 class TrackedEvent(BaseModel):
     """Something that a traveller did. The same event_id is stored once."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"properties": {"event_type": {"const": "click_trip"}}},
+            "then": {"required": ["source"], "properties": {"source": {"type": "string"}}},
+        }
+    )
 
     event_type: EventType
     session_id: UUID
