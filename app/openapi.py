@@ -121,13 +121,13 @@ def _query_parameters(endpoint: Endpoint, shapes: Shapes, schemas: Mapping[str, 
         return
     schema = _resolve(shapes[endpoint.query, "validation"], schemas)
     for name, shape in schema.get("properties", {}).items():
-        yield _parameter(name, "query", shape, required=name in schema.get("required", ()))
+        yield _parameter(name, "query", shape, required=name in schema.get("required", ()), allowEmptyValue=True)
 
 
-def _parameter(name: str, location: str, schema: Mapping[str, Any], *, required: bool) -> Parameter:
+def _parameter(name: str, location: str, schema: Mapping[str, Any], **more: bool) -> Parameter:
     shown = {key: value for key, value in schema.items() if key not in ("title", "description")}
     about = {"description": schema["description"]} if "description" in schema else {}
-    return Parameter.model_validate({"name": name, "in": location, "required": required, "schema": shown, **about})
+    return Parameter.model_validate({"name": name, "in": location, "schema": shown, **about, **more})
 
 
 def _body(endpoint: Endpoint, shapes: Shapes, schemas: Mapping[str, Any]) -> RequestBody | None:
