@@ -10,7 +10,7 @@ from elasticsearch import ApiError, TransportError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from indexer import compare, connections, fan_out, index, targets, versions
+from indexer import compare, connections, fan_out, index, metrics, targets, versions
 from indexer.announce import announce
 from indexer.documents import snapshot
 from indexer.errors import ReindexMismatch
