@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 from pydantic import BaseModel
@@ -51,9 +50,11 @@ class Endpoint:
 
 
 def routes(endpoints: Iterable[Endpoint]) -> list[Route]:
-    """One route per path, so that a wrong method is answered with all the right ones."""
-    by_path = groupby(sorted(endpoints, key=lambda endpoint: endpoint.path), key=lambda endpoint: endpoint.path)
-    return [_route(path, {endpoint.method: endpoint for endpoint in group}) for path, group in by_path]
+    """One route per path, so that a wrong method is answered with all the right ones; in the order given."""
+    by_path: dict[str, dict[str, Endpoint]] = {}
+    for endpoint in endpoints:
+        by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
+    return [_route(path, by_method) for path, by_method in by_path.items()]
 
 
 def _route(path: str, by_method: dict[str, Endpoint]) -> Route:

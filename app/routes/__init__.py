@@ -3,16 +3,17 @@
 from app.endpoints import Endpoint
 from app.routes import analytics, docs, evaluation, health, metrics, recommendations, resources, system, tracking, trips
 
+# The most asked first: routes are tried one by one.
 _DESCRIBED: tuple[Endpoint, ...] = (
-    *analytics.ENDPOINTS,
-    *evaluation.ENDPOINTS,
+    *recommendations.ENDPOINTS,
+    *tracking.ENDPOINTS,
+    *resources.ENDPOINTS,
+    *trips.ENDPOINTS,
+    *system.ENDPOINTS,
     *health.ENDPOINTS,
     *metrics.ENDPOINTS,
-    *recommendations.ENDPOINTS,
-    *resources.ENDPOINTS,
-    *system.ENDPOINTS,
-    *tracking.ENDPOINTS,
-    *trips.ENDPOINTS,
+    *analytics.ENDPOINTS,
+    *evaluation.ENDPOINTS,
 )
 
 ENDPOINTS: tuple[Endpoint, ...] = (*_DESCRIBED, *docs.describing(_DESCRIBED))
