@@ -1,47 +1,54 @@
 """Requests and answers of the analytics endpoints. Averages and rates without a request to count are 0."""
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo, field_validator
 
 from schemas.loose import iso_date
 
 MAX_DAYS = 90
+DEFAULT_DAYS = 7
 
 Days = Annotated[int, Field(ge=1, le=MAX_DAYS, description="The last days, up to now.")]
 Day = Annotated[date, BeforeValidator(iso_date, json_schema_input_type=date)]
 
 
 class MetricsQuery(BaseModel):
-    days: Days = 7
+    days: Days = DEFAULT_DAYS
 
 
 class DailyQuery(BaseModel):
     """Days are those of UTC."""
 
-    start: Annotated[Day | None, Field(description="The default is 7 days before the end.")] = None
-    end: Annotated[Day | None, Field(description="The default is today.")] = None
+    start: Annotated[Day | None, Field(description=f"The default is {DEFAULT_DAYS} days before the end.")] = None
+    end: Annotated[Day | None, Field(validate_default=True, description="The default is today.")] = None
 
-    @model_validator(mode="after")
-    def _bounded(self) -> Self:
-        if self.first > self.last:
-            raise ValueError("start should not be after end")
-        if self.last - self.first > timedelta(days=MAX_DAYS):
-            raise ValueError(f"start and end should be at most {MAX_DAYS} days apart")
-        return self
+    @field_validator("end")
+    @classmethod
+    def _bounded(cls, end: date | None, info: ValidationInfo) -> date | None:
+        start, last = info.data.get("start"), end or _today()
+        if start is not None and start > last:
+            raise ValueError("should not be before the start")
+        if start is not None and last - start > timedelta(days=MAX_DAYS):
+            raise ValueError(f"should be at most {MAX_DAYS} days after the start")
+        return end
 
     @property
     def last(self) -> date:
-        return self.end or datetime.now(UTC).date()
+        return self.end or _today()
 
     @property
     def first(self) -> date:
-        return self.start or date.fromordinal(max(1, self.last.toordinal() - 7))
+        return self.start or date.fromordinal(max(1, self.last.toordinal() - DEFAULT_DAYS))
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
 
 
 class TopSearchesQuery(BaseModel):
-    days: Days = 7
+    days: Days = DEFAULT_DAYS
     limit: Annotated[int, Field(ge=1, le=50, description="Entries of each list.")] = 10
 
 

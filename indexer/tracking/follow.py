@@ -6,11 +6,9 @@ from typing import NoReturn
 import structlog
 from prometheus_client import Counter, Gauge
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from indexer.failures import FAILURES as OUTAGES
 from indexer.tracking import stream
 from indexer.tracking.store import store
 
@@ -34,7 +32,7 @@ async def follow_tracking(redis: Redis, engine: AsyncEngine) -> NoReturn:
     while True:
         try:
             await store_next(redis, engine)
-        except (RedisError, DBAPIError, PoolTimeoutError, OSError) as error:
+        except OUTAGES as error:
             FAILURES.labels(type(error).__name__).inc()
             log.warning("tracking_failed", error=type(error).__name__, retry_after=retry_after)
             await asyncio.sleep(retry_after)

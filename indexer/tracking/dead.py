@@ -1,0 +1,25 @@
+"""What was set aside, once more: after the cause is gone it can be stored."""
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from indexer.tracking.store import attempt
+from indexer.tracking.stream import Entry
+from schemas.tables import DeadEvent
+
+AT_MOST = 1000
+
+
+async def retry_dead_events(engine: AsyncEngine) -> int:
+    """Tries the oldest ones; answers how many could be stored now, and so are set aside no longer."""
+    async with engine.connect() as connection:
+        rows = await connection.execute(select(DeadEvent.id, DeadEvent.body).order_by(DeadEvent.id).limit(AT_MOST))
+        dead = rows.all()
+    stored = [dead_id for dead_id, body in dead if await attempt(engine, [_entry(body)]) is None]
+    async with engine.begin() as connection:
+        await connection.execute(delete(DeadEvent).where(DeadEvent.id.in_(stored)))
+    return len(stored)
+
+
+def _entry(body: dict[str, str]) -> Entry:
+    return Entry(body["kind"], body["entry"].encode())
