@@ -2,8 +2,20 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 
-from sqlalchemy import BigInteger, ColumnElement, SQLColumnExpression, and_, extract, func, literal, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Numeric,
+    SQLColumnExpression,
+    and_,
+    extract,
+    func,
+    literal,
+    or_,
+    select,
+)
 from sqlalchemy.orm import joinedload
 from sqlalchemy.orm.interfaces import ORMOption
 
@@ -91,10 +103,15 @@ def _conditions(query: OccurrencesQuery) -> Iterator[ColumnElement[bool]]:
     if query.status is not None:
         yield TripOccurrence.status == query.status
     if query.min_price is not None:
-        yield effective_price >= query.min_price
+        yield effective_price >= _exact(query.min_price)
     if query.max_price is not None:
-        yield effective_price <= query.max_price
+        yield effective_price <= _exact(query.max_price)
     yield from _start_conditions(query)
+
+
+def _exact(price: Decimal) -> ColumnElement[Decimal]:
+    """Not rounded to the columns' scale."""
+    return literal(price, Numeric())
 
 
 def _start_conditions(query: OccurrencesQuery) -> Iterator[ColumnElement[bool]]:

@@ -1,0 +1,27 @@
+from collections.abc import AsyncIterator
+
+import httpx2
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.database import Database
+from indexer.announce import announce
+from schemas.settings import Settings
+from tests.app.routes.statements import Statements, counted
+from tests.app.serving import serving
+
+
+@pytest.fixture
+async def api(database: AsyncEngine, redis: Redis, settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
+    """Of an empty database, read through the tests' own connections."""
+    # The first number after a lost counter outdates everything.
+    await announce(redis, [])
+    async with serving(settings, database=Database(database)) as client:
+        yield client
+
+
+@pytest.fixture
+async def statements(database: AsyncEngine) -> AsyncIterator[Statements]:
+    with counted(database) as statements:
+        yield statements

@@ -1,0 +1,24 @@
+"""Departures for tests of the trips' endpoints."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from tests.catalogue import Catalogue
+
+OCCURRENCES = "/api/v2/occurrences"
+TEMPLATES = "/api/v2/templates"
+TRIPS = "/api/v2/trip-occurrences"
+
+DAY = timedelta(days=1)
+NOBODY = (0, -1, 2**31 - 1, 2**31, 10**30)
+"""Numbers that no row has as its id, nor anything else."""
+
+
+Rows = Sequence[dict[str, Any]]
+
+
+async def departures(catalogue: Catalogue, rows: Rows, template: int | None = None) -> list[int]:
+    """Of one template."""
+    template = template or await catalogue.template()
+    return [await catalogue.occurrence(trip_template_id=template, **row) for row in rows]

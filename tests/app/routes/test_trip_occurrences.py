@@ -1,0 +1,84 @@
+from typing import Any
+
+import httpx2
+
+from schemas.enums import PRIVATE_GROUPS, Status
+from tests.app.routes.answers import get, ids, wrong_fields
+from tests.app.routes.departures import DAY, NOBODY, TRIPS, Rows, departures
+from tests.catalogue import Catalogue
+from tests.conftest import TODAY
+
+
+async def test_they_are_bookable_ones_of_active_templates(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+    states: Rows = [
+        {"start_date": TODAY + DAY},
+        {"start_date": TODAY},
+        {"start_date": TODAY - DAY},
+        {"spots_left": 0},
+        {"status": Status.CANCELLED},
+        {"status": Status.FULL},
+        {"start_date": TODAY + DAY, "spots_left": 1, "status": Status.LAST_PLACES},
+    ]
+    second, first, _, _, _, _, third = await departures(catalogue, states)
+    await catalogue.occurrence(trip_template_id=await catalogue.template(is_active=False))
+    assert await ids(api, TRIPS) == [first, second, third]
+
+
+async def test_each_filter_narrows_the_list(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+    country, kind, guide = await catalogue.country(), await catalogue.trip_type(), await catalogue.guide()
+    template = await catalogue.template(trip_type_id=kind, primary_country_id=country, difficulty_level=5)
+    wanted = await catalogue.occurrence(
+        trip_template_id=template, guide_id=guide, status=Status.GUARANTEED, spots_left=1
+    )
+    await catalogue.occurrence()
+    filters = {"trip_type_id": kind, "country_id": country, "guide_id": guide, "difficulty": 5}
+    for name, value in {**filters, "status": "guaranteed"}.items():
+        assert await ids(api, TRIPS, **{name: value}) == [wanted]
+    for name in filters:
+        for nobody in NOBODY:
+            assert await ids(api, TRIPS, **{**filters, name: nobody}) == []
+
+
+async def test_only_the_primary_country_counts(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+    primary, visited = await catalogue.country(), await catalogue.country()
+    template = await catalogue.template(primary_country_id=primary, countries=[primary, visited])
+    number = await catalogue.occurrence(trip_template_id=template)
+    assert await ids(api, TRIPS, country_id=primary) == [number]
+    assert await ids(api, TRIPS, country_id=visited) == []
+
+
+async def test_private_groups_have_no_fixed_dates_or_places(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+    private, other = await catalogue.trip_type(name=PRIVATE_GROUPS), await catalogue.trip_type()
+    states: Rows = [
+        {"start_date": TODAY - DAY},
+        {"spots_left": 0},
+        {"status": Status.FULL},
+        {"status": Status.CANCELLED},
+    ]
+    past, full, _, _ = await departures(catalogue, states, await catalogue.template(trip_type_id=private))
+    await departures(catalogue, states, await catalogue.template(trip_type_id=other))
+    assert await ids(api, TRIPS, trip_type_id=private) == [past, full]
+    assert await ids(api, TRIPS, trip_type_id=other) == []
+    assert await ids(api, TRIPS) == []
+
+
+async def test_private_groups_are_type_ten_where_no_type_has_the_name(
+    api: httpx2.AsyncClient, catalogue: Catalogue
+) -> None:
+    ten = await catalogue.trip_type(id=10, name="Groups")
+    past: dict[str, Any] = {"start_date": TODAY - DAY}
+    (number,) = await departures(catalogue, [past], await catalogue.template(trip_type_id=ten))
+    assert await ids(api, TRIPS, trip_type_id=10) == [number]
+
+
+async def test_all_are_listed_unless_a_limit_is_given(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+    numbers = await departures(catalogue, [{}] * 120)
+    answer = await get(api, TRIPS)
+    assert [trip["id"] for trip in answer["data"]] == numbers
+    assert answer["total"] == 120
+    assert await ids(api, TRIPS, limit=2, offset=118) == numbers[118:]
+
+
+async def test_no_more_than_a_thousand_are_given_at_once(api: httpx2.AsyncClient) -> None:
+    assert (await get(api, TRIPS, limit=1000))["limit"] == 1000
+    assert await wrong_fields(api, TRIPS, limit=1001) == ["limit"]

@@ -1,0 +1,71 @@
+import httpx2
+import pytest
+
+from schemas.enums import Status
+from tests.app.routes.answers import get, refusal, wrong_fields
+from tests.app.routes.departures import DAY, OCCURRENCES, TEMPLATES, TRIPS, Rows, departures
+from tests.catalogue import Catalogue
+from tests.conftest import TODAY
+
+
+@pytest.mark.parametrize("path", [TEMPLATES, OCCURRENCES, TRIPS])
+async def test_they_never_overlap_and_leave_nothing_out(
+    api: httpx2.AsyncClient, catalogue: Catalogue, path: str
+) -> None:
+    if path == TEMPLATES:
+        numbers = [await catalogue.template(title="The same") for _ in range(7)]
+    else:
+        numbers = await departures(catalogue, [{}] * 7)
+    seen: list[int] = []
+    for offset in (0, 3, 6, 9):
+        page = await get(api, path, limit=3, offset=offset)
+        assert [page[name] for name in ("total", "offset", "limit")] == [7, offset, 3]
+        seen += [entity["id"] for entity in page["data"]]
+    assert seen == numbers
+
+
+async def test_fifty_are_shown_unless_asked_otherwise(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+    await departures(catalogue, [{}] * 51)
+    answer = await get(api, OCCURRENCES)
+    assert [answer[name] for name in ("count", "total", "offset", "limit")] == [50, 51, 0, 50]
+
+
+@pytest.mark.parametrize("path", [TEMPLATES, OCCURRENCES, TRIPS, "/api/v2/companies/1/templates"])
+async def test_bounds_are_kept(api: httpx2.AsyncClient, path: str) -> None:
+    for limit in ("0", "-1", "x", "1.5", "9" * 30, "10001"):
+        assert await wrong_fields(api, path, limit=limit) == ["limit"]
+    for offset in ("-1", "10001", "x", "\0"):
+        assert await wrong_fields(api, path, offset=offset) == ["offset"]
+
+
+@pytest.mark.parametrize("path", [TEMPLATES, OCCURRENCES])
+async def test_a_hundred_is_the_most(api: httpx2.AsyncClient, path: str) -> None:
+    assert (await get(api, path, limit=100, offset=10_000))["data"] == []
+    assert await wrong_fields(api, path, limit=101) == ["limit"]
+
+
+@pytest.mark.parametrize(
+    ("path", "thing"),
+    [
+        ("/api/v2/templates/{}", "Template"),
+        ("/api/v2/templates/{}/occurrences", "Template"),
+        ("/api/v2/occurrences/{}", "Occurrence"),
+    ],
+)
+async def test_an_id_that_nothing_has_is_not_found(api: httpx2.AsyncClient, path: str, thing: str) -> None:
+    for number in (0, 2**31 - 1, 2**31, 10**18 - 1):
+        answer = await refusal(api, path.format(number), 404)
+        assert (answer["code"], answer["error"]) == ("not_found", f"{thing} not found")
+    for no_number in ("x", "-1", "9" * 5000, "%00"):
+        assert (await refusal(api, path.format(no_number), 404))["error"] == "Endpoint not found"
+
+
+async def test_schema_info_counts_what_there_is(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+    active, inactive = await catalogue.template(), await catalogue.template(is_active=False)
+    states: Rows = [{"start_date": TODAY}, {"start_date": TODAY - DAY}, {"status": Status.CANCELLED}]
+    await departures(catalogue, states, active)
+    await departures(catalogue, [{"status": Status.FULL}], inactive)
+    answer = await get(api, "/api/v2/schema-info")
+    assert answer["schema_version"] == "2.3"
+    assert answer["statistics"] == {"companies": 2, "templates": 1, "occurrences": 3, "active_occurrences": 2}
+    assert answer["endpoints"]["recommendations"] == "/api/v2/recommendations"
