@@ -20,6 +20,7 @@ from app.recommendations.answers import Answers
 from app.recommendations.database_search import DatabaseSearch
 from app.recommendations.trip_search import IndexSearch
 from app.tracking.intake import Intake
+from app.tracking.request_logs import RequestLogs, running_request_logs
 from indexer import connections
 from schemas.settings import Settings
 
@@ -34,6 +35,7 @@ class State(TypedDict):
     answers: Answers
     rate_limits: RateLimits
     intake: Intake
+    request_logs: RequestLogs
     request_id: str
     """Set for each request by its middleware, like the two that follow."""
     client_address: str
@@ -58,7 +60,11 @@ def lifespan(settings: Settings) -> Callable[[Starlette], AbstractAsyncContextMa
         redis = connections.redis(settings.redis_url)
         settle_seconds = REPLICA_BEHIND_SECONDS if settings.database_replica_urls else 0.0
         try:
-            async with running_cache(redis, settle_seconds=settle_seconds) as cache:
+            intake = Intake(redis, database, settings.tracking_limit)
+            async with (
+                running_cache(redis, settle_seconds=settle_seconds) as cache,
+                running_request_logs(intake) as request_logs,
+            ):
                 yield State(
                     settings=settings,
                     today=business_clock(settings),
@@ -74,7 +80,8 @@ def lifespan(settings: Settings) -> Callable[[Starlette], AbstractAsyncContextMa
                         keep_seconds=settings.answer_cache_seconds,
                     ),
                     rate_limits=RateLimits(redis, settings),
-                    intake=Intake(redis, database, settings.tracking_limit),
+                    intake=intake,
+                    request_logs=request_logs,
                     request_id="",
                     client_address="",
                     identity=None,

@@ -60,13 +60,13 @@ class Intake:
         """
         await self._take(EVENT, bodies, self._limit)
 
-    async def log_recommendation(self, request: RequestLog) -> None:
+    async def log_recommendations(self, requests: Sequence[RequestLog]) -> None:
         """Nobody waits for a log, so that its loss is only counted."""
         try:
-            await self._take(RECOMMENDATION, [request_entry(request)], int(self._limit * LOG_RESERVE))
+            await self._take(RECOMMENDATION, [*map(request_entry, requests)], int(self._limit * LOG_RESERVE))
         except ApiError as error:
-            LOST.inc()
-            log.warning("request_log_lost", reason=error.code)
+            LOST.inc(len(requests))
+            log.warning("request_logs_lost", reason=error.code, count=len(requests))
 
     async def _take(self, kind: str, bodies: Sequence[bytes], limit: int) -> None:
         try:
