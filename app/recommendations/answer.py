@@ -45,14 +45,3 @@ def _trips(results: Iterable[Recommendation]) -> Iterable[bytes]:
             "score_breakdown": result.breakdown,
         }
         yield b"%b,%b" % (result.document["trip"][:-1].encode(), orjson.dumps(extras)[1:])
-
-
-def note_of(found: Recommendations) -> dict[str, Any]:
-    """What the log of requests keeps of an answer."""
-    return {
-        "total_candidates": found.total_candidates,
-        "primary_count": len(found.primary),
-        "relaxed_count": len(found.relaxed),
-        "result_trip_ids": [result.document["id"] for result in found.all],
-        "result_scores": [result.score for result in found.all],
-    }

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 
-import orjson
 from pydantic import TypeAdapter
 
 from app.cache import ALL_KINDS, Cache, CachedBody, Kind
 from app.database import Database
 from app.errors import ApiError
-from app.recommendations.answer import answer_text, note_of
+from app.recommendations.answer import answer_text
 from app.recommendations.database_search import DatabaseSearch
+from app.recommendations.note import note_of
 from app.recommendations.open_body import OpenBody
 from app.recommendations.recommender import Recommendations, find_recommendations
 from app.recommendations.trip_search import IndexSearch, TripSearch
@@ -106,7 +106,7 @@ class Answers:
             found = await self._recommend(wanted.preferences, wanted.today, trips)
             total = await self._total_trips(wanted.today)
             text = answer_text(found, wanted.preferences, total, degraded=trips is self._fallback)
-            return OpenBody.build(text, orjson.dumps(note_of(found)), gzipped=wanted.gzipped).pack()
+            return OpenBody.build(text, note_of(found, wanted.preferences), gzipped=wanted.gzipped).pack()
 
         return fill
 

@@ -27,7 +27,6 @@ async def recommendations(request: ApiRequest, body: Preferences) -> Response:
             session_id=request.headers.get("x-session-id", ""),
             asked_at=asked_at,
             response_time_ms=round((perf_counter() - began) * 1000),
-            preferences=body,
             note=answer.body.note,
         )
     )

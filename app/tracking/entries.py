@@ -3,13 +3,10 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import orjson
 
-from schemas.loose import NO_ID
-from schemas.preferences import Preferences
 from schemas.tracking import TrackedEvent
 
 ALGORITHM_VERSION = "v2"
@@ -50,10 +47,8 @@ class RequestLog:
     """As the client sent it, empty if it did not."""
     asked_at: datetime
     response_time_ms: int
-    preferences: Preferences
     note: bytes | memoryview
-    """What the answer says of itself, JSON: total_candidates, primary_count, relaxed_count, result_trip_ids and
-    result_scores."""
+    """What was asked and found: `app.recommendations.note`."""
 
 
 def request_entry(log: RequestLog) -> bytes:
@@ -63,27 +58,5 @@ def request_entry(log: RequestLog) -> bytes:
         "created_at": log.asked_at,
         "response_time_ms": log.response_time_ms,
         "algorithm_version": ALGORITHM_VERSION,
-        **_asked_for(log.preferences),
     }
-    return b"%b,%b" % (orjson.dumps(body, default=float)[:-1], bytes(log.note)[1:])
-
-
-def _asked_for(preferences: Preferences) -> dict[str, Any]:
-    type_id = preferences.preferred_type_id
-    return {
-        "preferences": preferences.model_dump(exclude_defaults=True),
-        "selected_countries": _storable(preferences.selected_countries),
-        "selected_continents": preferences.selected_continents,
-        "preferred_type_id": None if type_id == NO_ID else type_id,
-        "preferred_theme_ids": _storable(preferences.preferred_theme_ids),
-        "min_duration": preferences.min_duration,
-        "max_duration": preferences.max_duration,
-        "budget": preferences.budget,
-        "difficulty": preferences.difficulty,
-        "year": preferences.year,
-        "month": preferences.month,
-    }
-
-
-def _storable(ids: tuple[int, ...]) -> list[int]:
-    return [an_id for an_id in ids if an_id != NO_ID]
+    return b"%b,%b" % (orjson.dumps(body)[:-1], bytes(log.note)[1:])
