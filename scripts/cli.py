@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from scripts.commands import bench, database, index, processes, stack
+from scripts.commands import bench, database, demo, index, processes, stack
 from scripts.commands.failures import in_a_sentence
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command()(index.verify)
 app.command()(index.rollback)
 app.command()(processes.serve)
 app.command()(processes.worker)
+app.command()(demo.demo)
 app.command()(bench.bench)
 
 

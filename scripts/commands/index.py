@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from schemas.settings import load_settings
+from schemas.settings import Settings, load_settings
 from scripts.errors import Exit
 
 if TYPE_CHECKING:
-    from indexer.load import Progress
+    from indexer.progress import Progress
 
 SECONDS_BETWEEN_LINES = 2
 LISTED = 20
@@ -24,7 +24,7 @@ def reindex() -> None:
     """Build a new index beside the one in use, compare it with Postgres, and put it in use."""
     from indexer.reindex import reindex
 
-    settings = load_settings()
+    settings = _settings()
     with shown_progress() as show:
         report = asyncio.run(reindex(settings, show))
     typer.echo(f"{report.name} is in use: {report.documents:,} departures in {report.seconds:.1f} s.")
@@ -37,7 +37,7 @@ def verify(
     """Compare the index with Postgres, field by field. Exit code 0: they agree; 1: they differ."""
     from indexer.verify import verify
 
-    report = asyncio.run(verify(load_settings(), repair))
+    report = asyncio.run(verify(_settings(), repair))
     typer.echo(f"{report.checked:,} departures compared in {report.seconds:.1f} s: {report.drifted:,} differ.")
     if report.lagging:
         typer.echo(f"{report.lagging:,} differ only because their change is still on its way.")
@@ -52,7 +52,15 @@ def rollback() -> None:
     """Put the index in use that was in use before the last reindex; it has been kept up to date."""
     from indexer.rollback import rollback
 
-    typer.echo(f"{asyncio.run(rollback(load_settings()))} is in use again.")
+    typer.echo(f"{asyncio.run(rollback(_settings()))} is in use again.")
+
+
+def _settings() -> Settings:
+    """What the person should know is said by the command itself, not by its log."""
+    from app.logs import configure_logs
+
+    configure_logs("error")
+    return load_settings()
 
 
 def _tell_refused(refused: dict[int, str]) -> None:

@@ -28,6 +28,11 @@ def serve(
 
 def worker() -> None:
     """Carry changes from Postgres to the index until it is told to stop."""
+    from app.logs import configure_logs
     from indexer import worker
 
-    worker.run(load_settings())
+    settings = load_settings()
+    if settings.worker_port is not None and not is_free(settings.worker_port, settings.host):
+        raise port_taken(settings.worker_port)
+    configure_logs(settings.log_level)
+    worker.run(settings)
