@@ -11,8 +11,8 @@ from elasticsearch import ApiError, AsyncElasticsearch, TransportError
 from indexer import index
 from schemas.document import TripDocument
 
-BODY_BYTES = 8_000_000
-"""Size from which a body is sent on its own; servers refuse those above 100 MB."""
+BODY_BYTES = 900_000
+"""Size from which a body is sent on its own; aiohttp warns of those above 1 MiB, which hold up the event loop."""
 SHARD_PATIENCE = "10s"
 """How long the server may hold a write back; a write that arrives late must not outlive a deletion's memory."""
 
