@@ -40,6 +40,7 @@ async def running_cache(redis: Redis, *, settle_seconds: float) -> AsyncIterator
     cache = Cache(SharedLevel(redis), generations, settle_seconds=settle_seconds)
     following = asyncio.create_task(follow_changes(redis, generations))
     try:
+        await generations.settled.wait()
         yield cache
     finally:
         await _stop(following)

@@ -1,5 +1,6 @@
 """What this process knows of the changes in the catalogue."""
 
+import asyncio
 import time
 from collections.abc import Collection, Iterable
 from typing import Literal, get_args
@@ -20,6 +21,8 @@ class Generations:
         self.current = 0
         self.following = False
         """Whether changes are heard at all; if not, nothing that other processes made can be judged."""
+        self.settled = asyncio.Event()
+        """Set once the first try to hear changes has succeeded or failed."""
         self._complete_since = 0
         self._touched: dict[str, int] = {}
         self._touched_at: dict[str, float] = {}
@@ -42,11 +45,13 @@ class Generations:
     def catch_up(self, counter: int) -> None:
         """`counter` is the present value in Redis: 0 after it was emptied."""
         self.following = True
+        self.settled.set()
         if counter != self.current:
             self._outdate_everything(counter)
 
     def lose(self) -> None:
         self.following = False
+        self.settled.set()
 
     def cover(self, generation: int, kinds: Iterable[Kind]) -> bool:
         """Whether what was made at `generation` from these kinds still holds, as far as this process has heard."""

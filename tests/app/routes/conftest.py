@@ -17,7 +17,8 @@ async def api(database: AsyncEngine, redis: Redis, settings: Settings) -> AsyncI
     """Of an empty database, read through the tests' own connections."""
     # The first number after a lost counter outdates everything.
     await announce(redis, [])
-    async with serving(settings, database=Database(database)) as client:
+    crowded = settings.model_copy(update={"max_requests_in_flight": 1000})
+    async with serving(crowded, database=Database(database)) as client:
         yield client
 
 

@@ -1,0 +1,120 @@
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+import pytest
+from elasticsearch import AsyncElasticsearch
+
+from app.routes.health import PATIENCE
+from schemas.health import Health
+from schemas.settings import Settings
+from tests.app.routes.statements import Statements
+from tests.app.serving import serving
+from tests.app.silent_server import silent_server
+from tests.catalogue import Catalogue
+
+PATH = "/api/health"
+UP = {"postgres": "up", "redis": "up", "elasticsearch": "up"}
+
+
+@pytest.fixture
+async def index(es: AsyncElasticsearch, settings: Settings) -> AsyncIterator[None]:
+    name = f"{settings.elasticsearch_alias}-health"
+    await es.indices.create(index=name, aliases={settings.elasticsearch_alias: {}})
+    yield
+    await es.indices.delete(index=name)
+
+
+async def health(api: httpx2.AsyncClient, status: int = 200) -> dict[str, Any]:
+    response = await api.get(PATH)
+    assert response.status_code == status
+    Health.model_validate_json(response.content)
+    body: dict[str, Any] = response.json()
+    return body
+
+
+@pytest.mark.usefixtures("index")
+async def test_all_is_well(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+    await catalogue.occurrence(trip_template_id=await catalogue.template(tags=[await catalogue.tag()]))
+    await catalogue.country()
+    body = await health(api)
+    assert body.pop("version")
+    assert body == {
+        "status": "healthy",
+        "service": "SmartTrip API",
+        "schema": "2.3",
+        "database": {
+            "trip_occurrences": 1,
+            "trip_templates": 1,
+            "countries": 1,
+            "guides": 0,
+            "tags": 1,
+            "trip_types": 0,
+        },
+        "dependencies": UP,
+    }
+
+
+async def test_without_an_index_it_is_degraded(api: httpx2.AsyncClient) -> None:
+    body = await health(api)
+    assert (body["status"], body["dependencies"]) == ("degraded", {**UP, "elasticsearch": "no_index"})
+
+
+@pytest.mark.usefixtures("index")
+async def test_asking_again_counts_nothing(api: httpx2.AsyncClient, statements: Statements) -> None:
+    await health(api)
+    counted = len(statements)
+    await health(api)
+    assert len(statements) == counted == 1
+
+
+@asynccontextmanager
+async def broken(settings: Settings, port: int, *names: str) -> AsyncIterator[httpx2.AsyncClient]:
+    """The application whose named dependencies are at a port where there is nothing, or nothing that answers."""
+    urls = {
+        "database_url": f"postgresql+asyncpg://app@127.0.0.1:{port}/postgres",
+        "redis_url": f"redis://127.0.0.1:{port}/0",
+        "elasticsearch_url": f"http://127.0.0.1:{port}",
+    }
+    async with serving(settings.model_copy(update={name: urls[name] for name in names})) as api:
+        yield api
+
+
+@pytest.mark.usefixtures("database", "index")
+@pytest.mark.parametrize(
+    ("setting", "name"),
+    [("database_url", "postgres"), ("redis_url", "redis"), ("elasticsearch_url", "elasticsearch")],
+)
+async def test_with_one_down_it_is_degraded_and_says_which(
+    settings: Settings, unused_tcp_port: int, setting: str, name: str
+) -> None:
+    async with broken(settings, unused_tcp_port, setting) as api:
+        body = await health(api)
+    assert (body["status"], body["dependencies"]) == ("degraded", {**UP, name: "down"})
+
+
+@pytest.mark.usefixtures("database")
+async def test_without_database_and_index_it_is_unhealthy(settings: Settings, unused_tcp_port: int) -> None:
+    async with broken(settings, unused_tcp_port, "database_url", "elasticsearch_url") as api:
+        body = await health(api, 503)
+        assert int((await api.get(PATH)).headers["retry-after"]) > 0
+    assert body["status"] == "unhealthy"
+    assert set(body["database"].values()) == {None}
+
+
+@pytest.mark.usefixtures("database")
+async def test_what_says_nothing_is_down_and_not_waited_for(settings: Settings) -> None:
+    async with (
+        silent_server() as port,
+        broken(settings, port, "database_url", "redis_url", "elasticsearch_url") as api,
+    ):
+        response = await api.get(PATH)
+    assert response.status_code == 503
+    assert set(response.json()["dependencies"].values()) == {"down"}
+    assert response.elapsed.total_seconds() < 2 * PATIENCE
+
+
+async def test_the_root_says_what_this_is(api: httpx2.AsyncClient) -> None:
+    body = (await api.get("/")).json()
+    assert (body["status"], body["service"]) == ("ok", "SmartTrip API")
