@@ -1,28 +1,21 @@
 """What a stored event adds to sessions, users and trips."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from indexer.tracking.store import store
 from indexer.tracking.stream import Entry
 from schemas.events import CATEGORIES
-from schemas.tables import Base, BrowsingSession, Event, EventType, TripInteraction, User
+from schemas.tables import BrowsingSession, Event, EventType, TripInteraction, User
 from tests.indexer.tracking.entries import PERSON, SESSION, TRIP, event
+from tests.rows import rows
 
 BEGAN = datetime(2026, 11, 24, 9, tzinfo=UTC)
-
-
-async def rows(engine: AsyncEngine, table: type[Base]) -> Sequence[Row[Any]]:
-    columns = table.__table__
-    async with engine.connect() as connection:
-        return (await connection.execute(select(columns).order_by(columns.c.id))).all()
 
 
 @pytest.fixture

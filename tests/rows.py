@@ -1,0 +1,16 @@
+"""What a table holds."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from schemas.tables import Base
+
+
+async def rows(engine: AsyncEngine, table: type[Base]) -> Sequence[Row[Any]]:
+    """All, by id."""
+    columns = table.__table__
+    async with engine.connect() as connection:
+        return (await connection.execute(select(columns).order_by(columns.c.id))).all()
