@@ -13,9 +13,11 @@ from app.cache import Cache
 from app.changes import running_cache
 from app.clock import Clock, business_clock
 from app.database import Database
+from app.draining import Draining, draining_on_sigterm
 from app.identity import Identity
 from app.limits import RateLimits
 from app.metrics import forget_this_process
+from app.readiness import Readiness
 from app.recommendations.answers import Answers
 from app.recommendations.database_search import DatabaseSearch
 from app.recommendations.trip_search import IndexSearch
@@ -36,6 +38,8 @@ class State(TypedDict):
     rate_limits: RateLimits
     intake: Intake
     request_logs: RequestLogs
+    readiness: Readiness
+    draining: Draining
     request_id: str
     """Set for each request by its middleware, like the two that follow."""
     client_address: str
@@ -52,44 +56,53 @@ ApiRequest = Request[State]
 def lifespan(settings: Settings) -> Callable[[Starlette], AbstractAsyncContextManager[State]]:
     @asynccontextmanager
     async def hold(app: Starlette) -> AsyncIterator[State]:
-        database = Database(
-            connections.postgres(settings.database_url),
-            [connections.postgres(url) for url in settings.database_replica_urls],
-        )
-        elasticsearch = connections.elasticsearch(settings.elasticsearch_url)
-        redis = connections.redis(settings.redis_url)
-        settle_seconds = REPLICA_BEHIND_SECONDS if settings.database_replica_urls else 0.0
-        try:
-            intake = Intake(redis, database, settings.tracking_limit)
-            async with (
-                running_cache(redis, settle_seconds=settle_seconds) as cache,
-                running_request_logs(intake) as request_logs,
-            ):
-                yield State(
-                    settings=settings,
-                    today=business_clock(settings),
-                    database=database,
-                    elasticsearch=elasticsearch,
-                    redis=redis,
-                    cache=cache,
-                    answers=Answers(
-                        cache,
-                        database,
-                        IndexSearch(elasticsearch, settings.elasticsearch_alias),
-                        DatabaseSearch(database, max_candidates=settings.fallback_candidates),
-                        keep_seconds=settings.answer_cache_seconds,
-                    ),
-                    rate_limits=RateLimits(redis, settings),
-                    intake=intake,
-                    request_logs=request_logs,
-                    request_id="",
-                    client_address="",
-                    identity=None,
-                )
-        finally:
-            forget_this_process()
-            await redis.aclose()
-            await elasticsearch.close()
-            await database.close()
+        with draining_on_sigterm(settings.drain_seconds) as draining:
+            async with _serving(settings, draining) as state:
+                yield state
 
     return hold
+
+
+@asynccontextmanager
+async def _serving(settings: Settings, draining: Draining) -> AsyncIterator[State]:
+    database = Database(
+        connections.postgres(settings.database_url),
+        [connections.postgres(url) for url in settings.database_replica_urls],
+    )
+    elasticsearch = connections.elasticsearch(settings.elasticsearch_url)
+    redis = connections.redis(settings.redis_url)
+    settle_seconds = REPLICA_BEHIND_SECONDS if settings.database_replica_urls else 0.0
+    try:
+        intake = Intake(redis, database, settings.tracking_limit)
+        async with (
+            running_cache(redis, settle_seconds=settle_seconds) as cache,
+            running_request_logs(intake) as request_logs,
+        ):
+            yield State(
+                settings=settings,
+                today=business_clock(settings),
+                database=database,
+                elasticsearch=elasticsearch,
+                redis=redis,
+                cache=cache,
+                answers=Answers(
+                    cache,
+                    database,
+                    IndexSearch(elasticsearch, settings.elasticsearch_alias),
+                    DatabaseSearch(database, max_candidates=settings.fallback_candidates),
+                    keep_seconds=settings.answer_cache_seconds,
+                ),
+                rate_limits=RateLimits(redis, settings),
+                intake=intake,
+                request_logs=request_logs,
+                readiness=Readiness(elasticsearch, settings.elasticsearch_alias, database, draining),
+                draining=draining,
+                request_id="",
+                client_address="",
+                identity=None,
+            )
+    finally:
+        forget_this_process()
+        await redis.aclose()
+        await elasticsearch.close()
+        await database.close()

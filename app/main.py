@@ -9,7 +9,9 @@ from app.errors import on_http_exception
 from app.lifespan import lifespan
 from app.middleware.client_address import ClientAddress
 from app.middleware.cors import Cors
+from app.middleware.draining import CloseWhileDraining
 from app.middleware.errors import Errors
+from app.middleware.load import LoadLimit
 from app.middleware.metrics import Metrics
 from app.middleware.rate_limits import RateLimits
 from app.middleware.request_id import RequestId
@@ -39,7 +41,9 @@ def _middleware(settings: Settings) -> list[Middleware]:
         Middleware(ClientAddress, trusted_proxies=settings.trusted_proxies),
         Middleware(SecurityHeaders),
         Middleware(Cors, allowed_origins=settings.allowed_origins),
+        Middleware(CloseWhileDraining),
         Middleware(Errors),
+        Middleware(LoadLimit, in_flight=settings.max_requests_in_flight),
         *([Middleware(RateLimits)] if settings.rate_limit_enabled else []),
     ]
 

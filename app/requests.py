@@ -16,10 +16,10 @@ MAX_BATCH_BODY = 1024 * 1024
 
 
 async def read_json(request: Request[Any], limit: int = MAX_BODY) -> object:
-    """The body as JSON; an empty one is None. Raises 400, 413 or 415 as ApiError."""
+    """The body as JSON; an empty one is an empty object. Raises 400, 413 or 415 as ApiError."""
     body = await _read(request, limit)
     if not body.strip():
-        return None
+        return {}
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json" and not media_type.endswith("+json"):
         raise ApiError(415, "unsupported_media_type", "Please send JSON, with the content type application/json")
@@ -57,8 +57,6 @@ def _parse_with_nan(body: bytes, problem: str) -> object:
 
 
 def read_model(model: type[Model], value: object) -> Model:
-    if value is None:
-        value = {}
     if not isinstance(value, dict):
         raise bad_request([{"field": "body", "message": "should be a JSON object"}])
     try:

@@ -18,6 +18,7 @@ ErrorCode = Literal[
     "unavailable",
     "overloaded",
     "no_index",
+    "draining",
 ]
 
 Detail = dict[Literal["field", "message"], str]

@@ -1,0 +1,42 @@
+"""The time between being told to end and ending: requests are still answered, but no more are asked for."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import structlog
+
+log = structlog.get_logger()
+
+
+class Draining:
+    active = False
+
+
+@contextmanager
+def draining_on_sigterm(seconds: float) -> Iterator[Draining]:
+    """Puts off what SIGTERM does by `seconds`, in which load balancers notice that this process is not ready."""
+    draining = Draining()
+    if threading.current_thread() is not threading.main_thread():
+        yield draining
+        return
+    loop = asyncio.get_running_loop()
+    end = signal.getsignal(signal.SIGTERM)
+
+    def drain(number: int, frame: FrameType | None) -> None:
+        if draining.active or not callable(end):
+            signal.signal(number, end)
+            signal.raise_signal(number)
+            return
+        draining.active = True
+        log.info("draining", seconds=seconds)
+        loop.call_soon_threadsafe(loop.call_later, seconds, end, number, frame)
+
+    signal.signal(signal.SIGTERM, drain)
+    try:
+        yield draining
+    finally:
+        signal.signal(signal.SIGTERM, end)
