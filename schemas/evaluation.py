@@ -2,12 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from schemas.loose import INT4, MAX_LIST
+from schemas.loose import INT4, MAX_LIST, whole
 from schemas.tracking import ShortText
 
-ScenarioId = Annotated[int, Field(strict=True, ge=1, lt=INT4)]
+ScenarioId = Annotated[int, Field(strict=True, ge=1, lt=INT4), BeforeValidator(whole)]
 
 
 class ScenariosQuery(BaseModel):

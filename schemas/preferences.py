@@ -59,6 +59,8 @@ def _text(pattern: str) -> dict[str, Any]:
 _ID = ({"type": "integer"}, _text("[0-9]+"))
 _DAYS = ({"type": "integer", "minimum": 0}, _text("[0-9]*"))
 _MONEY = ({"type": "number", "minimum": 0}, _text(rf"([0-9]+(\.[0-9]{{1,{MAX_DECIMALS}}})?)?"))
+_EMPTY = _text("")
+_DATE = ({"type": "string", "format": "date"}, _EMPTY)
 _CONTINENTS = [name for member in Continent for name in (member.value, member.name)] + ["North America"]
 
 Countries = Annotated[tuple[int, ...], set_of(an_id), _input("Country ids; empty is any country.", _list(*_ID))]
@@ -68,7 +70,7 @@ Continents = Annotated[
     _input("Names of continents, in any case; with countries, either will do.", _list({"enum": _CONTINENTS})),
 ]
 Themes = Annotated[tuple[int, ...], set_of(an_id), _input("Tag ids; two that a trip has are best.", _list(*_ID))]
-TripTypeId = Annotated[int | None, zero_is_absent(an_id, None), _input("Trip type id; 0 is any type.", *_ID)]
+TripTypeId = Annotated[int | None, zero_is_absent(an_id, None), _input("Trip type id; 0 is any type.", *_ID, _EMPTY)]
 MinDays = Annotated[int, zero_is_absent(days, MIN_DURATION), _input("Days; 0 is the default, 1.", *_DAYS)]
 MaxDays = Annotated[int, zero_is_absent(days, MAX_DURATION), _input("Days; 0 is the default, 365.", *_DAYS)]
 Budget = Annotated[Decimal | None, zero_is_absent(money, None), _input("In the prices' currency; 0 is none.", *_MONEY)]
@@ -90,7 +92,9 @@ Month = Annotated[
 StartDate = Annotated[
     date | None,
     optional(iso_date),
-    _input("Legacy: counts when later than today and no year is given.", {"type": "string", "format": "date"}),
+    _input(
+        "Legacy: counts when later than today and no year is given.", {"type": "string", "format": "date"}, _text("")
+    ),
 ]
 
 

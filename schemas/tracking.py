@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from schemas.events import CATEGORIES, SOURCES
-from schemas.loose import INT4
+from schemas.loose import INT4, whole
 
 MAX_TEXT = 2048
 MAX_EMAIL = 255
@@ -122,11 +122,11 @@ class TrackedEvent(BaseModel):
     event_type: EventType
     session_id: UUID
     anonymous_id: UUID
-    trip_id: Annotated[int, Field(strict=True, ge=1, lt=INT4)] | None = None
+    trip_id: Annotated[int, Field(strict=True, ge=1, lt=INT4), BeforeValidator(whole)] | None = None
     source: Annotated[Source | None, Field(validate_default=True, description="Required for click_trip.")] = None
     recommendation_request_id: UUID | None = None
     metadata: Metadata | None = None
-    position: Annotated[int, Field(strict=True, ge=0, lt=INT4)] | None = None
+    position: Annotated[int, Field(strict=True, ge=0, lt=INT4), BeforeValidator(whole)] | None = None
     score: Annotated[float, Field(strict=True, ge=-999, le=999, allow_inf_nan=False)] | None = None
     client_timestamp: Instant | None = None
     page_url: Text | None = None

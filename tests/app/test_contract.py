@@ -11,6 +11,8 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from pydantic import SecretStr
 from schemathesis import Case
+from schemathesis.checks import CheckFunction
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.openapi import document
@@ -23,6 +25,8 @@ from tests.catalogue import Catalogue
 
 ADMIN_KEY = "the-service-key-of-this-test"
 EXAMPLES_PER_OPERATION = 30
+RULES_BETWEEN_PARAMETERS = {"/api/metrics/daily"}
+"""Here parameters that are good by themselves may not go together, which OpenAPI can't say."""
 
 api = schemathesis.openapi.from_dict(orjson.loads(document(ENDPOINTS)))
 
@@ -51,4 +55,5 @@ async def fill(catalogue: Catalogue) -> None:
     max_examples=EXAMPLES_PER_OPERATION, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck)
 )
 def test_every_operation_keeps_what_the_document_says(case: Case[Any], address: str) -> None:
-    case.call_and_validate(base_url=address, headers={"X-Admin-Key": ADMIN_KEY})
+    excluded: list[CheckFunction] = [positive_data_acceptance] if case.path in RULES_BETWEEN_PARAMETERS else []
+    case.call_and_validate(base_url=address, headers={"X-Admin-Key": ADMIN_KEY}, excluded_checks=excluded)
