@@ -44,6 +44,10 @@ def test_a_drop_outweighs_all_bonuses_and_stays_exact_in_32_bit_floats() -> None
     assert 100 + offset(found) < 2**24
 
 
+def test_thirty_are_asked_for_and_all_candidates_are_counted() -> None:
+    assert (body(search())["size"], body(search())["track_total_hits"]) == (30, True)
+
+
 def test_equal_preferences_make_equal_bytes() -> None:
     other = {**EVERYTHING, "selected_countries": [*reversed(range(500))], "budget": "1000.00", "year": "2027"}
     assert json.dumps(body(search(**EVERYTHING))) == json.dumps(body(search(**other)))
