@@ -54,7 +54,7 @@ def listing(keeping: Keeping, envelope: type[Listed[Any]], read_rows: ReadRows) 
         async def read(session: ReadSession) -> BaseModel:
             return envelope.of(await read_rows(session))
 
-        return await answer(request, keeping, request.url.path, read)
+        return await answer(request, keeping, request.scope["path"], read)
 
     return handle
 
