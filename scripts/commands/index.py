@@ -59,8 +59,9 @@ def _settings() -> Settings:
     """What the person should know is said by the command itself, not by its log."""
     from app.logs import configure_logs
 
+    settings = load_settings()
     configure_logs("error")
-    return load_settings()
+    return settings
 
 
 def _tell_refused(refused: dict[int, str]) -> None:

@@ -1,0 +1,183 @@
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+
+import asyncpg
+import pytest
+from elasticsearch import AsyncElasticsearch
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from indexer.upkeep import builder
+from schemas.settings import Settings, load_settings
+from scripts.cli import app, main
+from tests.conftest import drop_indices, fresh_database, own_redis, plain
+from tests.scripts.command import environment, smarttrip
+
+NOWHERE = {
+    "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+    "REDIS_URL": "redis://127.0.0.1:1/0",
+    "ELASTICSEARCH_URL": "http://127.0.0.1:1",
+}
+SETTINGS = tuple(name.upper() for name in Settings.model_fields)
+InProcess = Callable[[str, Mapping[str, str]], tuple[object, str]]
+WITH_SETTINGS = ("migrate", "seed", "reindex", "verify", "rollback", "serve", "worker")
+
+
+def all_commands() -> list[list[str]]:
+    commands = get_command(app).commands.items()  # type: ignore[attr-defined]
+    return [
+        [name, *inner]
+        for name, command in commands
+        for inner in ([], *([name] for name in getattr(command, "commands", {})))
+    ]
+
+
+@pytest.mark.parametrize("command", all_commands(), ids=" ".join)
+def test_every_command_and_option_has_help(command: list[str]) -> None:
+    result = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "200"})
+    assert result.exit_code == 0
+    described = get_command(app)
+    for name in command:
+        described = described.commands[name]  # type: ignore[attr-defined]
+    assert described.help
+    assert all(getattr(option, "help", None) for option in described.params)
+    assert described.help.split()[0] in result.output
+
+
+def test_help_lists_the_exit_codes() -> None:
+    output = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).output
+    assert "Exit codes: 0 done; 1 failed" in output
+
+
+@pytest.mark.parametrize("arguments", [["fly"], ["stack", "fly"], ["seed", "--occurrences", "many"], ["serve", "--x"]])
+def test_wrong_usage_ends_with_2(arguments: list[str]) -> None:
+    assert CliRunner().invoke(app, arguments).exit_code == 2
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> InProcess:
+    """Runs a command here, which is faster, and answers its exit code and what it wrote to stderr."""
+
+    def run(command: str, env: Mapping[str, str]) -> tuple[object, str]:
+        for name in SETTINGS:
+            monkeypatch.delenv(name, raising=False)
+        for name, value in env.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["smarttrip", command])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code, capsys.readouterr().err
+
+    return run
+
+
+@pytest.mark.parametrize("command", WITH_SETTINGS)
+def test_a_missing_setting_is_named(in_process: InProcess, command: str) -> None:
+    code, error = in_process(command, {})
+    assert code == 2
+    assert error.startswith("DATABASE_URL is not set")
+    assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "mysql://localhost/x"),
+        ("DATABASE_DIRECT_URL", "localhost"),
+        ("REDIS_URL", "http://localhost"),
+        ("ELASTICSEARCH_URL", "localhost:9200"),
+        ("ELASTICSEARCH_ALIAS", "Trips!"),
+        ("TODAY", "tomorrow"),
+        ("TIMEZONE", "Mars/Base"),
+        ("PORT", "70000"),
+        ("RATE_LIMIT_ENABLED", "perhaps"),
+    ],
+)
+def test_a_wrong_setting_stops_the_start_with_one_sentence_that_names_it(
+    in_process: InProcess, name: str, value: str
+) -> None:
+    code, error = in_process("serve", {**NOWHERE, name: value})
+    assert code == 2
+    assert error.startswith(f"{name} is wrong")
+    assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["migrate", "reindex"])
+def test_a_service_that_does_not_answer_is_named_and_ends_with_3(command: str) -> None:
+    answer = smarttrip(command, env=environment(**NOWHERE))
+    assert answer.returncode == 3
+    assert any(name in answer.stderr for name in ("Postgres", "Elasticsearch", "Redis"))
+    assert len(answer.stderr.splitlines()) == 1
+
+
+def test_serve_on_a_taken_port_names_it_and_ends_with_4() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        answer = smarttrip("serve", "--port", str(port), env=environment(**NOWHERE))
+    assert answer.returncode == 4
+    assert answer.stderr == f"Port {port} is taken; choose another one with PORT.\n"
+
+
+@pytest.fixture(scope="module")
+async def own(services: Settings, slot: int) -> AsyncIterator[Settings]:
+    """Of an empty database that nothing has been done to."""
+    settings = load_settings(
+        database_url=await fresh_database(services.database_url, f"smarttrip_cli_{slot}"),
+        redis_url=await own_redis(services.redis_url, slot),
+        elasticsearch_url=services.elasticsearch_url,
+        elasticsearch_alias=f"cli_{slot}",
+    )
+    await drop_indices(settings)
+    yield settings
+    await drop_indices(settings)
+
+
+async def test_from_an_empty_database_to_a_verified_index(own: Settings, es: AsyncElasticsearch) -> None:
+    env = environment(
+        DATABASE_URL=own.database_url,
+        REDIS_URL=own.redis_url,
+        ELASTICSEARCH_URL=own.elasticsearch_url,
+        ELASTICSEARCH_ALIAS=own.elasticsearch_alias,
+    )
+    not_migrated = smarttrip("seed", env=env)
+    assert (not_migrated.returncode, not_migrated.stderr.count("smarttrip migrate")) == (1, 1)
+
+    assert smarttrip("migrate", env=env).returncode == 0
+    assert smarttrip("migrate", env=env).returncode == 0
+
+    assert smarttrip("seed", "--occurrences", "70", env=env).returncode == 0
+    full = smarttrip("seed", "--occurrences", "70", env=env)
+    assert (full.returncode, len(full.stderr.splitlines())) == (1, 1)
+    assert smarttrip("seed", "--if-empty", env=env).returncode == 0
+
+    assert smarttrip("verify", env=env).returncode == 1
+    assert smarttrip("rollback", env=env).returncode == 1
+
+    built = smarttrip("reindex", env=env)
+    assert built.returncode == 0
+    assert "70 departures" in built.stdout
+    assert "70 of 70" in built.stdout
+    assert smarttrip("verify", env=env).returncode == 0
+
+    await forget_changes(own)
+    await es.delete(index=own.elasticsearch_alias, id="7", refresh=True)
+    differing = smarttrip("verify", env=env)
+    assert differing.returncode == 1
+    assert "departure 7" in differing.stdout
+
+    assert smarttrip("reindex", env=env).returncode == 0
+    assert smarttrip("rollback", env=env).returncode == 0
+
+    async with builder(own):
+        busy = smarttrip("reindex", env=env)
+    assert (busy.returncode, len(busy.stderr.splitlines())) == (4, 1)
+
+
+async def forget_changes(settings: Settings) -> None:
+    """As if a worker had carried them all to the index."""
+    connection = await asyncpg.connect(plain(settings.database_url))
+    await connection.execute("DELETE FROM smarttrip.outbox")
+    await connection.close()

@@ -1,0 +1,99 @@
+"""docker-compose.yml and Dockerfile, read as data: there is no Docker where these tests run."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.main import get_command
+
+from schemas.settings import load_settings
+from scripts.cli import app
+from scripts.stack.es_jars import VERSION
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("smarttrip")}
+STARTED = {name: service for name, service in SERVICES.items() if "profiles" not in service}
+
+
+def conditions(name: str) -> dict[str, str]:
+    return {other: link["condition"] for other, link in SERVICES[name].get("depends_on", {}).items()}
+
+
+def test_the_whole_system_is_there_and_sample_data_only_on_request() -> None:
+    assert set(STARTED) == {"postgres", "valkey", "elasticsearch", "migrate", "worker", "api"}
+    assert SERVICES["seed"]["profiles"] == ["sample"]
+
+
+def test_the_servers_are_the_official_images_of_the_tested_versions() -> None:
+    assert SERVICES["elasticsearch"]["image"] == f"docker.elastic.co/elasticsearch/elasticsearch:{VERSION}"
+    assert SERVICES["postgres"]["image"] == "postgres:18"
+    assert SERVICES["valkey"]["image"] == "valkey/valkey:9"
+
+
+def test_nothing_starts_before_what_it_needs() -> None:
+    assert conditions("migrate") == {"postgres": "service_healthy"}
+    assert conditions("seed") == {"migrate": "service_completed_successfully"}
+    needed = {
+        "migrate": "service_completed_successfully",
+        "valkey": "service_healthy",
+        "elasticsearch": "service_healthy",
+    }
+    assert conditions("worker") == needed
+    assert conditions("api") == needed
+
+
+def test_what_is_waited_for_has_a_health_check_and_data_has_a_volume() -> None:
+    for name in ("postgres", "valkey", "elasticsearch"):
+        assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
+        assert SERVICES[name]["volumes"][0].partition(":")[0] in COMPOSE["volumes"]
+    for name in ("api", "worker"):
+        assert "/readyz" in SERVICES[name]["healthcheck"]["test"][-1]
+
+
+def test_only_the_api_is_published_and_only_to_this_machine() -> None:
+    assert {name for name, service in SERVICES.items() if "ports" in service} == {"api"}
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES["api"]["ports"])
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_containers_may_do_nothing_that_they_need_not(name: str) -> None:
+    assert OURS[name]["cap_drop"] == ["ALL"]
+    assert OURS[name]["read_only"] is True
+    assert OURS[name]["security_opt"] == ["no-new-privileges:true"]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_containers_run_commands_that_exist_with_settings_that_are_right(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, command, *options = OURS[name]["command"]
+    assert program == "smarttrip"
+    known = get_command(app).commands[command]  # type: ignore[attr-defined]
+    assert set(options) <= {option for parameter in known.params for option in parameter.opts}
+    for variable, value in OURS[name]["environment"].items():
+        monkeypatch.setenv(variable, default(str(value)))
+    load_settings()
+
+
+def default(value: str) -> str:
+    """What compose makes of `${NAME:-default}` where NAME is not set."""
+    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value)
+
+
+def test_the_image_runs_as_an_ordinary_user_from_locked_packages() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    installs = re.findall(r"pip (?:--python \S+ )?install (.*)", dockerfile)
+    assert installs
+    assert all("--require-hashes" in line or "--no-deps" in line for line in installs)
+    assert re.search(r"^USER [1-9]\d*$", dockerfile, re.MULTILINE)
+    assert "HEALTHCHECK" in dockerfile
+
+
+def test_the_image_is_built_from_nothing_but_what_it_needs() -> None:
+    copied = re.findall(r"^COPY (?!--from)(.*) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert {name for line in copied for name in line.split()} == let_in
