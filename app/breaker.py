@@ -1,9 +1,9 @@
 """Spares a server that fails, and callers the wait for it."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from time import monotonic
 
 import structlog
 from prometheus_client import Gauge
@@ -53,7 +53,7 @@ class Breaker:
     def _admit(self) -> None:
         if self.state is State.CLOSED:
             return
-        if self.state is State.HALF_OPEN or time.monotonic() - self._opened_at < self._open_seconds:
+        if self.state is State.HALF_OPEN or monotonic() - self._opened_at < self._open_seconds:
             raise unavailable(self._dependency)
         self._move(State.HALF_OPEN)
 
@@ -65,7 +65,7 @@ class Breaker:
     def _failed(self) -> None:
         self._failures += 1
         if self.state is State.HALF_OPEN or self._failures >= self._limit:
-            self._opened_at = time.monotonic()
+            self._opened_at = monotonic()
             self._move(State.OPEN)
 
     def _move(self, state: State) -> None:

@@ -12,9 +12,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from app.breaker import Breaker
 from app.errors import unavailable
 
 log = structlog.get_logger()
+
+DATABASE = "the database"
 
 LAG = text(
     "SELECT CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0"
@@ -48,6 +51,7 @@ class Database:
         check_every: float = 2.0,
     ) -> None:
         self.primary = primary
+        self.breaker = Breaker(DATABASE)
         self._replicas = [Replica(engine) for engine in replicas]
         self._turn = itertools.count()
         self._max_lag = max_lag
@@ -56,7 +60,7 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:
         """A replica in turn, skipped while it fails or lags; the primary otherwise. Raises 503 as ApiError."""
-        with database_errors():
+        with self.breaker.guard(), database_errors():
             engine = await self._readable()
             async with ReadSession(engine, expire_on_commit=False) as session:
                 yield session
@@ -64,7 +68,7 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[WriteSession]:
         """Raises 503 as ApiError."""
-        with database_errors():
+        with self.breaker.guard(), database_errors():
             async with WriteSession(self.primary, expire_on_commit=False) as session, session.begin():
                 yield session
 
@@ -107,7 +111,7 @@ def database_errors() -> Iterator[None]:
         if not is_unavailable(error):
             raise
         log.warning("database_unavailable", error=type(error).__name__)
-        raise unavailable("the database") from error
+        raise unavailable(DATABASE) from error
 
 
 CONNECTION_CLASSES = ("08", "53", "57", "58")

@@ -71,7 +71,6 @@ def redis(url: str, *, timeout: float = 0.25, max_connections: int = 50) -> Redi
         timeout=timeout,
         socket_timeout=timeout,
         socket_connect_timeout=timeout,
-        health_check_interval=15,
         # Once more, at once: a connection that the server closed while it lay in the pool.
         retry=Retry(NoBackoff(), 1),
         retry_on_error=[RedisConnectionError],

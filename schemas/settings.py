@@ -89,7 +89,7 @@ class Settings(BaseSettings):
     rate_limit_recommendations: Rates = "10/minute"
     rate_limit_resources: Rates = "6000/hour; 300/minute"
     rate_limit_events: Rates = "6000/hour; 300/minute"
-    max_requests_in_flight: Annotated[int, Field(ge=1)] = 64
+    max_requests_in_flight: Annotated[int, Field(ge=1)] = 512
     drain_seconds: Annotated[float, Field(ge=0, le=60)] = 2
     answer_cache_seconds: Annotated[int, Field(ge=0)] = 300
     fallback_candidates: Annotated[int, Field(ge=1)] = 50_000

@@ -80,7 +80,7 @@ class Answers:
             if not body.stale:
                 return Answer(OpenBody.unpack(body.identity))
         except ApiError as error:
-            if error.status != 503:
+            if error.code != "unavailable":
                 raise
             return await self._degraded(wanted)
         try:

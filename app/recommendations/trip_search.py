@@ -1,5 +1,6 @@
 """Searches of the trip index through its alias."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,7 +11,7 @@ from elastic_transport import TransportError
 from elasticsearch import AsyncElasticsearch
 
 from app.breaker import Breaker
-from app.errors import ApiError, unavailable
+from app.errors import ApiError, overloaded, unavailable
 from schemas.document import TripDocument
 from scoring.conditions import Condition
 from scoring.query import search_body
@@ -22,6 +23,9 @@ JSON_HEADERS = {"accept": "application/json", "content-type": "application/json"
 
 
 INDEX = "the search index"
+
+SEARCHES_AT_ONCE = 32
+"""Of one process; one more would only wait for these, and the time of all would grow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class IndexSearch:
         self._search = search_path(alias)
         self._count = f"/{alias}/_count"
         self.breaker = Breaker(INDEX)
+        self._free = asyncio.Semaphore(SEARCHES_AT_ONCE)
 
     async def find(self, condition: Condition, rules: Sequence[Rule], size: int) -> Found:
         hits = (await self._ask(self._search, search_body(condition, rules, size)))["hits"]
@@ -61,11 +66,14 @@ class IndexSearch:
         return int((await self._ask(self._count, {"query": condition.filter()}))["count"])
 
     async def _ask(self, target: str, body: Mapping[str, Any]) -> Any:
-        with self.breaker.guard():
-            answer = await self._request(target, body)
-            if answer.get("timed_out") or answer["_shards"]["failed"]:
-                raise self._unavailable("partial answer")
-            return answer
+        if self._free.locked():
+            raise overloaded()
+        async with self._free:
+            with self.breaker.guard():
+                answer = await self._request(target, body)
+                if answer.get("timed_out") or answer["_shards"]["failed"]:
+                    raise self._unavailable("partial answer")
+                return answer
 
     async def _request(self, target: str, body: Mapping[str, Any]) -> Any:
         # The transport itself: the client's own method wraps each answer, which costs more than the request.
