@@ -1,12 +1,17 @@
-"""An index that follows the tests' database, from empty to empty."""
+"""An index that follows the tests' database."""
 
 from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from indexer import bulk, targets, versions
+from indexer.documents import DOCUMENT_HASH
+from indexer.index import all_names, behind_alias, ids_after, meta
 from indexer.reindex import reindex
 from indexer.stores import Stores, open_stores
+from indexer.targets import State
+from schemas.document import INDEX_SETTINGS
 from schemas.settings import Settings
 from tests.conftest import drop_indices
 from tests.indexer.sync import unheard
@@ -14,13 +19,44 @@ from tests.indexer.sync import unheard
 
 @pytest.fixture
 async def stores(settings: Settings, database: AsyncEngine) -> AsyncIterator[Stores]:
-    """No index yet, and nothing in Postgres."""
-    await drop_indices(settings)
+    """Nothing in Postgres, which knows of no index either."""
     async with open_stores(settings) as stores:
         yield stores
 
 
 @pytest.fixture
+async def no_index(settings: Settings) -> None:
+    await drop_indices(settings)
+
+
+@pytest.fixture
 async def index(settings: Settings, stores: Stores) -> str:
-    """Name of an index in use."""
+    """Name of an empty index in use."""
+    return await _emptied(stores) or (await _built(settings))
+
+
+async def _built(settings: Settings) -> str:
+    await drop_indices(settings)
     return (await reindex(settings, unheard)).name
+
+
+async def _emptied(stores: Stores) -> str | None:
+    """The one that the test before has left, if it is the only one and as it should be: building takes long."""
+    es = stores.elasticsearch
+    names = await all_names(es, stores.alias)
+    if len(names) != 1 or names != {await behind_alias(es, stores.alias)}:
+        return None
+    (name,) = names
+    settings = (await es.indices.get_settings(index=name))[name]["settings"]["index"]
+    if settings["gc_deletes"] != INDEX_SETTINGS["gc_deletes"] or settings.get("blocks"):
+        return None
+    if (await meta(es, name))["document_hash"] != DOCUMENT_HASH:
+        return None
+    await es.indices.refresh(index=name)
+    ids = await ids_after(es, name, -(2**31), 10_000)
+    await bulk.write(es, [name], await versions.take(stores.postgres), dict.fromkeys(ids))
+    await es.indices.refresh(index=name)
+    async with stores.postgres.begin() as connection:
+        await targets.register(connection, name)
+        await targets.mark(connection, name, State.LIVE)
+    return name

@@ -6,6 +6,8 @@ from indexer.documents import DOCUMENT_HASH
 from indexer.errors import AliasIsIndex
 from indexer.stores import Stores
 
+pytestmark = pytest.mark.usefixtures("no_index")
+
 
 async def made(stores: Stores) -> str:
     name = index.new_name(stores.alias)
