@@ -1,14 +1,22 @@
 from collections.abc import AsyncIterator
+from decimal import Decimal
 
 import httpx2
 import pytest
+from pydantic import SecretStr
+from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from indexer.reindex import reindex
+from schemas.enums import Continent
 from schemas.settings import Settings
 from scripts import sample
 from tests.app.serving import serving
-from tests.conftest import TODAY
+from tests.app.uvicorn_server import uvicorn_serving
+from tests.catalogue import Catalogue
+from tests.conftest import TODAY, empty
+
+ADMIN_KEY = "the-service-key-of-these-tests"
 
 SAMPLE = 600
 """Departures of the sample catalogue."""
@@ -31,3 +39,24 @@ async def sample_index(settings: Settings, database: AsyncEngine) -> None:
     """A small sample catalogue, in the database and in the index."""
     await sample.seed(settings.database_url, SAMPLE, today=TODAY)
     await reindex(settings, lambda _progress: None)
+
+
+@pytest.fixture(scope="module")
+async def address(settings: Settings, engine: AsyncEngine, redis: Redis) -> AsyncIterator[str]:
+    """Of a server over HTTP that has a few trips, with ids from 1 up, in its database and its index."""
+    await empty(engine)
+    await redis.flushdb()
+    await _fill(Catalogue(engine))
+    await reindex(settings, lambda progress: None)
+    with uvicorn_serving(settings.model_copy(update={"admin_key": SecretStr(ADMIN_KEY)})) as address:
+        yield address
+
+
+async def _fill(catalogue: Catalogue) -> None:
+    country = await catalogue.country(continent=Continent.ASIA)
+    guide, trip_type, tag = await catalogue.guide(), await catalogue.trip_type(), await catalogue.tag()
+    template = await catalogue.template(
+        trip_type_id=trip_type, primary_country_id=country, countries=[country], tags=[tag]
+    )
+    for price in range(3):
+        await catalogue.occurrence(trip_template_id=template, guide_id=guide, price_override=Decimal(price))
