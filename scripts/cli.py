@@ -1,5 +1,6 @@
 """The `smarttrip` command."""
 
+import io
 import sys
 
 import typer
@@ -28,6 +29,9 @@ app.command()(bench.bench)
 
 
 def main() -> None:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Who reads a pipe or a log wants to see each step when it is done.
+        sys.stdout.reconfigure(line_buffering=True)
     try:
         app()
     except Exception as error:

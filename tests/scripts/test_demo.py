@@ -1,0 +1,87 @@
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from scripts.stack.es_home import home
+from scripts.stack.ports import free_port
+from tests.scripts.command import ELSEWHERE, SMARTTRIP, environment
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def cache() -> Iterator[Path]:
+    """A user's cache in which only the Elasticsearch home is there already."""
+    with tempfile.TemporaryDirectory(prefix="smarttrip-cache-") as name:
+        cache = Path(name)
+        cache.chmod(0o755)
+        (cache / "smarttrip").mkdir()
+        (cache / "smarttrip" / home().name).symlink_to(home())
+        yield cache
+
+
+@contextmanager
+def demo(cache: Path, *options: str, port: int | None = None) -> Iterator[subprocess.Popen[str]]:
+    env = environment(XDG_CACHE_HOME=str(cache), PORT=str(port or free_port()))
+    command = [SMARTTRIP, "demo", *options]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=env, cwd=ELSEWHERE, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def started_with(cache: Path) -> list[list[str]]:
+    """The command lines of all that has inherited the demo's environment."""
+    found = psutil.process_iter(["cmdline", "environ"])
+    return [p.info["cmdline"] for p in found if (p.info["environ"] or {}).get("XDG_CACHE_HOME") == str(cache)]
+
+
+def test_once_shows_searches_with_reasons_and_a_change_that_answers_follow_and_leaves_nothing(cache: Path) -> None:
+    with demo(cache, "--once") as process:
+        output, error = process.communicate()
+    assert process.returncode == 0, error
+    assert output.count("Score") == 3
+    assert "Theme Match [+" in output
+    assert "Expanded Result [-15]" in output
+    assert "later it is gone from the answer" in output
+    assert "later it is back at the top of the answer" in output
+    assert started_with(cache) == []
+
+
+def test_another_demo_is_refused_while_one_waits_for_ctrl_c_which_ends_everything(cache: Path) -> None:
+    with demo(cache) as first:
+        assert first.stdout is not None
+        shown = []
+        for line in first.stdout:
+            shown.append(line)
+            if "Ctrl-C ends everything" in line:
+                break
+        assert "There are departures already" in "".join(shown)
+        assert len(started_with(cache)) > 5
+
+        with demo(cache) as second:
+            _, error = second.communicate()
+        assert (second.returncode, error) == (4, "A demo is running already; Ctrl-C where it was started ends it.\n")
+        assert first.poll() is None
+
+        first.send_signal(signal.SIGINT)
+        assert first.wait(60) == 0
+    assert started_with(cache) == []
+
+
+def test_a_taken_port_is_named_and_nothing_is_left(cache: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with demo(cache, port=port) as process:
+            _, error = process.communicate()
+    assert (process.returncode, error) == (4, f"Port {port} is taken; choose another one with PORT.\n")
+    assert started_with(cache) == []
