@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -47,7 +47,10 @@ async def start_session(session: WriteSession, start: SessionStart, visitor: Vis
     user_id = await session.scalar(known)
     if user_id is not None:
         return Started(user_id, is_new=False)
-    user_id = await _find_or_create(session, start.anonymous_id, start.email, visitor.email)
+    if visitor.email is not None:
+        user_id = await _owner(session, visitor.email, start.anonymous_id)
+    else:
+        user_id = await _guest(session, start.anonymous_id, start.email)
     if not await _open(session, start, visitor, user_id):
         return Started(await session.scalar(known) or user_id, is_new=False)
     visits = {"total_sessions": func.coalesce(User.total_sessions, 0) + 1}
@@ -80,19 +83,33 @@ async def _open(session: WriteSession, start: SessionStart, visitor: Visitor, us
     return await session.scalar(opened) is not None
 
 
-async def _find_or_create(session: WriteSession, anonymous_id: UUID, email: str | None, proven: str | None) -> int:
+async def _guest(session: WriteSession, anonymous_id: UUID, email: str | None) -> int:
     while True:
-        if proven is not None and (found := await _find(session, User.email == proven)):
-            await _change(session, found.user_id, {"is_registered": True})
-            return found.user_id
-        if found := await _find(session, User.anonymous_id == anonymous_id):
-            if proven is not None:
-                await _change(session, found.user_id, {"email": proven, "is_registered": True}, User.email.is_(None))
-            return found.user_id
-        if email is not None and (found := await _find(session, User.email == email)):
-            return found.user_id
-        created = await _create(session, anonymous_id, proven or email, is_registered=proven is not None)
+        if guest := await _find(session, User.anonymous_id == anonymous_id):
+            return guest.user_id
+        if email is not None and (named := await _find(session, User.email == email)):
+            return named.user_id
+        created = await _create(session, anonymous_id, email, is_registered=False)
         # None if someone else has just made a user with one of the two, who is found in the next turn.
+        if created is not None:
+            return created
+
+
+async def _owner(session: WriteSession, email: str, anonymous_id: UUID) -> int:
+    """The user of an address that a token proves: who has it already, else the visitor, else a new one."""
+    # The user is changed before sessions are, which is the wrong way round.
+    await session.execute(LOCK)
+    while True:
+        if owner := await _find(session, User.email == email):
+            await _change(session, owner.user_id, {"is_registered": True})
+            return owner.user_id
+        visitor = await _find(session, User.anonymous_id == anonymous_id)
+        if visitor and not visitor.is_registered:
+            if await _change(session, visitor.user_id, {"email": email, "is_registered": True}):
+                return visitor.user_id
+            continue
+        # In this browser somebody else was registered before, and keeps its anonymous id.
+        created = await _create(session, uuid4() if visitor else anonymous_id, email, is_registered=True)
         if created is not None:
             return created
 
@@ -100,31 +117,26 @@ async def _find_or_create(session: WriteSession, anonymous_id: UUID, email: str 
 async def identify(session: WriteSession, body: Identify, proven: str | None) -> Known:
     """`proven` is the e-mail of a token. Without it an e-mail of somebody else's changes nothing."""
     email = body.email or proven
-    is_proven = email is not None and email == proven
-    if is_proven and (owner := await _find(session, User.email == email)):
-        return await _log_in(session, owner.user_id, body)
-    user = await _find(session, User.anonymous_id == body.anonymous_id)
-    if user is None:
+    if email is not None and email == proven:
+        return await _log_in(session, await _owner(session, email, body.anonymous_id), body)
+    guest = await _find(session, User.anonymous_id == body.anonymous_id)
+    if guest is None:
         await _create(session, body.anonymous_id, None, is_registered=False)
         return await identify(session, body, proven)
-    if user.is_registered and not is_proven:
-        return user
-    told: dict[str, Any] = {"email": email, "name": body.name} | ({"is_registered": True} if is_proven else {})
-    changed = await _change(session, user.user_id, {name: value for name, value in told.items() if value is not None})
-    if is_proven and not changed:
-        # Someone else has just been given it, who is now its owner.
-        return await identify(session, body, proven)
-    return Known(user.user_id, user.is_registered or is_proven)
+    if not guest.is_registered:
+        told = {"email": email, "name": body.name}
+        await _change(session, guest.user_id, {name: value for name, value in told.items() if value is not None})
+    return guest
 
 
 async def _log_in(session: WriteSession, user_id: int, body: Identify) -> Known:
     """What goes on in this browser is the user's from now on."""
-    await session.execute(LOCK)
     running = update(BrowsingSession).where(
         BrowsingSession.anonymous_id == body.anonymous_id, BrowsingSession.ended_at.is_(None)
     )
     await session.execute(running.values(user_id=user_id))
-    await _change(session, user_id, {"is_registered": True} | ({"name": body.name} if body.name else {}))
+    if body.name is not None:
+        await _change(session, user_id, {"name": body.name})
     return Known(user_id, is_registered=True)
 
 
@@ -154,13 +166,11 @@ async def _create(session: WriteSession, anonymous_id: UUID, email: str | None, 
     return user_id
 
 
-async def _change(
-    session: WriteSession, user_id: int, values: dict[str, Any], *conditions: ColumnElement[bool]
-) -> bool:
+async def _change(session: WriteSession, user_id: int, values: dict[str, Any]) -> bool:
     """False, with nothing changed, if the e-mail is another user's."""
     try:
         async with session.begin_nested():
-            await session.execute(update(User).where(User.id == user_id, *conditions).values(SEEN | values))
+            await session.execute(update(User).where(User.id == user_id).values(SEEN | values))
     except IntegrityError:
         return False
     return True
