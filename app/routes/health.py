@@ -8,7 +8,7 @@ from typing import Literal
 import structlog
 from elastic_transport import TransportError
 from redis.exceptions import RedisError
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from app.answers import JSON
 from app.endpoints import Endpoint
@@ -94,6 +94,9 @@ async def _counts(state: State) -> TableCounts:
 
 
 async def welcome(request: ApiRequest) -> Response:
+    """A browser is shown the API's page."""
+    if "text/html" in request.headers.get("accept", ""):
+        return RedirectResponse("/docs", headers={"Vary": "Accept"})
     return Response(to_json(Welcome(version=VERSION)), media_type=JSON)
 
 

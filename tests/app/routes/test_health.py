@@ -118,3 +118,8 @@ async def test_what_says_nothing_is_down_and_not_waited_for(settings: Settings) 
 async def test_the_root_says_what_this_is(api: httpx2.AsyncClient) -> None:
     body = (await api.get("/")).json()
     assert (body["status"], body["service"]) == ("ok", "SmartTrip API")
+
+
+async def test_a_browser_is_shown_the_page_of_the_api(api: httpx2.AsyncClient) -> None:
+    answer = await api.get("/", headers={"Accept": "text/html,application/xhtml+xml"})
+    assert (answer.status_code, answer.headers["location"]) == (307, "/docs")
