@@ -1,8 +1,10 @@
 """Logs of recommendation requests on their way to Redis: collected for a moment, so that no answer waits for them."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from itertools import islice
 
 from app.tracking.entries import RequestLog
 from app.tracking.intake import LOST, Intake
@@ -17,30 +19,31 @@ MAX_BATCH = 200
 class RequestLogs:
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
-        self._waiting: asyncio.Queue[RequestLog] = asyncio.Queue(MAX_WAITING)
+        self._waiting: deque[RequestLog] = deque()
+        self._some = asyncio.Event()
 
     def add(self, log: RequestLog) -> None:
         """Never waits: a log too many is dropped and counted."""
-        try:
-            self._waiting.put_nowait(log)
-        except asyncio.QueueFull:
+        if len(self._waiting) >= MAX_WAITING:
             LOST.inc()
+            return
+        self._waiting.append(log)
+        self._some.set()
 
     async def follow(self) -> None:
         """Runs until it is cancelled."""
         while True:
-            first = await self._waiting.get()
+            await self._some.wait()
             await asyncio.sleep(MOMENT)
-            await self._send([first])
+            await self.flush()
 
     async def flush(self) -> None:
-        while not self._waiting.empty():
-            await self._send([])
-
-    async def _send(self, batch: list[RequestLog]) -> None:
-        while len(batch) < MAX_BATCH and not self._waiting.empty():
-            batch.append(self._waiting.get_nowait())
-        await self._intake.log_recommendations(batch)
+        while batch := list(islice(self._waiting, MAX_BATCH)):
+            await self._intake.log_recommendations(batch)
+            # Not before: what was cut short is sent again, and by its id stored once.
+            for _ in batch:
+                self._waiting.popleft()
+        self._some.clear()
 
 
 @asynccontextmanager
@@ -52,6 +55,5 @@ async def running_request_logs(intake: Intake) -> AsyncIterator[RequestLogs]:
         yield logs
     finally:
         following.cancel()
-        with suppress(asyncio.CancelledError):
-            await following
+        await asyncio.gather(following, return_exceptions=True)
         await logs.flush()

@@ -1,11 +1,22 @@
 """Requests of the web client's tracking, and their arrival in Postgres."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.database import Database
+from app.recommendations.note import note_of
+from app.recommendations.recommender import Recommendations
+from app.tracking.entries import RequestLog
+from app.tracking.intake import Intake
+from indexer import connections
 from indexer.tracking.follow import store_next
+from schemas.preferences import Preferences
 
 SESSION = "22222222-2222-4222-8222-222222222222"
 PERSON = "11111111-1111-4111-8111-111111111111"
@@ -34,3 +45,26 @@ async def drain(redis: Redis, engine: AsyncEngine) -> None:
     """As the worker does."""
     while await store_next(redis, engine, wait_seconds=0.01):
         pass
+
+
+NOTHING_FOUND = Recommendations((), (), total_candidates=0)
+
+
+def request_log(*, session_id: str = SESSION, preferences: Preferences | None = None) -> RequestLog:
+    return RequestLog(
+        request_id=uuid4(),
+        session_id=session_id,
+        asked_at=datetime.now(UTC),
+        response_time_ms=12,
+        note=memoryview(note_of(NOTHING_FOUND, preferences or Preferences())),
+    )
+
+
+@asynccontextmanager
+async def intake_of(redis_url: str, database_url: str, limit: int = 1000) -> AsyncIterator[Intake]:
+    database = Database(connections.postgres(database_url, connect_timeout=1))
+    async with connections.redis(redis_url) as redis:
+        try:
+            yield Intake(redis, database, limit)
+        finally:
+            await database.close()

@@ -1,0 +1,67 @@
+"""Logs are collected for a moment, and none of them is lost without a trace."""
+
+import asyncio
+
+from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.tracking import request_logs
+from app.tracking.intake import LOST
+from app.tracking.request_logs import RequestLogs, running_request_logs
+from indexer.tracking import stream
+from schemas.settings import Settings
+from schemas.tables import RecommendationRequest
+from tests.app.tracking.visits import drain, intake_of, request_log
+from tests.eventually import eventually
+from tests.proxy import FaultProxy, Mode
+from tests.rows import rows
+
+
+async def test_logs_arrive_by_themselves(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
+    async with (
+        intake_of(settings.redis_url, settings.database_url) as intake,
+        running_request_logs(intake) as logs,
+    ):
+        for count in (3, 6):
+            for _ in range(3):
+                logs.add(request_log())
+
+            async def arrived(count: int = count) -> bool:
+                return await stream.length(redis) == count
+
+            await eventually(arrived)
+
+
+async def test_at_the_end_all_are_sent(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
+    async with intake_of(settings.redis_url, settings.database_url) as intake:
+        async with running_request_logs(intake) as logs:
+            for _ in range(450):
+                logs.add(request_log())
+            # The follower has begun to collect, and is stopped in the middle of it.
+            await asyncio.sleep(0)
+        assert await stream.length(redis) == 450
+
+
+async def test_what_is_being_sent_at_the_end_is_stored_once(
+    settings: Settings, database: AsyncEngine, redis: Redis
+) -> None:
+    async with FaultProxy(settings.redis_url, delay=0.1) as slow, intake_of(slow.url, settings.database_url) as intake:
+        await intake.log_recommendations([request_log()])
+        (connection,) = slow.connections
+        sent = len(connection.sent)
+        async with running_request_logs(intake) as logs:
+            await slow.switch(Mode.SLOW)
+            logs.add(request_log())
+            await eventually(lambda: b"EVALSHA" in connection.sent[sent:])
+        await slow.switch(Mode.PASS)
+    await drain(redis, database)
+    assert len(await rows(database, RecommendationRequest)) == 2
+
+
+async def test_a_log_too_many_is_counted(settings: Settings, database: AsyncEngine) -> None:
+    async with intake_of(settings.redis_url, settings.database_url) as intake:
+        logs = RequestLogs(intake)
+        before = LOST._value.get()
+        for _ in range(request_logs.MAX_WAITING + 3):
+            logs.add(request_log())
+        assert LOST._value.get() == before + 3
