@@ -1,0 +1,327 @@
+"""Whatever is sent, the answer is a 4xx in the one shape, or good: never a 5xx, a stack trace or a hang."""
+
+import json
+from collections.abc import AsyncIterator, Iterable
+from uuid import uuid4
+
+import httpx2
+import pytest
+
+from app.endpoints import Endpoint
+from app.requests import MAX_BODY
+from app.routes import ENDPOINTS
+from schemas.answers import Failure
+from schemas.tracking import TrackedEvent
+from tests.app.conftest import ADMIN_KEY
+
+JSON = {"Content-Type": "application/json"}
+HUGE = "9" * 400
+
+
+def name(endpoint: Endpoint) -> str:
+    return f"{endpoint.method} {endpoint.path}"
+
+
+READING = [endpoint for endpoint in ENDPOINTS if endpoint.method == "GET"]
+WITH_BODY = [endpoint for endpoint in ENDPOINTS if endpoint.body]
+WITH_QUERY = [endpoint for endpoint in ENDPOINTS if endpoint.query]
+WITH_ID = [endpoint for endpoint in ENDPOINTS if "{id:int}" in endpoint.path]
+ALL = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=name)
+
+
+@pytest.fixture(scope="module")
+async def api(address: str) -> AsyncIterator[httpx2.AsyncClient]:
+    async with httpx2.AsyncClient(base_url=address, headers={"X-Admin-Key": ADMIN_KEY}, timeout=20) as client:
+        yield client
+
+
+def path_of(endpoint: Endpoint, number: str = "1") -> str:
+    return endpoint.path.replace("{id:int}", number)
+
+
+def assert_refused(answer: httpx2.Response, *statuses: int) -> None:
+    assert answer.status_code in statuses, answer.text[:500]
+    failure = Failure.model_validate(answer.json())
+    assert failure.request_id == answer.headers["X-Request-ID"]
+    assert not any(word in answer.text for word in ("Traceback", "asyncpg", "sqlalchemy", "SELECT", "127.0.0.1"))
+
+
+def assert_good_or_refused(answer: httpx2.Response) -> None:
+    if answer.status_code >= 300:
+        assert_refused(answer, 400, 404)
+
+
+BROKEN_BODIES = {
+    "not json": b"{",
+    "two values": b"{} {}",
+    "a number": b"5",
+    "a text": b'"text"',
+    "a list": b"[]",
+    "null": b"null",
+    "not a number": b"NaN",
+    "infinity": b'{"budget": Infinity}{',
+    "not utf-8": b'{"email": "\xff\xfe"}',
+    "an overlong encoding": b'{"email": "\xc0\x80"}',
+    "a lone surrogate": rb'{"email": "\ud800"}',
+    "a control character": b'{"email": "\x00"}',
+    "a deep list": b"[" * 30_000,
+    "a deep object": b'{"a":' * 10_000 + b"1" + b"}" * 10_000,
+    "utf-16": '{"a": 1}'.encode("utf-16"),
+}
+
+
+@pytest.mark.parametrize("endpoint", WITH_BODY, ids=name)
+@pytest.mark.parametrize("body", BROKEN_BODIES.values(), ids=BROKEN_BODIES.keys())
+async def test_a_body_that_is_no_json_object_is_refused(
+    api: httpx2.AsyncClient, endpoint: Endpoint, body: bytes
+) -> None:
+    answer = await api.request(endpoint.method, path_of(endpoint), content=body, headers=JSON)
+    assert_refused(answer, 400)
+
+
+VALUES: list[object] = [
+    None,
+    True,
+    0,
+    -1,
+    5.5,
+    2**31,
+    2**63,
+    -(10**30),
+    1e308,
+    "",
+    "\0",
+    "a\0b",
+    "\u202e\u0000\ufffe",
+    "5\0",
+    "x" * 20_000,
+    HUGE,
+    "NaN",
+    "'; DROP TABLE users; --",
+    "../../etc/passwd",
+    "{{7*7}} ${7*7} %s %n",
+    [],
+    [[[[]]]],
+    [None, True, {}],
+    list(range(2000)),
+    {},
+    {"$gt": ""},
+    {"a": {"b": {"c": ["\0"]}}},
+]
+
+
+EVENT = {"event_type": "page_view", "session_id": str(uuid4()), "anonymous_id": str(uuid4())}
+GOOD = {**EVENT, "events": [EVENT]}
+"""Good for every endpoint, which ignores the fields that it doesn't know."""
+
+
+def fields_of(endpoint: Endpoint) -> Iterable[str]:
+    assert endpoint.body
+    return endpoint.body.model_fields
+
+
+async def send(api: httpx2.AsyncClient, endpoint: Endpoint, body: str | bytes) -> httpx2.Response:
+    return await api.request(endpoint.method, path_of(endpoint), content=body, headers=JSON)
+
+
+@pytest.mark.parametrize("endpoint", WITH_BODY, ids=name)
+async def test_any_value_in_any_field_is_read_or_refused(api: httpx2.AsyncClient, endpoint: Endpoint) -> None:
+    for field in fields_of(endpoint):
+        for value in VALUES:
+            assert_good_or_refused(await send(api, endpoint, json.dumps({**GOOD, field: value})))
+
+
+@pytest.mark.parametrize("number", [f"1{'0' * 400}", "1e999", "-1e999", "0.1e-999", "-0"])
+@pytest.mark.parametrize("endpoint", WITH_BODY, ids=name)
+async def test_numbers_beyond_all_bounds_are_read_or_refused(
+    api: httpx2.AsyncClient, endpoint: Endpoint, number: str
+) -> None:
+    for field in fields_of(endpoint):
+        body = json.dumps({**GOOD, field: "here"}).replace('"here"', number)
+        assert_good_or_refused(await send(api, endpoint, body))
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: repr(value)[:30])
+async def test_any_value_in_any_field_of_an_event_of_a_batch_is_stored_or_named(
+    api: httpx2.AsyncClient, value: object
+) -> None:
+    events = [EVENT, *({**EVENT, field: value} for field in TrackedEvent.model_fields), value]
+    answer = await api.post("/api/events/batch", content=json.dumps({"events": events}), headers=JSON)
+    assert answer.status_code == 202
+    body = answer.json()
+    assert body["processed"] + len(body["errors"] or ()) == body["total"] == len(events)
+    assert 0 not in [error["index"] for error in body["errors"] or ()]
+
+
+@pytest.mark.parametrize("endpoint", WITH_BODY, ids=name)
+async def test_a_thousand_wrong_values_make_a_short_answer(api: httpx2.AsyncClient, endpoint: Endpoint) -> None:
+    for field in fields_of(endpoint):
+        answer = await send(api, endpoint, json.dumps({**GOOD, field: ["wrong", {"x": 1}] * 2000}))
+        assert answer.status_code < 500
+        assert len(answer.content) < 20_000
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "",
+        "application/jsonp",
+        "*/*",
+    ],
+)
+@pytest.mark.parametrize("endpoint", WITH_BODY, ids=name)
+async def test_a_body_that_is_not_declared_as_json_is_refused(
+    api: httpx2.AsyncClient, endpoint: Endpoint, media_type: str
+) -> None:
+    headers = {"Content-Type": media_type}
+    assert_refused(await api.request(endpoint.method, path_of(endpoint), content=b"{}", headers=headers), 415)
+
+
+@pytest.mark.parametrize("media_type", ["application/json; charset=utf-8", "APPLICATION/JSON", "application/ld+json"])
+async def test_json_may_be_declared_in_several_ways(api: httpx2.AsyncClient, media_type: str) -> None:
+    answer = await api.post("/api/v2/recommendations", content=b"{}", headers={"Content-Type": media_type})
+    assert answer.status_code == 200
+
+
+async def in_pieces(size: int) -> AsyncIterator[bytes]:
+    """Sent chunked, so that no length is announced."""
+    for _ in range(size // 1024):
+        yield b" " * 1024
+
+
+@pytest.mark.parametrize("endpoint", WITH_BODY, ids=name)
+async def test_a_body_over_the_limit_is_refused_however_it_is_sent(api: httpx2.AsyncClient, endpoint: Endpoint) -> None:
+    method, path, limit = endpoint.method, path_of(endpoint), endpoint.max_body
+    assert_refused(await api.request(method, path, content=b" " * (limit + 1), headers=JSON), 413)
+    assert_refused(await api.request(method, path, content=in_pieces(limit + 1024), headers=JSON), 413)
+
+
+async def test_a_body_up_to_the_limit_is_read_however_it_is_sent(api: httpx2.AsyncClient) -> None:
+    for content in (b" " * MAX_BODY, in_pieces(MAX_BODY)):
+        assert (await api.post("/api/v2/recommendations", content=content, headers=JSON)).status_code == 200
+
+
+@pytest.mark.parametrize("endpoint", READING, ids=name)
+async def test_a_body_where_none_is_read_changes_nothing(api: httpx2.AsyncClient, endpoint: Endpoint) -> None:
+    answer = await api.request("GET", path_of(endpoint), content=b"x" * (MAX_BODY * 2))
+    assert answer.status_code < 500
+    assert answer.status_code not in (400, 413, 415)
+
+
+@pytest.mark.parametrize("endpoint", WITH_QUERY, ids=name)
+@pytest.mark.parametrize(
+    "value",
+    [
+        "%00",
+        "a%00b",
+        "%ff%fe",
+        "%ed%a0%80",
+        HUGE,
+        f"-{HUGE}",
+        "1e999",
+        "NaN",
+        "%F0%9F%A6%84",
+        "'%3B--",
+        "%",
+        "%zz",
+        "[]",
+        "5%00",
+    ],
+)
+async def test_any_text_in_any_parameter_is_read_or_refused(
+    api: httpx2.AsyncClient, endpoint: Endpoint, value: str
+) -> None:
+    assert endpoint.query
+    for parameter in endpoint.query.model_fields:
+        answer = await api.get(f"{path_of(endpoint)}?{parameter}={value}")
+        assert_good_or_refused(answer)
+
+
+@pytest.mark.parametrize("endpoint", READING, ids=name)
+async def test_parameters_that_nobody_knows_are_ignored(api: httpx2.AsyncClient, endpoint: Endpoint) -> None:
+    plain = await api.get(path_of(endpoint))
+    with_more = await api.get(f"{path_of(endpoint)}?no_such={'x' * 2000}&a[]=1&&=&%00=%00")
+    assert with_more.status_code == plain.status_code
+
+
+@pytest.mark.parametrize("endpoint", WITH_ID, ids=name)
+@pytest.mark.parametrize(
+    "number", ["0", str(2**31), str(2**63), HUGE, "00000000000000000000001x", "-1", "1.0", "%00", "١"]
+)
+async def test_an_id_that_nothing_can_have_is_not_found(
+    api: httpx2.AsyncClient, endpoint: Endpoint, number: str
+) -> None:
+    assert_refused(await api.request(endpoint.method, path_of(endpoint, number)), 404)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nothing",
+        "/api",
+        "/api/",
+        "/api/nothing",
+        "/api/countries/",
+        "/api/countries/1/more",
+        "//api/countries",
+        "/api//countries",
+        "/API/countries",
+        "/api/%2e%2e/metrics",
+        "/api/countries;x=1",
+        "/api/countries%00",
+        "/docs/../metrics%00",
+        "/%ff",
+        f"/api/{'x' * 8000}",
+    ],
+)
+async def test_a_path_that_leads_nowhere_is_not_found(api: httpx2.AsyncClient, path: str) -> None:
+    answer = await api.get(path)
+    assert_refused(answer, 404)
+    assert answer.json()["error"] == "Endpoint not found"
+
+
+@ALL
+async def test_a_wrong_method_is_told_the_right_ones(api: httpx2.AsyncClient, endpoint: Endpoint) -> None:
+    path = path_of(endpoint)
+    right = {other.method for other in ENDPOINTS if other.path == endpoint.path}
+    if "GET" in right:
+        right.add("HEAD")
+    for method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"} - right:
+        answer = await api.request(method, path)
+        assert answer.status_code == 405
+        assert {allowed.strip() for allowed in answer.headers["Allow"].split(",")} == right
+        if method != "HEAD":
+            assert_refused(answer, 405)
+
+
+@pytest.mark.parametrize("endpoint", READING, ids=name)
+async def test_head_answers_as_get_does_without_the_body(api: httpx2.AsyncClient, endpoint: Endpoint) -> None:
+    got = await api.get(path_of(endpoint))
+    head = await api.head(path_of(endpoint))
+    assert head.status_code == got.status_code
+    assert head.content == b""
+    assert head.headers["Content-Type"] == got.headers["Content-Type"]
+    assert head.headers.get("ETag") == got.headers.get("ETag")
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("X-Request-ID", "short"),
+        ("X-Request-ID", "x" * 65),
+        ("X-Request-ID", "line\tbreak-and-more"),
+        ("X-Request-ID", "<script>alert(1)</script>"),
+    ],
+)
+async def test_a_request_id_that_is_not_plain_is_not_repeated(api: httpx2.AsyncClient, header: str, value: str) -> None:
+    answer = await api.get("/api/nothing", headers={header: value})
+    assert answer.headers["X-Request-ID"] != value
+    assert value not in answer.text
+
+
+async def test_a_plain_request_id_is_repeated(api: httpx2.AsyncClient) -> None:
+    answer = await api.get("/api/nothing", headers={"X-Request-ID": "a-plain_one.42"})
+    assert answer.headers["X-Request-ID"] == answer.json()["request_id"] == "a-plain_one.42"
