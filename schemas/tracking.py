@@ -75,7 +75,9 @@ def _small(metadata: dict[str, Any]) -> dict[str, Any]:
 NO_NUL = {"pattern": "^[^\\u0000]*$"}
 ShortText = Annotated[str, Field(max_length=100, json_schema_extra=NO_NUL), AfterValidator(without_nul)]
 Text = Annotated[str, Field(max_length=MAX_TEXT, json_schema_extra=NO_NUL), AfterValidator(without_nul)]
-Email = Annotated[str, Field(max_length=MAX_EMAIL, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$"), AfterValidator(_lower)]
+ADDRESS = r"^[^@\s\x00\x85\ufeff]+@[^@\s\x00\x85\ufeff]+$"
+"""With the two blanks on which dialects of regular expressions don't agree."""
+Email = Annotated[str, Field(max_length=MAX_EMAIL, pattern=ADDRESS), AfterValidator(_lower)]
 EventType = Annotated[str, Field(json_schema_extra={"enum": sorted(CATEGORIES)}), AfterValidator(_one_of(CATEGORIES))]
 Source = Annotated[str, Field(json_schema_extra={"enum": sorted(SOURCES)}), AfterValidator(_one_of(SOURCES))]
 Instant = Annotated[datetime, BeforeValidator(_instant, json_schema_input_type=datetime)]
