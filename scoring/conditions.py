@@ -19,13 +19,6 @@ class Condition(Protocol):
         ...
 
 
-def _values(document: Document, field: str) -> list[Any]:
-    value = document[field]
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
-
-
 def _at_least(count: int, filters: list[dict[str, Any]]) -> dict[str, Any]:
     # A bool query without clauses matches everything, whatever its minimum.
     return {"bool": {"should": filters, "minimum_should_match": count}} if filters else {"match_none": {}}
@@ -37,7 +30,8 @@ class Is:
     value: Scalar
 
     def matches(self, document: Document) -> bool:
-        return self.value in _values(document, self.field)
+        value = document[self.field]
+        return self.value in value if isinstance(value, list) else self.value == value
 
     def filter(self) -> dict[str, Any]:
         return {"term": {self.field: self.value}}
@@ -49,7 +43,8 @@ class OneOf:
     values: tuple[Scalar, ...]
 
     def matches(self, document: Document) -> bool:
-        return any(value in self.values for value in _values(document, self.field))
+        value = document[self.field]
+        return any(one in self.values for one in value) if isinstance(value, list) else value in self.values
 
     def filter(self) -> dict[str, Any]:
         return {"terms": {self.field: list(self.values)}}
@@ -64,7 +59,10 @@ class Between:
     high: Scalar | None
 
     def matches(self, document: Document) -> bool:
-        return any(self._holds(value) for value in _values(document, self.field))
+        value = document[self.field]
+        if isinstance(value, list):
+            return any(map(self._holds, value))
+        return value is not None and self._holds(value)
 
     def _holds(self, value: Any) -> bool:
         return (self.low is None or self.low <= value) and (self.high is None or value <= self.high)
@@ -83,7 +81,8 @@ class AtLeast:
     values: tuple[Scalar, ...]
 
     def matches(self, document: Document) -> bool:
-        return len(set(self.values).intersection(_values(document, self.field))) >= self.count
+        value = document[self.field]
+        return len(set(self.values).intersection(value if isinstance(value, list) else (value,))) >= self.count
 
     def filter(self) -> dict[str, Any]:
         return _at_least(self.count, [Is(self.field, value).filter() for value in self.values])

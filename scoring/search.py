@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from fractions import Fraction
-from math import floor
 
 from schemas.preferences import Preferences
 from scoring import weights
@@ -63,4 +61,5 @@ class Search:
     def price_within(self, percent: int) -> Condition:
         """Price <= percent % of the budget, exactly: the hundredth part and a hundred minor units cancel out."""
         assert self.preferences.budget is not None
-        return Between("price", None, floor(Fraction(self.preferences.budget) * percent))
+        numerator, denominator = self.preferences.budget.as_integer_ratio()
+        return Between("price", None, numerator * percent // denominator)
