@@ -44,6 +44,11 @@ def not_found(thing: str) -> ApiError:
     return ApiError(404, "not_found", f"{thing} not found")
 
 
+def conflict(message: str) -> ApiError:
+    """What was asked for can't be done as things are now."""
+    return ApiError(409, "conflict", message)
+
+
 def too_large(limit: int) -> ApiError:
     return ApiError(413, "too_large", f"The request body is too large: it may have {limit // 1024} KiB.")
 

@@ -1,7 +1,19 @@
 """Every endpoint of the service, group by group."""
 
 from app.endpoints import Endpoint
-from app.routes import analytics, docs, evaluation, health, metrics, recommendations, resources, system, tracking, trips
+from app.routes import (
+    admin,
+    analytics,
+    docs,
+    evaluation,
+    health,
+    metrics,
+    recommendations,
+    resources,
+    system,
+    tracking,
+    trips,
+)
 
 # The most asked first: routes are tried one by one.
 _DESCRIBED: tuple[Endpoint, ...] = (
@@ -14,6 +26,7 @@ _DESCRIBED: tuple[Endpoint, ...] = (
     *metrics.ENDPOINTS,
     *analytics.ENDPOINTS,
     *evaluation.ENDPOINTS,
+    *admin.ENDPOINTS,
 )
 
 ENDPOINTS: tuple[Endpoint, ...] = (*_DESCRIBED, *docs.describing(_DESCRIBED))

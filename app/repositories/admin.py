@@ -1,0 +1,78 @@
+"""What administrators see of our own bookkeeping. All of it is read on the primary, which alone knows its locks."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Select, delete, func, insert, select, text
+
+from app.database import WriteSession
+from indexer.gauges import WAITING
+from indexer.targets import REBUILDING
+from schemas.admin import DeadLetter as ShownLetter
+from schemas.admin import DeadLetterCounts, DeadLettersQuery, Queue, Target, Waiting
+from schemas.envelopes import Found
+from schemas.tables import DeadEvent, DeadLetter, IndexTarget, OutboxRow, TripOccurrence
+from schemas.tables.sync import OUTBOX_CHANNEL
+
+LOCKED = text("""
+SELECT EXISTS (
+  SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+  WHERE locktype = 'advisory' AND datname = current_database()
+    AND classid = 0 AND objid = :key AND objsubid = 1 AND granted
+)
+""")
+
+LETTERS: dict[Queue, Select[int, str, dict[str, object], object]] = {
+    "index": select(
+        DeadLetter.id,
+        DeadLetter.error.label("reason"),
+        func.jsonb_build_object("kind", DeadLetter.kind, "row_id", DeadLetter.row_id).label("body"),
+        DeadLetter.died_at.label("created_at"),
+    ),
+    "events": select(DeadEvent.id, DeadEvent.reason, DeadEvent.body, DeadEvent.created_at),
+}
+
+
+async def is_rebuilding(session: WriteSession) -> bool:
+    """Whether a reindex or a rollback is running, anywhere."""
+    return bool(await session.scalar(LOCKED, {"key": REBUILDING}))
+
+
+async def departures(session: WriteSession) -> int:
+    return await session.scalar(select(func.count()).select_from(TripOccurrence)) or 0
+
+
+async def targets(session: WriteSession) -> list[Target]:
+    rows = await session.scalars(select(IndexTarget).order_by(IndexTarget.created_at))
+    return [Target.model_validate(row) for row in rows]
+
+
+async def waiting(session: WriteSession) -> Waiting:
+    row = (await session.execute(WAITING)).one()
+    return Waiting(rows=row.rows, oldest_seconds=row.oldest, attempts=row.attempts)
+
+
+async def dead_letter_counts(session: WriteSession) -> DeadLetterCounts:
+    counts = [
+        select(func.count()).select_from(table).scalar_subquery().label(name)
+        for name, table in (("index", DeadLetter), ("events", DeadEvent))
+    ]
+    return DeadLetterCounts.model_validate((await session.execute(select(*counts))).one())
+
+
+async def dead_letters(session: WriteSession, query: DeadLettersQuery) -> Found[ShownLetter]:
+    """The latest first."""
+    chosen = LETTERS[query.queue]
+    page = chosen.order_by(text("id DESC")).limit(query.limit).offset(query.offset)
+    rows = [ShownLetter.model_validate(row) for row in await session.execute(page)]
+    return Found(rows, await session.scalar(select(func.count()).select_from(chosen.subquery())) or 0)
+
+
+async def retry_index_letters(session: WriteSession, ids: Sequence[int]) -> int:
+    """Back into the outbox, where the worker finds them at once."""
+    revived = (
+        delete(DeadLetter).where(DeadLetter.id.in_(ids)).returning(DeadLetter.kind, DeadLetter.row_id).cte("revived")
+    )
+    moved = insert(OutboxRow).from_select(["kind", "row_id"], select(revived)).returning(OutboxRow.id)
+    count = len((await session.execute(moved)).all())
+    await session.execute(select(func.pg_notify(OUTBOX_CHANNEL, "")))
+    return count
