@@ -50,7 +50,7 @@ FIGURES = {
 
 SELECTED = ", ".join(f"{figure} AS {name}" for name, figure in FIGURES.items())
 
-BETWEEN = "created_at >= CAST(:since AS timestamptz) AND created_at < CAST(:until AS timestamptz)"
+BETWEEN = "created_at BETWEEN CAST(:since AS timestamptz) AND CAST(:until AS timestamptz)"
 
 
 def top(values: str) -> str:
@@ -100,8 +100,7 @@ SELECT coalesce(
 
 def bounds(first: date, last: date) -> dict[str, datetime]:
     """Parameters of BETWEEN."""
-    since = datetime.combine(first, time.min, UTC)
-    return {"since": since, "until": datetime.combine(last, time.min, UTC) + timedelta(days=1)}
+    return {"since": datetime.combine(first, time.min, UTC), "until": datetime.combine(last, time.max, UTC)}
 
 
 async def aggregate_days(engine: AsyncEngine) -> int:
