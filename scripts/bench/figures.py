@@ -9,7 +9,8 @@ from statistics import median
 class Plan:
     url: str
     method: str = "POST"
-    bodies: Sequence[str] = ("",)
+    bodies: Sequence[Sequence[str]] = (("",),)
+    """What is sent for each request: mostly one body, or several one after the other."""
     headers: dict[str, str] = field(default_factory=dict)
     expected: str
     """Text that stands in the first 400 bytes of every right answer."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import uvloop
 
-from scripts.bench.connection import Call, Connection
+from scripts.bench.connection import Answer, Call, Connection
 from scripts.bench.figures import Plan, Run
 
 STEADY_WITHIN = 0.1
@@ -26,13 +26,13 @@ Clock = Callable[[], float]
 
 
 class Generator:
-    def __init__(self, calls: Sequence[Call], plan: Plan) -> None:
-        self._calls: Iterator[Call] = itertools.cycle(calls)
+    def __init__(self, requests: Sequence[Sequence[Call]], plan: Plan) -> None:
+        self._requests: Iterator[Sequence[Call]] = itertools.cycle(requests)
         self._expected = plan.expected.encode()
         self._status = plan.status
         self._concurrency = plan.concurrency
         self._connections: asyncio.Queue[Connection] = asyncio.Queue()
-        self._first = calls[0]
+        self._first = requests[0][0]
         self.latencies: list[float] = []
         self.errors = 0
         self.bytes = 0
@@ -45,16 +45,18 @@ class Generator:
     async def ask(self, due: float) -> None:
         connection = await self._connections.get()
         try:
-            answer = await connection.send(next(self._calls))
+            for call in next(self._requests):
+                self._look_at(await connection.send(call))
         except OSError:
             self.errors += 1
             connection = await Connection.open(self._first)
-        else:
-            # Every answer is looked at: a fast refusal or an empty list must not count as speed.
-            self.errors += answer.status != self._status or self._expected not in answer.body[:400]
-            self.bytes += len(answer.body)
         self.latencies.append(time.perf_counter() - due)
         self._connections.put_nowait(connection)
+
+    def _look_at(self, answer: Answer) -> None:
+        """At every one: a fast refusal or an empty list must not count as speed."""
+        self.errors += answer.status != self._status or self._expected not in answer.body[:400]
+        self.bytes += len(answer.body)
 
     async def closed_loop(self, seconds: float) -> None:
         end = time.perf_counter() + seconds
@@ -89,8 +91,10 @@ class Generator:
 
 
 async def run(plan: Plan) -> Run:
-    calls = [Call.build(plan.method, plan.url, body.encode(), plan.headers) for body in plan.bodies]
-    generator = Generator(calls, plan)
+    requests = [
+        [Call.build(plan.method, plan.url, body.encode(), plan.headers) for body in bodies] for bodies in plan.bodies
+    ]
+    generator = Generator(requests, plan)
     await generator.connect()
     if plan.warm_up:
         await generator.warm_up()

@@ -1,4 +1,4 @@
-"""The bare search: what the service asks Elasticsearch, as bytes, for the generator to ask it directly."""
+"""The bare searches: what the service asks Elasticsearch, as bytes, for the generator to ask it directly."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -7,30 +7,46 @@ from typing import Any
 import orjson
 
 from app.database import Database
-from app.recommendations.trip_search import search_path
+from app.recommendations.recommender import find_recommendations
+from app.recommendations.trip_search import Found, IndexSearch, search_path
 from app.repositories.catalogue import read_catalogue
 from indexer import connections
 from schemas.preferences import parse_preferences
 from schemas.settings import Settings
-from scoring.candidates import candidates
+from scoring.conditions import Condition
 from scoring.query import search_body
-from scoring.rules import rules
-from scoring.search import Catalogue, Search
+from scoring.rules import Rule
+from scoring.search import Search
 
 
-def raw_searches(settings: Settings, bodies: Iterable[dict[str, Any]]) -> tuple[str, Sequence[str]]:
-    """URL and bodies of the primary searches."""
-    catalogue = asyncio.run(_catalogue(settings))
+class Recording:
+    """Searches, and notes what it asked."""
+
+    def __init__(self, index: IndexSearch) -> None:
+        self._index = index
+        self.asked: list[str] = []
+
+    async def find(self, condition: Condition, rules: Sequence[Rule], size: int) -> Found:
+        self.asked.append(orjson.dumps(search_body(condition, rules, size)).decode())
+        return await self._index.find(condition, rules, size)
+
+
+def raw_searches(settings: Settings, bodies: Iterable[dict[str, Any]]) -> tuple[str, Sequence[Sequence[str]]]:
+    """URL, and for each request the searches that the service makes: a primary and maybe a relaxed one."""
+    url = settings.elasticsearch_url + search_path(settings.elasticsearch_alias)
+    return url, asyncio.run(_record(settings, bodies))
+
+
+async def _record(settings: Settings, bodies: Iterable[dict[str, Any]]) -> list[list[str]]:
     assert settings.today is not None
-    searches = (Search(parse_preferences(body), settings.today, catalogue) for body in bodies)
-    asked = [orjson.dumps(search_body(candidates(search), rules(search))).decode() for search in searches]
-    return settings.elasticsearch_url + search_path(settings.elasticsearch_alias), asked
-
-
-async def _catalogue(settings: Settings) -> Catalogue:
     database = Database(connections.postgres(settings.database_url))
-    try:
-        async with database.read() as session:
-            return await read_catalogue(session)
-    finally:
-        await database.close()
+    async with database.read() as session:
+        catalogue = await read_catalogue(session)
+    await database.close()
+    asked = []
+    async with connections.elasticsearch(settings.elasticsearch_url, timeout=30) as elasticsearch:
+        for body in bodies:
+            recording = Recording(IndexSearch(elasticsearch, settings.elasticsearch_alias))
+            await find_recommendations(recording, Search(parse_preferences(body), settings.today, catalogue))
+            asked.append(recording.asked)
+    return asked

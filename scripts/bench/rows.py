@@ -54,7 +54,7 @@ class Measuring:
 
 
 def recommendations(url: str, bodies: Sequence[dict[str, Any]]) -> Plan:
-    return Plan(url=f"{url}/api/v2/recommendations", bodies=[json.dumps(body) for body in bodies], expected=SUCCESS)
+    return Plan(url=f"{url}/api/v2/recommendations", bodies=[[json.dumps(body)] for body in bodies], expected=SUCCESS)
 
 
 def resource(url: str, path: str) -> Plan:
@@ -66,16 +66,15 @@ def events(url: str, count: int) -> Plan:
     return Plan(url=f"{url}/api/events", bodies=list(_events(count)), expected=SUCCESS, status=202)
 
 
-def _events(count: int) -> Iterator[str]:
+def _events(count: int) -> Iterator[list[str]]:
     for number in range(count):
         visitor = str(uuid5(EVENT_IDS, f"visitor {number % 100}"))
-        yield json.dumps(
-            {
-                "event_id": str(uuid5(EVENT_IDS, str(number))),
-                "event_type": "impression",
-                "session_id": visitor,
-                "anonymous_id": visitor,
-                "trip_id": number % 1000 + 1,
-                "source": "search_results",
-            }
-        )
+        event = {
+            "event_id": str(uuid5(EVENT_IDS, str(number))),
+            "event_type": "impression",
+            "session_id": visitor,
+            "anonymous_id": visitor,
+            "trip_id": number % 1000 + 1,
+            "source": "search_results",
+        }
+        yield [json.dumps(event)]
