@@ -24,9 +24,11 @@ class State(IntEnum):
 class Breaker:
     """Opens after `failures` in a row; after `open_seconds` one caller at a time tries whether it works again."""
 
-    def __init__(self, dependency: str, *, failures: int = 5, open_seconds: float = 1.0) -> None:
+    def __init__(self, dependency: str, called: str, *, failures: int = 5, open_seconds: float = 1.0) -> None:
+        """`dependency` is its name in figures and logs, `called` what people read."""
         self.state = State.CLOSED
         self._dependency = dependency
+        self._called = called
         self._limit = failures
         self._open_seconds = open_seconds
         self._failures = 0
@@ -54,7 +56,7 @@ class Breaker:
         if self.state is State.CLOSED:
             return
         if self.state is State.HALF_OPEN or monotonic() - self._opened_at < self._open_seconds:
-            raise unavailable(self._dependency)
+            raise unavailable(self._called)
         self._move(State.HALF_OPEN)
 
     def _worked(self) -> None:

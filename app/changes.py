@@ -12,6 +12,7 @@ from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from app.cache import Cache, Generations, SharedLevel
+from app.guarded_redis import GuardedRedis
 from schemas.keys import CHANGES, GENERATION
 
 log = structlog.get_logger()
@@ -34,11 +35,11 @@ class Change(BaseModel):
 
 
 @asynccontextmanager
-async def running_cache(redis: Redis, *, settle_seconds: float) -> AsyncIterator[Cache]:
+async def running_cache(redis: GuardedRedis, *, settle_seconds: float) -> AsyncIterator[Cache]:
     """A cache that hears of changes for as long as the block lasts."""
     generations = Generations()
     cache = Cache(SharedLevel(redis), generations, settle_seconds=settle_seconds)
-    following = asyncio.create_task(follow_changes(redis, generations))
+    following = asyncio.create_task(follow_changes(redis.client, generations))
     try:
         await generations.settled.wait()
         yield cache

@@ -51,7 +51,7 @@ class Database:
         check_every: float = 2.0,
     ) -> None:
         self.primary = primary
-        self.breaker = Breaker(DATABASE)
+        self.breaker = Breaker("postgres", DATABASE)
         self._replicas = [Replica(engine) for engine in replicas]
         self._turn = itertools.count()
         self._max_lag = max_lag

@@ -1,6 +1,6 @@
 """What a process holds while it serves; handlers find it, typed, in `request.state`."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypedDict
 
@@ -9,6 +9,8 @@ from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.requests import Request
 
+from app import clients
+from app.breaker import Breaker
 from app.cache import Cache
 from app.changes import running_cache
 from app.clock import Clock, business_clock
@@ -23,7 +25,6 @@ from app.recommendations.database_search import DatabaseSearch
 from app.recommendations.trip_search import IndexSearch
 from app.tracking.intake import Intake
 from app.tracking.request_logs import RequestLogs, running_request_logs
-from indexer import connections
 from schemas.settings import Settings
 
 
@@ -33,6 +34,8 @@ class State(TypedDict):
     database: Database
     elasticsearch: AsyncElasticsearch
     redis: Redis
+    breakers: Mapping[str, Breaker]
+    """By the names of the dependencies."""
     cache: Cache
     answers: Answers
     rate_limits: RateLimits
@@ -65,12 +68,12 @@ def lifespan(settings: Settings) -> Callable[[Starlette], AbstractAsyncContextMa
 
 @asynccontextmanager
 async def _serving(settings: Settings, draining: Draining) -> AsyncIterator[State]:
-    database = Database(
-        connections.postgres(settings.database_url),
-        [connections.postgres(url) for url in settings.database_replica_urls],
+    database, elasticsearch, redis = (
+        clients.database(settings),
+        clients.elasticsearch(settings),
+        clients.redis(settings),
     )
-    elasticsearch = connections.elasticsearch(settings.elasticsearch_url)
-    redis = connections.redis(settings.redis_url)
+    index = IndexSearch(elasticsearch, settings.elasticsearch_alias)
     settle_seconds = REPLICA_BEHIND_SECONDS if settings.database_replica_urls else 0.0
     try:
         intake = Intake(redis, database, settings.tracking_limit)
@@ -83,12 +86,13 @@ async def _serving(settings: Settings, draining: Draining) -> AsyncIterator[Stat
                 today=business_clock(settings),
                 database=database,
                 elasticsearch=elasticsearch,
-                redis=redis,
+                redis=redis.client,
+                breakers={"postgres": database.breaker, "redis": redis.breaker, "elasticsearch": index.breaker},
                 cache=cache,
                 answers=Answers(
                     cache,
                     database,
-                    IndexSearch(elasticsearch, settings.elasticsearch_alias),
+                    index,
                     DatabaseSearch(database, max_candidates=settings.fallback_candidates),
                     keep_seconds=settings.answer_cache_seconds,
                 ),
@@ -103,6 +107,6 @@ async def _serving(settings: Settings, draining: Draining) -> AsyncIterator[Stat
             )
     finally:
         forget_this_process()
-        await redis.aclose()
+        await redis.client.aclose()
         await elasticsearch.close()
         await database.close()

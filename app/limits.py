@@ -4,29 +4,23 @@ The library `limits` reads the rates; its own counting takes two round trips for
 that another window then refuses.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor
 from pathlib import Path
 
-import structlog
 from limits import parse_many
 from prometheus_client import Counter
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
+from app.errors import ApiError
+from app.guarded_redis import GuardedRedis
 from schemas.settings import Settings
-
-log = structlog.get_logger()
 
 FAILURES = Counter("smarttrip_rate_limit_failures_total", "Requests let pass because Redis did not answer")
 REFUSALS = Counter("smarttrip_rate_limit_refusals_total", "Requests refused for being too many", ["group"])
 
 SCRIPT = Path(__file__).with_suffix(".lua").read_text()
 PREFIX = "smarttrip:limits"
-PATIENCE = 0.1
-"""Seconds that a request waits for its count."""
 
 UNLIMITED = {"/livez", "/readyz", "/metrics", "/api/health", "/openapi.json", "/docs"}
 RECOMMENDATIONS = {"/api/v2/recommendations"}
@@ -113,8 +107,9 @@ class Verdict:
 
 
 class RateLimits:
-    def __init__(self, redis: Redis, settings: Settings) -> None:
-        self._count = redis.register_script(SCRIPT)
+    def __init__(self, redis: GuardedRedis, settings: Settings) -> None:
+        self._ask = redis.ask
+        self._count = redis.client.register_script(SCRIPT)
         self._windows = {
             "default": _windows(settings.rate_limit_default),
             "recommendations": _windows(settings.rate_limit_recommendations),
@@ -127,11 +122,9 @@ class RateLimits:
         windows = self._windows[group]
         arguments = [number for window in windows for number in window]
         try:
-            async with asyncio.timeout(PATIENCE):
-                counted = await self._count(keys=[f"{PREFIX}:{group}:{client}"], args=arguments)
-        except (RedisError, OSError, TimeoutError) as error:
+            counted = await self._ask(lambda: self._count(keys=[f"{PREFIX}:{group}:{client}"], args=arguments))
+        except ApiError:
             FAILURES.inc()
-            log.warning("rate_limit_failed", error=type(error).__name__)
             return None
         verdict = _verdict(windows, counted)
         if not verdict.allowed:

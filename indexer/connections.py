@@ -11,14 +11,16 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from schemas.bounds import DEFAULTS
+
 
 def postgres(
     url: str,
     *,
-    pool_size: int = 5,
-    pool_timeout: float = 2.0,
-    connect_timeout: float = 3.0,
-    command_timeout: float | None = 5.0,
+    pool_size: int = DEFAULTS.postgres_connections,
+    pool_timeout: float = DEFAULTS.postgres_pool_seconds,
+    connect_timeout: float = DEFAULTS.postgres_connect_seconds,
+    command_timeout: float | None = DEFAULTS.postgres_statement_seconds,
 ) -> AsyncEngine:
     """`url` starts with postgresql+asyncpg://; the time-outs are in seconds, `command_timeout` holds per statement."""
     return create_async_engine(
@@ -44,9 +46,9 @@ def postgres(
 def elasticsearch(
     url: str,
     *,
-    timeout: float = 2.0,
+    timeout: float = DEFAULTS.elasticsearch_seconds,
     max_retries: int = 1,
-    connections_per_node: int = 64,
+    connections_per_node: int = DEFAULTS.elasticsearch_connections,
 ) -> AsyncElasticsearch:
     """`timeout` is in seconds, per attempt. Only a broken connection is tried again, never a time-out or a refusal."""
     # One line for each request is noise, and costs as much as a small request itself.
@@ -63,7 +65,9 @@ def elasticsearch(
     )
 
 
-def redis(url: str, *, timeout: float = 0.25, max_connections: int = 50) -> Redis:
+def redis(
+    url: str, *, timeout: float = DEFAULTS.redis_seconds, max_connections: int = DEFAULTS.redis_connections
+) -> Redis:
     """`timeout` is in seconds, for a connection from the pool, for connecting and for each command."""
     pool = BlockingConnectionPool.from_url(
         url,

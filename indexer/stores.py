@@ -10,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from indexer import connections
 from schemas.settings import Settings
 
+POOL_SIZE = 10
+
 
 @dataclass(frozen=True)
 class Stores:
@@ -22,8 +24,16 @@ class Stores:
 @asynccontextmanager
 async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
     """With the patience of background work."""
-    postgres = connections.postgres(settings.database_url, pool_size=10, pool_timeout=10, command_timeout=30)
-    elasticsearch = connections.elasticsearch(settings.elasticsearch_url, timeout=15, max_retries=0)
+    postgres = connections.postgres(
+        settings.database_url,
+        pool_size=POOL_SIZE,
+        pool_timeout=settings.background_pool_seconds,
+        connect_timeout=settings.postgres_connect_seconds,
+        command_timeout=settings.background_statement_seconds,
+    )
+    elasticsearch = connections.elasticsearch(
+        settings.elasticsearch_url, timeout=settings.background_index_seconds, max_retries=0
+    )
     try:
         yield Stores(postgres, elasticsearch, settings.elasticsearch_alias)
     finally:

@@ -43,7 +43,7 @@ async def work(settings: Settings, stop: asyncio.Event) -> None:
     async with (
         open_stores(settings) as stores,
         connections.redis(settings.redis_url) as redis,
-        connections.redis(settings.redis_url, timeout=5.0) as patient_redis,
+        connections.redis(settings.redis_url, timeout=settings.background_redis_seconds) as patient_redis,
     ):
         announcer = Announcer(stores, redis)
         guard = Guard(settings, stores)

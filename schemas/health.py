@@ -9,6 +9,7 @@ from schemas.trips import SCHEMA_VERSION
 SERVICE = "SmartTrip API"
 
 DependencyState = Literal["up", "down", "no_index"]
+BreakerState = Literal["closed", "half_open", "open"]
 
 
 class Welcome(BaseModel):
@@ -35,6 +36,14 @@ class Dependencies(BaseModel):
     elasticsearch: DependencyState
 
 
+class Breakers(BaseModel):
+    """Open: it fails, and is left alone for a moment."""
+
+    postgres: BreakerState
+    redis: BreakerState
+    elasticsearch: BreakerState
+
+
 class Health(BaseModel):
     model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
 
@@ -45,3 +54,4 @@ class Health(BaseModel):
     schema_version: str = Field(SCHEMA_VERSION, alias="schema")
     database: TableCounts
     dependencies: Dependencies
+    breakers: Breakers

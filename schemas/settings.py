@@ -9,6 +9,8 @@ from limits import parse_many
 from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from schemas.bounds import Bounds
+
 
 class SettingsError(Exception):
     """A variable that is missing or wrong; the message names it."""
@@ -64,7 +66,7 @@ Origin = Annotated[str, AfterValidator(_origin)]
 Rates = Annotated[str, AfterValidator(_rates)]
 
 
-class Settings(BaseSettings):
+class Settings(Bounds, BaseSettings):
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True)
 
     database_url: PostgresUrl

@@ -9,4 +9,6 @@ FROM_REDIS = _LOOKUPS.labels("redis")
 FILLED = _LOOKUPS.labels("fill")
 STALE = _LOOKUPS.labels("stale")
 
-REDIS_ERRORS = Counter("smarttrip_cache_redis_errors", "Calls to Redis that failed; the cache did without")
+REDIS_ERRORS = Counter(
+    "smarttrip_cache_redis_errors", "Times that the cache did without Redis, which failed or was spared"
+)

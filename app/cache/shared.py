@@ -1,18 +1,12 @@
 """The level that all processes and instances share. Without Redis it is empty, and that is counted."""
 
-import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-import structlog
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
-
 from app.cache.body import Record
 from app.cache.metrics import REDIS_ERRORS
-
-log = structlog.get_logger()
+from app.errors import ApiError
+from app.guarded_redis import GuardedRedis
 
 PREFIX = "smarttrip:cache:1:"
 """The number belongs to the records' format."""
@@ -20,19 +14,13 @@ PREFIX = "smarttrip:cache:1:"
 LOCK_SECONDS = 5
 """How long others wait at most for a process that died while it was making a body."""
 
-PATIENCE = 0.25
-"""Seconds that a call may take."""
-
-ABSENT_SECONDS = 1.0
-"""How long Redis is left alone after a call that failed."""
-
 Answer = TypeVar("Answer")
 
 
 class SharedLevel:
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
-        self._absent_until = float("-inf")
+    def __init__(self, redis: GuardedRedis) -> None:
+        self._ask = redis.ask
+        self._redis = redis.client
 
     async def read(self, key: str) -> Record | None:
         packed = await self._try(lambda: self._redis.get(PREFIX + key), None)
@@ -60,15 +48,10 @@ class SharedLevel:
         return bool(claimed), packed
 
     async def _try(self, call: Callable[[], Awaitable[Answer]], otherwise: Answer) -> Answer:
-        if time.monotonic() < self._absent_until:
-            return otherwise
         try:
-            async with asyncio.timeout(PATIENCE):
-                return await call()
-        except (RedisError, TimeoutError) as error:
-            self._absent_until = time.monotonic() + ABSENT_SECONDS
+            return await self._ask(call)
+        except ApiError:
             REDIS_ERRORS.inc()
-            log.warning("cache_without_redis", error=type(error).__name__)
             return otherwise
 
 

@@ -54,7 +54,7 @@ class IndexSearch:
         self._client = elasticsearch
         self._search = search_path(alias)
         self._count = f"/{alias}/_count"
-        self.breaker = Breaker(INDEX)
+        self.breaker = Breaker("elasticsearch", INDEX)
         self._free = asyncio.Semaphore(SEARCHES_AT_ONCE)
 
     async def find(self, condition: Condition, rules: Sequence[Rule], size: int) -> Found:

@@ -16,7 +16,7 @@ from app.errors import ApiError
 from app.lifespan import ApiRequest, State
 from app.repositories.statistics import table_counts
 from schemas.entities import to_json
-from schemas.health import Dependencies, DependencyState, Health, TableCounts, Welcome
+from schemas.health import Breakers, Dependencies, DependencyState, Health, TableCounts, Welcome
 
 log = structlog.get_logger()
 
@@ -38,6 +38,7 @@ async def health(request: ApiRequest) -> Response:
         version=VERSION,
         database=await _counts(state) if dependencies.postgres == "up" else TableCounts(),
         dependencies=dependencies,
+        breakers=Breakers(**{name: breaker.state.name.lower() for name, breaker in state["breakers"].items()}),
     )
     unhealthy = body.status == "unhealthy"
     return Response(

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 
 import structlog
 from prometheus_client import Counter
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from app.database import Database, database_errors
 from app.errors import ApiError, overloaded
+from app.guarded_redis import GuardedRedis
 from app.tracking.entries import RequestLog, request_entry
 from indexer.tracking.store import store
 from indexer.tracking.stream import EVENT, RECOMMENDATION, Entry
@@ -32,9 +31,6 @@ end
 return 1
 """
 
-PATIENCE = 0.25
-"""Seconds that a request waits for Redis."""
-
 DIRECT_AT_ONCE = 2
 DIRECT_WAITING = 50
 DIRECT_SECONDS = 3.0
@@ -45,9 +41,10 @@ LOG_RESERVE = 1.25
 
 
 class Intake:
-    def __init__(self, redis: Redis, database: Database, limit: int) -> None:
+    def __init__(self, redis: GuardedRedis, database: Database, limit: int) -> None:
         """`limit` is the most entries that may wait in the stream."""
-        self._append = redis.register_script(APPEND)
+        self._ask = redis.ask
+        self._append = redis.client.register_script(APPEND)
         self._database = database
         self._limit = limit
         self._turns = asyncio.Semaphore(DIRECT_AT_ONCE)
@@ -70,10 +67,8 @@ class Intake:
 
     async def _take(self, kind: str, bodies: Sequence[bytes], limit: int) -> None:
         try:
-            async with asyncio.timeout(PATIENCE):
-                taken = await self._append(keys=[TRACKING], args=[limit, kind, *bodies])
-        except (RedisError, OSError) as error:
-            log.warning("tracking_without_redis", error=type(error).__name__)
+            taken = await self._ask(lambda: self._append(keys=[TRACKING], args=[limit, kind, *bodies]))
+        except ApiError:
             # Whether or not Redis took them after all: by their ids they are stored once.
             await self._store([Entry(kind, body) for body in bodies])
             DIRECT.labels(kind).inc(len(bodies))
@@ -87,8 +82,9 @@ class Intake:
             raise overloaded()
         self._waiting += 1
         try:
-            with database_errors():
-                async with asyncio.timeout(DIRECT_SECONDS), self._turns:
-                    await store(self._database.primary, entries)
+            async with self._turns:
+                with self._database.breaker.guard(), database_errors():
+                    async with asyncio.timeout(DIRECT_SECONDS):
+                        await store(self._database.primary, entries)
         finally:
             self._waiting -= 1

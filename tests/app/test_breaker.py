@@ -6,7 +6,7 @@ from app.errors import ApiError, not_found, unavailable
 
 @pytest.fixture
 def breaker() -> Breaker:
-    return Breaker("the oracle", failures=3, open_seconds=10)
+    return Breaker("oracle", "the oracle", failures=3, open_seconds=10)
 
 
 @pytest.fixture

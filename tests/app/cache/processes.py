@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from app.cache import Cache, CachedBody, Generations, Kind, SharedLevel
 from app.changes import follow_changes
 from app.errors import ApiError
+from app.guarded_redis import GuardedRedis
 from tests.eventually import eventually
 
 COUNTRY: frozenset[Kind] = frozenset(("country",))
@@ -54,7 +55,7 @@ class Process:
 async def process(redis: Redis, *, settle_seconds: float = 0.0) -> AsyncIterator[Process]:
     """One that hears of changes."""
     generations = Generations()
-    cache = Cache(SharedLevel(redis), generations, settle_seconds=settle_seconds)
+    cache = Cache(SharedLevel(GuardedRedis(redis)), generations, settle_seconds=settle_seconds)
     following = asyncio.create_task(follow_changes(redis, generations))
     try:
         await eventually(lambda: generations.following)

@@ -9,6 +9,7 @@ from app.cache import Cache, Generations, SharedLevel
 from app.cache.cache import PROCESS_SECONDS, STALE_SECONDS
 from app.cache.metrics import REDIS_ERRORS
 from app.errors import ApiError, not_found, unavailable
+from app.guarded_redis import GuardedRedis
 from indexer import connections
 from indexer.announce import announce
 from tests.app.cache.processes import COUNTRY, Process, Source, process
@@ -203,7 +204,7 @@ async def test_a_caller_who_gives_up_takes_nothing_from_the_others(one: Process)
 
 
 async def test_a_process_that_died_while_making_a_body_is_not_waited_for_long(redis: Redis, one: Process) -> None:
-    claimed, _ = await SharedLevel(redis).claim("key", one.generations.current)
+    claimed, _ = await SharedLevel(GuardedRedis(redis)).claim("key", one.generations.current)
     assert claimed
     began = time.monotonic()
     assert await one.text(Source()) == "first"
@@ -214,13 +215,13 @@ async def test_soon_after_a_change_bodies_are_kept_briefly_in_case_a_replica_lag
     async with process(redis, settle_seconds=60) as held:
         await changed(redis, "country", held)
         await held.get(Source(), ttl=3600)
-        record = await SharedLevel(redis).read("key")
+        record = await SharedLevel(GuardedRedis(redis)).read("key")
     assert record
     assert record.fresh_until - time.time() <= PROCESS_SECONDS
 
 
 async def test_the_process_keeps_no_more_than_its_bound(unreachable: Redis) -> None:
-    held = Process(Cache(SharedLevel(unreachable), Generations(), max_bytes=250_000), Generations())
+    held = Process(Cache(SharedLevel(GuardedRedis(unreachable)), Generations(), max_bytes=250_000), Generations())
     sources = [Source(text="x" * 100_000) for _ in range(3)]
     for turn in range(2):
         for number, source in enumerate(sources):
@@ -239,7 +240,7 @@ async def unreachable(unused_tcp_port: int) -> AsyncIterator[Redis]:
 
 
 async def test_without_redis_the_process_keeps_its_own_bodies(unreachable: Redis) -> None:
-    held = Process(Cache(SharedLevel(unreachable), Generations()), Generations())
+    held = Process(Cache(SharedLevel(GuardedRedis(unreachable)), Generations()), Generations())
     source = Source()
     assert set(await asyncio.gather(*(held.text(source) for _ in range(200)))) == {"first"}
     assert source.made == 1
@@ -249,7 +250,7 @@ async def test_redis_failing_in_between_is_counted_and_done_without(unreachable:
     generations = Generations()
     generations.catch_up(0)
     counted = REDIS_ERRORS._value.get()
-    held = Process(Cache(SharedLevel(unreachable), generations), generations)
+    held = Process(Cache(SharedLevel(GuardedRedis(unreachable)), generations), generations)
     assert await held.text(Source()) == "first"
     assert REDIS_ERRORS._value.get() > counted
 
@@ -258,7 +259,7 @@ async def test_a_redis_that_says_nothing_costs_little() -> None:
     generations = Generations()
     generations.catch_up(0)
     async with silent_server() as port, connections.redis(f"redis://127.0.0.1:{port}/0", timeout=5) as client:
-        held = Process(Cache(SharedLevel(client), generations), generations)
+        held = Process(Cache(SharedLevel(GuardedRedis(client)), generations), generations)
         began = time.monotonic()
         assert await held.text(Source()) == "first"
         assert time.monotonic() - began < 1

@@ -53,6 +53,7 @@ async def test_all_is_well(api: httpx2.AsyncClient, catalogue: Catalogue) -> Non
             "trip_types": 0,
         },
         "dependencies": UP,
+        "breakers": {"postgres": "closed", "redis": "closed", "elasticsearch": "closed"},
     }
 
 

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.database import Database
+from app.guarded_redis import GuardedRedis
 from app.recommendations.note import note_of
 from app.recommendations.recommender import Recommendations
 from app.tracking.entries import RequestLog
@@ -65,6 +66,6 @@ async def intake_of(redis_url: str, database_url: str, limit: int = 1000) -> Asy
     database = Database(connections.postgres(database_url, connect_timeout=1))
     async with connections.redis(redis_url) as redis:
         try:
-            yield Intake(redis, database, limit)
+            yield Intake(GuardedRedis(redis), database, limit)
         finally:
             await database.close()

@@ -1,0 +1,37 @@
+"""The clients of one process, bounded as the settings say."""
+
+from elasticsearch import AsyncElasticsearch
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.database import Database
+from app.guarded_redis import GuardedRedis
+from indexer import connections
+from schemas.settings import Settings
+
+
+def database(settings: Settings) -> Database:
+    def engine(url: str) -> AsyncEngine:
+        return connections.postgres(
+            url,
+            pool_size=settings.postgres_connections,
+            pool_timeout=settings.postgres_pool_seconds,
+            connect_timeout=settings.postgres_connect_seconds,
+            command_timeout=settings.postgres_statement_seconds,
+        )
+
+    return Database(engine(settings.database_url), [*map(engine, settings.database_replica_urls)])
+
+
+def elasticsearch(settings: Settings) -> AsyncElasticsearch:
+    return connections.elasticsearch(
+        settings.elasticsearch_url,
+        timeout=settings.elasticsearch_seconds,
+        connections_per_node=settings.elasticsearch_connections,
+    )
+
+
+def redis(settings: Settings) -> GuardedRedis:
+    client = connections.redis(
+        settings.redis_url, timeout=settings.redis_seconds, max_connections=settings.redis_connections
+    )
+    return GuardedRedis(client, seconds=settings.redis_seconds)
