@@ -69,15 +69,17 @@ async def work(url: str, jobs: Sequence[Job]) -> None:
 
 
 async def _work_once(url: str, jobs: Sequence[Job]) -> None:
-    worker = _worker(url, jobs)
-    try:
-        await worker.async_run()
-    finally:
-        with suppress(RedisError, OSError, asyncio.CancelledError):
-            await worker.close()
+    async with connect(url) as redis:
+        worker = _worker(redis, jobs)
+        try:
+            await worker.async_run()
+        finally:
+            # It raises what ended its jobs, and that they were cancelled.
+            with suppress(RedisError, OSError, asyncio.CancelledError):
+                await worker.close()
 
 
-def _worker(url: str, jobs: Sequence[Job]) -> Worker:
+def _worker(redis: ArqRedis, jobs: Sequence[Job]) -> Worker:
     return Worker(
         functions=[func(_counted(job), name=job.name, timeout=job.timeout) for job in jobs],
         cron_jobs=[
@@ -92,7 +94,7 @@ def _worker(url: str, jobs: Sequence[Job]) -> Worker:
             for job in jobs
             if job.minutes is not None
         ],
-        redis_pool=connect(url),
+        redis_pool=redis,
         queue_name=NAME,
         handle_signals=False,
         keep_result=0,

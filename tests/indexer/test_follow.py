@@ -1,0 +1,176 @@
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from indexer import connections
+from indexer import follow as module
+from indexer.announcer import Announcer
+from indexer.follow import Follower
+from indexer.listen import listen
+from indexer.stores import Stores
+from schemas.settings import Settings
+from tests.catalogue import Catalogue
+from tests.eventually import eventually
+from tests.indexer.sync import assert_in_sync, execute, waiting
+from tests.proxy import FaultProxy, Mode
+
+
+class Doubts:
+    count = 0
+
+    def __call__(self) -> None:
+        self.count += 1
+
+
+@asynccontextmanager
+async def following(
+    stores: Stores, redis: Redis, listen_at: str | None = None, doubts: Doubts | None = None
+) -> AsyncIterator[Follower]:
+    announcer = Announcer(stores, redis)
+    follower = Follower(stores, announcer, doubts or Doubts())
+    tasks = [asyncio.create_task(follower.run()), asyncio.create_task(announcer.run())]
+    if listen_at is not None:
+        tasks.append(asyncio.create_task(listen(listen_at, follower.wake)))
+    try:
+        yield follower
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def nothing_waits(engine: AsyncEngine) -> bool:
+    return await waiting(engine) == 0
+
+
+async def test_a_change_is_searchable_soon_after_its_commit(
+    settings: Settings, catalogue: Catalogue, stores: Stores, index: str, redis: Redis
+) -> None:
+    trip_id = await catalogue.occurrence()
+    async with following(stores, redis, settings.direct_url):
+        await eventually(lambda: nothing_waits(stores.postgres))
+        await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 77 WHERE id = :id", id=trip_id)
+        committed = time.monotonic()
+
+        async def found() -> bool:
+            answer = await stores.elasticsearch.count(index=stores.alias, query={"term": {"spots": 77}})
+            return bool(answer["count"])
+
+        await eventually(found)
+    assert time.monotonic() - committed < 1.5
+
+
+@pytest.mark.usefixtures("index")
+async def test_a_change_whose_notification_is_lost_is_found_by_the_poll(
+    settings: Settings, catalogue: Catalogue, stores: Stores, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.2)
+    async with following(stores, redis):
+        await catalogue.occurrence()
+        await eventually(lambda: nothing_waits(stores.postgres))
+    await assert_in_sync(settings)
+
+
+async def test_what_waited_before_it_began_is_done(
+    settings: Settings, catalogue: Catalogue, stores: Stores, index: str, redis: Redis
+) -> None:
+    await catalogue.occurrence()
+    async with following(stores, redis):
+        await eventually(lambda: nothing_waits(stores.postgres))
+    await assert_in_sync(settings)
+
+
+async def test_a_stop_ends_it_after_the_batch_in_hand(
+    settings: Settings, catalogue: Catalogue, stores: Stores, index: str, redis: Redis
+) -> None:
+    await catalogue.occurrence()
+    follower = Follower(stores, Announcer(stores, redis), Doubts())
+    running = asyncio.create_task(follower.run())
+    await asyncio.sleep(0)
+    follower.stop()
+    await asyncio.wait_for(running, 5)
+    await assert_no_claim_is_left(stores)
+
+
+async def assert_no_claim_is_left(stores: Stores) -> None:
+    async with stores.postgres.begin() as connection:
+        await connection.exec_driver_sql("SELECT id FROM smarttrip.outbox FOR UPDATE NOWAIT")
+
+
+@pytest.mark.usefixtures("index")
+@pytest.mark.parametrize("mode", [Mode.CUT, Mode.RESET])
+async def test_it_goes_on_when_elasticsearch_is_back(
+    settings: Settings, catalogue: Catalogue, stores: Stores, redis: Redis, mode: Mode
+) -> None:
+    async with (
+        FaultProxy(settings.elasticsearch_url) as proxy,
+        connections.elasticsearch(proxy.url, max_retries=0) as es,
+    ):
+        await proxy.switch(mode)
+        doubtful = Stores(stores.postgres, es, stores.alias)
+        async with following(doubtful, redis, settings.direct_url):
+            await catalogue.occurrence()
+
+            async def tried() -> bool:
+                async with stores.postgres.connect() as connection:
+                    statement = "SELECT max(attempts) FROM smarttrip.outbox"
+                    return bool((await connection.exec_driver_sql(statement)).scalar())
+
+            await eventually(tried)
+            await proxy.switch(Mode.PASS)
+            await eventually(lambda: nothing_waits(stores.postgres), within=15)
+    await assert_in_sync(settings)
+
+
+async def test_it_goes_on_when_postgres_is_back_and_doubts_that_it_is_the_same(
+    settings: Settings, catalogue: Catalogue, stores: Stores, index: str, redis: Redis
+) -> None:
+    async with FaultProxy(settings.database_url) as proxy:
+        engine = connections.postgres(proxy.url)
+        doubts = Doubts()
+        async with following(Stores(engine, stores.elasticsearch, stores.alias), redis, doubts=doubts) as follower:
+            await proxy.switch(Mode.CUT)
+            await catalogue.occurrence()
+            follower.wake()
+            await eventually(lambda: doubts.count > 0)
+            await proxy.switch(Mode.PASS)
+            await eventually(lambda: nothing_waits(stores.postgres), within=15)
+        await engine.dispose()
+    await assert_in_sync(settings)
+
+
+async def test_a_missing_index_is_doubted_and_progress_is_not_claimed(
+    catalogue: Catalogue, stores: Stores, no_index: None, redis: Redis
+) -> None:
+    await catalogue.occurrence()
+    doubts = Doubts()
+    async with following(stores, redis, doubts=doubts) as follower:
+        begun = follower.progressed_at
+        await eventually(lambda: doubts.count > 0)
+        assert follower.progressed_at == begun
+
+
+async def test_rows_that_keep_failing_are_no_progress_but_others_are(
+    catalogue: Catalogue, stores: Stores, index: str, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.05)
+    await catalogue.occurrence()
+    await execute(stores.postgres, "UPDATE smarttrip.outbox SET kind = 'galaxy'")
+    async with following(stores, redis) as follower:
+        begun = follower.progressed_at
+
+        async def tried_twice() -> bool:
+            async with stores.postgres.connect() as connection:
+                found = await connection.exec_driver_sql("SELECT max(attempts) FROM smarttrip.outbox")
+                return int(found.scalar() or 0) >= 2
+
+        await eventually(tried_twice)
+        assert follower.progressed_at == begun
+        await catalogue.occurrence()
+        follower.wake()
+        await eventually(lambda: follower.progressed_at > begun)
