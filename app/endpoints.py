@@ -1,5 +1,6 @@
 """An endpoint is described once: routes and the OpenAPI document are both made from this description."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,9 @@ from starlette.routing import Route
 
 from app.answers import JSON
 from app.audit import as_admin
+from app.errors import timed_out
 from app.requests import MAX_BODY, read_json, read_model, read_query
+from schemas.bounds import Bounds
 
 Handler = Callable[..., Awaitable[Response]]
 
@@ -46,7 +49,12 @@ class Endpoint:
             arguments["query"] = read_query(self.query, request)
         if self.body:
             arguments["body"] = read_model(self.body, await read_json(request, self.max_body))
-        return await self.handler(request, **arguments)
+        bounds: Bounds = request.state["settings"]
+        try:
+            async with asyncio.timeout(bounds.admin_seconds if self.admin else bounds.request_seconds):
+                return await self.handler(request, **arguments)
+        except TimeoutError:
+            raise timed_out() from None
 
 
 def routes(endpoints: Iterable[Endpoint]) -> list[Route]:

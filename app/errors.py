@@ -64,6 +64,18 @@ def overloaded(*, retry_after: int = 1) -> ApiError:
     return ApiError(503, "overloaded", message, headers={"Retry-After": str(retry_after)})
 
 
+def timed_out(*, retry_after: int = 2) -> ApiError:
+    """Like `unavailable` in words after which the web client tries again."""
+    message = "The answer was not ready before its timeout. Please try again shortly."
+    return ApiError(503, "timeout", message, headers={"Retry-After": str(retry_after)})
+
+
+def too_slow() -> ApiError:
+    """The client's own fault, and its connection is of no more use."""
+    message = "The request took too long to arrive."
+    return ApiError(408, "timeout", message, headers={"Connection": "close"})
+
+
 def too_many(retry_after: int, headers: Mapping[str, str]) -> ApiError:
     """In words after which the web client doesn't try again by itself."""
     message = f"You have made too many requests. Please wait {retry_after} seconds and try again."

@@ -158,6 +158,7 @@ def refusals(endpoint: Endpoint) -> list[int]:
         401: endpoint.admin,
         403: endpoint.admin,
         404: PATH_PARAMETER.search(endpoint.path),
+        408: endpoint.body,
         413: endpoint.body,
         415: endpoint.body,
         429: group_of(endpoint.method, endpoint.path),

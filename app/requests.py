@@ -1,5 +1,6 @@
 """Bodies and query strings on their way in."""
 
+import asyncio
 import json
 from typing import Any, TypeVar
 
@@ -7,7 +8,7 @@ import orjson
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
-from app.errors import ApiError, bad_request, invalid, too_large
+from app.errors import ApiError, bad_request, invalid, too_large, too_slow
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -16,8 +17,12 @@ MAX_BATCH_BODY = 1024 * 1024
 
 
 async def read_json(request: Request[Any], limit: int = MAX_BODY) -> object:
-    """The body as JSON; an empty one is an empty object. Raises 400, 413 or 415 as ApiError."""
-    body = await _read(request, limit)
+    """The body as JSON; an empty one is an empty object. Raises 400, 408, 413 or 415 as ApiError."""
+    try:
+        async with asyncio.timeout(request.state["settings"].body_seconds):
+            body = await _read(request, limit)
+    except TimeoutError:
+        raise too_slow() from None
     if not body.strip():
         return {}
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()

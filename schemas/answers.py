@@ -17,6 +17,7 @@ ErrorCode = Literal[
     "internal",
     "unavailable",
     "overloaded",
+    "timeout",
     "no_index",
     "draining",
 ]

@@ -11,6 +11,8 @@ Connections = Annotated[int, Field(ge=1, le=1000)]
 class Bounds(BaseModel, frozen=True):
     request_seconds: Seconds = 8
     """For a whole answer; what waits for others is bounded below that."""
+    admin_seconds: Seconds = 300
+    """The same for administrators' calls, which may look at everything."""
     body_seconds: Seconds = 10
     """For a client to send a request's body."""
 

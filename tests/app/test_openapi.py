@@ -94,7 +94,7 @@ def test_only_admin_calls_ask_for_credentials(described: dict[str, Any]) -> None
     [
         ("GET", "/api/countries", {"200", "400", "429", "503"}),
         ("GET", "/api/countries/{id}", {"200", "404", "429", "503"}),
-        ("POST", "/api/v2/recommendations", {"200", "400", "413", "415", "429", "503"}),
+        ("POST", "/api/v2/recommendations", {"200", "400", "408", "413", "415", "429", "503"}),
         ("GET", "/livez", {"200"}),
     ],
 )
