@@ -8,6 +8,8 @@ LAG = Histogram(
     ["lane"],
     buckets=(0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 1800),
 )
+for lane in ("direct", "fanned"):
+    LAG.labels(lane)
 DEPTH = Gauge("smarttrip_outbox_rows", "Changes that wait for the index")
 OLDEST = Gauge("smarttrip_outbox_oldest_seconds", "Age of the change that waits longest")
 ATTEMPTS = Gauge("smarttrip_outbox_attempts", "Most attempts made on a change that still waits")
