@@ -9,12 +9,12 @@ from pathlib import Path
 import psutil
 
 from scripts.bench.catalogues import Catalogue, catalogue
-from scripts.bench.contest import Cpu, generate
+from scripts.bench.contest import Contender, Cpu, generate
 from scripts.bench.figures import Plan
 from scripts.bench.mix import searches
 from scripts.bench.processes import Server, api, compared
 from scripts.bench.raw import raw_searches
-from scripts.bench.rows import BARE, DATABASE, LIMITED, RAW, SUCCESS, Measuring, Row, events, recommendations, resource
+from scripts.bench.rows import BARE, DATABASE, LIMITED, RAW, Measuring, Row, events, recommendations, resource
 from scripts.bench.servers import BARE_BYTES
 from scripts.stack import control
 from scripts.stack.running import running_stack
@@ -25,6 +25,8 @@ DISTINCT_SEARCHES = 2000
 POPULAR = 20
 """Searches that many visitors make: all of them are in the cache."""
 DISTINCT_EVENTS = 20_000
+COMPLETE = '"timed_out":false'
+"""Stands at the start of a search's answer."""
 API_WORKERS = 2
 CONCURRENCIES = (1, 8, 64)
 BUSY = "A benchmark is running already."
@@ -56,53 +58,45 @@ class Bench:
     def compared(self, factory: str, **env: str) -> AbstractContextManager[Server]:
         return compared(factory, {**self.made.env, **env}, self._log(factory), API_WORKERS)
 
-    def cpu(self, servers: Sequence[Server]) -> Cpu:
+    def services_cpu(self) -> Cpu:
         pids = {state.service.name: state.pid for state in control.status(self._data) if state.pid}
-
-        def used() -> dict[str, float]:
-            services = {name: sum(psutil.Process(pid).cpu_times()[:2]) for name, pid in pids.items()}
-            return {"api": sum(server.cpu_seconds() for server in servers), **services}
-
-        return used
+        return lambda: {name: sum(psutil.Process(pid).cpu_times()[:2]) for name, pid in pids.items()}
 
     def _log(self, name: str) -> Path:
         return self._data / f"{name}.log"
 
 
 def _rows(bench: Bench, rounds: int, seconds: float) -> Iterator[Row]:
-    with (
-        bench.api("fresh", ANSWER_CACHE_SECONDS="0") as fresh,
-        bench.api("kept") as kept,
-        bench.api("limited", RATE_LIMIT_ENABLED="true", RATE_LIMIT_RECOMMENDATIONS="1000000/minute") as limited,
-    ):
-        measuring = Measuring(bench.made.size, rounds, seconds, bench.cpu([fresh, kept, limited]))
-        yield from _uncached(bench, measuring, fresh)
+    measuring = Measuring(bench.made.size, rounds, seconds, bench.services_cpu())
+    with bench.api("fresh", ANSWER_CACHE_SECONDS="0") as fresh:
+        yield from _uncached(bench, measuring, recommendations(fresh, bench.mix))
+    with bench.api("kept") as kept:
         yield from _against_bare(bench, measuring, kept)
         popular = bench.mix[:POPULAR]
-        others = recommendations(limited.url, popular)
-        yield measuring.row("cached", LIMITED, 8, recommendations(kept.url, popular), others)
+        with bench.api("limited", RATE_LIMIT_ENABLED="true", RATE_LIMIT_RECOMMENDATIONS="1000000/minute") as limited:
+            limits = recommendations(limited, popular)
+            yield measuring.row("cached", LIMITED, 8, recommendations(kept, popular), limits)
 
 
-def _uncached(bench: Bench, measuring: Measuring, fresh: Server) -> Iterator[Row]:
-    plan = recommendations(fresh.url, bench.mix)
+def _uncached(bench: Bench, measuring: Measuring, service: Contender) -> Iterator[Row]:
     url, bodies = raw_searches(bench.made.settings, bench.mix)
-    raw = Plan(url=url, bodies=bodies, expected='"timed_out":false')
+    raw = Contender(Plan(url=url, bodies=bodies, expected=COMPLETE), server=None)
     for concurrency in CONCURRENCIES:
-        yield measuring.row("uncached", RAW, concurrency, plan, raw)
+        yield measuring.row("uncached", RAW, concurrency, service, raw)
     with bench.compared("database_only") as server:
-        slow = Plan(url=f"{server.url}/", bodies=plan.bodies, expected=SUCCESS, warm_up=False)
-        yield measuring.row("uncached", DATABASE, 8, plan, slow)
+        plan = replace(service.plan, url=f"{server.url}/", warm_up=False)
+        yield measuring.row("uncached", DATABASE, 8, service, Contender(plan, server))
 
 
 def _against_bare(bench: Bench, measuring: Measuring, kept: Server) -> Iterator[Row]:
     contests = (
-        ("cached", recommendations(kept.url, bench.mix[:POPULAR]), CONCURRENCIES),
-        ("reference data", resource(kept.url, "/api/locations"), CONCURRENCIES),
-        ("events", events(kept.url, DISTINCT_EVENTS), (8,)),
+        ("cached", recommendations(kept, bench.mix[:POPULAR]), CONCURRENCIES),
+        ("reference data", resource(kept, "/api/locations"), CONCURRENCIES),
+        ("events", events(kept, DISTINCT_EVENTS), (8,)),
     )
-    for name, plan, concurrencies in contests:
-        size = generate(replace(plan, seconds=0.5, warm_up=False)).body_bytes
+    for name, service, concurrencies in contests:
+        size = generate(replace(service.plan, seconds=0.5, warm_up=False)).body_bytes
         with bench.compared("bare", **{BARE_BYTES: str(int(size))}) as bare:
-            constant = Plan(url=f"{bare.url}/", method=plan.method, bodies=plan.bodies, expected=SUCCESS)
+            plan = replace(service.plan, url=f"{bare.url}/", status=200)
             for concurrency in concurrencies:
-                yield measuring.row(name, BARE, concurrency, plan, constant)
+                yield measuring.row(name, BARE, concurrency, service, Contender(plan, bare))

@@ -7,9 +7,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
 from scripts.bench.figures import Plan, Run, middle
+from scripts.bench.processes import Server
 
 Cpu = Callable[[], Mapping[str, float]]
 """CPU seconds that each part of the system has used so far."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    plan: Plan
+    server: Server | None
+    """None if Elasticsearch itself is asked."""
 
 
 @dataclass(frozen=True)
@@ -19,17 +27,22 @@ class Result:
     """Per request, by part of the system."""
 
 
-def contest(plans: Mapping[str, Plan], rounds: int, cpu: Cpu) -> dict[str, Result]:
-    """By contender the median of its rounds. The first round comes after a warm-up."""
-    runs: dict[str, list[Run]] = {name: [] for name in plans}
-    used: dict[str, list[Mapping[str, float]]] = {name: [] for name in plans}
+def contest(contenders: Mapping[str, Contender], rounds: int, services: Cpu) -> dict[str, Result]:
+    """By contender the median of its rounds; each round begins with a warm-up."""
+    runs: dict[str, list[Run]] = {name: [] for name in contenders}
+    used: dict[str, list[Mapping[str, float]]] = {name: [] for name in contenders}
     for _ in range(rounds):
-        for name, plan in plans.items():
-            before = cpu()
-            run = generate(plan)
-            runs[name].append(run)
-            used[name].append({part: seconds - before[part] for part, seconds in cpu().items()})
-    return {name: Result(middle(runs[name]), _per_request(runs[name], used[name])) for name in plans}
+        for name, contender in contenders.items():
+            before = _cpu(contender, services)
+            runs[name].append(generate(contender.plan))
+            after = _cpu(contender, services)
+            used[name].append({part: after[part] - before[part] for part in after})
+    return {name: Result(middle(runs[name]), _per_request(runs[name], used[name])) for name in contenders}
+
+
+def _cpu(contender: Contender, services: Cpu) -> dict[str, float]:
+    server = {} if contender.server is None else {"server": contender.server.cpu_seconds()}
+    return {**server, **services()}
 
 
 def generate(plan: Plan) -> Run:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid5
 
-from scripts.bench.contest import Cpu, Result, contest
+from scripts.bench.contest import Contender, Cpu, Result, contest
 from scripts.bench.figures import Plan
+from scripts.bench.processes import Server
 
 SERVICE = "service"
 RAW = "raw Elasticsearch"
@@ -43,27 +44,29 @@ class Measuring:
     size: int
     rounds: int
     seconds: float
-    cpu: Cpu
+    services: Cpu
 
-    def row(self, name: str, against: str, concurrency: int, service: Plan, other: Plan) -> Row:
-        plans = {
-            contender: replace(plan, concurrency=concurrency, seconds=self.seconds)
-            for contender, plan in ((SERVICE, service), (against, other))
+    def row(self, name: str, against: str, concurrency: int, service: Contender, other: Contender) -> Row:
+        contenders = {
+            who: replace(contender, plan=replace(contender.plan, concurrency=concurrency, seconds=self.seconds))
+            for who, contender in ((SERVICE, service), (against, other))
         }
-        return Row(name, self.size, concurrency, against, contest(plans, self.rounds, self.cpu))
+        return Row(name, self.size, concurrency, against, contest(contenders, self.rounds, self.services))
 
 
-def recommendations(url: str, bodies: Sequence[dict[str, Any]]) -> Plan:
-    return Plan(url=f"{url}/api/v2/recommendations", bodies=[[json.dumps(body)] for body in bodies], expected=SUCCESS)
+def recommendations(server: Server, searches: Sequence[dict[str, Any]]) -> Contender:
+    bodies = [[json.dumps(search)] for search in searches]
+    return Contender(Plan(url=f"{server.url}/api/v2/recommendations", bodies=bodies, expected=SUCCESS), server)
 
 
-def resource(url: str, path: str) -> Plan:
-    return Plan(url=url + path, method="GET", expected=SUCCESS)
+def resource(server: Server, path: str) -> Contender:
+    return Contender(Plan(url=server.url + path, method="GET", expected=SUCCESS), server)
 
 
-def events(url: str, count: int) -> Plan:
+def events(server: Server, count: int) -> Contender:
     """Single events, each with an id of its own."""
-    return Plan(url=f"{url}/api/events", bodies=list(_events(count)), expected=SUCCESS, status=202)
+    plan = Plan(url=f"{server.url}/api/events", bodies=list(_events(count)), expected=SUCCESS, status=202)
+    return Contender(plan, server)
 
 
 def _events(count: int) -> Iterator[list[str]]:
