@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from scripts.commands import bench, database, demo, index, processes, stack
+from scripts.commands import bench, database, demo, index, processes, stack, user
 from scripts.commands.failures import in_a_sentence
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
     "3 a service does not answer; 4 busy: already running, or a port is taken.",
 )
 app.add_typer(stack.app, name="stack")
+app.add_typer(user.app, name="user")
 app.command()(database.migrate)
 app.command()(database.seed)
 app.command()(index.reindex)

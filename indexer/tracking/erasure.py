@@ -1,0 +1,62 @@
+"""A person is forgotten: their users, sessions and events are deleted, and their searches are nobody's any more."""
+
+import asyncio
+from collections import Counter
+
+import structlog
+from redis.asyncio import Redis
+from sqlalchemy import delete, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from indexer import connections
+from indexer.tracking import stream
+from indexer.tracking.belongings import Person, find_person, set_aside, waiting
+from indexer.tracking.lock import LOCK
+from schemas.settings import Settings
+from schemas.tables import DeadEvent, RecommendationRequest
+
+log = structlog.get_logger()
+
+WAITING = "not_stored_yet"
+
+
+async def erase_user(settings: Settings, email: str) -> Counter[str]:
+    """Rows erased, by table; empty if nobody is known by that address (any more)."""
+    engine = connections.postgres(settings.database_url, pool_size=1, command_timeout=None)
+    try:
+        async with connections.redis(settings.redis_url, timeout=settings.background_redis_seconds) as redis:
+            async with engine.begin() as connection:
+                await connection.execute(LOCK)
+                person = await find_person(connection, email)
+                if person is None:
+                    return Counter()
+                erased = await _erase(connection, redis, person)
+            if erased[WAITING]:
+                # The worker may have read it already, and store it now.
+                await asyncio.sleep(settings.background_pool_seconds + settings.postgres_connect_seconds)
+                erased += await _erase_again(engine, redis, person)
+    finally:
+        await engine.dispose()
+    log.info("user_erased", user_ids=sorted(person.users), **erased)
+    return erased
+
+
+async def _erase_again(engine: AsyncEngine, redis: Redis, person: Person) -> Counter[str]:
+    async with engine.begin() as connection:
+        await connection.execute(LOCK)
+        return await _erase(connection, redis, person)
+
+
+async def _erase(connection: AsyncConnection, redis: Redis, person: Person) -> Counter[str]:
+    entries = await waiting(redis, person)
+    dead = await set_aside(connection, person)
+    await connection.execute(delete(DeadEvent).where(DeadEvent.id.in_(dead)))
+    erased = Counter({WAITING: len(entries) + len(dead)})
+    for table, theirs in person.rows().items():
+        # What was searched for says nothing of who did, and is counted by the day.
+        nobodys = update(table).values(session_id=None, user_id=None)
+        statement = nobodys if table is RecommendationRequest else delete(table)
+        erased[str(table.__tablename__)] = (await connection.execute(statement.where(theirs))).rowcount
+    if entries:
+        await stream.remove(redis, entries)
+    return erased
