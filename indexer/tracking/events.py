@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from indexer.tracking.trips import DWELL, RATES, TYPES
+from indexer.tracking.trips import DWELL, MAX_COUNT, RATES, TYPES
 
 # Counted is what is really inserted, so that an event that comes twice has its effects once. Sessions are locked before
 # users, as everywhere. An unknown type leaves event_type_id empty, which the column refuses.
@@ -90,7 +90,7 @@ to_trips AS (
         trip_id,
         count(*) FILTER (WHERE type = 'impression'),
         count(*) FILTER (WHERE type = 'click_trip'),
-        coalesce(sum({DWELL}) FILTER (WHERE type = 'trip_dwell_time'), 0),
+        least({MAX_COUNT}, coalesce(sum({DWELL}) FILTER (WHERE type = 'trip_dwell_time'), 0)),
         count(*) FILTER (WHERE type = 'save_trip'),
         count(*) FILTER (WHERE type = 'contact_whatsapp'),
         count(*) FILTER (WHERE type = 'contact_phone'),
@@ -104,7 +104,9 @@ to_trips AS (
     ON CONFLICT (trip_id) DO UPDATE SET
         impression_count = coalesce(trip.impression_count, 0) + excluded.impression_count,
         click_count = coalesce(trip.click_count, 0) + excluded.click_count,
-        total_dwell_time_seconds = coalesce(trip.total_dwell_time_seconds, 0) + excluded.total_dwell_time_seconds,
+        total_dwell_time_seconds = least(
+            {MAX_COUNT}, coalesce(trip.total_dwell_time_seconds, 0)::bigint + excluded.total_dwell_time_seconds
+        ),
         save_count = coalesce(trip.save_count, 0) + excluded.save_count,
         whatsapp_contact_count = coalesce(trip.whatsapp_contact_count, 0) + excluded.whatsapp_contact_count,
         phone_contact_count = coalesce(trip.phone_contact_count, 0) + excluded.phone_contact_count,

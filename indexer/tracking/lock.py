@@ -1,4 +1,4 @@
-"""One lock for all who change many rows of sessions, users or trip_interactions at once."""
+"""One lock for all who change many sessions or users at once. Trips are always taken in the order of their ids."""
 
 from sqlalchemy import text
 

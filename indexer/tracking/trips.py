@@ -1,10 +1,13 @@
 """How travellers take to trips: what trip_interactions says, derived from the events."""
 
-from sqlalchemy import text
+from collections.abc import Sequence
+
+from sqlalchemy import func, text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from indexer.tracking.lock import LOCK
 from schemas.events import CONVERSION, ENGAGEMENT
+from schemas.tables import TripInteraction
 
 TYPES = (*ENGAGEMENT, *CONVERSION)
 """Events that count for the trip that they name."""
@@ -16,6 +19,9 @@ DWELL = f"""CASE WHEN jsonb_typeof(event_data -> 'duration_seconds') = 'number'
     THEN greatest(0, least({MAX_DWELL}, CAST(event_data ->> 'duration_seconds' AS numeric)))::integer
     ELSE 0 END"""
 """Seconds that a row of events tells of."""
+
+MAX_COUNT = 2**31 - 1
+"""Where the column of a sum ends."""
 
 
 def _rate(part: str, whole: str) -> str:
@@ -42,53 +48,34 @@ ORDER BY trip_id
 """)
 """Trips whose figures may have changed: met with in the last 7 days, or in those before that are counted now."""
 
-# What was counted once is never taken back: old events are removed after some time.
-AGGREGATE = text(f"""
-INSERT INTO trip_interactions AS trip (
-    trip_id, impression_count, unique_viewers, click_count, unique_clickers, total_dwell_time_seconds,
-    avg_dwell_time_seconds, save_count, whatsapp_contact_count, phone_contact_count, booking_start_count,
-    impressions_7d, clicks_7d, last_clicked_at, updated_at
-)
+COUNT = text(f"""
 SELECT
-    chosen.trip_id,
-    count(*) FILTER (WHERE type = 'impression'),
-    count(DISTINCT anonymous_id) FILTER (WHERE type = 'impression'),
-    count(*) FILTER (WHERE type = 'click_trip'),
-    count(DISTINCT anonymous_id) FILTER (WHERE type = 'click_trip'),
-    coalesce(sum(dwell) FILTER (WHERE type = 'trip_dwell_time'), 0),
-    coalesce(round(avg(dwell) FILTER (WHERE type = 'trip_dwell_time')), 0),
-    count(*) FILTER (WHERE type = 'save_trip'),
-    count(*) FILTER (WHERE type = 'contact_whatsapp'),
-    count(*) FILTER (WHERE type = 'contact_phone'),
-    count(*) FILTER (WHERE type = 'booking_start'),
-    count(*) FILTER (WHERE type = 'impression' AND at >= now() - interval '7 days'),
-    count(*) FILTER (WHERE type = 'click_trip' AND at >= now() - interval '7 days'),
-    max(at) FILTER (WHERE type = 'click_trip'),
-    now()
+    trip_id,
+    count(*) FILTER (WHERE type = 'impression') AS impression_count,
+    count(*) FILTER (WHERE type = 'click_trip') AS click_count,
+    count(*) FILTER (WHERE type = 'save_trip') AS save_count,
+    count(*) FILTER (WHERE type = 'contact_whatsapp') AS whatsapp_contact_count,
+    count(*) FILTER (WHERE type = 'contact_phone') AS phone_contact_count,
+    count(*) FILTER (WHERE type = 'booking_start') AS booking_start_count,
+    count(DISTINCT anonymous_id) FILTER (WHERE type = 'impression') AS unique_viewers,
+    count(DISTINCT anonymous_id) FILTER (WHERE type = 'click_trip') AS unique_clickers,
+    least({MAX_COUNT}, coalesce(sum(dwell) FILTER (WHERE type = 'trip_dwell_time'), 0)) AS total_dwell_time_seconds,
+    coalesce(round(avg(dwell) FILTER (WHERE type = 'trip_dwell_time')), 0)::integer AS avg_dwell_time_seconds,
+    count(*) FILTER (WHERE type = 'impression' AND at >= now() - interval '7 days') AS impressions_7d,
+    count(*) FILTER (WHERE type = 'click_trip' AND at >= now() - interval '7 days') AS clicks_7d,
+    max(at) FILTER (WHERE type = 'click_trip') AS last_clicked_at
 FROM unnest(CAST(:trips AS integer[])) AS chosen (trip_id)
 LEFT JOIN (
     SELECT events.trip_id, events.anonymous_id, events."timestamp" AS at, event_types.name AS type, {DWELL} AS dwell
     FROM events JOIN event_types ON event_types.id = events.event_type_id
     WHERE events.trip_id = ANY(:trips)
 ) AS met USING (trip_id)
-GROUP BY chosen.trip_id
-ORDER BY chosen.trip_id
-ON CONFLICT (trip_id) DO UPDATE SET
-    impression_count = greatest(trip.impression_count, excluded.impression_count),
-    unique_viewers = greatest(trip.unique_viewers, excluded.unique_viewers),
-    click_count = greatest(trip.click_count, excluded.click_count),
-    unique_clickers = greatest(trip.unique_clickers, excluded.unique_clickers),
-    total_dwell_time_seconds = greatest(trip.total_dwell_time_seconds, excluded.total_dwell_time_seconds),
-    avg_dwell_time_seconds = excluded.avg_dwell_time_seconds,
-    save_count = greatest(trip.save_count, excluded.save_count),
-    whatsapp_contact_count = greatest(trip.whatsapp_contact_count, excluded.whatsapp_contact_count),
-    phone_contact_count = greatest(trip.phone_contact_count, excluded.phone_contact_count),
-    booking_start_count = greatest(trip.booking_start_count, excluded.booking_start_count),
-    impressions_7d = excluded.impressions_7d,
-    clicks_7d = excluded.clicks_7d,
-    last_clicked_at = greatest(trip.last_clicked_at, excluded.last_clicked_at),
-    updated_at = now()
+GROUP BY trip_id
+ORDER BY trip_id
 """)  # noqa: S608  # of constants
+
+RECOUNTED = {"avg_dwell_time_seconds", "impressions_7d", "clicks_7d"}
+"""The other figures never fall: old events are removed after some time, and new ones are counted meanwhile."""
 
 
 async def aggregate_trips(engine: AsyncEngine) -> int:
@@ -96,9 +83,21 @@ async def aggregate_trips(engine: AsyncEngine) -> int:
     async with engine.connect() as connection:
         trips = (await connection.scalars(STALE)).all()
     for first in range(0, len(trips), CHUNK):
-        chunk = trips[first : first + CHUNK]
-        async with engine.begin() as connection:
-            await connection.execute(LOCK)
-            await connection.execute(AGGREGATE, {"trips": chunk})
-            await connection.execute(RATES, {"trips": chunk})
+        await _aggregate(engine, trips[first : first + CHUNK])
     return len(trips)
+
+
+async def _aggregate(engine: AsyncEngine, trips: Sequence[int]) -> None:
+    # Counted without holding a lock: the storer, who has to wait for it, keeps others waiting.
+    async with engine.connect() as connection:
+        counted = (await connection.execute(COUNT, {"trips": trips})).mappings().all()
+    rows = insert(TripInteraction).values([{**row, "updated_at": func.now()} for row in counted])
+    known, new = TripInteraction.__table__.c, rows.excluded
+    merged = {
+        name: new[name] if name in RECOUNTED else func.greatest(known[name], new[name])
+        for name in counted[0]
+        if name != "trip_id"
+    }
+    async with engine.begin() as connection:
+        await connection.execute(rows.on_conflict_do_update(index_elements=["trip_id"], set_=merged))
+        await connection.execute(RATES, {"trips": trips})

@@ -172,6 +172,17 @@ async def test_dwell_time_is_what_a_visit_can_be(database: AsyncEngine, duration
     assert trip.total_dwell_time_seconds == seconds
 
 
+async def test_a_sum_of_dwell_times_ends_where_its_column_does(database: AsyncEngine) -> None:
+    async with database.begin() as connection:
+        await connection.execute(insert(TripInteraction).values(trip_id=TRIP, total_dwell_time_seconds=2**31 - 50_000))
+    visit = {"trip_id": TRIP, "event_data": {"duration_seconds": 40_000}}
+    for _ in range(2):
+        await store(database, [event("trip_dwell_time", **visit)])
+    (trip,) = await rows(database, TripInteraction)
+    assert trip.total_dwell_time_seconds == 2**31 - 1
+    assert len(await rows(database, Event)) == 2
+
+
 async def test_counts_add_up_over_batches_sessions_and_trips(database: AsyncEngine, user_id: int) -> None:
     def batch() -> list[Entry]:
         return [event("click_trip", trip_id=trip) for trip in (1, 2, 1)] + [event("click_trip", session_id=uuid4())]
