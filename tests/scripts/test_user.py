@@ -58,6 +58,8 @@ async def test_a_person_is_told_forgotten_and_then_unknown(settings: Settings, d
 def in_process(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
     for name in ("database_url", "redis_url", "elasticsearch_url"):
         monkeypatch.setenv(name.upper(), getattr(settings, name))
+    # Loggers remember how they were set up; those of other tests are left as they are.
+    monkeypatch.setattr("app.logs.configure_logs", lambda level: None)
     return CliRunner()
 
 
