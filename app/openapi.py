@@ -29,6 +29,7 @@ from pydantic.json_schema import models_json_schema
 from app.answers import JSON
 from app.endpoints import Endpoint
 from app.limits import group_of
+from app.middleware.load import NEVER_REFUSED
 from schemas.answers import Failure
 
 Mode = Literal["validation", "serialization"]
@@ -162,6 +163,7 @@ def refusals(endpoint: Endpoint) -> list[int]:
         413: endpoint.body,
         415: endpoint.body,
         429: group_of(endpoint.method, endpoint.path),
+        503: endpoint.path not in NEVER_REFUSED,
     }
     return sorted({*endpoint.errors, *(status for status, applies in implied.items() if applies)})
 

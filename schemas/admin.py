@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
 from schemas.entities import Timestamp
+from schemas.loose import whole
 from schemas.queries import PageQuery
 
 MAX_RETRIED = 100
@@ -14,7 +15,7 @@ MAX_SHOWN = 100
 Queue = Literal["index", "events"]
 """Of dead letters: changes that the index refused, or events that Postgres refused."""
 
-LetterId = Annotated[int, Field(strict=True, ge=1, lt=2**63)]
+LetterId = Annotated[int, Field(strict=True, ge=1, lt=2**53), BeforeValidator(whole)]
 
 
 class AdminModel(BaseModel):
@@ -81,7 +82,7 @@ class IndexAnswer(AdminModel):
 
 
 class Verify(AdminModel):
-    repair: bool = False
+    repair: StrictBool = False
     """Have the worker read again what differs."""
 
 
