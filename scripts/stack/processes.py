@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from ctypes import CDLL
 from pathlib import Path
@@ -40,7 +40,7 @@ def start(
             group=user,
             extra_groups=None if user is None else [],
             # Runs after the change of user, which would undo it; the kernel has no other way to ask for this.
-            preexec_fn=None if ends_with_us is None else lambda: _signal_when_parent_ends(ends_with_us),  # noqa: PLW1509
+            preexec_fn=None if ends_with_us is None else _asking_for(ends_with_us),  # noqa: PLW1509
         )
 
 
@@ -57,6 +57,10 @@ def stop(signals: Mapping[int, Signals]) -> None:
     psutil.wait_procs(still_there, SECONDS_TO_STOP)
 
 
-def _signal_when_parent_ends(signal: Signals) -> None:
-    if sys.platform == "linux":
-        CDLL(None).prctl(_PR_SET_PDEATHSIG, signal)
+def _asking_for(signal: Signals) -> Callable[[], None] | None:
+    """For the new process to run: have the kernel send it the signal when we end."""
+    if sys.platform != "linux":
+        return None
+    # Looked up before the fork: after it, nothing may be done that takes a lock.
+    prctl = CDLL(None).prctl
+    return lambda: prctl(_PR_SET_PDEATHSIG, signal)
