@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
+from pydantic import ValidationError
+
+from app.errors import invalid
 from app.recommendations.answers import Answers
 from schemas.evaluation import ScenarioResult
-from schemas.preferences import PreferencesError, parse_preferences
+from schemas.preferences import Preferences
 from schemas.tables import EvaluationScenario
 from scoring.score import Recommendation
 
@@ -26,9 +29,10 @@ async def evaluate(answers: Answers, scenarios: Iterable[EvaluationScenario], to
 
 async def _evaluate(answers: Answers, scenario: EvaluationScenario, today: date) -> ScenarioResult:
     try:
-        found = (await answers.recommend(parse_preferences(scenario.preferences), today)).all
-    except PreferencesError as error:
-        return _result(scenario, [], [f"the preferences can't be understood: {error}"])
+        preferences = Preferences.model_validate(scenario.preferences)
+    except ValidationError as error:
+        return _result(scenario, [], [f"the preferences can't be understood. {invalid(error).message}"])
+    found = (await answers.recommend(preferences, today)).all
     return _result(scenario, found, list(failures(scenario, found)))
 
 

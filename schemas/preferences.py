@@ -2,9 +2,9 @@
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, WithJsonSchema
 
 from schemas.enums import Continent
 from schemas.loose import (
@@ -24,19 +24,6 @@ from schemas.loose import (
 
 MIN_DURATION = 1
 MAX_DURATION = 365
-
-
-class Detail(TypedDict):
-    field: str
-    message: str
-
-
-class PreferencesError(Exception):
-    """What could not be understood, field by field; each message reads on from the field's name."""
-
-    def __init__(self, details: list[Detail]) -> None:
-        super().__init__("; ".join(f"{detail['field']} {detail['message']}" for detail in details))
-        self.details = details
 
 
 def _input(description: str, *forms: dict[str, Any]) -> WithJsonSchema:
@@ -98,11 +85,25 @@ StartDate = Annotated[
 ]
 
 
+EXAMPLE = {
+    "selected_continents": ["Asia", "Europe"],
+    "preferred_theme_ids": [1, 2],
+    "min_duration": 5,
+    "max_duration": 30,
+    "budget": 15000,
+    "difficulty": 2,
+    "year": "all",
+    "month": "all",
+}
+
+
 # Once parsed: lists are sorted and hold nothing twice, defaults are filled in, 0 and "all" are None.
 class Preferences(BaseModel):
     """What a traveller asks for. Every field may be left out, and numbers may come as text."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", hide_input_in_errors=True, json_schema_extra={"examples": [EXAMPLE]}
+    )
 
     selected_countries: Countries = ()
     selected_continents: Continents = ()
@@ -142,19 +143,3 @@ class Preferences(BaseModel):
     def canonical(self) -> str:
         """The same text for all preferences that mean the same."""
         return self.model_copy(update={"start_date": self.earliest_start}).model_dump_json()
-
-
-def parse_preferences(body: object) -> Preferences:
-    """From a request's JSON; an absent body is an empty set. Raises PreferencesError and nothing else."""
-    if body is None:
-        return Preferences()
-    if not isinstance(body, dict):
-        raise PreferencesError([{"field": "body", "message": "should be a JSON object"}])
-    try:
-        return Preferences.model_validate(body)
-    except ValidationError as error:
-        raise PreferencesError([_detail(problem["loc"], problem["msg"]) for problem in error.errors()]) from None
-
-
-def _detail(location: tuple[int | str, ...], message: str) -> Detail:
-    return {"field": str(location[0]), "message": message.removeprefix("Value error, ")}

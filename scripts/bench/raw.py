@@ -11,7 +11,7 @@ from app.recommendations.recommender import find_recommendations
 from app.recommendations.trip_search import Found, IndexSearch, search_path
 from app.repositories.catalogue import read_catalogue
 from indexer import connections
-from schemas.preferences import parse_preferences
+from schemas.preferences import Preferences
 from schemas.settings import Settings
 from scoring.conditions import Condition
 from scoring.query import search_body
@@ -47,6 +47,6 @@ async def _record(settings: Settings, bodies: Iterable[dict[str, Any]]) -> list[
     async with connections.elasticsearch(settings.elasticsearch_url, timeout=30) as elasticsearch:
         for body in bodies:
             recording = Recording(IndexSearch(elasticsearch, settings.elasticsearch_alias))
-            await find_recommendations(recording, Search(parse_preferences(body), settings.today, catalogue))
+            await find_recommendations(recording, Search(Preferences.model_validate(body), settings.today, catalogue))
             asked.append(recording.asked)
     return asked

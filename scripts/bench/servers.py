@@ -22,7 +22,7 @@ from indexer import connections
 from schemas.document import TripDocument
 from schemas.entities import Trip, to_json
 from schemas.enums import ANTARCTICA
-from schemas.preferences import parse_preferences
+from schemas.preferences import Preferences
 from schemas.settings import load_settings
 from schemas.tables import TripOccurrence, TripTemplate
 from scoring import weights
@@ -63,7 +63,7 @@ def database_only() -> Starlette:
 
 
 async def _search_the_database(request: Request[State]) -> Response:
-    preferences = parse_preferences(await request.json())
+    preferences = Preferences.model_validate(await request.json())
     async with request.state["database"].read() as session:
         search = Search(preferences, request.state["today"](), await read_catalogue(session))
         departures = {trip.id: trip for trip in await _candidates(session, search)}

@@ -3,7 +3,7 @@ from datetime import date
 from typing import Any
 
 from schemas.document import TripDocument
-from schemas.preferences import parse_preferences
+from schemas.preferences import Preferences
 from scoring.search import Catalogue, Search
 
 TODAY = date(2026, 11, 24)
@@ -40,7 +40,7 @@ def departure(**values: Any) -> TripDocument:
 
 
 def search(**preferences: Any) -> Search:
-    return Search(parse_preferences(preferences), TODAY, Catalogue(PRIVATE, CONTINENTS))
+    return Search(Preferences.model_validate(preferences), TODAY, Catalogue(PRIVATE, CONTINENTS))
 
 
 def relaxed(**preferences: Any) -> Search:

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.document import TripDocument
-from schemas.preferences import parse_preferences
+from schemas.preferences import Preferences
 from scoring.answer import needs_relaxed
 from scoring.candidates import candidates
 from scoring.query import offset, search_body
@@ -56,7 +56,7 @@ def shown(trip: Recommendation) -> Shown:
 
 
 def a_search(world: World, wants: Wants, *, as_text: bool) -> Search:
-    preferences = parse_preferences(body(wants, as_text=as_text))
+    preferences = Preferences.model_validate(body(wants, as_text=as_text))
     return Search(preferences, world.today, Catalogue(world.private_type, world.continents))
 
 

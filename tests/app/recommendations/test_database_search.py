@@ -17,7 +17,7 @@ from app.recommendations.recommender import Recommendations, find_recommendation
 from app.recommendations.trip_search import IndexSearch
 from app.repositories.catalogue import read_catalogue
 from schemas.enums import Continent
-from schemas.preferences import parse_preferences
+from schemas.preferences import Preferences
 from schemas.settings import Settings
 from scoring.search import Catalogue, Search
 from tests.conftest import TODAY
@@ -65,7 +65,7 @@ async def test_database_and_index_recommend_the_same(
     catalogue_now: Catalogue,
     body: dict[str, Any],
 ) -> None:
-    search = Search(parse_preferences(body), TODAY, catalogue_now)
+    search = Search(Preferences.model_validate(body), TODAY, catalogue_now)
     index = IndexSearch(es, settings.elasticsearch_alias)
     fallback = DatabaseSearch(database_reads, max_candidates=10_000)
     expected = await find_recommendations(index, search)
@@ -77,7 +77,7 @@ async def test_database_and_index_recommend_the_same(
 async def test_beyond_the_bound_only_the_first_to_depart_are_looked_at(
     database_reads: Database, catalogue_now: Catalogue
 ) -> None:
-    search = Search(parse_preferences({}), TODAY, catalogue_now)
+    search = Search(Preferences.model_validate({}), TODAY, catalogue_now)
     everything = await find_recommendations(DatabaseSearch(database_reads, max_candidates=10_000), search)
     found = await find_recommendations(DatabaseSearch(database_reads, max_candidates=40), search)
     assert everything.total_candidates > 40
@@ -90,5 +90,5 @@ async def test_more_searches_than_the_database_should_bear_are_refused(
 ) -> None:
     fallback = DatabaseSearch(database_reads, max_candidates=10_000, at_once=0)
     with pytest.raises(ApiError) as refusal:
-        await find_recommendations(fallback, Search(parse_preferences({}), TODAY, catalogue_now))
+        await find_recommendations(fallback, Search(Preferences.model_validate({}), TODAY, catalogue_now))
     assert (refusal.value.status, refusal.value.code) == (503, "overloaded")

@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from schemas.preferences import parse_preferences
+from schemas.preferences import Preferences
 from schemas.settings import Settings
 from schemas.tables import DeadEvent, RecommendationRequest
 from tests.app.tracking.visits import SESSION, drain, intake_of, request_log
@@ -36,7 +36,7 @@ async def test_a_request_is_logged_with_what_was_asked(settings: Settings, datab
         "year": 2027,
         "month": "all",
     }
-    row = await logged(settings, database, redis, preferences=parse_preferences(asked))
+    row = await logged(settings, database, redis, preferences=Preferences.model_validate(asked))
     assert row["selected_countries"] == [1, 3]
     for name in ("selected_continents", "preferred_type_id", "preferred_theme_ids", "min_duration", "max_duration"):
         assert row[name] == asked[name]
@@ -66,7 +66,7 @@ EXTREME = {
 async def test_whatever_is_asked_can_be_logged(
     settings: Settings, database: AsyncEngine, redis: Redis, preferences: dict[str, Any]
 ) -> None:
-    row = await logged(settings, database, redis, preferences=parse_preferences(preferences))
+    row = await logged(settings, database, redis, preferences=Preferences.model_validate(preferences))
     assert row["has_no_results"] is True
 
 
