@@ -3,8 +3,7 @@
 from collections.abc import Generator
 
 from tests.model.elasticsearch import Changes
-from tests.model.postgres import BATCHES, REBUILDING, State, Transaction
-from tests.model.workers import read
+from tests.model.postgres import BATCHES, REBUILDING, TABLE, State, Transaction
 from tests.model.world import DEPARTURES, Steps, World
 
 ORDERS = 3
@@ -63,16 +62,27 @@ def _keep_batches_out(world: World, name: str) -> Generator[None, None, Transact
 
 
 def _load(world: World, name: str, index: str) -> Steps:
+    """All under one version, and each company as it was when it was met first: later changes have outbox rows."""
+    postgres = world.postgres
+    version = postgres.next_version()
+    companies: dict[int, int] = {}
     after = 0
-    while keys := sorted(key for key in world.postgres.departures if key > after)[:CHUNK]:
+    yield
+    while keys := sorted(key for key in postgres.departures if key > after)[:CHUNK]:
         after = keys[-1]
         yield
         read_at = world.now
-        version, found, reader = yield from read(world, name, keys)
+        reader = postgres.begin(name)
+        while not postgres.lock(reader, TABLE, shared=True):
+            yield
+        departures = {key: postgres.departures[key] for key in keys if key in postgres.departures}
         yield
-        changes = {key: document for key, document in found.items() if document}
+        changes = {
+            key: (company, value, companies.setdefault(company, postgres.companies[company]))
+            for key, (company, value) in departures.items()
+        }
         taken = yield from _send(world, index, version, changes, read_at)
-        world.postgres.end(reader)
+        postgres.end(reader)
         if not taken:
             raise Abandoned
 
