@@ -19,6 +19,8 @@ class Mode(StrEnum):
     """Connections end, new ones are refused."""
     STALL = "stall"
     """Connections are accepted, but nothing gets through before the mode changes."""
+    MUTE = "mute"
+    """What clients say arrives, but no answer comes before the mode changes."""
     SLOW = "slow"
     """Each chunk waits for `delay` seconds."""
     RESET = "reset"
@@ -53,7 +55,7 @@ class FaultProxy:
         self._server = urlsplit(server_url)
         self._port = 0
         self._listener: asyncio.Server | None = None
-        self._moving = asyncio.Event()
+        self._upwards, self._downwards = asyncio.Event(), asyncio.Event()
         self.delay = delay
         self.mode = Mode.PASS
         self.connections: list[Connection] = []
@@ -73,7 +75,8 @@ class FaultProxy:
 
     async def switch(self, mode: Mode) -> None:
         self.mode = mode
-        (self._moving.clear if mode is Mode.STALL else self._moving.set)()
+        (self._upwards.clear if mode is Mode.STALL else self._upwards.set)()
+        (self._downwards.clear if mode in (Mode.STALL, Mode.MUTE) else self._downwards.set)()
         if mode is Mode.CUT and self._listener is not None:
             self._listener.close()
             self._listener = None
@@ -113,14 +116,15 @@ class FaultProxy:
             connection.end()
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, connection: Connection) -> None:
+        upwards = sink is connection.server
         with contextlib.suppress(OSError):
             while chunk := await source.read(CHUNK):
-                if sink is connection.server:
+                if upwards:
                     connection.sent += chunk
-                await self._moving.wait()
+                await (self._upwards if upwards else self._downwards).wait()
                 if self.mode is Mode.SLOW:
                     await asyncio.sleep(self.delay)
                 sink.write(chunk)
                 await sink.drain()
-                connection.received += len(chunk) if sink is connection.client else 0
+                connection.received += 0 if upwards else len(chunk)
             sink.write_eof()

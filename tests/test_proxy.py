@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.eventually import eventually
 from tests.proxy import FaultProxy, Mode
 
 SOON = 5.0
@@ -25,11 +26,6 @@ class Echo:
             writer.write(line.upper())
         writer.close()
         self.hung_up.set()
-
-    async def hears(self, line: bytes) -> None:
-        async with asyncio.timeout(SOON):
-            while line not in self.heard:
-                await asyncio.sleep(0.005)
 
 
 @pytest.fixture
@@ -111,6 +107,18 @@ async def test_stall_accepts_and_holds_what_is_said_until_it_ends(
         assert await late[0].readline() == b"LATE\n"
 
 
+async def test_mute_passes_on_what_is_said_and_holds_the_answers_until_it_ends(
+    echo: tuple[Echo, str], proxy: FaultProxy, client: Streams
+) -> None:
+    await proxy.switch(Mode.MUTE)
+    client[1].write(b"heard\n")
+    await eventually(lambda: b"heard\n" in echo[0].heard)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(client[0].readexactly(1), 0.1)
+    await proxy.switch(Mode.PASS)
+    assert await client[0].readline() == b"HEARD\n"
+
+
 async def test_slow_delays_each_way(proxy: FaultProxy, client: Streams) -> None:
     proxy.delay = 0.05
     await proxy.switch(Mode.SLOW)
@@ -136,7 +144,7 @@ async def test_half_close_answers_with_an_end_but_still_passes_on_what_is_said(
         assert await late[0].read() == b""
     assert await client[0].read() == b""
     client[1].write(b"still\n")
-    await echo[0].hears(b"still\n")
+    await eventually(lambda: b"still\n" in echo[0].heard)
     client[1].close()
     await asyncio.wait_for(echo[0].hung_up.wait(), SOON)
 
