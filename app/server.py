@@ -9,6 +9,7 @@ import uvicorn
 
 from app import metrics
 from app.logs import configure_logs
+from app.protocol import IDLE_SECONDS
 from schemas.settings import Settings
 
 GRACE_SECONDS = 20
@@ -27,12 +28,12 @@ def serve(settings: Settings) -> None:
             port=settings.port,
             workers=settings.workers,
             loop="uvloop",
-            http="httptools",
+            http=BoundedProtocol,
             access_log=False,
             log_level=settings.log_level,
             proxy_headers=False,
             server_header=False,
-            timeout_keep_alive=75,
+            timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
 

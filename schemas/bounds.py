@@ -14,7 +14,7 @@ class Bounds(BaseModel, frozen=True):
     admin_seconds: Seconds = 300
     """The same for administrators' calls, which may look at everything."""
     body_seconds: Seconds = 10
-    """For a client to send a request's body."""
+    """For a client to send a request's body, or to go on taking an answer; twice that for a whole request."""
 
     postgres_connections: Connections = 5
     """To each of primary and replicas."""

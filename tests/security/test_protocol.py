@@ -1,0 +1,125 @@
+"""Requests that proxies and servers may read in different ways, that are too long, or that never end."""
+
+import re
+
+import httpx2
+import pytest
+
+from app.protocol import MAX_HEAD
+from app.requests import MAX_BODY
+from tests.eventually import eventually
+from tests.security.conftest import BODY_SECONDS
+from tests.security.raw import wire_to
+
+HOST = b"Host: api.example.org\r\n"
+POST = b"POST /api/v2/recommendations HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n"
+LIVE = b"GET /livez HTTP/1.1\r\n" + HOST + b"\r\n"
+STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
+
+SMUGGLED = {
+    "length and chunks": POST + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + LIVE,
+    "chunks and length": POST + b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n" + LIVE,
+    "two lengths": POST + b"Content-Length: 2\r\nContent-Length: 40\r\n\r\n{}" + LIVE,
+    "two equal lengths": POST + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}" + LIVE,
+    "a list of lengths": POST + b"Content-Length: 2, 40\r\n\r\n{}" + LIVE,
+    "a signed length": POST + b"Content-Length: +2\r\n\r\n{}" + LIVE,
+    "a negative length": POST + b"Content-Length: -1\r\n\r\n{}" + LIVE,
+    "a hexadecimal length": POST + b"Content-Length: 0x2\r\n\r\n{}" + LIVE,
+    "a length beyond all bounds": POST + b"Content-Length: 99999999999999999999999\r\n\r\n{}" + LIVE,
+    "a blank before the colon": POST + b"Content-Length : 2\r\n\r\n{}" + LIVE,
+    "chunks that are not the last coding": POST + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n" + LIVE,
+    "an unknown coding": POST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n" + LIVE,
+    "a coding behind a control character": POST + b"Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n" + LIVE,
+    "a chunk of a signed size": POST + b"Transfer-Encoding: chunked\r\n\r\n+2\r\n{}\r\n0\r\n\r\n" + LIVE,
+    "a chunk longer than it says": POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{}\r\n0\r\n\r\n" + LIVE,
+    "a folded header": POST + b"Content-Length: 2\r\nX-A: b\r\n Content-Length: 40\r\n\r\n{}" + LIVE,
+    "a bare carriage return": POST + b"X-A: b\rContent-Length: 40\r\n\r\n" + LIVE,
+    "a header without a name": POST + b": 5\r\n\r\n" + LIVE,
+    "a NUL in a header": POST + b"X-A: a\0b\r\n\r\n" + LIVE,
+    "another protocol": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 10,
+}
+
+
+def statuses(said: bytes) -> list[int]:
+    return [int(status) for status in STATUS.findall(said)]
+
+
+@pytest.mark.parametrize("data", SMUGGLED.values(), ids=SMUGGLED.keys())
+async def test_what_can_be_read_in_two_ways_is_refused_and_ends_the_connection(server: str, data: bytes) -> None:
+    """The request hidden in it is never answered."""
+    async with wire_to(server) as wire:
+        await wire.send(data)
+        assert statuses(await wire.everything()) in ([400], [])
+
+
+async def test_requests_one_after_the_other_are_answered_in_order(server: str) -> None:
+    """What is refused above is refused for its own sake."""
+    async with wire_to(server) as wire:
+        await wire.send(
+            LIVE + POST + b"Content-Length: 2\r\n\r\n{}" + LIVE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+        )
+        assert statuses(await wire.everything()) == [200, 200, 200]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /livez HTTP/1.1\r\n" + HOST + b"X-Long: " + b"x" * MAX_HEAD + b"\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\n" + HOST + b"X-Endless: " + b"x" * (3 * MAX_HEAD),
+        b"GET /livez HTTP/1.1\r\n" + HOST + b"A: b\r\n" * MAX_HEAD + b"\r\n",
+        b"GET /" + b"x" * MAX_HEAD + b" HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"GET /livez?" + b"x" * (3 * MAX_HEAD),
+    ],
+    ids=["a long header", "an endless header", "many headers", "a long address", "an endless address"],
+)
+async def test_a_head_that_is_too_long_is_refused(server: str, head: bytes) -> None:
+    async with wire_to(server) as wire:
+        await wire.send(head)
+        assert statuses(await wire.everything()) in ([400], [])
+
+
+async def test_a_head_that_is_long_is_read(server: str) -> None:
+    async with httpx2.AsyncClient(base_url=server) as client:
+        assert (await client.get("/livez", headers={"X-Long": "x" * (MAX_HEAD - 1000)})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET /livez HTTP/1.1\r\n" + HOST + b"X: " + b"x" * 1000,
+        POST + b"Content-Length: 1000\r\n\r\n" + b" " * 1000,
+        POST + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\n \r\n" * 200,
+        b"GET /livez HTTP/1.1\r\n" + HOST + b"Content-Length: 1000\r\n\r\n" + b" " * 1000,
+    ],
+    ids=["a head", "a body", "chunks", "a body that nobody reads"],
+)
+async def test_what_comes_byte_by_byte_is_not_waited_for(server: str, data: bytes) -> None:
+    head, end, rest = data.rpartition(b"\r\n\r\n") if b"\r\n\r\n" in data else (b"", b"", data)
+    async with wire_to(server) as wire:
+        await wire.send(head + end)
+        assert await wire.trickle(rest, every=0.05) < 4 * BODY_SECONDS
+
+
+async def test_a_client_that_takes_no_answers_is_left(server: str) -> None:
+    """Its requests would hold their places, and its answers memory, for as long as it likes."""
+    asked = b"GET /openapi.json HTTP/1.1\r\n" + HOST + b"\r\n"
+    async with wire_to(server, buffer=1024) as wire, httpx2.AsyncClient(base_url=server) as client:
+        await wire.send(asked * 500)
+        await is_left(client, doing="taking")
+        assert len(statuses(await wire.everything())) < 500
+
+
+async def is_left(client: httpx2.AsyncClient, *, doing: str) -> None:
+    counted = f'smarttrip_http_slow_clients_total{{doing="{doing}"}} 1'
+
+    async def counts_it() -> bool:
+        return counted in (await client.get("/metrics")).text
+
+    await eventually(counts_it, within=10)
+
+
+async def test_a_body_is_read_no_further_than_its_limit(server: str) -> None:
+    """Whatever length it announces: the rest is never taken."""
+    async with wire_to(server) as wire:
+        await wire.send(POST + b"Content-Length: 1000000000\r\n\r\n" + b" " * (MAX_BODY + 1))
+        assert statuses(await wire.answer()) == [413]
