@@ -9,9 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from indexer import bulk, fan_out, outbox, targets, versions
 from indexer.bulk import Outcome
-from indexer.documents import read_documents, snapshot
+from indexer.documents import read_documents
 from indexer.errors import NoLiveIndex, OtherDocuments
 from indexer.outbox import DIRECT, OCCURRENCE, Claimed
+from indexer.rows import snapshot
 from indexer.stores import Stores
 from indexer.targets import STALLED_AFTER, State, Target
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from sqlalchemy import func, select
 
 from indexer import bulk, metrics, versions
-from indexer.documents import read_documents, snapshot
+from indexer.documents import read_documents
 from indexer.errors import IndexUnavailable
 from indexer.fan_out import BEFORE_ALL
 from indexer.progress import Progress
+from indexer.rows import snapshot
 from indexer.stores import Stores
+from indexer.templates import Known
 from schemas.tables import TripOccurrence
 
 CHUNK = 1000
@@ -34,12 +36,16 @@ class Load:
     refused: dict[int, str] = field(default_factory=dict)
     done: int = 0
     total: int = 0
+    _version: int = 0
+    _known: Known = field(default_factory=Known)
     _after: int = BEFORE_ALL
     _started: float = field(default_factory=time.monotonic)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self) -> None:
         """Raises IndexUnavailable when Elasticsearch takes nothing for long."""
+        # One for all that is read from here on: whatever changes later is written by the feed under a higher one.
+        self._version = await versions.take(self.stores.postgres)
         async with self.stores.postgres.connect() as connection:
             self.total = await connection.scalar(select(func.count()).select_from(TripOccurrence)) or 0
         self._report()
@@ -67,16 +73,15 @@ class Load:
         return ids
 
     async def _load_chunk(self, ids: Sequence[int]) -> None:
-        version = await versions.take(self.stores.postgres)
         # Open until the writes are done: a TRUNCATE waits for it, and its own outbox row is handled after them.
         async with snapshot(self.stores.postgres) as connection:
-            reading = await read_documents(connection, ids)
+            reading = await read_documents(connection, ids, self._known)
             self.refused |= reading.refused
-            await self._write(version, reading.documents)
+            await self._write(reading.documents)
 
-    async def _write(self, version: int, changes: bulk.Changes) -> None:
+    async def _write(self, changes: bulk.Changes) -> None:
         for pause in PAUSES:
-            outcome = (await bulk.write(self.stores.elasticsearch, [self.name], version, changes))[self.name]
+            outcome = (await bulk.write(self.stores.elasticsearch, [self.name], self._version, changes))[self.name]
             self.refused |= outcome.refused
             if not outcome.kept:
                 return

@@ -8,8 +8,9 @@ from elasticsearch import AsyncElasticsearch
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from indexer.documents import Reading, read_documents, snapshot
+from indexer.documents import Reading, read_documents
 from indexer.fan_out import BEFORE_ALL
+from indexer.rows import snapshot
 from indexer.stores import Stores
 from schemas.tables import TripOccurrence
 

@@ -12,10 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from indexer import compare, connections, fan_out, index, metrics, targets, versions
 from indexer.announce import announce
-from indexer.documents import snapshot
 from indexer.errors import ReindexMismatch
 from indexer.load import Load
 from indexer.progress import Progress, published
+from indexer.rows import snapshot
 from indexer.stores import Stores, open_stores
 from indexer.targets import State
 from indexer.upkeep import builder, clean_up

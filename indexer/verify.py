@@ -9,10 +9,11 @@ from typing import Any
 import structlog
 
 from indexer import compare, index, metrics, outbox
-from indexer.documents import Reading, read_documents, snapshot
+from indexer.documents import Reading, read_documents
 from indexer.errors import NoLiveIndex
 from indexer.outbox import DIRECT
 from indexer.pages import Page, indexed_now, pages
+from indexer.rows import snapshot
 from indexer.stores import Stores, open_stores
 from schemas.settings import Settings
 

@@ -8,7 +8,8 @@ from sqlalchemy import event, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import joinedload
 
-from indexer.documents import Reading, read_documents, snapshot
+from indexer.documents import Reading, read_documents
+from indexer.rows import snapshot
 from schemas.entities import Trip, to_json
 from schemas.enums import Continent
 from schemas.tables import TripOccurrence, TripTemplate
