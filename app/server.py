@@ -9,7 +9,7 @@ import uvicorn
 
 from app import metrics
 from app.logs import configure_logs
-from app.protocol import IDLE_SECONDS
+from app.protocol import IDLE_SECONDS, BoundedProtocol
 from schemas.settings import Settings
 
 GRACE_SECONDS = 20
