@@ -1,16 +1,15 @@
 """Takes in events and request logs: into the stream in Redis, or while that is down straight into Postgres."""
 
-import asyncio
 from collections.abc import Sequence
 
 import structlog
 from prometheus_client import Counter
 
-from app.database import Database, database_errors
+from app.database import Database
 from app.errors import ApiError, overloaded
 from app.guarded_redis import GuardedRedis
+from app.tracking.direct import DirectStore
 from app.tracking.entries import RequestLog, request_entry
-from indexer.tracking.store import store
 from indexer.tracking.stream import EVENT, RECOMMENDATION, Entry
 from schemas.keys import TRACKING
 
@@ -31,11 +30,6 @@ end
 return 1
 """
 
-DIRECT_AT_ONCE = 2
-DIRECT_WAITING = 50
-DIRECT_SECONDS = 3.0
-"""Longest wait for Postgres."""
-
 LOG_RESERVE = 1.25
 """Request logs may fill the stream further than events: a flood of these leaves room for them."""
 
@@ -45,10 +39,8 @@ class Intake:
         """`limit` is the most entries that may wait in the stream."""
         self._ask = redis.ask
         self._append = redis.client.register_script(APPEND)
-        self._database = database
+        self._direct = DirectStore(database)
         self._limit = limit
-        self._turns = asyncio.Semaphore(DIRECT_AT_ONCE)
-        self._waiting = 0
 
     async def take_events(self, bodies: Sequence[bytes]) -> None:
         """In this order, all or none. Once this returns they are safe from what may happen to the process.
@@ -70,21 +62,9 @@ class Intake:
             taken = await self._ask(lambda: self._append(keys=[TRACKING], args=[limit, kind, *bodies]))
         except ApiError:
             # Whether or not Redis took them after all: by their ids they are stored once.
-            await self._store([Entry(kind, body) for body in bodies])
+            await self._direct.store([Entry(kind, body) for body in bodies])
             DIRECT.labels(kind).inc(len(bodies))
             return
         if not taken:
             REFUSED.labels(kind).inc(len(bodies))
             raise overloaded(retry_after=5)
-
-    async def _store(self, entries: Sequence[Entry]) -> None:
-        if self._waiting >= DIRECT_WAITING:
-            raise overloaded()
-        self._waiting += 1
-        try:
-            async with self._turns:
-                with self._database.breaker.guard(), database_errors():
-                    async with asyncio.timeout(DIRECT_SECONDS):
-                        await store(self._database.primary, entries)
-        finally:
-            self._waiting -= 1
