@@ -85,7 +85,7 @@ StartDate = Annotated[
 ]
 
 
-EXAMPLE = {
+EXAMPLE: dict[str, Any] = {
     "selected_continents": ["Asia", "Europe"],
     "preferred_theme_ids": [1, 2],
     "min_duration": 5,
