@@ -126,9 +126,15 @@ class Answers:
         return int((await self._cache.get(f"total-trips:{today}", NOTHING, fill, TOTAL_SECONDS)).identity)
 
     async def _catalogue(self) -> Catalogue:
-        async def fill() -> bytes:
+        async def from_database() -> bytes:
             async with self._database.read() as session:
                 return _CATALOGUE.dump_json(await read_catalogue(session))
 
-        body = await self._cache.get("catalogue", CATALOGUE_KINDS, fill, CATALOGUE_SECONDS)
+        async def from_index() -> bytes:
+            return _CATALOGUE.dump_json(await self._index.catalogue())
+
+        try:
+            body = await self._cache.get("catalogue", CATALOGUE_KINDS, from_database, CATALOGUE_SECONDS)
+        except ApiError:
+            body = await self._cache.get("catalogue-of-index", NOTHING, from_index, DEGRADED_SECONDS)
         return _read_catalogue(body.identity)

@@ -12,10 +12,12 @@ from elasticsearch import AsyncElasticsearch
 
 from app.breaker import Breaker
 from app.errors import ApiError, overloaded, unavailable
+from app.recommendations.index_catalogue import QUESTION, catalogue_of
 from schemas.document import TripDocument
 from scoring.conditions import Condition
 from scoring.query import search_body
 from scoring.rules import Rule
+from scoring.search import Catalogue
 
 log = structlog.get_logger()
 
@@ -64,6 +66,10 @@ class IndexSearch:
     async def count(self, condition: Condition) -> int:
         """Raises 503 as ApiError."""
         return int((await self._ask(self._count, {"query": condition.filter()}))["count"])
+
+    async def catalogue(self) -> Catalogue:
+        """As far as it is known here. Raises 503 as ApiError."""
+        return catalogue_of((await self._ask(self._search, QUESTION))["aggregations"])
 
     async def _ask(self, target: str, body: Mapping[str, Any]) -> Any:
         if self._free.locked():
