@@ -79,7 +79,7 @@ def shown_progress() -> Iterator[Callable[["Progress"], None]]:
 
     columns = (TextColumn("{task.fields[rate]}"), TextColumn("left:"), TimeRemainingColumn())
     with Progress(TextColumn("Index"), BarColumn(), MofNCompleteColumn(), *columns) as bar:
-        task = bar.add_task("index", rate="")
+        task = bar.add_task("index", total=None, rate="")
         yield lambda at: bar.update(task, total=at.total, completed=at.done, rate=f"{at.rate:,.0f}/s")
 
 
