@@ -35,7 +35,11 @@ class Endpoint:
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     max_body: int = MAX_BODY
+    also: tuple[int, ...] = ()
+    """Other statuses with an answer of the same shape."""
     errors: tuple[int, ...] = ()
+    headers: tuple[str, ...] = ()
+    """Those that the handler reads, apart from credentials."""
     admin: bool = False
 
     async def respond(self, request: Request[Any]) -> Response:

@@ -46,6 +46,11 @@ SECURITY_SCHEMES = {
 RETRIED = (429, 503)
 """Refusals that say when to try again."""
 
+ABOUT = (
+    "A token is needed only by administrators; elsewhere it tells who the user is, and a missing or bad one makes a "
+    "guest. Every answer under /api says in its RateLimit headers how many requests are left."
+)
+
 PATH_PARAMETER = re.compile(r"{(?P<name>\w+)(?::(?P<kind>\w+))?}")
 
 
@@ -57,7 +62,7 @@ def document(endpoints: Sequence[Endpoint]) -> bytes:
         paths.setdefault(_template(endpoint.path), {})[endpoint.method.lower()] = operation
     described = OpenAPI(
         openapi="3.1.1",
-        info=Info(title="SmartTrip API", version=version("smarttrip")),
+        info=Info(title="SmartTrip API", version=version("smarttrip"), description=ABOUT),
         paths={path: PathItem.model_validate(operations) for path, operations in paths.items()},
         components=Components.model_validate(
             {
@@ -92,10 +97,15 @@ def _operation(endpoint: Endpoint, shapes: Shapes, schemas: Mapping[str, Any]) -
         summary=endpoint.summary,
         description=cleandoc(endpoint.handler.__doc__ or "") or None,
         tags=[endpoint.tag],
-        parameters=[*_path_parameters(endpoint), *_query_parameters(endpoint, shapes, schemas)] or None,
+        parameters=[
+            *_path_parameters(endpoint),
+            *_query_parameters(endpoint, shapes, schemas),
+            *(_parameter(name, "header", {"type": "string"}, required=False) for name in endpoint.headers),
+        ]
+        or None,
         requestBody=_body(endpoint, shapes, schemas),
         responses={
-            str(endpoint.status): _success(endpoint, shapes),
+            **{str(status): _answer(endpoint, status, shapes) for status in (endpoint.status, *endpoint.also)},
             **{str(status): _reference("responses", _phrase(status)) for status in refusals(endpoint)},
         },
         security=[{TOKEN: []}, {KEY: []}] if endpoint.admin else None,
@@ -143,9 +153,9 @@ def _resolve(shape: Mapping[str, str], schemas: Mapping[str, Any]) -> dict[str, 
     return schema
 
 
-def _success(endpoint: Endpoint, shapes: Shapes) -> Response:
+def _answer(endpoint: Endpoint, status: int, shapes: Shapes) -> Response:
     shape = shapes[endpoint.answer, "serialization"] if endpoint.answer else {}
-    return Response(description=HTTPStatus(endpoint.status).phrase, content={endpoint.media_type: _media_type(shape)})
+    return Response(description=HTTPStatus(status).phrase, content={endpoint.media_type: _media_type(shape)})
 
 
 def _media_type(schema: Mapping[str, Any]) -> MediaType:
@@ -165,7 +175,8 @@ def refusals(endpoint: Endpoint) -> list[int]:
         429: group_of(endpoint.method, endpoint.path),
         503: endpoint.path not in NEVER_REFUSED,
     }
-    return sorted({*endpoint.errors, *(status for status, applies in implied.items() if applies)})
+    all_of_them = {*endpoint.errors, *(status for status, applies in implied.items() if applies)}
+    return sorted(all_of_them.difference(endpoint.also))
 
 
 def _refusals(endpoints: Iterable[Endpoint]) -> Iterator[tuple[str, Response]]:

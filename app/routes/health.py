@@ -110,6 +110,6 @@ ENDPOINTS = (
         summary="The service's state, its dependencies' and how much it holds",
         tag="system",
         answer=Health,
-        errors=(503,),
+        also=(503,),
     ),
 )

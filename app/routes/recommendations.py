@@ -52,5 +52,6 @@ ENDPOINTS = (
         body=Preferences,
         answer=RecommendationsAnswer,
         errors=(503,),
+        headers=("X-Session-ID",),
     ),
 )
