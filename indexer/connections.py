@@ -30,6 +30,8 @@ def postgres(
         pool_timeout=pool_timeout,
         pool_recycle=1800,
         pool_pre_ping=True,
+        # Errors are logged, and parameters hold what people have told of themselves.
+        hide_parameters=True,
         connect_args={
             "timeout": connect_timeout,
             "command_timeout": command_timeout,

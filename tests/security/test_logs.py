@@ -1,0 +1,183 @@
+"""What processes write to their logs tells nothing of people and holds no secrets, even when things go wrong."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import httpx2
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.logs import without_people
+from app.routes import ENDPOINTS
+from indexer.reindex import reindex
+from indexer.tracking import stream
+from schemas.settings import Settings
+from scripts.stack.ports import free_port
+from tests.app.serve_process import SMARTTRIP, answers, environment
+from tests.app.tokens import SECRET, token
+from tests.conftest import empty
+from tests.eventually import eventually
+from tests.security.raw import wire_to
+
+EMAIL = "marker.person@example.org"
+NAME = "Marker Personsdaughter"
+ADDRESSES = ("203.0.113.77", "2001:db8:77:78::99")
+ADMIN_KEY = "marker-service-key-0f5a"
+PASSWORD = "marker-password-93b1"
+PAGE = "https://example.org/marker-page"
+TOKEN = token(email=EMAIL)
+FORGED = f"{TOKEN[:-6]}AAAAAA"
+
+SECRETS = {
+    "e-mail address": EMAIL,
+    "name": NAME,
+    "IPv4 address": ADDRESSES[0],
+    "IPv6 address": ADDRESSES[1],
+    "token": TOKEN,
+    "forged token": FORGED,
+    "part of a token": TOKEN.split(".")[1],
+    "token secret": SECRET,
+    "service key": ADMIN_KEY,
+    "database password": PASSWORD,
+    "visited page": PAGE,
+}
+
+REFUSING = {
+    "users": "CHECK (email IS NULL)",
+    "events": "CHECK (page_url IS NULL)",
+}
+"""Constraints of the platform's that nobody has told us of."""
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("logs") / "stderr"
+
+
+@pytest.fixture(scope="module")
+async def lines(settings: Settings, engine: AsyncEngine, redis: Redis, log: Path) -> str:
+    """The logs of an API and a worker that have seen much, at their most talkative."""
+    await empty(engine)
+    await redis.flushdb()
+    await reindex(settings, lambda progress: None)
+    port = free_port()
+    variables = {
+        "DATABASE_URL": settings.database_url.replace("+asyncpg", "").replace("@", f":{PASSWORD}@"),
+        "TRUSTED_PROXIES": "127.0.0.1",
+        "SUPABASE_JWT_SECRET": SECRET,
+        "ADMIN_KEY": ADMIN_KEY,
+        "LOG_LEVEL": "debug",
+    }
+    env = environment(settings) | variables
+    async with writing(log, env, "serve", "--port", str(port)), writing(log, env, "worker"), refusing(engine):
+        url = f"http://127.0.0.1:{port}"
+        await eventually(lambda: answers(f"{url}/livez"), within=30)
+        async with httpx2.AsyncClient(base_url=url, timeout=20) as client:
+            await ask_everything(client)
+            await go_wrong(client)
+        async with wire_to(url) as wire:
+            await wire.send(f"GET /{EMAIL} HTTP/1.1\r\nAuthorization: Bearer {TOKEN}\r\n: no name\r\n\r\n".encode())
+            await wire.everything()
+        await eventually(lambda: is_empty(redis), within=20)
+    return log.read_text()
+
+
+@asynccontextmanager
+async def writing(log: Path, env: Mapping[str, str], *command: str) -> AsyncIterator[None]:
+    with log.open("ab") as file:
+        process = await asyncio.create_subprocess_exec(SMARTTRIP, *command, env=env, stdout=file, stderr=file)
+    try:
+        yield
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def is_empty(redis: Redis) -> bool:
+    return await stream.length(redis) == 0
+
+
+def event(**values: object) -> dict[str, object]:
+    return {"event_type": "page_view", "session_id": str(uuid4()), "anonymous_id": str(uuid4()), **values}
+
+
+BODY = event(email=EMAIL, name=NAME, page_url=PAGE, referrer=PAGE, metadata={"email": EMAIL})
+BODIES: tuple[object, ...] = (
+    {**BODY, "events": [BODY, {**BODY, "page_url": 5}]},
+    dict.fromkeys((*BODY, "budget", "year", "queue", "repair", "category", "events"), EMAIL),
+    [EMAIL],
+)
+CREDENTIALS = (TOKEN, FORGED, ADMIN_KEY, f"{ADMIN_KEY}x")
+
+
+async def ask_everything(client: httpx2.AsyncClient) -> None:
+    for endpoint in ENDPOINTS:
+        path = endpoint.path.replace("{id:int}", "1")
+        for number, credentials in enumerate(CREDENTIALS):
+            headers = {"Authorization": f"Bearer {credentials}", "X-Forwarded-For": ADDRESSES[number % 2]}
+            await client.request(
+                endpoint.method, f"{path}?q={EMAIL}&continent={EMAIL}&category={EMAIL}", headers=headers
+            )
+            if endpoint.method == "POST":
+                for body in BODIES:
+                    await client.post(path, json=body, headers=headers)
+
+
+async def go_wrong(client: httpx2.AsyncClient) -> None:
+    headers = {"Authorization": f"Bearer {token(email='a' + EMAIL)}", "X-Forwarded-For": ADDRESSES[0]}
+    failed = await client.post("/api/user/identify", json={"anonymous_id": str(uuid4()), "name": NAME}, headers=headers)
+    assert failed.status_code == 500
+    assert failed.json()["error"] == "Something went wrong on our side. Please try again."
+    accepted = await client.post("/api/events", json=event(page_url=PAGE), headers=headers)
+    assert accepted.status_code == 202
+
+
+@asynccontextmanager
+async def refusing(engine: AsyncEngine) -> AsyncIterator[None]:
+    await change(engine, "ALTER TABLE {table} ADD CONSTRAINT refusing {check} NOT VALID")
+    try:
+        yield
+    finally:
+        await change(engine, "ALTER TABLE {table} DROP CONSTRAINT refusing")
+
+
+async def change(engine: AsyncEngine, statement: str) -> None:
+    async with engine.begin() as connection:
+        for table, check in REFUSING.items():
+            await connection.execute(text(statement.format(table=table, check=check)))
+
+
+@pytest.mark.parametrize("event", ["admin_call", "unexpected_error", "tracking_set_aside", "worker_started"])
+def test_what_went_on_stands_in_the_log(lines: str, event: str) -> None:
+    assert f'"{event}"' in lines
+
+
+def test_an_error_is_told_with_its_place_and_its_kind(lines: str) -> None:
+    error = next(line for line in lines.splitlines() if '"unexpected_error"' in line and "/api/user/identify" in line)
+    assert all(part in error for part in ("Traceback", "tracking.py", "CheckViolationError", "\\n***\\n"))
+
+
+@pytest.mark.parametrize("kind", SECRETS)
+def test_nothing_personal_or_secret_stands_in_the_log(lines: str, kind: str) -> None:
+    assert SECRETS[kind] not in lines
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        ("no such path: /a@b.example/c", "no such path: /***/c"),
+        ("postgresql://app:pass@db:5432/x", "postgresql://app:***:5432/x"),
+        (f"bad token {TOKEN}!", "bad token ***!"),
+        ("refused\nDETAIL:  Failing row (5, Dana\nof Haifa).\n[SQL: INSERT]", "refused\n***\n[SQL: INSERT]"),
+        ("refused\nDETAIL:  Key (email)=(x) exists.\n\nThe above", "refused\n***\n\nThe above"),
+        ("12 departures a second", "12 departures a second"),
+        (12, 12),
+    ],
+)
+def test_what_an_error_says_of_people_is_left_out(told: object, kept: object) -> None:
+    assert without_people(None, "info", {"event": told}) == {"event": kept}
