@@ -91,8 +91,8 @@ FAILING: list[tuple[dict[str, Any], str]] = [
     ({"expected_min_top_score": Decimal("42.01")}, "the top score is 42, expected at least 42.01"),
     ({"expected_trip_types": [99_999]}, "no trip of trip type 99999"),
     ({"expected_countries": [99_999]}, "no trip of country 99999"),
-    ({"preferences": {"year": "soon"}}, "the preferences can't be understood: year"),
-    ({"preferences": []}, "the preferences can't be understood: body"),
+    ({"preferences": {"year": "soon"}}, "the preferences can't be understood. Please correct: year"),
+    ({"preferences": []}, "the preferences can't be understood. Please correct: body"),
 ]
 
 
