@@ -107,7 +107,7 @@ async def send(es: AsyncElasticsearch, name: str, body: Body) -> Outcome:
         return Outcome(kept=dict.fromkeys(body.ids, str(error)))
     except TransportError as error:
         return Outcome(kept=dict.fromkeys(body.ids, f"{type(error).__name__}: {error}"))
-    return _read(answer.body, body.ids) if answer["errors"] else Outcome()
+    return judge(answer.body, body.ids) if answer["errors"] else Outcome()
 
 
 async def _send_apart(es: AsyncElasticsearch, name: str, body: Body, refusal: str) -> Outcome:
@@ -120,26 +120,20 @@ async def _send_apart(es: AsyncElasticsearch, name: str, body: Body, refusal: st
     return outcome
 
 
-def _read(answer: Mapping[str, Any], ids: Sequence[int]) -> Outcome:
+def judge(answer: Mapping[str, Any], ids: Sequence[int]) -> Outcome:
+    """A 403 is a blocked index, not a bad document; a 404 with an error is a missing index, without one a deletion."""
     outcome = Outcome()
     for trip_id, item in zip(ids, answer["items"], strict=True):
         ((_, result),) = item.items()
-        _judge(outcome, trip_id, result)
+        status, error = result["status"], result.get("error")
+        if status == 409:
+            outcome.outdated += 1
+        elif error and status == 400:
+            outcome.refused[trip_id] = _reason(error)
+        elif error:
+            outcome.missing |= error["type"] == "index_not_found_exception"
+            outcome.kept[trip_id] = _reason(error)
     return outcome
-
-
-def _judge(outcome: Outcome, trip_id: int, result: Mapping[str, Any]) -> None:
-    """A 403 is a blocked index, not a bad document; a 404 with an error is a missing index, without one a deletion."""
-    status, error = result["status"], result.get("error")
-    if status == 409:
-        outcome.outdated += 1
-    elif error is None:
-        return
-    elif status == 400:
-        outcome.refused[trip_id] = _reason(error)
-    else:
-        outcome.missing |= error["type"] == "index_not_found_exception"
-        outcome.kept[trip_id] = _reason(error)
 
 
 def _reason(error: Mapping[str, Any]) -> str:

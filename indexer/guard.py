@@ -19,6 +19,8 @@ log = structlog.get_logger()
 CHECK_SECONDS = 30.0
 SPACING_SECONDS = 2.0
 """Between two checks, however much doubt there is."""
+LONGEST_PAUSE_SECONDS = 300.0
+"""Between two checks when one after the other fails: a reindex that fails again and again must not be all that runs."""
 
 
 class Guard:
@@ -40,13 +42,16 @@ class Guard:
 
     async def run(self) -> None:
         """Until it is cancelled."""
+        pause = SPACING_SECONDS
         while True:
             self._doubted.clear()
             try:
                 await self.check()
+                pause = SPACING_SECONDS
             except (Refusal, *FAILURES) as error:
                 log.warning("index_check_failed", error=type(error).__name__, message=str(error)[:300])
-            await asyncio.sleep(SPACING_SECONDS)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            await asyncio.sleep(pause)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._doubted.wait(), CHECK_SECONDS)
 

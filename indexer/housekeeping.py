@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from indexer import index, targets
 from indexer.stores import open_stores
@@ -12,6 +12,7 @@ from schemas.settings import Settings
 from schemas.tables import DeadLetter
 
 DEAD_LETTER_DAYS = 30
+DEAD_LETTERS = 10_000
 
 
 async def drop_previous(settings: Settings) -> list[str]:
@@ -29,6 +30,11 @@ async def drop_previous(settings: Settings) -> list[str]:
 
 
 async def forget_dead_letters(settings: Settings) -> int:
+    """Old ones, and the oldest where there are very many; answers how many."""
+    newest = select(DeadLetter.id).order_by(DeadLetter.id.desc())
+    first_too_many = newest.offset(DEAD_LETTERS).limit(1).scalar_subquery()
+    too_old = DeadLetter.died_at < datetime.now(UTC) - timedelta(days=DEAD_LETTER_DAYS)
     async with open_stores(settings) as stores, stores.postgres.begin() as connection:
-        too_old = DeadLetter.died_at < datetime.now(UTC) - timedelta(days=DEAD_LETTER_DAYS)
-        return (await connection.execute(delete(DeadLetter).where(too_old))).rowcount
+        return (
+            await connection.execute(delete(DeadLetter).where(too_old | (DeadLetter.id <= first_too_many)))
+        ).rowcount

@@ -61,11 +61,11 @@ async def meta(es: AsyncElasticsearch, name: str) -> dict[str, Any]:
 async def behind_alias(es: AsyncElasticsearch, alias: str) -> str | None:
     """The name of the index that searches see. Raises AliasIsIndex."""
     try:
-        names = list(await es.indices.get_alias(name=alias))
+        names = list(await es.indices.get(index=alias, features="aliases"))
     except NotFoundError:
-        if await es.indices.exists(index=alias):
-            raise AliasIsIndex(alias) from None
         return None
+    if alias in names:
+        raise AliasIsIndex(alias)
     assert len(names) == 1, f"{alias} points at {names}"
     return names[0]
 

@@ -132,3 +132,30 @@ async def test_a_request_that_is_refused_as_a_whole_is_taken_apart(stores: Store
     assert outcome.refused.keys() == {3}
     assert outcome.kept == {}
     assert (await spots(stores, name)).keys() == {1, 2}
+
+
+ERROR = {"type": "some_exception", "reason": "because"}
+
+
+@pytest.mark.parametrize("status", [403, 429, 500, 502, 503])
+def test_what_a_server_refuses_for_now_is_kept(status: int) -> None:
+    answer = {"items": [{"index": {"status": 201}}, {"index": {"status": status, "error": ERROR}}]}
+    outcome = bulk.judge(answer, [1, 2])
+    assert outcome == bulk.Outcome(kept={2: "some_exception: because"})
+
+
+def test_each_answer_is_judged_by_itself() -> None:
+    missing = {"type": "index_not_found_exception", "reason": "no such index"}
+    answers = [
+        {"index": {"status": 200}},
+        {"delete": {"status": 404}},
+        {"index": {"status": 409, "error": ERROR}},
+        {"index": {"status": 400, "error": ERROR}},
+        {"delete": {"status": 429, "error": ERROR}},
+        {"delete": {"status": 404, "error": missing}},
+    ]
+    outcome = bulk.judge({"items": answers}, [1, 2, 3, 4, 5, 6])
+    assert outcome.outdated == 1
+    assert outcome.refused.keys() == {4}
+    assert outcome.kept.keys() == {5, 6}
+    assert outcome.missing

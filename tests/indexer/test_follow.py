@@ -7,9 +7,10 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from indexer import connections
+from indexer import connections, fan_out, outbox
 from indexer import follow as module
 from indexer.announcer import Announcer
+from indexer.batch import process
 from indexer.follow import Follower
 from indexer.listen import listen
 from indexer.stores import Stores
@@ -174,3 +175,24 @@ async def test_rows_that_keep_failing_are_no_progress_but_others_are(
         await catalogue.occurrence()
         follower.wake()
         await eventually(lambda: follower.progressed_at > begun)
+
+
+@pytest.mark.usefixtures("index")
+async def test_a_single_change_is_not_stuck_behind_a_large_import_or_a_fan_out(
+    catalogue: Catalogue, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for owner, name, size in (
+        (outbox, "NEWEST", 2),
+        (outbox, "OLDEST", 2),
+        (outbox, "FAN_OUT", 2),
+        (fan_out, "FAN_OUT", 2),
+    ):
+        monkeypatch.setattr(owner, name, size)
+    template = await catalogue.template()
+    for _ in range(30):
+        await catalogue.occurrence(trip_template_id=template)
+    await process(stores, retry=True)
+    late = await catalogue.occurrence()
+    batch = await process(stores, retry=True)
+    assert late in {row.row_id for row in batch.done}
+    assert await waiting(stores.postgres) > 20

@@ -1,5 +1,7 @@
+import pytest
 from sqlalchemy import select
 
+from indexer import housekeeping
 from indexer.housekeeping import drop_previous, forget_dead_letters
 from indexer.index import all_names
 from indexer.reindex import reindex
@@ -45,3 +47,17 @@ async def test_dead_letters_are_kept_for_a_month(settings: Settings, stores: Sto
     assert await forget_dead_letters(settings) == 1
     async with stores.postgres.connect() as connection:
         assert list(await connection.scalars(select(DeadLetter.row_id))) == [29]
+
+
+async def test_of_very_many_dead_letters_the_newest_are_kept(
+    settings: Settings, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping, "DEAD_LETTERS", 3)
+    await execute(
+        stores.postgres,
+        "INSERT INTO smarttrip.outbox_dead (kind, row_id, error, created_at)"
+        " SELECT 'occurrence', n, 'bad', now() FROM generate_series(1, 5) AS n",
+    )
+    assert await forget_dead_letters(settings) == 2
+    async with stores.postgres.connect() as connection:
+        assert set(await connection.scalars(select(DeadLetter.row_id))) == {3, 4, 5}
