@@ -65,6 +65,10 @@ async def ground(unlimited: Settings, engine: AsyncEngine, redis: Redis, trip: i
             yield Ground(api, statements, engine, redis)
 
 
+def as_header(text: str) -> str:
+    return re.sub(r"[^\x21-\x7e]", "", text)
+
+
 async def latest(engine: AsyncEngine, table: Any) -> Any:
     return (await rows(engine, table))[-1]
 
@@ -73,7 +77,7 @@ async def latest(engine: AsyncEngine, table: Any) -> Any:
 @given(text=texts)
 async def test_texts_of_visitors_are_stored_as_they_came(ground: Ground, text: str) -> None:
     someone = {"session_id": str(uuid4()), "anonymous_id": str(uuid4())}
-    headers = {"User-Agent": text.encode("ascii", "replace").decode().replace("\r", "").replace("\n", "")}
+    headers = {"User-Agent": as_header(text)}
     started = await ground.api.post("/api/session/start", json={**someone, "referrer": text}, headers=headers)
     known = await ground.api.post("/api/user/identify", json={**someone, "name": text})
     assert (started.status_code, known.status_code) == (200, 200)
@@ -117,7 +121,7 @@ async def test_what_is_looked_for_finds_nothing_else(ground: Ground, text: str) 
 @MANY
 @given(text=texts)
 async def test_the_session_of_a_search_is_logged_as_it_came(ground: Ground, text: str) -> None:
-    session = re.sub(r"[^\x21-\x7e]", "", text)[:MAX_SESSION_ID]
+    session = as_header(text)[:MAX_SESSION_ID]
     asked = await ground.api.post("/api/v2/recommendations", json={}, headers={"X-Session-ID": session})
     assert asked.status_code == 200
 
