@@ -73,7 +73,7 @@ async def _serving(settings: Settings, draining: Draining) -> AsyncIterator[Stat
         clients.elasticsearch(settings),
         clients.redis(settings),
     )
-    index = IndexSearch(elasticsearch, settings.elasticsearch_alias)
+    index = IndexSearch(elasticsearch, settings.elasticsearch_alias, seconds=settings.elasticsearch_seconds)
     settle_seconds = REPLICA_BEHIND_SECONDS if settings.database_replica_urls else 0.0
     try:
         intake = Intake(redis, database, settings.tracking_limit)

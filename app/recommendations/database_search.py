@@ -13,25 +13,26 @@ from scoring.rules import Rule
 
 
 class DatabaseSearch:
-    def __init__(self, database: Database, *, max_candidates: int, at_once: int = 2, waiting: int = 32) -> None:
+    def __init__(self, database: Database, *, max_candidates: int, at_once: int = 2, turn_within: float = 2.0) -> None:
         """Beyond `max_candidates` only the first to depart are looked at.
 
-        Searches beyond `at_once` wait, those beyond `waiting` are refused: all may fall back at the same moment.
+        Searches beyond `at_once` wait for their turn, as all may fall back at the same moment; so many seconds at most.
         """
         self._database = database
         self._max_candidates = max_candidates
-        self._free = asyncio.Semaphore(at_once)
-        self._room = at_once + waiting
+        self._turns = asyncio.Semaphore(at_once)
+        self._turn_within = turn_within
 
     async def find(self, condition: Condition, rules: Sequence[Rule], size: int) -> Found:
-        if not self._room:
-            raise overloaded()
-        self._room -= 1
         try:
-            async with self._free:
-                return await self._find(condition, rules, size)
+            async with asyncio.timeout(self._turn_within):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise overloaded() from None
+        try:
+            return await self._find(condition, rules, size)
         finally:
-            self._room += 1
+            self._turns.release()
 
     async def _find(self, condition: Condition, rules: Sequence[Rule], size: int) -> Found:
         async with self._database.read() as session:

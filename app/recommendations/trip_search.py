@@ -13,6 +13,7 @@ from elasticsearch import AsyncElasticsearch
 from app.breaker import Breaker
 from app.errors import ApiError, overloaded, unavailable
 from app.recommendations.index_catalogue import QUESTION, catalogue_of
+from schemas.bounds import DEFAULTS
 from schemas.document import TripDocument
 from scoring.conditions import Condition
 from scoring.query import search_body
@@ -52,8 +53,11 @@ def search_path(alias: str) -> str:
 
 
 class IndexSearch:
-    def __init__(self, elasticsearch: AsyncElasticsearch, alias: str) -> None:
+    def __init__(
+        self, elasticsearch: AsyncElasticsearch, alias: str, *, seconds: float = DEFAULTS.elasticsearch_seconds
+    ) -> None:
         self._client = elasticsearch
+        self._seconds = seconds
         self._search = search_path(alias)
         self._count = f"/{alias}/_count"
         self.breaker = Breaker("elasticsearch", INDEX)
@@ -83,9 +87,17 @@ class IndexSearch:
 
     async def _request(self, target: str, body: Mapping[str, Any]) -> Any:
         # The transport itself: the client's own method wraps each answer, which costs more than the request.
+        # It does not know the client's bounds.
         try:
             answer = await self._client.transport.perform_request(
-                "POST", target, headers=JSON_HEADERS, body=orjson.dumps(body)
+                "POST",
+                target,
+                headers=JSON_HEADERS,
+                body=orjson.dumps(body),
+                request_timeout=self._seconds,
+                max_retries=1,
+                retry_on_status=(),
+                retry_on_timeout=False,
             )
         except TransportError as error:
             raise self._unavailable(type(error).__name__) from error

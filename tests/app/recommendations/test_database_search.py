@@ -88,7 +88,7 @@ async def test_beyond_the_bound_only_the_first_to_depart_are_looked_at(
 async def test_more_searches_than_the_database_should_bear_are_refused(
     database_reads: Database, catalogue_now: Catalogue
 ) -> None:
-    fallback = DatabaseSearch(database_reads, max_candidates=10_000, at_once=0, waiting=0)
+    fallback = DatabaseSearch(database_reads, max_candidates=10_000, at_once=0, turn_within=0)
     with pytest.raises(ApiError) as refusal:
         await find_recommendations(fallback, Search(Preferences.model_validate({}), TODAY, catalogue_now))
     assert (refusal.value.status, refusal.value.code) == (503, "overloaded")
