@@ -9,13 +9,13 @@ from pydantic import TypeAdapter
 
 from app.cache import ALL_KINDS, Cache, CachedBody, Kind
 from app.database import Database
-from app.errors import ApiError
+from app.errors import ApiError, unavailable
 from app.recommendations.answer import answer_text
 from app.recommendations.database_search import DatabaseSearch
 from app.recommendations.note import note_of
 from app.recommendations.open_body import OpenBody
 from app.recommendations.recommender import Recommendations, find_recommendations
-from app.recommendations.trip_search import IndexSearch, TripSearch
+from app.recommendations.trip_search import INDEX, IndexSearch, TripSearch
 from app.repositories.candidates import counted
 from app.repositories.catalogue import read_catalogue
 from schemas.preferences import Preferences
@@ -30,7 +30,8 @@ CATALOGUE_KINDS: frozenset[Kind] = frozenset(("country", "type"))
 NOTHING: frozenset[Kind] = frozenset()
 """What a body depends on that may be as old as its time to live."""
 
-DEGRADED = '199 - "Answered from the database"'
+FROM_DATABASE = '199 - "Answered from the database"'
+WITHOUT_DATABASE = '199 - "Answered without the database"'
 STALE = '110 - "Response is Stale"'
 """Values of the `Warning` header (RFC 7234)."""
 
@@ -56,6 +57,16 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """To answer: where trips come from, and what preferences are resolved against."""
+
+    trips: TripSearch
+    catalogue: Callable[[], Awaitable[Catalogue]]
+    warning: str | None = None
+    """Of a way that is only taken when the usual one is barred."""
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     body: OpenBody
     warning: str | None = None
@@ -70,13 +81,14 @@ class Answers:
         self._cache = cache
         self._database = database
         self._index = index
-        self._fallback = fallback
+        self._usual = Way(index, self._catalogue)
+        self._detours = (Way(fallback, self._catalogue, FROM_DATABASE), Way(index, index.catalogue, WITHOUT_DATABASE))
         self._keep_seconds = keep_seconds
 
     async def answer(self, wanted: Wanted) -> Answer:
-        """From the index; else from the database, marked as degraded; else an old one. Raises 503 as ApiError."""
+        """The usual one; else one by a detour, marked as degraded; else an old one. Raises 503 as ApiError."""
         try:
-            body = await self._kept(wanted.key, self._filled(wanted, self._index), self._keep_seconds)
+            body = await self._kept(wanted.key, self._filled(wanted, self._usual), self._keep_seconds)
             if not body.stale:
                 return Answer(OpenBody.unpack(body.identity))
         except ApiError as error:
@@ -90,28 +102,36 @@ class Answers:
 
     async def recommend(self, preferences: Preferences, today: date) -> Recommendations:
         """Without looking at or keeping an answer. Raises 503 as ApiError."""
-        return await self._recommend(preferences, today, self._index)
+        return await self._recommend(preferences, today, self._usual)
 
     async def _degraded(self, wanted: Wanted) -> Answer:
-        body = await self._kept(f"degraded:{wanted.key}", self._filled(wanted, self._fallback), DEGRADED_SECONDS)
-        return Answer(OpenBody.unpack(body.identity), DEGRADED)
+        refusals: list[ApiError] = []
+        for way in self._detours:
+            try:
+                body = await self._kept(f"{way.warning}:{wanted.key}", self._filled(wanted, way), DEGRADED_SECONDS)
+            except ApiError as error:
+                refusals.append(error)
+            else:
+                if not body.stale:
+                    return Answer(OpenBody.unpack(body.identity), way.warning)
+        raise refusals[0] if refusals else unavailable(INDEX)
 
     async def _kept(self, key: str, fill: Callable[[], Awaitable[bytes]], seconds: float) -> CachedBody:
         if not seconds:
             return CachedBody(await fill(), gzip=None, etag="")
         return await self._cache.get(key, ALL_KINDS, fill, seconds, compress=False)
 
-    def _filled(self, wanted: Wanted, trips: TripSearch) -> Callable[[], Awaitable[bytes]]:
+    def _filled(self, wanted: Wanted, way: Way) -> Callable[[], Awaitable[bytes]]:
         async def fill() -> bytes:
-            found = await self._recommend(wanted.preferences, wanted.today, trips)
+            found = await self._recommend(wanted.preferences, wanted.today, way)
             total = await self._total_trips(wanted.today)
-            text = answer_text(found, wanted.preferences, total, degraded=trips is self._fallback)
+            text = answer_text(found, wanted.preferences, total, degraded=way.warning is not None)
             return OpenBody.build(text, note_of(found, wanted.preferences), gzipped=wanted.gzipped).pack()
 
         return fill
 
-    async def _recommend(self, preferences: Preferences, today: date, trips: TripSearch) -> Recommendations:
-        return await find_recommendations(trips, Search(preferences, today, await self._catalogue()))
+    async def _recommend(self, preferences: Preferences, today: date, way: Way) -> Recommendations:
+        return await find_recommendations(way.trips, Search(preferences, today, await way.catalogue()))
 
     async def _total_trips(self, today: date) -> int:
         """Counted in the index, which follows the database within seconds; in the database while that is down."""
@@ -126,15 +146,9 @@ class Answers:
         return int((await self._cache.get(f"total-trips:{today}", NOTHING, fill, TOTAL_SECONDS)).identity)
 
     async def _catalogue(self) -> Catalogue:
-        async def from_database() -> bytes:
+        async def fill() -> bytes:
             async with self._database.read() as session:
                 return _CATALOGUE.dump_json(await read_catalogue(session))
 
-        async def from_index() -> bytes:
-            return _CATALOGUE.dump_json(await self._index.catalogue())
-
-        try:
-            body = await self._cache.get("catalogue", CATALOGUE_KINDS, from_database, CATALOGUE_SECONDS)
-        except ApiError:
-            body = await self._cache.get("catalogue-of-index", NOTHING, from_index, DEGRADED_SECONDS)
+        body = await self._cache.get("catalogue", CATALOGUE_KINDS, fill, CATALOGUE_SECONDS)
         return _read_catalogue(body.identity)

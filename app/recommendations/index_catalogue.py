@@ -1,6 +1,6 @@
 """What searches are resolved against, as far as the trips in the index tell: for when the database can't be asked.
 
-It lacks the countries without trips, which count for nothing but the continent of a relaxed search.
+Countries without trips are missing: a traveller who wants to go there gets no others of the same continent instead.
 """
 
 from collections.abc import Mapping
