@@ -142,4 +142,5 @@ class Preferences(BaseModel):
 
     def canonical(self) -> str:
         """The same text for all preferences that mean the same."""
-        return self.model_copy(update={"start_date": self.earliest_start}).model_dump_json()
+        counting = self if self.start_date == self.earliest_start else self.model_copy(update={"start_date": None})
+        return counting.model_dump_json()

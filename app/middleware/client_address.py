@@ -1,6 +1,7 @@
 """Whose request it is: the peer's address, or behind trusted proxies the one that they report."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from pydantic import IPvAnyNetwork
@@ -50,6 +51,7 @@ def _hops(scope: Scope) -> list[str]:
     return forwarded.rsplit(",", MAX_HOPS)[-MAX_HOPS:]
 
 
+@lru_cache(maxsize=4096)
 def parse_address(text: str) -> Address | None:
     """An address, with a port or without; an IPv4 one written as IPv6 becomes what it is."""
     text = text.strip()
