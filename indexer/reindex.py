@@ -69,7 +69,8 @@ async def _reindex(
         load = Load(stores, name, progress, rate)
         await load.run()
         await index.serve(stores.elasticsearch, name)
-        previous = await _put_in_use(connection, stores, name, ignored=load.refused)
+        await _compare(connection, stores, name, ignored=load.refused)
+        previous = await _put_in_use(connection, stores, name)
     await clean_up(connection, stores)
     return Report(name, previous, load.done - len(load.refused), load.refused, time.monotonic() - started)
 
@@ -102,32 +103,32 @@ async def _abandon(connection: AsyncConnection, stores: Stores, name: str) -> No
         log.warning("index_left_behind", name=name, error=type(error).__name__)
 
 
-async def _put_in_use(connection: AsyncConnection, stores: Stores, name: str, ignored: Collection[int]) -> str | None:
-    """Answers the name of the index that was in use. While batches are kept out the new index stands still."""
-    es = stores.elasticsearch
+async def _put_in_use(connection: AsyncConnection, stores: Stores, name: str) -> str | None:
+    """Answers the name of the index that was in use; both are written to before and after."""
+    previous = await index.behind_alias(stores.elasticsearch, stores.alias)
     async with connection.begin():
-        await targets.keep_batches_out(connection)
-        await es.indices.refresh(index=name)
-        await _compare(stores, name, ignored)
-        previous = await index.behind_alias(es, stores.alias)
         if previous is not None:
             await targets.mark(connection, previous, State.PREVIOUS)
         if not await targets.mark(connection, name, State.LIVE):
             raise ReindexMismatch([f"{name} was lost while it was being built"])
-        await index.swap(es, stores.alias, previous, name)
+        await index.swap(stores.elasticsearch, stores.alias, previous, name)
     log.info("index_in_use", name=name, previous=previous)
     return previous
 
 
-async def _compare(stores: Stores, name: str, ignored: Collection[int]) -> None:
+async def _compare(connection: AsyncConnection, stores: Stores, name: str, ignored: Collection[int]) -> None:
     """Raises ReindexMismatch. What waits in the outbox is left out, for it may be in the index or not."""
-    async with snapshot(stores.postgres) as connection:
-        waiting = await compare.pending(connection)
-        if waiting is None:
-            log.info("index_not_compared", name=name)
-            return
-        left_out = waiting.union(ignored)
-        rows = await compare.sums_of_rows(connection, left_out)
-    documents = await compare.sums_of_index(stores.elasticsearch, name, left_out)
+    async with snapshot(stores.postgres) as reader:
+        async with connection.begin():
+            # The new index stands still, and the snapshot is of this moment; batches go on as soon as it is summed up.
+            await targets.keep_batches_out(connection)
+            await stores.elasticsearch.indices.refresh(index=name)
+            waiting = await compare.pending(reader)
+            if waiting is None:
+                log.info("index_not_compared", name=name)
+                return
+            left_out = waiting.union(ignored)
+            documents = await compare.sums_of_index(stores.elasticsearch, name, left_out)
+        rows = await compare.sums_of_rows(reader, left_out)
     if differences := compare.differences(rows, documents):
         raise ReindexMismatch(differences)
