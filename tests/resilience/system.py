@@ -1,0 +1,74 @@
+"""A serving process whose ways to its dependencies can be broken."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import psutil
+
+from schemas.bounds import DEFAULTS
+from schemas.settings import Settings
+from tests.app.serve_process import Serving, answers, serve_process
+from tests.eventually import eventually
+from tests.proxy import FaultProxy, Mode
+
+DEPENDENCIES = {"elasticsearch": "elasticsearch_url", "redis": "redis_url", "postgres": "database_url"}
+
+CONNECTIONS = {
+    "elasticsearch": DEFAULTS.elasticsearch_connections,
+    # One more hears of changes.
+    "redis": DEFAULTS.redis_connections + 1,
+    # Cancelling a statement takes one of its own.
+    "postgres": 2 * DEFAULTS.postgres_connections,
+}
+"""The most that a process has of each."""
+
+
+@dataclass(frozen=True)
+class System:
+    serving: Serving
+    ways: Mapping[str, FaultProxy]
+    """By the names of the dependencies."""
+
+    @property
+    def url(self) -> str:
+        return self.serving.url
+
+    @property
+    def process(self) -> psutil.Process:
+        return psutil.Process(self.serving.process.pid)
+
+    @asynccontextmanager
+    async def broken(self, dependency: str, mode: Mode) -> AsyncIterator[None]:
+        await self.ways[dependency].switch(mode)
+        try:
+            yield
+        finally:
+            await self.ways[dependency].switch(Mode.PASS)
+
+    def connections(self) -> Mapping[str, int]:
+        """Held to each dependency, the half-closed ones too."""
+        names = {urlsplit(way.url).port: name for name, way in self.ways.items()}
+        ports = (connection.raddr.port for connection in self.process.net_connections("tcp") if connection.raddr)
+        return Counter(names[port] for port in ports if port in names)
+
+
+@asynccontextmanager
+async def system(settings: Settings, *, down: Sequence[str] = (), **environment: str) -> AsyncIterator[System]:
+    """Once it is ready."""
+    async with AsyncExitStack() as stack:
+        ways = {
+            name: await stack.enter_async_context(FaultProxy(getattr(settings, setting)))
+            for name, setting in DEPENDENCIES.items()
+        }
+        for name in down:
+            await ways[name].switch(Mode.CUT)
+        through = {setting: ways[name].url for name, setting in DEPENDENCIES.items()}
+        environment["DRAIN_SECONDS"] = "0"
+        serving = await stack.enter_async_context(
+            serve_process(settings.model_copy(update=through), port=None, **environment)
+        )
+        await eventually(lambda: answers(f"{serving.url}/readyz"), within=20)
+        yield System(serving, ways)
