@@ -17,6 +17,7 @@ STATIC_CHECKS = (
     ("format", ("ruff", "format", "--check")),
     ("types", ("mypy",)),
     ("import contracts", ("lint-imports",)),
+    ("dependencies", ("deptry", ".")),
 )
 ALL = "--all"
 """Also the tests marked slow. What else is on the command line is pytest's."""
