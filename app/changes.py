@@ -67,7 +67,8 @@ async def follow_changes(redis: Redis, generations: Generations) -> None:
                     retry_after = FIRST_RETRY_SECONDS
                     while True:
                         await _follow(redis, subscription, generations)
-            except (RedisError, TimeoutError) as error:
+            except (RedisError, TimeoutError, ValueError) as error:
+                # A ValueError is a counter that is no number.
                 generations.lose()
                 LOST.inc()
                 log.warning("changes_lost", error=type(error).__name__)

@@ -1,5 +1,6 @@
 """The level that all processes and instances share. Without Redis it is empty, and that is counted."""
 
+import struct
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -61,4 +62,8 @@ def _lock(key: str, generation: int) -> str:
 
 
 def _record(packed: bytes | None) -> Record | None:
-    return Record.unpack(packed) if packed else None
+    try:
+        return Record.unpack(packed) if packed else None
+    except struct.error:
+        # Not of our making.
+        return None

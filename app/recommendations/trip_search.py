@@ -1,9 +1,9 @@
 """Searches of the trip index through its alias."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import orjson
 import structlog
@@ -21,6 +21,8 @@ from scoring.rules import Rule
 from scoring.search import Catalogue
 
 log = structlog.get_logger()
+
+Answer = TypeVar("Answer")
 
 JSON_HEADERS = {"accept": "application/json", "content-type": "application/json"}
 
@@ -64,26 +66,28 @@ class IndexSearch:
         self._free = asyncio.Semaphore(SEARCHES_AT_ONCE)
 
     async def find(self, condition: Condition, rules: Sequence[Rule], size: int) -> Found:
-        hits = (await self._ask(self._search, search_body(condition, rules, size)))["hits"]
-        return Found(hits["total"]["value"], [hit["_source"] for hit in hits["hits"]])
+        return await self._ask(self._search, search_body(condition, rules, size), _found)
 
     async def count(self, condition: Condition) -> int:
         """Raises 503 as ApiError."""
-        return int((await self._ask(self._count, {"query": condition.filter()}))["count"])
+        return await self._ask(self._count, {"query": condition.filter()}, lambda answer: int(answer["count"]))
 
     async def catalogue(self) -> Catalogue:
         """As far as it is known here. Raises 503 as ApiError."""
-        return catalogue_of((await self._ask(self._search, QUESTION))["aggregations"])
+        return await self._ask(self._search, QUESTION, lambda answer: catalogue_of(answer["aggregations"]))
 
-    async def _ask(self, target: str, body: Mapping[str, Any]) -> Any:
+    async def _ask(self, target: str, body: Mapping[str, Any], read: Callable[[Any], Answer]) -> Answer:
         if self._free.locked():
             raise overloaded()
         async with self._free:
             with self.breaker.guard():
                 answer = await self._request(target, body)
-                if answer.get("timed_out") or answer["_shards"]["failed"]:
-                    raise self._unavailable("partial answer")
-                return answer
+                try:
+                    if answer.get("timed_out") or answer["_shards"]["failed"]:
+                        raise self._unavailable("partial answer")
+                    return read(answer)
+                except (AttributeError, KeyError, TypeError, ValueError) as error:
+                    raise self._unavailable("not an answer of Elasticsearch") from error
 
     async def _request(self, target: str, body: Mapping[str, Any]) -> Any:
         # The transport itself: the client's own method wraps each answer, which costs more than the request.
@@ -108,3 +112,8 @@ class IndexSearch:
     def _unavailable(self, reason: str) -> ApiError:
         log.warning("search_unavailable", reason=reason)
         return unavailable(INDEX)
+
+
+def _found(answer: Any) -> Found:
+    hits = answer["hits"]
+    return Found(hits["total"]["value"], [hit["_source"] for hit in hits["hits"]])

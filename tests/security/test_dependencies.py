@@ -1,0 +1,167 @@
+"""The services that this one leans on: nothing of them shows in answers, nothing that they say is taken on trust."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+import pytest
+from redis.asyncio import Redis
+
+from app.answers import JSON
+from app.cache import Generations
+from app.changes import follow_changes
+from app.endpoints import Endpoint
+from app.routes import ENDPOINTS
+from app.routes.recommendations import HEADERS
+from schemas.answers import Failure
+from schemas.keys import GENERATION
+from schemas.settings import Settings
+from tests.app.serving import serving
+from tests.app.tracking.visits import event
+from tests.eventually import eventually
+
+INSIDE = ("inside.invalid", "5432", "6379", "9200", "smarttrip_inside", "Traceback", "asyncpg", "sqlalchemy", "SELECT ")
+"""Parts of addresses, and words that only the inside uses."""
+
+
+TALKING = [endpoint for endpoint in ENDPOINTS if endpoint.media_type == JSON and endpoint.tag != "description"]
+
+
+@pytest.fixture
+def unreachable(unlimited: Settings) -> Settings:
+    return unlimited.model_copy(
+        update={
+            "database_url": "postgresql+asyncpg://smarttrip_inside@postgres.inside.invalid:5432/smarttrip_inside",
+            "redis_url": "redis://redis.inside.invalid:6379/0",
+            "elasticsearch_url": "http://elasticsearch.inside.invalid:9200",
+        }
+    )
+
+
+@pytest.mark.parametrize("endpoint", TALKING, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}")
+async def test_with_everything_down_answers_say_nothing_of_the_inside(
+    unreachable: Settings, endpoint: Endpoint
+) -> None:
+    async with serving(unreachable) as api:
+        answer = await api.request(
+            endpoint.method, endpoint.path.replace("{id:int}", "1"), json={**event(), "events": [event()]}
+        )
+    assert answer.status_code < 500 or answer.status_code == 503
+    if answer.status_code == 503 and endpoint.path != "/api/health":
+        Failure.model_validate(answer.json())
+    if endpoint.tag != "description":
+        assert not any(word in answer.text for word in INSIDE)
+
+
+NONSENSE: dict[str, tuple[str, bytes]] = {
+    "no JSON": ("application/json", b"<html>Bad gateway</html>"),
+    "a page": ("text/html", b"<html>Bad gateway</html>"),
+    "nothing": ("application/json", b""),
+    "null": ("application/json", b"null"),
+    "a list": ("application/json", b"[]"),
+    "an empty object": ("application/json", b"{}"),
+    "no hits": ("application/json", b'{"timed_out": false, "_shards": {"failed": 0}}'),
+    "hits without documents": (
+        "application/json",
+        b'{"timed_out": false, "_shards": {"failed": 0}, "hits": {"total": {"value": 1}, "hits": [{"_id": "1"}]}}',
+    ),
+}
+
+
+LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
+
+
+@asynccontextmanager
+async def answering(media_type: str, body: bytes) -> AsyncIterator[str]:
+    """A server that answers everything with this."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            length = next(
+                (int(line[15:]) for line in head.splitlines() if line.lower().startswith(b"content-length")), 0
+            )
+            await reader.readexactly(length)
+            about = f"HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\nContent-Length: {len(body)}\r\n"
+            writer.write(f"{about}X-Elastic-Product: Elasticsearch\r\n\r\n".encode() + body)
+
+    async def until_it_ends(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await answer(reader, writer)
+        except asyncio.IncompleteReadError:
+            writer.close()
+
+    server = await asyncio.start_server(until_it_ends, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("said", NONSENSE)
+async def test_an_index_that_talks_nonsense_counts_as_down(unlimited: Settings, trip: int, said: str) -> None:
+    async with answering(*NONSENSE[said]) as url:
+        elsewhere = unlimited.model_copy(update={"elasticsearch_url": url, "answer_cache_seconds": 0})
+        async with serving(elsewhere) as api:
+            answer = await api.post("/api/v2/recommendations", json={})
+    assert answer.status_code == 200
+    assert answer.json()["degraded"] is True
+
+
+@pytest.mark.parametrize("kept", [b"", b"x", b"\x00" * 20, b"\xff" * 200, b'{"json": 1}'])
+async def test_what_somebody_else_left_in_the_cache_is_not_believed(
+    unlimited: Settings, redis: Redis, trip: int, kept: bytes
+) -> None:
+    await redis.flushdb()
+    async with serving(unlimited) as api:
+        first = await api.get("/api/v2/occurrences")
+        for key in await redis.keys("smarttrip:cache:*"):
+            await redis.set(key, kept, ex=60)
+    async with serving(unlimited) as api:
+        again = await api.get("/api/v2/occurrences")
+    assert (again.status_code, again.json()) == (200, first.json())
+
+
+@pytest.mark.parametrize("counter", [b"x", b"1e5", b"0x10", b"\xff"])
+async def test_a_counter_that_is_no_number_is_waited_out(redis: Redis, counter: bytes) -> None:
+    generations = Generations()
+    await redis.set(GENERATION, counter)
+    following = asyncio.create_task(follow_changes(redis, generations))
+    await generations.settled.wait()
+    assert not generations.following
+    await redis.set(GENERATION, 5)
+    await eventually(lambda: generations.following)
+    assert generations.current == 5
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+
+
+async def test_addresses_that_clients_name_are_never_visited(unlimited: Settings, redis: Redis, trip: int) -> None:
+    visits: list[Any] = []
+
+    async def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        visits.append(writer)
+        writer.close()
+
+    server = await asyncio.start_server(note, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    visit = event(page_url=url, referrer=url, metadata={"url": url})
+    headers = {"Referer": url, "X-Forwarded-Host": url, "Forwarded": f"host={url}", "Origin": url, **dict(HEADERS)}
+    async with serving(unlimited) as api:
+        assert (await api.post("/api/events", json=visit, headers=headers)).status_code == 202
+        assert (await api.post("/api/session/start", json=visit, headers=headers)).status_code == 200
+        assert (await api.post("/api/v2/recommendations", json={"url": url}, headers=headers)).status_code == 200
+    server.close()
+    assert visits == []
+
+
+def headers_of(answer: httpx2.Response) -> set[str]:
+    return {name.lower() for name in answer.headers}
+
+
+async def test_answers_do_not_name_the_server(server: str) -> None:
+    async with httpx2.AsyncClient(base_url=server) as client:
+        for path in ("/livez", "/api/locations", "/nothing"):
+            assert headers_of(await client.get(path)).isdisjoint({"server", "x-powered-by", "via"})
