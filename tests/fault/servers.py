@@ -1,0 +1,64 @@
+"""A server of a test's own, to be killed and started again."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from signal import SIGKILL
+from subprocess import Popen
+from tempfile import TemporaryDirectory
+
+import psutil
+
+from scripts.stack import processes
+from scripts.stack.folders import open_folder, own_folder, service_user
+from scripts.stack.ports import free_port
+from scripts.stack.service import Service
+from scripts.stack.waiting import until
+
+SECONDS_TO_ANSWER = 60
+
+
+class Server:
+    def __init__(self, service: Service, data: Path) -> None:
+        self._service = service
+        self._data = data
+        self._port = free_port()
+        self._process: Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return self._service.url(self._port)
+
+    async def start(self) -> None:
+        """Once it answers."""
+        await asyncio.to_thread(self._start)
+
+    def _start(self) -> None:
+        command = self._service.command(own_folder(self._service.folder(self._data)), self._port, False)
+        log = self._service.log(self._data)
+        self._process = processes.start(command, log, user=service_user(), ends_with_us=SIGKILL)
+        assert until(lambda: self._service.answers(self._port), SECONDS_TO_ANSWER), log.read_text()
+
+    def kill(self) -> None:
+        """With all its children, as a crash of the machine would."""
+        if self._process is None:
+            return
+        family = [*psutil.Process(self._process.pid).children(recursive=True), psutil.Process(self._process.pid)]
+        for member in family:
+            with suppress(psutil.NoSuchProcess):
+                member.kill()
+        psutil.wait_procs(family)
+        self._process.wait()
+        self._process = None
+
+
+@asynccontextmanager
+async def server(service: Service) -> AsyncIterator[Server]:
+    with TemporaryDirectory() as folder:
+        running = Server(service, open_folder(Path(folder)))
+        await running.start()
+        try:
+            yield running
+        finally:
+            running.kill()
