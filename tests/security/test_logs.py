@@ -1,7 +1,6 @@
 """What processes write to their logs tells nothing of people and holds no secrets, even when things go wrong."""
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -18,10 +17,11 @@ from indexer.reindex import reindex
 from indexer.tracking import stream
 from schemas.settings import Settings
 from scripts.stack.ports import free_port
-from tests.app.serve_process import SMARTTRIP, answers, environment
+from tests.app.serve_process import answers, environment
 from tests.app.tokens import SECRET, token
 from tests.conftest import empty
 from tests.eventually import eventually
+from tests.security.processes import running
 from tests.security.raw import wire_to
 
 EMAIL = "marker.person@example.org"
@@ -74,7 +74,7 @@ async def lines(settings: Settings, engine: AsyncEngine, redis: Redis, log: Path
         "LOG_LEVEL": "debug",
     }
     env = environment(settings) | variables
-    async with writing(log, env, "serve", "--port", str(port)), writing(log, env, "worker"), refusing(engine):
+    async with running(env, "serve", "--port", str(port), log=log), running(env, "worker", log=log), refusing(engine):
         url = f"http://127.0.0.1:{port}"
         await eventually(lambda: answers(f"{url}/livez"), within=30)
         async with httpx2.AsyncClient(base_url=url, timeout=20) as client:
@@ -85,17 +85,6 @@ async def lines(settings: Settings, engine: AsyncEngine, redis: Redis, log: Path
             await wire.everything()
         await eventually(lambda: is_empty(redis), within=20)
     return log.read_text()
-
-
-@asynccontextmanager
-async def writing(log: Path, env: Mapping[str, str], *command: str) -> AsyncIterator[None]:
-    with log.open("ab") as file:
-        process = await asyncio.create_subprocess_exec(SMARTTRIP, *command, env=env, stdout=file, stderr=file)
-    try:
-        yield
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 async def is_empty(redis: Redis) -> bool:
