@@ -34,6 +34,7 @@ def reindex(world: World, name: str) -> Steps:
     try:
         yield from _register(world, name, index)
         yield from _load(world, name, index)
+        yield from _compare(world, name, index)
         yield from _put_in_use(world, name, index)
     except Abandoned:
         world.seen["abandoned"] += 1
@@ -98,19 +99,24 @@ def _send(world: World, index: str, version: int, changes: Changes, read_at: int
     return False
 
 
-def _put_in_use(world: World, name: str, index: str) -> Steps:
-    transaction = yield from _keep_batches_out(world, name)
-    if world.rules.differences_forbid_the_swap and _differs(world, index):
-        world.seen["different"] += 1
-        world.postgres.end(transaction)
-        raise Abandoned
+def _compare(world: World, name: str, index: str) -> Steps:
+    alone = yield from _keep_batches_out(world, name)
     yield
+    differs = _differs(world, index)
+    world.postgres.end(alone)
+    if differs and world.rules.differences_forbid_the_swap:
+        world.seen["different"] += 1
+        raise Abandoned
+
+
+def _put_in_use(world: World, name: str, index: str) -> Steps:
+    transaction = world.postgres.begin(name)
     transaction.targets.update({world.alias: State.PREVIOUS, index: State.LIVE})
     yield
     world.alias = index
+    world.check_meanwhile()
     yield
     world.postgres.commit(transaction)
-    world.check_meanwhile()
 
 
 def _differs(world: World, index: str) -> bool:
