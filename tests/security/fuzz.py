@@ -1,0 +1,152 @@
+"""Inputs for the parsers: what clients send, what they might send, and what nobody ever should."""
+
+import json
+from typing import Any
+
+from hypothesis import strategies as st
+
+from schemas.events import CATEGORIES, SOURCES
+from schemas.preferences import Preferences
+from schemas.tracking import TrackedEvent
+
+Strategy = st.SearchStrategy[Any]
+
+ODD_NUMBERS = (0, -0.0, -1, 1, 2**31 - 1, 2**31, -(2**31), 2**53 + 1, 2**63, 2**64, 10**40, 0.1, 1e-320, 1e308, -1e308)
+ODD_TEXTS = (
+    *(
+        "",
+        " ",
+        "0",
+        "-0",
+        "+5",
+        "5.0",
+        "05",
+        "1e3",
+        "1e999",
+        "-1e-999",
+        ".5",
+        "5.",
+        "NaN",
+        "Infinity",
+        "null",
+        "all",
+        "ALL",
+    ),
+    *(
+        "true",
+        "9" * 400,
+        "0x10",
+        "1_000",
+        "٥",
+        "５",
+        "²",
+        "\0",
+        "a\0b",
+        "\ud800",
+        "\udfff\ud800",
+        "\ufeff",
+        "\u202e",
+        "İ",
+    ),
+    *("2027-06-01", "2027-02-30", "0001-01-01", "9999-12-31", "2027-W01-1", "20270601", "2026-11-24T09:30:00Z"),
+    *("2026-11-24T09:30:00.123456789+23:59", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "24:00"),
+    *("Asia", "asia", "NORTH_AMERICA", "North & Central America", "page_view", "click_trip", "similar", "mobile"),
+    *(
+        "00000000-0000-0000-0000-000000000000",
+        "{12345678-1234-5678-1234-567812345678}",
+        "x" * 3000,
+        "'; --",
+        "a@b",
+        "@",
+    ),
+)
+
+leaves: Strategy = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.sampled_from(ODD_NUMBERS),
+    st.integers(-5, 20),
+    st.integers(),
+    st.floats(),
+    st.sampled_from(ODD_TEXTS),
+    st.text(max_size=30),
+)
+shallow: Strategy = st.one_of(
+    leaves,
+    st.lists(leaves, max_size=5),
+    st.dictionaries(st.one_of(st.sampled_from(ODD_TEXTS), st.text()), leaves, max_size=3),
+)
+anything: Strategy = st.one_of(
+    leaves, shallow, st.lists(shallow, max_size=4), st.dictionaries(st.text(max_size=8), shallow, max_size=3)
+)
+
+
+def bodies(likely: dict[str, Strategy]) -> st.SearchStrategy[bytes]:
+    """JSON of these fields, each likely or anything or absent; and what is no such JSON."""
+    some = st.fixed_dictionaries({}, optional={name: st.one_of(values, anything) for name, values in likely.items()})
+    most = st.fixed_dictionaries(likely, optional={"more": anything}).flatmap(_with_one_of(anything))
+    written = st.one_of(most, some, anything).map(json.dumps).map(str.encode)
+    return st.one_of(written, written, written, written.flatmap(_damaged), st.binary(max_size=60))
+
+
+def _with_one_of(values: Strategy) -> Any:
+    def change(body: dict[str, Any]) -> Strategy:
+        return st.tuples(st.sampled_from([*body]), values).map(lambda pair: {**body, pair[0]: pair[1]})
+
+    return change
+
+
+def _damaged(body: bytes) -> st.SearchStrategy[bytes]:
+    """Cut, or with something in its middle."""
+    middle = st.sampled_from(
+        (b"", b"\0", b"\xff", b"\\", b'"', b",", b"{", b"[", b"]", b"}", b"9", b"e9", b"-", b"NaN")
+    )
+    places = st.tuples(st.integers(0, len(body)), st.integers(0, 3), middle)
+    return places.map(lambda place: body[: place[0]] + place[2] + body[place[0] + place[1] :])
+
+
+ids = st.lists(st.one_of(st.integers(1, 300), st.integers(1, 300).map(str)), max_size=6)
+days = st.one_of(st.integers(0, 400), st.integers(0, 400).map(str))
+CONTINENTS = ("Asia", "Africa", "Europe", "North & Central America", "SOUTH_AMERICA", "Antarctica", "oceania")
+
+LIKELY_PREFERENCES: dict[str, Strategy] = {
+    "selected_countries": ids,
+    "selected_continents": st.lists(st.sampled_from(CONTINENTS), max_size=4),
+    "preferred_type_id": st.integers(0, 12),
+    "preferred_theme_ids": ids,
+    "min_duration": days,
+    "max_duration": days,
+    "budget": st.one_of(st.integers(0, 20_000), st.decimals(0, 20_000, places=2).map(str)),
+    "difficulty": st.integers(0, 5),
+    "year": st.one_of(st.just("all"), st.integers(2026, 2028), st.just("2027")),
+    "month": st.one_of(st.just("all"), st.integers(1, 12)),
+    "start_date": st.dates().map(str),
+}
+assert LIKELY_PREFERENCES.keys() == Preferences.model_fields.keys()
+
+uuids = st.uuids().map(str)
+LIKELY_EVENTS: dict[str, Strategy] = {
+    "event_type": st.sampled_from([*CATEGORIES]),
+    "session_id": uuids,
+    "anonymous_id": uuids,
+    "trip_id": st.integers(1, 500),
+    "source": st.sampled_from(SOURCES),
+    "recommendation_request_id": uuids,
+    "metadata": st.dictionaries(st.text(max_size=10), shallow, max_size=4),
+    "position": st.integers(0, 30),
+    "score": st.floats(0, 100),
+    "client_timestamp": st.datetimes().map(lambda moment: moment.isoformat()),
+    "page_url": st.text(max_size=60),
+    "referrer": st.text(max_size=60),
+    "event_id": uuids,
+}
+assert LIKELY_EVENTS.keys() == TrackedEvent.model_fields.keys()
+
+preferences = bodies(LIKELY_PREFERENCES)
+events = bodies(LIKELY_EVENTS)
+batches = st.one_of(
+    st.lists(st.one_of(st.fixed_dictionaries(LIKELY_EVENTS), anything), max_size=4)
+    .map(lambda found: json.dumps({"events": found}))
+    .map(str.encode),
+    bodies({"events": st.lists(shallow, max_size=3)}),
+)

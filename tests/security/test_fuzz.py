@@ -1,0 +1,139 @@
+"""Thousands of inputs for the parsers, each through the whole HTTP side: nothing is answered but with 2xx and 4xx.
+
+`FUZZ_INPUTS=100000 .venv/bin/pytest tests/security/test_fuzz.py` takes some minutes; without it there are fewer inputs.
+"""
+
+import os
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.types import Message
+
+from app.lifespan import State
+from app.main import create_app
+from app.recommendations.answers import Answers
+from app.recommendations.trip_search import IndexSearch
+from indexer.tracking.store import store
+from indexer.tracking.stream import EVENT, Entry
+from schemas.answers import Failure
+from schemas.settings import Settings
+from schemas.tables import DeadEvent
+from tests.rows import rows
+from tests.security import fuzz
+
+INPUTS = int(os.environ.get("FUZZ_INPUTS", "1500"))
+FUZZ = hypothesis_settings(
+    max_examples=INPUTS, deadline=None, suppress_health_check=list(HealthCheck), database=None, print_blob=True
+)
+
+pytestmark = pytest.mark.timeout(7200)
+
+
+class EmptyIndex(IndexSearch):
+    """Everything is done as for Elasticsearch, but nobody is asked."""
+
+    async def _request(self, target: str, body: Mapping[str, Any]) -> Any:
+        orjson.dumps(body)
+        return {"_shards": {"failed": 0}, "hits": {"total": {"value": 0}, "hits": []}, "count": 0}
+
+
+class Storing:
+    """Takes events in, and has them stored a hundred at a time."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._taken: list[Entry] = []
+
+    async def take_events(self, bodies: Sequence[bytes]) -> None:
+        self._taken += (Entry(EVENT, body) for body in bodies)
+        if len(self._taken) >= 100:
+            await self.store()
+
+    async def store(self) -> None:
+        await store(self._engine, self._taken)
+        self._taken.clear()
+        assert await rows(self._engine, DeadEvent) == []
+
+
+class Forgetting:
+    def add(self, log: object) -> None:
+        pass
+
+
+class Service:
+    """The application, spoken to without a client's own work: that would take most of the time."""
+
+    def __init__(self, app: Any, state: Mapping[str, Any]) -> None:
+        self._app = app
+        self._state = state
+        self.statuses: Counter[int] = Counter()
+
+    async def post(self, path: str, body: bytes) -> None:
+        messages: list[Message] = []
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Message) -> None:
+            messages.append(message)
+
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": path,
+            "query_string": b"",
+            "headers": [(b"content-type", b"application/json")],
+            "client": ("127.0.0.1", 1),
+            "state": dict(self._state),
+        }
+        await self._app(scope, receive, send)
+        self.check(messages[0]["status"], messages[1]["body"])
+
+    def check(self, status: int, body: bytes) -> None:
+        self.statuses[status] += 1
+        assert status in (200, 202, 400), body
+        answer = orjson.loads(body)
+        assert answer["success"] is (status < 400)
+        if status == 400:
+            assert Failure.model_validate(answer).details
+
+
+@pytest.fixture
+async def service(unlimited: Settings, database: AsyncEngine, redis: Redis) -> AsyncIterator[Service]:
+    app = create_app(unlimited)
+    async with app.router.lifespan_context(app) as held:
+        state: State = held  # type: ignore[assignment]
+        index = EmptyIndex(state["elasticsearch"], unlimited.elasticsearch_alias)
+        answers = Answers(state["cache"], state["database"], index, None, keep_seconds=0)  # type: ignore[arg-type]
+        storing = Storing(database)
+        service = Service(app, {**state, "answers": answers, "request_logs": Forgetting(), "intake": storing})
+        yield service
+        await storing.store()
+        # Neither only nonsense nor nothing but.
+        assert all(count > INPUTS / 20 for count in service.statuses.values()), service.statuses
+        assert len(service.statuses) == 2
+
+
+@FUZZ
+@given(body=fuzz.preferences)
+async def test_whatever_is_preferred_is_understood_or_refused(service: Service, body: bytes) -> None:
+    await service.post("/api/v2/recommendations", body)
+
+
+@FUZZ
+@given(body=fuzz.events)
+async def test_whatever_happened_is_stored_or_refused(service: Service, body: bytes) -> None:
+    await service.post("/api/events", body)
+
+
+@FUZZ
+@given(body=fuzz.batches)
+async def test_whatever_happened_at_once_is_stored_or_refused(service: Service, body: bytes) -> None:
+    await service.post("/api/events/batch", body)
