@@ -17,8 +17,8 @@ from indexer.stores import Stores
 
 log = structlog.get_logger()
 
-POLL_SECONDS = 2.0
-"""How long a change waits whose notification was lost."""
+POLL_SECONDS = 0.25
+"""How long a change may wait unnoticed: writers notify nobody, it would make their commits wait for each other."""
 FIRST_PAUSE_SECONDS = 0.25
 LAST_PAUSE_SECONDS = 5.0
 

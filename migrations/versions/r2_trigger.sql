@@ -4,14 +4,25 @@ CREATE OR REPLACE FUNCTION smarttrip.{table}_{event}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $function$
 BEGIN
-    INSERT INTO smarttrip.outbox (kind, row_id) SELECT {distinct} '{kind}', {row_id} FROM {changed};
-    IF FOUND THEN
-        NOTIFY smarttrip_outbox;
-    END IF;
+{body}
     RETURN NULL;
 END
 $function$;
 
 -- trigger
-CREATE OR REPLACE TRIGGER smarttrip_{event} AFTER {event} ON {table} {referencing}
-    FOR EACH STATEMENT EXECUTE FUNCTION smarttrip.{table}_{event}();
+CREATE OR REPLACE TRIGGER smarttrip_{event} AFTER {event} ON {table} {scope}
+    EXECUTE FUNCTION smarttrip.{table}_{event}();
+
+-- written
+INSERT INTO smarttrip.outbox (kind, row_id) SELECT {distinct} '{kind}', {row_id} FROM written;
+
+-- changed
+IF {differs} THEN
+    INSERT INTO smarttrip.outbox (kind, row_id) VALUES ('{kind}', NEW.{row_id});
+    IF OLD.{row_id} <> NEW.{row_id} THEN
+        INSERT INTO smarttrip.outbox (kind, row_id) VALUES ('{kind}', OLD.{row_id});
+    END IF;
+END IF;
+
+-- emptied
+INSERT INTO smarttrip.outbox (kind) VALUES ('all');

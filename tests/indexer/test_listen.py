@@ -3,14 +3,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from indexer import listen as module
 from indexer.listen import listen
 from schemas.settings import Settings
 from schemas.tables import OUTBOX_CHANNEL
-from tests.catalogue import Catalogue
 from tests.eventually import eventually
 from tests.indexer.sync import execute
 from tests.proxy import FaultProxy, Mode
@@ -35,17 +33,6 @@ async def listening(url: str) -> AsyncIterator[Ear]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-async def test_a_change_is_heard_when_it_is_committed(
-    settings: Settings, catalogue: Catalogue, database: AsyncEngine
-) -> None:
-    trip_id = await catalogue.occurrence()
-    async with listening(settings.direct_url) as ear, database.connect() as connection:
-        await connection.execute(text("UPDATE trip_occurrences SET spots_left = 1 WHERE id = :id"), {"id": trip_id})
-        assert ear.heard == 1
-        await connection.commit()
-        await eventually(lambda: ear.heard == 2)
 
 
 async def test_a_connection_that_the_server_ends_is_made_anew(settings: Settings, database: AsyncEngine) -> None:
