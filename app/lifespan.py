@@ -19,7 +19,7 @@ from app.draining import Draining, draining_on_sigterm
 from app.identity import Identity
 from app.limits import RateLimits
 from app.metrics import forget_this_process
-from app.readiness import Readiness
+from app.readiness import Readiness, readying
 from app.recommendations.answers import Answers
 from app.recommendations.database_search import DatabaseSearch
 from app.recommendations.trip_search import IndexSearch
@@ -74,12 +74,14 @@ async def _serving(settings: Settings, draining: Draining) -> AsyncIterator[Stat
         clients.redis(settings),
     )
     index = IndexSearch(elasticsearch, settings.elasticsearch_alias, seconds=settings.elasticsearch_seconds)
+    readiness = Readiness(elasticsearch, settings.elasticsearch_alias, database, draining)
     settle_seconds = REPLICA_BEHIND_SECONDS if settings.database_replica_urls else 0.0
     try:
         intake = Intake(redis, database, settings.tracking_limit)
         async with (
             running_cache(redis, settle_seconds=settle_seconds) as cache,
             running_request_logs(intake) as request_logs,
+            readying(readiness),
         ):
             yield State(
                 settings=settings,
@@ -99,7 +101,7 @@ async def _serving(settings: Settings, draining: Draining) -> AsyncIterator[Stat
                 rate_limits=RateLimits(redis, settings),
                 intake=intake,
                 request_logs=request_logs,
-                readiness=Readiness(elasticsearch, settings.elasticsearch_alias, database, draining),
+                readiness=readiness,
                 draining=draining,
                 request_id="",
                 client_address="",

@@ -13,6 +13,7 @@ from tests.app.routes.statements import Statements
 from tests.app.serving import serving
 from tests.app.silent_server import silent_server
 from tests.catalogue import Catalogue
+from tests.conftest import drop_indices
 
 PATH = "/api/health"
 UP = {"postgres": "up", "redis": "up", "elasticsearch": "up"}
@@ -57,7 +58,8 @@ async def test_all_is_well(api: httpx2.AsyncClient, catalogue: Catalogue) -> Non
     }
 
 
-async def test_without_an_index_it_is_degraded(api: httpx2.AsyncClient) -> None:
+async def test_without_an_index_it_is_degraded(settings: Settings, api: httpx2.AsyncClient) -> None:
+    await drop_indices(settings)
     body = await health(api)
     assert (body["status"], body["dependencies"]) == ("degraded", {**UP, "elasticsearch": "no_index"})
 
