@@ -7,6 +7,13 @@ from schemas.tables import SCHEMA, Base
 
 connection = context.config.attributes["connection"]
 
+# A role with the name of our schema has it first on its path, and would make the platform's tables in there.
+WITHOUT_OURS = """
+SELECT set_config('search_path', coalesce(string_agg(quote_ident(name), ', '), 'public'), false)
+FROM unnest(current_schemas(false)) AS name WHERE name <> :ours
+"""
+connection.execute(text(WITHOUT_OURS).bindparams(ours=SCHEMA))
+
 # The version table lives in our schema too: the platform may have an Alembic of its own.
 if not connection.scalar(text("SELECT to_regnamespace(:name)").bindparams(name=SCHEMA)):
     connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))

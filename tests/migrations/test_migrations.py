@@ -53,9 +53,9 @@ async def test_an_empty_database_becomes_what_the_models_describe(empty_url: str
         }
         return list(compare_metadata(MigrationContext.configure(connection, opts=options), Base.metadata))
 
-    engine = create_async_engine(empty_url)
+    engine = create_async_engine(empty_url, connect_args={"server_settings": {"search_path": "public"}})
     async with engine.connect() as connection:
-        # Two of our own indexes serve our queries and are no part of the models.
+        # Some of our own indexes serve our queries and are no part of the models.
         found = {str(difference[1].name) for difference in await connection.run_sync(differences)}
     await engine.dispose()
     assert found == {
