@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from app.cache import Cache, Generations, SharedLevel
 from app.guarded_redis import GuardedRedis
+from indexer.ending import end
 from schemas.keys import CHANGES, GENERATION
 
 log = structlog.get_logger()
@@ -44,16 +45,8 @@ async def running_cache(redis: GuardedRedis, *, settle_seconds: float) -> AsyncI
         await generations.settled.wait()
         yield cache
     finally:
-        await _stop(following)
+        await end([following])
         await cache.close()
-
-
-async def _stop(task: asyncio.Task[None]) -> None:
-    # Again and again: `asyncio.wait_for` of Python 3.11, with which the Redis client sends, may swallow a cancellation.
-    while not task.done():
-        task.cancel()
-        await asyncio.wait([task], timeout=0.1)
-    await asyncio.gather(task, return_exceptions=True)
 
 
 async def follow_changes(redis: Redis, generations: Generations) -> None:

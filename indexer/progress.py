@@ -10,6 +10,7 @@ import orjson
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from indexer.ending import end
 from schemas.keys import REINDEX
 
 PERIOD_SECONDS = 0.5
@@ -52,8 +53,7 @@ async def published(redis: Redis) -> AsyncIterator[Callable[[Progress], None]]:
         yield report
         state = "done"
     finally:
-        publishing.cancel()
-        await asyncio.gather(publishing, return_exceptions=True)
+        await end([publishing])
         await _publish(redis, state, latest)
 
 

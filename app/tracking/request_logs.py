@@ -8,6 +8,7 @@ from itertools import islice
 
 from app.tracking.entries import RequestLog
 from app.tracking.intake import LOST, Intake
+from indexer.ending import end
 
 MOMENT = 0.05
 """Seconds for which logs are collected; what a process that is killed loses."""
@@ -54,6 +55,5 @@ async def running_request_logs(intake: Intake) -> AsyncIterator[RequestLogs]:
     try:
         yield logs
     finally:
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
+        await end([following])
         await logs.flush()

@@ -6,6 +6,7 @@ import pytest
 from redis.asyncio import Redis
 
 from indexer import queue
+from indexer.ending import end
 from indexer.queue import Job
 from schemas.settings import Settings
 from tests.eventually import eventually
@@ -39,8 +40,7 @@ async def working(url: str, jobs: Sequence[Job]) -> AsyncIterator[None]:
         yield
         assert not task.done()
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end([task])
 
 
 async def test_a_job_that_is_asked_for_runs_once(settings: Settings) -> None:

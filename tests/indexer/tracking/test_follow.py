@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from indexer import connections
+from indexer.ending import end
 from indexer.tracking import stream
 from indexer.tracking.follow import FAILURES, follow_tracking, store_next
 from indexer.tracking.store import store
@@ -42,8 +43,7 @@ async def following(redis_url: str, postgres_url: str) -> AsyncIterator[None]:
             yield
             assert not task.done(), task
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end([task])
             await engine.dispose()
 
 
