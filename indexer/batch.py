@@ -1,22 +1,26 @@
 """One batch of the feed: claim, take a version, then read, write to every index, and only then forget the rows."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import structlog
+from elasticsearch import ApiError, TransportError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from indexer import bulk, fan_out, outbox, targets, versions
 from indexer.bulk import Outcome
 from indexer.documents import read_documents
-from indexer.errors import NoLiveIndex, OtherDocuments
-from indexer.outbox import DIRECT, OCCURRENCE, Claimed
+from indexer.errors import ForeignIndex, NoLiveIndex, OtherDocuments
+from indexer.outbox import DIRECT, FANNED, OCCURRENCE, Claimed
 from indexer.rows import snapshot
 from indexer.stores import Stores
 from indexer.targets import STALLED_AFTER, State, Target
+from indexer.upkeep import Fault, foreign
 
 log = structlog.get_logger()
+
+HISTORY_CHECKED = "smarttrip_history_checked"
 
 PATIENCE_WITH_PREVIOUS = 8
 """Attempts after which the previous index, kept for a rollback, may no longer hold up the one in use."""
@@ -52,15 +56,16 @@ class Batch:
         return bool(self.kept) and len(self.kept) == len(self.claimed)
 
 
-async def process(stores: Stores, *, retry: bool) -> Batch:
-    """Raises NoLiveIndex, OtherDocuments, Stalled, and what the servers raise; the rows then stay as they were."""
+async def process(stores: Stores, lanes: Collection[int] = (DIRECT, FANNED), *, retry: bool) -> Batch:
+    """Raises Untrusted, Stalled, and what the servers raise; the rows then stay as they were."""
     started = time.monotonic()
     rows: list[Claimed] = []
     try:
         async with stores.postgres.begin() as connection:
             await targets.join_batches(connection)
             written_to = _writable(await targets.read_targets(connection))
-            rows += await outbox.claim(connection, retry=retry)
+            await _check_history(connection, stores, written_to)
+            rows += await outbox.claim(connection, lanes, retry=retry)
             return await _handle(connection, stores, written_to, rows, deadline=started + STALLED_AFTER)
     finally:
         if time.monotonic() > started + STALLED_AFTER:
@@ -75,6 +80,24 @@ def _writable(known: Sequence[Target]) -> list[Target]:
     if all(target.state is State.PREVIOUS for target in writable):
         raise NoLiveIndex
     return writable
+
+
+async def _check_history(connection: AsyncConnection, stores: Stores, written_to: list[Target]) -> None:
+    """Before the first batch on each connection: one to a Postgres that was set back is always a new one."""
+    assert connection.sync_connection is not None
+    info = connection.sync_connection.info
+    if HISTORY_CHECKED in info:
+        return
+    live = [target.name for target in written_to if target.state is State.LIVE]
+    try:
+        faults = {name: await foreign(stores, name) for name in live}
+    except (ApiError, TransportError):
+        # A server that can't be asked takes no writes either; fan-outs can go on without it.
+        return
+    for name, fault in faults.items():
+        if fault in (Fault.OTHER_POSTGRES, Fault.SET_BACK):
+            raise ForeignIndex(name, fault)
+    info[HISTORY_CHECKED] = True
 
 
 async def _handle(

@@ -42,40 +42,50 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Body:
-    """A bulk request that fits any index: lines of bytes, one or two for each id."""
+    """A bulk request that fits any index: an operation for each id."""
 
-    lines: Sequence[bytes]
+    version: int
+    operations: Sequence[bytes]
     ids: Sequence[int]
 
     def halves(self) -> tuple["Body", "Body"]:
         middle = len(self.ids) // 2
-        return Body(self.lines[:middle], self.ids[:middle]), Body(self.lines[middle:], self.ids[middle:])
+        return (
+            Body(self.version, self.operations[:middle], self.ids[:middle]),
+            Body(self.version, self.operations[middle:], self.ids[middle:]),
+        )
 
 
 def bodies(version: int, changes: Changes) -> Iterator[Body]:
     """Of about BODY_BYTES each."""
-    lines: list[bytes] = []
+    operations: list[bytes] = []
     ids: list[int] = []
     size = 0
     for trip_id, document in changes.items():
-        line = _line(version, trip_id, document)
-        lines.append(line)
+        operation = _operation(version, trip_id, document)
+        operations.append(operation)
         ids.append(trip_id)
-        size += len(line)
+        size += len(operation)
         if size >= BODY_BYTES:
-            yield Body(lines, ids)
-            lines, ids, size = [], [], 0
+            yield Body(version, operations, ids)
+            operations, ids, size = [], [], 0
     if ids:
-        yield Body(lines, ids)
+        yield Body(version, operations, ids)
 
 
-def _line(version: int, trip_id: int, document: TripDocument | None) -> bytes:
-    operation = b"delete" if document is None else b"index"
-    action = b'{"%b":{"_id":"%d","version":%d,"version_type":"external_gte"}}' % (operation, trip_id, version)
+def _operation(version: int, trip_id: int, document: TripDocument | None) -> bytes:
+    verb = b"delete" if document is None else b"index"
+    action = b'{"%b":{"_id":"%d","version":%d,"version_type":"external_gte"}}' % (verb, trip_id, version)
     if document is None:
         return action
     document["version"] = version
     return action + b"\n" + orjson.dumps(document)
+
+
+def _note(name: str, version: int) -> bytes:
+    """Keeps the version in the index's history."""
+    target = {"_index": index.writes(index.history(name)), "_id": name}
+    return orjson.dumps({"index": {**target, "version": version, "version_type": "external_gte"}}) + b"\n{}"
 
 
 async def write(es: AsyncElasticsearch, names: Sequence[str], version: int, changes: Changes) -> dict[str, Outcome]:
@@ -96,7 +106,7 @@ async def send(es: AsyncElasticsearch, name: str, body: Body) -> Outcome:
     try:
         answer = await es.bulk(
             index=index.writes(name),
-            operations=cast(Sequence[Mapping[str, Any]], body.lines),  # the serializer passes bytes on
+            operations=cast(Any, [*body.operations, _note(name, body.version)]),  # bytes are passed on as they are
             require_alias=True,
             timeout=SHARD_PATIENCE,
             filter_path="errors,items.*.status,items.*.error.type,items.*.error.reason",
@@ -123,8 +133,11 @@ async def _send_apart(es: AsyncElasticsearch, name: str, body: Body, refusal: st
 def judge(answer: Mapping[str, Any], ids: Sequence[int]) -> Outcome:
     """A 403 is a blocked index, not a bad document; a 404 with an error is a missing index, without one a deletion."""
     outcome = Outcome()
-    for trip_id, item in zip(ids, answer["items"], strict=True):
-        ((_, result),) = item.items()
+    *results, noted = (next(iter(item.values())) for item in answer["items"])
+    if noted.get("error") and noted["status"] != 409:
+        # What is not noted must not count as written.
+        return Outcome(kept=dict.fromkeys(ids, _reason(noted["error"])))
+    for trip_id, result in zip(ids, results, strict=True):
         status, error = result["status"], result.get("error")
         if status == 409:
             outcome.outdated += 1

@@ -26,14 +26,23 @@ class AliasIsIndex(Refusal):
         super().__init__(f'"{alias}" is an index, not an alias; remove it or choose another ELASTICSEARCH_ALIAS.')
 
 
-class NoLiveIndex(Refusal):
+class Untrusted(Refusal):
+    """The index must not be written to as it is; changes wait."""
+
+
+class NoLiveIndex(Untrusted):
     def __init__(self) -> None:
         super().__init__("There is no index yet; changes wait until one has been built.")
 
 
-class OtherDocuments(Refusal):
+class OtherDocuments(Untrusted):
     def __init__(self, name: str) -> None:
         super().__init__(f"{name} is made of documents of another version of this program; changes wait for a reindex.")
+
+
+class ForeignIndex(Untrusted):
+    def __init__(self, name: str, fault: str) -> None:
+        super().__init__(f"{name} can't be trusted, {fault}; changes wait for a reindex.")
 
 
 class IndexUnavailable(Refusal):

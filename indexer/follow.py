@@ -11,7 +11,7 @@ import structlog
 from indexer import metrics
 from indexer.announcer import Announcer
 from indexer.batch import Batch, Stalled, process
-from indexer.errors import NoLiveIndex, OtherDocuments
+from indexer.errors import Untrusted
 from indexer.failures import FAILURES
 from indexer.stores import Stores
 
@@ -30,9 +30,12 @@ class Rest(NamedTuple):
 
 
 class Follower:
-    def __init__(self, stores: Stores, announcer: Announcer, doubt: Callable[[], None]) -> None:
+    """Of one lane: what is slow in the other holds nothing up."""
+
+    def __init__(self, stores: Stores, lane: int, announcer: Announcer, doubt: Callable[[], None]) -> None:
         """`doubt` is called when the index may be missing, or Postgres may not be the one it was."""
         self._stores = stores
+        self._lane = lane
         self._announcer = announcer
         self._doubt = doubt
         self._woken = asyncio.Event()
@@ -66,8 +69,8 @@ class Follower:
             retry = time.monotonic() >= self._retry_at
             started = time.monotonic()
             try:
-                batch = await process(self._stores, retry=retry)
-            except (NoLiveIndex, OtherDocuments, Stalled, *FAILURES) as error:
+                batch = await process(self._stores, [self._lane], retry=retry)
+            except (Untrusted, Stalled, *FAILURES) as error:
                 return self._give_up(error)
             self._note(batch, time.monotonic() - started, retry=retry)
             if batch.failed:
@@ -87,7 +90,7 @@ class Follower:
         self._announcer.note(batch)
         if batch.claimed:
             _measure(batch, seconds)
-        if batch.written.live_missing:
+        if batch.failed or batch.written.live_missing:
             self._doubt()
         if batch.kept:
             self._count_failure()

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 from aiohttp import web
 from prometheus_client import generate_latest
@@ -12,11 +13,11 @@ STUCK_AFTER_SECONDS = 20.0
 """Without progress for so long the worker is not ready, though it lives."""
 
 
-async def serve_health(host: str, port: int, follower: Follower) -> None:
+async def serve_health(host: str, port: int, followers: Sequence[Follower]) -> None:
     """Runs until it is cancelled."""
 
     async def ready(request: web.Request) -> web.Response:
-        quiet = time.monotonic() - follower.progressed_at
+        quiet = time.monotonic() - min(follower.progressed_at for follower in followers)
         body = {"status": "ok" if quiet < STUCK_AFTER_SECONDS else "stuck", "seconds_since_progress": round(quiet, 1)}
         return web.json_response(body, status=200 if quiet < STUCK_AFTER_SECONDS else 503)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from elasticsearch import AsyncElasticsearch, NotFoundError
+from elasticsearch import AsyncElasticsearch, BadRequestError, NotFoundError
 
 from indexer.documents import DOCUMENT_HASH
 from indexer.errors import AliasIsIndex
@@ -34,14 +34,36 @@ def writes(name: str) -> str:
     return f"{name}-writes"
 
 
+def history(name: str) -> str:
+    """The index that keeps, for each index of an alias, the latest version that was written to it, as its document.
+
+    Documents alone don't tell: the latest write may have been a deletion.
+    """
+    return f"{name.rpartition('-')[0]}-history"
+
+
+HISTORY = {"refresh_interval": "30s", "auto_expand_replicas": "0-1", "translog": {"durability": "async"}}
+
+
 async def create(es: AsyncElasticsearch, name: str, origin: dict[str, Any]) -> None:
     """`origin` says which database it is made from, and is kept with the index."""
+    await _create_history(es, history(name))
     await es.indices.create(
         index=name,
         aliases={writes(name): {}},
         mappings={**MAPPING, "_meta": {"document_hash": DOCUMENT_HASH, **origin}},
         settings={"index": {**INDEX_SETTINGS, **LOADING}},
     )
+
+
+async def _create_history(es: AsyncElasticsearch, name: str) -> None:
+    try:
+        await es.indices.create(
+            index=name, aliases={writes(name): {}}, mappings={"dynamic": "strict"}, settings={"index": HISTORY}
+        )
+    except BadRequestError as error:
+        if error.error != "resource_already_exists_exception":
+            raise
 
 
 async def serve(es: AsyncElasticsearch, name: str) -> None:
@@ -81,6 +103,7 @@ async def swap(es: AsyncElasticsearch, alias: str, old: str | None, new: str) ->
 async def drop(es: AsyncElasticsearch, names: Iterable[str]) -> None:
     for name in names:
         await es.indices.delete(index=name, ignore_unavailable=True)
+        await es.options(ignore_status=404).delete(index=history(name), id=name)
 
 
 async def all_names(es: AsyncElasticsearch, alias: str) -> set[str]:
@@ -91,9 +114,12 @@ async def all_names(es: AsyncElasticsearch, alias: str) -> set[str]:
 
 
 async def highest_version(es: AsyncElasticsearch, name: str) -> int:
-    """Of the latest reading of Postgres that searches of the index can see; 0 where it is empty."""
-    answer = await es.search(index=name, size=1, sort=[{"version": "desc"}], source=False)
-    return max((hit["sort"][0] for hit in answer["hits"]["hits"]), default=0)
+    """Of the latest reading of Postgres that was written to it; 0 if none was. Raises NotFoundError."""
+    noted = await es.options(ignore_status=404).get(index=history(name), id=name)
+    found = await es.search(index=name, size=1, sort=[{"version": "desc"}], source=False)
+    versions: list[int] = [hit["sort"][0] for hit in found["hits"]["hits"]]
+    noted_version: int = noted.get("_version", 0)
+    return max(noted_version, *versions, 0)
 
 
 async def ids_after(es: AsyncElasticsearch, name: str, after: int, limit: int) -> list[int]:

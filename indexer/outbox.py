@@ -1,6 +1,6 @@
 """The outbox: rows are claimed, resolved to departures, and removed by id once the index knows of them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    ColumnElement,
     Integer,
     Select,
     any_,
@@ -25,7 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.tables import DeadLetter, OutboxRow
 
 DIRECT, FANNED = 0, 1
-"""Lanes: what writers left, and the departures that a change of something else was resolved to."""
+"""Lanes: departures that were changed; and changes of something else, with the departures that they lead to."""
 
 NEWEST = 100
 """Direct changes taken from the end of the queue, so that a single one isn't stuck behind a large import."""
@@ -50,22 +51,27 @@ class Claimed:
 CLAIMED = tuple(OutboxRow.__table__.c[field.name] for field in fields(Claimed))
 
 
-def _claimable(lane: int, *, retry: bool) -> Select[*tuple[Any, ...]]:
-    row = OutboxRow
-    chosen = select(*CLAIMED).where(row.lane == lane)
-    return (chosen if retry else chosen.where(row.attempts == 0)).with_for_update(skip_locked=True)
+def _claimable(condition: ColumnElement[bool], *, retry: bool) -> Select[*tuple[Any, ...]]:
+    chosen = select(*CLAIMED).where(condition)
+    return (chosen if retry else chosen.where(OutboxRow.attempts == 0)).with_for_update(skip_locked=True)
 
 
-async def claim(connection: AsyncConnection, *, retry: bool) -> list[Claimed]:
+async def claim(
+    connection: AsyncConnection, lanes: Collection[int] = (DIRECT, FANNED), *, retry: bool
+) -> list[Claimed]:
     """Locks rows that no other batch has, each lane its share; with `retry` also those that failed before."""
-    direct, fanned = _claimable(DIRECT, retry=retry), _claimable(FANNED, retry=retry)
-    parts = (
-        direct.order_by(OutboxRow.id.desc()).limit(NEWEST).cte("newest"),
-        direct.order_by(OutboxRow.id).limit(OLDEST).cte("oldest"),
-        fanned.order_by(OutboxRow.id).limit(FAN_OUT).cte("fanned"),
-    )
+    row = OutboxRow
+    departure = row.kind == OCCURRENCE
+    direct = _claimable((row.lane == DIRECT) & departure, retry=retry)
+    causes = _claimable(~departure, retry=retry)
+    fanned = _claimable((row.lane == FANNED) & departure, retry=retry)
+    shares = {
+        DIRECT: [direct.order_by(row.id.desc()).limit(NEWEST), direct.order_by(row.id).limit(OLDEST)],
+        FANNED: [causes.order_by(row.id).limit(OLDEST), fanned.order_by(row.id).limit(FAN_OUT)],
+    }
+    parts = [share.cte() for lane in lanes for share in shares[lane]]
     rows = await connection.execute(union(*(select(part) for part in parts)))
-    return [Claimed(*row) for row in rows]
+    return [Claimed(*found) for found in rows]
 
 
 async def enqueue(

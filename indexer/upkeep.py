@@ -68,9 +68,14 @@ class Fault(StrEnum):
 
 async def foreign(stores: Stores, name: str) -> Fault | None:
     """Whether the index is of another history than the database: what it has too much would stay for ever."""
-    highest = await index.highest_version(stores.elasticsearch, name)
+    try:
+        await stores.elasticsearch.indices.refresh(index=name)
+        meta = await index.meta(stores.elasticsearch, name)
+        highest = await index.highest_version(stores.elasticsearch, name)
+    except NotFoundError:
+        return Fault.NO_INDEX
     origin = await versions.origin(stores.postgres)
-    if not origin.meta().items() <= (await index.meta(stores.elasticsearch, name)).items():
+    if not origin.meta().items() <= meta.items():
         return Fault.OTHER_POSTGRES
     return Fault.SET_BACK if highest > origin.version else None
 
@@ -84,9 +89,4 @@ async def find_fault(stores: Stores) -> Fault | None:
         target = next((known for known in await targets.read_targets(connection) if known.name == name), None)
     if target is None:
         return Fault.UNKNOWN
-    if not target.ours:
-        return Fault.OTHER_DOCUMENTS
-    try:
-        return await foreign(stores, name)
-    except NotFoundError:
-        return Fault.NO_INDEX
+    return await foreign(stores, name) if target.ours else Fault.OTHER_DOCUMENTS

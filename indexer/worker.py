@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import structlog
@@ -10,12 +10,14 @@ import uvloop
 
 from indexer import connections, queue
 from indexer.announcer import Announcer
+from indexer.ending import end
 from indexer.follow import Follower
 from indexer.gauges import keep_gauges
 from indexer.guard import Guard
 from indexer.health import serve_health
 from indexer.jobs import all_jobs
 from indexer.listen import listen
+from indexer.outbox import DIRECT, FANNED
 from indexer.stores import open_stores
 from indexer.tracking.follow import follow_tracking
 from schemas.settings import Settings
@@ -47,30 +49,37 @@ async def work(settings: Settings, stop: asyncio.Event) -> None:
     ):
         announcer = Announcer(stores, redis)
         guard = Guard(settings, stores)
-        follower = Follower(stores, announcer, guard.doubt)
+        followers = [Follower(stores, lane, announcer, guard.doubt) for lane in (DIRECT, FANNED)]
         beside = [
             announcer.run(),
             guard.run(),
-            listen(settings.direct_url, follower.wake),
+            listen(settings.direct_url, lambda: _wake(followers)),
             keep_gauges(stores.postgres),
             follow_tracking(patient_redis, stores.postgres),
             queue.work(settings.redis_url, all_jobs(settings, stores.postgres, guard)),
         ]
         if settings.worker_port is not None:
-            beside.append(serve_health(settings.host, settings.worker_port, follower))
+            beside.append(serve_health(settings.host, settings.worker_port, followers))
         log.info("worker_started")
-        await _run_together(follower, beside, stop)
+        await _run_together(followers, beside, stop)
         await announcer.flush()
     log.info("worker_stopped")
 
 
-async def _run_together(follower: Follower, beside: list[Coroutine[Any, Any, None]], stop: asyncio.Event) -> None:
+def _wake(followers: Sequence[Follower]) -> None:
+    for follower in followers:
+        follower.wake()
+
+
+async def _run_together(
+    followers: Sequence[Follower], beside: Sequence[Coroutine[Any, Any, None]], stop: asyncio.Event
+) -> None:
     """Each of `beside` runs until it is cancelled; one that fails ends them all."""
     async with asyncio.TaskGroup() as tasks:
-        following = tasks.create_task(follower.run())
+        following = [tasks.create_task(follower.run()) for follower in followers]
         others = [tasks.create_task(coroutine) for coroutine in beside]
         await stop.wait()
-        follower.stop()
-        await asyncio.wait([following], timeout=LAST_BATCH_SECONDS)
-        for task in (following, *others):
-            task.cancel()
+        for follower in followers:
+            follower.stop()
+        await asyncio.wait(following, timeout=LAST_BATCH_SECONDS)
+        await end((*following, *others))

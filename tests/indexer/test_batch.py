@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from indexer import batch, bulk, outbox
+from indexer import batch, bulk, outbox, versions
 from indexer.batch import process
 from indexer.documents import read_documents
-from indexer.errors import NoLiveIndex, OtherDocuments
+from indexer.errors import ForeignIndex, NoLiveIndex, OtherDocuments
 from indexer.reindex import reindex
 from indexer.stores import Stores
 from schemas.settings import Settings
@@ -406,3 +406,15 @@ async def test_a_batch_that_stood_still_while_it_wrote_brings_back_no_deleted_de
     await drain(stores)
     assert ids["trip"] not in await indexed(stores)
     await assert_in_sync(settings)
+
+
+async def test_a_postgres_that_was_set_back_is_noticed_before_the_first_batch_on_its_new_connections(
+    stores: Stores, ids: dict[str, int], index: str
+) -> None:
+    later = await versions.take(stores.postgres) + 3
+    await bulk.write(stores.elasticsearch, [index], later, {ids["trip"]: None})
+    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5 WHERE id = :trip", trip=ids["trip"])
+    await stores.postgres.dispose()
+    with pytest.raises(ForeignIndex):
+        await process(stores, retry=True)
+    assert await waiting(stores.postgres) == 1

@@ -105,7 +105,7 @@ async def test_a_write_does_not_make_an_index_that_was_dropped(stores: Stores, n
 
 
 async def test_what_one_index_refuses_another_takes(stores: Stores, name: str) -> None:
-    refused, written = await write(stores, ["gone", name], 5, {1: document(1)})
+    refused, written = await write(stores, [f"{stores.alias}-gone", name], 5, {1: document(1)})
     assert refused.missing
     assert written == bulk.Outcome()
     assert (await spots(stores, name)).keys() == {1}
@@ -127,19 +127,21 @@ async def test_large_changes_go_in_several_requests(stores: Stores, name: str, m
 
 async def test_a_request_that_is_refused_as_a_whole_is_taken_apart(stores: Stores, name: str) -> None:
     good = next(bulk.bodies(5, {1: document(1), 2: document(2)}))
-    body = bulk.Body([*good.lines, b'{"nonsense":{}}\n{}'], [*good.ids, 3])
+    body = bulk.Body(5, [*good.operations, b'{"nonsense":{}}\n{}'], [*good.ids, 3])
     outcome = await bulk.send(stores.elasticsearch, name, body)
     assert outcome.refused.keys() == {3}
     assert outcome.kept == {}
     assert (await spots(stores, name)).keys() == {1, 2}
 
 
+NOTED = {"index": {"status": 200}}
+"""The last item is the version, kept in the index's history."""
 ERROR = {"type": "some_exception", "reason": "because"}
 
 
 @pytest.mark.parametrize("status", [403, 429, 500, 502, 503])
 def test_what_a_server_refuses_for_now_is_kept(status: int) -> None:
-    answer = {"items": [{"index": {"status": 201}}, {"index": {"status": status, "error": ERROR}}]}
+    answer = {"items": [{"index": {"status": 201}}, {"index": {"status": status, "error": ERROR}}, NOTED]}
     outcome = bulk.judge(answer, [1, 2])
     assert outcome == bulk.Outcome(kept={2: "some_exception: because"})
 
@@ -154,8 +156,19 @@ def test_each_answer_is_judged_by_itself() -> None:
         {"delete": {"status": 429, "error": ERROR}},
         {"delete": {"status": 404, "error": missing}},
     ]
-    outcome = bulk.judge({"items": answers}, [1, 2, 3, 4, 5, 6])
+    outcome = bulk.judge({"items": [*answers, NOTED]}, [1, 2, 3, 4, 5, 6])
     assert outcome.outdated == 1
     assert outcome.refused.keys() == {4}
     assert outcome.kept.keys() == {5, 6}
     assert outcome.missing
+
+
+def test_what_was_not_noted_does_not_count_as_written() -> None:
+    answers = [{"index": {"status": 200}}, {"delete": {"status": 200}}, {"index": {"status": 503, "error": ERROR}}]
+    assert bulk.judge({"items": answers}, [1, 2]).kept.keys() == {1, 2}
+
+
+async def test_the_latest_version_is_remembered_even_of_deletions(stores: Stores, name: str) -> None:
+    for version, changes in ((5, {1: document(1)}), (9, {1: None}), (7, {2: document(2)})):
+        await write(stores, [name], version, changes)
+    assert await index.highest_version(stores.elasticsearch, name) == 9

@@ -11,8 +11,10 @@ from indexer import connections, fan_out, outbox
 from indexer import follow as module
 from indexer.announcer import Announcer
 from indexer.batch import process
+from indexer.ending import end
 from indexer.follow import Follower
 from indexer.listen import listen
+from indexer.outbox import DIRECT, FANNED
 from indexer.stores import Stores
 from schemas.settings import Settings
 from tests.catalogue import Catalogue
@@ -31,18 +33,17 @@ class Doubts:
 @asynccontextmanager
 async def following(
     stores: Stores, redis: Redis, listen_at: str | None = None, doubts: Doubts | None = None
-) -> AsyncIterator[Follower]:
+) -> AsyncIterator[list[Follower]]:
+    """Direct changes and fan-outs, each by a follower of its own."""
     announcer = Announcer(stores, redis)
-    follower = Follower(stores, announcer, doubts or Doubts())
-    tasks = [asyncio.create_task(follower.run()), asyncio.create_task(announcer.run())]
+    followers = [Follower(stores, lane, announcer, doubts or Doubts()) for lane in (DIRECT, FANNED)]
+    tasks = [asyncio.create_task(follower.run()) for follower in followers] + [asyncio.create_task(announcer.run())]
     if listen_at is not None:
-        tasks.append(asyncio.create_task(listen(listen_at, follower.wake)))
+        tasks += [asyncio.create_task(listen(listen_at, follower.wake)) for follower in followers]
     try:
-        yield follower
+        yield followers
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tasks)
 
 
 async def nothing_waits(engine: AsyncEngine) -> bool:
@@ -90,7 +91,7 @@ async def test_a_stop_ends_it_after_the_batch_in_hand(
     settings: Settings, catalogue: Catalogue, stores: Stores, index: str, redis: Redis
 ) -> None:
     await catalogue.occurrence()
-    follower = Follower(stores, Announcer(stores, redis), Doubts())
+    follower = Follower(stores, DIRECT, Announcer(stores, redis), Doubts())
     running = asyncio.create_task(follower.run())
     await asyncio.sleep(0)
     follower.stop()
@@ -134,10 +135,10 @@ async def test_it_goes_on_when_postgres_is_back_and_doubts_that_it_is_the_same(
     async with FaultProxy(settings.database_url) as proxy:
         engine = connections.postgres(proxy.url)
         doubts = Doubts()
-        async with following(Stores(engine, stores.elasticsearch, stores.alias), redis, doubts=doubts) as follower:
+        async with following(Stores(engine, stores.elasticsearch, stores.alias), redis, doubts=doubts) as followers:
             await proxy.switch(Mode.CUT)
             await catalogue.occurrence()
-            follower.wake()
+            followers[0].wake()
             await eventually(lambda: doubts.count > 0)
             await proxy.switch(Mode.PASS)
             await eventually(lambda: nothing_waits(stores.postgres), within=15)
@@ -150,10 +151,10 @@ async def test_a_missing_index_is_doubted_and_progress_is_not_claimed(
 ) -> None:
     await catalogue.occurrence()
     doubts = Doubts()
-    async with following(stores, redis, doubts=doubts) as follower:
-        begun = follower.progressed_at
-        await eventually(lambda: doubts.count > 0)
-        assert follower.progressed_at == begun
+    async with following(stores, redis, doubts=doubts) as followers:
+        begun = [follower.progressed_at for follower in followers]
+        await eventually(lambda: doubts.count > 1)
+        assert [follower.progressed_at for follower in followers] == begun
 
 
 async def test_rows_that_keep_failing_are_no_progress_but_others_are(
@@ -162,8 +163,8 @@ async def test_rows_that_keep_failing_are_no_progress_but_others_are(
     monkeypatch.setattr(module, "POLL_SECONDS", 0.05)
     await catalogue.occurrence()
     await execute(stores.postgres, "UPDATE smarttrip.outbox SET kind = 'galaxy'")
-    async with following(stores, redis) as follower:
-        begun = follower.progressed_at
+    async with following(stores, redis) as (_, fanning):
+        begun = fanning.progressed_at
 
         async def tried_twice() -> bool:
             async with stores.postgres.connect() as connection:
@@ -171,10 +172,10 @@ async def test_rows_that_keep_failing_are_no_progress_but_others_are(
                 return int(found.scalar() or 0) >= 2
 
         await eventually(tried_twice)
-        assert follower.progressed_at == begun
-        await catalogue.occurrence()
-        follower.wake()
-        await eventually(lambda: follower.progressed_at > begun)
+        assert fanning.progressed_at == begun
+        await execute(stores.postgres, "UPDATE trip_templates SET title = title || '!'")
+        fanning.wake()
+        await eventually(lambda: fanning.progressed_at > begun)
 
 
 @pytest.mark.usefixtures("index")
