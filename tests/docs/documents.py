@@ -1,0 +1,16 @@
+"""The documents as text, and their tables."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def table(document: str, heading: str) -> Iterator[list[str]]:
+    """The cells of the rows, without the two of the head, of the first table below a heading."""
+    text = (ROOT / document).read_text()
+    _, found, rest = text.partition(f"\n{heading}\n")
+    assert found, f"{document} has no {heading}"
+    lines = [line for line in rest.partition("\n#")[0].splitlines() if line.startswith("|")]
+    for line in lines[2:]:
+        yield [cell.strip() for cell in line.strip("|").split("|")]
