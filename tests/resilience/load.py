@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,6 +65,20 @@ def visit(**more: Any) -> dict[str, Any]:
     return {"session_id": str(uuid4()), "anonymous_id": str(uuid4()), **more}
 
 
+Ask = Callable[[Call, float], Coroutine[Any, Any, Outcome]]
+
+
+async def come(ask: Ask, calls: Iterator[Call], *, rate: float) -> list[Outcome]:
+    """Each call when it is due, until there are no more."""
+    start = time.monotonic()
+    asking: list[asyncio.Task[Outcome]] = []
+    for number, call in enumerate(calls):
+        due = start + number / rate
+        await asyncio.sleep(due - time.monotonic())
+        asking.append(asyncio.create_task(ask(call, due)))
+    return await asyncio.gather(*asking)
+
+
 class Visitors:
     """`async with visitors(url) as crowd: await crowd.come(calls, rate=30, seconds=2)`."""
 
@@ -72,13 +86,7 @@ class Visitors:
         self._client = client
 
     async def come(self, calls: Iterator[Call], *, rate: float, seconds: float) -> list[Outcome]:
-        start = time.monotonic()
-        asking: list[asyncio.Task[Outcome]] = []
-        for number, call in enumerate(itertools.islice(calls, int(rate * seconds))):
-            due = start + number / rate
-            await asyncio.sleep(due - time.monotonic())
-            asking.append(asyncio.create_task(self.ask(call, due)))
-        return await asyncio.gather(*asking)
+        return await come(self.ask, itertools.islice(calls, int(rate * seconds)), rate=rate)
 
     async def ask(self, call: Call, due: float | None = None) -> Outcome:
         due = due or time.monotonic()
