@@ -1,6 +1,7 @@
 """The documents as text, and their tables."""
 
 from collections.abc import Iterator
+from itertools import dropwhile, takewhile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -11,6 +12,6 @@ def table(document: str, heading: str) -> Iterator[list[str]]:
     text = (ROOT / document).read_text()
     _, found, rest = text.partition(f"\n{heading}\n")
     assert found, f"{document} has no {heading}"
-    lines = [line for line in rest.partition("\n#")[0].splitlines() if line.startswith("|")]
-    for line in lines[2:]:
+    lines = dropwhile(lambda line: not line.startswith("|"), rest.splitlines())
+    for line in [*takewhile(lambda line: line.startswith("|"), lines)][2:]:
         yield [cell.strip() for cell in line.strip("|").split("|")]
