@@ -1,0 +1,112 @@
+"""What an answer costs: round trips exactly, CPU against a bare route in the same process, with generous bounds."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import httpx2
+import orjson
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message
+
+from app.main import create_app
+from schemas.settings import Settings
+
+SEARCH = {"difficulty": 2, "budget": 9000}
+NOTHING_FITS = {"selected_countries": [1], "budget": 1, "month": 2}
+"""Runs a relaxed search as well."""
+
+AT_MOST = 40
+"""Times the cost of a bare route; 13 to 15 were seen."""
+
+
+@pytest.fixture
+async def app_and_state(settings: Settings, sample_index: None) -> AsyncIterator[tuple[ASGIApp, dict[str, Any]]]:
+    app = create_app(settings)
+    async with AsyncExitStack() as stack:
+        state = await stack.enter_async_context(app.router.lifespan_context(app))
+        yield app, dict(state or {})
+
+
+def asking(app: ASGIApp, state: dict[str, Any], path: str, body: dict[str, Any]) -> Callable[[], Awaitable[None]]:
+    """A request without a server or a client around it."""
+    raw = orjson.dumps(body)
+    headers = [(b"host", b"x"), (b"content-type", b"application/json"), (b"content-length", str(len(raw)).encode())]
+    scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b""}
+    scope |= {"headers": headers, "client": ("127.0.0.1", 1), "server": ("x", 80), "scheme": "http", "root_path": ""}
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": raw, "more_body": False}
+
+    async def send(message: Message) -> None:
+        assert message.get("status", 200) == 200
+
+    async def ask() -> None:
+        await app({**scope, "state": dict(state)}, receive, send)
+
+    return ask
+
+
+async def cpu_seconds(ask: Callable[[], Awaitable[None]], times: int) -> float:
+    began = time.process_time()
+    for _ in range(times):
+        await ask()
+    return time.process_time() - began
+
+
+async def test_a_kept_answer_costs_little_more_than_a_bare_route(
+    app_and_state: tuple[ASGIApp, dict[str, Any]],
+) -> None:
+    kept = asking(*app_and_state, "/api/v2/recommendations", SEARCH)
+    body = b"x" * 80_000
+
+    async def constant(_request: Request) -> Response:
+        return Response(body, media_type="application/json")
+
+    bare = asking(Starlette(routes=[Route("/", constant, methods=["POST"])]), {}, "/", SEARCH)
+    await cpu_seconds(kept, 20)
+    ratios = []
+    for _ in range(5):
+        ratios.append(await cpu_seconds(kept, 200) / await cpu_seconds(bare, 200))
+        # Lets the process hear that nothing changed; its own copy is good for a second.
+        await asyncio.sleep(0)
+    assert min(ratios) < AT_MOST, ratios
+
+
+async def test_searches_of_an_answer_are_one_or_two_and_of_a_kept_one_none(
+    app_and_state: tuple[ASGIApp, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, state = app_and_state
+    asked: list[str] = []
+    transport = state["elasticsearch"].transport
+    original = transport.perform_request
+
+    async def counting(method: str, target: str, **options: Any) -> Any:
+        asked.append(target.partition("?")[0].rpartition("/")[2])
+        return await original(method, target, **options)
+
+    monkeypatch.setattr(transport, "perform_request", counting)
+
+    async def searches(body: dict[str, Any]) -> list[str]:
+        asked.clear()
+        await asking(app, state, "/api/v2/recommendations", body)()
+        return sorted(asked)
+
+    assert await searches(SEARCH) == ["_count", "_search"]
+    assert await searches(SEARCH) == []
+    assert await searches({**SEARCH, "budget": 8000}) == ["_search"]
+    assert await searches(NOTHING_FITS) == ["_search", "_search"]
+
+
+async def test_an_answer_is_complete_in_both_forms(api: httpx2.AsyncClient, sample_index: None) -> None:
+    plain = await api.post("/api/v2/recommendations", json=SEARCH, headers={"Accept-Encoding": "identity"})
+    small = await api.post("/api/v2/recommendations", json=SEARCH, headers={"Accept-Encoding": "gzip"})
+    assert small.headers["content-encoding"] == "gzip"
+    assert {**plain.json(), "request_id": ""} == {**small.json(), "request_id": ""}
+    assert plain.json()["request_id"] != small.json()["request_id"]
