@@ -84,8 +84,9 @@ anything: Strategy = st.one_of(
 def bodies(likely: dict[str, Strategy]) -> st.SearchStrategy[bytes]:
     """JSON of these fields, each likely or anything or absent; and what is no such JSON."""
     some = st.fixed_dictionaries({}, optional={name: st.one_of(values, anything) for name, values in likely.items()})
+    good = st.fixed_dictionaries(likely)
     most = st.fixed_dictionaries(likely, optional={"more": anything}).flatmap(_with_one_of(anything))
-    written = st.one_of(most, some, anything).map(json.dumps).map(str.encode)
+    written = st.one_of(good, most, some, anything).map(json.dumps).map(str.encode)
     return st.one_of(written, written, written, written.flatmap(_damaged), st.binary(max_size=60))
 
 
