@@ -18,6 +18,7 @@ app = typer.Typer(
 )
 app.add_typer(stack.app, name="stack")
 app.add_typer(user.app, name="user")
+app.add_typer(bench.app, name="bench")
 app.command()(database.migrate)
 app.command()(database.seed)
 app.command()(index.reindex)
@@ -26,7 +27,6 @@ app.command()(index.rollback)
 app.command()(processes.serve)
 app.command()(processes.worker)
 app.command()(demo.demo)
-app.command()(bench.bench)
 
 
 def main() -> None:

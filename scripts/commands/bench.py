@@ -9,8 +9,12 @@ import typer
 
 from scripts.errors import Exit
 
+app = typer.Typer(invoke_without_command=True)
 
-def bench(
+
+@app.callback()
+def bench(  # noqa: PLR0913, PLR0917 -- each is an option
+    context: typer.Context,
     sizes: Annotated[str, typer.Option(help="Departures, comma list.")] = "1000,10000,100000",
     million: Annotated[bool, typer.Option("--1m", help="Also a million departures.")] = False,
     rounds: Annotated[int, typer.Option(min=1, help="Turns of each contender; medians count.")] = 3,
@@ -18,6 +22,8 @@ def bench(
     json: Annotated[Path | None, typer.Option(help="Also write the figures to this file.")] = None,
 ) -> None:
     """Measure the service against raw Elasticsearch, a bare server and a service without an index."""
+    if context.invoked_subcommand:
+        return
     from rich.console import Console
 
     from scripts.bench.bench import bench as measure
@@ -31,3 +37,30 @@ def bench(
         write_json(rows, json)
     if any(result.run.errors for row in rows for result in row.results.values()):
         raise typer.Exit(Exit.FAILED)
+
+
+@app.command()
+def writers() -> None:
+    """Measure what the triggers cost the platform's writers."""
+    from rich.console import Console
+
+    from scripts.bench.writers import measure, table
+    from scripts.stack.folders import cache_root
+
+    Console(width=100).print(table(measure(cache_root() / "bench", typer.echo)))
+
+
+@app.command()
+def loading(
+    departures: Annotated[int, typer.Option(min=1, help="Size of the catalogue.")] = 100_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns of each contender; medians count.")] = 3,
+) -> None:
+    """Measure a full reindex against loading the same documents, already serialised, from a file."""
+    from rich.console import Console
+
+    from app.logs import configure_logs
+    from scripts.bench.loading import measure, table
+    from scripts.stack.folders import cache_root
+
+    configure_logs("error")
+    Console(width=100).print(table(measure(cache_root() / "bench", departures, rounds, typer.echo)))
