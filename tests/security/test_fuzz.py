@@ -28,7 +28,7 @@ from schemas.tables import DeadEvent
 from tests.rows import rows
 from tests.security import fuzz
 
-INPUTS = int(os.environ.get("FUZZ_INPUTS", "1500"))
+INPUTS = int(os.environ.get("FUZZ_INPUTS", "1000"))
 FUZZ = hypothesis_settings(
     max_examples=INPUTS, deadline=None, suppress_health_check=list(HealthCheck), database=None, print_blob=True
 )
