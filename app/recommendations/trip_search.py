@@ -29,7 +29,7 @@ JSON_HEADERS = {"accept": "application/json", "content-type": "application/json"
 
 INDEX = "the search index"
 
-SEARCHES_AT_ONCE = 32
+SEARCHES_AT_ONCE = 64
 """Of one process; one more would only wait for these, and the time of all would grow."""
 
 
