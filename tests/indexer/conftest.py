@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from indexer import bulk, targets, versions
@@ -11,6 +12,7 @@ from indexer.index import all_names, behind_alias, ids_after, meta
 from indexer.reindex import reindex
 from indexer.stores import Stores, open_stores
 from indexer.targets import State
+from indexer.upkeep import foreign
 from schemas.document import INDEX_SETTINGS
 from schemas.settings import Settings
 from tests.conftest import drop_indices
@@ -30,9 +32,11 @@ async def no_index(settings: Settings) -> None:
 
 
 @pytest.fixture
-async def index(settings: Settings, stores: Stores) -> str:
-    """Name of an empty index in use."""
-    return await _emptied(stores) or (await _built(settings))
+async def index(settings: Settings, stores: Stores, redis: Redis) -> str:
+    """Name of an empty index in use, of which nobody has been told."""
+    name = await _emptied(stores) or (await _built(settings))
+    await redis.flushdb()
+    return name
 
 
 async def _built(settings: Settings) -> str:
@@ -50,7 +54,7 @@ async def _emptied(stores: Stores) -> str | None:
     settings = (await es.indices.get_settings(index=name))[name]["settings"]["index"]
     if settings["gc_deletes"] != INDEX_SETTINGS["gc_deletes"] or settings.get("blocks"):
         return None
-    if (await meta(es, name))["document_hash"] != DOCUMENT_HASH:
+    if (await meta(es, name))["document_hash"] != DOCUMENT_HASH or await foreign(stores, name):
         return None
     await es.indices.refresh(index=name)
     ids = await ids_after(es, name, -(2**31), 10_000)

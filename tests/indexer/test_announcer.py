@@ -30,6 +30,13 @@ def changed(*kinds: str) -> Batch:
 
 
 @pytest.fixture
+async def redis(settings: Settings) -> AsyncIterator[Redis]:
+    """So patient that nothing is sent twice."""
+    async with connections.redis(settings.redis_url, timeout=5.0) as client:
+        yield client
+
+
+@pytest.fixture
 async def subscription(redis: Redis) -> AsyncIterator[PubSub]:
     async with redis.pubsub() as subscription:
         await subscription.subscribe(CHANGES)
