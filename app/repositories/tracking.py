@@ -142,7 +142,9 @@ async def _log_in(session: WriteSession, user_id: int, body: Identify) -> Known:
 
 async def _find(session: WriteSession, condition: ColumnElement[bool]) -> Known | None:
     columns = select(User.id, func.coalesce(User.is_registered, False))
-    row = (await session.execute(columns.where(condition))).one_or_none()
+    # Until the transaction ends nobody can erase the user, to whom a session is about to refer.
+    held = columns.where(condition).with_for_update(read=True, key_share=True)
+    row = (await session.execute(held)).one_or_none()
     return Known(*row) if row else None
 
 

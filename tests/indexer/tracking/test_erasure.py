@@ -6,18 +6,20 @@ from uuid import UUID
 
 import pytest
 from redis.asyncio import Redis
-from sqlalchemy import text
+from sqlalchemy import delete, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from indexer.tracking import stream
+from indexer.tracking.belongings import find_person
 from indexer.tracking.erasure import erase_user
 from indexer.tracking.follow import store_next
 from indexer.tracking.store import store
 from schemas.keys import TRACKING
 from schemas.settings import Settings
 from schemas.tables import Base, BrowsingSession, DeadEvent, Event, RecommendationRequest, TripInteraction, User
+from tests.app.serving import serving
 from tests.eventually import eventually
 from tests.indexer.tracking.entries import TRIP, event, request_log
 from tests.indexer.tracking.people import (
@@ -191,3 +193,30 @@ async def test_the_log_says_what_was_done_but_not_to_whom(quick: Settings, datab
     (line,) = lines
     assert (line["event"], line["user_ids"], line["sessions"]) == ("user_erased", [1], 1)
     assert "dana" not in str(line)
+
+
+@pytest.mark.parametrize("path", ["/api/session/start", "/api/user/identify"])
+async def test_who_comes_while_being_forgotten_is_somebody_new(
+    quick: Settings, database: AsyncEngine, path: str
+) -> None:
+    await three_people(database)
+    visit = {"session_id": str(UUID(int=99)), "anonymous_id": str(SHARED)}
+    async with serving(quick) as api:
+        async with database.begin() as connection:
+            person = await find_person(connection, DANA)
+            assert person is not None
+            coming = asyncio.create_task(api.post(path, json=visit))
+            await eventually(lambda: somebody_waits(database))
+            for table, theirs in person.rows().items():
+                await connection.execute(delete(table).where(theirs))
+        answer = await coming
+    assert answer.status_code == 200
+    assert answer.json()["user_id"] not in person.users
+
+
+async def somebody_waits(engine: AsyncEngine) -> bool:
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with engine.connect() as connection:
+        return bool(await connection.scalar(waiting))
