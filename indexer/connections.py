@@ -1,7 +1,6 @@
 """Clients of the three servers, with time-outs on everything; none of them connects before it is used."""
 
 import logging
-from uuid import uuid4
 
 from elastic_transport import AiohttpHttpNode
 from elasticsearch import AsyncElasticsearch, OrjsonSerializer
@@ -36,10 +35,9 @@ def postgres(
             "timeout": connect_timeout,
             "command_timeout": command_timeout,
             # A pooler in transaction mode may give each transaction another server connection:
-            # nothing may be remembered on one, and no two clients may prepare the same name.
+            # nothing may be remembered on one. Without a cache asyncpg gives its statements no names either.
             "statement_cache_size": 0,
             "prepared_statement_cache_size": 0,
-            "prepared_statement_name_func": lambda: f"smarttrip_{uuid4().hex}",
             "server_settings": {"application_name": "smarttrip"},
         },
     )

@@ -1,5 +1,6 @@
 """A serving process whose ways to its dependencies can be broken."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -10,7 +11,7 @@ import psutil
 
 from schemas.bounds import DEFAULTS
 from schemas.settings import Settings
-from tests.app.serve_process import Serving, answers, serve_process
+from tests.app.serve_process import SMARTTRIP, Serving, answers, environment, serve_process
 from tests.eventually import eventually
 from tests.proxy import FaultProxy, Mode
 
@@ -72,3 +73,16 @@ async def system(settings: Settings, *, down: Sequence[str] = (), **environment:
         )
         await eventually(lambda: answers(f"{serving.url}/readyz"), within=20)
         yield System(serving, ways)
+
+
+@asynccontextmanager
+async def worker_process(settings: Settings, **others: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        SMARTTRIP, "worker", env=environment(settings, **others), stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()

@@ -1,29 +1,14 @@
 """Processes that start before what they depend on."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 
 import httpx2
 
 from schemas.settings import Settings
-from tests.app.serve_process import SMARTTRIP, environment, serve_process
+from tests.app.serve_process import serve_process
 from tests.eventually import eventually
 from tests.proxy import FaultProxy, Mode
-from tests.resilience.system import DEPENDENCIES
-
-
-@asynccontextmanager
-async def worker_process(settings: Settings) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        SMARTTRIP, "worker", env=environment(settings), stderr=asyncio.subprocess.DEVNULL
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+from tests.resilience.system import DEPENDENCIES, worker_process
 
 
 async def test_services_that_appear_later_are_picked_up(settings: Settings, filled: object) -> None:
