@@ -1,29 +1,20 @@
 """Sessions on Postgres. Reading and writing are different types, so that a signature shows where a query may run."""
 
-import itertools
-import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.breaker import Breaker
 from app.errors import unavailable
+from app.replicas import Replicas
 
 log = structlog.get_logger()
 
 DATABASE = "the database"
-
-LAG = text(
-    "SELECT CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0"
-    " ELSE coalesce(extract(epoch FROM now() - pg_last_xact_replay_timestamp()), 0) END"
-)
-"""Seconds that a replica is behind; 0 on a primary and on a replica that has replayed all it received."""
 
 
 class ReadSession(AsyncSession):
@@ -34,35 +25,17 @@ class WriteSession(AsyncSession):
     """On the primary, in one transaction that commits at the end of the block."""
 
 
-@dataclass
-class Replica:
-    engine: AsyncEngine
-    usable: bool = True
-    checked_at: float = float("-inf")
-
-
 class Database:
-    def __init__(
-        self,
-        primary: AsyncEngine,
-        replicas: Sequence[AsyncEngine] = (),
-        *,
-        max_lag: float = 5.0,
-        check_every: float = 2.0,
-    ) -> None:
+    def __init__(self, primary: AsyncEngine, replicas: Sequence[AsyncEngine] = (), *, max_lag: float = 5.0) -> None:
         self.primary = primary
         self.breaker = Breaker("postgres", DATABASE)
-        self._replicas = [Replica(engine) for engine in replicas]
-        self._turn = itertools.count()
-        self._max_lag = max_lag
-        self._check_every = check_every
+        self._replicas = Replicas(replicas, max_lag=max_lag)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:
         """A replica in turn, skipped while it fails or lags; the primary otherwise. Raises 503 as ApiError."""
         with self.breaker.guard(), database_errors():
-            engine = await self._readable()
-            async with ReadSession(engine, expire_on_commit=False) as session:
+            async with await self._read_session() as session:
                 yield session
 
     @asynccontextmanager
@@ -73,33 +46,21 @@ class Database:
                 yield session
 
     async def close(self) -> None:
-        for engine in (self.primary, *(replica.engine for replica in self._replicas)):
-            await engine.dispose()
+        await self._replicas.close()
+        await self.primary.dispose()
 
-    async def _readable(self) -> AsyncEngine:
-        first = next(self._turn)
-        for offset in range(len(self._replicas)):
-            replica = self._replicas[(first + offset) % len(self._replicas)]
-            if await self._usable(replica):
-                return replica.engine
-        return self.primary
-
-    async def _usable(self, replica: Replica) -> bool:
-        now = time.monotonic()
-        if now - replica.checked_at >= self._check_every:
-            # Noted first: while one request checks, others go by the last finding.
-            replica.checked_at = now
-            replica.usable = await self._healthy(replica)
-        return replica.usable
-
-    async def _healthy(self, replica: Replica) -> bool:
-        try:
-            async with replica.engine.connect() as connection:
-                lag = float(await connection.scalar(LAG) or 0)
-        except (DBAPIError, PoolTimeoutError, OSError) as error:
-            log.warning("replica_failed", error=type(error).__name__)
-            return False
-        return lag <= self._max_lag
+    async def _read_session(self) -> ReadSession:
+        while (replica := self._replicas.next()) is not None:
+            session = ReadSession(replica, expire_on_commit=False)
+            try:
+                await session.connection()
+            except (DBAPIError, OSError) as error:
+                log.warning("replica_failed", error=type(error).__name__)
+                await session.close()
+                self._replicas.failed(replica)
+            else:
+                return session
+        return ReadSession(self.primary, expire_on_commit=False)
 
 
 @contextmanager
@@ -114,12 +75,13 @@ def database_errors() -> Iterator[None]:
         raise unavailable(DATABASE) from error
 
 
-CONNECTION_CLASSES = ("08", "53", "57", "58")
-"""SQLSTATE classes of a server that is unreachable, out of resources, shutting down or cancelling, or broken."""
+PASSING_CLASSES = ("08", "40", "53", "57", "58")
+"""SQLSTATE classes of a server that is unreachable, out of resources, shutting down or cancelling, or broken; and of
+one that gave up a transaction for another's sake, as replicas do for what comes from the primary."""
 
 
 def is_unavailable(error: BaseException) -> bool:
     if not isinstance(error, DBAPIError):
         return isinstance(error, (PoolTimeoutError, OSError))
     sqlstate: str | None = getattr(error.orig, "sqlstate", None)
-    return error.connection_invalidated or sqlstate is None or sqlstate.startswith(CONNECTION_CLASSES)
+    return error.connection_invalidated or sqlstate is None or sqlstate.startswith(PASSING_CLASSES)

@@ -1,0 +1,110 @@
+"""Which server reads and writes go to. What is a replica here is a second way to the same server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.breaker import State
+from app.database import Database
+from indexer import connections
+from schemas.settings import Settings
+from tests.eventually import eventually
+from tests.proxy import FaultProxy, Mode
+
+Ways = tuple[FaultProxy, FaultProxy, FaultProxy]
+"""To the primary and to two replicas."""
+
+
+@pytest.fixture
+async def ways(settings: Settings) -> AsyncIterator[Ways]:
+    async with AsyncExitStack() as stack:
+        one, two, three = [await stack.enter_async_context(FaultProxy(settings.database_url)) for _ in range(3)]
+        yield one, two, three
+
+
+@pytest.fixture
+async def replicated(ways: Ways) -> AsyncIterator[Database]:
+    primary, *replicas = (connections.postgres(way.url, connect_timeout=0.5) for way in ways)
+    database = Database(primary, replicas)
+    await eventually(lambda: len(usable(database)) == 2)
+    yield database
+    await database.close()
+
+
+def usable(database: Database) -> set[AsyncEngine | None]:
+    return {database._replicas.next() for _ in range(4)} - {None}
+
+
+async def read(database: Database) -> None:
+    async with database.read() as session:
+        assert await session.scalar(text("SELECT 1")) == 1
+
+
+async def write(database: Database) -> None:
+    async with database.write() as session:
+        assert await session.scalar(text("SELECT 1")) == 1
+
+
+def received(way: FaultProxy) -> int:
+    return sum(connection.received for connection in way.connections)
+
+
+async def test_reads_go_to_the_replicas_in_turn_and_writes_to_the_primary(replicated: Database, ways: Ways) -> None:
+    before = [received(way) for way in ways]
+    for _ in range(4):
+        await read(replicated)
+    primary, *replicas = (received(way) - start for way, start in zip(ways, before, strict=True))
+    assert primary == 0
+    assert all(replicas)
+    await write(replicated)
+    assert received(ways[0]) > before[0]
+
+
+@pytest.mark.parametrize("mode", [Mode.CUT, Mode.RESET])
+async def test_no_read_fails_with_a_replica_and_it_is_used_again_once_it_is_back(
+    replicated: Database, ways: Ways, mode: Mode
+) -> None:
+    _, broken, _ = ways
+    await broken.switch(mode)
+    for _ in range(10):
+        await read(replicated)
+    assert replicated.breaker.state is State.CLOSED
+    await broken.switch(Mode.PASS)
+    before = received(broken)
+
+    async def used_again() -> bool:
+        await read(replicated)
+        return received(broken) > before
+
+    await eventually(used_again, within=10)
+
+
+async def test_without_replicas_the_primary_is_read(replicated: Database, ways: Ways) -> None:
+    for way in ways[1:]:
+        await way.switch(Mode.CUT)
+    for _ in range(4):
+        await read(replicated)
+    assert received(ways[0]) > 0
+
+
+async def test_before_a_replica_has_been_looked_at_it_is_not_used(ways: Ways) -> None:
+    primary, *replicas = (connections.postgres(way.url) for way in ways)
+    database = Database(primary, replicas)
+    await read(database)
+    assert received(ways[0]) > 0
+    await database.close()
+
+
+async def test_a_replica_that_says_nothing_is_left_out_before_many_have_waited(
+    replicated: Database, ways: Ways
+) -> None:
+    _, silent, _ = ways
+    await silent.switch(Mode.STALL)
+    await eventually(lambda: len(usable(replicated)) == 1, within=10)
+    async with asyncio.timeout(1):
+        for _ in range(4):
+            await read(replicated)
