@@ -1,6 +1,8 @@
 """The time between being told to end and ending: requests are still answered, but no more are asked for."""
 
 import asyncio
+import multiprocessing
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -40,3 +42,16 @@ def draining_on_sigterm(seconds: float) -> Iterator[Draining]:
         yield draining
     finally:
         signal.signal(signal.SIGTERM, end)
+
+
+def end_with_parent() -> None:
+    """A worker process whose parent was killed would serve on, with nobody to end it."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()

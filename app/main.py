@@ -4,6 +4,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
+from app.draining import end_with_parent
 from app.endpoints import routes
 from app.errors import on_http_exception
 from app.lifespan import lifespan
@@ -50,4 +51,5 @@ def _middleware(settings: Settings) -> list[Middleware]:
 
 def app_from_environment() -> Starlette:
     """What uvicorn's worker processes call."""
+    end_with_parent()
     return create_app(load_settings())

@@ -25,3 +25,13 @@ async def test_a_process_told_to_end_first_says_so_and_still_answers(settings: S
         assert answer.status_code == 200
         assert answer.headers["connection"] == "close"
         assert await serving.process.wait() in (0, -SIGTERM)
+
+
+async def test_worker_processes_end_with_a_parent_that_is_killed(settings: Settings) -> None:
+    async with serve_process(settings, WORKERS="2", DRAIN_SECONDS="0") as serving:
+        serving.process.kill()
+
+        async def gone() -> bool:
+            return not await answers(f"{serving.url}/livez")
+
+        await eventually(gone, within=30)
