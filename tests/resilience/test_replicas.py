@@ -56,7 +56,7 @@ async def test_what_is_written_is_soon_read(database: Database) -> None:
         return await count(database) == before + 1
 
     await eventually(arrived)
-    assert await reads_from_the_replica(database)
+    await eventually(lambda: reads_from_the_replica(database), within=10)
 
 
 async def test_a_replica_that_lags_is_left_out_until_it_has_caught_up(database: Database, pair: Pair) -> None:
