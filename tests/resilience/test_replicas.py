@@ -20,6 +20,11 @@ MAX_LAG = 1.0
 async def pair() -> AsyncIterator[Pair]:
     async with postgres_pair() as pair:
         await ask(pair.primary, "CREATE TABLE notes (number int)")
+
+        async def arrived() -> bool:
+            return bool(await ask(pair.replica, "SELECT to_regclass('notes') IS NOT NULL"))
+
+        await eventually(arrived, within=20)
         yield pair
 
 
