@@ -54,7 +54,7 @@ def test_a_setting_has_the_default_that_the_table_names(name: str) -> None:
 def commands() -> set[str]:
     found = get_command(app).commands  # type: ignore[attr-defined]
     inner = {f"{name} {sub}" for name, command in found.items() for sub in getattr(command, "commands", {})}
-    return {name for name, command in found.items() if not hasattr(command, "commands")} | inner
+    return {name for name, command in found.items() if getattr(command, "invoke_without_command", True)} | inner
 
 
 def test_every_command_is_in_the_table_and_nothing_else() -> None:
