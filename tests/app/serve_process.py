@@ -46,7 +46,7 @@ async def serve_process(settings: Settings, *, port: int | None = None, **others
     )
     url = f"http://127.0.0.1:{port}"
     try:
-        await eventually(lambda: answers(f"{url}/livez"), within=30)
+        await eventually(lambda: answers(f"{url}/livez"), within=60)
         yield Serving(process, url)
     finally:
         if process.returncode is None:
