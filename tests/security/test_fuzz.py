@@ -1,6 +1,7 @@
 """Thousands of inputs for the parsers, each through the whole HTTP side: nothing is answered but with 2xx and 4xx.
 
-`FUZZ_INPUTS=100000 .venv/bin/pytest tests/security/test_fuzz.py` takes some minutes; without it there are fewer inputs.
+`FUZZ_INPUTS=100000 .venv/bin/pytest tests/security/test_fuzz.py` takes half an hour on two busy cores; without it there
+are fewer inputs.
 """
 
 import os
