@@ -1,0 +1,21 @@
+"""A promise is only as good as its test."""
+
+import ast
+import re
+
+import pytest
+
+from tests.docs.documents import ROOT
+
+NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+PROMISES = NAMED.findall((ROOT / "docs/guarantees.md").read_text(encoding="utf-8"))
+
+
+def test_there_are_promises() -> None:
+    assert len(PROMISES) > 20
+
+
+@pytest.mark.parametrize(("file", "name"), PROMISES)
+def test_the_test_of_a_promise_exists(file: str, name: str) -> None:
+    functions = ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8")))
+    assert name in {node.name for node in functions if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
