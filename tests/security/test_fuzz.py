@@ -120,6 +120,7 @@ async def service(unlimited: Settings, database: AsyncEngine, redis: Redis) -> A
         # Neither only nonsense nor nothing but.
         assert all(count > INPUTS / 20 for count in service.statuses.values()), service.statuses
         assert len(service.statuses) == 2
+        assert service.statuses.total() >= INPUTS
 
 
 @FUZZ
