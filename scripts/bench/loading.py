@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, cast
 
+import uvloop
 from elasticsearch import AsyncElasticsearch
 from rich.table import Table
 from sqlalchemy import delete
@@ -59,7 +60,7 @@ def measure(data: Path, departures: int, rounds: int, say: Say) -> Loading:
         asyncio.run(_forget_changes(settings))
         try:
             bodies = asyncio.run(_write(settings, path))
-            return asyncio.run(_take_turns(settings, bodies, Loading(departures), rounds, say))
+            return uvloop.run(_take_turns(settings, bodies, Loading(departures), rounds, say))
         finally:
             path.unlink(missing_ok=True)
 

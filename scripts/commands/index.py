@@ -22,11 +22,13 @@ LISTED = 20
 
 def reindex() -> None:
     """Build a new index beside the one in use, compare it with Postgres, and put it in use."""
+    import uvloop
+
     from indexer.reindex import reindex
 
     settings = _settings()
     with shown_progress() as show:
-        report = asyncio.run(reindex(settings, show))
+        report = uvloop.run(reindex(settings, show))
     typer.echo(f"{report.name} is in use: {report.documents:,} departures in {report.seconds:.1f} s.")
     _tell_refused(report.refused)
 
