@@ -52,6 +52,8 @@ class Scene:
     async def in_sync(self) -> None:
         """The verifier that ends every scenario: soon nothing waits, and every field is as in Postgres."""
         await eventually(self._nothing_waits, SOON)
+        # The verifier sees what searches see.
+        await self.stores.elasticsearch.indices.refresh(index=self.stores.alias)
         await assert_in_sync(self.settings)
 
     async def attempts(self) -> int:

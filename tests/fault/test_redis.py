@@ -7,6 +7,7 @@ from schemas.keys import GENERATION
 from tests.eventually import eventually
 from tests.fault.conftest import Scene
 from tests.fault.workers import SOON, working
+from tests.indexer.sync import execute
 from tests.proxy import Mode
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")  # arq's own
@@ -35,6 +36,6 @@ async def test_a_redis_that_is_emptied_all_the_time_costs_nothing(scene: Scene, 
         await scene.in_sync()
         before = int(await redis.get(GENERATION) or 0)
         await redis.flushdb()
-        await scene.platform.change()
+        await execute(scene.platform.engine, "UPDATE companies SET name = name || '.'")
         await eventually(lambda: is_told(redis), SOON)
         assert int(await redis.get(GENERATION)) > before

@@ -203,6 +203,7 @@ class History(RuleBasedStateMachine):
 
     async def _check_promises(self) -> None:
         """What the outbox doesn't name is right; no version of a departure ever falls, in any index."""
+        await self._refresh()
         assert not (await verify(self.ground.settings, repair=False)).differences
         stores = self.ground.stores
         for name in await all_names(stores.elasticsearch, stores.alias):
@@ -212,6 +213,10 @@ class History(RuleBasedStateMachine):
                     key = name, found["_id"]
                     assert found["_version"] >= self.versions.get(key, 0), key
                     self.versions[key] = found["_version"]
+
+    async def _refresh(self) -> None:
+        """The verifier sees what searches see."""
+        await self.ground.stores.elasticsearch.indices.refresh(index=self.ground.stores.alias)
 
     def teardown(self) -> None:
         self.run(self._end())
@@ -225,6 +230,7 @@ class History(RuleBasedStateMachine):
         if self.rebuild is not None:
             await self.rebuild.end(dies=False)
         await drain(self.ground.stores)
+        await self._refresh()
         await assert_in_sync(self.ground.settings)
         if not self.rebuilt:
             return

@@ -1,0 +1,63 @@
+"""A batch stops on its way, a later change is done by another batch, and only then the first one goes on."""
+
+from itertools import product
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from indexer.batch import process
+from indexer.stores import Stores
+from indexer.verify import verify
+from schemas.settings import Settings
+from tests.catalogue import Catalogue
+from tests.indexer.conftest import index, no_index, stores
+from tests.indexer.sync import assert_in_sync, drain
+from tests.stateful.pauses import IN_A_BATCH, put_points, run_to
+
+__all__ = ["index", "no_index", "stores"]
+
+CHANGES = (
+    "INSERT INTO trip_occurrences (id, trip_template_id, start_date, end_date, spots_left)"
+    " VALUES (1, 1, DATE '2027-03-01', DATE '2027-03-11', 1) ON CONFLICT (id) DO UPDATE SET spots_left = 1",
+    "UPDATE trip_occurrences SET spots_left = spots_left + 1",
+    "DELETE FROM trip_occurrences",
+    "TRUNCATE trip_occurrences CASCADE",
+    "UPDATE companies SET name = name || '.'",
+)
+LOCK_NOT_AVAILABLE = "55P03"
+
+
+@pytest.fixture(autouse=True)
+def points(monkeypatch: pytest.MonkeyPatch) -> None:
+    put_points(monkeypatch)
+
+
+@pytest.mark.parametrize("point", IN_A_BATCH)
+async def test_the_later_change_stays(
+    settings: Settings, stores: Stores, index: str, catalogue: Catalogue, point: str
+) -> None:
+    await catalogue.template()
+    for first, second in product(CHANGES, CHANGES):
+        await write(stores.postgres, first)
+        overtaken = await run_to(point, process(stores, retry=True))
+        await write(stores.postgres, second)
+        for _ in range(2):
+            await process(stores, retry=True)
+        await overtaken.end(dies=False)
+        await stores.elasticsearch.indices.refresh(index=index)
+        assert not (await verify(settings, repair=False)).differences, (first, second)
+        await drain(stores)
+        await assert_in_sync(settings)
+
+
+async def write(engine: AsyncEngine, statement: str) -> None:
+    """Unless it would have to wait: a TRUNCATE does, for the batch that has read the table."""
+    try:
+        async with engine.begin() as connection:
+            await connection.execute(text("SET LOCAL lock_timeout = '50ms'"))
+            await connection.execute(text(statement))
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+            raise
