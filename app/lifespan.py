@@ -23,6 +23,7 @@ from app.readiness import Readiness, readying
 from app.recommendations.answers import Answers
 from app.recommendations.database_search import DatabaseSearch
 from app.recommendations.trip_search import IndexSearch
+from app.tallies import telling
 from app.tracking.intake import Intake
 from app.tracking.request_logs import RequestLogs, running_request_logs
 from schemas.settings import Settings
@@ -44,8 +45,7 @@ class State(TypedDict):
     readiness: Readiness
     draining: Draining
     request_id: str
-    """Set for each request by its middleware, like the two that follow."""
-    client_address: str
+    """Set for each request at the edge."""
     identity: Identity | None
     """None until somebody asks; read it with `app.identity.identity`."""
 
@@ -82,6 +82,7 @@ async def _serving(settings: Settings, draining: Draining) -> AsyncIterator[Stat
             running_cache(redis, settle_seconds=settle_seconds) as cache,
             running_request_logs(intake) as request_logs,
             readying(readiness),
+            telling(),
         ):
             yield State(
                 settings=settings,
@@ -104,7 +105,6 @@ async def _serving(settings: Settings, draining: Draining) -> AsyncIterator[Stat
                 readiness=readiness,
                 draining=draining,
                 request_id="",
-                client_address="",
                 identity=None,
             )
     finally:

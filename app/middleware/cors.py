@@ -1,39 +1,60 @@
-"""CORS for the API's paths, errors included."""
+"""CORS for the API's paths, errors included: an origin that is not on the list gets no CORS header at all."""
 
-from starlette.datastructures import Headers, MutableHeaders
+from collections.abc import Mapping, Sequence
+
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 METHODS = ("GET", "POST", "PUT", "DELETE", "OPTIONS")
 HEADERS = ("Content-Type", "Authorization", "X-Session-ID", "X-Request-ID")
 EXPOSED = ("X-Request-ID", "Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 
+VARY = (b"vary", b"Origin")
+"""Of all answers, so that no cache gives one origin what was said to another."""
 
-class Cors(CORSMiddleware):
-    """Starlette's, but an origin that is not on the list gets no CORS header at all, and caches hear of `Origin`."""
+NOT_SHARED = (VARY,)
 
-    def __init__(self, app: ASGIApp, allowed_origins: list[str]) -> None:
-        super().__init__(
-            app,
+
+class Cors:
+    def __init__(self, allowed_origins: Sequence[str]) -> None:
+        self._headers = {origin.encode(): _headers(origin) for origin in allowed_origins}
+        self._preflight = CORSMiddleware(
+            _nobody,
             allow_origins=allowed_origins,
             allow_credentials=True,
             allow_methods=METHODS,
             allow_headers=HEADERS,
-            expose_headers=EXPOSED,
         )
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith("/api/"):
-            await self.app(scope, receive, send)
-            return
-        origin = Headers(scope=scope).get("origin")
-        if origin is not None and self.is_allowed_origin(origin):
-            await super().__call__(scope, receive, send)
-            return
+    def headers(self, origin: bytes | None) -> Sequence[tuple[bytes, bytes]]:
+        """What an answer has to say to this origin."""
+        return self._headers.get(origin, NOT_SHARED) if origin is not None else NOT_SHARED
 
-        async def send_varied(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).add_vary_header("Origin")
-            await send(message)
+    def preflight(self, scope: Scope, fields: Mapping[bytes, bytes]) -> Response | None:
+        """The answer to a browser that asks whether it may ask; None if this is no such question."""
+        if (
+            scope["method"] != "OPTIONS"
+            or b"access-control-request-method" not in fields
+            or fields.get(b"origin") not in self._headers
+        ):
+            return None
+        answer = self._preflight.preflight_response(Headers(scope=scope))
+        # Those that every answer gets.
+        del answer.headers["vary"], answer.headers["access-control-allow-origin"]
+        del answer.headers["access-control-allow-credentials"]
+        return answer
 
-        await self.app(scope, receive, send_varied)
+
+def _headers(origin: str) -> tuple[tuple[bytes, bytes], ...]:
+    return (
+        VARY,
+        (b"access-control-allow-origin", origin.encode()),
+        (b"access-control-allow-credentials", b"true"),
+        (b"access-control-expose-headers", ", ".join(EXPOSED).encode()),
+    )
+
+
+async def _nobody(scope: Scope, receive: Receive, send: Send) -> None:
+    raise AssertionError("only preflights are asked of it")

@@ -1,11 +1,12 @@
 """Refuses clients that ask too often, and tells the others how much they have left."""
 
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv6Address, ip_network
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.client_address import client_address
 from app.errors import too_many
 from app.identity import identity
 from app.lifespan import State
@@ -43,7 +44,7 @@ def client_of(request: Request[State]) -> str:
     user = identity(request).user
     if user is not None:
         return f"user:{user}"
-    address = ip_address(request.state["client_address"])
+    address = client_address(request)
     if isinstance(address, IPv6Address):
         return f"address:{ip_network((address, 64), strict=False).network_address}"
     return f"address:{address}"

@@ -6,9 +6,11 @@ from starlette.responses import Response
 from app.endpoints import Endpoint
 from app.lifespan import ApiRequest
 from app.metrics import exposition
+from app.tallies import tell
 
 
 async def metrics(request: ApiRequest) -> Response:
+    tell()
     return Response(exposition(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 

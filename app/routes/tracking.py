@@ -1,18 +1,18 @@
 """Who visits, and what they do."""
 
 from datetime import UTC, datetime
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from uuid import uuid4
 
 from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
 
 from app.answers import json_response
+from app.client_address import UNKNOWN, client_address
 from app.endpoints import Endpoint
 from app.errors import ApiError
 from app.identity import identity
 from app.lifespan import ApiRequest
-from app.middleware.client_address import UNKNOWN
 from app.repositories import tracking
 from app.repositories.tracking import Visitor
 from app.requests import MAX_BATCH_BODY, read_model
@@ -67,7 +67,7 @@ def _proven_email(request: ApiRequest) -> str | None:
 
 
 def _network(request: ApiRequest) -> str | None:
-    address = ip_address(request.state["client_address"])
+    address = client_address(request)
     if address == UNKNOWN:
         return None
     return str(ip_network((address, NETWORK_BITS[address.version]), strict=False))

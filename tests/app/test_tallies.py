@@ -5,7 +5,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import Receive, Scope, Send
 
-from app.middleware.metrics import Metrics
+from app.draining import Draining
+from app.middleware.edge import Edge
 
 
 @pytest.fixture
@@ -71,8 +72,9 @@ async def test_a_client_that_goes_away_is_counted_and_no_longer_in_flight(figure
         return {"type": "http.disconnect"}
 
     before = await figures.requests(status="499")
-    scope = {"type": "http", "method": "GET", "path": "/"}
-    request = asyncio.create_task(Metrics(never_answers)(scope, no_message, None))  # type: ignore[arg-type]
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "state": {"draining": Draining()}}
+    edge = Edge(never_answers, allowed_origins=[])
+    request = asyncio.create_task(edge(scope, no_message, None))  # type: ignore[arg-type]
     await asyncio.sleep(0)
     assert await figures.of("smarttrip_http_requests_in_flight") == 2
     request.cancel()

@@ -1,12 +1,15 @@
 """Whose request it is: the peer's address, or behind trusted proxies the one that they report."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TYPE_CHECKING
 
 from pydantic import IPvAnyNetwork
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from app.lifespan import ApiRequest
 
 Address = IPv4Address | IPv6Address
 
@@ -17,37 +20,28 @@ MAX_HOPS = 16
 """Proxies that a request may have come through; what is further away is not looked at."""
 
 
-class ClientAddress:
-    def __init__(self, app: ASGIApp, trusted_proxies: Iterable[IPvAnyNetwork]) -> None:
-        self.app = app
-        self._trusted = tuple(trusted_proxies)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            scope["state"]["client_address"] = str(self._address(scope))
-        await self.app(scope, receive, send)
-
-    def _address(self, scope: Scope) -> Address:
-        peer = parse_address(scope["client"][0]) if scope.get("client") else None
-        address = peer or UNKNOWN
-        if not self._is_trusted(address):
-            return address
-        for reported in reversed(_hops(scope)):
-            hop = parse_address(reported)
-            if hop is None:
-                break
-            address = hop
-            if not self._is_trusted(address):
-                break
+def client_address(request: "ApiRequest") -> Address:
+    trusted: Sequence[IPvAnyNetwork] = request.state["settings"].trusted_proxies
+    address = (parse_address(request.client.host) if request.client else None) or UNKNOWN
+    if not _is_trusted(address, trusted):
         return address
+    for reported in reversed(_hops(request.headers)):
+        hop = parse_address(reported)
+        if hop is None:
+            break
+        address = hop
+        if not _is_trusted(address, trusted):
+            break
+    return address
 
-    def _is_trusted(self, address: Address) -> bool:
-        return any(address in network for network in self._trusted)
+
+def _is_trusted(address: Address, trusted: Iterable[IPvAnyNetwork]) -> bool:
+    return any(address in network for network in trusted)
 
 
-def _hops(scope: Scope) -> list[str]:
+def _hops(headers: Headers) -> list[str]:
     """The nearest ones, nearest last."""
-    forwarded = ",".join(Headers(scope=scope).getlist("x-forwarded-for"))
+    forwarded = ",".join(headers.getlist("x-forwarded-for"))
     return forwarded.rsplit(",", MAX_HOPS)[-MAX_HOPS:]
 
 

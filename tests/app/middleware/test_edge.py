@@ -3,25 +3,25 @@ from typing import Any
 
 import httpx2
 import pytest
-from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.testing import capture_logs
 
+from app.draining import Draining
 from app.errors import ApiError, unavailable
-from app.middleware.errors import Errors
-from app.middleware.request_id import RequestId
+from app.middleware.edge import Edge
 
 SECRET = "postgresql://app:password@10.0.0.5/platform"
 
 
-async def ask(application: ASGIApp) -> httpx2.Response:
+async def ask(application: ASGIApp, path: str = "/") -> httpx2.Response:
     async def stateful(scope: Scope, receive: Receive, send: Send) -> None:
-        scope["state"] = {}
-        await RequestId(Errors(application))(scope, receive, send)
+        scope["state"] = {"draining": Draining()}
+        await Edge(application, allowed_origins=[])(scope, receive, send)
 
     transport = httpx2.ASGITransport(app=stateful)
     async with httpx2.AsyncClient(transport=transport, base_url="http://testserver") as client:
-        return await client.get("/", headers={"X-Request-ID": "of-this-test"})
+        return await client.get(path, headers={"X-Request-ID": "of-this-test"})
 
 
 def failing(error: Exception) -> ASGIApp:
@@ -78,3 +78,17 @@ async def test_an_answer_that_has_begun_is_broken_off_rather_than_mixed_with_ano
 async def test_a_good_answer_passes_unchanged() -> None:
     answer = await ask(PlainTextResponse("good"))
     assert (answer.status_code, answer.text) == (200, "good")
+
+
+async def test_a_request_without_a_sane_id_gets_one_of_its_own(api: httpx2.AsyncClient) -> None:
+    sent: tuple[dict[str, str], ...] = ({}, {}, {"X-Request-ID": "a b"}, {"X-Request-ID": "short"})
+    given = {(await api.get("/livez", headers=headers)).headers["X-Request-ID"] for headers in sent}
+    assert len(given) == len(sent)
+    assert all(8 <= len(name) <= 64 and name.isalnum() for name in given)
+
+
+async def test_what_an_answer_says_itself_stays() -> None:
+    own = {"Cache-Control": "public, s-maxage=3600", "Content-Security-Policy": "default-src 'self'"}
+    headers = (await ask(Response(headers=own), "/api/locations")).headers
+    assert {name: headers[name] for name in own} == own
+    assert headers["X-Frame-Options"] == "DENY"
