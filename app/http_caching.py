@@ -1,11 +1,11 @@
 """Cached bodies over HTTP: compressed or not, or not at all when the client has them."""
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
-from starlette.requests import HTTPConnection
 from starlette.responses import Response
+from starlette.types import Scope
 
 from app.answers import JSON
 from app.cache import CachedBody
@@ -17,21 +17,44 @@ REVALIDATE = "no-cache"
 """May be kept, but is asked for again each time."""
 
 
-def cached_response(request: HTTPConnection[Any], body: CachedBody, cache_control: str) -> Response:
-    headers = request.headers
-    gzipped = body.gzip is not None and accepts_gzip(headers.get("accept-encoding", ""))
+Header = tuple[bytes, bytes]
+
+
+class Prepared(Response):
+    """An answer whose headers are made already, once for all who get it."""
+
+    def __init__(self, status: int, headers: list[Header], content: bytes) -> None:
+        self.status_code = status
+        self.raw_headers = headers
+        self.body = content
+        self.background = None
+
+
+def cached_response(scope: Scope, body: CachedBody, cache_control: str) -> Prepared:
+    fields: Mapping[bytes, bytes] = dict(scope["headers"])
+    gzipped = body.gzip is not None and accepts_gzip(fields.get(b"accept-encoding", b""))
+    content = body.gzip if gzipped and body.gzip is not None else body.identity
     etag = _gzip_tag(body) if gzipped else _identity_tag(body)
-    answer = {
-        "ETag": etag,
-        "Cache-Control": REVALIDATE if body.stale else cache_control,
-        "Vary": "Accept-Encoding",
-    }
-    known = headers.get("if-none-match")
-    if known is not None and (held := _held(known, body, etag)):
-        return Response(status_code=304, headers={**answer, "ETag": held})
-    if gzipped:
-        answer["Content-Encoding"] = "gzip"
-    return Response(body.gzip if gzipped else body.identity, headers=answer, media_type=JSON)
+    control = REVALIDATE if body.stale else cache_control
+    known = fields.get(b"if-none-match")
+    if known is not None and (held := _held(known.decode("latin-1"), body, etag)):
+        return Prepared(304, _caching(held, control), b"")
+    return Prepared(200, _headers(etag, control, len(content), gzipped), content)
+
+
+@lru_cache(maxsize=1024)
+def _headers(etag: str, control: str, length: int, gzipped: bool) -> list[Header]:
+    coding = [(b"content-encoding", b"gzip")] if gzipped else []
+    return [
+        (b"content-length", str(length).encode()),
+        (b"content-type", JSON.encode()),
+        *coding,
+        *_caching(etag, control),
+    ]
+
+
+def _caching(etag: str, control: str) -> list[Header]:
+    return [(b"etag", etag.encode()), (b"cache-control", control.encode()), (b"vary", b"Accept-Encoding")]
 
 
 def _identity_tag(body: CachedBody) -> str:
@@ -55,9 +78,9 @@ _TAG = re.compile(r'(?:W/)?("[^"]*")')
 
 
 @lru_cache(maxsize=256)
-def accepts_gzip(accept_encoding: str) -> bool:
+def accepts_gzip(accept_encoding: bytes) -> bool:
     """By quality: 0 refuses, and `*` speaks for every coding that is not named."""
-    qualities = dict(_coding(part) for part in accept_encoding.lower().split(","))
+    qualities = dict(_coding(part) for part in accept_encoding.decode("latin-1").lower().split(","))
     quality = qualities.get("gzip", qualities.get("*", 0.0))
     return quality > 0 and quality >= qualities.get("identity", 0.0)
 

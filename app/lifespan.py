@@ -17,10 +17,12 @@ from app.clock import Clock, business_clock
 from app.database import Database
 from app.draining import Draining, draining_on_sigterm
 from app.identity import Identity
+from app.kept_targets import KeptTargets
 from app.limits import RateLimits
 from app.metrics import forget_this_process
 from app.readiness import Readiness, readying
 from app.recommendations.answers import Answers
+from app.recommendations.asked_before import AskedBefore
 from app.recommendations.database_search import DatabaseSearch
 from app.recommendations.trip_search import IndexSearch
 from app.tallies import telling
@@ -38,6 +40,8 @@ class State(TypedDict):
     breakers: Mapping[str, Breaker]
     """By the names of the dependencies."""
     cache: Cache
+    kept_targets: KeptTargets
+    asked_before: AskedBefore
     answers: Answers
     rate_limits: RateLimits
     intake: Intake
@@ -46,6 +50,8 @@ class State(TypedDict):
     draining: Draining
     request_id: str
     """Set for each request at the edge."""
+    body: bytes | None
+    """None until it has been read, by `app.requests.read_body`."""
     identity: Identity | None
     """None until somebody asks; read it with `app.identity.identity`."""
 
@@ -105,6 +111,9 @@ async def _serving(settings: Settings, draining: Draining) -> AsyncIterator[Stat
                 readiness=readiness,
                 draining=draining,
                 request_id="",
+                body=None,
+                kept_targets=KeptTargets(),
+                asked_before=AskedBefore(),
                 identity=None,
             )
     finally:

@@ -14,6 +14,7 @@ from prometheus_client import Counter
 
 from app.errors import ApiError
 from app.guarded_redis import GuardedRedis
+from app.recommendations.asked_before import PATH as RECOMMENDATIONS
 from schemas.settings import Settings
 
 FAILURES = Counter("smarttrip_rate_limit_failures_total", "Requests let pass because Redis did not answer")
@@ -23,7 +24,6 @@ SCRIPT = Path(__file__).with_suffix(".lua").read_text()
 PREFIX = "smarttrip:limits"
 
 UNLIMITED = {"/livez", "/readyz", "/metrics", "/api/health", "/openapi.json", "/docs"}
-RECOMMENDATIONS = {"/api/v2/recommendations"}
 EVENTS = {"/api/events", "/api/events/batch", "/api/session/start", "/api/user/identify"}
 RESOURCES = {
     "/api/locations",
@@ -41,7 +41,7 @@ def group_of(method: str, path: str) -> str | None:
     """Requests of one group are counted together; None is not counted."""
     if method == "OPTIONS" or path in UNLIMITED or path.startswith("/docs/"):
         return None
-    if path in RECOMMENDATIONS:
+    if path == RECOMMENDATIONS:
         return "recommendations"
     if path in EVENTS:
         return "events"

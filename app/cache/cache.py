@@ -76,19 +76,26 @@ class Cache:
         Of all who miss it, in all processes, one calls `fill`. If that raises a 503 an older body is served
         where there is one, marked stale; other errors are for the caller, and nothing is kept.
         """
-        copy = self._copies.get(key)
-        if (
-            copy is not None
-            and copy.fresh_until > time.monotonic()
-            and self._generations.cover(copy.generation, depends_on)
-        ):
-            FROM_PROCESS.inc()
-            return copy.body
+        body = self.held(key, depends_on)
+        if body is not None:
+            return body
         flight = self._flights.get(key)
         if flight is None or not self._generations.cover(flight.generation, depends_on):
             flight = self._take_off(Wanted(key, depends_on, fill, ttl, compress))
         # A caller who gives up must not take the others' answer away.
         return await asyncio.shield(flight.landing)
+
+    def held(self, key: str, depends_on: frozenset[Kind]) -> CachedBody | None:
+        """The body under `key` if this process has it and it still holds."""
+        copy = self._copies.get(key)
+        if (
+            copy is None
+            or copy.fresh_until <= time.monotonic()
+            or not self._generations.cover(copy.generation, depends_on)
+        ):
+            return None
+        FROM_PROCESS.inc()
+        return copy.body
 
     async def close(self) -> None:
         await asyncio.gather(*(flight.landing for flight in self._flights.values()), return_exceptions=True)

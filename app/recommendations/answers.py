@@ -100,6 +100,11 @@ class Answers:
         except ApiError:
             return Answer(OpenBody.unpack(body.identity), STALE)
 
+    def held(self, key: str) -> Answer | None:
+        """The usual answer to the `Wanted` of this key, if this process has it and it still holds."""
+        body = self._cache.held(key, ALL_KINDS)
+        return None if body is None or body.stale else Answer(OpenBody.unpack(body.identity))
+
     async def recommend(self, preferences: Preferences, today: date) -> Recommendations:
         """Without looking at or keeping an answer. Raises 503 as ApiError."""
         return await self._recommend(preferences, today, self._usual)

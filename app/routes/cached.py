@@ -46,7 +46,8 @@ async def answer(request: ApiRequest, keeping: Keeping, key: str, read: Read) ->
         return to_json(body)
 
     body = await state["cache"].get(key, keeping.depends_on, fill, keeping.seconds)
-    return cached_response(request, body, keeping.cache_control)
+    state["kept_targets"].remember(request.scope, key, keeping.depends_on, keeping.cache_control)
+    return cached_response(request.scope, body, keeping.cache_control)
 
 
 def listing(keeping: Keeping, envelope: type[Listed[Any]], read_rows: ReadRows) -> Handler:

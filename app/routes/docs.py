@@ -26,7 +26,7 @@ def describing(endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
     async def openapi(request: ApiRequest) -> Response:
         if not described:
             described.append(await finish(document((*endpoints, *own)), compress=True))
-        return cached_response(request, described[0], REVALIDATE)
+        return cached_response(request.scope, described[0], REVALIDATE)
 
     own = (
         Endpoint(
