@@ -15,8 +15,9 @@ from indexer.targets import State
 from indexer.upkeep import foreign
 from schemas.document import INDEX_SETTINGS
 from schemas.settings import Settings
+from tests.catalogue import Catalogue
 from tests.conftest import drop_indices
-from tests.indexer.sync import unheard
+from tests.indexer.sync import drain, unheard
 
 
 @pytest.fixture
@@ -37,6 +38,25 @@ async def index(settings: Settings, stores: Stores, redis: Redis) -> str:
     name = await _emptied(stores) or (await _built(settings))
     await redis.flushdb()
     return name
+
+
+@pytest.fixture
+async def ids(catalogue: Catalogue, stores: Stores, index: str) -> dict[str, int]:
+    """Of one departure and all that it shows, in an index that is in sync; and of a departure that shows none of it."""
+    ids = {
+        "company": await catalogue.company(),
+        "country": await catalogue.country(),
+        "type": await catalogue.trip_type(),
+        "tag": await catalogue.tag(),
+        "guide": await catalogue.guide(),
+    }
+    ids["template"] = await catalogue.template(
+        company_id=ids["company"], primary_country_id=ids["country"], trip_type_id=ids["type"], tags=[ids["tag"]]
+    )
+    ids["trip"] = await catalogue.occurrence(trip_template_id=ids["template"], guide_id=ids["guide"])
+    ids["other"] = await catalogue.occurrence()
+    await drain(stores)
+    return ids
 
 
 async def _built(settings: Settings) -> str:

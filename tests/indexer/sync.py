@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -43,6 +44,11 @@ async def indexed(stores: Stores, name: str | None = None) -> dict[int, dict[str
     await es.indices.refresh(index=name or stores.alias)
     answer = await es.search(index=name or stores.alias, size=10_000, sort=[{"id": "asc"}])
     return {int(hit["_id"]): hit["_source"] for hit in answer["hits"]["hits"]}
+
+
+async def trip(stores: Stores, trip_id: int) -> Any:
+    """As answers show it."""
+    return orjson.loads((await indexed(stores))[trip_id]["trip"])
 
 
 async def assert_in_sync(settings: Settings) -> None:
