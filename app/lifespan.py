@@ -19,6 +19,7 @@ from app.draining import Draining, draining_on_sigterm
 from app.identity import Identity
 from app.kept_targets import KeptTargets
 from app.limits import RateLimits
+from app.load import Load, watched_load
 from app.metrics import forget_this_process
 from app.readiness import Readiness, readying
 from app.recommendations.answers import Answers
@@ -48,6 +49,7 @@ class State(TypedDict):
     request_logs: RequestLogs
     readiness: Readiness
     draining: Draining
+    load: Load
     request_id: str
     """Set for each request at the edge."""
     body: bytes | None
@@ -89,6 +91,7 @@ async def _serving(settings: Settings, draining: Draining) -> AsyncIterator[Stat
             running_request_logs(intake) as request_logs,
             readying(readiness),
             telling(),
+            watched_load(settings.max_requests_in_flight) as load,
         ):
             yield State(
                 settings=settings,
@@ -110,6 +113,7 @@ async def _serving(settings: Settings, draining: Draining) -> AsyncIterator[Stat
                 request_logs=request_logs,
                 readiness=readiness,
                 draining=draining,
+                load=load,
                 request_id="",
                 body=None,
                 kept_targets=KeptTargets(),

@@ -12,7 +12,6 @@ from app.errors import on_http_exception
 from app.lifespan import lifespan
 from app.middleware.edge import Edge
 from app.middleware.kept import Kept
-from app.middleware.load import LoadLimit
 from app.middleware.rate_limits import RateLimits
 from app.path_ids import register_path_ids
 from app.routes import ENDPOINTS
@@ -35,7 +34,6 @@ def _middleware(settings: Settings) -> list[Middleware]:
     """Outermost first."""
     return [
         Middleware(Edge, allowed_origins=settings.allowed_origins),
-        Middleware(LoadLimit, in_flight=settings.max_requests_in_flight),
         *([Middleware(RateLimits)] if settings.rate_limit_enabled else []),
         Middleware(Kept),
     ]

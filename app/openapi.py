@@ -29,7 +29,7 @@ from pydantic.json_schema import models_json_schema
 from app.answers import JSON
 from app.endpoints import Endpoint
 from app.limits import group_of
-from app.middleware.load import NEVER_REFUSED
+from app.load import NEVER_REFUSED
 from schemas.answers import Failure
 
 Mode = Literal["validation", "serialization"]

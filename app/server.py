@@ -8,8 +8,9 @@ from tempfile import TemporaryDirectory
 import uvicorn
 
 from app import metrics
+from app.door import GuardedProtocol
 from app.logs import configure_logs
-from app.protocol import IDLE_SECONDS, BoundedProtocol
+from app.protocol import IDLE_SECONDS
 from schemas.settings import Settings
 
 GRACE_SECONDS = 20
@@ -28,7 +29,7 @@ def serve(settings: Settings) -> None:
             port=settings.port,
             workers=settings.workers,
             loop="uvloop",
-            http=BoundedProtocol,
+            http=GuardedProtocol,
             access_log=False,
             log_level=settings.log_level,
             proxy_headers=False,

@@ -1,5 +1,6 @@
 """Requests that proxies and servers may read in different ways, that are too long, or that never end."""
 
+import json
 import re
 
 import httpx2
@@ -50,6 +51,18 @@ async def test_what_can_be_read_in_two_ways_is_refused_and_ends_the_connection(s
     async with wire_to(server) as wire:
         await wire.send(data)
         assert statuses(await wire.everything()) in ([400], [])
+
+
+async def test_what_is_no_request_is_told_so_in_the_shape_of_all_errors(server: str) -> None:
+    async with wire_to(server) as wire:
+        await wire.send(b"HELLO\r\n\r\n")
+        head, _, body = (await wire.everything()).partition(b"\r\n\r\n")
+    assert statuses(head) == [400]
+    assert b"content-type: application/json" in head
+    said = json.loads(body)
+    assert (said["success"], said["code"]) == (False, "bad_request")
+    assert said["error"]
+    assert said["request_id"].encode() in head
 
 
 async def test_requests_one_after_the_other_are_answered_in_order(server: str) -> None:

@@ -1,0 +1,74 @@
+"""Whether one more request can be answered soon, or would only make all others wait longer.
+
+While the event loop runs on time there is room, and what takes long waits for a dependency. Once it is late, requests
+wait for this process: then it takes on no more than it has lately finished in `SOON_SECONDS`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from time import monotonic
+
+from uvicorn.server import ServerState
+
+from indexer.ending import end
+
+NEVER_REFUSED = frozenset(("/livez", "/readyz", "/metrics", "/api/health"))
+
+TICK_SECONDS = 0.01
+LATE_SECONDS = 0.005
+"""How late a tick is when the loop has more to do than it can."""
+SOON_SECONDS = 0.05
+"""How long a request may wait for others; a fourth of what its answer may take, since all else is slower then too."""
+FEW = 16
+"""Requests that a process takes on however slow it is."""
+BURST = 32
+"""More requests than a tick ago that a process takes on: how it fares with them is not known before the next."""
+
+
+class Load:
+    def __init__(self, most: int) -> None:
+        """`most` requests in flight is the end, however well it goes."""
+        self.server = ServerState()
+        """Of the server that asks."""
+        self.refused = 0
+        self._most = most
+        self._allowed = min(most, BURST)
+        self._soon = 0
+        self._answered = 0
+        self._counted_at = self._late_until = monotonic()
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.server.tasks) >= self._allowed
+
+    async def watch(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            due = monotonic() + TICK_SECONDS
+            await asyncio.sleep(TICK_SECONDS)
+            self.tick(due, monotonic())
+
+    def tick(self, due: float, now: float) -> None:
+        """Looks at how late it is."""
+        if now - due > LATE_SECONDS:
+            self._late_until = now + SOON_SECONDS
+        if now - self._counted_at >= SOON_SECONDS:
+            self._count(now)
+        is_late = now < self._late_until
+        self._allowed = min(self._most, max(FEW, self._soon) if is_late else len(self.server.tasks) + BURST)
+
+    def _count(self, now: float) -> None:
+        answered = self.server.total_requests - self.refused
+        self._soon = round((answered - self._answered) * SOON_SECONDS / (now - self._counted_at))
+        self._answered, self._counted_at = answered, now
+
+
+@asynccontextmanager
+async def watched_load(most: int) -> AsyncIterator[Load]:
+    load = Load(most)
+    watching = asyncio.create_task(load.watch())
+    try:
+        yield load
+    finally:
+        await end([watching])
