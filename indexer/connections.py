@@ -1,10 +1,11 @@
 """Clients of the three servers, with time-outs on everything; none of them connects before it is used."""
 
 import logging
+from collections.abc import Iterable
 
 from elastic_transport import AiohttpHttpNode
 from elasticsearch import AsyncElasticsearch, OrjsonSerializer
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, Connection, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -65,12 +66,22 @@ def elasticsearch(
     )
 
 
+class RedisConnection(Connection):
+    async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
+        """Raises ConnectionError of Redis where uvloop says in its own way that the connection has just broken."""
+        try:
+            await super().send_packed_command(command, check_health)
+        except RuntimeError as error:
+            raise RedisConnectionError(str(error)) from error
+
+
 def redis(
     url: str, *, timeout: float = DEFAULTS.redis_seconds, max_connections: int = DEFAULTS.redis_connections
 ) -> Redis:
     """`timeout` is in seconds, for a connection from the pool, for connecting and for each command."""
     pool = BlockingConnectionPool.from_url(
         url,
+        connection_class=RedisConnection,
         max_connections=max_connections,
         timeout=timeout,
         socket_timeout=timeout,
