@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Any
 from urllib.parse import quote
@@ -49,7 +49,7 @@ MANY = hypothesis_settings(max_examples=40, deadline=None, suppress_health_check
 @dataclass(frozen=True)
 class Ground:
     api: httpx2.AsyncClient
-    statements: Statements
+    statements: Statements = field(repr=False)
     database: AsyncEngine
     redis: Redis
 
