@@ -9,15 +9,14 @@ import orjson
 from elasticsearch import ApiError, AsyncElasticsearch, TransportError
 
 from indexer import index
-from schemas.document import TripDocument
 
 BODY_BYTES = 900_000
 """Size from which a body is sent on its own; aiohttp warns of those above 1 MiB, which hold up the event loop."""
 SHARD_PATIENCE = "10s"
 """How long the server may hold a write back; a write that arrives late must not outlive a deletion's memory."""
 
-Changes = Mapping[int, TripDocument | None]
-"""Documents by departure id; None for one that is gone."""
+Changes = Mapping[int, bytes | None]
+"""Documents, as `read_documents` makes them, by departure id; None for one that is gone."""
 
 
 @dataclass
@@ -73,13 +72,11 @@ def bodies(version: int, changes: Changes) -> Iterator[Body]:
         yield Body(version, operations, ids)
 
 
-def _operation(version: int, trip_id: int, document: TripDocument | None) -> bytes:
-    verb = b"delete" if document is None else b"index"
-    action = b'{"%b":{"_id":"%d","version":%d,"version_type":"external_gte"}}' % (verb, trip_id, version)
+def _operation(version: int, trip_id: int, document: bytes | None) -> bytes:
+    target = b'{"_id":"%d","version":%d,"version_type":"external_gte"}' % (trip_id, version)
     if document is None:
-        return action
-    document["version"] = version
-    return action + b"\n" + orjson.dumps(document)
+        return b'{"delete":%b}' % target
+    return b'{"index":%b}\n%b,"version":%d}' % (target, document[:-1], version)
 
 
 def _note(name: str, version: int) -> bytes:

@@ -5,13 +5,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import cast
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from indexer import rows, templates
 from indexer.rows import Row, read_rows, shown
-from indexer.templates import Known, Template, read_guides, read_templates
+from indexer.templates import Known, Template, quoted, read_guides, read_templates
 from schemas import document, entities, enums, tables
 from schemas.document import INDEX_SETTINGS, MAPPING, TripDocument
 
@@ -25,16 +26,14 @@ UNREADABLE = (ValueError, TypeError, ArithmeticError, LookupError)
 class Reading:
     """Departures that exist are in one of the two; those in neither are gone."""
 
-    documents: dict[int, TripDocument] = field(default_factory=dict)
+    documents: dict[int, bytes] = field(default_factory=dict)
+    """JSON text of a TripDocument without a version, by the departure's id."""
     refused: dict[int, str] = field(default_factory=dict)
     """Why a departure can't be shown, by its id."""
 
 
 async def read_documents(connection: AsyncConnection, ids: Iterable[int], known: Known | None = None) -> Reading:
-    """Read in one `snapshot`. Bad rows cost only their own departures: a chunk that fails is read again in halves.
-
-    The documents' `version` is 0 until they are written.
-    """
+    """Read in one `snapshot`. Bad rows cost only their own departures: a chunk that fails is read again in halves."""
     chunk = sorted(set(ids))
     known = known or Known()
     try:
@@ -65,29 +64,32 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:1000]
 
 
-def _document(row: Row, template: Template, guide: bytes) -> TripDocument:
+def _document(row: Row, template: Template, guide: bytes) -> bytes:
     occurrence = entities.OccurrenceFields.model_validate({**row, "template": template.defaults})
     if occurrence.start_date == date.min or occurrence.end_date == date.max:
         raise ValueError("a departure without a first or last day")
-    trip = b'%b,"template":%b,"guide":%b}' % (entities.to_json(occurrence)[:-1], template.json, guide)
-    return TripDocument(
-        id=occurrence.id,
-        active=template.active,
-        country=template.country,
-        continent=template.continent,
-        antarctica=template.antarctica,
-        type=template.type,
-        themes=template.themes,
-        level=template.level,
-        start=occurrence.start_date.isoformat(),
-        month=occurrence.start_date.month,
-        days=occurrence.duration_days,
-        price=int(occurrence.effective_price.replace(".", "")),
-        spots=occurrence.spots_left,
-        status=occurrence.status,
-        version=0,
-        trip=trip.decode(),
+    departure = quoted(entities.to_json(occurrence)[:-1])
+    return orjson.dumps(
+        {
+            "id": occurrence.id,
+            **template.fields,
+            "start": occurrence.start_date,
+            "month": occurrence.start_date.month,
+            "days": occurrence.duration_days,
+            "price": int(occurrence.effective_price.replace(".", "")),
+            "spots": occurrence.spots_left,
+            "status": occurrence.status,
+            "trip": orjson.Fragment(TRIP % (departure, template.trip, guide)),
+        }
     )
+
+
+TRIP = rb'"%b,\"template\":%b,\"guide\":%b}"'
+"""Text of a departure, of its template and of its guide as one text in JSON."""
+
+
+def parse(document: bytes) -> TripDocument:
+    return cast(TripDocument, orjson.loads(document))
 
 
 SOURCES = (__file__, rows.__file__, templates.__file__, document.__file__, entities.__file__, enums.__file__)

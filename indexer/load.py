@@ -18,7 +18,7 @@ from indexer.templates import Known
 from schemas.tables import TripOccurrence
 
 CHUNK = 1000
-IN_FLIGHT = 3
+IN_FLIGHT = 5
 """Chunks being read or written at a time: enough to keep both servers and this process busy."""
 
 PAUSES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
@@ -39,6 +39,7 @@ class Load:
     _version: int = 0
     _known: Known = field(default_factory=Known)
     _after: int = BEFORE_ALL
+    _taken: int = 0
     _started: float = field(default_factory=time.monotonic)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -61,15 +62,17 @@ class Load:
             await self._load_chunk(ids)
             self.done += len(ids)
             self._report()
-            await self._hold_back()
 
     async def _next_ids(self) -> Sequence[int]:
         """A departure that appears later with an id already passed has an outbox row of its own."""
         page = select(TripOccurrence.id).order_by(TripOccurrence.id).limit(CHUNK)
-        async with self._turn, self.stores.postgres.connect() as connection:
-            ids = (await connection.scalars(page.where(TripOccurrence.id > self._after))).all()
+        async with self._turn:
+            await self._hold_back()
+            async with self.stores.postgres.connect() as connection:
+                ids = (await connection.scalars(page.where(TripOccurrence.id > self._after))).all()
             if ids:
                 self._after = ids[-1]
+                self._taken += len(ids)
         return ids
 
     async def _load_chunk(self, ids: Sequence[int]) -> None:
@@ -96,5 +99,5 @@ class Load:
 
     async def _hold_back(self) -> None:
         if self.rate is not None:
-            ahead = self._started + self.done / self.rate - time.monotonic()
+            ahead = self._started + self._taken / self.rate - time.monotonic()
             await asyncio.sleep(max(0.0, ahead))

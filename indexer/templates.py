@@ -2,7 +2,9 @@
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import Any
 
+import orjson
 from cachetools import LRUCache
 from sqlalchemy import any_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -31,17 +33,13 @@ MOST_KNOWN = 20_000
 
 @dataclass(frozen=True)
 class Template:
-    """What a template gives to each of its departures: filter fields, defaults of overrides, JSON text."""
+    """What a template gives to each of its departures."""
 
-    active: bool
-    country: str | None
-    continent: str | None
-    antarctica: bool
-    type: str | None
-    themes: list[str]
-    level: int
+    fields: dict[str, Any]
+    """Of a TripDocument."""
     defaults: Row
-    json: bytes
+    trip: bytes
+    """Its JSON text, `quoted`."""
 
 
 @dataclass
@@ -53,10 +51,10 @@ class Known:
 
 
 async def read_guides(connection: AsyncConnection, ids: set[int | None], known: Known) -> dict[int | None, bytes]:
-    """Their JSON text; "null" for None."""
+    """Their JSON text, `quoted`; "null" for None."""
     found = {None: b"null"} | {key: known.guides[key] for key in ids if key in known.guides}
     guides = await read_entities(connection, GUIDES, entities.Guide, ids - found.keys())
-    read = {key: entities.to_json(guide) for key, guide in guides.items()}
+    read = {key: quoted(entities.to_json(guide)) for key, guide in guides.items()}
     known.guides.update(read)
     return found | read
 
@@ -96,16 +94,23 @@ async def _read_tags(connection: AsyncConnection, template_ids: set[int]) -> dic
 def _template(row: Row) -> Template:
     country: entities.Country | None = row["primary_country"]
     return Template(
-        active=row["is_active"],
-        country=_keyword(row["primary_country_id"]),
-        continent=country.continent.value if country else None,
-        antarctica=country is not None and country.name == enums.ANTARCTICA,
-        type=_keyword(row["trip_type_id"]),
-        themes=[str(tag.id) for tag in row["tags"]],
-        level=row["difficulty_level"],
+        fields={
+            "active": row["is_active"],
+            "country": _keyword(row["primary_country_id"]),
+            "continent": country.continent.value if country else None,
+            "antarctica": country is not None and country.name == enums.ANTARCTICA,
+            "type": _keyword(row["trip_type_id"]),
+            "themes": [str(tag.id) for tag in row["tags"]],
+            "level": row["difficulty_level"],
+        },
         defaults={name: row[name] for name in DEFAULTS},
-        json=entities.to_json(entities.TripTemplate.model_validate(row)),
+        trip=quoted(entities.to_json(entities.TripTemplate.model_validate(row))),
     )
+
+
+def quoted(text: bytes) -> bytes:
+    """As it stands between the quotes of a text in JSON."""
+    return orjson.dumps(text.decode())[1:-1]
 
 
 def _keyword(number: int | None) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from indexer import compare, index, metrics, outbox
-from indexer.documents import Reading, read_documents
+from indexer.documents import Reading, parse, read_documents
 from indexer.errors import NoLiveIndex
 from indexer.outbox import DIRECT
 from indexer.pages import Page, indexed_now, pages
@@ -108,7 +108,7 @@ def differing(reading: Reading, indexed: Mapping[int, Mapping[str, Any]]) -> Dif
         other = indexed.get(trip_id)
         if other is None:
             found[trip_id] = (MISSING,)
-        elif fields := _differing_fields(document, other):
+        elif fields := _differing_fields(parse(document), other):
             found[trip_id] = fields
     return found
 

@@ -10,6 +10,7 @@ import uvloop
 
 from indexer import connections, queue
 from indexer.announcer import Announcer
+from indexer.collecting import collect_less
 from indexer.ending import end
 from indexer.follow import Follower
 from indexer.gauges import keep_gauges
@@ -30,6 +31,7 @@ LAST_BATCH_SECONDS = 6.0
 
 def run(settings: Settings) -> None:
     """Until SIGTERM or SIGINT."""
+    collect_less()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run_until_signal(settings))
 

@@ -1,6 +1,6 @@
 """The index document: one flat object per departure, `_id` is the departure's id."""
 
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 
 class TripDocument(TypedDict):
@@ -24,8 +24,9 @@ class TripDocument(TypedDict):
     price: int
     spots: int
     status: str
-    version: int
     trip: str
+    version: NotRequired[int]
+    """Of the reading of Postgres that it was written under."""
 
 
 KEYWORD = {"type": "keyword"}

@@ -29,8 +29,9 @@ def _to_scale(value: Any) -> Any:
 
 def _as_utc(value: datetime) -> datetime:
     """Stored timestamps have no zone and are UTC; fractions of a second are not shown."""
-    aware = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    return aware.replace(microsecond=0)
+    if value.tzinfo is not None:
+        value = value.astimezone(UTC)
+    return value.replace(microsecond=0, tzinfo=UTC)
 
 
 def _objects_only(value: Any) -> Any:

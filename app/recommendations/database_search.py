@@ -7,7 +7,7 @@ from app.database import Database
 from app.errors import overloaded
 from app.recommendations.trip_search import Found
 from app.repositories.candidates import ranked
-from indexer.documents import read_documents
+from indexer.documents import parse, read_documents
 from scoring.conditions import Condition
 from scoring.rules import Rule
 
@@ -39,4 +39,4 @@ class DatabaseSearch:
             rows = (await session.execute(ranked(condition, rules, size, self._max_candidates))).all()
             documents = (await read_documents(await session.connection(), [row.id for row in rows])).documents
             total = rows[0].total if rows else 0
-            return Found(total, [documents[row.id] for row in rows if row.id in documents])
+            return Found(total, [parse(documents[row.id]) for row in rows if row.id in documents])

@@ -8,16 +8,17 @@ from pathlib import Path
 from statistics import median
 from typing import Any, cast
 
+import orjson
 import uvloop
 from elasticsearch import AsyncElasticsearch
 from rich.table import Table
 from sqlalchemy import delete
 
-from indexer import bulk, index
+from indexer import bulk, index, versions
+from indexer.collecting import collect_less
 from indexer.load import CHUNK, IN_FLIGHT
 from indexer.reindex import reindex
 from indexer.stores import open_stores
-from schemas.document import TripDocument
 from schemas.settings import Settings
 from schemas.tables import OutboxRow
 from scripts.bench.bench import BUSY, TODAY, Say
@@ -58,6 +59,7 @@ def measure(data: Path, departures: int, rounds: int, say: Say) -> Loading:
         settings = catalogue(departures, services, TODAY).settings
         path = data / "documents.ndjson"
         asyncio.run(_forget_changes(settings))
+        collect_less()
         try:
             bodies = asyncio.run(_write(settings, path))
             return uvloop.run(_take_turns(settings, bodies, Loading(departures), rounds, say))
@@ -75,22 +77,24 @@ async def _write(settings: Settings, path: Path) -> Bodies:
     sizes: list[int] = []
     async with open_stores(settings) as stores:
         with path.open("wb") as file:
+            version = await versions.take(stores.postgres)
             async for documents in _documents(stores.elasticsearch, stores.alias):
-                version = max(document["version"] for document in documents.values())
                 bodies = bulk.bodies(version, documents)
                 sizes += [file.write(b"\n".join(body.operations) + b"\n") for body in bodies]
     return Bodies(path, sizes)
 
 
-async def _documents(es: AsyncElasticsearch, alias: str) -> AsyncIterator[dict[int, TripDocument]]:
+async def _documents(es: AsyncElasticsearch, alias: str) -> AsyncIterator[dict[int, bytes]]:
     """By id, in the chunks of a reindex."""
     after: list[int] = [-1]
     while True:
-        answer = await es.search(index=alias, size=CHUNK, sort=[{"id": "asc"}], search_after=after)
+        answer = await es.search(
+            index=alias, size=CHUNK, sort=[{"id": "asc"}], search_after=after, source_excludes=["version"]
+        )
         hits = answer["hits"]["hits"]
         if not hits:
             return
-        yield {int(hit["_id"]): hit["_source"] for hit in hits}
+        yield {int(hit["_id"]): orjson.dumps(hit["_source"]) for hit in hits}
         after = hits[-1]["sort"]
 
 

@@ -24,9 +24,11 @@ def reindex() -> None:
     """Build a new index beside the one in use, compare it with Postgres, and put it in use."""
     import uvloop
 
+    from indexer.collecting import collect_less
     from indexer.reindex import reindex
 
     settings = _settings()
+    collect_less()
     with shown_progress() as show:
         report = uvloop.run(reindex(settings, show))
     typer.echo(f"{report.name} is in use: {report.documents:,} departures in {report.seconds:.1f} s.")

@@ -13,6 +13,7 @@ from indexer import bulk, connections, versions
 from indexer.announce import KINDS
 from indexer.announcer import Announcer
 from indexer.batch import Batch
+from indexer.ending import end
 from indexer.outbox import DIRECT, Claimed
 from indexer.stores import Stores
 from schemas.keys import CHANGES, GENERATION
@@ -167,5 +168,4 @@ async def test_it_tells_by_itself_but_not_more_often_than_it_should(
         await eventually(last_is_told)
         assert int(await redis.get(GENERATION)) - first <= 6
     finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        await end([running])

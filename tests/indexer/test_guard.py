@@ -1,10 +1,10 @@
 import asyncio
-from contextlib import suppress
 
 import pytest
 
 from indexer import bulk, versions
 from indexer import guard as module
+from indexer.ending import end
 from indexer.guard import Guard
 from indexer.index import all_names, behind_alias, new_name
 from indexer.stores import Stores
@@ -147,9 +147,7 @@ async def test_doubt_has_it_look_at_once(
 
         await eventually(built_again, within=10)
     finally:
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
+        await end([running])
 
 
 async def test_an_ordered_reindex_is_made_whatever_the_state(settings: Settings, stores: Stores, index: str) -> None:
