@@ -4,30 +4,17 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-from starlette.responses import Response
 from starlette.types import Scope
 
-from app.answers import JSON
 from app.cache import CachedBody
+from app.middleware import security_headers
+from app.prepared import GZIPPED, IS_JSON, VARIES, Header, Prepared, content_length
 
 REFERENCE = "public, s-maxage=3600, stale-while-revalidate=86400"
 """For what changes rarely: a gateway may keep it for an hour."""
 
 REVALIDATE = "no-cache"
 """May be kept, but is asked for again each time."""
-
-
-Header = tuple[bytes, bytes]
-
-
-class Prepared(Response):
-    """An answer whose headers are made already, once for all who get it."""
-
-    def __init__(self, status: int, headers: list[Header], content: bytes) -> None:
-        self.status_code = status
-        self.raw_headers = headers
-        self.body = content
-        self.background = None
 
 
 def cached_response(scope: Scope, body: CachedBody, cache_control: str) -> Prepared:
@@ -38,23 +25,18 @@ def cached_response(scope: Scope, body: CachedBody, cache_control: str) -> Prepa
     control = REVALIDATE if body.stale else cache_control
     known = fields.get(b"if-none-match")
     if known is not None and (held := _held(known.decode("latin-1"), body, etag)):
-        return Prepared(304, _caching(held, control), b"")
-    return Prepared(200, _headers(etag, control, len(content), gzipped), content)
+        return Prepared(304, _caching(held, control), ())
+    return Prepared(200, _headers(etag, control, len(content), gzipped), (content,))
 
 
 @lru_cache(maxsize=1024)
-def _headers(etag: str, control: str, length: int, gzipped: bool) -> list[Header]:
-    coding = [(b"content-encoding", b"gzip")] if gzipped else []
-    return [
-        (b"content-length", str(length).encode()),
-        (b"content-type", JSON.encode()),
-        *coding,
-        *_caching(etag, control),
-    ]
+def _headers(etag: str, control: str, length: int, gzipped: bool) -> tuple[Header, ...]:
+    coding = (GZIPPED,) if gzipped else ()
+    return (content_length(length), IS_JSON, *coding, *_caching(etag, control))
 
 
-def _caching(etag: str, control: str) -> list[Header]:
-    return [(b"etag", etag.encode()), (b"cache-control", control.encode()), (b"vary", b"Accept-Encoding")]
+def _caching(etag: str, control: str) -> tuple[Header, ...]:
+    return (b"etag", etag.encode()), (b"cache-control", control.encode()), VARIES, *security_headers.HEADERS
 
 
 def _identity_tag(body: CachedBody) -> str:

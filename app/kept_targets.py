@@ -7,7 +7,8 @@ from starlette.routing import Route
 from starlette.types import Scope
 
 from app.cache import Kind
-from app.http_caching import Prepared, cached_response
+from app.http_caching import cached_response
+from app.prepared import Prepared
 
 MOST = 2000
 """Targets that one process remembers."""

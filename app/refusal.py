@@ -11,6 +11,7 @@ from app.errors import ApiError, error_response
 from app.middleware import security_headers
 from app.middleware.cors import Cors
 from app.middleware.request_id import request_id
+from app.prepared import lines
 
 ID = "<id>"
 
@@ -19,7 +20,7 @@ class Refusal:
     def __init__(self, error: ApiError, allowed_origins: Sequence[str]) -> None:
         answer = error_response(error, ID)
         headers = [header for header in answer.raw_headers if header[0] != b"content-length"]
-        self._head = STATUS_LINE[error.status] + _lines([*headers, *security_headers.OF_THE_API])
+        self._head = STATUS_LINE[error.status] + lines([*headers, *security_headers.OF_THE_API])
         self._before, _, self._after = bytes(answer.body).partition(ID.encode())
         self._cors = Cors(allowed_origins)
 
@@ -32,8 +33,4 @@ class Refusal:
         headers = (*self._cors.headers(fields.get(b"origin")), (b"x-request-id", asked), *more)
         last = b"connection: close\r\n" if close else b""
         shown = b"" if head else body
-        return b"%b%b%bcontent-length: %d\r\n\r\n%b" % (self._head, _lines(headers), last, len(body), shown)
-
-
-def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    return b"".join([b"%b: %b\r\n" % header for header in headers])
+        return b"%b%b%bcontent-length: %d\r\n\r\n%b" % (self._head, lines(headers), last, len(body), shown)

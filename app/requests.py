@@ -38,6 +38,8 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
         except TimeoutError:
             raise too_slow() from None
     body: bytes = state["body"]
+    if len(body) > limit:
+        raise too_large(limit)
     return body
 
 

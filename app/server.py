@@ -17,13 +17,19 @@ GRACE_SECONDS = 20
 """How long requests in flight may take to finish after SIGTERM; below the orchestrators' usual 30."""
 
 
-def serve(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT. The worker processes read the same environment themselves."""
+APP = "app.main:app_from_environment"
+
+
+def serve(settings: Settings, app: str = APP) -> None:
+    """Serves until SIGTERM or SIGINT. The worker processes read the same environment themselves.
+
+    `app` names what makes the application.
+    """
     configure_logs(settings.log_level)
     os.environ.update(HOST=settings.host, PORT=str(settings.port), WORKERS=str(settings.workers))
     with _figures_of_all(settings.workers):
         uvicorn.run(
-            "app.main:app_from_environment",
+            app,
             factory=True,
             host=settings.host,
             port=settings.port,

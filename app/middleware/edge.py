@@ -9,8 +9,9 @@ from structlog.contextvars import bind_contextvars
 from app.errors import ApiError, error_response
 from app.middleware import security_headers
 from app.middleware.cors import Cors
-from app.middleware.exchange import Exchange, Header
+from app.middleware.exchange import Exchange
 from app.middleware.request_id import request_id
+from app.prepared import Header
 
 log = structlog.get_logger()
 
@@ -43,12 +44,12 @@ class Edge:
         asked = scope["state"]["request_id"] = request_id(fields.get(b"x-request-id", b""))
         bind_contextvars(request_id=asked)
         is_api = scope["path"].startswith(API)
-        added = [(b"x-request-id", asked.encode()), *self._added(scope, fields, is_api)]
+        added = ((b"x-request-id", asked.encode()), *self._added(scope, fields, is_api))
         unless_said = security_headers.OF_THE_API if is_api else security_headers.HEADERS
-        exchange = Exchange(receive, send, added, unless_said)
+        exchange = Exchange(send, added, unless_said)
         preflight = self._cors.preflight(scope, fields) if is_api else None
         try:
-            await self._answer(preflight or self.app, scope, exchange)
+            await self._answer(preflight or self.app, scope, receive, exchange)
         finally:
             exchange.end(scope)
 
@@ -56,9 +57,9 @@ class Edge:
         shared = self._cors.headers(fields.get(b"origin")) if is_api else ()
         return (*shared, CLOSE) if scope["state"]["draining"].active else shared
 
-    async def _answer(self, app: ASGIApp, scope: Scope, exchange: Exchange) -> None:
+    async def _answer(self, app: ASGIApp, scope: Scope, receive: Receive, exchange: Exchange) -> None:
         try:
-            await app(scope, exchange.receive, exchange.send)
+            await app(scope, receive, exchange.send)
         except ApiError as error:
             refusal = error
         except Exception:
@@ -68,4 +69,4 @@ class Edge:
             refusal = UNEXPECTED
         else:
             return
-        await error_response(refusal, scope["state"]["request_id"])(scope, exchange.receive, exchange.send)
+        await error_response(refusal, scope["state"]["request_id"])(scope, receive, exchange.send)

@@ -3,29 +3,27 @@
 from collections.abc import Sequence
 from time import perf_counter
 
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Message, Scope, Send
 
 from app import tallies
+from app.prepared import WHOLE, Header, lines
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"}
 UNFINISHED = 499
 """Status of a request whose client went away before an answer began."""
 
-Header = tuple[bytes, bytes]
-
 
 class Exchange:
     """Counts and times a request by its route; an address that no route has is one label, whatever clients make up."""
 
-    __slots__ = ("_added", "_began", "_receive", "_received", "_send", "_sent", "_unless_said", "status")
+    __slots__ = ("_added", "_began", "_send", "_sent", "_unless_said", "status")
 
-    def __init__(self, receive: Receive, send: Send, added: Sequence[Header], unless_said: Sequence[Header]) -> None:
+    def __init__(self, send: Send, added: tuple[Header, ...], unless_said: Sequence[Header]) -> None:
         """The answer gets the headers `added`, and those `unless_said` that it has no word on itself."""
-        self._receive = receive
         self._send = send
         self._added = added
         self._unless_said = unless_said
-        self._received = self._sent = 0
+        self._sent = 0
         self.status = UNFINISHED
         self._began = perf_counter()
         tallies.in_flight += 1
@@ -34,11 +32,6 @@ class Exchange:
     def started(self) -> bool:
         return self.status != UNFINISHED
 
-    async def receive(self) -> Message:
-        message = await self._receive()
-        self._received += len(message.get("body", b""))
-        return message
-
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
@@ -46,6 +39,10 @@ class Exchange:
             said = {name for name, _ in own}
             # A list of its own: that of a kept answer is sent many times.
             message["headers"] = [*own, *self._added, *(pair for pair in self._unless_said if pair[0] not in said)]
+        elif message["type"] == WHOLE:
+            self.status = message["status"]
+            self._sent += sum(map(len, message["body"]))
+            message["head"] = (message["head"], lines(self._added))
         else:
             self._sent += len(message.get("body", b""))
         await self._send(message)
@@ -54,4 +51,5 @@ class Exchange:
         tallies.in_flight -= 1
         route = scope["route"].path if "route" in scope else "unknown"
         method = scope["method"] if scope["method"] in METHODS else "other"
-        tallies.tally(method, route, self.status).add(perf_counter() - self._began, self._received, self._sent)
+        received = len(scope["state"].get("body") or b"")
+        tallies.tally(method, route, self.status).add(perf_counter() - self._began, received, self._sent)

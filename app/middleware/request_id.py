@@ -1,10 +1,11 @@
 """Every request has an id: the client's if it sent a sane one, else a new one."""
 
 import re
-from secrets import token_hex
+
+from app.ids import new_hex
 
 SANE = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
 
 def request_id(given: bytes) -> str:
-    return given.decode() if SANE.fullmatch(given) else token_hex(16)
+    return given.decode() if SANE.fullmatch(given) else new_hex()

@@ -8,7 +8,8 @@ from starlette.routing import Route
 from starlette.types import Scope
 
 from app.answers import JSON
-from app.http_caching import Prepared, accepts_gzip
+from app.http_caching import accepts_gzip
+from app.prepared import Prepared
 from app.recommendations.answers import Answer, Wanted
 from app.recommendations.reply import reply
 

@@ -44,11 +44,11 @@ class OpenBody:
         view = memoryview(packed)[_PACKED.size :]
         return cls(view[note_length:], gzipped, length, checksum, view[:note_length])
 
-    def close(self, last_fields: bytes) -> bytes:
-        """`last_fields` is JSON without braces, such as `"b":2`."""
+    def close(self, last_fields: bytes) -> tuple[bytes | memoryview, ...]:
+        """The parts of the whole. `last_fields` is JSON without braces, such as `"b":2`."""
         tail = b",%b}" % last_fields
         if not self.gzipped:
-            return b"".join((self.data, tail))
+            return self.data, tail
         stored = struct.pack("<BHH", 1, len(tail), len(tail) ^ 0xFFFF)
         end = struct.pack("<II", zlib.crc32(tail, self.checksum), self.length + len(tail))
-        return b"".join((GZIP_HEADER, self.data, stored, tail, end))
+        return GZIP_HEADER, self.data, b"".join((stored, tail, end))

@@ -1,22 +1,21 @@
 """What a client gets of an answer: with a request id of its own, by which the log knows what it was shown."""
 
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
 
 from starlette.types import Scope
 
-from app.answers import JSON
-from app.http_caching import Header, Prepared
+from app.ids import new_id
+from app.middleware import security_headers
+from app.prepared import GZIPPED, IS_JSON, VARIES, Prepared, content_length
 from app.recommendations.answers import Answer
 from app.tracking.entries import RequestLog
 
-HEADERS = ((b"content-type", JSON.encode()), (b"vary", b"Accept-Encoding"), (b"cache-control", b"private, no-store"))
-GZIPPED = (b"content-encoding", b"gzip")
+HEADERS = (IS_JSON, VARIES, *security_headers.OF_THE_API)
 MILLISECOND = timedelta(milliseconds=1)
 
 
 def reply(scope: Scope, answer: Answer, asked_at: datetime) -> Prepared:
-    request_id = uuid4()
+    request_id = new_id()
     scope["state"]["request_logs"].add(
         RequestLog(
             request_id=request_id,
@@ -27,12 +26,10 @@ def reply(scope: Scope, answer: Answer, asked_at: datetime) -> Prepared:
         )
     )
     content = answer.body.close(b'"request_id":"%b"' % str(request_id).encode())
-    headers: list[Header] = [(b"content-length", b"%d" % len(content)), *HEADERS]
-    if answer.body.gzipped:
-        headers.append(GZIPPED)
-    if answer.warning:
-        headers.append((b"warning", answer.warning.encode()))
-    return Prepared(200, headers, content)
+    coding = (GZIPPED,) if answer.body.gzipped else ()
+    warning = ((b"warning", answer.warning.encode()),) if answer.warning else ()
+    length = content_length(sum(map(len, content)))
+    return Prepared(200, (length, *HEADERS, *coding, *warning), content)
 
 
 def _session_id(scope: Scope) -> str:

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 from ipaddress import ip_network
-from uuid import uuid4
 
 from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
@@ -12,6 +11,7 @@ from app.client_address import UNKNOWN, client_address
 from app.endpoints import Endpoint
 from app.errors import ApiError
 from app.identity import identity
+from app.ids import new_id
 from app.lifespan import ApiRequest
 from app.repositories import tracking
 from app.repositories.tracking import Visitor
@@ -74,7 +74,7 @@ def _network(request: ApiRequest) -> str | None:
 
 
 async def take_event(request: ApiRequest, body: TrackedEvent) -> Response:
-    event_id = body.event_id or uuid4()
+    event_id = body.event_id or new_id()
     await request.state["intake"].take_events([event_entry(body, event_id, datetime.now(UTC))])
     return json_response({"success": True, "event_id": event_id}, status=202)
 
@@ -89,7 +89,7 @@ async def take_events(request: ApiRequest, body: EventBatch) -> Response:
         except ApiError as error:
             errors.append({"index": index, "error": error.message})
         else:
-            entries.append(event_entry(event, event.event_id or uuid4(), received_at))
+            entries.append(event_entry(event, event.event_id or new_id(), received_at))
     if entries:
         await request.state["intake"].take_events(entries)
     answer = {"success": True, "processed": len(entries), "total": len(body.events), "errors": errors or None}

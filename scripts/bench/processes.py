@@ -16,7 +16,6 @@ from scripts.stack.ports import free_port, is_free
 from scripts.stack.waiting import until
 
 SECONDS_TO_START = 30
-UVICORN = ("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning", "--factory")
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,5 @@ def api(env: dict[str, str], log: Path, workers: int) -> AbstractContextManager[
 
 def compared(factory: str, env: dict[str, str], log: Path, workers: int) -> AbstractContextManager[Server]:
     """One of `scripts.bench.servers`."""
-    target = f"scripts.bench.servers:{factory}"
-    uvicorn = ("-m", "uvicorn", target, "--port", "{port}", "--workers", str(workers), *UVICORN)
-    return serving((sys.executable, *uvicorn), log, env)
+    command = (sys.executable, "-m", "scripts.bench.servers", factory, "{port}", str(workers))
+    return serving(command, log, env)

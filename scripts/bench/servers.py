@@ -1,6 +1,7 @@
-"""What the service is compared with, under the same uvicorn settings as the service itself."""
+"""What the service is compared with, under the very server that the service runs under."""
 
 import os
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TypedDict
@@ -16,14 +17,16 @@ from starlette.routing import Route
 from app.answers import JSON
 from app.clock import Clock, business_clock
 from app.database import Database, ReadSession
+from app.load import Load, watched_load
 from app.repositories.candidates import matching
 from app.repositories.catalogue import read_catalogue
+from app.server import serve
 from indexer import connections
 from schemas.document import TripDocument
 from schemas.entities import Trip, to_json
 from schemas.enums import ANTARCTICA
 from schemas.preferences import Preferences
-from schemas.settings import load_settings
+from schemas.settings import Settings, load_settings
 from schemas.tables import TripOccurrence, TripTemplate
 from scoring import weights
 from scoring.candidates import candidates
@@ -34,17 +37,31 @@ from scoring.search import Search
 BARE_BYTES = "BENCH_BARE_BYTES"
 
 
+class BareState(TypedDict):
+    """What the server's protocol wants of an application."""
+
+    settings: Settings
+    load: Load
+
+
 def bare() -> Starlette:
     """Answers so many constant bytes, whatever is asked."""
+    settings = load_settings()
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[BareState]:
+        async with watched_load(settings.max_requests_in_flight) as load:
+            yield BareState(settings=settings, load=load)
+
     body = b'{"success":true,"data":"%b"}' % (b"x" * int(os.environ[BARE_BYTES]))
 
     async def answer(_request: Request) -> Response:
         return Response(body, media_type=JSON)
 
-    return Starlette(routes=[Route("/", answer, methods=["GET", "POST"])])
+    return Starlette(routes=[Route("/", answer, methods=["GET", "POST"])], lifespan=lifespan)
 
 
-class State(TypedDict):
+class State(BareState):
     database: Database
     today: Clock
 
@@ -56,7 +73,8 @@ def database_only() -> Starlette:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[State]:
         database = Database(connections.postgres(settings.database_url, command_timeout=120))
-        yield State(database=database, today=business_clock(settings))
+        async with watched_load(settings.max_requests_in_flight) as load:
+            yield State(settings=settings, load=load, database=database, today=business_clock(settings))
         await database.close()
 
     return Starlette(routes=[Route("/", _search_the_database, methods=["POST"])], lifespan=lifespan)
@@ -109,3 +127,8 @@ def _document(trip: TripOccurrence) -> TripDocument:
         version=0,
         trip="",
     )
+
+
+if __name__ == "__main__":
+    factory, port, workers = sys.argv[1:]
+    serve(load_settings(port=port, workers=workers), f"scripts.bench.servers:{factory}")

@@ -74,6 +74,31 @@ async def test_requests_one_after_the_other_are_answered_in_order(server: str) -
         assert statuses(await wire.everything()) == [200, 200, 200]
 
 
+KEPT = b"GET /api/locations HTTP/%b\r\nHost: x\r\n%b\r\n"
+
+
+async def test_kept_answers_end_the_connection_when_they_should(server: str) -> None:
+    async def answers(*requests: bytes) -> list[tuple[bytes, bytes]]:
+        async with wire_to(server) as wire:
+            await wire.send(b"".join(requests))
+            said = await wire.everything()
+        heads, bodies = [], []
+        while said:
+            head, _, rest = said.partition(b"\r\n\r\n")
+            length = int(re.search(rb"content-length: (\d+)", head)[1])  # type: ignore[index]
+            heads.append(re.sub(rb"(x-request-id|date): [^\r]*", rb"\1", head))
+            bodies.append(rest[:length])
+            said = rest[length:]
+        return list(zip(heads, bodies, strict=True))
+
+    last = KEPT % (b"1.1", b"Connection: close\r\n")
+    # The first may have to be made.
+    _, second, third = await answers(KEPT % (b"1.1", b""), KEPT % (b"1.1", b""), last)
+    assert third == (second[0] + b"\r\nconnection: close", second[1])
+    assert json.loads(second[1])["success"] is True
+    assert await answers(KEPT % (b"1.0", b"")) == [third]
+
+
 @pytest.mark.parametrize(
     "head",
     [
