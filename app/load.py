@@ -20,7 +20,7 @@ LATE_SECONDS = 0.005
 """How late a tick is when the loop has more to do than it can."""
 SOON_SECONDS = 0.05
 """How long a request may wait for others; a fourth of what its answer may take, since all else is slower then too."""
-FEW = 16
+FEW = 24
 """Requests that a process takes on however slow it is."""
 BURST = 32
 """More requests than a tick ago that a process takes on: how it fares with them is not known before the next."""

@@ -1,5 +1,6 @@
 """The running service while the way to one of its dependencies is broken, and after."""
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -32,6 +33,9 @@ SLACK_SECONDS = 4.0
 """For a machine that has other things to do."""
 
 RECOVERY_SECONDS = 10.0
+RESTART_SECONDS = 2.0
+RESTART_FELT_SECONDS = 6.0
+"""After it: an answer of the database is kept for five."""
 FAULTS = (Mode.CUT, Mode.STALL, Mode.SLOW, Mode.RESET)
 
 
@@ -112,6 +116,25 @@ async def test_at_50_requests_a_second_what_goes_on_stays_quick(
     p95, usual_p95 = percentile(later, 0.95), percentile(before, 0.95)
     log.info("%s %s: p95 %.3f s, before %.3f s", dependency, mode, p95, usual_p95)
     assert p95 < 3 * usual_p95 + 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dependency", DEPENDENCIES)
+async def test_a_restart_at_50_requests_a_second_is_felt_for_its_seconds(
+    usual: System, visits: Iterator[Call], dependency: str
+) -> None:
+    async with visitors(usual.url) as crowd:
+        await eventually(lambda: all_is_well(crowd, visits), within=RECOVERY_SECONDS)
+        async with asyncio.TaskGroup() as tasks:
+            coming = tasks.create_task(crowd.come(visits, rate=50, seconds=RESTART_SECONDS + 8))
+            async with usual.broken(dependency, Mode.CUT):
+                await asyncio.sleep(RESTART_SECONDS)
+            back = time.monotonic()
+    outcomes = coming.result()
+    assert [outcome for outcome in outcomes if not (outcome.answered or outcome.refused)] == []
+    later = [outcome for outcome in outcomes if outcome.due > back + RESTART_FELT_SECONDS]
+    whole = [outcome for outcome in later if outcome.answered and "Warning" not in outcome.headers]
+    assert len(whole) >= 0.98 * len(later)
 
 
 async def test_an_outage_is_over_seconds_after_it_ends(hurried: System, visits: Iterator[Call]) -> None:
