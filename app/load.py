@@ -18,9 +18,9 @@ NEVER_REFUSED = frozenset(("/livez", "/readyz", "/metrics", "/api/health"))
 TICK_SECONDS = 0.01
 LATE_SECONDS = 0.005
 """How late a tick is when the loop has more to do than it can."""
-SOON_SECONDS = 0.05
-"""How long a request may wait for others; a fourth of what its answer may take, since all else is slower then too."""
-FEW = 24
+SOON_SECONDS = 0.03
+"""How long a request may wait for others: a small part of what its answer may take, since all else is slower then."""
+FEW = 8
 """Requests that a process takes on however slow it is."""
 BURST = 32
 """More requests than a tick ago that a process takes on: how it fares with them is not known before the next."""
