@@ -1,5 +1,6 @@
 """Tells every process that serves what changed, over Redis; a Redis that is down costs only freshness of caches."""
 
+import asyncio
 import time
 from collections.abc import Iterable
 
@@ -13,6 +14,9 @@ from indexer.outbox import OCCURRENCE
 from schemas.keys import CHANGES, GENERATION
 
 log = structlog.get_logger()
+
+PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0)
+"""Seconds before each try to tell everything."""
 
 KINDS = frozenset({OCCURRENCE, *fan_out.KINDS} - {fan_out.ALL})
 
@@ -33,3 +37,12 @@ async def announce(redis: Redis, kinds: Iterable[str]) -> bool:
         return False
     metrics.GENERATION.set(generation)
     return True
+
+
+async def announce_everything(redis: Redis) -> None:
+    """Another index is in use. If Redis stays away for longer, caches keep what they have until it expires."""
+    for pause in PAUSES:
+        await asyncio.sleep(pause)
+        if await announce(redis, {fan_out.ALL}):
+            return
+    log.error("new_index_not_told")

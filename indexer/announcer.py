@@ -1,6 +1,7 @@
 """Lets searches see what was written and tells the caches, soon, but once for many changes."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 
 import structlog
@@ -20,7 +21,11 @@ RETRY_SECONDS = 1.0
 
 
 class Announcer:
-    """Collects what batches did, and keeps it until Elasticsearch has shown it and Redis has told it."""
+    """Collects what batches did, and keeps it until Elasticsearch has shown it and Redis has told it.
+
+    Whoever reads from Postgres must not wait for Elasticsearch: what was found to have changed is told at once, and
+    departures again when searches see them.
+    """
 
     def __init__(self, stores: Stores, redis: Redis) -> None:
         self._stores = stores
@@ -28,30 +33,32 @@ class Announcer:
         self._unseen: list[Claimed] = []
         # A worker that was killed may have written what nobody was told of.
         self._untold: set[str] = {fan_out.ALL}
-        self._something = asyncio.Event()
-        self._something.set()
+        self._to_show, self._to_tell = asyncio.Event(), asyncio.Event()
+        self._to_tell.set()
 
     def note(self, batch: Batch) -> None:
-        if batch.claimed:
-            self._unseen += (row for row in batch.done if row.kind == OCCURRENCE)
-            kept = {row.id for row in batch.kept}
-            self._untold |= {row.kind for row in batch.claimed if row.id not in kept}
-            self._something.set()
+        done = [row for row in batch.done if row.kind == OCCURRENCE]
+        done_ids = {row.id for row in done}
+        if done:
+            self._unseen += done
+            self._to_show.set()
+        self._will_tell(row.kind for row in batch.claimed if row.id not in done_ids and not row.attempts)
 
     async def run(self) -> None:
         """Until it is cancelled."""
-        while True:
-            await self._something.wait()
-            done = await self.flush()
-            await asyncio.sleep(SPACING_SECONDS if done else RETRY_SECONDS)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_repeat(self._show, self._to_show))
+            tasks.create_task(_repeat(self._tell, self._to_tell))
 
     async def flush(self) -> bool:
         """False if something is still to be shown or told."""
-        self._something.clear()
-        if await self._show() and await self._tell():
-            return True
-        self._something.set()
-        return False
+        shown = await self._show()
+        return await self._tell() and shown
+
+    def _will_tell(self, kinds: Iterable[str]) -> None:
+        self._untold |= set(kinds)
+        if self._untold:
+            self._to_tell.set()
 
     async def _show(self) -> bool:
         rows, self._unseen = self._unseen, []
@@ -68,6 +75,7 @@ class Announcer:
         for row in rows:
             lane = "direct" if row.lane == DIRECT else "fanned"
             metrics.LAG.labels(lane).observe((now - row.created_at).total_seconds())
+        self._will_tell({OCCURRENCE})
         return True
 
     async def _tell(self) -> bool:
@@ -76,3 +84,14 @@ class Announcer:
             return True
         self._untold |= kinds
         return False
+
+
+async def _repeat(step: Callable[[], Awaitable[bool]], due: asyncio.Event) -> None:
+    """Whenever it is due, and again soon if it fails."""
+    while True:
+        await due.wait()
+        due.clear()
+        done = await step()
+        if not done:
+            due.set()
+        await asyncio.sleep(SPACING_SECONDS if done else RETRY_SECONDS)

@@ -12,7 +12,7 @@ from indexer import bulk, fan_out, outbox, targets, versions
 from indexer.bulk import Outcome
 from indexer.documents import read_documents
 from indexer.errors import ForeignIndex, NoLiveIndex, OtherDocuments
-from indexer.outbox import DIRECT, FANNED, OCCURRENCE, Claimed
+from indexer.outbox import DIRECT, LANES, OCCURRENCE, Claimed
 from indexer.rows import snapshot
 from indexer.stores import Stores
 from indexer.targets import STALLED_AFTER, State, Target
@@ -56,7 +56,7 @@ class Batch:
         return bool(self.kept) and len(self.kept) == len(self.claimed)
 
 
-async def process(stores: Stores, lanes: Collection[int] = (DIRECT, FANNED), *, retry: bool) -> Batch:
+async def process(stores: Stores, lanes: Collection[int] = LANES, *, retry: bool) -> Batch:
     """Raises Untrusted, Stalled, and what the servers raise; the rows then stay as they were."""
     started = time.monotonic()
     rows: list[Claimed] = []
@@ -64,8 +64,9 @@ async def process(stores: Stores, lanes: Collection[int] = (DIRECT, FANNED), *, 
         async with stores.postgres.begin() as connection:
             await targets.join_batches(connection)
             written_to = _writable(await targets.read_targets(connection))
-            await _check_history(connection, stores, written_to)
             rows += await outbox.claim(connection, lanes, retry=retry)
+            if any(row.kind == OCCURRENCE for row in rows):
+                await _check_history(connection, stores, written_to)
             return await _handle(connection, stores, written_to, rows, deadline=started + STALLED_AFTER)
     finally:
         if time.monotonic() > started + STALLED_AFTER:
@@ -83,7 +84,7 @@ def _writable(known: Sequence[Target]) -> list[Target]:
 
 
 async def _check_history(connection: AsyncConnection, stores: Stores, written_to: list[Target]) -> None:
-    """Before the first batch on each connection: one to a Postgres that was set back is always a new one."""
+    """Before the first write of each connection: one to a Postgres that was set back is always a new one."""
     assert connection.sync_connection is not None
     info = connection.sync_connection.info
     if HISTORY_CHECKED in info:
@@ -92,7 +93,7 @@ async def _check_history(connection: AsyncConnection, stores: Stores, written_to
     try:
         faults = {name: await foreign(stores, name) for name in live}
     except (ApiError, TransportError):
-        # A server that can't be asked takes no writes either; fan-outs can go on without it.
+        # A server that can't be asked takes no writes either.
         return
     for name, fault in faults.items():
         if fault in (Fault.OTHER_POSTGRES, Fault.SET_BACK):

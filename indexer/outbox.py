@@ -22,17 +22,21 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import aliased
 
 from schemas.tables import DeadLetter, OutboxRow
 
-DIRECT, FANNED = 0, 1
-"""Lanes: departures that were changed; and changes of something else, with the departures that they lead to."""
+DIRECT, FANNED, CAUSES = 0, 1, 2
+"""Lanes: departures that were changed; departures that show something that was; and that itself, told by its kind."""
+LANES = (DIRECT, FANNED, CAUSES)
 
 NEWEST = 100
 """Direct changes taken from the end of the queue, so that a single one isn't stuck behind a large import."""
 OLDEST = 400
 FAN_OUT = 500
 """Departures of the second lane taken by a batch, and the most that a batch adds to it."""
+FANNED_ENOUGH = 2000
+"""So many waiting in the second lane, and no more are added to it, but for causes that are new."""
 
 OCCURRENCE = "occurrence"
 
@@ -56,18 +60,23 @@ def _claimable(condition: ColumnElement[bool], *, retry: bool) -> Select[*tuple[
     return (chosen if retry else chosen.where(OutboxRow.attempts == 0)).with_for_update(skip_locked=True)
 
 
-async def claim(
-    connection: AsyncConnection, lanes: Collection[int] = (DIRECT, FANNED), *, retry: bool
-) -> list[Claimed]:
+def _is_enough_fanned() -> ColumnElement[bool]:
+    row = aliased(OutboxRow)
+    waiting = select(row.id).where((row.lane == FANNED) & (row.kind == OCCURRENCE))
+    return waiting.offset(FANNED_ENOUGH).limit(1).exists()
+
+
+async def claim(connection: AsyncConnection, lanes: Collection[int] = LANES, *, retry: bool) -> list[Claimed]:
     """Locks rows that no other batch has, each lane its share; with `retry` also those that failed before."""
     row = OutboxRow
     departure = row.kind == OCCURRENCE
     direct = _claimable((row.lane == DIRECT) & departure, retry=retry)
-    causes = _claimable(~departure, retry=retry)
     fanned = _claimable((row.lane == FANNED) & departure, retry=retry)
+    causes = _claimable(~departure & (row.cursor.is_(None) | ~_is_enough_fanned()), retry=retry)
     shares = {
         DIRECT: [direct.order_by(row.id.desc()).limit(NEWEST), direct.order_by(row.id).limit(OLDEST)],
-        FANNED: [causes.order_by(row.id).limit(OLDEST), fanned.order_by(row.id).limit(FAN_OUT)],
+        FANNED: [fanned.order_by(row.id).limit(FAN_OUT)],
+        CAUSES: [causes.order_by(row.id).limit(OLDEST)],
     }
     parts = [share.cte() for lane in lanes for share in shares[lane]]
     rows = await connection.execute(union(*(select(part) for part in parts)))

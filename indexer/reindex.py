@@ -10,8 +10,8 @@ from elasticsearch import ApiError, TransportError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from indexer import compare, connections, fan_out, index, metrics, targets, versions
-from indexer.announce import announce
+from indexer import compare, connections, index, metrics, targets, versions
+from indexer.announce import announce_everything
 from indexer.errors import ReindexMismatch
 from indexer.load import Load
 from indexer.progress import Progress, published
@@ -48,7 +48,7 @@ async def reindex(settings: Settings, progress: Callable[[Progress], None]) -> R
         async with published(redis) as publish:
             report = await _reindex(connection, stores, settings.reindex_rate, _both(progress, publish))
         metrics.REINDEXED.inc()
-        await announce(redis, {fan_out.ALL})
+        await announce_everything(redis)
     return report
 
 

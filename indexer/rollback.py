@@ -1,7 +1,7 @@
 """Back to the index that was in use before the last reindex; it has been kept up to date."""
 
-from indexer import connections, fan_out, index, targets
-from indexer.announce import announce
+from indexer import connections, index, targets
+from indexer.announce import announce_everything
 from indexer.errors import NoPreviousIndex
 from indexer.stores import open_stores
 from indexer.targets import State
@@ -28,5 +28,5 @@ async def rollback(settings: Settings) -> str:
             await targets.mark(connection, previous, State.LIVE)
             await index.swap(es, stores.alias, live, previous)
     async with connections.redis(settings.redis_url) as redis:
-        await announce(redis, {fan_out.ALL})
+        await announce_everything(redis)
     return previous

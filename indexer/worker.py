@@ -18,7 +18,7 @@ from indexer.guard import Guard
 from indexer.health import serve_health
 from indexer.jobs import all_jobs
 from indexer.listen import listen
-from indexer.outbox import DIRECT, FANNED
+from indexer.outbox import LANES
 from indexer.stores import open_stores
 from indexer.tracking.follow import follow_tracking
 from schemas.settings import Settings
@@ -51,7 +51,7 @@ async def work(settings: Settings, stop: asyncio.Event) -> None:
     ):
         announcer = Announcer(stores, redis)
         guard = Guard(settings, stores)
-        followers = [Follower(stores, lane, announcer, guard.doubt) for lane in (DIRECT, FANNED)]
+        followers = [Follower(stores, lane, announcer, guard.doubt) for lane in LANES]
         beside = [
             announcer.run(),
             guard.run(),

@@ -24,9 +24,30 @@ class Catalogue:
 
 
 def catalogue(size: int, services: dict[str, str], today: date) -> Catalogue:
-    name = f"bench_{size}"
+    settings = filled(size, services, today)
+    asyncio.run(reindex(settings, lambda _progress: None))
+    env = _environment(size, services, today)
+    return Catalogue(size, env, asyncio.run(_ids(env["DATABASE_URL"], today)), settings)
+
+
+def filled(size: int, services: dict[str, str], today: date) -> Settings:
+    """Of a database that holds the catalogue, and has an index or not."""
+    env = _environment(size, services, today)
+    settings = load_settings(**{variable.lower(): value for variable, value in env.items()})
+    if asyncio.run(_create(services["DATABASE_URL"], _name(size))):
+        migrations.upgrade(settings.direct_url)
+        asyncio.run(sample.seed(settings.direct_url, size, SEED, today=today))
+    return settings
+
+
+def _name(size: int) -> str:
+    return f"bench_{size}"
+
+
+def _environment(size: int, services: dict[str, str], today: date) -> dict[str, str]:
+    name = _name(size)
     server, _, _ = services["DATABASE_URL"].rpartition("/")
-    env = {
+    return {
         **services,
         "DATABASE_URL": f"{server}/{name}",
         "ELASTICSEARCH_ALIAS": name,
@@ -34,12 +55,6 @@ def catalogue(size: int, services: dict[str, str], today: date) -> Catalogue:
         "RATE_LIMIT_ENABLED": "false",
         "LOG_LEVEL": "warning",
     }
-    settings = load_settings(**{variable.lower(): value for variable, value in env.items()})
-    if asyncio.run(_create(services["DATABASE_URL"], name)):
-        migrations.upgrade(settings.direct_url)
-        asyncio.run(sample.seed(settings.direct_url, size, SEED, today=today))
-    asyncio.run(reindex(settings, lambda _progress: None))
-    return Catalogue(size, env, asyncio.run(_ids(env["DATABASE_URL"], today)), settings)
 
 
 async def _create(url: str, name: str) -> bool:

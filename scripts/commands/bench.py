@@ -54,13 +54,21 @@ def writers() -> None:
 def loading(
     departures: Annotated[int, typer.Option(min=1, help="Size of the catalogue.")] = 100_000,
     rounds: Annotated[int, typer.Option(min=1, help="Turns of each contender; medians count.")] = 3,
+    memory: Annotated[bool, typer.Option("--memory", help="The memory of a reindex and a verify instead.")] = False,
 ) -> None:
     """Measure a full reindex against loading the same documents, already serialised, from a file."""
     from rich.console import Console
 
     from app.logs import configure_logs
-    from scripts.bench.loading import measure, table
+    from scripts.bench import loading
+    from scripts.bench import memory as holding
     from scripts.stack.folders import cache_root
 
     configure_logs("error")
-    Console(width=100).print(table(measure(cache_root() / "bench", departures, rounds, typer.echo)))
+    data = cache_root() / "bench"
+    drawn = (
+        holding.table(holding.measure(data, departures, typer.echo))
+        if memory
+        else loading.table(loading.measure(data, departures, rounds, typer.echo))
+    )
+    Console(width=100).print(drawn)

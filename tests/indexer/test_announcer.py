@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -108,12 +109,35 @@ async def test_a_change_of_everything_is_told_as_each_kind(announcer: Announcer,
     assert (await told(subscription))["kinds"] == sorted(KINDS)
 
 
-async def test_nothing_is_told_of_rows_that_were_kept(announcer: Announcer, redis: Redis) -> None:
-    before = await redis.get(GENERATION)
-    batch = changed("occurrence")
-    announcer.note(Batch(claimed=batch.claimed, kept=batch.claimed))
-    await announcer.flush()
-    assert await redis.get(GENERATION) == before
+async def test_a_departure_that_elasticsearch_does_not_take_is_told_once_to_those_who_read_from_postgres(
+    announcer: Announcer, subscription: PubSub, redis: Redis
+) -> None:
+    (row,) = changed("occurrence").claimed
+    for attempts in range(3):
+        tried = replace(row, attempts=attempts)
+        announcer.note(Batch(claimed=[tried], kept=[tried]))
+        await announcer.flush()
+    word = await told(subscription)
+    assert word["kinds"] == ["occurrence"]
+    assert int(await redis.get(GENERATION)) == word["generation"]
+
+
+async def test_an_elasticsearch_that_stands_still_keeps_no_cache_waiting(
+    settings: Settings, stores: Stores, index: str, redis: Redis, subscription: PubSub
+) -> None:
+    async with FaultProxy(settings.elasticsearch_url) as proxy, connections.elasticsearch(proxy.url, timeout=60) as es:
+        announcer = Announcer(Stores(stores.postgres, es, stores.alias), redis)
+        await announcer.flush()
+        await told(subscription)
+        await proxy.switch(Mode.STALL)
+        running = asyncio.create_task(announcer.run())
+        announcer.note(changed("occurrence"))
+        try:
+            await eventually(lambda: any(connection.sent for connection in proxy.connections))
+            announcer.note(changed("company"))
+            assert (await told(subscription))["kinds"] == ["company"]
+        finally:
+            await end([running])
 
 
 async def test_what_redis_could_not_be_told_is_told_when_it_is_back(

@@ -14,7 +14,7 @@ from indexer.batch import process
 from indexer.ending import end
 from indexer.follow import Follower
 from indexer.listen import listen
-from indexer.outbox import DIRECT, FANNED
+from indexer.outbox import DIRECT, LANES
 from indexer.stores import Stores
 from schemas.settings import Settings
 from tests.catalogue import Catalogue
@@ -34,9 +34,9 @@ class Doubts:
 async def following(
     stores: Stores, redis: Redis, listen_at: str | None = None, doubts: Doubts | None = None
 ) -> AsyncIterator[list[Follower]]:
-    """Direct changes and fan-outs, each by a follower of its own."""
+    """Each lane by a follower of its own."""
     announcer = Announcer(stores, redis)
-    followers = [Follower(stores, lane, announcer, doubts or Doubts()) for lane in (DIRECT, FANNED)]
+    followers = [Follower(stores, lane, announcer, doubts or Doubts()) for lane in LANES]
     tasks = [asyncio.create_task(follower.run()) for follower in followers] + [asyncio.create_task(announcer.run())]
     if listen_at is not None:
         tasks += [asyncio.create_task(listen(listen_at, follower.wake)) for follower in followers]
@@ -163,8 +163,8 @@ async def test_rows_that_keep_failing_are_no_progress_but_others_are(
     monkeypatch.setattr(module, "POLL_SECONDS", 0.05)
     await catalogue.occurrence()
     await execute(stores.postgres, "UPDATE smarttrip.outbox SET kind = 'galaxy'")
-    async with following(stores, redis) as (_, fanning):
-        begun = fanning.progressed_at
+    async with following(stores, redis) as (*_, causes):
+        begun = causes.progressed_at
 
         async def tried_twice() -> bool:
             async with stores.postgres.connect() as connection:
@@ -172,10 +172,10 @@ async def test_rows_that_keep_failing_are_no_progress_but_others_are(
                 return int(found.scalar() or 0) >= 2
 
         await eventually(tried_twice)
-        assert fanning.progressed_at == begun
+        assert causes.progressed_at == begun
         await execute(stores.postgres, "UPDATE trip_templates SET title = title || '!'")
-        fanning.wake()
-        await eventually(lambda: fanning.progressed_at > begun)
+        causes.wake()
+        await eventually(lambda: causes.progressed_at > begun)
 
 
 @pytest.mark.usefixtures("index")

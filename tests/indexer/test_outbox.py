@@ -47,6 +47,23 @@ async def test_neither_lane_starves_the_other(database: AsyncEngine) -> None:
     assert (len(row_ids(rows)), len(row_ids(rows, FANNED))) == (5, 4)
 
 
+async def test_causes_wait_while_enough_of_what_they_lead_to_does_but_new_ones_are_taken(
+    database: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "FANNED_ENOUGH", 4)
+    async with database.begin() as connection:
+        rows = [{"kind": "company", "row_id": 1, "cursor": None}, {"kind": "company", "row_id": 2, "cursor": 7}]
+        await connection.execute(insert(OutboxRow), rows)
+    await put(database, 4, lane=FANNED)
+    assert companies(await claim(database)) == {1, 2}
+    await put(database, 1, lane=FANNED)
+    assert companies(await claim(database)) == {1}
+
+
+def companies(rows: Sequence[Claimed]) -> set[int | None]:
+    return {row.row_id for row in rows if row.kind == "company"}
+
+
 async def test_what_one_batch_has_claimed_another_skips(database: AsyncEngine) -> None:
     await put(database, 6)
     async with database.begin() as connection:

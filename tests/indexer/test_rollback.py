@@ -1,4 +1,7 @@
+import asyncio
+
 import pytest
+from redis.asyncio import Redis
 
 from indexer.errors import NoPreviousIndex, ReindexRunning
 from indexer.index import behind_alias
@@ -6,9 +9,12 @@ from indexer.reindex import reindex
 from indexer.rollback import rollback
 from indexer.stores import Stores
 from indexer.upkeep import builder
+from schemas.keys import GENERATION
 from schemas.settings import Settings
 from tests.catalogue import Catalogue
+from tests.eventually import eventually
 from tests.indexer.sync import assert_in_sync, drain, execute, indexed, unheard
+from tests.proxy import FaultProxy, Mode
 
 
 @pytest.fixture
@@ -58,3 +64,20 @@ async def test_it_is_refused_while_a_reindex_runs(settings: Settings, names: lis
     async with builder(settings):
         with pytest.raises(ReindexRunning):
             await rollback(settings)
+
+
+async def test_the_caches_are_told_though_redis_was_away_at_that_moment(
+    settings: Settings, stores: Stores, names: list[str], redis: Redis
+) -> None:
+    before = int(await redis.get(GENERATION))
+    async with FaultProxy(settings.redis_url) as proxy:
+        await proxy.switch(Mode.CUT)
+        going_back = asyncio.create_task(rollback(settings.model_copy(update={"redis_url": proxy.url})))
+
+        async def is_back() -> bool:
+            return await behind_alias(stores.elasticsearch, stores.alias) == names[0]
+
+        await eventually(is_back)
+        await proxy.switch(Mode.PASS)
+        await going_back
+    assert int(await redis.get(GENERATION)) == before + 1
