@@ -20,8 +20,8 @@ LATE_SECONDS = 0.005
 """How late a tick is when the loop has more to do than it can."""
 SOON_SECONDS = 0.03
 """How long a request may wait for others: a small part of what its answer may take, since all else is slower then."""
-FEW = 8
-"""Requests that a process takes on however slow it is."""
+FEW = 24
+"""Requests that a process takes on however slow it is: as many may have come while it was not given the CPU."""
 BURST = 32
 """More requests than a tick ago that a process takes on: how it fares with them is not known before the next."""
 
@@ -56,7 +56,8 @@ class Load:
         if now - self._counted_at >= SOON_SECONDS:
             self._count(now)
         is_late = now < self._late_until
-        self._allowed = min(self._most, max(FEW, self._soon) if is_late else len(self.server.tasks) + BURST)
+        room = FEW if is_late else len(self.server.tasks) + BURST
+        self._allowed = min(self._most, max(room, self._soon))
 
     def _count(self, now: float) -> None:
         answered = self.server.total_requests - self.refused
