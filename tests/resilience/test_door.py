@@ -1,6 +1,7 @@
 """A process that is full."""
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import httpx2
 import pytest
@@ -32,9 +33,15 @@ async def api(settings: Settings, filled: object) -> AsyncIterator[httpx2.AsyncC
 @pytest.fixture
 async def full(api: httpx2.AsyncClient) -> AsyncIterator[None]:
     await eventually(lambda: answers_with(api, 200))
-    async with wire_to(str(api.base_url)) as wire:
-        await wire.send(UNFINISHED)
-        await eventually(lambda: answers_with(api, 503))
+    async with AsyncExitStack() as stack:
+
+        async def fill() -> bool:
+            # Refused itself, if the request before it has only just been answered.
+            wire = await stack.enter_async_context(wire_to(str(api.base_url)))
+            await wire.send(UNFINISHED)
+            return await answers_with(api, 503)
+
+        await eventually(fill)
         yield
 
 
