@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 from elasticsearch import ApiError, TransportError
@@ -12,7 +12,7 @@ from indexer import bulk, fan_out, outbox, targets, versions
 from indexer.bulk import Outcome
 from indexer.documents import read_documents
 from indexer.errors import ForeignIndex, NoLiveIndex, OtherDocuments
-from indexer.outbox import DIRECT, LANES, OCCURRENCE, Claimed
+from indexer.outbox import CAUSES, DIRECT, LANES, OCCURRENCE, Claimed
 from indexer.rows import snapshot
 from indexer.stores import Stores
 from indexer.targets import STALLED_AFTER, State, Target
@@ -21,6 +21,9 @@ from indexer.upkeep import Fault, foreign
 log = structlog.get_logger()
 
 HISTORY_CHECKED = "smarttrip_history_checked"
+
+HASTE = 0.5
+"""Seconds that Elasticsearch has for an answer that is not needed."""
 
 PATIENCE_WITH_PREVIOUS = 8
 """Attempts after which the previous index, kept for a rollback, may no longer hold up the one in use."""
@@ -64,13 +67,17 @@ async def process(stores: Stores, lanes: Collection[int] = LANES, *, retry: bool
         async with stores.postgres.begin() as connection:
             await targets.join_batches(connection)
             written_to = _writable(await targets.read_targets(connection))
+            await _check_history(connection, _in_haste(stores) if set(lanes) == {CAUSES} else stores, written_to)
             rows += await outbox.claim(connection, lanes, retry=retry)
-            if any(row.kind == OCCURRENCE for row in rows):
-                await _check_history(connection, stores, written_to)
             return await _handle(connection, stores, written_to, rows, deadline=started + STALLED_AFTER)
     finally:
         if time.monotonic() > started + STALLED_AFTER:
             await _read_again(stores, _trip_ids(rows))
+
+
+def _in_haste(stores: Stores) -> Stores:
+    """For batches that write to no index: whoever reads from Postgres waits for them."""
+    return replace(stores, elasticsearch=stores.elasticsearch.options(request_timeout=HASTE))
 
 
 def _writable(known: Sequence[Target]) -> list[Target]:
@@ -84,7 +91,7 @@ def _writable(known: Sequence[Target]) -> list[Target]:
 
 
 async def _check_history(connection: AsyncConnection, stores: Stores, written_to: list[Target]) -> None:
-    """Before the first write of each connection: one to a Postgres that was set back is always a new one."""
+    """Before the first write on each connection: one to a Postgres that was set back is always a new one."""
     assert connection.sync_connection is not None
     info = connection.sync_connection.info
     if HISTORY_CHECKED in info:
@@ -93,7 +100,7 @@ async def _check_history(connection: AsyncConnection, stores: Stores, written_to
     try:
         faults = {name: await foreign(stores, name) for name in live}
     except (ApiError, TransportError):
-        # A server that can't be asked takes no writes either.
+        # A server that can't be asked takes no writes either; causes go on without it.
         return
     for name, fault in faults.items():
         if fault in (Fault.OTHER_POSTGRES, Fault.SET_BACK):

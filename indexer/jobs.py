@@ -24,7 +24,7 @@ VERIFY = "verify"
 VERIFY_RATE = 2000.0
 """Departures a second: a comparison that nobody waits for must not be felt."""
 
-EVERY_5_MINUTES = frozenset(range(0, 60, 5))
+EVERY_15_MINUTES = frozenset(range(0, 60, 15))
 NIGHT = frozenset({1})
 SHORT = 60.0
 LONG = 3600.0
@@ -59,8 +59,8 @@ def all_jobs(settings: Settings, engine: AsyncEngine, guard: Guard) -> list[Job]
         Job(REINDEX, reindex, SHORT),
         Job(VERIFY, compare, LONG, minutes=frozenset({17})),
         Job("tidy", tidy, SHORT, minutes=frozenset({7})),
-        Job("count_trips", count_trips, SHORT, minutes=EVERY_5_MINUTES),
-        Job("count_days", count_days, SHORT, minutes=EVERY_5_MINUTES),
-        Job("end_sessions", end_sessions, SHORT, minutes=EVERY_5_MINUTES),
+        Job("count_trips", count_trips, SHORT, minutes=EVERY_15_MINUTES),
+        Job("count_days", count_days, SHORT, minutes=EVERY_15_MINUTES),
+        Job("end_sessions", end_sessions, SHORT, minutes=EVERY_15_MINUTES),
         Job("forget_tracking", forget_tracking, LONG, NIGHT, frozenset({23})),
     ]

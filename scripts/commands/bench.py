@@ -72,3 +72,18 @@ def loading(
         else loading.table(loading.measure(data, departures, rounds, typer.echo))
     )
     Console(width=100).print(drawn)
+
+
+@app.command()
+def freshness(
+    departures: Annotated[int, typer.Option(min=1000, help="Size of the catalogue.")] = 200_000,
+    rate: Annotated[int, typer.Option(min=1, help="Changes a second.")] = 200,
+    seconds: Annotated[float, typer.Option(min=1, help="Length of each of the two turns.")] = 30,
+) -> None:
+    """Measure how soon searches see a change, alone and beside a large fan-out."""
+    from rich.console import Console
+
+    from scripts.bench.freshness import measure, table
+    from scripts.stack.folders import cache_root
+
+    Console(width=110).print(table(measure(cache_root() / "bench", departures, rate, seconds, typer.echo)))
