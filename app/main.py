@@ -1,7 +1,5 @@
 """The application: its routes, its middleware, its state."""
 
-import gc
-
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -15,6 +13,7 @@ from app.middleware.kept import Kept
 from app.middleware.rate_limits import RateLimits
 from app.path_ids import register_path_ids
 from app.routes import ENDPOINTS
+from indexer.collecting import collect_less
 from schemas.settings import Settings, load_settings
 
 
@@ -43,12 +42,5 @@ def app_from_environment() -> Starlette:
     """What uvicorn's worker processes call."""
     end_with_parent()
     app = create_app(load_settings())
-    _collect_less()
+    collect_less()
     return app
-
-
-def _collect_less() -> None:
-    """What is there by now stays, and a search makes thousands of objects of which none is part of a cycle."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
