@@ -81,7 +81,12 @@ async def _serving(settings: Settings, draining: Draining) -> AsyncIterator[Stat
         clients.elasticsearch(settings),
         clients.redis(settings),
     )
-    index = IndexSearch(elasticsearch, settings.elasticsearch_alias, seconds=settings.elasticsearch_seconds)
+    index = IndexSearch(
+        elasticsearch,
+        settings.elasticsearch_alias,
+        seconds=settings.elasticsearch_seconds,
+        cached=settings.answer_cache_seconds > 0,
+    )
     readiness = Readiness(elasticsearch, settings.elasticsearch_alias, database, draining)
     settle_seconds = REPLICA_BEHIND_SECONDS if settings.database_replica_urls else 0.0
     try:

@@ -49,18 +49,23 @@ class TripSearch(Protocol):
         ...
 
 
-def search_path(alias: str) -> str:
-    """The shard answers an equal body from its request cache until a refresh changes something."""
-    return f"/{alias}/_search?request_cache=true"
+def search_path(alias: str, *, cached: bool = True) -> str:
+    """Where it is `cached` the shard answers an equal body from its request cache until a refresh changes something."""
+    return f"/{alias}/_search?request_cache={str(cached).lower()}"
 
 
 class IndexSearch:
     def __init__(
-        self, elasticsearch: AsyncElasticsearch, alias: str, *, seconds: float = DEFAULTS.elasticsearch_seconds
+        self,
+        elasticsearch: AsyncElasticsearch,
+        alias: str,
+        *,
+        seconds: float = DEFAULTS.elasticsearch_seconds,
+        cached: bool = True,
     ) -> None:
         self._client = elasticsearch
         self._seconds = seconds
-        self._search = search_path(alias)
+        self._search = search_path(alias, cached=cached)
         self._count = f"/{alias}/_count"
         self.breaker = Breaker("elasticsearch", INDEX)
         self._free = asyncio.Semaphore(SEARCHES_AT_ONCE)

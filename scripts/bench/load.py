@@ -21,6 +21,7 @@ from scripts.bench.figures import Plan, Run
 STEADY_WITHIN = 0.1
 WINDOW_SECONDS = 0.5
 MAX_WARM_UP_SECONDS = 6.0
+REFUSED_SECONDS = 0.05
 
 Clock = Callable[[], float]
 
@@ -45,18 +46,21 @@ class Generator:
     async def ask(self, due: float) -> None:
         connection = await self._connections.get()
         try:
-            for call in next(self._requests):
-                self._look_at(await connection.send(call))
+            answers = [await connection.send(call) for call in next(self._requests)]
         except OSError:
-            self.errors += 1
+            answers = []
             connection = await Connection.open(self._first)
-        self.latencies.append(time.perf_counter() - due)
         self._connections.put_nowait(connection)
+        if answers and all(map(self._is_right, answers)):
+            self.latencies.append(time.perf_counter() - due)
+            self.bytes += sum(len(answer.body) for answer in answers)
+        else:
+            # A fast refusal or an empty list is no speed, and nobody asks again at once.
+            self.errors += 1
+            await asyncio.sleep(REFUSED_SECONDS)
 
-    def _look_at(self, answer: Answer) -> None:
-        """At every one: a fast refusal or an empty list must not count as speed."""
-        self.errors += answer.status != self._status or self._expected not in answer.body[:400]
-        self.bytes += len(answer.body)
+    def _is_right(self, answer: Answer) -> bool:
+        return answer.status == self._status and self._expected in answer.body[:400]
 
     async def closed_loop(self, seconds: float) -> None:
         end = time.perf_counter() + seconds
@@ -103,7 +107,7 @@ async def run(plan: Plan) -> Run:
     )
     started = time.perf_counter()
     await loop
-    sent = len(generator.latencies) + generator.warming
+    sent = len(generator.latencies) + generator.errors + generator.warming
     return Run.of(generator.latencies, sent, generator.errors, generator.bytes, time.perf_counter() - started)
 
 

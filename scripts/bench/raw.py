@@ -33,7 +33,7 @@ class Recording:
 
 def raw_searches(settings: Settings, bodies: Iterable[dict[str, Any]]) -> tuple[str, Sequence[Sequence[str]]]:
     """URL, and for each request the searches that the service makes: a primary and maybe a relaxed one."""
-    url = settings.elasticsearch_url + search_path(settings.elasticsearch_alias)
+    url = settings.elasticsearch_url + search_path(settings.elasticsearch_alias, cached=False)
     return url, asyncio.run(_record(settings, bodies))
 
 

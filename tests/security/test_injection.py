@@ -163,7 +163,7 @@ async def test_nothing_but_numbers_and_names_of_ours_reaches_elasticsearch(unlim
     assert MARK.encode() not in said
     alias = unlimited.elasticsearch_alias.encode()
     assert set(HEADS.findall(said)) <= {
-        b"POST /%b/_search?request_cache=true" % alias,
+        b"POST /%b/_search?request_cache=false" % alias,
         b"POST /%b/_count" % alias,
         b"HEAD /_alias/%b" % alias,
     }
