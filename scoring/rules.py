@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import cached_property
 
 from schemas.document import TripDocument
 from schemas.enums import Continent, Status
@@ -13,6 +14,15 @@ from scoring.search import Search
 BASE = "base"
 
 
+@dataclass
+class Line:
+    """One rule that applies to a departure."""
+
+    rule: str
+    points: int
+    label: str
+
+
 @dataclass(frozen=True)
 class Rule:
     name: str
@@ -20,9 +30,17 @@ class Rule:
     text: str | Callable[[TripDocument], str]
     condition: Condition
 
-    def label(self, document: TripDocument) -> str:
-        text = self.text if isinstance(self.text, str) else self.text(document)
-        return f"{text} [{self.points:+d}]"
+    def line(self, document: TripDocument) -> Line:
+        """What it says of a departure to which it applies."""
+        return self._same_line if isinstance(self.text, str) else self._line(self.text(document))
+
+    @cached_property
+    def _same_line(self) -> Line:
+        assert isinstance(self.text, str)
+        return self._line(self.text)
+
+    def _line(self, text: str) -> Line:
+        return Line(self.name, self.points, f"{text} [{self.points:+d}]")
 
 
 def rules(search: Search) -> tuple[Rule, ...]:
@@ -34,7 +52,7 @@ def _first_of(*alternatives: Rule) -> Iterator[Rule]:
     """Of these only the first that holds counts."""
     for position, rule in enumerate(alternatives):
         earlier = tuple(Not(other.condition) for other in alternatives[:position])
-        yield replace(rule, condition=AllOf((*earlier, rule.condition))) if earlier else rule
+        yield replace(rule, condition=AllOf((rule.condition, *earlier))) if earlier else rule
 
 
 def base(_search: Search) -> Iterable[Rule]:

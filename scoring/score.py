@@ -5,28 +5,15 @@ from dataclasses import dataclass
 
 from schemas.document import TripDocument
 from scoring import weights
-from scoring.rules import BASE, Rule
+from scoring.rules import BASE, Line, Rule
 
 
-@dataclass(frozen=True)
-class Line:
-    """One rule that applies to a departure."""
-
-    rule: str
-    points: int
-    label: str
-
-
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Recommendation:
     document: TripDocument
-    breakdown: tuple[Line, ...]
+    breakdown: Sequence[Line]
+    score: int
     is_relaxed: bool
-
-    @property
-    def score(self) -> int:
-        total = sum(line.points for line in self.breakdown)
-        return min(max(total, weights.LOWEST), weights.HIGHEST)
 
     @property
     def labels(self) -> list[str]:
@@ -38,11 +25,15 @@ def recommend(
     documents: Iterable[TripDocument], rules: Sequence[Rule], *, is_relaxed: bool = False
 ) -> list[Recommendation]:
     """Of ranked departures those that are good enough to be shown, in the order given."""
-    scored = (Recommendation(document, breakdown(document, rules), is_relaxed) for document in documents)
-    return [recommendation for recommendation in scored if recommendation.score >= weights.FLOOR]
+    recommendations = []
+    for document in documents:
+        lines = breakdown(document, rules)
+        score = min(max(sum([line.points for line in lines]), weights.LOWEST), weights.HIGHEST)
+        if score >= weights.FLOOR:
+            recommendations.append(Recommendation(document, lines, score, is_relaxed))
+    return recommendations
 
 
-def breakdown(document: TripDocument, rules: Sequence[Rule]) -> tuple[Line, ...]:
+def breakdown(document: TripDocument, rules: Sequence[Rule]) -> list[Line]:
     """Adds up to the score before it is cut to 0..100."""
-    applying = (rule for rule in rules if rule.condition.matches(document))
-    return tuple(Line(rule.name, rule.points, rule.label(document)) for rule in applying)
+    return [rule.line(document) for rule in rules if rule.condition.matches(document)]

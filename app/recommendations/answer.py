@@ -44,4 +44,6 @@ def _trips(results: Iterable[Recommendation]) -> Iterable[bytes]:
             "is_relaxed": result.is_relaxed,
             "score_breakdown": result.breakdown,
         }
-        yield b"%b,%b" % (result.document["trip"][:-1].encode(), orjson.dumps(extras)[1:])
+        yield result.document["trip"].encode()[:-1]
+        yield b","
+        yield orjson.dumps(extras)[1:]
