@@ -1,10 +1,9 @@
-"""Follows the outbox: batch after batch while there is something to do, then until a notification or the next poll."""
+"""Follows the outbox: batch after batch while there is something to do, then it looks again and again."""
 
 import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NamedTuple
 
 import structlog
 
@@ -23,12 +22,6 @@ FIRST_PAUSE_SECONDS = 0.25
 LAST_PAUSE_SECONDS = 5.0
 
 
-class Rest(NamedTuple):
-    seconds: float
-    deaf: bool = False
-    """Whether it goes on even if there are new changes: they would only fail, too."""
-
-
 class Follower:
     """Of one lane: what is slow in the other holds nothing up."""
 
@@ -38,33 +31,24 @@ class Follower:
         self._lane = lane
         self._announcer = announcer
         self._doubt = doubt
-        self._woken = asyncio.Event()
         self._stopped = asyncio.Event()
         self._failures = 0
         self._retry_at = 0.0
         self.progressed_at = time.monotonic()
         """When something was done last, or nothing was left to do."""
 
-    def wake(self) -> None:
-        self._woken.set()
-
     def stop(self) -> None:
         """`run` ends after the batch in hand."""
         self._stopped.set()
-        self._woken.set()
 
     async def run(self) -> None:
         while not self._stopped.is_set():
-            self._woken.clear()
-            await self._rest(await self._drain())
+            pause = await self._drain()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopped.wait(), pause)
 
-    async def _rest(self, rest: Rest) -> None:
-        event = self._stopped if rest.deaf else self._woken
-        with suppress(TimeoutError):
-            await asyncio.wait_for(event.wait(), rest.seconds)
-
-    async def _drain(self) -> Rest:
-        """Until nothing is left or something fails."""
+    async def _drain(self) -> float:
+        """Until nothing is left or something fails; answers the seconds until it is worth another look."""
         while not self._stopped.is_set():
             retry = time.monotonic() >= self._retry_at
             started = time.monotonic()
@@ -74,17 +58,17 @@ class Follower:
                 return self._give_up(error)
             self._note(batch, time.monotonic() - started, retry=retry)
             if batch.failed:
-                return Rest(self._until_retry(), deaf=True)
+                return self._until_retry()
             if not batch.claimed:
-                return Rest(min(POLL_SECONDS, self._until_retry()) if self._failures else POLL_SECONDS)
-        return Rest(0.0)
+                return min(POLL_SECONDS, self._until_retry()) if self._failures else POLL_SECONDS
+        return 0.0
 
-    def _give_up(self, error: Exception) -> Rest:
+    def _give_up(self, error: Exception) -> float:
         metrics.ERRORS.labels(type(error).__name__).inc()
         log.warning("batch_failed", error=type(error).__name__, message=str(error)[:300])
         self._doubt()
         self._count_failure()
-        return Rest(self._until_retry(), deaf=True)
+        return self._until_retry()
 
     def _note(self, batch: Batch, seconds: float, *, retry: bool) -> None:
         self._announcer.note(batch)

@@ -20,7 +20,6 @@ BATCH_ROWS = Histogram(
 BATCH_SECONDS = Histogram("smarttrip_batch_seconds", "Time of a batch of the feed")
 ROWS = Counter("smarttrip_outbox_rows_handled_total", "Outbox rows handled, by outcome", ["outcome"])
 ERRORS = Counter("smarttrip_feed_errors_total", "Batches that failed as a whole, by error", ["error"])
-LISTENING = Gauge("smarttrip_feed_listening", "Whether the database's notifications are heard")
 PROGRESS = Gauge("smarttrip_feed_progress_timestamp_seconds", "When the feed last had nothing left or got further")
 UNTOLD = Counter("smarttrip_changes_untold_total", "Changes that could not be told to the caches")
 GENERATION = Gauge("smarttrip_index_generation", "Number of the latest change told to the caches")

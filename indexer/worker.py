@@ -17,7 +17,6 @@ from indexer.gauges import keep_gauges
 from indexer.guard import Guard
 from indexer.health import serve_health
 from indexer.jobs import all_jobs
-from indexer.listen import listen
 from indexer.outbox import LANES
 from indexer.stores import open_stores
 from indexer.tracking.follow import follow_tracking
@@ -55,7 +54,6 @@ async def work(settings: Settings, stop: asyncio.Event) -> None:
         beside = [
             announcer.run(),
             guard.run(),
-            listen(settings.direct_url, lambda: _wake(followers)),
             keep_gauges(stores.postgres),
             follow_tracking(patient_redis, stores.postgres),
             queue.work(settings.redis_url, all_jobs(settings, stores.postgres, guard)),
@@ -66,11 +64,6 @@ async def work(settings: Settings, stop: asyncio.Event) -> None:
         await _run_together(followers, beside, stop)
         await announcer.flush()
     log.info("worker_stopped")
-
-
-def _wake(followers: Sequence[Follower]) -> None:
-    for follower in followers:
-        follower.wake()
 
 
 async def _run_together(

@@ -117,7 +117,7 @@ class Settings(Bounds, BaseSettings):
 
     @property
     def direct_url(self) -> str:
-        """Where LISTEN, session locks and migrations go: past any pooler."""
+        """Where session locks and migrations go: past any pooler."""
         return self.database_direct_url or self.database_url
 
 

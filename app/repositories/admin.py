@@ -11,7 +11,6 @@ from schemas.admin import DeadLetter as ShownLetter
 from schemas.admin import DeadLetterCounts, DeadLettersQuery, Queue, Target, Waiting
 from schemas.envelopes import Found
 from schemas.tables import DeadEvent, DeadLetter, IndexTarget, OutboxRow, TripOccurrence
-from schemas.tables.sync import OUTBOX_CHANNEL
 
 LOCKED = text("""
 SELECT EXISTS (
@@ -68,11 +67,9 @@ async def dead_letters(session: WriteSession, query: DeadLettersQuery) -> Found[
 
 
 async def retry_index_letters(session: WriteSession, ids: Sequence[int]) -> int:
-    """Back into the outbox, where the worker finds them at once."""
+    """Back into the outbox, where the worker finds them soon."""
     revived = (
         delete(DeadLetter).where(DeadLetter.id.in_(ids)).returning(DeadLetter.kind, DeadLetter.row_id).cte("revived")
     )
     moved = insert(OutboxRow).from_select(["kind", "row_id"], select(revived)).returning(OutboxRow.id)
-    count = len((await session.execute(moved)).all())
-    await session.execute(select(func.pg_notify(OUTBOX_CHANNEL, "")))
-    return count
+    return len((await session.execute(moved)).all())

@@ -15,12 +15,11 @@ from schemas.tables.catalogue import (
     TripTemplateTag,
     TripType,
 )
-from schemas.tables.sync import INDEX_VERSION, OUTBOX_CHANNEL, SCHEMA, DeadEvent, DeadLetter, IndexTarget, OutboxRow
+from schemas.tables.sync import INDEX_VERSION, SCHEMA, DeadEvent, DeadLetter, IndexTarget, OutboxRow
 from schemas.tables.tracking import BrowsingSession, Event, EventCategory, EventType, TripInteraction, User
 
 __all__ = [
     "INDEX_VERSION",
-    "OUTBOX_CHANNEL",
     "SCHEMA",
     "Base",
     "BrowsingSession",

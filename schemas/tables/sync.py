@@ -9,9 +9,6 @@ from schemas.tables.base import Base, Count, Instant, InstantNow, Small
 
 SCHEMA = "smarttrip"
 
-OUTBOX_CHANNEL = "smarttrip_outbox"
-"""What writers NOTIFY, without a payload, when they have left outbox rows."""
-
 INDEX_VERSION = Sequence("index_version", schema=SCHEMA, metadata=Base.metadata)
 """Numbers the readings of Postgres; the later reading wins in the index."""
 

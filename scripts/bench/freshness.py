@@ -18,6 +18,7 @@ from rich.table import Table
 from indexer import connections
 from scripts.bench.bench import BUSY, TODAY, Say
 from scripts.bench.catalogues import Catalogue, catalogue
+from scripts.bench.loading import forget_changes
 from scripts.bench.processes import serving
 from scripts.errors import CommandError
 from scripts.stack.running import running_stack
@@ -47,6 +48,7 @@ def measure(data: Path, departures: int, rate: int, seconds: float, say: Say) ->
     with running_stack(data, busy=BUSY) as services:
         say(f"{departures:,} departures: catalogue and index")
         made = catalogue(departures, services, TODAY)
+        asyncio.run(forget_changes(made.settings))
         worker = ("/usr/bin/env", "WORKER_PORT={port}", str(Path(sys.executable).with_name("smarttrip")), "worker")
         with serving(worker, data / "freshness.log", made.env):
             return asyncio.run(_measure(made, rate, seconds, say))

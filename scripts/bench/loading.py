@@ -58,7 +58,7 @@ def measure(data: Path, departures: int, rounds: int, say: Say) -> Loading:
         say(f"{departures:,} departures: catalogue, index and file")
         settings = catalogue(departures, services, TODAY).settings
         path = data / "documents.ndjson"
-        asyncio.run(_forget_changes(settings))
+        asyncio.run(forget_changes(settings))
         collect_less()
         try:
             bodies = asyncio.run(_write(settings, path))
@@ -67,7 +67,7 @@ def measure(data: Path, departures: int, rounds: int, say: Say) -> Loading:
             path.unlink(missing_ok=True)
 
 
-async def _forget_changes(settings: Settings) -> None:
+async def forget_changes(settings: Settings) -> None:
     """Those that the sample data left: the index has them all, and no worker is there to find that out."""
     async with open_stores(settings) as stores, stores.postgres.begin() as connection:
         await connection.execute(delete(OutboxRow))

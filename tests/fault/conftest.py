@@ -29,7 +29,6 @@ DEPARTURES = 120
 WAYS = {
     "elasticsearch": "elasticsearch_url",
     "postgres": "database_url",
-    "listen": "database_direct_url",
     "redis": "redis_url",
 }
 
@@ -42,7 +41,7 @@ class Scene:
     index: str
     platform: Platform
     ways: Mapping[str, FaultProxy]
-    """By the names of the servers; "listen" is the way past the pooler."""
+    """By the names of the servers."""
 
     @property
     def breakable(self) -> Settings:

@@ -13,7 +13,6 @@ from indexer.announcer import Announcer
 from indexer.batch import process
 from indexer.ending import end
 from indexer.follow import Follower
-from indexer.listen import listen
 from indexer.outbox import DIRECT, LANES
 from indexer.stores import Stores
 from schemas.settings import Settings
@@ -31,15 +30,11 @@ class Doubts:
 
 
 @asynccontextmanager
-async def following(
-    stores: Stores, redis: Redis, listen_at: str | None = None, doubts: Doubts | None = None
-) -> AsyncIterator[list[Follower]]:
+async def following(stores: Stores, redis: Redis, doubts: Doubts | None = None) -> AsyncIterator[list[Follower]]:
     """Each lane by a follower of its own."""
     announcer = Announcer(stores, redis)
     followers = [Follower(stores, lane, announcer, doubts or Doubts()) for lane in LANES]
     tasks = [asyncio.create_task(follower.run()) for follower in followers] + [asyncio.create_task(announcer.run())]
-    if listen_at is not None:
-        tasks += [asyncio.create_task(listen(listen_at, follower.wake)) for follower in followers]
     try:
         yield followers
     finally:
@@ -54,7 +49,7 @@ async def test_a_change_is_searchable_soon_after_its_commit(
     settings: Settings, catalogue: Catalogue, stores: Stores, index: str, redis: Redis
 ) -> None:
     trip_id = await catalogue.occurrence()
-    async with following(stores, redis, settings.direct_url):
+    async with following(stores, redis):
         await eventually(lambda: nothing_waits(stores.postgres))
         await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 77 WHERE id = :id", id=trip_id)
         committed = time.monotonic()
@@ -65,17 +60,6 @@ async def test_a_change_is_searchable_soon_after_its_commit(
 
         await eventually(found)
     assert time.monotonic() - committed < 1.5
-
-
-@pytest.mark.usefixtures("index")
-async def test_a_change_whose_notification_is_lost_is_found_by_the_poll(
-    settings: Settings, catalogue: Catalogue, stores: Stores, redis: Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "POLL_SECONDS", 0.2)
-    async with following(stores, redis):
-        await catalogue.occurrence()
-        await eventually(lambda: nothing_waits(stores.postgres))
-    await assert_in_sync(settings)
 
 
 async def test_what_waited_before_it_began_is_done(
@@ -115,7 +99,7 @@ async def test_it_goes_on_when_elasticsearch_is_back(
     ):
         await proxy.switch(mode)
         doubtful = Stores(stores.postgres, es, stores.alias)
-        async with following(doubtful, redis, settings.direct_url):
+        async with following(doubtful, redis):
             await catalogue.occurrence()
 
             async def tried() -> bool:
@@ -135,10 +119,9 @@ async def test_it_goes_on_when_postgres_is_back_and_doubts_that_it_is_the_same(
     async with FaultProxy(settings.database_url) as proxy:
         engine = connections.postgres(proxy.url)
         doubts = Doubts()
-        async with following(Stores(engine, stores.elasticsearch, stores.alias), redis, doubts=doubts) as followers:
+        async with following(Stores(engine, stores.elasticsearch, stores.alias), redis, doubts=doubts):
             await proxy.switch(Mode.CUT)
             await catalogue.occurrence()
-            followers[0].wake()
             await eventually(lambda: doubts.count > 0)
             await proxy.switch(Mode.PASS)
             await eventually(lambda: nothing_waits(stores.postgres), within=15)
@@ -174,7 +157,6 @@ async def test_rows_that_keep_failing_are_no_progress_but_others_are(
         await eventually(tried_twice)
         assert causes.progressed_at == begun
         await execute(stores.postgres, "UPDATE trip_templates SET title = title || '!'")
-        causes.wake()
         await eventually(lambda: causes.progressed_at > begun)
 
 
