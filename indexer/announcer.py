@@ -44,11 +44,13 @@ class Announcer:
             self._to_show.set()
         self._will_tell(row.kind for row in batch.claimed if row.id not in done_ids and not row.attempts)
 
-    async def run(self) -> None:
+    async def keep_showing(self) -> None:
         """Until it is cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_repeat(self._show, self._to_show))
-            tasks.create_task(_repeat(self._tell, self._to_tell))
+        await _repeat(self._show, self._to_show)
+
+    async def keep_telling(self) -> None:
+        """Until it is cancelled."""
+        await _repeat(self._tell, self._to_tell)
 
     async def flush(self) -> bool:
         """False if something is still to be shown or told."""

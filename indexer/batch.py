@@ -98,7 +98,8 @@ async def _check_history(connection: AsyncConnection, stores: Stores, written_to
         return
     live = [target.name for target in written_to if target.state is State.LIVE]
     try:
-        faults = {name: await foreign(stores, name) for name in live}
+        # On this very connection: followers that each waited for one more would leave a small pool none.
+        faults = {name: await foreign(stores, name, connection) for name in live}
     except (ApiError, TransportError):
         # A server that can't be asked takes no writes either; causes go on without it.
         return

@@ -66,15 +66,18 @@ class Fault(StrEnum):
     SET_BACK = "Postgres was set back to an earlier state"
 
 
-async def foreign(stores: Stores, name: str) -> Fault | None:
-    """Whether the index is of another history than the database: what it has too much would stay for ever."""
+async def foreign(stores: Stores, name: str, connection: AsyncConnection | None = None) -> Fault | None:
+    """Whether the index is of another history than the database: what it has too much would stay for ever.
+
+    The database is the one behind `connection` if there is one.
+    """
     try:
         await stores.elasticsearch.indices.refresh(index=name)
         meta = await index.meta(stores.elasticsearch, name)
         highest = await index.highest_version(stores.elasticsearch, name)
     except NotFoundError:
         return Fault.NO_INDEX
-    origin = await versions.origin(stores.postgres)
+    origin = await (versions.origin_seen_by(connection) if connection else versions.origin(stores.postgres))
     if not origin.meta().items() <= meta.items():
         return Fault.OTHER_POSTGRES
     return Fault.SET_BACK if highest > origin.version else None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 TIMELINE = "('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::integer"
 SEQUENCE_BITS = 48
@@ -42,7 +42,11 @@ async def take(engine: AsyncEngine) -> int:
 
 async def origin(engine: AsyncEngine) -> Origin:
     async with engine.connect() as connection:
-        row = (await connection.execute(CURRENT)).one()
+        return await origin_seen_by(connection)
+
+
+async def origin_seen_by(connection: AsyncConnection) -> Origin:
+    row = (await connection.execute(CURRENT)).one()
     return Origin(row.system, row.timeline, _version(row.timeline, row.number))
 
 

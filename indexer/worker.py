@@ -52,7 +52,8 @@ async def work(settings: Settings, stop: asyncio.Event) -> None:
         guard = Guard(settings, stores)
         followers = [Follower(stores, lane, announcer, guard.doubt) for lane in LANES]
         beside = [
-            announcer.run(),
+            announcer.keep_showing(),
+            announcer.keep_telling(),
             guard.run(),
             keep_gauges(stores.postgres),
             follow_tracking(patient_redis, stores.postgres),

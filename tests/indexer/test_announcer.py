@@ -130,14 +130,14 @@ async def test_an_elasticsearch_that_stands_still_keeps_no_cache_waiting(
         await announcer.flush()
         await told(subscription)
         await proxy.switch(Mode.STALL)
-        running = asyncio.create_task(announcer.run())
+        running = [asyncio.create_task(work) for work in (announcer.keep_showing(), announcer.keep_telling())]
         announcer.note(changed("occurrence"))
         try:
             await eventually(lambda: any(connection.sent for connection in proxy.connections))
             announcer.note(changed("company"))
             assert (await told(subscription))["kinds"] == ["company"]
         finally:
-            await end([running])
+            await end(running)
 
 
 async def test_what_redis_could_not_be_told_is_told_when_it_is_back(
@@ -178,7 +178,7 @@ async def test_it_tells_by_itself_but_not_more_often_than_it_should(
 ) -> None:
     monkeypatch.setattr(module, "SPACING_SECONDS", 0.2)
     first = int(await redis.get(GENERATION))
-    running = asyncio.create_task(announcer.run())
+    running = asyncio.create_task(announcer.keep_telling())
     try:
         loop = asyncio.get_running_loop()
         until = loop.time() + 1.0

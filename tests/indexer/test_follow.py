@@ -34,7 +34,8 @@ async def following(stores: Stores, redis: Redis, doubts: Doubts | None = None) 
     """Each lane by a follower of its own."""
     announcer = Announcer(stores, redis)
     followers = [Follower(stores, lane, announcer, doubts or Doubts()) for lane in LANES]
-    tasks = [asyncio.create_task(follower.run()) for follower in followers] + [asyncio.create_task(announcer.run())]
+    beside = (announcer.keep_showing(), announcer.keep_telling())
+    tasks = [asyncio.create_task(work) for work in (*(follower.run() for follower in followers), *beside)]
     try:
         yield followers
     finally:
