@@ -13,8 +13,9 @@ from redis.exceptions import RedisError
 
 from app.cache import Cache, Generations, SharedLevel
 from app.guarded_redis import GuardedRedis
+from indexer.announce import channel
 from indexer.ending import end
-from schemas.keys import CHANGES, GENERATION
+from schemas.keys import GENERATION
 
 log = structlog.get_logger()
 
@@ -74,7 +75,7 @@ async def follow_changes(redis: Redis, generations: Generations) -> None:
 async def _begin(redis: Redis, subscription: PubSub, generations: Generations) -> None:
     """The counter is read once Redis has confirmed the subscription: no change falls in between."""
     async with asyncio.timeout(PATIENCE):
-        await subscription.subscribe(CHANGES)
+        await subscription.subscribe(channel(redis))
         while await subscription.get_message(timeout=PATIENCE) is None:
             pass
     await _catch_up(redis, generations)

@@ -21,6 +21,11 @@ PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0)
 KINDS = frozenset({OCCURRENCE, *fan_out.KINDS} - {fan_out.ALL})
 
 
+def channel(redis: Redis) -> str:
+    """Channels are the whole server's: one of its own for each of its databases."""
+    return f"{CHANGES}:{redis.connection_pool.connection_kwargs.get('db', 0)}"
+
+
 async def announce(redis: Redis, kinds: Iterable[str]) -> bool:
     """False if it could not be told."""
     told = set(kinds)
@@ -30,7 +35,7 @@ async def announce(redis: Redis, kinds: Iterable[str]) -> bool:
         # A counter that was lost goes on from the clock: a number must never come back with another meaning.
         await redis.set(GENERATION, time.time_ns() // 1_000_000, nx=True)
         generation = await redis.incr(GENERATION)
-        await redis.publish(CHANGES, orjson.dumps({"generation": generation, "kinds": sorted(told)}))
+        await redis.publish(channel(redis), orjson.dumps({"generation": generation, "kinds": sorted(told)}))
     except RedisError as error:
         metrics.UNTOLD.inc()
         log.warning("changes_not_told", error=type(error).__name__)

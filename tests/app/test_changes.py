@@ -6,8 +6,8 @@ from sqlalchemy.engine import make_url
 
 from app.cache import ALL_KINDS
 from indexer import connections
-from indexer.announce import announce
-from schemas.keys import CHANGES, GENERATION
+from indexer.announce import announce, channel
+from schemas.keys import GENERATION
 from schemas.settings import Settings
 from tests.app.cache.processes import Process, process
 from tests.app.proxy import Proxy
@@ -59,7 +59,7 @@ async def test_a_redis_that_was_emptied_outdates_everything(redis: Redis, held: 
 
 @pytest.mark.parametrize("message", [b"", b"{}", b"\xff", b'{"generation": "x", "kinds": []}', b"[]"])
 async def test_an_unreadable_message_ends_nothing(redis: Redis, held: Process, message: bytes) -> None:
-    await redis.publish(CHANGES, message)
+    await redis.publish(channel(redis), message)
     before = held.generations.current
     await announce(redis, ["country"])
     await eventually(lambda: not held.generations.cover(before, {"country"}))

@@ -11,13 +11,13 @@ from redis.asyncio.client import PubSub
 
 from indexer import announcer as module
 from indexer import bulk, connections, versions
-from indexer.announce import KINDS
+from indexer.announce import KINDS, channel
 from indexer.announcer import Announcer
 from indexer.batch import Batch
 from indexer.ending import end
 from indexer.outbox import DIRECT, Claimed
 from indexer.stores import Stores
-from schemas.keys import CHANGES, GENERATION
+from schemas.keys import GENERATION
 from schemas.settings import Settings
 from tests.eventually import eventually
 from tests.indexer.test_bulk import document
@@ -41,7 +41,7 @@ async def redis(settings: Settings) -> AsyncIterator[Redis]:
 @pytest.fixture
 async def subscription(redis: Redis) -> AsyncIterator[PubSub]:
     async with redis.pubsub() as subscription:
-        await subscription.subscribe(CHANGES)
+        await subscription.subscribe(channel(redis))
         assert await subscription.get_message(timeout=1) is not None
         yield subscription
 
