@@ -4,7 +4,7 @@ GENERATION = "smarttrip:generation"
 """Counter that the worker raises after each refresh of the index that changed something."""
 
 CHANGES = "smarttrip:changes"
-"""Beginning of the channel on which the worker tells every process what changed: JSON {"generation": int, "kinds": [str]}."""
+"""How the channel begins on which the worker tells every process what changed: {"generation": int, "kinds": [str]}."""
 
 TRACKING = "smarttrip:tracking"
 """Stream of tracking events and request logs, from the API to the worker, which removes what it has stored."""

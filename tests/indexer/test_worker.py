@@ -85,7 +85,13 @@ async def test_it_makes_the_first_index_and_follows(
     settings: Settings, catalogue: Catalogue, stores: Stores, no_index: None, environment: dict[str, str]
 ) -> None:
     trip_id = await catalogue.occurrence()
+
+    async def has_index() -> bool:
+        return await behind_alias(stores.elasticsearch, stores.alias) is not None
+
     async with worker(environment):
+        # The outbox is empty before the index that was made is in use.
+        await eventually(has_index, SOON)
         await caught_up(settings, stores)
         await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 3 WHERE id = :id", id=trip_id)
         await caught_up(settings, stores)
