@@ -4,21 +4,24 @@ A server that knows the extension `WHOLE` takes them in one message, with a head
 messages of ASGI.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from app.answers import JSON
 
 WHOLE = "smarttrip.response.whole"
 
 Header = tuple[bytes, bytes]
+Fields = Mapping[bytes, bytes]
+"""A request's headers."""
 
 IS_JSON: Header = (b"content-type", JSON.encode())
 GZIPPED: Header = (b"content-encoding", b"gzip")
 VARIES: Header = (b"vary", b"Accept-Encoding")
+CLOSE: Header = (b"connection", b"close")
 
 
 def content_length(length: int) -> Header:
@@ -36,6 +39,15 @@ def same_lines(headers: tuple[Header, ...]) -> bytes:
     return lines(headers)
 
 
+def add_headers(message: Message, headers: Iterable[Header]) -> None:
+    """To the message that begins an answer, of either kind; others stay as they are."""
+    if message["type"] == WHOLE:
+        message["head"] = (*message["head"], lines(headers))
+    elif message["type"] == "http.response.start":
+        # A list of its own: that of a prepared answer is sent many times.
+        message["headers"] = [*message["headers"], *headers]
+
+
 class Prepared(Response):
     """`headers` are all but those that every answer gets; `parts` are the body."""
 
@@ -48,9 +60,8 @@ class Prepared(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Not while the process ends: to close the connection, the server has to look at the headers.
         if WHOLE in scope.get("extensions", ()) and not scope["state"]["draining"].active:
-            await send(
-                {"type": WHOLE, "status": self.status_code, "head": same_lines(self._pairs), "body": self._parts}
-            )
+            head = (same_lines(self._pairs),)
+            await send({"type": WHOLE, "status": self.status_code, "head": head, "body": self._parts})
             return
         self.raw_headers = [*self._pairs]
         self.body = b"".join(self._parts)

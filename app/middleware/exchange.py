@@ -6,7 +6,7 @@ from time import perf_counter
 from starlette.types import Message, Scope, Send
 
 from app import tallies
-from app.prepared import WHOLE, Header, lines
+from app.prepared import WHOLE, Header, add_headers
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"}
 UNFINISHED = 499
@@ -35,14 +35,12 @@ class Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            own = message["headers"]
-            said = {name for name, _ in own}
-            # A list of its own: that of a kept answer is sent many times.
-            message["headers"] = [*own, *self._added, *(pair for pair in self._unless_said if pair[0] not in said)]
+            said = {name for name, _ in message["headers"]}
+            add_headers(message, (*self._added, *(pair for pair in self._unless_said if pair[0] not in said)))
         elif message["type"] == WHOLE:
             self.status = message["status"]
             self._sent += sum(map(len, message["body"]))
-            message["head"] = (message["head"], lines(self._added))
+            add_headers(message, self._added)
         else:
             self._sent += len(message.get("body", b""))
         await self._send(message)

@@ -2,7 +2,6 @@
 
 from ipaddress import IPv6Address, ip_network
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -11,6 +10,7 @@ from app.errors import too_many
 from app.identity import identity
 from app.lifespan import State
 from app.limits import group_of
+from app.prepared import add_headers
 
 
 class RateLimits:
@@ -31,9 +31,10 @@ class RateLimits:
         if not verdict.allowed:
             raise too_many(verdict.retry_after, headers)
 
+        told = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
         async def send_with_limits(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(headers)
+            add_headers(message, told)
             await send(message)
 
         await self.app(scope, receive, send_with_limits)

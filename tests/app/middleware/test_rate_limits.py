@@ -8,6 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from schemas.settings import Settings
+from tests.app.serve_process import serve_process
 from tests.app.serving import serving
 from tests.app.silent_server import silent_server
 from tests.app.tokens import SECRET, token
@@ -57,6 +58,25 @@ async def test_answers_say_how_much_is_left(api: httpx2.AsyncClient, origin: dic
     assert answer.headers["RateLimit-Limit"] == "1000"
     assert 0 < int(answer.headers["RateLimit-Reset"]) <= 3600
     assert answer.headers["RateLimit-Policy"] == "1000;w=3600"
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/api/locations"), ("POST", "/api/v2/recommendations")])
+async def test_kept_answers_of_the_server_say_so_too(
+    limited: Settings, sample_index: None, method: str, path: str
+) -> None:
+    """There they leave in one message with a head that is made already."""
+    limits = {"RATE_LIMIT_ENABLED": "true", "TRUSTED_PROXIES": "127.0.0.1", "RATE_LIMIT_RESOURCES": "5/hour"}
+    limits["RATE_LIMIT_RECOMMENDATIONS"] = limits["RATE_LIMIT_RESOURCES"]
+    headers = {"X-Forwarded-For": new_address()}
+    async with (
+        serve_process(limited, port=None, **limits) as serving,
+        httpx2.AsyncClient(base_url=serving.url) as client,
+    ):
+        left = [
+            (await client.request(method, path, headers=headers, json={})).headers.get("RateLimit-Remaining")
+            for _ in range(3)
+        ]
+    assert left == ["4", "3", "2"]
 
 
 async def test_too_many_requests_are_refused_in_words_that_people_read(
