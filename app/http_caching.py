@@ -1,14 +1,13 @@
 """Cached bodies over HTTP: compressed or not, or not at all when the client has them."""
 
 import re
-from collections.abc import Mapping
 from functools import lru_cache
 
 from starlette.types import Scope
 
 from app.cache import CachedBody
 from app.middleware import security_headers
-from app.prepared import GZIPPED, IS_JSON, VARIES, Header, Prepared, content_length
+from app.prepared import GZIPPED, IS_JSON, VARIES, Fields, Header, Prepared, content_length
 
 REFERENCE = "public, s-maxage=3600, stale-while-revalidate=86400"
 """For what changes rarely: a gateway may keep it for an hour."""
@@ -18,15 +17,15 @@ REVALIDATE = "no-cache"
 
 
 def cached_response(scope: Scope, body: CachedBody, cache_control: str) -> Prepared:
-    fields: Mapping[bytes, bytes] = dict(scope["headers"])
-    gzipped = body.gzip is not None and accepts_gzip(fields.get(b"accept-encoding", b""))
-    content = body.gzip if gzipped and body.gzip is not None else body.identity
-    etag = _gzip_tag(body) if gzipped else _identity_tag(body)
+    fields: Fields = dict(scope["headers"])
+    gzipped = body.gzip if takes_gzip(fields) else None
+    content = body.identity if gzipped is None else gzipped
+    etag = _identity_tag(body) if gzipped is None else _gzip_tag(body)
     control = REVALIDATE if body.stale else cache_control
     known = fields.get(b"if-none-match")
     if known is not None and (held := _held(known.decode("latin-1"), body, etag)):
         return Prepared(304, _caching(held, control), ())
-    return Prepared(200, _headers(etag, control, len(content), gzipped), (content,))
+    return Prepared(200, _headers(etag, control, len(content), gzipped is not None), (content,))
 
 
 @lru_cache(maxsize=1024)
@@ -57,6 +56,10 @@ def _held(if_none_match: str, body: CachedBody, selected: str) -> str | None:
 
 
 _TAG = re.compile(r'(?:W/)?("[^"]*")')
+
+
+def takes_gzip(fields: Fields) -> bool:
+    return accepts_gzip(fields.get(b"accept-encoding", b""))
 
 
 @lru_cache(maxsize=256)

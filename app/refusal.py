@@ -3,7 +3,7 @@
 They look like the application's own, and cost a tenth.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
@@ -11,7 +11,7 @@ from app.errors import ApiError, error_response
 from app.middleware import security_headers
 from app.middleware.cors import Cors
 from app.middleware.request_id import request_id
-from app.prepared import lines
+from app.prepared import CLOSE, Fields, Header, content_length, lines
 
 ID = "<id>"
 
@@ -24,13 +24,10 @@ class Refusal:
         self._before, _, self._after = bytes(answer.body).partition(ID.encode())
         self._cors = Cors(allowed_origins)
 
-    def answer(
-        self, fields: Mapping[bytes, bytes], more: Iterable[tuple[bytes, bytes]], *, close: bool, head: bool = False
-    ) -> bytes:
+    def answer(self, fields: Fields, more: Iterable[Header], *, close: bool, head: bool = False) -> bytes:
         """To a request with the headers `fields`; `more` are headers, `head` leaves the body out."""
-        asked = request_id(fields.get(b"x-request-id", b"")).encode()
+        asked = request_id(fields).encode()
         body = b"".join((self._before, asked, self._after))
-        headers = (*self._cors.headers(fields.get(b"origin")), (b"x-request-id", asked), *more)
-        last = b"connection: close\r\n" if close else b""
-        shown = b"" if head else body
-        return b"%b%b%bcontent-length: %d\r\n\r\n%b" % (self._head, lines(headers), last, len(body), shown)
+        own = ((b"x-request-id", asked), content_length(len(body)), *((CLOSE,) if close else ()))
+        headers = lines((*self._cors.headers(fields.get(b"origin")), *more, *own))
+        return b"%b%b\r\n%b" % (self._head, headers, b"" if head else body)

@@ -1,11 +1,13 @@
 """CORS for the API's paths, errors included: an origin that is not on the list gets no CORS header at all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+
+from app.prepared import Fields, Header
 
 METHODS = ("GET", "POST", "PUT", "DELETE", "OPTIONS")
 HEADERS = ("Content-Type", "Authorization", "X-Session-ID", "X-Request-ID")
@@ -28,11 +30,11 @@ class Cors:
             allow_headers=HEADERS,
         )
 
-    def headers(self, origin: bytes | None) -> Sequence[tuple[bytes, bytes]]:
+    def headers(self, origin: bytes | None) -> Sequence[Header]:
         """What an answer has to say to this origin."""
         return self._headers.get(origin, NOT_SHARED) if origin is not None else NOT_SHARED
 
-    def preflight(self, scope: Scope, fields: Mapping[bytes, bytes]) -> Response | None:
+    def preflight(self, scope: Scope, fields: Fields) -> Response | None:
         """The answer to a browser that asks whether it may ask; None if this is no such question."""
         if (
             scope["method"] != "OPTIONS"
@@ -47,7 +49,7 @@ class Cors:
         return answer
 
 
-def _headers(origin: str) -> tuple[tuple[bytes, bytes], ...]:
+def _headers(origin: str) -> tuple[Header, ...]:
     return (
         VARY,
         (b"access-control-allow-origin", origin.encode()),

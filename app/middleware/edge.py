@@ -1,6 +1,6 @@
 """What every request and every answer gets, in one pass: wrapping them once more costs more than what is done."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -11,19 +11,13 @@ from app.middleware import security_headers
 from app.middleware.cors import Cors
 from app.middleware.exchange import Exchange
 from app.middleware.request_id import request_id
-from app.prepared import Header
+from app.prepared import CLOSE, Fields, Header
 
 log = structlog.get_logger()
 
 UNEXPECTED = ApiError(500, "internal", "Something went wrong on our side. Please try again.")
 
 API = "/api/"
-
-CLOSE = (b"connection", b"close")
-"""Sends keep-alive connections elsewhere while the process is ending."""
-
-Fields = Mapping[bytes, bytes]
-"""A request's headers."""
 
 
 class Edge:
@@ -41,7 +35,7 @@ class Edge:
             await self.app(scope, receive, send)
             return
         fields: Fields = dict(scope["headers"])
-        asked = scope["state"]["request_id"] = request_id(fields.get(b"x-request-id", b""))
+        asked = scope["state"]["request_id"] = request_id(fields)
         bind_contextvars(request_id=asked)
         is_api = scope["path"].startswith(API)
         added = ((b"x-request-id", asked.encode()), *self._added(scope, fields, is_api))
@@ -55,6 +49,7 @@ class Edge:
 
     def _added(self, scope: Scope, fields: Fields, is_api: bool) -> Sequence[Header]:
         shared = self._cors.headers(fields.get(b"origin")) if is_api else ()
+        # While the process is ending, keep-alive connections are sent elsewhere.
         return (*shared, CLOSE) if scope["state"]["draining"].active else shared
 
     async def _answer(self, app: ASGIApp, scope: Scope, receive: Receive, exchange: Exchange) -> None:

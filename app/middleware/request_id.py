@@ -3,9 +3,11 @@
 import re
 
 from app.ids import new_hex
+from app.prepared import Fields
 
 SANE = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
 
-def request_id(given: bytes) -> str:
+def request_id(fields: Fields) -> str:
+    given = fields.get(b"x-request-id", b"")
     return given.decode() if SANE.fullmatch(given) else new_hex()

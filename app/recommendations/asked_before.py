@@ -7,9 +7,8 @@ from cachetools import LRUCache
 from starlette.routing import Route
 from starlette.types import Scope
 
-from app.answers import JSON
-from app.http_caching import accepts_gzip
-from app.prepared import Prepared
+from app.http_caching import takes_gzip
+from app.prepared import IS_JSON, Prepared
 from app.recommendations.answers import Answer, Wanted
 from app.recommendations.reply import reply
 
@@ -45,9 +44,9 @@ class AskedBefore:
     def answer(self, scope: Scope, body: bytes) -> Prepared | None:
         """None if this process does not hold it."""
         fields, state = dict(scope["headers"]), scope["state"]
-        if fields.get(b"content-type") != JSON.encode():
+        if fields.get(IS_JSON[0]) != IS_JSON[1]:
             return None
-        known = self._known.get(Asked(body, state["today"](), accepts_gzip(fields.get(b"accept-encoding", b""))))
+        known = self._known.get(Asked(body, state["today"](), takes_gzip(fields)))
         held: Answer | None = state["answers"].held(known.key) if known else None
         if known is None or held is None:
             return None

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from starlette.responses import Response
 
 from app.endpoints import Endpoint
-from app.http_caching import accepts_gzip
+from app.http_caching import takes_gzip
 from app.lifespan import ApiRequest
 from app.recommendations.answers import Wanted
 from app.recommendations.asked_before import PATH
@@ -16,7 +16,7 @@ from schemas.recommendations import RecommendationsAnswer
 
 async def recommendations(request: ApiRequest, body: Preferences) -> Response:
     state, asked_at = request.state, datetime.now(UTC)
-    wanted = Wanted(body, state["today"](), accepts_gzip(request.headers.get("accept-encoding", "").encode("latin-1")))
+    wanted = Wanted(body, state["today"](), takes_gzip(dict(request.scope["headers"])))
     answer = await state["answers"].answer(wanted)
     state["asked_before"].remember(request.scope, wanted)
     return reply(request.scope, answer, asked_at)
