@@ -1,6 +1,7 @@
 """A transport that sends the head of an answer together with its body: one packet and one system call, not two."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -17,8 +18,12 @@ class Corked:
             self._held = data
             self._soon(self._flush)
         else:
-            self._transport.writelines((self._held, data))
-            self._held = None
+            self.writelines((data,))
+
+    def writelines(self, parts: Iterable[bytes | memoryview]) -> None:
+        if self._held is not None:
+            parts, self._held = (self._held, *parts), None
+        self._transport.writelines(parts)
 
     def close(self) -> None:
         self._flush()

@@ -45,13 +45,10 @@ class GuardedProtocol(BoundedProtocol):
     def _refuse(self, cycle: RequestResponseCycle) -> None:
         SHED.inc()
         self._load.refused += 1
-        cycle.response_started = cycle.response_complete = True
         fields, is_head = dict(cycle.scope["headers"]), cycle.scope["method"] == "HEAD"
         close = not cycle.keep_alive
-        self.transport.write(self._refusals.overloaded.answer(fields, cycle.default_headers, close=close, head=is_head))
-        if close:
-            self.transport.close()
-        cycle.on_response()
+        refusal = self._refusals.overloaded.answer(fields, cycle.default_headers, close=close, head=is_head)
+        self._finish(cycle, refusal)
 
     def send_400_response(self, msg: str) -> None:
         self.transport.write(self._refusals.unreadable.answer({}, self.server_state.default_headers, close=True))

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from app.corked import Corked
-from app.prepared import WHOLE, same_lines
+from app.prepared import CLOSE, WHOLE, same_lines
 from schemas.settings import Settings
 
 SLOW = Counter("smarttrip_http_slow_clients_total", "Connections ended because of how long the client took", ["doing"])
@@ -52,7 +52,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._parsing = False
         if self._arrived is not None:
             arrived, self._arrived = self._arrived, None
-            self._start_asgi_task(*arrived)
+            self._start(*arrived)
         # Most requests arrive whole: they need no timer.
         if self._receiving and self._reading is None:
             self._reading = self._end_in(self._request_seconds, "sending")
@@ -82,7 +82,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._parsing:
             # Most bodies come with the head: then the whole request can be handed over at once.
             self._arrived = cycle, app
-            return
+        else:
+            self._start(cycle, app)
+
+    def _start(self, cycle: RequestResponseCycle, app: Any) -> None:
         if not cycle.more_body:
             cast(Scope, cycle.scope)["state"]["body"] = bytes(cycle.body)
         super()._start_asgi_task(cycle, partial(self._answer, cycle, app))
@@ -104,10 +107,15 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _send_whole(self, cycle: RequestResponseCycle, message: Message) -> None:
         """Does at once what uvicorn does header by header, for answers whose headers need no second look."""
+        last = () if cycle.keep_alive else (CLOSE,)
+        more = same_lines((*cycle.default_headers, *last))
+        head = (STATUS_LINE[message["status"]], *message["head"], more, b"\r\n")
+        self._finish(cycle, b"".join(head), *message["body"])
+
+    def _finish(self, cycle: RequestResponseCycle, *parts: bytes | memoryview) -> None:
+        """`parts` are the whole answer."""
         cycle.response_started = cycle.response_complete = True
-        last = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
-        head = (STATUS_LINE[message["status"]], same_lines(tuple(cycle.default_headers)), *message["head"], last)
-        self.transport.writelines((b"".join(head), *message["body"]))
+        self.transport.writelines(parts)
         cycle.message_event.set()
         if not cycle.keep_alive:
             self.transport.close()

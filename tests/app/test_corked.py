@@ -45,6 +45,14 @@ async def test_a_head_alone_leaves_at_the_end_of_the_turn() -> None:
     assert packets == [b"head"]
 
 
+async def test_what_leaves_whole_stays_behind_what_was_written_before() -> None:
+    transport, packets = corked()
+    transport.write(b"100 ")
+    transport.writelines((b"head ", b"body"))
+    await asyncio.sleep(0)
+    assert packets == [b"100 head body"]
+
+
 async def test_nothing_is_left_behind_by_a_close() -> None:
     transport, packets = corked()
     transport.write(b"head")
