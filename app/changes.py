@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from app.cache import Cache, Generations, SharedLevel
 from app.guarded_redis import GuardedRedis
 from indexer.announce import channel
-from indexer.ending import end
+from indexer.ending import beside
 from schemas.keys import GENERATION
 
 log = structlog.get_logger()
@@ -41,12 +41,11 @@ async def running_cache(redis: GuardedRedis, *, settle_seconds: float) -> AsyncI
     """A cache that hears of changes for as long as the block lasts."""
     generations = Generations()
     cache = Cache(SharedLevel(redis), generations, settle_seconds=settle_seconds)
-    following = asyncio.create_task(follow_changes(redis.client, generations))
     try:
-        await generations.settled.wait()
-        yield cache
+        async with beside(follow_changes(redis.client, generations)):
+            await generations.settled.wait()
+            yield cache
     finally:
-        await end([following])
         await cache.close()
 
 

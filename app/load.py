@@ -11,7 +11,7 @@ from time import monotonic
 
 from uvicorn.server import ServerState
 
-from indexer.ending import end
+from indexer.ending import beside
 
 NEVER_REFUSED = frozenset(("/livez", "/readyz", "/metrics", "/api/health"))
 
@@ -68,8 +68,5 @@ class Load:
 @asynccontextmanager
 async def watched_load(most: int) -> AsyncIterator[Load]:
     load = Load(most)
-    watching = asyncio.create_task(load.watch())
-    try:
+    async with beside(load.watch()):
         yield load
-    finally:
-        await end([watching])

@@ -12,6 +12,7 @@ from elasticsearch import AsyncElasticsearch
 from app.database import Database
 from app.draining import Draining
 from app.errors import ApiError, unavailable
+from indexer.ending import beside
 from schemas.answers import ErrorCode
 
 log = structlog.get_logger()
@@ -85,9 +86,5 @@ def _not_ready(code: ErrorCode, message: str) -> ApiError:
 @asynccontextmanager
 async def readying(readiness: Readiness) -> AsyncIterator[None]:
     """Says in the log what is missing, for as long as something is and the block lasts."""
-    waiting = asyncio.create_task(readiness.wait())
-    try:
+    async with beside(readiness.wait()):
         yield
-    finally:
-        waiting.cancel()
-        await asyncio.gather(waiting, return_exceptions=True)

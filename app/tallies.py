@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from functools import cache
 
 from app.metrics import IN_FLIGHT, LATENCY, REQUEST_BYTES, RESPONSE_BYTES, SECONDS
-from indexer.ending import end
+from indexer.ending import beside
 
 TELL_SECONDS = 1.0
 
@@ -65,11 +65,10 @@ def tell() -> None:
 @asynccontextmanager
 async def telling() -> AsyncIterator[None]:
     """While the block lasts, and once more at its end."""
-    task = asyncio.create_task(_keep_telling())
     try:
-        yield
+        async with beside(_keep_telling()):
+            yield
     finally:
-        await end([task])
         tell()
 
 

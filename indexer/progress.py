@@ -10,7 +10,7 @@ import orjson
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from indexer.ending import end
+from indexer.ending import beside
 from schemas.keys import REINDEX
 
 PERIOD_SECONDS = 0.5
@@ -47,13 +47,12 @@ async def published(redis: Redis) -> AsyncIterator[Callable[[Progress], None]]:
             await _publish(redis, "running", latest)
             await asyncio.sleep(PERIOD_SECONDS)
 
-    publishing = asyncio.create_task(publish_often())
     state = "failed"
     try:
-        yield report
+        async with beside(publish_often()):
+            yield report
         state = "done"
     finally:
-        await end([publishing])
         await _publish(redis, state, latest)
 
 

@@ -8,7 +8,7 @@ from itertools import islice
 
 from app.tracking.entries import RequestLog
 from app.tracking.intake import LOST, Intake
-from indexer.ending import end
+from indexer.ending import beside
 
 MOMENT = 0.05
 """Seconds for which logs are collected; what a process that is killed loses."""
@@ -51,9 +51,8 @@ class RequestLogs:
 async def running_request_logs(intake: Intake) -> AsyncIterator[RequestLogs]:
     """At the end what was collected is sent."""
     logs = RequestLogs(intake)
-    following = asyncio.create_task(logs.follow())
     try:
-        yield logs
+        async with beside(logs.follow()):
+            yield logs
     finally:
-        await end([following])
         await logs.flush()
