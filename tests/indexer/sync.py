@@ -56,3 +56,11 @@ async def assert_in_sync(settings: Settings) -> None:
     report = await verify(settings, repair=False)
     assert not report.differences
     assert not report.lagging
+
+
+async def is_in_sync(settings: Settings) -> bool:
+    try:
+        await assert_in_sync(settings)
+    except AssertionError:
+        return False
+    return True

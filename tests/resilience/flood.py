@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from scripts.bench.connection import Call, Connection
+from tests.resilience.load import is_refusal
 
 CONNECTIONS = 512
 """The most that the gateway opens; a request that finds none free waits there."""
@@ -29,11 +30,7 @@ class Met:
 
     @property
     def refused(self) -> bool:
-        """As the contract has it."""
-        if self.status != 503 or not self.retry_after:
-            return False
-        said = orjson.loads(self.body)
-        return said["success"] is False and bool(said["error"] and said["request_id"])
+        return self.status == 503 and is_refusal(self.retry_after or 0, orjson.loads(self.body))
 
 
 class Way(Connection):

@@ -41,13 +41,12 @@ class Outcome:
 
     @property
     def refused(self) -> bool:
-        """As the contract has it: in the shape of errors, with a time to come back."""
-        return (
-            self.status == 503
-            and int(self.headers["Retry-After"]) > 0
-            and self.body["success"] is False
-            and bool(self.body["error"] and self.body["request_id"])
-        )
+        return self.status == 503 and is_refusal(int(self.headers["Retry-After"]), self.body)
+
+
+def is_refusal(retry_after: int, body: Any) -> bool:
+    """As the contract has it: in the shape of errors, with a time to come back."""
+    return retry_after > 0 and body["success"] is False and bool(body["error"] and body["request_id"])
 
 
 def calls(searches: Sequence[Mapping[str, Any]]) -> Iterator[Call]:

@@ -18,7 +18,7 @@ from schemas.tables import TripOccurrence
 from tests.app.serve_process import serve_process
 from tests.conftest import plain
 from tests.eventually import eventually
-from tests.indexer.sync import assert_in_sync
+from tests.indexer.sync import is_in_sync
 from tests.resilience.load import Call, visit, visitors
 from tests.resilience.pgbouncer import BINARY, SERVER_CONNECTIONS, pgbouncer
 from tests.resilience.system import worker_process
@@ -72,11 +72,4 @@ async def test_the_worker_follows_changes(
         async with filled.begin() as connection:
             await connection.execute(update(TripOccurrence).values(spots_left=TripOccurrence.spots_left + 1))
 
-        async def in_sync() -> bool:
-            try:
-                await assert_in_sync(settings)
-            except AssertionError:
-                return False
-            return True
-
-        await eventually(in_sync, within=30)
+        await eventually(lambda: is_in_sync(settings), within=30)

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.settings import Settings
 from tests.eventually import eventually
-from tests.indexer.sync import assert_in_sync
+from tests.indexer.sync import is_in_sync
 from tests.resilience.load import Call, Visitors, calls, visitors
 from tests.resilience.system import CONNECTIONS, DEPENDENCIES, System, system, worker_process
 from tests.resilience.test_faults import FAULTS, HURRY, all_is_well
@@ -151,11 +151,3 @@ async def recover(crowd: Visitors, visits: Iterator[Call]) -> None:
     began = time.monotonic()
     await eventually(lambda: all_is_well(crowd, visits), within=SECONDS_TO_RECOVER)
     log.info("all was well %.1f s after", time.monotonic() - began)
-
-
-async def is_in_sync(settings: Settings) -> bool:
-    try:
-        await assert_in_sync(settings)
-    except AssertionError:
-        return False
-    return True
