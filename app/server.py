@@ -17,10 +17,7 @@ GRACE_SECONDS = 20
 """How long requests in flight may take to finish after SIGTERM; below the orchestrators' usual 30."""
 
 
-APP = "app.main:app_from_environment"
-
-
-def serve(settings: Settings, app: str = APP) -> None:
+def serve(settings: Settings, app: str = "app.main:app_from_environment") -> None:
     """Serves until SIGTERM or SIGINT. The worker processes read the same environment themselves.
 
     `app` names what makes the application.

@@ -124,7 +124,6 @@ def _document(trip: TripOccurrence) -> TripDocument:
         price=int(price * 100),
         spots=trip.spots_left,
         status=trip.status,
-        version=0,
         trip="",
     )
 
