@@ -2,7 +2,9 @@
 
 import logging
 from collections.abc import Iterable
+from typing import Any
 
+import asyncpg
 from elastic_transport import AiohttpHttpNode
 from elasticsearch import AsyncElasticsearch, OrjsonSerializer
 from redis.asyncio import BlockingConnectionPool, Connection, Redis
@@ -12,6 +14,17 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from schemas.bounds import DEFAULTS
+
+
+class PostgresConnection(asyncpg.Connection):
+    """For every client of Postgres: one that breaks while it is set up raises what one that can't connect does."""
+
+    async def set_type_codec(self, *arguments: Any, **named: Any) -> None:
+        """Raises ConnectionError: SQLAlchemy calls this for each new connection and passes on what asyncpg raises."""
+        try:
+            await super().set_type_codec(*arguments, **named)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise ConnectionError(str(error)) from error
 
 
 def postgres(
@@ -33,6 +46,7 @@ def postgres(
         # Errors are logged, and parameters hold what people have told of themselves.
         hide_parameters=True,
         connect_args={
+            "connection_class": PostgresConnection,
             "timeout": connect_timeout,
             "command_timeout": command_timeout,
             # A pooler in transaction mode may give each transaction another server connection:
@@ -67,6 +81,8 @@ def elasticsearch(
 
 
 class RedisConnection(Connection):
+    """For every client of Redis: what it raises is Redis's, under uvloop too."""
+
     async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
         """Raises ConnectionError of Redis where uvloop says in its own way that the connection has just broken."""
         try:

@@ -15,6 +15,7 @@ from redis.asyncio import BlockingConnectionPool
 from redis.exceptions import RedisError
 
 from indexer import metrics
+from indexer.connections import RedisConnection
 
 log = structlog.get_logger()
 
@@ -40,7 +41,13 @@ class Job:
 def connect(url: str) -> ArqRedis:
     """A client of its own: jobs wait longer for Redis than answers do."""
     pool = BlockingConnectionPool.from_url(
-        url, max_connections=10, timeout=5, socket_timeout=5, socket_connect_timeout=2, health_check_interval=15
+        url,
+        connection_class=RedisConnection,
+        max_connections=10,
+        timeout=5,
+        socket_timeout=5,
+        socket_connect_timeout=2,
+        health_check_interval=15,
     )
     # JSON, not pickle: who can write to Redis must not be able to run code here.
     redis = ArqRedis(pool, job_serializer=orjson.dumps, job_deserializer=orjson.loads, default_queue_name=NAME)

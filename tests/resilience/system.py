@@ -1,10 +1,12 @@
 """A serving process whose ways to its dependencies can be broken."""
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from tempfile import TemporaryFile
 from urllib.parse import urlsplit
 
 import psutil
@@ -14,6 +16,11 @@ from schemas.settings import Settings
 from tests.app.serve_process import SMARTTRIP, Serving, answers, environment, serve_process
 from tests.eventually import eventually
 from tests.proxy import FaultProxy, Mode
+
+log = logging.getLogger(__name__)
+
+LAST_WORDS = 8_000
+"""Characters."""
 
 DEPENDENCIES = {"elasticsearch": "elasticsearch_url", "redis": "redis_url", "postgres": "database_url"}
 
@@ -77,12 +84,17 @@ async def system(settings: Settings, *, down: Sequence[str] = (), **environment:
 
 @asynccontextmanager
 async def worker_process(settings: Settings, **others: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        SMARTTRIP, "worker", env=environment(settings, **others), stderr=asyncio.subprocess.DEVNULL
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+    """Killed at the end if it still runs; if it doesn't, its last words are logged."""
+    with TemporaryFile() as said:
+        process = await asyncio.create_subprocess_exec(
+            SMARTTRIP, "worker", env=environment(settings, **others), stderr=said
+        )
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+            elif process.returncode:
+                said.seek(0)
+                log.error("worker ended with %d: %s", process.returncode, said.read()[-LAST_WORDS:].decode())
+            await process.wait()

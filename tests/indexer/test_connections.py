@@ -1,5 +1,8 @@
-"""A connection that breaks just before something is sent."""
+"""A connection that breaks just before something is sent raises what one that can't be made does."""
 
+from typing import Any
+
+import asyncpg
 import pytest
 import uvloop
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -19,3 +22,17 @@ def test_uvloop_too_has_it_that_the_connection_failed(settings: Settings) -> Non
             await client.connection_pool.release(connection)
 
     uvloop.run(send_on_a_broken_one())
+
+
+async def test_sqlalchemy_too_has_it_that_the_connection_failed(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_type_codec = asyncpg.Connection.set_type_codec
+
+    async def break_first(connection: asyncpg.Connection, *arguments: Any, **named: Any) -> None:
+        connection.terminate()
+        await set_type_codec(connection, *arguments, **named)
+
+    monkeypatch.setattr(asyncpg.Connection, "set_type_codec", break_first)
+    with pytest.raises(ConnectionError):
+        await connections.postgres(settings.database_url).connect()
