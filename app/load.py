@@ -1,11 +1,13 @@
 """Whether one more request can be answered soon, or would only make all others wait longer.
 
 While the event loop runs on time there is room, and what takes long waits for a dependency. Once it is late, requests
-wait for this process: then it takes on no more than it has lately finished in `SOON_SECONDS`.
+wait for this process: then it takes on no more than it has lately finished in `SOON_SECONDS`, beside those that have
+been in flight for so long that they can only wait for something else.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from asyncio import Task
+from collections.abc import AsyncIterator, Set
 from contextlib import asynccontextmanager
 from time import monotonic
 
@@ -22,6 +24,8 @@ SOON_SECONDS = 0.03
 """How long a request may wait for others: a small part of what its answer may take, since all else is slower then."""
 FEW = 24
 """Requests that a process takes on however slow it is: as many may have come while it was not given the CPU."""
+LONG_SECONDS = 0.5
+"""In flight for as long as that: waiting for a dependency, since what is let in when all is slow takes much less."""
 BURST = 32
 """More requests than a tick ago that a process takes on: how it fares with them is not known before the next."""
 
@@ -36,7 +40,11 @@ class Load:
         self._allowed = min(most, BURST)
         self._soon = 0
         self._answered = 0
-        self._counted_at = self._late_until = monotonic()
+        self._counted_at = self._late_until = self._looked_at = monotonic()
+        self._in_flight: Set[Task[None]] = frozenset()
+        """When they were looked at last."""
+        self._waiting: Set[Task[None]] = frozenset()
+        """Those that had been in flight at the look before as well."""
 
     @property
     def is_full(self) -> bool:
@@ -55,14 +63,21 @@ class Load:
             self._late_until = now + SOON_SECONDS
         if now - self._counted_at >= SOON_SECONDS:
             self._count(now)
+        if now - self._looked_at >= LONG_SECONDS:
+            self._look(now)
         is_late = now < self._late_until
-        room = FEW if is_late else len(self.server.tasks) + BURST
-        self._allowed = min(self._most, max(room, self._soon))
+        beside = len(self._waiting & self.server.tasks) if is_late else len(self.server.tasks)
+        room = max(FEW, self._soon) if is_late else BURST
+        self._allowed = min(self._most, beside + room)
 
     def _count(self, now: float) -> None:
         answered = self.server.total_requests - self.refused
         self._soon = round((answered - self._answered) * SOON_SECONDS / (now - self._counted_at))
         self._answered, self._counted_at = answered, now
+
+    def _look(self, now: float) -> None:
+        self._waiting = self._in_flight & self.server.tasks
+        self._in_flight, self._looked_at = frozenset(self.server.tasks), now
 
 
 @asynccontextmanager

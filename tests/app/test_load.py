@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 from uvicorn.server import ServerState
 
-from app.load import BURST, FEW, LATE_SECONDS, SOON_SECONDS, Load
+from app.load import BURST, FEW, LATE_SECONDS, LONG_SECONDS, SOON_SECONDS, Load
 
 IN_TIME, LATE = 0.0, 2 * LATE_SECONDS
 
@@ -61,6 +61,21 @@ def test_refusing_is_not_finishing(clock: Clock) -> None:
     clock.load.refused = 1000
     clock.tick(LATE, finished=1000 + 40)
     assert room(clock.load) == 40
+
+
+def test_what_waits_for_something_else_takes_no_room(clock: Clock) -> None:
+    clock.tick(IN_TIME)
+    assert room(clock.load) == BURST
+    for _ in range(2):
+        clock.tick(LATE, after=LONG_SECONDS)
+    assert room(clock.load) == FEW
+
+
+def test_what_has_just_begun_takes_room(clock: Clock) -> None:
+    clock.tick(IN_TIME, after=LONG_SECONDS)
+    assert room(clock.load) == BURST
+    clock.tick(LATE)
+    assert room(clock.load) == 0
 
 
 def test_a_slow_process_still_takes_a_few(clock: Clock) -> None:
