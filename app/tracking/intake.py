@@ -1,15 +1,18 @@
 """Takes in events and request logs: into the stream in Redis, or while that is down straight into Postgres."""
 
+import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 import structlog
 from prometheus_client import Counter
 
-from app.database import Database
+from app.database import Database, database_errors
 from app.errors import ApiError, overloaded
 from app.guarded_redis import GuardedRedis
-from app.tracking.direct import DirectStore
 from app.tracking.entries import RequestLog, request_entry
+from app.tracking.together import Batch, Together
+from indexer.tracking.store import store
 from indexer.tracking.stream import EVENT, RECOMMENDATION, Entry
 from schemas.keys import TRACKING
 
@@ -21,14 +24,25 @@ LOST = Counter("smarttrip_tracking_lost_total", "Request logs that could be kept
 
 # The length is looked at in the same step, so that no crowd of requests gets past the bound together.
 APPEND = """
-if redis.call('XLEN', KEYS[1]) + #ARGV - 2 > tonumber(ARGV[1]) then
-  return 0
+local room = tonumber(ARGV[1]) - redis.call('XLEN', KEYS[1])
+local kept, at = 0, 3
+while ARGV[at] do
+  local last = at + tonumber(ARGV[at])
+  room = room - (last - at)
+  if room < 0 then
+    break
+  end
+  for i = at + 1, last do
+    redis.call('XADD', KEYS[1], '*', ARGV[2], ARGV[i])
+  end
+  kept, at = kept + 1, last + 1
 end
-for i = 3, #ARGV do
-  redis.call('XADD', KEYS[1], '*', ARGV[2], ARGV[i])
-end
-return 1
+return kept
 """
+"""Appends batches, each with its length before it, until one finds no room; answers how many."""
+
+DIRECT_SECONDS = 3.0
+"""Longest time of a transaction."""
 
 LOG_RESERVE = 1.25
 """Request logs may fill the stream further than events: a flood of these leaves room for them."""
@@ -39,32 +53,44 @@ class Intake:
         """`limit` is the most entries that may wait in the stream."""
         self._ask = redis.ask
         self._append = redis.client.register_script(APPEND)
-        self._direct = DirectStore(database)
+        self._database = database
         self._limit = limit
+        self._events = Together(partial(self._keep, EVENT, limit))
 
-    async def take_events(self, bodies: Sequence[bytes]) -> None:
+    async def take_events(self, bodies: Batch) -> None:
         """In this order, all or none. Once this returns they are safe from what may happen to the process.
 
         Raises 503 as ApiError.
         """
-        await self._take(EVENT, bodies, self._limit)
+        if not await self._events.add(bodies):
+            raise overloaded(retry_after=5)
 
     async def log_recommendations(self, requests: Sequence[RequestLog]) -> None:
         """Nobody waits for a log, so that its loss is only counted."""
         try:
-            await self._take(RECOMMENDATION, [*map(request_entry, requests)], int(self._limit * LOG_RESERVE))
+            if not await self._keep(RECOMMENDATION, int(self._limit * LOG_RESERVE), [[*map(request_entry, requests)]]):
+                raise overloaded()
         except ApiError as error:
             LOST.inc(len(requests))
             log.warning("request_logs_lost", reason=error.code, count=len(requests))
 
-    async def _take(self, kind: str, bodies: Sequence[bytes], limit: int) -> None:
+    async def _keep(self, kind: str, limit: int, batches: Sequence[Batch]) -> int:
+        """Answers how many batches found room."""
+        args: list[int | str | bytes] = [limit, kind]
+        for batch in batches:
+            args += (len(batch), *batch)
         try:
-            taken = await self._ask(lambda: self._append(keys=[TRACKING], args=[limit, kind, *bodies]))
+            kept = int(await self._ask(lambda: self._append(keys=[TRACKING], args=args)))
         except ApiError:
             # Whether or not Redis took them after all: by their ids they are stored once.
-            await self._direct.store([Entry(kind, body) for body in bodies])
-            DIRECT.labels(kind).inc(len(bodies))
-            return
-        if not taken:
-            REFUSED.labels(kind).inc(len(bodies))
-            raise overloaded(retry_after=5)
+            entries = [Entry(kind, body) for batch in batches for body in batch]
+            await self._store(entries)
+            DIRECT.labels(kind).inc(len(entries))
+            return len(batches)
+        REFUSED.labels(kind).inc(sum(map(len, batches[kept:])))
+        return kept
+
+    async def _store(self, entries: Sequence[Entry]) -> None:
+        with self._database.breaker.guard(), database_errors():
+            async with asyncio.timeout(DIRECT_SECONDS):
+                await store(self._database.primary, entries)

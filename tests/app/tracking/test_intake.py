@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.tracking.intake import LOST
+from app.tracking.together import MAX_WAITING
 from indexer.tracking import stream
 from schemas.settings import Settings
 from schemas.tables import DeadEvent, Event, RecommendationRequest, TripInteraction
@@ -38,8 +39,33 @@ async def test_a_batch_takes_one_round_trip(settings: Settings, database: AsyncE
         await intake.take_events(bodies(100))
         sent = bytes(connection.sent[before:])
     assert sent.count(b"EVALSHA") == 1
-    assert sent.startswith(b"*106\r\n")
+    assert sent.startswith(b"*107\r\n")
     assert await stream.length(redis) == 101
+
+
+async def test_what_comes_meanwhile_goes_into_the_next_round_trip(
+    settings: Settings, database: AsyncEngine, redis: Redis
+) -> None:
+    async with FaultProxy(settings.redis_url) as proxy, intake_of(proxy.url, settings.database_url) as intake:
+        await intake.take_events(bodies(1))
+        (connection,) = proxy.connections
+        before = len(connection.sent)
+        await asyncio.gather(*(intake.take_events(bodies(1)) for _ in range(50)))
+        assert bytes(connection.sent[before:]).count(b"EVALSHA") == 1
+    assert await stream.length(redis) == 51
+
+
+async def test_who_gives_up_takes_nothing_away_from_the_others(
+    settings: Settings, database: AsyncEngine, redis: Redis
+) -> None:
+    async with intake_of(settings.redis_url, settings.database_url) as intake:
+        impatient, patient = (asyncio.create_task(intake.take_events(bodies(1))) for _ in range(2))
+        await asyncio.sleep(0)
+        impatient.cancel()
+        await patient
+        await intake.take_events(bodies(1))
+    assert impatient.cancelled()
+    assert await stream.length(redis) == 3
 
 
 async def test_a_batch_of_100_events_costs_little(settings: Settings, database: AsyncEngine) -> None:
@@ -149,7 +175,9 @@ async def test_the_direct_way_is_bounded_too(settings: Settings, database: Async
         await broken.switch(Mode.CUT)
         await connection.execute(text("LOCK TABLE events"))
         began = time.monotonic()
-        answers = await asyncio.gather(*(api.post("/api/events", json=event()) for _ in range(80)))
+        batch = {"events": [event()] * 100}
+        crowd = 1 + MAX_WAITING // 100 + 10
+        answers = await asyncio.gather(*(api.post("/api/events/batch", json=batch) for _ in range(crowd)))
         assert {answer.status_code for answer in answers} == {503}
         assert {answer.json()["code"] for answer in answers} == {"overloaded", "unavailable"}
         assert time.monotonic() - began < 10

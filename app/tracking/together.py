@@ -1,0 +1,53 @@
+"""Group commit: what comes while one write goes on goes into the next, together."""
+
+import asyncio
+from asyncio import Future
+from collections.abc import Awaitable, Callable, Sequence
+
+from app.errors import overloaded
+
+Batch = Sequence[bytes]
+"""What one caller brings, kept whole or not at all."""
+
+MAX_WAITING = 10_000
+"""Bodies; the next write takes them all, and must not keep Redis busy for long."""
+
+
+class Together:
+    def __init__(self, write: Callable[[Sequence[Batch]], Awaitable[int]]) -> None:
+        """`write` answers how many it kept; there was no room for the rest."""
+        self._write = write
+        self._waiting: list[tuple[Batch, Future[bool]]] = []
+        self._length = 0
+        """Bodies that wait."""
+        self._writing: asyncio.Task[None] | None = None
+
+    async def add(self, batch: Batch) -> bool:
+        """Whether it was kept. Raises what the write raised, and 503 as ApiError if too many wait already."""
+        if self._length + len(batch) > MAX_WAITING:
+            raise overloaded()
+        kept: Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append((batch, kept))
+        self._length += len(batch)
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write_all())
+        return await kept
+
+    async def _write_all(self) -> None:
+        while self._waiting:
+            group, self._waiting, self._length = self._waiting, [], 0
+            await self._write_group(group)
+        self._writing = None
+
+    async def _write_group(self, group: Sequence[tuple[Batch, Future[bool]]]) -> None:
+        try:
+            count = await self._write([batch for batch, _ in group])
+        except Exception as error:  # noqa: BLE001  # it rises where it is waited for
+            for _, kept in group:
+                # A caller who gave up takes nothing away from the others.
+                if not kept.done():
+                    kept.set_exception(error)
+        else:
+            for number, (_, kept) in enumerate(group):
+                if not kept.done():
+                    kept.set_result(number < count)
