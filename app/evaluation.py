@@ -58,8 +58,8 @@ def failures(scenario: EvaluationScenario, found: Sequence[Recommendation]) -> I
     lowest, top = scenario.expected_min_top_score, _top_score(found)
     if lowest is not None and (top is None or top < lowest):
         yield f"the top score is {'missing' if top is None else top}, expected at least {lowest}"
-    yield from _missing("trip type", scenario.expected_trip_types, {trip.document["type"] for trip in found})
-    yield from _missing("country", scenario.expected_countries, {trip.document["country"] for trip in found})
+    yield from _missing("trip type", scenario.expected_trip_types, {trip.document.type for trip in found})
+    yield from _missing("country", scenario.expected_countries, {trip.document.country for trip in found})
 
 
 def _missing(thing: str, expected: Sequence[int] | None, found: set[str | None]) -> Iterator[str]:

@@ -5,16 +5,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import cast
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from indexer import rows, templates
 from indexer.rows import Row, read_rows, shown
-from indexer.templates import Known, Template, quoted, read_guides, read_templates
+from indexer.templates import Known, Template, read_guides, read_templates
 from schemas import document, entities, enums, tables
-from schemas.document import INDEX_SETTINGS, MAPPING, TripDocument
+from schemas.document import INDEX_SETTINGS, MAPPING
 
 OCCURRENCES = shown(tables.TripOccurrence, entities.OccurrenceFields)
 
@@ -68,7 +67,7 @@ def _document(row: Row, template: Template, guide: bytes) -> bytes:
     occurrence = entities.OccurrenceFields.model_validate({**row, "template": template.defaults})
     if occurrence.start_date == date.min or occurrence.end_date == date.max:
         raise ValueError("a departure without a first or last day")
-    departure = quoted(entities.to_json(occurrence)[:-1])
+    departure = entities.to_json(occurrence)[:-1]
     return orjson.dumps(
         {
             "id": occurrence.id,
@@ -84,12 +83,8 @@ def _document(row: Row, template: Template, guide: bytes) -> bytes:
     )
 
 
-TRIP = rb'"%b,\"template\":%b,\"guide\":%b}"'
-"""Text of a departure, of its template and of its guide as one text in JSON."""
-
-
-def parse(document: bytes) -> TripDocument:
-    return cast(TripDocument, orjson.loads(document))
+TRIP = b'%b,"template":%b,"guide":%b}'
+"""A departure, still open, its template and its guide as one."""
 
 
 SOURCES = (__file__, rows.__file__, templates.__file__, document.__file__, entities.__file__, enums.__file__)

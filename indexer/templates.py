@@ -4,7 +4,6 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
 from cachetools import LRUCache
 from sqlalchemy import any_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -39,7 +38,7 @@ class Template:
     """Of a TripDocument."""
     defaults: Row
     trip: bytes
-    """Its JSON text, `quoted`."""
+    """JSON."""
 
 
 @dataclass
@@ -51,10 +50,10 @@ class Known:
 
 
 async def read_guides(connection: AsyncConnection, ids: set[int | None], known: Known) -> dict[int | None, bytes]:
-    """Their JSON text, `quoted`; "null" for None."""
+    """As JSON; null for None."""
     found = {None: b"null"} | {key: known.guides[key] for key in ids if key in known.guides}
     guides = await read_entities(connection, GUIDES, entities.Guide, ids - found.keys())
-    read = {key: quoted(entities.to_json(guide)) for key, guide in guides.items()}
+    read = {key: entities.to_json(guide) for key, guide in guides.items()}
     known.guides.update(read)
     return found | read
 
@@ -104,13 +103,8 @@ def _template(row: Row) -> Template:
             "level": row["difficulty_level"],
         },
         defaults={name: row[name] for name in DEFAULTS},
-        trip=quoted(entities.to_json(entities.TripTemplate.model_validate(row))),
+        trip=entities.to_json(entities.TripTemplate.model_validate(row)),
     )
-
-
-def quoted(text: bytes) -> bytes:
-    """As it stands between the quotes of a text in JSON."""
-    return orjson.dumps(text.decode())[1:-1]
 
 
 def _keyword(number: int | None) -> str | None:

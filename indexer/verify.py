@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 import structlog
 
 from indexer import compare, index, metrics, outbox
-from indexer.documents import Reading, parse, read_documents
+from indexer.documents import Reading, read_documents
 from indexer.errors import NoLiveIndex
 from indexer.outbox import DIRECT
 from indexer.pages import Page, indexed_now, pages
@@ -108,14 +109,15 @@ def differing(reading: Reading, indexed: Mapping[int, Mapping[str, Any]]) -> Dif
         other = indexed.get(trip_id)
         if other is None:
             found[trip_id] = (MISSING,)
-        elif fields := _differing_fields(parse(document), other):
+        elif fields := _differing_fields(orjson.loads(document), other):
             found[trip_id] = fields
     return found
 
 
 def _differing_fields(document: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, ...]:
     names = (document.keys() | other.keys()) - {"version"}
-    return tuple(sorted(name for name in names if document.get(name) != other.get(name)))
+    # As text: for Python true is 1.
+    return tuple(sorted(name for name in names if orjson.dumps(document.get(name)) != orjson.dumps(other.get(name))))
 
 
 async def _look_closer(stores: Stores, name: str, suspects: Iterable[int], report: Report) -> Differences:

@@ -1,9 +1,11 @@
 """The index document: one flat object per departure, `_id` is the departure's id."""
 
-from typing import Any, NotRequired, TypedDict
+from typing import Any
+
+import msgspec
 
 
-class TripDocument(TypedDict):
+class TripDocument(msgspec.Struct, kw_only=True, gc=False):
     """What the rules look at, plus `trip`, which is only carried.
 
     Ids are text (Elasticsearch's advice for exact terms), dates ISO text (their order is the text's order),
@@ -24,9 +26,13 @@ class TripDocument(TypedDict):
     price: int
     spots: int
     status: str
-    trip: str
-    version: NotRequired[int]
+    trip: msgspec.Raw
+    """The departure as the API shows it, JSON that answers take over as it is."""
+    version: int = 0
     """Of the reading of Postgres that it was written under."""
+
+
+parse = msgspec.json.Decoder(TripDocument).decode
 
 
 KEYWORD = {"type": "keyword"}
@@ -49,8 +55,7 @@ MAPPING: dict[str, Any] = {
         "spots": {"type": "integer"},
         "status": KEYWORD,
         "version": {"type": "long"},
-        # JSON text of the departure as the API shows it: spliced into answers without being parsed.
-        "trip": {"type": "keyword", "index": False, "doc_values": False},
+        "trip": {"type": "object", "enabled": False},
     },
 }
 

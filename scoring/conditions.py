@@ -3,16 +3,16 @@
 A field that is null has no values: no positive condition on it holds. Dates are ISO text and compare as text.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
+from schemas.document import TripDocument
+
 Scalar: TypeAlias = str | int
-Document: TypeAlias = Mapping[str, object]
 
 
 class Condition(Protocol):
-    def matches(self, document: Document) -> bool: ...
+    def matches(self, document: TripDocument) -> bool: ...
 
     def filter(self) -> dict[str, Any]:
         """The same as an Elasticsearch query for filter context."""
@@ -29,8 +29,8 @@ class Is:
     field: str
     value: Scalar
 
-    def matches(self, document: Document) -> bool:
-        value = document[self.field]
+    def matches(self, document: TripDocument) -> bool:
+        value = getattr(document, self.field)
         return value == self.value or (isinstance(value, list) and self.value in value)
 
     def filter(self) -> dict[str, Any]:
@@ -42,8 +42,8 @@ class OneOf:
     field: str
     values: tuple[Scalar, ...]
 
-    def matches(self, document: Document) -> bool:
-        value = document[self.field]
+    def matches(self, document: TripDocument) -> bool:
+        value = getattr(document, self.field)
         return any(one in self.values for one in value) if isinstance(value, list) else value in self.values
 
     def filter(self) -> dict[str, Any]:
@@ -58,8 +58,8 @@ class Between:
     low: Scalar | None
     high: Scalar | None
 
-    def matches(self, document: Document) -> bool:
-        value: Any = document[self.field]
+    def matches(self, document: TripDocument) -> bool:
+        value: Any = getattr(document, self.field)
         low, high = self.low, self.high
         if isinstance(value, list):
             return any((low is None or low <= one) and (high is None or one <= high) for one in value)
@@ -78,8 +78,8 @@ class AtLeast:
     field: str
     values: tuple[Scalar, ...]
 
-    def matches(self, document: Document) -> bool:
-        value = document[self.field]
+    def matches(self, document: TripDocument) -> bool:
+        value = getattr(document, self.field)
         return len(set(self.values).intersection(value if isinstance(value, list) else (value,))) >= self.count
 
     def filter(self) -> dict[str, Any]:
@@ -90,7 +90,7 @@ class AtLeast:
 class AllOf:
     conditions: tuple[Condition, ...]
 
-    def matches(self, document: Document) -> bool:
+    def matches(self, document: TripDocument) -> bool:
         for condition in self.conditions:  # noqa: SIM110 -- twice as fast as a generator, and asked for every trip
             if not condition.matches(document):
                 return False
@@ -104,7 +104,7 @@ class AllOf:
 class AnyOf:
     conditions: tuple[Condition, ...]
 
-    def matches(self, document: Document) -> bool:
+    def matches(self, document: TripDocument) -> bool:
         for condition in self.conditions:  # noqa: SIM110
             if condition.matches(document):
                 return True
@@ -118,7 +118,7 @@ class AnyOf:
 class Not:
     condition: Condition
 
-    def matches(self, document: Document) -> bool:
+    def matches(self, document: TripDocument) -> bool:
         return not self.condition.matches(document)
 
     def filter(self) -> dict[str, Any]:
@@ -127,7 +127,7 @@ class Not:
 
 @dataclass(frozen=True)
 class Always:
-    def matches(self, _document: Document) -> bool:
+    def matches(self, _document: TripDocument) -> bool:
         return True
 
     def filter(self) -> dict[str, Any]:

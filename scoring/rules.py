@@ -100,7 +100,7 @@ def duration(search: Search) -> Iterable[Rule]:
 
 
 def _days(text: str) -> Callable[[TripDocument], str]:
-    return lambda document: f"{text} ({document['days']}d)"
+    return lambda document: f"{text} ({document.days}d)"
 
 
 def _days_near(distance: int, *ends: int) -> Condition:
@@ -125,7 +125,7 @@ def status(_search: Search) -> Iterable[Rule]:
 
 def soon(search: Search) -> Iterable[Rule]:
     def text(document: TripDocument) -> str:
-        return f"Soon ({(date.fromisoformat(document['start']) - search.today).days}d)"
+        return f"Soon ({(date.fromisoformat(document.start) - search.today).days}d)"
 
     latest = search.today + timedelta(weights.SOON_DAYS)
     departs = Between("start", None, latest.isoformat())

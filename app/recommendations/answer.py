@@ -44,4 +44,4 @@ def _trips(results: Iterable[Recommendation]) -> Iterable[bytes]:
             "is_relaxed": result.is_relaxed,
             "score_breakdown": result.breakdown,
         }
-        yield b"%b,%b" % (result.document["trip"].encode()[:-1], orjson.dumps(extras)[1:])
+        yield b",".join((memoryview(result.document.trip)[:-1], orjson.dumps(extras)[1:]))

@@ -7,7 +7,8 @@ from app.database import Database
 from app.errors import overloaded
 from app.recommendations.trip_search import Found
 from app.repositories.candidates import ranked
-from indexer.documents import parse, read_documents
+from indexer.documents import read_documents
+from schemas.document import parse
 from scoring.conditions import Condition
 from scoring.rules import Rule
 

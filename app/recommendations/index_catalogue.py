@@ -6,13 +6,13 @@ Countries without trips are missing: a traveller who wants to go there gets no o
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from schemas.enums import PRIVATE_GROUPS, PRIVATE_GROUPS_ID
 from scoring.search import Catalogue
 
 MOST = 1000
 """Countries and types; there are fewer."""
+
+TYPE_NAME = "trip.template.tripType.name"
 
 QUESTION: Mapping[str, Any] = {
     "size": 0,
@@ -23,7 +23,7 @@ QUESTION: Mapping[str, Any] = {
         },
         "types": {
             "terms": {"field": "type", "size": MOST},
-            "aggs": {"trips": {"top_hits": {"size": 1, "_source": ["trip"]}}},
+            "aggs": {"trips": {"top_hits": {"size": 1, "_source": [TYPE_NAME]}}},
         },
     },
 }
@@ -42,5 +42,5 @@ def catalogue_of(found: Mapping[str, Any]) -> Catalogue:
 
 
 def _private(bucket: Mapping[str, Any]) -> int | None:
-    trip = orjson.loads(bucket["trips"]["hits"]["hits"][0]["_source"]["trip"])
+    trip = bucket["trips"]["hits"]["hits"][0]["_source"]["trip"]
     return int(bucket["key"]) if trip["template"]["tripType"]["name"] == PRIVATE_GROUPS else None

@@ -15,7 +15,7 @@ def note_of(found: Recommendations, preferences: Preferences) -> bytes:
         "total_candidates": found.total_candidates,
         "primary_count": len(found.primary),
         "relaxed_count": len(found.relaxed),
-        "result_trip_ids": [result.document["id"] for result in found.all],
+        "result_trip_ids": [result.document.id for result in found.all],
         "result_scores": [result.score for result in found.all],
     }
     return orjson.dumps(_asked_for(preferences) | answered, default=float)

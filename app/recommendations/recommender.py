@@ -30,7 +30,7 @@ async def find_recommendations(trips: TripSearch, search: Search) -> Recommendat
     found, primary = await _ranked(trips, search, weights.RESULTS)
     relaxed: list[Recommendation] = []
     if needs_relaxed(primary):
-        listed = tuple(recommendation.document["id"] for recommendation in primary)
+        listed = tuple(recommendation.document.id for recommendation in primary)
         _, relaxed = await _ranked(trips, search.relax(listed), weights.RESULTS - len(primary))
     return Recommendations(primary, relaxed, found.total)
 

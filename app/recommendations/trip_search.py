@@ -1,10 +1,11 @@
 """Searches of the trip index through its alias."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+import msgspec
 import orjson
 import structlog
 from elastic_transport import TransportError
@@ -12,7 +13,9 @@ from elasticsearch import AsyncElasticsearch
 
 from app.breaker import Breaker
 from app.errors import ApiError, overloaded, unavailable
+from app.recommendations.index_answers import COUNT, FACETS, HITS, Answered
 from app.recommendations.index_catalogue import QUESTION, catalogue_of
+from indexer.connections import UNPARSED
 from schemas.bounds import DEFAULTS
 from schemas.document import TripDocument
 from scoring.conditions import Condition
@@ -22,10 +25,9 @@ from scoring.search import Catalogue
 
 log = structlog.get_logger()
 
-Answer = TypeVar("Answer")
+Answer = TypeVar("Answer", bound=Answered)
 
-JSON_HEADERS = {"accept": "application/json", "content-type": "application/json"}
-
+JSON_HEADERS = {"accept": UNPARSED, "content-type": UNPARSED}
 
 INDEX = "the search index"
 
@@ -71,30 +73,32 @@ class IndexSearch:
         self._free = asyncio.Semaphore(SEARCHES_AT_ONCE)
 
     async def find(self, condition: Condition, rules: Sequence[Rule], size: int) -> Found:
-        return await self._ask(self._search, search_body(condition, rules, size), _found)
+        hits = (await self._ask(self._search, search_body(condition, rules, size), HITS)).hits
+        return Found(hits.total.value, [hit.source for hit in hits.hits])
 
     async def count(self, condition: Condition) -> int:
         """Raises 503 as ApiError."""
-        return await self._ask(self._count, {"query": condition.filter()}, lambda answer: int(answer["count"]))
+        return (await self._ask(self._count, {"query": condition.filter()}, COUNT)).count
 
     async def catalogue(self) -> Catalogue:
         """As far as it is known here. Raises 503 as ApiError."""
-        return await self._ask(self._search, QUESTION, lambda answer: catalogue_of(answer["aggregations"]))
+        return catalogue_of((await self._ask(self._search, QUESTION, FACETS)).aggregations)
 
-    async def _ask(self, target: str, body: Mapping[str, Any], read: Callable[[Any], Answer]) -> Answer:
+    async def _ask(self, target: str, body: Mapping[str, Any], reader: msgspec.json.Decoder[Answer]) -> Answer:
         if self._free.locked():
             raise overloaded()
         async with self._free:
             with self.breaker.guard():
-                answer = await self._request(target, body)
+                text = await self._request(target, body)
                 try:
-                    if answer.get("timed_out") or answer["_shards"]["failed"]:
-                        raise self._unavailable("partial answer")
-                    return read(answer)
-                except (AttributeError, KeyError, TypeError, ValueError) as error:
+                    answer = reader.decode(text)
+                except msgspec.DecodeError as error:
                     raise self._unavailable("not an answer of Elasticsearch") from error
+                if answer.is_partial:
+                    raise self._unavailable("partial answer")
+                return answer
 
-    async def _request(self, target: str, body: Mapping[str, Any]) -> Any:
+    async def _request(self, target: str, body: Mapping[str, Any]) -> bytes:
         # The transport itself: the client's own method wraps each answer, which costs more than the request.
         # It does not know the client's bounds.
         try:
@@ -112,13 +116,9 @@ class IndexSearch:
             raise self._unavailable(type(error).__name__) from error
         if answer.meta.status != 200:
             raise self._unavailable(f"status {answer.meta.status}")
-        return answer.body
+        text: bytes = answer.body
+        return text
 
     def _unavailable(self, reason: str) -> ApiError:
         log.warning("search_unavailable", reason=reason)
         return unavailable(INDEX)
-
-
-def _found(answer: Any) -> Found:
-    hits = answer["hits"]
-    return Found(hits["total"]["value"], [hit["_source"] for hit in hits["hits"]])

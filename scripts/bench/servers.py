@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TypedDict
 
 import orjson
+from msgspec import Raw
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 from starlette.applications import Starlette
@@ -86,8 +87,8 @@ async def _search_the_database(request: Request[State]) -> Response:
         search = Search(preferences, request.state["today"](), await read_catalogue(session))
         departures = {trip.id: trip for trip in await _candidates(session, search)}
     scored = recommend((_document(trip) for trip in departures.values()), rules(search))
-    scored.sort(key=lambda result: (-result.score, result.document["start"], result.document["id"]))
-    best = [departures[result.document["id"]] for result in scored[: weights.RESULTS]]
+    scored.sort(key=lambda result: (-result.score, result.document.start, result.document.id))
+    best = [departures[result.document.id] for result in scored[: weights.RESULTS]]
     trips = b",".join(to_json(Trip.model_validate(trip)) for trip in best)
     envelope = orjson.dumps({"success": True, "total_candidates": len(departures)})[:-1]
     return Response(b'%b,"data":[%b]}' % (envelope, trips), media_type=JSON)
@@ -124,7 +125,7 @@ def _document(trip: TripOccurrence) -> TripDocument:
         price=int(price * 100),
         spots=trip.spots_left,
         status=trip.status,
-        trip="",
+        trip=Raw(b"{}"),
     )
 
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import orjson
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -48,7 +47,7 @@ async def indexed(stores: Stores, name: str | None = None) -> dict[int, dict[str
 
 async def trip(stores: Stores, trip_id: int) -> Any:
     """As answers show it."""
-    return orjson.loads((await indexed(stores))[trip_id]["trip"])
+    return (await indexed(stores))[trip_id]["trip"]
 
 
 async def assert_in_sync(settings: Settings) -> None:

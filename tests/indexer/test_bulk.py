@@ -26,7 +26,7 @@ def document(trip_id: int, **values: Any) -> bytes:
         "price": 100,
         "spots": 1,
         "status": "Open",
-        "trip": "{}",
+        "trip": {},
     }
     return orjson.dumps({**fields, **values})
 

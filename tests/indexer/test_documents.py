@@ -8,7 +8,7 @@ from sqlalchemy import event, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import joinedload
 
-from indexer.documents import Reading, parse, read_documents
+from indexer.documents import Reading, read_documents
 from indexer.rows import snapshot
 from schemas.entities import Trip, to_json
 from schemas.enums import Continent
@@ -25,7 +25,7 @@ async def read(engine: AsyncEngine, *ids: int) -> Reading:
 async def document(engine: AsyncEngine, trip_id: int) -> dict[str, Any]:
     reading = await read(engine, trip_id)
     assert reading.refused == {}
-    return dict(parse(reading.documents[trip_id]))
+    return dict(orjson.loads(reading.documents[trip_id]))
 
 
 async def test_a_document_holds_what_the_rules_look_at(catalogue: Catalogue, database: AsyncEngine) -> None:
@@ -108,7 +108,7 @@ async def test_the_trip_is_the_contracts_entity_as_text(catalogue: Catalogue, da
         rows = (await session.scalars(select(TripOccurrence).options(*options))).all()
         expected = {row.id: orjson.loads(to_json(Trip.model_validate(row))) for row in rows}
     documents = (await read(database, *ids)).documents
-    assert {trip_id: orjson.loads(parse(found)["trip"]) for trip_id, found in documents.items()} == expected
+    assert {trip_id: orjson.loads(found)["trip"] for trip_id, found in documents.items()} == expected
 
 
 async def test_departures_that_do_not_exist_are_in_neither(catalogue: Catalogue, database: AsyncEngine) -> None:
@@ -171,5 +171,5 @@ async def test_a_chunk_is_of_one_moment(catalogue: Catalogue, database: AsyncEng
         await execute(database, "UPDATE trip_templates SET title = 'after'")
         await execute(database, "UPDATE trip_occurrences SET notes = 'after'")
         reading = await read_documents(connection, [trip_id])
-    trip = orjson.loads(parse(reading.documents[trip_id])["trip"])
+    trip = orjson.loads(reading.documents[trip_id])["trip"]
     assert (trip["notes"], trip["template"]["title"]) == ("before", "before")

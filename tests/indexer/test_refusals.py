@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from indexer import batch, bulk, versions
 from indexer.batch import process
-from indexer.documents import parse, read_documents
+from indexer.documents import read_documents
 from indexer.errors import ForeignIndex, NoLiveIndex, OtherDocuments
 from indexer.reindex import reindex
 from indexer.stores import Stores
@@ -51,7 +51,7 @@ async def test_what_elasticsearch_refuses_is_removed_and_told_and_blocks_no_othe
 
     async def spoilt(connection: AsyncConnection, trip_ids: list[int]) -> Any:
         reading = await real(connection, trip_ids)
-        reading.documents[ids["trip"]] = orjson.dumps({**parse(reading.documents[ids["trip"]]), "level": 1000})
+        reading.documents[ids["trip"]] = orjson.dumps({**orjson.loads(reading.documents[ids["trip"]]), "level": 1000})
         return reading
 
     with monkeypatch.context() as patch:

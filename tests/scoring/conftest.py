@@ -1,7 +1,9 @@
 from collections.abc import AsyncIterator
 
+import orjson
 import pytest
 from elasticsearch import AsyncElasticsearch
+from msgspec.json import encode
 
 from schemas.document import INDEX_SETTINGS, MAPPING
 from schemas.settings import Settings
@@ -20,7 +22,11 @@ async def worlds(es: AsyncElasticsearch, settings: Settings) -> AsyncIterator[li
     await es.indices.delete(index=names, ignore_unavailable=True)
     for catalogue, index in indexed:
         await es.indices.create(index=index, mappings=MAPPING, settings=INDEX_SETTINGS)
-        lines = [line for trip in catalogue.documents for line in ({"index": {"_id": str(trip["id"])}}, trip)]
+        lines = [
+            line
+            for trip in catalogue.documents
+            for line in ({"index": {"_id": str(trip.id)}}, orjson.loads(encode(trip)))
+        ]
         assert not (await es.bulk(index=index, operations=lines, refresh=True))["errors"]
     yield indexed
     await es.indices.delete(index=names)

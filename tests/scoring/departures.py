@@ -2,6 +2,8 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+from msgspec import Raw
+
 from schemas.document import TripDocument
 from schemas.preferences import Preferences
 from scoring.search import Catalogue, Search
@@ -18,7 +20,7 @@ CONTINENTS: Mapping[int, str] = {KENYA: "Africa", FRANCE: "Europe", ANTARCTICA: 
 def departure(**values: Any) -> TripDocument:
     """One that is a candidate of a search without preferences, for the base score and nothing else."""
     start: str = values.get("start", "2027-04-15")
-    plain: TripDocument = {
+    plain = {
         "id": 1,
         "active": True,
         "country": str(KENYA),
@@ -34,9 +36,9 @@ def departure(**values: Any) -> TripDocument:
         "spots": 4,
         "status": "Open",
         "version": 1,
-        "trip": "{}",
+        "trip": Raw(b"{}"),
     }
-    return {**plain, **values}  # type: ignore[typeddict-item]
+    return TripDocument(**{**plain, **values})
 
 
 def search(**preferences: Any) -> Search:

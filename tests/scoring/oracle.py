@@ -55,7 +55,7 @@ def answer(wants: Wants, world: World) -> tuple[list[Shown], int]:
     if len(primary) > 5:
         return primary, len(candidates)
     listed = {shown.id for shown in primary}
-    others = [trip for trip in world.documents if trip["id"] not in listed and is_relaxed(trip, wants, world)]
+    others = [trip for trip in world.documents if trip.id not in listed and is_relaxed(trip, wants, world)]
     return primary + best(others, wants, world, relaxed=True)[: 30 - len(primary)], len(candidates)
 
 
@@ -70,20 +70,18 @@ def best(trips: Iterable[TripDocument], wants: Wants, world: World, *, relaxed: 
         labels = ["Expanded Result [-15]"] if relaxed else []
         labels += [f"{text} [{'+' if number > 0 else ''}{number}]" for number, text in points]
         if score >= 30:
-            ranked.append((-score, trip["start"], trip["id"], Shown(trip["id"], score, relaxed, tuple(labels))))
+            ranked.append((-score, trip.start, trip.id, Shown(trip.id, score, relaxed, tuple(labels))))
     return [shown for *_, shown in sorted(ranked, key=lambda entry: entry[:3])]
 
 
 def is_primary(trip: TripDocument, wants: Wants, world: World) -> bool:
-    if not trip["active"] or trip["status"] in ("Cancelled", "Full"):
+    if not trip.active or trip.status in ("Cancelled", "Full"):
         return False
-    if (wants.countries or wants.continents) and not (
-        in_countries(trip, wants) or trip["continent"] in wants.continents
-    ):
+    if (wants.countries or wants.continents) and not (in_countries(trip, wants) or trip.continent in wants.continents):
         return False
-    if wants.type_id is not None and trip["type"] != str(wants.type_id):
+    if wants.type_id is not None and trip.type != str(wants.type_id):
         return False
-    if wants.difficulty is not None and abs(trip["level"] - wants.difficulty) > 1:
+    if wants.difficulty is not None and abs(trip.level - wants.difficulty) > 1:
         return False
     if wants.budget is not None and share(trip, wants.budget) > Fraction(130, 100):
         return False
@@ -91,40 +89,40 @@ def is_primary(trip: TripDocument, wants: Wants, world: World) -> bool:
 
 
 def is_relaxed(trip: TripDocument, wants: Wants, world: World) -> bool:
-    if not trip["active"] or trip["status"] in ("Cancelled", "Full"):
+    if not trip.active or trip.status in ("Cancelled", "Full"):
         return False
     if wants.countries or wants.continents:
         reached = set(wants.continents)
         for country in wants.countries:
             if country in world.continents:
                 reached.add(world.continents[country])
-        if not (in_countries(trip, wants) or trip["continent"] in reached):
+        if not (in_countries(trip, wants) or trip.continent in reached):
             return False
-    if wants.difficulty is not None and abs(trip["level"] - wants.difficulty) > 2:
+    if wants.difficulty is not None and abs(trip.level - wants.difficulty) > 2:
         return False
     if wants.budget is not None and share(trip, wants.budget) > Fraction(150, 100):
         return False
     if wants.type_id == world.private_type:
-        return trip["type"] == str(world.private_type) or is_bookable(trip, world)
+        return trip.type == str(world.private_type) or is_bookable(trip, world)
     return is_bookable(trip, world) and is_nearly_dated(trip, wants)
 
 
 def in_countries(trip: TripDocument, wants: Wants) -> bool:
-    return trip["country"] is not None and int(trip["country"]) in wants.countries
+    return trip.country is not None and int(trip.country) in wants.countries
 
 
 def share(trip: TripDocument, budget: Decimal) -> Fraction:
     """The price as a part of the budget."""
-    return Fraction(trip["price"], 100) / Fraction(budget)
+    return Fraction(trip.price, 100) / Fraction(budget)
 
 
 def is_bookable(trip: TripDocument, world: World) -> bool:
-    start = date.fromisoformat(trip["start"])
-    return trip["spots"] > 0 and start >= world.today and start.year <= world.today.year + 1
+    start = date.fromisoformat(trip.start)
+    return trip.spots > 0 and start >= world.today and start.year <= world.today.year + 1
 
 
 def is_dated(trip: TripDocument, wants: Wants, world: World) -> bool:
-    start = date.fromisoformat(trip["start"])
+    start = date.fromisoformat(trip.start)
     if wants.year is not None and start.year != wants.year:
         return False
     if wants.month is not None and start.month != wants.month:
@@ -134,7 +132,7 @@ def is_dated(trip: TripDocument, wants: Wants, world: World) -> bool:
 
 
 def is_nearly_dated(trip: TripDocument, wants: Wants) -> bool:
-    start = date.fromisoformat(trip["start"])
+    start = date.fromisoformat(trip.start)
     if wants.year is not None and wants.month is not None:
         return abs((start.year * 12 + start.month) - (wants.year * 12 + wants.month)) <= 2
     if wants.year is not None:
@@ -148,16 +146,16 @@ def points_of(trip: TripDocument, wants: Wants, world: World, *, relaxed: bool) 
     """None for a departure that is dropped."""
     points: list[tuple[int, str]] = []
     if wants.themes:
-        hits = len([theme for theme in wants.themes if str(theme) in trip["themes"]])
+        hits = len([theme for theme in wants.themes if str(theme) in trip.themes])
         if hits >= 2:
             points.append((25, "Excellent Theme Match"))
         elif hits == 1:
             points.append((12, "Good Theme Match"))
         else:
             points.append((-15, "No Theme Match"))
-    if relaxed and wants.type_id is not None and trip["type"] != str(wants.type_id):
+    if relaxed and wants.type_id is not None and trip.type != str(wants.type_id):
         points.append((-10, "Different Type"))
-    if wants.difficulty is not None and trip["level"] == wants.difficulty:
+    if wants.difficulty is not None and trip.level == wants.difficulty:
         points.append((15, "Perfect Difficulty"))
     stays = duration_points(trip, wants, world, relaxed=relaxed)
     if stays is None:
@@ -166,8 +164,8 @@ def points_of(trip: TripDocument, wants: Wants, world: World, *, relaxed: bool) 
 
 
 def duration_points(trip: TripDocument, wants: Wants, world: World, *, relaxed: bool) -> list[tuple[int, str]] | None:
-    days = trip["days"]
-    if trip["type"] == str(world.private_type):
+    days = trip.days
+    if trip.type == str(world.private_type):
         return [(12, "Flexible Duration")]
     if wants.shortest <= days <= wants.longest:
         return [(12, f"Ideal Duration ({days}d)")]
@@ -191,19 +189,19 @@ def money_points(trip: TripDocument, wants: Wants) -> list[tuple[int, str]]:
 
 def urgency_points(trip: TripDocument, world: World) -> list[tuple[int, str]]:
     points = []
-    if trip["status"] == "Guaranteed":
+    if trip.status == "Guaranteed":
         points.append((7, "Guaranteed"))
-    if trip["status"] == "Last Places":
+    if trip.status == "Last Places":
         points.append((15, "Last Places"))
-    wait = date.fromisoformat(trip["start"]) - world.today
-    if trip["type"] != str(world.private_type) and wait <= timedelta(days=30):
+    wait = date.fromisoformat(trip.start) - world.today
+    if trip.type != str(world.private_type) and wait <= timedelta(days=30):
         points.append((7, f"Soon ({wait.days}d)"))
     return points
 
 
 def place_points(trip: TripDocument, wants: Wants) -> list[tuple[int, str]]:
-    if in_countries(trip, wants) or ("Antarctica" in wants.continents and trip["antarctica"]):
+    if in_countries(trip, wants) or ("Antarctica" in wants.continents and trip.antarctica):
         return [(15, "Country Match")]
-    if trip["continent"] in wants.continents:
+    if trip.continent in wants.continents:
         return [(5, "Continent Match")]
     return []

@@ -51,7 +51,7 @@ async def test_a_condition_means_the_same_in_python_and_in_elasticsearch(
     world, index = worlds[0]
     answer = await es.search(index=index, query=condition.filter(), size=1000)
     found = {hit["_source"]["id"] for hit in answer["hits"]["hits"]}
-    assert found == {trip["id"] for trip in world.documents if condition.matches(trip)}
+    assert found == {trip.id for trip in world.documents if condition.matches(trip)}
 
 
 def test_nothing_positive_holds_for_a_field_that_is_null() -> None:

@@ -2,12 +2,13 @@
 
 from typing import Any
 
+import orjson
 import pytest
 from elasticsearch import AsyncElasticsearch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schemas.document import TripDocument
+from schemas.document import TripDocument, parse
 from schemas.preferences import Preferences
 from scoring.answer import needs_relaxed
 from scoring.candidates import candidates
@@ -28,10 +29,10 @@ async def ranked(es: AsyncElasticsearch, index: str, search: Search, size: int) 
     scored_by = rules(search)
     answer = await es.search(index=index, **search_body(candidates(search), scored_by, size))
     hits = answer["hits"]["hits"]
-    shown = recommend([hit["_source"] for hit in hits], scored_by, is_relaxed=search.relaxed)
+    shown = recommend([parse(orjson.dumps(hit["_source"])) for hit in hits], scored_by, is_relaxed=search.relaxed)
     scores = {hit["_source"]["id"]: hit["sort"][0] - offset(scored_by) for hit in hits}
     good_enough = {id_: score for id_, score in scores.items() if score >= 30}
-    assert {trip.document["id"]: trip.score for trip in shown} == good_enough
+    assert {trip.document.id: trip.score for trip in shown} == good_enough
     return shown, answer["hits"]["total"]["value"]
 
 
@@ -39,7 +40,7 @@ async def searched(es: AsyncElasticsearch, index: str, search: Search) -> tuple[
     primary, total = await ranked(es, index, search, 30)
     relaxed: list[Recommendation] = []
     if needs_relaxed(primary):
-        others = search.relax(tuple(trip.document["id"] for trip in primary))
+        others = search.relax(tuple(trip.document.id for trip in primary))
         relaxed, _ = await ranked(es, index, others, 30 - len(primary))
     return [shown(trip) for trip in primary + relaxed], total
 
@@ -47,12 +48,12 @@ async def searched(es: AsyncElasticsearch, index: str, search: Search) -> tuple[
 def sorted_in_python(documents: list[TripDocument], search: Search) -> list[Shown]:
     condition = candidates(search)
     trips = recommend([trip for trip in documents if condition.matches(trip)], rules(search), is_relaxed=search.relaxed)
-    trips.sort(key=lambda trip: (-trip.score, trip.document["start"], trip.document["id"]))
+    trips.sort(key=lambda trip: (-trip.score, trip.document.start, trip.document.id))
     return [shown(trip) for trip in trips]
 
 
 def shown(trip: Recommendation) -> Shown:
-    return Shown(trip.document["id"], trip.score, trip.is_relaxed, tuple(trip.labels))
+    return Shown(trip.document.id, trip.score, trip.is_relaxed, tuple(trip.labels))
 
 
 def a_search(world: World, wants: Wants, *, as_text: bool) -> Search:

@@ -40,7 +40,7 @@ def test_the_labels_leave_out_the_base_score() -> None:
 def test_thirty_is_shown_and_less_is_not() -> None:
     themes = rules(search(preferred_theme_ids=[1], min_duration=360))
     exact, below = departure(id=1, status="Last Places"), departure(id=2, status="Guaranteed")
-    assert [(found.document["id"], found.score) for found in recommend([below, exact], themes)] == [(1, 30)]
+    assert [(found.document.id, found.score) for found in recommend([below, exact], themes)] == [(1, 30)]
 
 
 def test_a_dropped_departure_is_not_shown_whatever_speaks_for_it() -> None:
@@ -50,7 +50,7 @@ def test_a_dropped_departure_is_not_shown_whatever_speaks_for_it() -> None:
 
 def test_the_order_given_is_kept() -> None:
     trips = [departure(id=2), departure(id=1, status="Last Places"), departure(id=3)]
-    assert [found.document["id"] for found in recommend(trips, rules(search(min_duration=360)))] == [2, 1, 3]
+    assert [found.document.id for found in recommend(trips, rules(search(min_duration=360)))] == [2, 1, 3]
 
 
 @pytest.mark.parametrize(("primary", "needed"), [(0, True), (5, True), (6, False)])

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from hypothesis import strategies as st
+from msgspec import Raw
 
 from schemas.document import TripDocument
 from schemas.enums import Continent, Status
@@ -33,24 +34,24 @@ def world(seed: int, size: int = 400) -> World:
 def _departure(choose: random.Random, id_: int, today: date) -> TripDocument:
     country = choose.choice((None, *CONTINENTS))
     start = _start(choose, today)
-    return {
-        "id": id_,
-        "active": choose.random() < 0.95,
-        "country": None if country is None else str(country),
-        "continent": None if country is None else CONTINENTS[country].value,
-        "antarctica": country == ANTARCTICA,
-        "type": choose.choice((None, *(str(type_) for type_ in TYPES))),
-        "themes": [str(theme) for theme in sorted(choose.sample(THEMES, choose.choice((0, 1, 2, 2, 4))))],
-        "level": choose.randint(1, 5),
-        "start": start.isoformat(),
-        "month": start.month,
-        "days": max(1, choose.choice(DURATIONS) + choose.choice((-11, -8, -7, -5, -4, -1, 0, 0, 0, 1, 4, 5, 7, 8, 11))),
-        "price": _price(choose),
-        "spots": choose.choice((0, 1, 1, 5)),
-        "status": choose.choice(STATUSES).value,
-        "version": 1,
-        "trip": "{}",
-    }
+    return TripDocument(
+        id=id_,
+        active=choose.random() < 0.95,
+        country=None if country is None else str(country),
+        continent=None if country is None else CONTINENTS[country].value,
+        antarctica=country == ANTARCTICA,
+        type=choose.choice((None, *(str(type_) for type_ in TYPES))),
+        themes=[str(theme) for theme in sorted(choose.sample(THEMES, choose.choice((0, 1, 2, 2, 4))))],
+        level=choose.randint(1, 5),
+        start=start.isoformat(),
+        month=start.month,
+        days=max(1, choose.choice(DURATIONS) + choose.choice((-11, -8, -7, -5, -4, -1, 0, 0, 0, 1, 4, 5, 7, 8, 11))),
+        price=_price(choose),
+        spots=choose.choice((0, 1, 1, 5)),
+        status=choose.choice(STATUSES).value,
+        version=1,
+        trip=Raw(b"{}"),
+    )
 
 
 def _start(choose: random.Random, today: date) -> date:

@@ -39,9 +39,9 @@ bodies = st.fixed_dictionaries(
 )
 
 
-def shown(found: Recommendations) -> list[tuple[int, int, bool, list[str], str]]:
+def shown(found: Recommendations) -> list[tuple[int, int, bool, list[str], bytes]]:
     return [
-        (trip.document["id"], trip.score, trip.is_relaxed, trip.labels, trip.document["trip"]) for trip in found.all
+        (trip.document.id, trip.score, trip.is_relaxed, trip.labels, bytes(trip.document.trip)) for trip in found.all
     ]
 
 
@@ -82,7 +82,7 @@ async def test_beyond_the_bound_only_the_first_to_depart_are_looked_at(
     found = await find_recommendations(DatabaseSearch(database_reads, max_candidates=40), search)
     assert everything.total_candidates > 40
     assert found.total_candidates == 40
-    assert max(trip.document["start"] for trip in found.all) < max(trip.document["start"] for trip in everything.all)
+    assert max(trip.document.start for trip in found.all) < max(trip.document.start for trip in everything.all)
 
 
 async def test_more_searches_than_the_database_should_bear_are_refused(
