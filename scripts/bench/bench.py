@@ -1,7 +1,7 @@
 """`smarttrip bench`: all rows, one after the other, on services of its own."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -10,12 +10,28 @@ import psutil
 
 from scripts.bench.catalogues import Catalogue, catalogue
 from scripts.bench.contest import Contender, Cpu, generate
+from scripts.bench.correctness import compare
 from scripts.bench.figures import Plan
+from scripts.bench.measured import Measured
 from scripts.bench.mix import searches
 from scripts.bench.processes import Server, api, compared
 from scripts.bench.raw import raw_searches
-from scripts.bench.rows import BARE, DATABASE, LIMITED, RAW, Measuring, Row, events, recommendations, resource
+from scripts.bench.rows import (
+    BARE,
+    CACHED,
+    DATABASE,
+    LIMITED,
+    RAW,
+    UNCACHED,
+    Measuring,
+    Pairing,
+    Row,
+    events,
+    recommendations,
+    resource,
+)
 from scripts.bench.servers import BARE_BYTES
+from scripts.bench.soak import Soak, soak
 from scripts.stack import control
 from scripts.stack.running import running_stack
 
@@ -28,22 +44,32 @@ DISTINCT_EVENTS = 20_000
 COMPLETE = '"timed_out":false'
 """Stands at the start of a search's answer."""
 API_WORKERS = 2
-CONCURRENCIES = (1, 8, 64)
+LOCATIONS = "/api/locations"
+LARGEST_SOAKED = 100_000
 BUSY = "A benchmark is running already."
 
 Say = Callable[[str], None]
 
 
-def bench(data: Path, sizes: Sequence[int], rounds: int, seconds: float, say: Say) -> list[Row]:
-    """All rows of all sizes. Raises CommandError where another benchmark runs."""
-    rows: list[Row] = []
+def bench(data: Path, sizes: Sequence[int], rounds: int, seconds: float, say: Say) -> Measured:
+    """All rows of all sizes. Raises CommandError where another benchmark runs, and where an answer is wrong."""
+    measured = Measured()
     with running_stack(data, busy=BUSY) as services:
         for size in sizes:
             say(f"{size:,} departures: catalogue and index")
-            for row in _rows(Bench(catalogue(size, services, TODAY), data), rounds, seconds):
-                say(f"  {row.name}, {row.concurrency} at once: {row.throughput_ratio:.2f} of {row.against}")
-                rows.append(row)
-    return rows
+            bench = Bench(catalogue(size, services, TODAY), data)
+            for row in _rows(bench, rounds, seconds):
+                say(f"  {row.name}, at once {row.at_once}: {row.ratio} of {row.against}")
+                measured.rows.append(row)
+            if size == soaked(sizes):
+                say("  memory after many mixed requests")
+                measured.memory = _soak(bench)
+    return measured
+
+
+def soaked(sizes: Sequence[int]) -> int:
+    """The size at which memory is looked at: the largest that can be asked so often in reasonable time."""
+    return max((size for size in sizes if size <= LARGEST_SOAKED), default=min(sizes))
 
 
 class Bench:
@@ -67,36 +93,57 @@ class Bench:
 
 
 def _rows(bench: Bench, rounds: int, seconds: float) -> Iterator[Row]:
-    measuring = Measuring(bench.made.size, rounds, seconds, bench.services_cpu())
+    redis_url = bench.made.env["REDIS_URL"]
+    measuring = Measuring(bench.made.size, rounds, seconds, bench.services_cpu(), redis_url)
     with bench.api("fresh", ANSWER_CACHE_SECONDS="0") as fresh:
-        yield from _uncached(bench, measuring, recommendations(fresh, bench.mix))
+        service = recommendations(fresh, bench.mix)
+        with _database_only(bench, service) as database:
+            compare(service, database)
+        yield from _uncached(bench, measuring, service)
     with bench.api("kept") as kept:
         yield from _against_bare(bench, measuring, kept)
-        popular = bench.mix[:POPULAR]
+        popular = recommendations(kept, bench.mix[:POPULAR])
         with bench.api("limited", RATE_LIMIT_ENABLED="true", RATE_LIMIT_RECOMMENDATIONS="1000000/minute") as limited:
-            limits = recommendations(limited, popular)
-            yield measuring.row("cached", LIMITED, 8, recommendations(kept, popular), limits)
+            limits = recommendations(limited, bench.mix[:POPULAR])
+            yield measuring.row(Pairing(CACHED, popular, LIMITED, limits), 8)
+
+
+@contextmanager
+def _database_only(bench: Bench, service: Contender) -> Iterator[Contender]:
+    with bench.compared("database_only") as server:
+        yield Contender(replace(service.plan, url=f"{server.url}/", warm_up=False), server)
 
 
 def _uncached(bench: Bench, measuring: Measuring, service: Contender) -> Iterator[Row]:
     url, bodies = raw_searches(bench.made.settings, bench.mix)
     raw = Contender(Plan(url=url, bodies=bodies, expected=COMPLETE), server=None)
-    for concurrency in CONCURRENCIES:
-        yield measuring.row("uncached", RAW, concurrency, service, raw)
-    with bench.compared("database_only") as server:
-        plan = replace(service.plan, url=f"{server.url}/", warm_up=False)
-        yield measuring.row("uncached", DATABASE, 8, service, Contender(plan, server))
+    yield from measuring.rows(Pairing(UNCACHED, service, RAW, raw))
+    with _database_only(bench, service) as database:
+        yield measuring.row(Pairing(UNCACHED, service, DATABASE, database), 8)
 
 
 def _against_bare(bench: Bench, measuring: Measuring, kept: Server) -> Iterator[Row]:
-    contests = (
-        ("cached", recommendations(kept, bench.mix[:POPULAR]), CONCURRENCIES),
-        ("reference data", resource(kept, "/api/locations"), CONCURRENCIES),
-        ("events", events(kept, DISTINCT_EVENTS), (8,)),
-    )
-    for name, service, concurrencies in contests:
-        size = generate(replace(service.plan, seconds=0.5, warm_up=False)).body_bytes
-        with bench.compared("bare", **{BARE_BYTES: str(int(size))}) as bare:
-            plan = replace(service.plan, url=f"{bare.url}/", status=200)
-            for concurrency in concurrencies:
-                yield measuring.row(name, BARE, concurrency, service, Contender(plan, bare))
+    for name, service in (
+        (CACHED, recommendations(kept, bench.mix[:POPULAR])),
+        ("reference data", resource(kept, LOCATIONS)),
+    ):
+        with _bare(bench, service) as bare:
+            yield from measuring.rows(Pairing(name, service, BARE, bare))
+    intake = events(kept, DISTINCT_EVENTS)
+    with _bare(bench, intake) as bare:
+        for concurrency in (8, 64):
+            yield measuring.row(Pairing("events", intake, BARE, bare), concurrency)
+
+
+@contextmanager
+def _bare(bench: Bench, service: Contender) -> Iterator[Contender]:
+    """Answers as many bytes."""
+    size = generate(replace(service.plan, seconds=0.5, warm_up=False)).body_bytes
+    with bench.compared("bare", **{BARE_BYTES: str(int(size))}) as server:
+        yield Contender(replace(service.plan, url=f"{server.url}/", status=200), server)
+
+
+def _soak(bench: Bench) -> Soak:
+    with bench.api("soaked") as server:
+        kinds = (recommendations(server, bench.mix), resource(server, LOCATIONS), events(server, DISTINCT_EVENTS))
+        return soak(bench.made.size, server, [kind.plan for kind in kinds])

@@ -54,6 +54,8 @@ def _environment(size: int, services: dict[str, str], today: date) -> dict[str, 
         "TODAY": today.isoformat(),
         "RATE_LIMIT_ENABLED": "false",
         "LOG_LEVEL": "warning",
+        # No worker empties the stream of events and request logs.
+        "TRACKING_LIMIT": "10000000",
     }
 
 

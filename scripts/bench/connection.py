@@ -58,6 +58,10 @@ class Connection(asyncio.Protocol):
         self._transport.write(call.raw)
         return await self._waiting
 
+    def close(self) -> None:
+        assert self._transport is not None
+        self._transport.close()
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's does not derive from it.
         self._transport = cast(asyncio.Transport, transport)

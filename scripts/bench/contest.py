@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 from scripts.bench.figures import Plan, Run, middle
 from scripts.bench.processes import Server
+from scripts.errors import CommandError
 
 Cpu = Callable[[], Mapping[str, float]]
 """CPU seconds that each part of the system has used so far."""
@@ -25,6 +26,8 @@ class Result:
     run: Run
     cpu_ms: Mapping[str, float]
     """Per request, by part of the system."""
+    memory_mb: float | None
+    """That the server's largest process holds after the rounds; None if Elasticsearch itself is asked."""
 
 
 def contest(contenders: Mapping[str, Contender], rounds: int, services: Cpu) -> dict[str, Result]:
@@ -37,7 +40,10 @@ def contest(contenders: Mapping[str, Contender], rounds: int, services: Cpu) -> 
             runs[name].append(generate(contender.plan))
             after = _cpu(contender, services)
             used[name].append({part: after[part] - before[part] for part in after})
-    return {name: Result(middle(runs[name]), _per_request(runs[name], used[name])) for name in contenders}
+    return {
+        name: Result(middle(runs[name]), _per_request(runs[name], used[name]), _memory_mb(contender))
+        for name, contender in contenders.items()
+    }
 
 
 def _cpu(contender: Contender, services: Cpu) -> dict[str, float]:
@@ -45,14 +51,21 @@ def _cpu(contender: Contender, services: Cpu) -> dict[str, float]:
     return {**server, **services()}
 
 
+def _memory_mb(contender: Contender) -> float | None:
+    return None if contender.server is None else contender.server.memory_mb()
+
+
 def generate(plan: Plan) -> Run:
+    """Raises CommandError if no answer was right."""
     done = subprocess.run(
         [sys.executable, "-m", "scripts.bench.load"],
         input=json.dumps(asdict(plan)),
-        stdout=subprocess.PIPE,
+        capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
+    if done.returncode:
+        raise CommandError(f"{plan.method} {plan.url}: {done.stderr.strip()}")
     return Run(**json.loads(done.stdout))
 
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
+from scripts.errors import CommandError
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -17,6 +19,8 @@ class Plan:
     status: int = 200
     concurrency: int = 1
     seconds: float = 3.0
+    requests: int = 0
+    """Sent by a closed loop, however long they take; 0 is as many as go into the seconds."""
     rate: float = 0.0
     """Requests a second of an open loop; 0 is a closed loop."""
     warm_up: bool = True
@@ -37,7 +41,10 @@ class Run:
     body_bytes: float
 
     @classmethod
-    def of(cls, latencies: Sequence[float], sent: int, errors: int, body_bytes: int, seconds: float) -> "Run":
+    def of(cls, latencies: Sequence[float], sent: int, wrong: Sequence[str], body_bytes: int, seconds: float) -> "Run":
+        """`wrong` tells of each wrong answer. Raises CommandError if no answer was right."""
+        if not latencies:
+            raise CommandError(f"No answer was right; the first one: {wrong[0] if wrong else 'none came'}.")
         ordered = sorted(latencies)
         count = len(ordered)
 
@@ -47,7 +54,7 @@ class Run:
         return cls(
             requests=count,
             sent=sent,
-            errors=errors,
+            errors=len(wrong),
             per_second=count / seconds,
             p50=percentile(0.50),
             p95=percentile(0.95),

@@ -8,15 +8,17 @@ felt by all the requests that it held up.
 import asyncio
 import itertools
 import json
+import math
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import uvloop
 
 from scripts.bench.connection import Answer, Call, Connection
 from scripts.bench.figures import Plan, Run
+from scripts.errors import CommandError
 
 STEADY_WITHIN = 0.1
 WINDOW_SECONDS = 0.5
@@ -31,50 +33,57 @@ class Generator:
         self._requests: Iterator[Sequence[Call]] = itertools.cycle(requests)
         self._expected = plan.expected.encode()
         self._status = plan.status
-        self._concurrency = plan.concurrency
+        self._plan = plan
         self._connections: asyncio.Queue[Connection] = asyncio.Queue()
         self._first = requests[0][0]
         self.latencies: list[float] = []
-        self.errors = 0
+        self.wrong: list[str] = []
+        """What came instead of each right answer."""
         self.bytes = 0
         self.warming = 0
 
     async def connect(self) -> None:
-        for connection in await asyncio.gather(*(Connection.open(self._first) for _ in range(self._concurrency))):
+        for connection in await asyncio.gather(*(Connection.open(self._first) for _ in range(self._plan.concurrency))):
             self._connections.put_nowait(connection)
 
     async def ask(self, due: float) -> None:
         connection = await self._connections.get()
         try:
             answers = [await connection.send(call) for call in next(self._requests)]
-        except OSError:
-            answers = []
+            wrong = [in_words(answer) for answer in answers if not self._is_right(answer)]
+        except OSError as error:
+            wrong = [f"the connection broke ({error})"]
             connection = await Connection.open(self._first)
         self._connections.put_nowait(connection)
-        if answers and all(map(self._is_right, answers)):
+        if wrong:
+            # A fast refusal or an empty list is no speed, and nobody asks again at once.
+            self.wrong.append(wrong[0])
+            await asyncio.sleep(REFUSED_SECONDS)
+        else:
             self.latencies.append(time.perf_counter() - due)
             self.bytes += sum(len(answer.body) for answer in answers)
-        else:
-            # A fast refusal or an empty list is no speed, and nobody asks again at once.
-            self.errors += 1
-            await asyncio.sleep(REFUSED_SECONDS)
 
     def _is_right(self, answer: Answer) -> bool:
         return answer.status == self._status and self._expected in answer.body[:400]
 
-    async def closed_loop(self, seconds: float) -> None:
-        end = time.perf_counter() + seconds
+    async def loop(self, seconds: float, requests: int = 0) -> None:
+        """An open one or a closed one, as the plan has it."""
+        if self._plan.rate:
+            await self._open_loop(seconds, self._plan.rate)
+        else:
+            await self._closed_loop(_moments(seconds, requests))
 
+    async def _closed_loop(self, moments: Iterator[float]) -> None:
         async def client() -> None:
-            while (now := time.perf_counter()) < end:
-                await self.ask(now)
+            for moment in moments:
+                await self.ask(moment)
 
-        await asyncio.gather(*(client() for _ in range(self._concurrency)))
+        await asyncio.gather(*(client() for _ in range(self._plan.concurrency)))
 
-    async def open_loop(self, seconds: float, rate: float) -> None:
+    async def _open_loop(self, seconds: float, rate: float) -> None:
         start = time.perf_counter()
         async with asyncio.TaskGroup() as tasks:
-            for number in range(int(seconds * rate)):
+            for number in range(math.ceil(seconds * rate)):
                 due = start + number / rate
                 if (early := due - time.perf_counter()) > 0:
                     await asyncio.sleep(early)
@@ -85,35 +94,52 @@ class Generator:
         rates: list[int] = []
         while len(rates) * WINDOW_SECONDS < MAX_WARM_UP_SECONDS:
             self.latencies.clear()
-            await self.closed_loop(WINDOW_SECONDS)
+            await self.loop(WINDOW_SECONDS)
             rates.append(len(self.latencies))
             if len(rates) > 1 and abs(rates[-1] - rates[-2]) <= STEADY_WITHIN * rates[-1]:
                 break
         self.latencies.clear()
-        self.errors = self.bytes = 0
+        self.wrong.clear()
+        self.bytes = 0
         self.warming = sum(rates)
 
 
-async def run(plan: Plan) -> Run:
-    requests = [
+def _moments(seconds: float, requests: int) -> Iterator[float]:
+    """The time now, again and again: so many times, or while the seconds last."""
+    now = iter(time.perf_counter, None)
+    if requests:
+        return itertools.islice(now, requests)
+    end = time.perf_counter() + seconds
+    return itertools.takewhile(lambda moment: moment < end, now)
+
+
+def in_words(answer: Answer) -> str:
+    return f"status {answer.status}, {answer.body[:200].decode(errors='replace')!r}"
+
+
+def calls(plan: Plan) -> list[list[Call]]:
+    return [
         [Call.build(plan.method, plan.url, body.encode(), plan.headers) for body in bodies] for bodies in plan.bodies
     ]
-    generator = Generator(requests, plan)
+
+
+async def run(plan: Plan) -> Run:
+    generator = Generator(calls(plan), plan)
     await generator.connect()
     if plan.warm_up:
         await generator.warm_up()
-    loop: Awaitable[None] = (
-        generator.open_loop(plan.seconds, plan.rate) if plan.rate else generator.closed_loop(plan.seconds)
-    )
     started = time.perf_counter()
-    await loop
-    sent = len(generator.latencies) + generator.errors + generator.warming
-    return Run.of(generator.latencies, sent, generator.errors, generator.bytes, time.perf_counter() - started)
+    await generator.loop(plan.seconds, plan.requests)
+    sent = len(generator.latencies) + len(generator.wrong) + generator.warming
+    return Run.of(generator.latencies, sent, generator.wrong, generator.bytes, time.perf_counter() - started)
 
 
 def main() -> None:
     plan: dict[str, Any] = json.load(sys.stdin)
-    print(json.dumps(vars(uvloop.run(run(Plan(**plan))))))
+    try:
+        print(json.dumps(vars(uvloop.run(run(Plan(**plan))))))
+    except CommandError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

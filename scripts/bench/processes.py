@@ -27,9 +27,9 @@ class Server:
         """Of all its processes so far."""
         return sum(sum(process.cpu_times()[:2]) for process in family(self.pid))
 
-    def memory(self) -> int:
-        """Bytes that its largest process holds."""
-        return max(process.memory_info().rss for process in family(self.pid))
+    def memory_mb(self) -> float:
+        """That its largest process holds."""
+        return max(process.memory_info().rss for process in family(self.pid)) / 1e6
 
 
 def family(pid: int) -> list[psutil.Process]:
@@ -51,6 +51,7 @@ def serving(command: Sequence[str], log: Path, env: dict[str, str]) -> Iterator[
         yield Server(f"http://127.0.0.1:{port}", process.pid)
     finally:
         processes.stop({process.pid: SIGTERM})
+        process.wait()
 
 
 def api(env: dict[str, str], log: Path, workers: int) -> AbstractContextManager[Server]:

@@ -1,14 +1,15 @@
-"""The rows as a table for people and as JSON for programs."""
+"""What was measured as a table and sentences for people, and as JSON for programs."""
 
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from rich.table import Table
 
+from scripts.bench.measured import Measured
 from scripts.bench.rows import Row
 
 COLUMNS = (
@@ -22,6 +23,7 @@ COLUMNS = (
     "p99 ms",
     "errors",
     "CPU ms/req",
+    "MB",
     "ratio",
 )
 
@@ -35,7 +37,7 @@ def table(rows: Sequence[Row]) -> Table:
             drawn.add_row(
                 f"{row.size:,}",
                 row.name,
-                str(row.concurrency),
+                row.at_once,
                 name,
                 f"{run.per_second:,.0f}",
                 f"{run.p50:.2f}",
@@ -43,13 +45,29 @@ def table(rows: Sequence[Row]) -> Table:
                 f"{run.p99:.2f}",
                 str(run.errors),
                 cpu,
-                "" if name == row.against else f"{row.throughput_ratio:.2f}",
+                "" if result.memory_mb is None else f"{result.memory_mb:.0f}",
+                "" if name == row.against else row.ratio,
             )
         drawn.add_section()
     return drawn
 
 
-def write_json(rows: Sequence[Row], path: Path) -> None:
+def sentences(measured: Measured) -> Iterator[str]:
+    for growth in measured.growth:
+        sizes = f"{growth.smaller:,} -> {growth.larger:,} departures"
+        yield f"growth of uncached p50, {sizes}, {growth.concurrency} at once: {growth.times:.2f} times"
+    if soak := measured.memory:
+        megabytes = ", ".join(f"{held:.0f}" for held in soak.megabytes)
+        requests = f"{soak.requests[0]:,} .. {soak.requests[-1]:,} mixed requests"
+        errors = f"; {soak.errors} errors" if soak.errors else ""
+        yield f"memory of the API's largest process after {requests}: {megabytes} MB{errors}"
+
+
+def write_json(measured: Measured, path: Path) -> None:
     machine = {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
-    measured = [asdict(row) | {"throughput_ratio": row.throughput_ratio, "p95_ratio": row.p95_ratio} for row in rows]
-    path.write_text(json.dumps({"machine": machine, "rows": measured}, indent=1))
+    rows = [
+        asdict(row) | {"throughput_ratio": row.throughput_ratio, "p95_ratio": row.p95_ratio} for row in measured.rows
+    ]
+    growth = [asdict(step) for step in measured.growth]
+    memory = asdict(measured.memory) if measured.memory else None
+    path.write_text(json.dumps({"machine": machine, "rows": rows, "growth": growth, "memory": memory}, indent=1))

@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid5
 
+from redis import Redis
+
+from schemas.keys import TRACKING
 from scripts.bench.contest import Contender, Cpu, Result, contest
 from scripts.bench.figures import Plan
 from scripts.bench.processes import Server
@@ -16,6 +19,17 @@ BARE = "bare server"
 DATABASE = "database only"
 LIMITED = "service with rate limits"
 
+UNCACHED = "uncached"
+CACHED = "cached"
+
+CONCURRENCIES = (1, 8, 64)
+RATED_AT = 8
+"""At once, in the closed loop that an open one takes its rate from."""
+RATE_SHARE = 0.5
+"""Of the throughput that the service reached there: a rate at which both sides keep up."""
+CONNECTIONS = 64
+"""Of an open loop."""
+
 SUCCESS = '"success":true'
 HITS = '"hits"'
 
@@ -23,12 +37,29 @@ EVENT_IDS = UUID("6f0d3a52-95a0-4a3c-8f3e-5b8f2f6d0c11")
 
 
 @dataclass(frozen=True)
+class Pairing:
+    """The service, and something that does the same work or less."""
+
+    name: str
+    service: Contender
+    against: str
+    other: Contender
+
+
+@dataclass(frozen=True)
 class Row:
     name: str
     size: int
     concurrency: int
+    """Connections, of which an open loop uses as many as it needs."""
     against: str
     results: Mapping[str, Result]
+    rate: float = 0
+    """Requests a second of an open loop; 0 is a closed loop."""
+
+    @property
+    def at_once(self) -> str:
+        return f"{self.rate:,.0f}/s" if self.rate else str(self.concurrency)
 
     @property
     def throughput_ratio(self) -> float:
@@ -38,6 +69,11 @@ class Row:
     def p95_ratio(self) -> float:
         return self.results[SERVICE].run.p95 / self.results[self.against].run.p95
 
+    @property
+    def ratio(self) -> str:
+        """The throughput's; where that is given, the latency's."""
+        return f"p95 {self.p95_ratio:.2f}" if self.rate else f"{self.throughput_ratio:.2f}"
+
 
 @dataclass(frozen=True)
 class Measuring:
@@ -45,13 +81,33 @@ class Measuring:
     rounds: int
     seconds: float
     services: Cpu
+    redis_url: str
 
-    def row(self, name: str, against: str, concurrency: int, service: Contender, other: Contender) -> Row:
+    def rows(self, pairing: Pairing) -> Iterator[Row]:
+        """Closed loops, and an open one."""
+        for concurrency in CONCURRENCIES:
+            closed = self.row(pairing, concurrency)
+            yield closed
+            if concurrency == RATED_AT:
+                rate = closed.results[SERVICE].run.per_second * RATE_SHARE
+                yield self.row(replace(pairing, name=f"{pairing.name}, open"), CONNECTIONS, rate)
+
+    def row(self, pairing: Pairing, concurrency: int, rate: float = 0) -> Row:
+        self._empty_stream()
         contenders = {
-            who: replace(contender, plan=replace(contender.plan, concurrency=concurrency, seconds=self.seconds))
-            for who, contender in ((SERVICE, service), (against, other))
+            who: replace(
+                contender,
+                plan=replace(contender.plan, concurrency=concurrency, seconds=self.seconds, rate=rate),
+            )
+            for who, contender in ((SERVICE, pairing.service), (pairing.against, pairing.other))
         }
-        return Row(name, self.size, concurrency, against, contest(contenders, self.rounds, self.services))
+        results = contest(contenders, self.rounds, self.services)
+        return Row(pairing.name, self.size, concurrency, pairing.against, results, rate)
+
+    def _empty_stream(self) -> None:
+        """As a worker would, so that no row starts with what others left."""
+        with Redis.from_url(self.redis_url) as redis:
+            redis.delete(TRACKING)
 
 
 def recommendations(server: Server, searches: Sequence[dict[str, Any]]) -> Contender:

@@ -88,10 +88,13 @@ async def _search_the_database(request: Request[State]) -> Response:
         departures = {trip.id: trip for trip in await _candidates(session, search)}
     scored = recommend((_document(trip) for trip in departures.values()), rules(search))
     scored.sort(key=lambda result: (-result.score, result.document.start, result.document.id))
-    best = [departures[result.document.id] for result in scored[: weights.RESULTS]]
-    trips = b",".join(to_json(Trip.model_validate(trip)) for trip in best)
+    trips = b",".join(_with_score(departures[result.document.id], result.score) for result in scored[: weights.RESULTS])
     envelope = orjson.dumps({"success": True, "total_candidates": len(departures)})[:-1]
     return Response(b'%b,"data":[%b]}' % (envelope, trips), media_type=JSON)
+
+
+def _with_score(trip: TripOccurrence, score: int) -> bytes:
+    return b'%b,"match_score":%d}' % (to_json(Trip.model_validate(trip))[:-1], score)
 
 
 async def _candidates(session: ReadSession, search: Search) -> Sequence[TripOccurrence]:

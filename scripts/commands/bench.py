@@ -27,15 +27,17 @@ def bench(  # noqa: PLR0913, PLR0917 -- each is an option
     from rich.console import Console
 
     from scripts.bench.bench import bench as measure
-    from scripts.bench.report import table, write_json
+    from scripts.bench.report import sentences, table, write_json
     from scripts.stack.folders import cache_root
 
     chosen = [int(size) for size in sizes.split(",")] + ([1_000_000] if million else [])
-    rows = measure(cache_root() / "bench", chosen, rounds, seconds, typer.echo)
-    Console(width=160).print(table(rows))
+    measured = measure(cache_root() / "bench", chosen, rounds, seconds, typer.echo)
+    Console(width=160).print(table(measured.rows))
+    for sentence in sentences(measured):
+        typer.echo(sentence)
     if json:
-        write_json(rows, json)
-    if any(result.run.errors for row in rows for result in row.results.values()):
+        write_json(measured, json)
+    if measured.errors:
         raise typer.Exit(Exit.FAILED)
 
 

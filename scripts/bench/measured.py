@@ -1,0 +1,48 @@
+"""All that a benchmark measured, and what follows from it."""
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from scripts.bench.rows import RAW, SERVICE, UNCACHED, Row
+from scripts.bench.soak import Soak
+
+GROWTH_AT = (1, 8)
+"""At once."""
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Of the service's uncached p50 from one size to the next."""
+
+    smaller: int
+    larger: int
+    concurrency: int
+    times: float
+
+
+@dataclass
+class Measured:
+    rows: list[Row] = field(default_factory=list)
+    memory: Soak | None = None
+
+    @property
+    def errors(self) -> int:
+        of_rows = sum(result.run.errors for row in self.rows for result in row.results.values())
+        return of_rows + (self.memory.errors if self.memory else 0)
+
+    @property
+    def growth(self) -> list[Growth]:
+        return [
+            Growth(smaller.size, larger.size, concurrency, _p50(larger) / _p50(smaller))
+            for concurrency in GROWTH_AT
+            for smaller, larger in pairwise(self._uncached(concurrency))
+        ]
+
+    def _uncached(self, concurrency: int) -> list[Row]:
+        """By size."""
+        rows = [row for row in self.rows if (row.name, row.against, row.concurrency) == (UNCACHED, RAW, concurrency)]
+        return sorted(rows, key=lambda row: row.size)
+
+
+def _p50(row: Row) -> float:
+    return row.results[SERVICE].run.p50
