@@ -58,7 +58,7 @@ class Cache:
         shared: SharedLevel,
         generations: Generations,
         *,
-        max_bytes: int = 64 * 1024 * 1024,
+        max_bytes: int = 12 * 1024 * 1024,
         settle_seconds: float = 0.0,
     ) -> None:
         """For `settle_seconds` after a change bodies are kept only briefly: they may come from a replica behind it."""

@@ -40,9 +40,9 @@ pytestmark = pytest.mark.timeout(7200)
 class EmptyIndex(IndexSearch):
     """Everything is done as for Elasticsearch, but nobody is asked."""
 
-    async def _request(self, target: str, body: Mapping[str, Any]) -> Any:
+    async def _request(self, target: str, body: Mapping[str, Any]) -> bytes:
         orjson.dumps(body)
-        return {"_shards": {"failed": 0}, "hits": {"total": {"value": 0}, "hits": []}, "count": 0}
+        return b'{"_shards":{"failed":0},"hits":{"total":{"value":0},"hits":[]},"count":0}'
 
 
 class Storing:
