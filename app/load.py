@@ -38,7 +38,7 @@ class Load:
         self.refused = 0
         self._most = most
         self._allowed = min(most, BURST)
-        self._soon = 0
+        self._soon = self._lately = 0
         self._answered = 0
         self._counted_at = self._late_until = self._looked_at = monotonic()
         self._in_flight: Set[Task[None]] = frozenset()
@@ -65,14 +65,17 @@ class Load:
             self._count(now)
         if now - self._looked_at >= LONG_SECONDS:
             self._look(now)
-        is_late = now < self._late_until
-        beside = len(self._waiting & self.server.tasks) if is_late else len(self.server.tasks)
-        room = max(FEW, self._soon) if is_late else BURST
-        self._allowed = min(self._most, beside + room)
+        if now < self._late_until:
+            allowed = len(self._waiting & self.server.tasks) + max(FEW, self._soon)
+        else:
+            allowed = max(len(self.server.tasks) + BURST, self._soon)
+        self._allowed = min(self._most, allowed)
 
     def _count(self, now: float) -> None:
         answered = self.server.total_requests - self.refused
-        self._soon = round((answered - self._answered) * SOON_SECONDS / (now - self._counted_at))
+        lately = round((answered - self._answered) * SOON_SECONDS / (now - self._counted_at))
+        # Who was not given the CPU for a while is not slow.
+        self._soon, self._lately = max(lately, self._lately), lately
         self._answered, self._counted_at = answered, now
 
     def _look(self, now: float) -> None:

@@ -45,6 +45,11 @@ def test_while_the_loop_is_in_time_there_is_room_for_a_burst_more_each_tick(cloc
         assert room(clock.load) == BURST
 
 
+def test_as_many_come_at_once_as_it_finishes_soon(clock: Clock) -> None:
+    clock.tick(IN_TIME, finished=100)
+    assert room(clock.load) == 100
+
+
 def test_there_is_an_end(clock: Clock) -> None:
     for _ in range(100):
         clock.tick(IN_TIME)
@@ -55,6 +60,14 @@ def test_there_is_an_end(clock: Clock) -> None:
 def test_once_it_is_late_it_takes_on_what_it_finishes_soon(clock: Clock) -> None:
     clock.tick(LATE, finished=40)
     assert room(clock.load) == 40
+
+
+def test_a_moment_without_the_cpu_is_not_slowness(clock: Clock) -> None:
+    clock.tick(LATE, finished=40)
+    clock.tick(LATE)
+    assert room(clock.load) == 40
+    clock.tick(LATE)
+    assert clock.load.is_full
 
 
 def test_refusing_is_not_finishing(clock: Clock) -> None:
