@@ -1,13 +1,14 @@
 """Bodies on their way out."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from starlette.responses import Response
 
-JSON = "application/json"
+from app.middleware import security_headers
+from app.prepared import IS_JSON, Prepared, content_length
 
 
-def json_response(body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(orjson.dumps(body), status_code=status, headers=headers, media_type=JSON)
+def json_response(body: Any, *, status: int = 200) -> Prepared:
+    """Of the API; what else is JSON may be kept."""
+    text = orjson.dumps(body)
+    return Prepared(status, (content_length(len(text)), IS_JSON, *security_headers.OF_THE_API), (text,))

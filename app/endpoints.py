@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.answers import JSON
 from app.audit import as_admin
 from app.errors import timed_out
+from app.prepared import JSON
 from app.requests import MAX_BODY, read_json, read_model, read_query
 from schemas.bounds import Bounds
 

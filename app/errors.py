@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
+import orjson
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.answers import json_response
+from app.prepared import JSON
 from schemas.answers import Detail, ErrorCode
 
 MAX_DETAILS = 20
@@ -105,7 +106,7 @@ def error_response(error: ApiError, request_id: str) -> Response:
     }
     if error.details:
         body["details"] = list(error.details)
-    return json_response(body, status=error.status, headers=error.headers)
+    return Response(orjson.dumps(body), status_code=error.status, headers=error.headers, media_type=JSON)
 
 
 _STARLETTE_ERRORS: dict[int, tuple[ErrorCode, str]] = {

@@ -26,10 +26,10 @@ from openapi_pydantic import (
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from app.answers import JSON
 from app.endpoints import Endpoint
 from app.limits import group_of
 from app.load import NEVER_REFUSED
+from app.prepared import JSON
 from schemas.answers import Failure
 
 Mode = Literal["validation", "serialization"]

@@ -10,7 +10,7 @@ from functools import lru_cache
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from app.answers import JSON
+JSON = "application/json"
 
 WHOLE = "smarttrip.response.whole"
 
@@ -58,11 +58,15 @@ class Prepared(Response):
         self._parts = parts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Not while the process ends: to close the connection, the server has to look at the headers.
-        if WHOLE in scope.get("extensions", ()) and not scope["state"]["draining"].active:
+        if WHOLE in scope.get("extensions", ()) and _may_be_whole(scope):
             head = (same_lines(self._pairs),)
             await send({"type": WHOLE, "status": self.status_code, "head": head, "body": self._parts})
             return
         self.raw_headers = [*self._pairs]
         self.body = b"".join(self._parts)
         await super().__call__(scope, receive, send)
+
+
+def _may_be_whole(scope: Scope) -> bool:
+    # While the process ends the server has to look at the headers, to close the connection.
+    return scope["method"] != "HEAD" and not scope["state"]["draining"].active

@@ -2,11 +2,11 @@
 
 from starlette.responses import Response
 
-from app.answers import JSON
 from app.database import database_errors
 from app.endpoints import Endpoint
 from app.index_admin import failures, index_state, request_reindex, verify_index
 from app.lifespan import ApiRequest
+from app.prepared import JSON
 from app.repositories import admin
 from indexer.rollback import rollback as roll_back
 from indexer.tracking.dead import retry_dead_events

@@ -10,10 +10,10 @@ from elastic_transport import TransportError
 from redis.exceptions import RedisError
 from starlette.responses import RedirectResponse, Response
 
-from app.answers import JSON
 from app.endpoints import Endpoint
 from app.errors import ApiError
 from app.lifespan import ApiRequest, State
+from app.prepared import JSON
 from app.repositories.statistics import table_counts
 from schemas.entities import to_json
 from schemas.health import Breakers, Dependencies, DependencyState, Health, TableCounts, Welcome

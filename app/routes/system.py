@@ -2,19 +2,23 @@
 
 from starlette.responses import Response
 
-from app.answers import json_response
 from app.endpoints import Endpoint
 from app.lifespan import ApiRequest
+from app.middleware import security_headers
+from app.prepared import IS_JSON, Prepared, content_length
 from schemas.answers import Alive
+
+OK = b'{"status":"ok"}'
+HEADERS = (content_length(len(OK)), IS_JSON, *security_headers.HEADERS)
 
 
 async def livez(request: ApiRequest) -> Response:
-    return json_response({"status": "ok"})
+    return Prepared(200, HEADERS, (OK,))
 
 
 async def readyz(request: ApiRequest) -> Response:
     await request.state["readiness"].check()
-    return json_response({"status": "ok"})
+    return Prepared(200, HEADERS, (OK,))
 
 
 ENDPOINTS = (

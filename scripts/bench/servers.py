@@ -15,10 +15,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.answers import JSON
 from app.clock import Clock, business_clock
 from app.database import Database, ReadSession
 from app.load import Load, watched_load
+from app.prepared import JSON
 from app.repositories.candidates import matching
 from app.repositories.catalogue import read_catalogue
 from app.server import serve

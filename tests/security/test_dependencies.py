@@ -10,10 +10,10 @@ import httpx2
 import pytest
 from redis.asyncio import Redis
 
-from app.answers import JSON
 from app.cache import Generations
 from app.changes import follow_changes
 from app.endpoints import Endpoint
+from app.prepared import JSON
 from app.routes import ENDPOINTS
 from schemas.answers import Failure
 from schemas.keys import GENERATION
