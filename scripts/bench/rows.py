@@ -31,7 +31,6 @@ CONNECTIONS = 64
 """Of an open loop."""
 
 SUCCESS = '"success":true'
-HITS = '"hits"'
 
 EVENT_IDS = UUID("6f0d3a52-95a0-4a3c-8f3e-5b8f2f6d0c11")
 
