@@ -45,10 +45,6 @@ class Way(Connection):
         if name.lower() == b"retry-after":
             self.retry_after = int(value)
 
-    def close(self) -> None:
-        assert self._transport is not None
-        self._transport.close()
-
 
 class Gateway:
     def __init__(self, url: str, searches: Sequence[Mapping[str, Any]]) -> None:
