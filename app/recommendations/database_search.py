@@ -12,6 +12,9 @@ from schemas.document import parse
 from scoring.conditions import Condition
 from scoring.rules import Rule
 
+NOT_KEPT = {"compiled_cache": None}
+"""There are as many statements as kinds of searches, and compiled each takes 400 kB."""
+
 
 class DatabaseSearch:
     def __init__(self, database: Database, *, max_candidates: int, at_once: int = 2, turn_within: float = 2.0) -> None:
@@ -37,7 +40,8 @@ class DatabaseSearch:
 
     async def _find(self, condition: Condition, rules: Sequence[Rule], size: int) -> Found:
         async with self._database.read() as session:
-            rows = (await session.execute(ranked(condition, rules, size, self._max_candidates))).all()
+            statement = ranked(condition, rules, size, self._max_candidates)
+            rows = (await session.execute(statement, execution_options=NOT_KEPT)).all()
             documents = (await read_documents(await session.connection(), [row.id for row in rows])).documents
             total = rows[0].total if rows else 0
             return Found(total, [parse(documents[row.id]) for row in rows if row.id in documents])
