@@ -1,7 +1,7 @@
 """Searches of the trip index through its alias."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -13,7 +13,7 @@ from elasticsearch import AsyncElasticsearch
 
 from app.breaker import Breaker
 from app.errors import ApiError, overloaded, unavailable
-from app.recommendations.index_answers import COUNT, FACETS, HITS, Answered
+from app.recommendations.index_answers import COUNT, FACETS, HITS, Answered, FoundTrips
 from app.recommendations.index_catalogue import QUESTION, catalogue_of
 from indexer.connections import UNPARSED
 from schemas.bounds import DEFAULTS
@@ -26,6 +26,7 @@ from scoring.search import Catalogue
 log = structlog.get_logger()
 
 Answer = TypeVar("Answer", bound=Answered)
+Result = TypeVar("Result")
 
 JSON_HEADERS = {"accept": UNPARSED, "content-type": UNPARSED}
 
@@ -73,30 +74,35 @@ class IndexSearch:
         self._free = asyncio.Semaphore(SEARCHES_AT_ONCE)
 
     async def find(self, condition: Condition, rules: Sequence[Rule], size: int) -> Found:
-        hits = (await self._ask(self._search, search_body(condition, rules, size), HITS)).hits
-        return Found(hits.total.value, [hit.source for hit in hits.hits])
+        return await self._ask(self._search, search_body(condition, rules, size), HITS, _found)
 
     async def count(self, condition: Condition) -> int:
         """Raises 503 as ApiError."""
-        return (await self._ask(self._count, {"query": condition.filter()}, COUNT)).count
+        return await self._ask(self._count, {"query": condition.filter()}, COUNT, lambda answer: answer.count)
 
     async def catalogue(self) -> Catalogue:
         """As far as it is known here. Raises 503 as ApiError."""
-        return catalogue_of((await self._ask(self._search, QUESTION, FACETS)).aggregations)
+        return await self._ask(self._search, QUESTION, FACETS, lambda answer: catalogue_of(answer.aggregations))
 
-    async def _ask(self, target: str, body: Mapping[str, Any], reader: msgspec.json.Decoder[Answer]) -> Answer:
+    async def _ask(
+        self,
+        target: str,
+        body: Mapping[str, Any],
+        decoder: msgspec.json.Decoder[Answer],
+        read: Callable[[Answer], Result],
+    ) -> Result:
         if self._free.locked():
             raise overloaded()
         async with self._free:
             with self.breaker.guard():
                 text = await self._request(target, body)
                 try:
-                    answer = reader.decode(text)
-                except msgspec.DecodeError as error:
+                    answer = decoder.decode(text)
+                    if answer.is_partial:
+                        raise self._unavailable("partial answer")
+                    return read(answer)
+                except (AttributeError, KeyError, TypeError, ValueError) as error:
                     raise self._unavailable("not an answer of Elasticsearch") from error
-                if answer.is_partial:
-                    raise self._unavailable("partial answer")
-                return answer
 
     async def _request(self, target: str, body: Mapping[str, Any]) -> bytes:
         # The transport itself: the client's own method wraps each answer, which costs more than the request.
@@ -122,3 +128,7 @@ class IndexSearch:
     def _unavailable(self, reason: str) -> ApiError:
         log.warning("search_unavailable", reason=reason)
         return unavailable(INDEX)
+
+
+def _found(answer: FoundTrips) -> Found:
+    return Found(answer.hits.total.value, [hit.source for hit in answer.hits.hits])

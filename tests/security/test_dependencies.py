@@ -13,8 +13,11 @@ from redis.asyncio import Redis
 from app.cache import Generations
 from app.changes import follow_changes
 from app.endpoints import Endpoint
+from app.errors import ApiError
 from app.prepared import JSON
+from app.recommendations.trip_search import IndexSearch
 from app.routes import ENDPOINTS
+from indexer import connections
 from schemas.answers import Failure
 from schemas.keys import GENERATION
 from schemas.settings import Settings
@@ -67,6 +70,11 @@ NONSENSE: dict[str, tuple[str, bytes]] = {
         "application/json",
         b'{"timed_out": false, "_shards": {"failed": 0}, "hits": {"total": {"value": 1}, "hits": [{"_id": "1"}]}}',
     ),
+    "another type": ("application/vnd.elasticsearch+json", b'{"_shards": {"failed": 0}}'),
+    "no text": (
+        "application/json",
+        b'{"_shards": {"failed": 0}, "hits": {"total": {"value": 1}, "hits": [{"_source": {"country": "\xff"}}]}}',
+    ),
 }
 
 
@@ -107,6 +115,16 @@ async def test_an_index_that_talks_nonsense_counts_as_down(unlimited: Settings, 
             answer = await api.post("/api/v2/recommendations", json={})
     assert answer.status_code == 200
     assert answer.json()["degraded"] is True
+
+
+async def test_an_index_that_counts_nonsense_is_down_too() -> None:
+    async with (
+        answering("application/json", b'{"_shards": {"failed": 0}, "aggregations": {}}') as url,
+        connections.elasticsearch(url) as client,
+    ):
+        with pytest.raises(ApiError) as raised:
+            await IndexSearch(client, "trips").catalogue()
+    assert raised.value.code == "unavailable"
 
 
 @pytest.mark.parametrize("kept", [b"", b"x", b"\x00" * 20, b"\xff" * 200, b'{"json": 1}'])
