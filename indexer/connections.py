@@ -96,8 +96,6 @@ def elasticsearch(
 
 
 class RedisConnection(Connection):
-    """For every client of Redis: what it raises is Redis's, under uvloop too."""
-
     async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
         """Raises ConnectionError of Redis where uvloop says in its own way that the connection has just broken."""
         try:
@@ -106,13 +104,17 @@ class RedisConnection(Connection):
             raise RedisConnectionError(str(error)) from error
 
 
+def redis_pool(url: str, **options: Any) -> BlockingConnectionPool:
+    """For every client of Redis: what its connections raise is Redis's, under uvloop too."""
+    return BlockingConnectionPool.from_url(url, connection_class=RedisConnection, **options)
+
+
 def redis(
     url: str, *, timeout: float = DEFAULTS.redis_seconds, max_connections: int = DEFAULTS.redis_connections
 ) -> Redis:
     """`timeout` is in seconds, for a connection from the pool, for connecting and for each command."""
-    pool = BlockingConnectionPool.from_url(
+    pool = redis_pool(
         url,
-        connection_class=RedisConnection,
         max_connections=max_connections,
         timeout=timeout,
         socket_timeout=timeout,

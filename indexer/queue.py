@@ -11,11 +11,10 @@ import structlog
 from arq import cron
 from arq.connections import ArqRedis
 from arq.worker import Worker, func
-from redis.asyncio import BlockingConnectionPool
 from redis.exceptions import RedisError
 
 from indexer import metrics
-from indexer.connections import RedisConnection
+from indexer.connections import redis_pool
 
 log = structlog.get_logger()
 
@@ -40,14 +39,8 @@ class Job:
 
 def connect(url: str) -> ArqRedis:
     """A client of its own: jobs wait longer for Redis than answers do."""
-    pool = BlockingConnectionPool.from_url(
-        url,
-        connection_class=RedisConnection,
-        max_connections=10,
-        timeout=5,
-        socket_timeout=5,
-        socket_connect_timeout=2,
-        health_check_interval=15,
+    pool = redis_pool(
+        url, max_connections=10, timeout=5, socket_timeout=5, socket_connect_timeout=2, health_check_interval=15
     )
     # JSON, not pickle: who can write to Redis must not be able to run code here.
     redis = ArqRedis(pool, job_serializer=orjson.dumps, job_deserializer=orjson.loads, default_queue_name=NAME)
