@@ -6,7 +6,6 @@ been in flight for so long that they can only wait for something else.
 """
 
 import asyncio
-from asyncio import Task
 from collections.abc import AsyncIterator, Set
 from contextlib import asynccontextmanager
 from time import monotonic
@@ -41,9 +40,9 @@ class Load:
         self._soon = self._lately = 0
         self._answered = 0
         self._counted_at = self._late_until = self._looked_at = monotonic()
-        self._in_flight: Set[Task[None]] = frozenset()
+        self._in_flight: Set[asyncio.Task[None]] = frozenset()
         """When they were looked at last."""
-        self._waiting: Set[Task[None]] = frozenset()
+        self._waiting: Set[asyncio.Task[None]] = frozenset()
         """Those that had been in flight at the look before as well."""
 
     @property

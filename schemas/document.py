@@ -1,11 +1,11 @@
-"""The index document: one flat object per departure, `_id` is the departure's id."""
+"""The index document: one object per departure, flat but for the trip that it carries; `_id` is the departure's id."""
 
 from typing import Any
 
 import msgspec
 
 
-class TripDocument(msgspec.Struct, kw_only=True, gc=False):
+class TripDocument(msgspec.Struct, kw_only=True):
     """What the rules look at, plus `trip`, which is only carried.
 
     Ids are text (Elasticsearch's advice for exact terms), dates ISO text (their order is the text's order),

@@ -12,8 +12,6 @@ from scoring.search import Catalogue
 MOST = 1000
 """Countries and types; there are fewer."""
 
-TYPE_NAME = "trip.template.tripType.name"
-
 QUESTION: Mapping[str, Any] = {
     "size": 0,
     "aggs": {
@@ -23,7 +21,7 @@ QUESTION: Mapping[str, Any] = {
         },
         "types": {
             "terms": {"field": "type", "size": MOST},
-            "aggs": {"trips": {"top_hits": {"size": 1, "_source": [TYPE_NAME]}}},
+            "aggs": {"trips": {"top_hits": {"size": 1, "_source": ["trip.template.tripType.name"]}}},
         },
     },
 }

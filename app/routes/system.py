@@ -4,21 +4,19 @@ from starlette.responses import Response
 
 from app.endpoints import Endpoint
 from app.lifespan import ApiRequest
-from app.middleware import security_headers
-from app.prepared import IS_JSON, Prepared, content_length
+from app.prepared import JSON
 from schemas.answers import Alive
 
 OK = b'{"status":"ok"}'
-HEADERS = (content_length(len(OK)), IS_JSON, *security_headers.HEADERS)
 
 
 async def livez(request: ApiRequest) -> Response:
-    return Prepared(200, HEADERS, (OK,))
+    return Response(OK, media_type=JSON)
 
 
 async def readyz(request: ApiRequest) -> Response:
     await request.state["readiness"].check()
-    return Prepared(200, HEADERS, (OK,))
+    return Response(OK, media_type=JSON)
 
 
 ENDPOINTS = (

@@ -1,7 +1,6 @@
 """Group commit: what comes while one write goes on goes into the next, together."""
 
 import asyncio
-from asyncio import Future
 from collections.abc import Awaitable, Callable, Sequence
 
 from app.errors import overloaded
@@ -17,7 +16,7 @@ class Together:
     def __init__(self, write: Callable[[Sequence[Batch]], Awaitable[int]]) -> None:
         """`write` answers how many it kept; there was no room for the rest."""
         self._write = write
-        self._waiting: list[tuple[Batch, Future[bool]]] = []
+        self._waiting: list[tuple[Batch, asyncio.Future[bool]]] = []
         self._length = 0
         """Bodies that wait."""
         self._writing: asyncio.Task[None] | None = None
@@ -26,7 +25,7 @@ class Together:
         """Whether it was kept. Raises what the write raised, and 503 as ApiError if too many wait already."""
         if self._length + len(batch) > MAX_WAITING:
             raise overloaded()
-        kept: Future[bool] = asyncio.get_running_loop().create_future()
+        kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((batch, kept))
         self._length += len(batch)
         if self._writing is None:
@@ -39,7 +38,7 @@ class Together:
             await self._write_group(group)
         self._writing = None
 
-    async def _write_group(self, group: Sequence[tuple[Batch, Future[bool]]]) -> None:
+    async def _write_group(self, group: Sequence[tuple[Batch, asyncio.Future[bool]]]) -> None:
         try:
             count = await self._write([batch for batch, _ in group])
         except Exception as error:  # noqa: BLE001  # it rises where it is waited for

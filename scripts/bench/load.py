@@ -11,7 +11,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import uvloop
@@ -24,8 +24,6 @@ STEADY_WITHIN = 0.1
 WINDOW_SECONDS = 0.5
 MAX_WARM_UP_SECONDS = 6.0
 REFUSED_SECONDS = 0.05
-
-Clock = Callable[[], float]
 
 
 class Generator:

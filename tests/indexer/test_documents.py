@@ -84,7 +84,7 @@ async def test_only_the_country_antarctica_is_antarctica(catalogue: Catalogue, d
         assert (await document(database, trip_id))["antarctica"] is expected
 
 
-async def test_the_trip_is_the_contracts_entity_as_text(catalogue: Catalogue, database: AsyncEngine) -> None:
+async def test_the_trip_is_the_contracts_entity(catalogue: Catalogue, database: AsyncEngine) -> None:
     template = await catalogue.template(
         primary_country_id=await catalogue.country(),
         trip_type_id=await catalogue.trip_type(),

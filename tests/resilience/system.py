@@ -96,5 +96,5 @@ async def worker_process(settings: Settings, **others: str) -> AsyncIterator[asy
                 process.kill()
             elif process.returncode:
                 said.seek(0)
-                log.error("worker ended with %d: %s", process.returncode, said.read()[-LAST_WORDS:].decode())
+                log.error("worker ended with %d: %s", process.returncode, said.read().decode()[-LAST_WORDS:])
             await process.wait()
