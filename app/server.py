@@ -1,14 +1,18 @@
 """The API under uvicorn."""
 
 import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from tempfile import TemporaryDirectory
 
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
 
 from app import metrics
 from app.door import GuardedProtocol
+from app.listening import OneEach
 from app.logs import configure_logs
 from app.protocol import IDLE_SECONDS
 from schemas.settings import Settings
@@ -24,30 +28,39 @@ def serve(settings: Settings, app: str = "app.main:app_from_environment") -> Non
     """
     configure_logs(settings.log_level)
     os.environ.update(HOST=settings.host, PORT=str(settings.port), WORKERS=str(settings.workers))
-    with _figures_of_all(settings.workers):
-        uvicorn.run(
-            app,
-            factory=True,
-            host=settings.host,
-            port=settings.port,
-            workers=settings.workers,
-            loop="uvloop",
-            http=GuardedProtocol,
-            access_log=False,
-            log_level=settings.log_level,
-            proxy_headers=False,
-            server_header=False,
-            timeout_keep_alive=IDLE_SECONDS,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-        )
+    config = uvicorn.Config(
+        app,
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        loop="uvloop",
+        http=GuardedProtocol,
+        access_log=False,
+        log_level=settings.log_level,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    if settings.workers == 1:
+        _serve_alone(config)
+    else:
+        with _figures_of_all():
+            Multiprocess(config, [OneEach(config.bind_socket())]).run()
+
+
+def _serve_alone(config: uvicorn.Config) -> None:
+    server = uvicorn.Server(config)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
 
 
 @contextmanager
-def _figures_of_all(workers: int) -> Iterator[None]:
-    """A place where several worker processes put their metrics together."""
-    if workers == 1:
-        yield
-        return
+def _figures_of_all() -> Iterator[None]:
+    """A place where the worker processes put their metrics together."""
     with TemporaryDirectory(prefix="smarttrip-metrics-") as directory:
         os.environ[metrics.DIRECTORY] = directory
         yield

@@ -20,7 +20,11 @@ SMARTTRIP = Path(sys.executable).with_name("smarttrip")
 @dataclass(frozen=True)
 class Serving:
     process: asyncio.subprocess.Process
-    url: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
 
 def environment(settings: Settings, **others: str) -> dict[str, str]:
@@ -44,10 +48,10 @@ async def serve_process(settings: Settings, *, port: int | None = None, **others
     process = await asyncio.create_subprocess_exec(
         SMARTTRIP, "serve", "--port", str(port), env=environment(settings, **others), stderr=asyncio.subprocess.DEVNULL
     )
-    url = f"http://127.0.0.1:{port}"
+    serving = Serving(process, port)
     try:
-        await eventually(lambda: answers(f"{url}/livez"), within=60)
-        yield Serving(process, url)
+        await eventually(lambda: answers(f"{serving.url}/livez"), within=60)
+        yield serving
     finally:
         if process.returncode is None:
             process.kill()

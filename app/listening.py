@@ -1,0 +1,30 @@
+"""A port that several processes serve, each listening on a socket of its own: so the kernel spreads connections.
+
+From a socket that they share, the process that wakes first takes all the connections that wait; and gateways keep
+theirs open for hours, so that the others would have nothing to do.
+"""
+
+import socket
+
+Address = tuple[str | int, ...]
+
+
+class OneEach(socket.socket):
+    """Held by the parent, which never listens. The processes that it is handed to get one that is bound alike."""
+
+    def __init__(self, bound: socket.socket) -> None:
+        """Takes over `bound`, which was the first on its port."""
+        super().__init__(fileno=bound.detach())
+        # Not before it is bound: two servers must not have the same port.
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _bound, (self.family, self.getsockname())
+
+
+def _bound(family: socket.AddressFamily, address: Address) -> socket.socket:
+    own = socket.socket(family)
+    own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    own.bind(address)
+    return own
