@@ -53,7 +53,10 @@ class Connection(asyncio.Protocol):
         return connection
 
     async def send(self, call: Call) -> Answer:
+        """Raises OSError if the connection breaks, or is closed already."""
         assert self._transport is not None
+        if self._transport.is_closing():
+            raise _closed()
         self._waiting = asyncio.get_running_loop().create_future()
         self._transport.write(call.raw)
         return await self._waiting
@@ -68,7 +71,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_exception(exc or ConnectionResetError("closed by the server"))
+            self._waiting.set_exception(exc or _closed())
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)
@@ -80,3 +83,7 @@ class Connection(asyncio.Protocol):
         assert self._waiting is not None
         self._waiting.set_result(Answer(self._parser.get_status_code(), b"".join(self._body)))
         self._body.clear()
+
+
+def _closed() -> OSError:
+    return ConnectionResetError("closed by the server")

@@ -20,7 +20,7 @@ class Plan:
     concurrency: int = 1
     seconds: float = 3.0
     requests: int = 0
-    """Sent by a closed loop, however long they take; 0 is as many as go into the seconds."""
+    """That a closed loop sends at least, however much longer that takes."""
     rate: float = 0.0
     """Requests a second of an open loop; 0 is a closed loop."""
     warm_up: bool = True

@@ -103,12 +103,13 @@ class Generator:
 
 
 def _moments(seconds: float, requests: int) -> Iterator[float]:
-    """The time now, again and again: so many times, or while the seconds last."""
-    now = iter(time.perf_counter, None)
-    if requests:
-        return itertools.islice(now, requests)
+    """The time now, again and again while the seconds last, and at least so many times."""
     end = time.perf_counter() + seconds
-    return itertools.takewhile(lambda moment: moment < end, now)
+    for number in itertools.count():
+        moment = time.perf_counter()
+        if moment >= end and number >= requests:
+            return
+        yield moment
 
 
 def in_words(answer: Answer) -> str:

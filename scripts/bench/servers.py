@@ -37,6 +37,9 @@ from scoring.search import Search
 
 BARE_BYTES = "BENCH_BARE_BYTES"
 
+PATIENCE = 120.0
+"""Seconds: while one search is scored, no other notices that its connection has come."""
+
 
 class BareState(TypedDict):
     """What the server's protocol wants of an application."""
@@ -73,7 +76,10 @@ def database_only() -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[State]:
-        database = Database(connections.postgres(settings.database_url, command_timeout=120))
+        engine = connections.postgres(
+            settings.database_url, pool_timeout=PATIENCE, connect_timeout=PATIENCE, command_timeout=PATIENCE
+        )
+        database = Database(engine)
         async with watched_load(settings.max_requests_in_flight) as load:
             yield State(settings=settings, load=load, database=database, today=business_clock(settings))
         await database.close()

@@ -1,6 +1,7 @@
 """The load generator, against a server whose answers are known."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -19,14 +20,16 @@ NO_ROOM = (503, "no room")
 class Answering:
     """Gives its answers in turn, each after so many seconds."""
 
-    def __init__(self, answers: Sequence[tuple[int, str]], seconds: float) -> None:
+    def __init__(self, answers: Sequence[tuple[int, str]], seconds: float, per_connection: int) -> None:
         self._answers: Iterator[tuple[int, str]] = cycle(answers)
         self._seconds = seconds
+        self._per_connection = per_connection
         self.asked = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            while await reader.readuntil(b"\r\n\r\n"):
+            for _ in range(self._per_connection):
+                await reader.readuntil(b"\r\n\r\n")
                 self.asked += 1
                 status, body = next(self._answers)
                 await asyncio.sleep(self._seconds)
@@ -38,9 +41,11 @@ class Answering:
 
 
 @asynccontextmanager
-async def answering(*answers: tuple[int, str], seconds: float = 0) -> AsyncIterator[tuple[Answering, str]]:
+async def answering(
+    *answers: tuple[int, str], seconds: float = 0, per_connection: int = sys.maxsize
+) -> AsyncIterator[tuple[Answering, str]]:
     """The server and its URL."""
-    answers_in_turn = Answering(answers, seconds)
+    answers_in_turn = Answering(answers, seconds, per_connection)
     server = await asyncio.start_server(answers_in_turn.serve, "127.0.0.1", 0)
     try:
         yield answers_in_turn, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
@@ -72,8 +77,14 @@ async def test_an_open_loop_keeps_its_rate_and_counts_the_wait_for_a_connection(
 
 async def test_wrong_answers_are_errors_and_not_among_the_latencies() -> None:
     async with answering(RIGHT, NO_ROOM, (200, "empty")) as (_, url):
-        run = await generated(Plan(url=url, method="GET", expected="right", requests=9, warm_up=False))
+        run = await generated(Plan(url=url, method="GET", expected="right", requests=9, seconds=0, warm_up=False))
     assert (run.requests, run.errors, run.sent) == (3, 6, 9)
+
+
+async def test_a_server_that_closes_connections_is_asked_on_through_others() -> None:
+    async with answering(RIGHT, per_connection=2) as (server, url):
+        run = await generated(Plan(url=url, method="GET", expected="right", requests=9, seconds=0, warm_up=False))
+    assert (run.requests, run.errors, server.asked) == (6, 3, 6)
 
 
 @pytest.mark.parametrize("warm_up", [False, True])
