@@ -127,6 +127,6 @@ async def _serving(settings: Settings, draining: Draining) -> AsyncIterator[Stat
             )
     finally:
         forget_this_process()
-        await redis.client.aclose()
+        await redis.close()
         await elasticsearch.close()
         await database.close()

@@ -108,7 +108,7 @@ class Verdict:
 
 class RateLimits:
     def __init__(self, redis: GuardedRedis, settings: Settings) -> None:
-        self._ask = redis.ask
+        self._redis = redis
         self._count = redis.client.register_script(SCRIPT)
         self._windows = {
             "default": _windows(settings.rate_limit_default),
@@ -122,7 +122,7 @@ class RateLimits:
         windows = self._windows[group]
         arguments = [number for window in windows for number in window]
         try:
-            counted = await self._ask(lambda: self._count(keys=[f"{PREFIX}:{group}:{client}"], args=arguments))
+            counted = await self._redis.run(self._count, f"{PREFIX}:{group}:{client}", *arguments)
         except ApiError:
             FAILURES.inc()
             return None

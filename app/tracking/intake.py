@@ -51,7 +51,7 @@ LOG_RESERVE = 1.25
 class Intake:
     def __init__(self, redis: GuardedRedis, database: Database, limit: int) -> None:
         """`limit` is the most entries that may wait in the stream."""
-        self._ask = redis.ask
+        self._redis = redis
         self._append = redis.client.register_script(APPEND)
         self._database = database
         self._limit = limit
@@ -80,7 +80,7 @@ class Intake:
         for batch in batches:
             args += (len(batch), *batch)
         try:
-            kept = int(await self._ask(lambda: self._append(keys=[TRACKING], args=args)))
+            kept = int(await self._redis.run(self._append, TRACKING, *args))
         except ApiError:
             # Whether or not Redis took them after all: by their ids they are stored once.
             entries = [Entry(kind, body) for batch in batches for body in batch]

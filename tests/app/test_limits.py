@@ -1,8 +1,11 @@
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from itertools import count
 from math import ceil
+from typing import Protocol
 
 import pytest
 from hypothesis import given
@@ -36,8 +39,22 @@ async def hit(limits: RateLimits, client: str, group: str = "default") -> Verdic
     return verdict
 
 
-def limits(redis: Redis, settings: Settings, rates: str) -> RateLimits:
-    return RateLimits(GuardedRedis(redis), settings.model_copy(update={"rate_limit_default": rates}))
+class MakeLimits(Protocol):
+    def __call__(self, rates: str, url: str | None = None) -> RateLimits:
+        """Of the default group, counted in this Redis or that of the settings."""
+        ...
+
+
+@pytest.fixture
+async def limits(settings: Settings) -> AsyncIterator[MakeLimits]:
+    async with AsyncExitStack() as clients:
+
+        def make(rates: str, url: str | None = None) -> RateLimits:
+            redis = GuardedRedis(connections.redis(url or settings.redis_url))
+            clients.push_async_callback(redis.close)
+            return RateLimits(redis, settings.model_copy(update={"rate_limit_default": rates}))
+
+        yield make
 
 
 @st.composite
@@ -78,42 +95,42 @@ def test_who_waits_as_long_as_he_is_told_fits_in_every_window(several: list[Wind
     assert all(after(window, verdict.retry_after).remaining >= 1 for window in several)
 
 
-async def test_as_many_requests_pass_as_the_rate_says(redis: Redis, settings: Settings, client: str) -> None:
-    hourly = limits(redis, settings, "5/hour")
+async def test_as_many_requests_pass_as_the_rate_says(limits: MakeLimits, client: str) -> None:
+    hourly = limits("5/hour")
     verdicts = [await hit(hourly, client) for _ in range(7)]
     assert [verdict.allowed for verdict in verdicts] == [True] * 5 + [False] * 2
 
 
-async def test_requests_at_the_same_moment_are_all_counted(redis: Redis, settings: Settings, client: str) -> None:
-    hourly = limits(redis, settings, "20/hour; 100/day")
+async def test_requests_at_the_same_moment_are_all_counted(limits: MakeLimits, client: str) -> None:
+    hourly = limits("20/hour; 100/day")
     verdicts = await asyncio.gather(*(hit(hourly, client) for _ in range(40)))
     assert sum(verdict.allowed for verdict in verdicts) == 20
 
 
-async def test_a_refused_request_counts_in_no_window(redis: Redis, settings: Settings, client: str) -> None:
-    both = limits(redis, settings, "2/hour; 5/day")
+async def test_a_refused_request_counts_in_no_window(limits: MakeLimits, client: str) -> None:
+    both = limits("2/hour; 5/day")
     verdicts = [await hit(both, client) for _ in range(9)]
     assert [window.remaining for window in verdicts[-1].windows] == [0, 3]
 
 
-async def test_clients_and_groups_are_counted_apart(redis: Redis, settings: Settings, client: str) -> None:
-    once = limits(redis, settings, "1/hour")
+async def test_clients_and_groups_are_counted_apart(limits: MakeLimits, client: str) -> None:
+    once = limits("1/hour")
     assert (await hit(once, client)).allowed
     assert (await hit(once, f"{client}-b")).allowed
     assert (await hit(once, client, "events")).allowed
     assert not (await hit(once, client)).allowed
 
 
-async def test_a_refused_client_passes_after_the_time_he_is_told(redis: Redis, settings: Settings, client: str) -> None:
-    quick = limits(redis, settings, "3/second")
+async def test_a_refused_client_passes_after_the_time_he_is_told(limits: MakeLimits, client: str) -> None:
+    quick = limits("3/second")
     while (verdict := await hit(quick, client)).allowed:
         pass
     await asyncio.sleep(verdict.retry_after)
     assert (await hit(quick, client)).allowed
 
 
-async def test_the_count_slides_over_the_window_before(redis: Redis, settings: Settings, client: str) -> None:
-    hourly = limits(redis, settings, "100/hour")
+async def test_the_count_slides_over_the_window_before(limits: MakeLimits, redis: Redis, client: str) -> None:
+    hourly = limits("100/hour")
     since = (await hit(hourly, client)).windows[0].since
     await an_hour_later(redis, f"{PREFIX}:default:{client}", requests=90)
     window = (await hit(hourly, client)).windows[0]
@@ -126,15 +143,13 @@ async def an_hour_later(redis: Redis, key: str, requests: int) -> None:
     await redis.execute_command("HSET", key, "3600:now", requests)  # type: ignore[no-untyped-call]
 
 
-async def test_what_was_counted_is_forgotten_by_itself(redis: Redis, settings: Settings, client: str) -> None:
-    await limits(redis, settings, "5/hour; 2/minute").hit("default", client)
+async def test_what_was_counted_is_forgotten_by_itself(limits: MakeLimits, redis: Redis, client: str) -> None:
+    await limits("5/hour; 2/minute").hit("default", client)
     assert 3600 < await redis.ttl(f"{PREFIX}:default:{client}") <= 2 * 3600
 
 
-async def test_a_request_takes_one_round_trip(
-    redis: Redis, settings: Settings, client: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    both = limits(redis, settings, "5/hour; 2/minute")
+async def test_a_request_takes_one_round_trip(limits: MakeLimits, client: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = limits("5/hour; 2/minute")
     await hit(both, client)
     sent: list[object] = []
     send = Connection.send_packed_command
@@ -148,30 +163,29 @@ async def test_a_request_takes_one_round_trip(
     assert len(sent) == 1
 
 
-async def test_a_redis_that_refuses_lets_pass_and_is_counted(settings: Settings, client: str) -> None:
+async def test_a_redis_that_refuses_lets_pass_and_is_counted(limits: MakeLimits, client: str) -> None:
     failures = sample("smarttrip_rate_limit_failures_total")
-    async with connections.redis("redis://127.0.0.1:1/0") as nowhere:
-        assert await limits(nowhere, settings, "1/hour").hit("default", client) is None
+    assert await limits("1/hour", "redis://127.0.0.1:1/0").hit("default", client) is None
     assert sample("smarttrip_rate_limit_failures_total") == failures + 1
 
 
-async def test_a_redis_that_is_silent_lets_pass_at_once(settings: Settings, client: str) -> None:
-    async with silent_server() as port, connections.redis(f"redis://127.0.0.1:{port}/0") as silent:
+async def test_a_redis_that_is_silent_lets_pass_at_once(limits: MakeLimits, client: str) -> None:
+    async with silent_server() as port:
         began = time.monotonic()
-        assert await limits(silent, settings, "1/hour").hit("default", client) is None
+        assert await limits("1/hour", f"redis://127.0.0.1:{port}/0").hit("default", client) is None
         assert time.monotonic() - began < DEFAULTS.redis_seconds + 0.2
 
 
-async def test_redis_may_forget_the_script(redis: Redis, settings: Settings, client: str) -> None:
-    hourly = limits(redis, settings, "5/hour")
+async def test_redis_may_forget_the_script(limits: MakeLimits, redis: Redis, client: str) -> None:
+    hourly = limits("5/hour")
     await hit(hourly, client)
     await redis.script_flush()
     assert (await hit(hourly, client)).windows[0].remaining == 3
 
 
-async def test_refusals_are_counted_by_group(redis: Redis, settings: Settings, client: str) -> None:
+async def test_refusals_are_counted_by_group(limits: MakeLimits, client: str) -> None:
     refusals = sample("smarttrip_rate_limit_refusals_total", group="default")
-    nothing = limits(redis, settings, "0/hour")
+    nothing = limits("0/hour")
     assert not (await hit(nothing, client)).allowed
     assert sample("smarttrip_rate_limit_refusals_total", group="default") == refusals + 1
 

@@ -64,8 +64,9 @@ def request_log(*, session_id: str = SESSION, preferences: Preferences | None = 
 @asynccontextmanager
 async def intake_of(redis_url: str, database_url: str, limit: int = 1000) -> AsyncIterator[Intake]:
     database = Database(connections.postgres(database_url, connect_timeout=1))
-    async with connections.redis(redis_url) as redis:
-        try:
-            yield Intake(GuardedRedis(redis), database, limit)
-        finally:
-            await database.close()
+    redis = GuardedRedis(connections.redis(redis_url))
+    try:
+        yield Intake(redis, database, limit)
+    finally:
+        await redis.close()
+        await database.close()
