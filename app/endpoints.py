@@ -1,7 +1,6 @@
 """An endpoint is described once: routes and the OpenAPI document are both made from this description."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +8,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from app.audit import as_admin
 from app.errors import timed_out
@@ -55,10 +55,22 @@ class Endpoint:
             arguments["body"] = read_model(self.body, await read_json(request, self.max_body))
         bounds: Bounds = request.state["settings"]
         try:
-            async with asyncio.timeout(bounds.admin_seconds if self.admin else bounds.request_seconds):
+            with request.state["deadlines"].within(bounds.admin_seconds if self.admin else bounds.request_seconds):
                 return await self.handler(request, **arguments)
         except TimeoutError:
             raise timed_out() from None
+
+
+@dataclass(frozen=True)
+class ByMethod:
+    """The application at one path: no function, since those get a handler of errors each, which Edge is for all."""
+
+    endpoints: Mapping[str, Endpoint]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        response = await self.endpoints[method].respond(Request(scope, receive, send))
+        await response(scope, receive, send)
 
 
 def routes(endpoints: Iterable[Endpoint]) -> list[Route]:
@@ -66,12 +78,4 @@ def routes(endpoints: Iterable[Endpoint]) -> list[Route]:
     by_path: dict[str, dict[str, Endpoint]] = {}
     for endpoint in endpoints:
         by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
-    return [_route(path, by_method) for path, by_method in by_path.items()]
-
-
-def _route(path: str, by_method: dict[str, Endpoint]) -> Route:
-    async def respond(request: Request[Any]) -> Response:
-        method = "GET" if request.method == "HEAD" else request.method
-        return await by_method[method].respond(request)
-
-    return Route(path, respond, methods=list(by_method))
+    return [Route(path, ByMethod(by_method), methods=list(by_method)) for path, by_method in by_path.items()]

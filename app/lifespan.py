@@ -15,6 +15,7 @@ from app.cache import Cache
 from app.changes import running_cache
 from app.clock import Clock, business_clock
 from app.database import Database
+from app.deadlines import Deadlines, watched_deadlines
 from app.draining import Draining, draining_on_sigterm
 from app.identity import Identity
 from app.kept_targets import KeptTargets
@@ -50,6 +51,7 @@ class State(TypedDict):
     readiness: Readiness
     draining: Draining
     load: Load
+    deadlines: Deadlines
     request_id: str
     """Set for each request at the edge."""
     body: bytes | None
@@ -97,6 +99,7 @@ async def _serving(settings: Settings, draining: Draining) -> AsyncIterator[Stat
             readying(readiness),
             telling(),
             watched_load(settings.max_requests_in_flight) as load,
+            watched_deadlines() as deadlines,
         ):
             yield State(
                 settings=settings,
@@ -119,6 +122,7 @@ async def _serving(settings: Settings, draining: Draining) -> AsyncIterator[Stat
                 readiness=readiness,
                 draining=draining,
                 load=load,
+                deadlines=deadlines,
                 request_id="",
                 body=None,
                 kept_targets=KeptTargets(),

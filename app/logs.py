@@ -3,9 +3,13 @@
 import logging
 import re
 import sys
+from contextvars import ContextVar
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
+
+REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
+"""Of the request that is being answered."""
 
 PERSONAL = re.compile(
     r"(?s:DETAIL: .*?(?=\n\[SQL|\n\n|\Z))"  # the row that Postgres refused
@@ -18,7 +22,7 @@ PERSONAL = re.compile(
 def configure_logs(level: str) -> None:
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            with_request_id,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
@@ -30,6 +34,11 @@ def configure_logs(level: str) -> None:
         cache_logger_on_first_use=True,
     )
     logging.getLogger("elastic_transport.transport").setLevel(logging.WARNING)
+
+
+def with_request_id(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    asked = REQUEST_ID.get()
+    return event if asked is None else {"request_id": asked, **event}
 
 
 def without_people(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:

@@ -3,6 +3,8 @@
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.types import ASGIApp
 
 from app.draining import end_with_parent
 from app.endpoints import routes
@@ -17,9 +19,18 @@ from indexer.collecting import collect_less
 from schemas.settings import Settings, load_settings
 
 
+class Application(Starlette):
+    def build_middleware_stack(self) -> ASGIApp:
+        """Without Starlette's own last stop of errors, which is Edge here: each answer would pass both."""
+        app: ASGIApp = ExceptionMiddleware(self.router, handlers=self.exception_handlers)
+        for middleware, args, kwargs in reversed(self.user_middleware):
+            app = middleware(app, *args, **kwargs)
+        return app
+
+
 def create_app(settings: Settings) -> Starlette:
     register_path_ids()
-    app = Starlette(
+    app = Application(
         routes=routes(ENDPOINTS),
         middleware=_middleware(settings),
         exception_handlers={HTTPException: on_http_exception},

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
-from structlog.contextvars import bind_contextvars
 
 from app.errors import ApiError, error_response
+from app.logs import REQUEST_ID
 from app.middleware import security_headers
 from app.middleware.cors import Cors
 from app.middleware.exchange import Exchange
@@ -36,7 +36,7 @@ class Edge:
             return
         fields: Fields = dict(scope["headers"])
         asked = scope["state"]["request_id"] = request_id(fields)
-        bind_contextvars(request_id=asked)
+        REQUEST_ID.set(asked)
         is_api = scope["path"].startswith(API)
         added = ((b"x-request-id", asked.encode()), *self._added(scope, fields, is_api))
         unless_said = security_headers.OF_THE_API if is_api else security_headers.HEADERS

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.answers import json_response
+from app.deadlines import LOOK_SECONDS, watched_deadlines
 from app.endpoints import Endpoint
 from app.errors import ApiError
 from app.lifespan import ApiRequest
@@ -34,7 +35,7 @@ async def test_an_answer_that_is_not_ready_in_time_is_a_503_that_the_web_client_
 
 def endpoint(*, admin: bool) -> Endpoint:
     async def takes_a_moment(request: ApiRequest) -> Response:
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(4 * LOOK_SECONDS)
         return json_response({})
 
     return Endpoint(method="GET", path="/", handler=takes_a_moment, summary="", tag="", answer=None, admin=admin)
@@ -51,13 +52,15 @@ async def test_administrators_calls_have_a_time_of_their_own(settings: Settings,
         "headers": [(b"x-admin-key", ADMIN_KEY.encode())],
         "state": {"settings": settings.model_copy(update=bounds)},
     }
-    answering = endpoint(admin=admin).respond(Request(scope))
-    if in_time:
-        assert (await answering).status_code == 200
-    else:
-        with pytest.raises(ApiError) as refusal:
-            await answering
-        assert refusal.value.code == "timeout"
+    async with watched_deadlines() as deadlines:
+        scope["state"]["deadlines"] = deadlines
+        answering = endpoint(admin=admin).respond(Request(scope))
+        if in_time:
+            assert (await answering).status_code == 200
+        else:
+            with pytest.raises(ApiError) as refusal:
+                await answering
+            assert refusal.value.code == "timeout"
 
 
 @pytest.mark.usefixtures("database")
