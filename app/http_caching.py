@@ -17,7 +17,7 @@ REVALIDATE = "no-cache"
 
 
 def cached_response(scope: Scope, body: CachedBody, cache_control: str) -> Prepared:
-    fields: Fields = dict(scope["headers"])
+    fields: Fields = scope["state"]["fields"]
     gzipped = body.gzip if takes_gzip(fields) else None
     content = body.identity if gzipped is None else gzipped
     etag = _identity_tag(body) if gzipped is None else _gzip_tag(body)

@@ -22,6 +22,7 @@ from app.kept_targets import KeptTargets
 from app.limits import RateLimits
 from app.load import Load, watched_load
 from app.metrics import forget_this_process
+from app.prepared import Fields
 from app.readiness import Readiness, readying
 from app.recommendations.answers import Answers
 from app.recommendations.asked_before import AskedBefore
@@ -53,7 +54,8 @@ class State(TypedDict):
     load: Load
     deadlines: Deadlines
     request_id: str
-    """Set for each request at the edge."""
+    fields: Fields
+    """Both set for each request at the edge."""
     body: bytes | None
     """None until it has been read, by `app.requests.read_body`."""
     identity: Identity | None
@@ -124,6 +126,7 @@ async def _serving(settings: Settings, draining: Draining) -> AsyncIterator[Stat
                 load=load,
                 deadlines=deadlines,
                 request_id="",
+                fields={},
                 body=None,
                 kept_targets=KeptTargets(),
                 asked_before=AskedBefore(),

@@ -35,6 +35,7 @@ class Edge:
             await self.app(scope, receive, send)
             return
         fields: Fields = dict(scope["headers"])
+        scope["state"]["fields"] = fields
         asked = scope["state"]["request_id"] = request_id(fields)
         REQUEST_ID.set(asked)
         is_api = scope["path"].startswith(API)

@@ -8,7 +8,7 @@ from starlette.routing import Route
 from starlette.types import Scope
 
 from app.http_caching import takes_gzip
-from app.prepared import IS_JSON, Prepared
+from app.prepared import IS_JSON, Fields, Prepared
 from app.recommendations.answers import Answer, Wanted
 from app.recommendations.reply import reply
 
@@ -43,7 +43,8 @@ class AskedBefore:
 
     def answer(self, scope: Scope, body: bytes) -> Prepared | None:
         """None if this process does not hold it."""
-        fields, state = dict(scope["headers"]), scope["state"]
+        state = scope["state"]
+        fields: Fields = state["fields"]
         if fields.get(IS_JSON[0]) != IS_JSON[1]:
             return None
         known = self._known.get(Asked(body, state["today"](), takes_gzip(fields)))

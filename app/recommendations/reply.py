@@ -6,20 +6,22 @@ from starlette.types import Scope
 
 from app.ids import new_id
 from app.middleware import security_headers
-from app.prepared import GZIPPED, IS_JSON, VARIES, Prepared, content_length
+from app.prepared import GZIPPED, IS_JSON, VARIES, Fields, Prepared, content_length
 from app.recommendations.answers import Answer
 from app.tracking.entries import RequestLog
 
 HEADERS = (IS_JSON, VARIES, *security_headers.OF_THE_API)
+SESSION_ID = b"x-session-id"
 MILLISECOND = timedelta(milliseconds=1)
 
 
 def reply(scope: Scope, answer: Answer, asked_at: datetime) -> Prepared:
-    request_id = new_id()
-    scope["state"]["request_logs"].add(
+    state, request_id = scope["state"], new_id()
+    fields: Fields = state["fields"]
+    state["request_logs"].add(
         RequestLog(
             request_id=request_id,
-            session_id=_session_id(scope),
+            session_id=fields.get(SESSION_ID, b"").decode("latin-1"),
             asked_at=asked_at,
             response_time_ms=round((datetime.now(UTC) - asked_at) / MILLISECOND),
             note=answer.body.note,
@@ -30,8 +32,3 @@ def reply(scope: Scope, answer: Answer, asked_at: datetime) -> Prepared:
     warning = ((b"warning", answer.warning.encode()),) if answer.warning else ()
     length = content_length(sum(map(len, content)))
     return Prepared(200, (length, *HEADERS, *coding, *warning), content)
-
-
-def _session_id(scope: Scope) -> str:
-    """As the client sent it, empty if it did not."""
-    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-session-id"), "")

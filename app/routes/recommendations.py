@@ -16,7 +16,7 @@ from schemas.recommendations import RecommendationsAnswer
 
 async def recommendations(request: ApiRequest, body: Preferences) -> Response:
     state, asked_at = request.state, datetime.now(UTC)
-    wanted = Wanted(body, state["today"](), takes_gzip(dict(request.scope["headers"])))
+    wanted = Wanted(body, state["today"](), takes_gzip(state["fields"]))
     answer = await state["answers"].answer(wanted)
     state["asked_before"].remember(request.scope, wanted)
     return reply(request.scope, answer, asked_at)

@@ -59,4 +59,4 @@ def request_entry(log: RequestLog) -> bytes:
         "response_time_ms": log.response_time_ms,
         "algorithm_version": ALGORITHM_VERSION,
     }
-    return b"%b,%b" % (orjson.dumps(body)[:-1], bytes(log.note)[1:])
+    return b",".join((orjson.dumps(body)[:-1], memoryview(log.note)[1:]))

@@ -16,6 +16,7 @@ async def body() -> CachedBody:
 
 async def answer(body: CachedBody, **headers: str) -> httpx2.Response:
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"] = {"fields": dict(scope["headers"])}
         await cached_response(scope, body, REFERENCE)(scope, receive, send)
 
     transport = httpx2.ASGITransport(app=application)
