@@ -9,7 +9,7 @@ from typing import Any
 
 import hiredis
 from redis.asyncio import Connection
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from indexer.ending import end
 
@@ -47,13 +47,13 @@ class Pipelined:
             try:
                 async with asyncio.timeout(self._seconds):
                     replies = await self._round_trip([command for command, _ in asked])
-            except (RedisError, OSError) as error:
+            except Exception as error:  # noqa: BLE001  # it rises where it is waited for
                 await self._connection.disconnect(nowait=True)
                 # Who came meanwhile does not wait for the same once more.
                 asked, self._waiting = [*asked, *self._waiting], []
                 replies = [error] * len(asked)
             for (_, reply), said in zip(asked, replies, strict=True):
-                _settle(reply, said)
+                settle(reply, said)
         self._asking = None
 
     async def _round_trip(self, commands: Sequence[bytes]) -> list[Any]:
@@ -73,11 +73,11 @@ class Pipelined:
             return refusal
 
 
-def _settle(reply: asyncio.Future[Any], said: Any) -> None:
-    # Who gave up takes nothing away from the others.
-    if reply.done():
+def settle(awaited: asyncio.Future[Any], outcome: Any) -> None:
+    """Gives it the outcome, an error or a result; who waited for it and gave up takes nothing away from the others."""
+    if awaited.done():
         return
-    if isinstance(said, Exception):
-        reply.set_exception(said)
+    if isinstance(outcome, Exception):
+        awaited.set_exception(outcome)
     else:
-        reply.set_result(said)
+        awaited.set_result(outcome)

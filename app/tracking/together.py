@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from app.errors import overloaded
+from app.pipelined import settle
 
 Batch = Sequence[bytes]
 """What one caller brings, kept whole or not at all."""
@@ -35,18 +36,11 @@ class Together:
     async def _write_all(self) -> None:
         while self._waiting:
             group, self._waiting, self._length = self._waiting, [], 0
-            await self._write_group(group)
+            try:
+                count = await self._write([batch for batch, _ in group])
+                outcomes: list[object] = [number < count for number in range(len(group))]
+            except Exception as error:  # noqa: BLE001  # it rises where it is waited for
+                outcomes = [error] * len(group)
+            for (_, kept), outcome in zip(group, outcomes, strict=True):
+                settle(kept, outcome)
         self._writing = None
-
-    async def _write_group(self, group: Sequence[tuple[Batch, asyncio.Future[bool]]]) -> None:
-        try:
-            count = await self._write([batch for batch, _ in group])
-        except Exception as error:  # noqa: BLE001  # it rises where it is waited for
-            for _, kept in group:
-                # A caller who gave up takes nothing away from the others.
-                if not kept.done():
-                    kept.set_exception(error)
-        else:
-            for number, (_, kept) in enumerate(group):
-                if not kept.done():
-                    kept.set_result(number < count)

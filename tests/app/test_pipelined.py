@@ -71,6 +71,16 @@ async def test_a_refused_command_takes_nothing_away_from_the_others(asking: Pipe
     assert [replies[0], replies[2]] == [b"x", b"x"]
 
 
+async def test_a_mistake_of_ours_rises_where_it_is_waited_for_and_holds_nobody_up(
+    asking: Pipelined, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(Connection, "read_response", None)
+        failures = await asyncio.gather(asking.ask("PING"), asking.ask("PING"), return_exceptions=True)
+    assert [type(failure) for failure in failures] == [TypeError, TypeError]
+    assert await asking.ask("PING") == b"PONG"
+
+
 async def test_who_gives_up_takes_nothing_away_from_the_others(asking: Pipelined) -> None:
     impatient, patient = (asyncio.create_task(asking.ask("ECHO", word)) for word in ("one", "two"))
     await asyncio.sleep(0)
