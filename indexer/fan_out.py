@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from indexer import index, outbox
+from indexer.among import among
 from indexer.outbox import FAN_OUT, FANNED, Claimed
 from schemas.tables import TripOccurrence, TripTemplate, TripTemplateTag
 
@@ -102,9 +103,9 @@ async def _dependents(
 def shows(kind: str, row_ids: Collection[int | None]) -> ColumnElement[bool]:
     """Condition on a departure: its document shows one of these rows of the kind."""
     if kind == "guide":
-        return TripOccurrence.guide_id.in_(row_ids)
+        return among(TripOccurrence.guide_id, row_ids)
     if kind == "tag":
-        templates = select(TripTemplateTag.trip_template_id).where(TripTemplateTag.tag_id.in_(row_ids))
+        templates = select(TripTemplateTag.trip_template_id).where(among(TripTemplateTag.tag_id, row_ids))
     else:
-        templates = select(TripTemplate.id).where(TEMPLATE_COLUMNS[kind].in_(row_ids))
+        templates = select(TripTemplate.id).where(among(TEMPLATE_COLUMNS[kind], row_ids))
     return TripOccurrence.trip_template_id.in_(templates)

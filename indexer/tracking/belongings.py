@@ -1,16 +1,14 @@
 """What is stored about a person, found by an e-mail address: for those who ask for it or want it gone."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 import orjson
 from redis.asyncio import Redis
-from sqlalchemy import ARRAY, ColumnElement, String, any_, func, literal, not_, or_, select
+from sqlalchemy import ColumnElement, String, func, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.orm import InstrumentedAttribute
 
+from indexer.among import among
 from indexer.tracking import stream
 from indexer.tracking.stream import Entry
 from schemas.tables import Base, BrowsingSession, DeadEvent, Event, RecommendationRequest, User
@@ -29,20 +27,20 @@ class Person:
 
     def rows(self) -> dict[type[Base], ColumnElement[bool]]:
         """Which rows of each table are the person's; what refers to something comes before it."""
-        nobodys = Event.user_id.is_(None) & not_(_among(Event.session_id, self.sessions_of_others))
+        nobodys = Event.user_id.is_(None) & not_(among(Event.session_id, self.sessions_of_others))
         # Clients may write a session's id in capitals.
         session = func.lower(RecommendationRequest.session_id, type_=String)
         return {
             Event: or_(
-                _among(Event.user_id, self.users),
-                _among(Event.session_id, self.sessions),
-                nobodys & _among(Event.anonymous_id, self.anonymous_ids),
+                among(Event.user_id, self.users),
+                among(Event.session_id, self.sessions),
+                nobodys & among(Event.anonymous_id, self.anonymous_ids),
             ),
             RecommendationRequest: or_(
-                _among(RecommendationRequest.user_id, self.users), _among(session, [*map(str, self.sessions)])
+                among(RecommendationRequest.user_id, self.users), among(session, [*map(str, self.sessions)])
             ),
-            BrowsingSession: _among(BrowsingSession.session_id, self.sessions),
-            User: _among(User.id, self.users),
+            BrowsingSession: among(BrowsingSession.session_id, self.sessions),
+            User: among(User.id, self.users),
         }
 
     def owns(self, entry: Entry) -> bool:
@@ -59,11 +57,6 @@ class Person:
         return _uuid(body.get("anonymous_id")) in self.anonymous_ids and session not in self.sessions_of_others
 
 
-def _among(column: ColumnElement[Any] | InstrumentedAttribute[Any], values: Collection[Any]) -> ColumnElement[bool]:
-    """As one parameter, however many they are."""
-    return column == any_(literal([*values], ARRAY(column.type)))
-
-
 def _uuid(value: object) -> UUID | None:
     try:
         return UUID(value) if isinstance(value, str) else None
@@ -77,9 +70,7 @@ async def find_person(connection: AsyncConnection, email: str) -> Person | None:
     known = {user.id: user.anonymous_id for user in await connection.execute(columns)}
     if not known:
         return None
-    of_these_browsers = or_(
-        _among(BrowsingSession.user_id, known), _among(BrowsingSession.anonymous_id, known.values())
-    )
+    of_these_browsers = or_(among(BrowsingSession.user_id, known), among(BrowsingSession.anonymous_id, known.values()))
     found = select(BrowsingSession.session_id, BrowsingSession.user_id).where(of_these_browsers)
     sessions = (await connection.execute(found)).all()
     theirs = frozenset(session_id for session_id, user in sessions if user is None or user in known)

@@ -9,6 +9,7 @@ from sqlalchemy import delete, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from indexer import connections
+from indexer.among import among
 from indexer.tracking import stream
 from indexer.tracking.belongings import Person, find_person, set_aside, waiting
 from indexer.tracking.lock import LOCK
@@ -50,7 +51,7 @@ async def _erase_again(engine: AsyncEngine, redis: Redis, person: Person) -> Cou
 async def _erase(connection: AsyncConnection, redis: Redis, person: Person) -> Counter[str]:
     entries = await waiting(redis, person)
     dead = await set_aside(connection, person)
-    await connection.execute(delete(DeadEvent).where(DeadEvent.id.in_(dead)))
+    await connection.execute(delete(DeadEvent).where(among(DeadEvent.id, dead)))
     erased = Counter({WAITING: len(entries) + len(dead)})
     for table, theirs in person.rows().items():
         # What was searched for says nothing of who did, and is counted by the day.

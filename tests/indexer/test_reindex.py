@@ -260,6 +260,17 @@ async def test_what_waits_in_the_outbox_is_not_compared(settings: Settings, stor
     assert compare.differences(rows, documents) == []
 
 
+@pytest.mark.parametrize("kind", ["template", "guide", "tag"])
+async def test_more_may_wait_than_a_statement_has_parameters(stores: Stores, trips: list[int], kind: str) -> None:
+    await execute(
+        stores.postgres,
+        "INSERT INTO smarttrip.outbox (kind, row_id) SELECT :kind, id FROM generate_series(1, 40000) AS id",
+        kind=kind,
+    )
+    async with stores.postgres.connect() as connection:
+        assert await compare.pending(connection) == set(trips)
+
+
 class Killed(BaseException):
     """Nothing catches it, as nothing catches a kill."""
 
