@@ -35,6 +35,8 @@ class Together:
 
     async def _write_all(self) -> None:
         while self._waiting:
+            # As in `app.pipelined`: what has arrived by now comes along.
+            await asyncio.sleep(0)
             group, self._waiting, self._length = self._waiting, [], 0
             try:
                 count = await self._write([batch for batch, _ in group])
