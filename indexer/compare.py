@@ -5,10 +5,11 @@ from collections.abc import Collection
 from typing import Any
 
 from elasticsearch import AsyncElasticsearch
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, Integer, all_, cast, func, literal, or_, select
+from sqlalchemy import BigInteger, ColumnElement, cast, func, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from indexer import fan_out
+from indexer.among import among
 from indexer.outbox import OCCURRENCE
 from schemas.tables import OutboxRow, TripOccurrence, TripTemplate, TripTemplateTag
 
@@ -53,9 +54,8 @@ async def sums_of_rows(connection: AsyncConnection, without: Collection[int]) ->
         "type": func.count(template.trip_type_id),
         "themes": _sum(tags),
     }
-    ignored = literal(list(without), ARRAY(Integer))
     rows = select(*(column.label(name) for name, column in columns.items())).join(template)
-    found = await connection.execute(rows.where(trip.id != all_(ignored)))
+    found = await connection.execute(rows.where(not_(among(trip.id, without))))
     return dict(found.mappings().one())
 
 
