@@ -1,10 +1,10 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from decimal import Decimal
 
 import httpx2
 import pytest
 from pydantic import SecretStr
-from redis.asyncio import Redis
+from redis.asyncio import Connection, Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from indexer.reindex import reindex
@@ -26,6 +26,20 @@ SAMPLE = 600
 def settings(settings: Settings) -> Settings:
     """Without rate limits: tests ask more often than people."""
     return settings.model_copy(update={"rate_limit_enabled": False})
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[Collection[bytes]]:
+    """What goes to Redis from now on, by round trip."""
+    sent: list[Collection[bytes]] = []
+    send = Connection.send_packed_command
+
+    async def send_and_note(self: Connection, commands: Collection[bytes], check_health: bool = True) -> None:
+        sent.append(commands)
+        await send(self, commands, check_health)
+
+    monkeypatch.setattr(Connection, "send_packed_command", send_and_note)
+    return sent
 
 
 @pytest.fixture
