@@ -10,8 +10,8 @@ from prometheus_client import Counter
 from app.database import Database, database_errors
 from app.errors import ApiError, overloaded
 from app.guarded_redis import GuardedRedis
+from app.together import Together
 from app.tracking.entries import RequestLog, request_entry
-from app.tracking.together import Batch, Together
 from indexer.tracking.store import store
 from indexer.tracking.stream import EVENT, RECOMMENDATION, Entry
 from schemas.keys import TRACKING
@@ -21,6 +21,9 @@ log = structlog.get_logger()
 DIRECT = Counter("smarttrip_tracking_direct_total", "Entries stored past Redis, which did not take them", ["kind"])
 REFUSED = Counter("smarttrip_tracking_refused_total", "Entries refused because too many wait already", ["kind"])
 LOST = Counter("smarttrip_tracking_lost_total", "Request logs that could be kept nowhere")
+
+Batch = Sequence[bytes]
+"""What one caller brings, kept whole or not at all."""
 
 # The length is looked at in the same step, so that no crowd of requests gets past the bound together.
 APPEND = """
@@ -44,6 +47,9 @@ return kept
 DIRECT_SECONDS = 3.0
 """Longest time of a transaction."""
 
+MAX_WAITING = 10_000
+"""Bodies; the next round trip takes them all, and must not keep Redis busy for long."""
+
 LOG_RESERVE = 1.25
 """Request logs may fill the stream further than events: a flood of these leaves room for them."""
 
@@ -56,26 +62,37 @@ class Intake:
         self._database = database
         self._limit = limit
         self._events = Together(partial(self._keep, EVENT, limit))
+        self._waiting = 0
+        """Bodies of events whose round trip is not over."""
 
     async def take_events(self, bodies: Batch) -> None:
         """In this order, all or none. Once this returns they are safe from what may happen to the process.
 
         Raises 503 as ApiError.
         """
-        if not await self._events.add(bodies):
+        if self._waiting + len(bodies) > MAX_WAITING:
+            raise overloaded()
+        self._waiting += len(bodies)
+        try:
+            kept = await self._events.ask(bodies)
+        finally:
+            self._waiting -= len(bodies)
+        if not kept:
             raise overloaded(retry_after=5)
 
     async def log_recommendations(self, requests: Sequence[RequestLog]) -> None:
         """Nobody waits for a log, so that its loss is only counted."""
         try:
-            if not await self._keep(RECOMMENDATION, int(self._limit * LOG_RESERVE), [[*map(request_entry, requests)]]):
+            room = int(self._limit * LOG_RESERVE)
+            (kept,) = await self._keep(RECOMMENDATION, room, [[*map(request_entry, requests)]])
+            if not kept:
                 raise overloaded()
         except ApiError as error:
             LOST.inc(len(requests))
             log.warning("request_logs_lost", reason=error.code, count=len(requests))
 
-    async def _keep(self, kind: str, limit: int, batches: Sequence[Batch]) -> int:
-        """Answers how many batches found room."""
+    async def _keep(self, kind: str, limit: int, batches: Sequence[Batch]) -> list[bool]:
+        """Answers for each batch whether it found room."""
         args: list[int | str | bytes] = [limit, kind]
         for batch in batches:
             args += (len(batch), *batch)
@@ -86,9 +103,9 @@ class Intake:
             entries = [Entry(kind, body) for batch in batches for body in batch]
             await self._store(entries)
             DIRECT.labels(kind).inc(len(entries))
-            return len(batches)
+            return [True] * len(batches)
         REFUSED.labels(kind).inc(sum(map(len, batches[kept:])))
-        return kept
+        return [number < kept for number in range(len(batches))]
 
     async def _store(self, entries: Sequence[Entry]) -> None:
         with self._database.breaker.guard(), database_errors():

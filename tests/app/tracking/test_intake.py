@@ -10,8 +10,7 @@ from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.tracking.intake import LOST
-from app.tracking.together import MAX_WAITING
+from app.tracking.intake import LOST, MAX_WAITING
 from indexer.tracking import stream
 from schemas.settings import Settings
 from schemas.tables import DeadEvent, Event, RecommendationRequest, TripInteraction
