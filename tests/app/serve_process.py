@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx2
 
@@ -45,17 +46,24 @@ def environment(settings: Settings, **others: str) -> dict[str, str]:
 async def serve_process(settings: Settings, *, port: int | None = None, **others: str) -> AsyncIterator[Serving]:
     """Alive, not necessarily ready; killed at the end if it still runs."""
     port = port or free_port()
-    process = await asyncio.create_subprocess_exec(
-        SMARTTRIP, "serve", "--port", str(port), env=environment(settings, **others), stderr=asyncio.subprocess.DEVNULL
-    )
-    serving = Serving(process, port)
-    try:
-        await eventually(lambda: answers(f"{serving.url}/livez"), within=60)
-        yield serving
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+    # What a killed process leaves goes with this, though its workers may still be ending.
+    with TemporaryDirectory(ignore_cleanup_errors=True) as leftovers:
+        process = await asyncio.create_subprocess_exec(
+            SMARTTRIP,
+            "serve",
+            "--port",
+            str(port),
+            env=environment(settings, TMPDIR=leftovers, **others),
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        serving = Serving(process, port)
+        try:
+            await eventually(lambda: answers(f"{serving.url}/livez"), within=60)
+            yield serving
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
 
 
 async def answers(url: str) -> bool:
