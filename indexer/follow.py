@@ -12,6 +12,7 @@ from indexer.announcer import Announcer
 from indexer.batch import Batch, Stalled, process
 from indexer.errors import Untrusted
 from indexer.failures import FAILURES
+from indexer.outbox import LANES
 from indexer.stores import Stores
 
 log = structlog.get_logger()
@@ -23,7 +24,7 @@ LAST_PAUSE_SECONDS = 5.0
 
 
 class Follower:
-    """Of one lane: what is slow in the other holds nothing up."""
+    """Of one lane: what is slow in the others holds nothing up."""
 
     def __init__(self, stores: Stores, lane: int, announcer: Announcer, doubt: Callable[[], None]) -> None:
         """`doubt` is called when the index may be missing, or Postgres may not be the one it was."""
@@ -82,7 +83,7 @@ class Follower:
             self._failures = 0
         if not batch.failed and (batch.claimed or not self._failures):
             self.progressed_at = time.monotonic()
-            metrics.PROGRESS.set_to_current_time()
+            metrics.PROGRESS.labels(LANES[self._lane]).set_to_current_time()
 
     def _count_failure(self) -> None:
         self._failures += 1

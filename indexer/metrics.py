@@ -20,7 +20,8 @@ BATCH_ROWS = Histogram(
 BATCH_SECONDS = Histogram("smarttrip_batch_seconds", "Time of a batch of the feed")
 ROWS = Counter("smarttrip_outbox_rows_handled_total", "Outbox rows handled, by outcome", ["outcome"])
 ERRORS = Counter("smarttrip_feed_errors_total", "Batches that failed as a whole, by error", ["error"])
-PROGRESS = Gauge("smarttrip_feed_progress_timestamp_seconds", "When the feed last had nothing left or got further")
+# With a label: API processes, which import this too, would export it as 0 without.
+PROGRESS = Gauge("smarttrip_feed_progress_timestamp_seconds", "When followers last got further or idled", ["lane"])
 UNTOLD = Counter("smarttrip_changes_untold_total", "Changes that could not be told to the caches")
 GENERATION = Gauge("smarttrip_index_generation", "Number of the latest change told to the caches")
 DRIFT = Gauge("smarttrip_index_drifted_departures", "Departures that differed from Postgres at the last verification")

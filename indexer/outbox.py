@@ -27,8 +27,9 @@ from sqlalchemy.orm import aliased
 from schemas.tables import DeadLetter, OutboxRow
 
 DIRECT, FANNED, CAUSES = 0, 1, 2
-"""Lanes: departures that were changed; departures that show something that was; and that itself, told by its kind."""
-LANES = (DIRECT, FANNED, CAUSES)
+LANES = {DIRECT: "direct", FANNED: "fanned", CAUSES: "causes"}
+"""What followers take: departures that were changed (rows of lane 0); departures that show something that was (rows of
+lane 1); and what itself was changed, rows of every other kind, whatever their lane."""
 
 NEWEST = 100
 """Direct changes taken from the end of the queue, so that a single one isn't stuck behind a large import."""
@@ -36,7 +37,7 @@ OLDEST = 400
 FAN_OUT = 500
 """Departures of the second lane taken by a batch, and the most that a batch adds to it."""
 FANNED_ENOUGH = 2000
-"""So many waiting in the second lane, and no more are added to it, but for causes that are new."""
+"""With more waiting in the second lane, only causes that have not begun are expanded."""
 
 OCCURRENCE = "occurrence"
 

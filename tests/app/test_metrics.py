@@ -5,6 +5,14 @@ from tests.app.serve_process import serve_process
 from tests.eventually import eventually
 
 
+async def test_an_api_process_does_not_tell_of_a_worker_that_stands_still(settings: Settings) -> None:
+    async with serve_process(settings) as serving, httpx2.AsyncClient() as client:
+        told = (await client.get(f"{serving.url}/metrics")).text
+    figures = [line for line in told.splitlines() if not line.startswith("#")]
+    assert "smarttrip_outbox_rows 0.0" in figures
+    assert not [line for line in figures if line.startswith("smarttrip_feed_progress_timestamp_seconds")]
+
+
 async def test_one_of_several_worker_processes_tells_the_figures_of_all(settings: Settings) -> None:
     async with serve_process(settings, WORKERS="2") as serving:
         # A connection of its own for each request, so that both processes get some.

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -13,7 +14,7 @@ from indexer.announcer import Announcer
 from indexer.batch import process
 from indexer.ending import end
 from indexer.follow import Follower
-from indexer.outbox import DIRECT, LANES
+from indexer.outbox import DIRECT, FANNED, LANES
 from indexer.stores import Stores
 from schemas.settings import Settings
 from tests.catalogue import Catalogue
@@ -70,6 +71,21 @@ async def test_what_waited_before_it_began_is_done(
     async with following(stores, redis):
         await eventually(lambda: nothing_waits(stores.postgres))
     await assert_in_sync(settings)
+
+
+async def test_a_lane_that_stands_still_is_seen_beside_others_that_get_on(
+    stores: Stores, index: str, redis: Redis
+) -> None:
+    def progress(lane: str) -> float:
+        return REGISTRY.get_sample_value("smarttrip_feed_progress_timestamp_seconds", {"lane": lane}) or 0.0
+
+    began = time.time()
+    follower = Follower(stores, FANNED, Announcer(stores, redis), Doubts())
+    running = asyncio.create_task(follower.run())
+    await eventually(lambda: progress("fanned") > began)
+    assert progress("direct") < began
+    assert progress("causes") < began
+    await end([running])
 
 
 async def test_a_stop_ends_it_after_the_batch_in_hand(
