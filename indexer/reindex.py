@@ -43,7 +43,7 @@ async def reindex(settings: Settings, progress: Callable[[Progress], None]) -> R
     async with (
         open_stores(settings) as stores,
         builder(settings) as connection,
-        connections.redis(settings.redis_url) as redis,
+        connections.redis(settings.redis_url, timeout=settings.redis_seconds) as redis,
     ):
         async with published(redis) as publish:
             report = await _reindex(connection, stores, settings.reindex_rate, _both(progress, publish))

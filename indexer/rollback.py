@@ -27,6 +27,6 @@ async def rollback(settings: Settings) -> str:
             await targets.mark(connection, live, State.PREVIOUS)
             await targets.mark(connection, previous, State.LIVE)
             await index.swap(es, stores.alias, live, previous)
-    async with connections.redis(settings.redis_url) as redis:
+    async with connections.redis(settings.redis_url, timeout=settings.redis_seconds) as redis:
         await announce_everything(redis)
     return previous

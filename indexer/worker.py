@@ -45,7 +45,7 @@ async def _run_until_signal(settings: Settings) -> None:
 async def work(settings: Settings, stop: asyncio.Event) -> None:
     async with (
         open_stores(settings) as stores,
-        connections.redis(settings.redis_url) as redis,
+        connections.redis(settings.redis_url, timeout=settings.redis_seconds) as redis,
         connections.redis(settings.redis_url, timeout=settings.background_redis_seconds) as patient_redis,
     ):
         announcer = Announcer(stores, redis)

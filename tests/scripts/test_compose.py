@@ -8,7 +8,7 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from schemas.settings import load_settings
+from schemas.settings import Settings, load_settings
 from scripts.cli import app
 from scripts.stack.es_jars import VERSION
 
@@ -75,8 +75,15 @@ def test_our_containers_run_commands_that_exist_with_settings_that_are_right(
     known = get_command(app).commands[command]  # type: ignore[attr-defined]
     assert set(options) <= {option for parameter in known.params for option in parameter.opts}
     for variable, value in OURS[name]["environment"].items():
-        monkeypatch.setenv(variable, default(str(value)))
+        if value is not None:
+            monkeypatch.setenv(variable, default(str(value)))
     load_settings()
+
+
+def test_every_setting_reaches_the_containers() -> None:
+    passed = {variable.lower() for service in OURS.values() for variable in service["environment"]}
+    of_the_image = {"host", "port"}
+    assert passed | of_the_image == Settings.model_fields.keys() - {"database_direct_url"}
 
 
 def default(value: str) -> str:
