@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.breaker import State
 from app.database import Database
+from app.errors import ApiError
 from indexer import connections
 from schemas.settings import Settings
 from tests.eventually import eventually
@@ -51,6 +53,21 @@ async def write(database: Database) -> None:
 
 def received(way: FaultProxy) -> int:
     return sum(connection.received for connection in way.connections)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"database": "restored_elsewhere"}, {"database": "template0"}, {"username": "locked_out"}],
+    ids=["no such database", "lets nobody in", "no such role"],
+)
+async def test_a_server_that_refuses_the_connection_is_unavailable(settings: Settings, change: dict[str, Any]) -> None:
+    url = make_url(settings.database_url).set(**change)
+    database = Database(connections.postgres(url.render_as_string(hide_password=False)))
+    for use in (read, write):
+        with pytest.raises(ApiError) as refusal:
+            await use(database)
+        assert (refusal.value.status, refusal.value.code) == (503, "unavailable")
+    await database.close()
 
 
 async def test_reads_go_to_the_replicas_in_turn_and_writes_to_the_primary(replicated: Database, ways: Ways) -> None:
