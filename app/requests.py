@@ -61,13 +61,17 @@ def _parse(body: bytes) -> object:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        return _parse_with_nan(body, str(error))
+        return _parse_loosely(body, str(error))
 
 
-def _parse_with_nan(body: bytes, problem: str) -> object:
-    """JSON has no NaN, but many clients write it: reading it lets the refusal name the field."""
+def _parse_loosely(body: bytes, problem: str) -> object:
+    """What clients write all the same: NaN, so that the refusal can name its field, and halves of characters.
+
+    A browser that cuts a text to a length leaves such a half; it becomes U+FFFD.
+    """
     try:
-        value = json.loads(body.decode())
+        text = json.dumps(json.loads(body.decode()), ensure_ascii=False)
+        value = json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
         orjson.dumps(value)
     except (ValueError, TypeError, RecursionError):
         raise bad_request([{"field": "body", "message": f"should be JSON ({problem.partition(':')[0]})"}]) from None

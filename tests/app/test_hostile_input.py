@@ -62,7 +62,7 @@ BROKEN_BODIES = {
     "infinity": b'{"budget": Infinity}{',
     "not utf-8": b'{"email": "\xff\xfe"}',
     "an overlong encoding": b'{"email": "\xc0\x80"}',
-    "a lone surrogate": rb'{"email": "\ud800"}',
+    "a lone surrogate": rb'"\ud800"',
     "a control character": b'{"email": "\x00"}',
     "a deep list": b"[" * 30_000,
     "a deep object": b'{"a":' * 10_000 + b"1" + b"}" * 10_000,

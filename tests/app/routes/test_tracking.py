@@ -1,5 +1,6 @@
 """Events on their way in, good ones and others."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -80,6 +81,29 @@ async def test_a_bad_event_of_a_batch_is_named_and_harms_no_other(
     assert len(await rows(database, Event)) == 2
 
 
+async def test_a_character_that_a_browser_cut_in_two_harms_no_event(
+    api: httpx2.AsyncClient, redis: Redis, database: AsyncEngine
+) -> None:
+    whole = event("page_view", metadata={"title": "\N{GRINNING FACE}"})
+    cut = event("page_view", metadata={"title": "a\ud83d"})
+    answer = await api.post(
+        BATCH, content=json.dumps({"events": [whole, cut]}), headers={"content-type": "application/json"}
+    )
+    assert (answer.status_code, answer.json()["processed"]) == (202, 2)
+    await drain(redis, database)
+    titles = [row.event_data["title"] for row in await rows(database, Event)]
+    assert titles == ["\N{GRINNING FACE}", "a\N{REPLACEMENT CHARACTER}"]
+
+
+async def test_of_a_long_address_the_beginning_is_kept(
+    api: httpx2.AsyncClient, redis: Redis, database: AsyncEngine
+) -> None:
+    await accepted(api, EVENTS, event(page_url="x" * 5000))
+    await drain(redis, database)
+    (stored,) = await rows(database, Event)
+    assert stored.page_url == "x" * 4096
+
+
 async def test_a_batch_of_bad_events_only_is_an_answer_too(api: httpx2.AsyncClient) -> None:
     answer = await accepted(api, BATCH, {"events": [{}]})
     assert (answer["processed"], answer["total"], len(answer["errors"])) == (0, 1, 1)
@@ -111,8 +135,8 @@ BAD: dict[str, list[object]] = {
     "position": [-1, 1.5, "3", 2**31],
     "score": ["87", True, 1e9, -1e9, [87]],
     "client_timestamp": ["", "yesterday", 1700000000, "2026-13-01T00:00:00Z", "0001-01-01T00:00:00+05:00"],
-    "page_url": [5, "a\0b", "x" * 2049, {}],
-    "referrer": [5, "a\0b", "x" * 2049],
+    "page_url": [5, "a\0b", {}],
+    "referrer": [5, "a\0b"],
     "event_id": ["", "5", 5],
 }
 CASES: list[tuple[str, object]] = [(field, value) for field, values in BAD.items() for value in values]
