@@ -35,13 +35,15 @@ TINY_BUDGET = Decimal("0.0001")
 MAX_DECIMALS = 30
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
-_KINDS = {bool: "true or false", list: "a list", dict: "an object", float: "NaN or infinity", type(None): "null"}
+_KINDS = {bool: "true or false", list: "a list", dict: "an object", type(None): "null"}
 
 
 def _shown(value: object) -> str:
     """A wrong value as a message may show it: short, and never a structure of the client's depth."""
     if isinstance(value, str):
         return f'"{value}"' if len(value) <= 40 else f'"{value[:40]}…"'
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN or infinity"
     return _KINDS.get(type(value), "a number")
 
 
@@ -127,6 +129,9 @@ def iso_date(value: object) -> date:
 
 def optional(read: Callable[[object], Value]) -> BeforeValidator:
     return BeforeValidator(lambda value: None if _is_empty(value) else read(value))
+
+
+EMPTY_IS_ABSENT = optional(lambda value: value)
 
 
 def zero_is_absent(read: Callable[[object], Value], default: Value) -> BeforeValidator:

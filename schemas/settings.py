@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, Secr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from schemas.bounds import Bounds
+from schemas.loose import EMPTY_IS_ABSENT
 
 
 class SettingsError(Exception):
@@ -55,10 +56,6 @@ def _rates(value: str) -> str:
     return value
 
 
-def _empty_is_absent(value: Any) -> Any:
-    return None if value == "" else value
-
-
 PostgresUrl = Annotated[str, BeforeValidator(_postgres_url)]
 Item = TypeVar("Item")
 CommaList = Annotated[list[Item], NoDecode, BeforeValidator(_split)]
@@ -71,12 +68,12 @@ class Settings(Bounds, BaseSettings):
 
     database_url: PostgresUrl
     database_replica_urls: CommaList[PostgresUrl] = []
-    database_direct_url: Annotated[PostgresUrl | None, BeforeValidator(_empty_is_absent)] = None
+    database_direct_url: Annotated[PostgresUrl | None, EMPTY_IS_ABSENT] = None
     redis_url: Annotated[str, BeforeValidator(_redis_url)]
     elasticsearch_url: Annotated[str, BeforeValidator(_http_url)]
     elasticsearch_alias: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,99}$")] = "trips"
 
-    today: Annotated[date | None, BeforeValidator(_empty_is_absent)] = None
+    today: Annotated[date | None, EMPTY_IS_ABSENT] = None
     timezone: str = "Asia/Jerusalem"
 
     host: str = "127.0.0.1"
@@ -84,8 +81,8 @@ class Settings(Bounds, BaseSettings):
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     allowed_origins: CommaList[Origin] = ["http://localhost:3000"]
     trusted_proxies: CommaList[IPvAnyNetwork] = []
-    supabase_jwt_secret: Annotated[SecretStr | None, BeforeValidator(_empty_is_absent)] = None
-    admin_key: Annotated[SecretStr | None, BeforeValidator(_empty_is_absent)] = None
+    supabase_jwt_secret: Annotated[SecretStr | None, EMPTY_IS_ABSENT] = None
+    admin_key: Annotated[SecretStr | None, EMPTY_IS_ABSENT] = None
     rate_limit_enabled: bool = True
     rate_limit_default: Rates = "200/hour; 50/minute"
     rate_limit_recommendations: Rates = "10/minute"
@@ -93,11 +90,11 @@ class Settings(Bounds, BaseSettings):
     rate_limit_events: Rates = "6000/hour; 300/minute"
     max_requests_in_flight: Annotated[int, Field(ge=1)] = 512
     drain_seconds: Annotated[float, Field(ge=0, le=60)] = 2
-    answer_cache_seconds: Annotated[int, Field(ge=0)] = 300
+    answer_cache_seconds: Annotated[int, Field(ge=0)] = 240
     fallback_candidates: Annotated[int, Field(ge=1)] = 50_000
-    reindex_rate: Annotated[float | None, Field(gt=0), BeforeValidator(_empty_is_absent)] = None
+    reindex_rate: Annotated[float | None, Field(gt=0), EMPTY_IS_ABSENT] = None
     index_keep_hours: Annotated[float, Field(ge=0)] = 24
-    worker_port: Annotated[int | None, Field(ge=1, le=65535), BeforeValidator(_empty_is_absent)] = None
+    worker_port: Annotated[int | None, Field(ge=1, le=65535), EMPTY_IS_ABSENT] = None
     tracking_limit: Annotated[int, Field(ge=100, le=10_000_000)] = 100_000
     tracking_retention_days: Annotated[int, Field(ge=1, le=3650)] = 365
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -1,5 +1,6 @@
 """Requests and answers of the tracking endpoints."""
 
+import re
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -18,9 +19,10 @@ from pydantic import (
 )
 
 from schemas.events import CATEGORIES, SOURCES
-from schemas.loose import INT4, whole
+from schemas.loose import EMPTY_IS_ABSENT, INT4, whole
 
-MAX_TEXT = 2048
+MAX_TEXT = 4096
+"""Characters that are kept of an address; browsers send no longer referrer."""
 MAX_EMAIL = 255
 MAX_METADATA = 8192
 """Bytes of an event's metadata as JSON."""
@@ -32,6 +34,10 @@ def without_nul(text: str) -> str:
     if "\0" in text:
         raise ValueError("should be plain text, without NUL characters")
     return text
+
+
+def _cut(text: str) -> str:
+    return text[:MAX_TEXT]
 
 
 def _one_of(names: Collection[str]) -> Callable[[str], str]:
@@ -54,11 +60,13 @@ def _instant(value: object) -> datetime:
         raise ValueError("should be a time such as 2026-11-24T09:30:00Z") from None
 
 
-def _lower(email: str) -> str:
+def _address(email: str) -> str:
     """One address is one user. A few letters become two in lower case."""
     email = email.lower()
     if len(email) > MAX_EMAIL:
         raise ValueError(f"should have at most {MAX_EMAIL} characters")
+    if not re.fullmatch(ADDRESS, email):
+        raise ValueError("should be an e-mail address such as dana@example.org")
     return email
 
 
@@ -74,10 +82,12 @@ def _small(metadata: dict[str, Any]) -> dict[str, Any]:
 
 NO_NUL = {"pattern": "^[^\\u0000]*$"}
 ShortText = Annotated[str, Field(max_length=100, json_schema_extra=NO_NUL), AfterValidator(without_nul)]
-Text = Annotated[str, Field(max_length=MAX_TEXT, json_schema_extra=NO_NUL), AfterValidator(without_nul)]
-ADDRESS = r"^[^@\s\x00\x85\ufeff]+@[^@\s\x00\x85\ufeff]+$"
-"""With the two blanks on which dialects of regular expressions don't agree."""
-Email = Annotated[str, Field(max_length=MAX_EMAIL, pattern=ADDRESS), AfterValidator(_lower)]
+Text = Annotated[str, Field(json_schema_extra=NO_NUL), AfterValidator(without_nul), AfterValidator(_cut)]
+ADDRESS = r"^[^@\s\x00\x1c-\x1f\x85\ufeff]+@[^@\s\x00\x1c-\x1f\x85\ufeff]+$"
+"""With the blanks on which dialects of regular expressions don't agree."""
+BLANK = r"^[\s\x1c-\x1f\x85]*$"
+EMAIL = {"pattern": f"{BLANK}|{ADDRESS}", "maxLength": MAX_EMAIL}
+Email = Annotated[str, Field(json_schema_extra=EMAIL), AfterValidator(_address)]
 EventType = Annotated[str, Field(json_schema_extra={"enum": sorted(CATEGORIES)}), AfterValidator(_one_of(CATEGORIES))]
 Source = Annotated[str, Field(json_schema_extra={"enum": sorted(SOURCES)}), AfterValidator(_one_of(SOURCES))]
 Instant = Annotated[datetime, BeforeValidator(_instant, json_schema_input_type=datetime)]
@@ -89,7 +99,7 @@ class SessionStart(BaseModel):
     anonymous_id: UUID
     device_type: Literal["mobile", "tablet", "desktop"] | None = None
     referrer: Text | None = None
-    email: Email | None = None
+    email: Annotated[Email | None, EMPTY_IS_ABSENT] = None
 
 
 class SessionStarted(BaseModel):
@@ -101,8 +111,8 @@ class SessionStarted(BaseModel):
 
 class Identify(BaseModel):
     anonymous_id: UUID
-    email: Email | None = None
-    name: ShortText | None = None
+    email: Annotated[Email | None, EMPTY_IS_ABSENT] = None
+    name: Annotated[ShortText | None, EMPTY_IS_ABSENT] = None
 
 
 class Identified(BaseModel):

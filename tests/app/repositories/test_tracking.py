@@ -261,13 +261,26 @@ async def test_a_user_who_logs_in_everywhere_at_once_is_one(api: httpx2.AsyncCli
     assert {answer["user_id"] for answer in answers} == {dana}
 
 
+async def test_an_empty_field_is_an_absent_one(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
+    known = await identify(api, email="dana@example.org", name="Dana")
+    assert await identify(api, email="", name=" ") == known
+    stored = await user(database, known["user_id"])
+    assert (stored["email"], stored["name"]) == ("dana@example.org", "Dana")
+    assert (await start(api, email=""))["user_id"] == known["user_id"]
+
+
+async def test_a_wrong_address_is_told_in_words(api: httpx2.AsyncClient) -> None:
+    answer = await api.post("/api/user/identify", json={"anonymous_id": PERSON, "email": "nobody"})
+    assert answer.json()["error"] == "Please correct: email should be an e-mail address such as dana@example.org."
+
+
 BAD = [
     ("/api/session/start", {"session_id": "x"}, "session_id"),
     ("/api/session/start", {"session_id": None}, "session_id"),
     ("/api/session/start", {"anonymous_id": 5}, "anonymous_id"),
     ("/api/session/start", {"device_type": "watch"}, "device_type"),
     ("/api/session/start", {"referrer": "a\0"}, "referrer"),
-    ("/api/session/start", {"referrer": "x" * 3000}, "referrer"),
+    ("/api/session/start", {"referrer": "a\0b"}, "referrer"),
     ("/api/session/start", {"email": "nobody"}, "email"),
     ("/api/session/start", {"email": "a\0@b.c"}, "email"),
     ("/api/user/identify", {"anonymous_id": ""}, "anonymous_id"),
