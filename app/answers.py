@@ -3,12 +3,20 @@
 from typing import Any
 
 import orjson
+from starlette.requests import Request
 
+from app.cache.body import SMALLEST_TO_COMPRESS, deflated
+from app.http_caching import takes_gzip
 from app.middleware import security_headers
-from app.prepared import IS_JSON, Prepared, content_length
+from app.prepared import GZIPPED, IS_JSON, VARIES, Header, Prepared, content_length
 
 
-def json_response(body: Any, *, status: int = 200) -> Prepared:
-    """Of the API; what else is JSON may be kept."""
+def json_response(request: Request[Any], body: Any, *, status: int = 200) -> Prepared:
+    """That no cache may keep; see `app.http_caching` for those that may."""
     text = orjson.dumps(body)
-    return Prepared(status, (content_length(len(text)), IS_JSON, *security_headers.OF_THE_API), (text,))
+    coding: tuple[Header, ...] = ()
+    if len(text) >= SMALLEST_TO_COMPRESS:
+        coding = (VARIES,)
+        if takes_gzip(request.state["fields"]):
+            text, coding = deflated(text), (VARIES, GZIPPED)
+    return Prepared(status, (content_length(len(text)), IS_JSON, *coding, *security_headers.OF_THE_API), (text,))

@@ -61,7 +61,8 @@ def unavailable(what: str, *, retry_after: int = 2) -> ApiError:
 
 
 def overloaded(*, retry_after: int = 1) -> ApiError:
-    message = "The service is busy at the moment. Please try again shortly."
+    """Like `unavailable` in words after which the web client tries again."""
+    message = "There are too many connections at the moment. Please try again shortly."
     return ApiError(503, "overloaded", message, headers={"Retry-After": str(retry_after)})
 
 

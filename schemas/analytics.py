@@ -21,7 +21,7 @@ class MetricsQuery(BaseModel):
 class DailyQuery(BaseModel):
     """Days are those of UTC."""
 
-    start: Annotated[Day | None, Field(description=f"The default is {DEFAULT_DAYS} days before the end.")] = None
+    start: Annotated[Day | None, Field(description=f"The default makes it {DEFAULT_DAYS} days.")] = None
     end: Annotated[Day | None, Field(validate_default=True, description="The default is today.")] = None
 
     @field_validator("end")
@@ -30,8 +30,8 @@ class DailyQuery(BaseModel):
         start, last = info.data.get("start"), end or _today()
         if start is not None and start > last:
             raise ValueError("should not be before the start")
-        if start is not None and last - start > timedelta(days=MAX_DAYS):
-            raise ValueError(f"should be at most {MAX_DAYS} days after the start")
+        if start is not None and last - start >= timedelta(days=MAX_DAYS):
+            raise ValueError(f"should be less than {MAX_DAYS} days after the start")
         return end
 
     @property
@@ -40,7 +40,7 @@ class DailyQuery(BaseModel):
 
     @property
     def first(self) -> date:
-        return self.start or date.fromordinal(max(1, self.last.toordinal() - DEFAULT_DAYS))
+        return self.start or date.fromordinal(max(1, self.last.toordinal() - DEFAULT_DAYS + 1))
 
 
 def _today() -> date:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 SMALLEST_TO_COMPRESS = 600
+LEVEL = 5
+"""What is kept is made once and sent often, so it may be smaller than an answer to a search."""
+
 LARGEST_TO_COMPRESS_INLINE = 64 * 1024
 """In bytes; compressing more would hold up other requests, so a thread does it."""
 
@@ -26,14 +29,14 @@ async def finish(identity: bytes, *, compress: bool) -> CachedBody:
     if not compress or len(identity) < SMALLEST_TO_COMPRESS:
         compressed = None
     elif len(identity) <= LARGEST_TO_COMPRESS_INLINE:
-        compressed = _compress(identity)
+        compressed = deflated(identity)
     else:
-        compressed = await asyncio.to_thread(_compress, identity)
+        compressed = await asyncio.to_thread(deflated, identity)
     return CachedBody(identity, compressed, _etag(identity))
 
 
-def _compress(identity: bytes) -> bytes:
-    return gzip.compress(identity, compresslevel=5, mtime=0)
+def deflated(identity: bytes) -> bytes:
+    return gzip.compress(identity, compresslevel=LEVEL, mtime=0)
 
 
 def _etag(identity: bytes) -> str:

@@ -7,6 +7,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from app.errors import bad_request, error_response
 from app.prepared import Fields, Header
 
 METHODS = ("GET", "POST", "PUT", "DELETE", "OPTIONS")
@@ -43,6 +44,10 @@ class Cors:
         ):
             return None
         answer = self._preflight.preflight_response(Headers(scope=scope))
+        if answer.status_code != 200:
+            what = bytes(answer.body).decode().removeprefix("Disallowed CORS ")
+            refusal = bad_request([{"field": "preflight", "message": f"asks for what is not allowed ({what})"}])
+            return error_response(refusal, scope["state"]["request_id"])
         # Those that every answer gets.
         del answer.headers["vary"], answer.headers["access-control-allow-origin"]
         del answer.headers["access-control-allow-credentials"]

@@ -23,7 +23,8 @@ from scoring.candidates import on_offer
 from scoring.search import Catalogue, Search
 
 DEGRADED_SECONDS = 5
-TOTAL_SECONDS = 300
+TOTAL_SECONDS = 60
+"""With the time for which answers are kept by default, the five minutes that the number may be old."""
 CATALOGUE_SECONDS = 3600
 
 CATALOGUE_KINDS: frozenset[Kind] = frozenset(("country", "type"))

@@ -28,7 +28,7 @@ async def metrics(request: ApiRequest, query: MetricsQuery) -> Response:
     async with request.state["database"].read() as session:
         figures = await analytics.summary(session, query.days)
     data = Metrics.model_validate({"period": f"last_{query.days}_days", **figures})
-    return json_response(MetricsAnswer(success=True, data=data).model_dump())
+    return json_response(request, MetricsAnswer(success=True, data=data).model_dump())
 
 
 async def daily_metrics(request: ApiRequest, query: DailyQuery) -> Response:
@@ -38,14 +38,14 @@ async def daily_metrics(request: ApiRequest, query: DailyQuery) -> Response:
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
     data = [DailyMetrics.model_validate({"date": day, **known.get(day, NO_REQUESTS)}) for day in days]
     answer = DailyMetricsAnswer(success=True, start=first, end=last, count=len(data), data=data)
-    return json_response(answer.model_dump())
+    return json_response(request, answer.model_dump())
 
 
 async def top_searches(request: ApiRequest, query: TopSearchesQuery) -> Response:
     async with request.state["database"].read() as session:
         lists = await analytics.top_searches(session, query.days, query.limit)
     answer = TopSearchesAnswer(success=True, data=TopSearches.model_validate(lists))
-    return json_response(answer.model_dump())
+    return json_response(request, answer.model_dump())
 
 
 ENDPOINTS = (

@@ -15,7 +15,7 @@ from schemas.evaluation import EvaluationAnswer, EvaluationRun, Scenario, Scenar
 async def scenarios(request: ApiRequest, query: ScenariosQuery) -> Response:
     async with request.state["database"].read() as session:
         found = await evaluation.scenarios(session, query.category)
-    return json_response(Listed[Scenario].of(found).model_dump())
+    return json_response(request, Listed[Scenario].of(found).model_dump())
 
 
 async def run(request: ApiRequest, body: EvaluationRun) -> Response:
@@ -33,7 +33,7 @@ async def run(request: ApiRequest, body: EvaluationRun) -> Response:
         failed=len(results) - passed,
         results=results,
     )
-    return json_response(answer.model_dump())
+    return json_response(request, answer.model_dump())
 
 
 ENDPOINTS = (

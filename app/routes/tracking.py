@@ -43,19 +43,20 @@ async def start_session(request: ApiRequest, body: SessionStart) -> Response:
     async with request.state["database"].write() as session:
         started = await tracking.start_session(session, body, visitor)
     return json_response(
+        request,
         {
             "success": True,
             "user_id": started.user_id,
             "session_id": body.session_id,
             "is_new_session": started.is_new,
-        }
+        },
     )
 
 
 async def identify(request: ApiRequest, body: Identify) -> Response:
     async with request.state["database"].write() as session:
         known = await tracking.identify(session, body, _proven_email(request))
-    return json_response({"success": True, "user_id": known.user_id, "is_registered": known.is_registered})
+    return json_response(request, {"success": True, "user_id": known.user_id, "is_registered": known.is_registered})
 
 
 def _proven_email(request: ApiRequest) -> str | None:
@@ -76,7 +77,7 @@ def _network(request: ApiRequest) -> str | None:
 async def take_event(request: ApiRequest, body: TrackedEvent) -> Response:
     event_id = body.event_id or new_id()
     await request.state["intake"].take_events([event_entry(body, event_id, datetime.now(UTC))])
-    return json_response({"success": True, "event_id": event_id}, status=202)
+    return json_response(request, {"success": True, "event_id": event_id}, status=202)
 
 
 async def take_events(request: ApiRequest, body: EventBatch) -> Response:
@@ -93,17 +94,18 @@ async def take_events(request: ApiRequest, body: EventBatch) -> Response:
     if entries:
         await request.state["intake"].take_events(entries)
     answer = {"success": True, "processed": len(entries), "total": len(body.events), "errors": errors or None}
-    return json_response(answer, status=202)
+    return json_response(request, answer, status=202)
 
 
 async def event_types(request: ApiRequest) -> Response:
     return json_response(
+        request,
         {
             "success": True,
             "event_types": sorted(CATEGORIES),
             "categories": dict(sorted(CATEGORIES.items())),
             "valid_sources": sorted(SOURCES),
-        }
+        },
     )
 
 

@@ -67,6 +67,23 @@ async def test_another_origin_gets_no_cors_header_at_all(api: httpx2.AsyncClient
         assert "Origin" in answer.headers["Vary"]
 
 
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"Access-Control-Request-Method": "PATCH"}, "method"),
+        ({"Access-Control-Request-Headers": "X-Other"}, "headers"),
+    ],
+)
+async def test_a_preflight_that_is_refused_is_told_in_the_shape_of_all_refusals(
+    api: httpx2.AsyncClient, wrong: dict[str, str], named: str
+) -> None:
+    answer = await api.options("/api/events", headers={"Origin": LISTED, **PREFLIGHT, **wrong})
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert answer.json()["request_id"] == answer.headers["X-Request-ID"]
+    assert named in answer.json()["error"]
+    assert cors_headers(answer)["access-control-allow-origin"] == LISTED
+
+
 async def test_without_an_origin_caches_still_hear_that_it_matters(api: httpx2.AsyncClient) -> None:
     answer = await api.get("/api/nothing")
     assert cors_headers(answer) == {}

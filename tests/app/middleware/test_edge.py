@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from app.draining import Draining
-from app.errors import ApiError, unavailable
+from app.errors import ApiError, overloaded, timed_out, unavailable
 from app.middleware.edge import Edge
 
 SECRET = "postgresql://app:password@10.0.0.5/platform"
@@ -45,11 +45,12 @@ async def test_details_are_there_only_where_fields_are_wrong() -> None:
     assert answer.json()["details"] == details
 
 
-async def test_a_server_that_is_down_is_told_in_a_word_on_which_the_web_client_tries_again() -> None:
-    answer = await ask(failing(unavailable("the database")))
+@pytest.mark.parametrize("refusal", [unavailable("the database"), overloaded(), timed_out()])
+async def test_what_passes_is_told_in_a_word_on_which_the_web_client_tries_again(refusal: ApiError) -> None:
+    answer = await ask(failing(refusal))
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
-    assert "connection" in answer.json()["error"]
+    assert "connection" in answer.json()["error"] or "timeout" in answer.json()["error"]
 
 
 async def test_an_unexpected_error_says_nothing_of_the_inside_but_the_log_says_all() -> None:

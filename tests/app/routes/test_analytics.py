@@ -126,8 +126,17 @@ async def test_a_row_of_the_platform_with_gaps_is_numbers_too(api: httpx2.AsyncC
 async def test_the_days_up_to_now_are_the_default(api: httpx2.AsyncClient) -> None:
     today = datetime.now(UTC).date()
     answer = await get(api, DAILY)
-    assert (answer["start"], answer["end"]) == (str(today - timedelta(days=7)), str(today))
-    assert (await get(api, DAILY, start="2026-01-01", end="2026-04-01"))["count"] == 91
+    assert (answer["start"], answer["end"]) == (str(today - timedelta(days=6)), str(today))
+    assert (await get(api, DAILY, start="2026-01-01", end="2026-03-31"))["count"] == 90
+
+
+async def test_a_long_answer_is_compressed_for_those_who_take_it(api: httpx2.AsyncClient) -> None:
+    plain = await api.get(DAILY, headers={"Accept-Encoding": "identity"})
+    small = await api.get(DAILY, headers={"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in plain.headers
+    assert small.headers["content-encoding"] == "gzip"
+    assert int(small.headers["content-length"]) < int(plain.headers["content-length"])
+    assert small.json() == plain.json()
 
 
 async def test_what_was_asked_for_most(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
@@ -166,7 +175,7 @@ BAD = [
     (DAILY, {"start": "0"}, "start"),
     (DAILY, {"end": "2026-11-24\0"}, "end"),
     (DAILY, {"start": "2026-11-24", "end": "2026-11-23"}, "end"),
-    (DAILY, {"start": "2026-01-01", "end": "2026-04-02"}, "end"),
+    (DAILY, {"start": "2026-01-01", "end": "2026-04-01"}, "end"),
     (DAILY, {"start": "2020-01-01"}, "end"),
 ]
 
