@@ -63,7 +63,7 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class ByMethod:
-    """The application at one path: no function, since those get a handler of errors each, which Edge is for all."""
+    """The application at one path. A class: Starlette wraps functions in error handlers, which Edge is."""
 
     endpoints: Mapping[str, Endpoint]
 

@@ -11,9 +11,10 @@ from redis.exceptions import RedisError
 
 from app.database import Database, database_errors
 from app.errors import conflict, unavailable
+from app.recommendations.trip_search import INDEX
 from app.repositories import admin
 from indexer import index, queue
-from indexer.errors import Refusal
+from indexer.errors import Refusal, ReindexRunning
 from indexer.jobs import REINDEX
 from indexer.progress import read_progress
 from indexer.verify import Report, verify
@@ -32,7 +33,7 @@ VERIFY_RATE = 5000.0
 
 
 @contextmanager
-def failures() -> Iterator[None]:
+def as_api_errors() -> Iterator[None]:
     """Turns what the indexer refuses into a 409, and servers that don't answer into a 503."""
     try:
         with database_errors():
@@ -40,7 +41,7 @@ def failures() -> Iterator[None]:
     except Refusal as refusal:
         raise conflict(str(refusal)) from None
     except (ElasticsearchError, TransportError) as error:
-        raise unavailable("the search index") from error
+        raise unavailable(INDEX) from error
     except RedisError as error:
         raise unavailable("the queue of jobs") from error
 
@@ -49,8 +50,8 @@ async def request_reindex(settings: Settings, database: Database, redis: Redis) 
     """Has the worker begin one soon. Raises 409 and 503 as ApiError."""
     async with database.write() as session:
         if await admin.is_rebuilding(session):
-            raise conflict("A reindex or a rollback is already running; one at a time.")
-    with failures():
+            raise conflict(str(ReindexRunning()))
+    with as_api_errors():
         if not await redis.set(REQUESTED, 1, nx=True, ex=REQUEST_SECONDS):
             raise conflict("A reindex has been asked for already; it is about to begin.")
         await queue.request(settings.redis_url, REINDEX)
@@ -102,7 +103,7 @@ async def _told(redis: Redis) -> tuple[int | None, Reindex | None]:
 
 async def verify_index(settings: Settings, *, repair: bool) -> Verified:
     """Raises 409 and 503 as ApiError."""
-    with failures():
+    with as_api_errors():
         return _shown(await verify(settings, repair, rate=VERIFY_RATE))
 
 

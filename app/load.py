@@ -22,22 +22,22 @@ LATE_SECONDS = 0.005
 SOON_SECONDS = 0.03
 """How long a request may wait for others: a small part of what its answer may take, since all else is slower then."""
 FEW = 24
-"""Requests that a process takes on however slow it is: as many may have come while it was not given the CPU."""
+"""Always taken on, however late the loop is: so many may have come while the process was not given the CPU."""
 LONG_SECONDS = 0.5
-"""In flight for as long as that: waiting for a dependency, since what is let in when all is slow takes much less."""
+"""In flight for so long, a request is taken to wait for a dependency, and takes no room from others."""
 BURST = 32
-"""More requests than a tick ago that a process takes on: how it fares with them is not known before the next."""
+"""Taken on beside those in flight at the last tick: what they do to the loop is not known before the next."""
 
 
 class Load:
     def __init__(self, most: int) -> None:
         """`most` requests in flight is the end, however well it goes."""
         self.server = ServerState()
-        """Of the server that asks."""
+        """Tasks that run and requests answered so far, as uvicorn counts them; every connection sets it."""
         self.refused = 0
         self._most = most
         self._allowed = min(most, BURST)
-        self._soon = self._lately = 0
+        self._finished_soon = self._finished_lately = 0
         self._answered = 0
         self._counted_at = self._late_until = self._looked_at = monotonic()
         self._in_flight: Set[asyncio.Task[None]] = frozenset()
@@ -61,23 +61,23 @@ class Load:
         if now - due > LATE_SECONDS:
             self._late_until = now + SOON_SECONDS
         if now - self._counted_at >= SOON_SECONDS:
-            self._count(now)
+            self._count_finished(now)
         if now - self._looked_at >= LONG_SECONDS:
-            self._look(now)
+            self._find_waiting(now)
         if now < self._late_until:
-            allowed = len(self._waiting & self.server.tasks) + max(FEW, self._soon)
+            allowed = len(self._waiting & self.server.tasks) + max(FEW, self._finished_soon)
         else:
-            allowed = max(len(self.server.tasks) + BURST, self._soon)
+            allowed = max(len(self.server.tasks) + BURST, self._finished_soon)
         self._allowed = min(self._most, allowed)
 
-    def _count(self, now: float) -> None:
+    def _count_finished(self, now: float) -> None:
         answered = self.server.total_requests - self.refused
         lately = round((answered - self._answered) * SOON_SECONDS / (now - self._counted_at))
-        # Who was not given the CPU for a while is not slow.
-        self._soon, self._lately = max(lately, self._lately), lately
+        # The better of two counts: during one the process may not have been given the CPU.
+        self._finished_soon, self._finished_lately = max(lately, self._finished_lately), lately
         self._answered, self._counted_at = answered, now
 
-    def _look(self, now: float) -> None:
+    def _find_waiting(self, now: float) -> None:
         self._waiting = self._in_flight & self.server.tasks
         self._in_flight, self._looked_at = frozenset(self.server.tasks), now
 

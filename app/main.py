@@ -12,7 +12,7 @@ from app.errors import on_http_exception
 from app.lifespan import lifespan
 from app.middleware.edge import Edge
 from app.middleware.kept import Kept
-from app.middleware.rate_limits import RateLimits
+from app.middleware.rate_limits import RateLimiting
 from app.path_ids import register_path_ids
 from app.routes import ENDPOINTS
 from indexer.collecting import collect_less
@@ -21,7 +21,7 @@ from schemas.settings import Settings, load_settings
 
 class Application(Starlette):
     def build_middleware_stack(self) -> ASGIApp:
-        """Without Starlette's own last stop of errors, which is Edge here: each answer would pass both."""
+        """Without Starlette's ServerErrorMiddleware: Edge answers unexpected errors."""
         app: ASGIApp = ExceptionMiddleware(self.router, handlers=self.exception_handlers)
         for middleware, args, kwargs in reversed(self.user_middleware):
             app = middleware(app, *args, **kwargs)
@@ -44,7 +44,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
     """Outermost first."""
     return [
         Middleware(Edge, allowed_origins=settings.allowed_origins),
-        *([Middleware(RateLimits)] if settings.rate_limit_enabled else []),
+        *([Middleware(RateLimiting)] if settings.rate_limit_enabled else []),
         Middleware(Kept),
     ]
 

@@ -36,7 +36,7 @@ class Pipelined:
         await self._connection.disconnect()
 
     async def _round_trip(self, commands: Sequence[bytes]) -> list[Any]:
-        """Once more, at once, on a connection that Redis has closed while nobody needed it."""
+        """Sends all and reads their replies; once more, at once, if Redis has closed an idle connection."""
 
         async def ask() -> list[Any]:
             await self._connection.send_packed_command(commands)

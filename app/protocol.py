@@ -38,12 +38,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._parsing = False
         self._arrived: tuple[RequestResponseCycle, Any] | None = None
         """A request whose head has been parsed, and what is to answer it."""
-        self._reading: asyncio.TimerHandle | None = self._end_in(IDLE_SECONDS, "connecting")
-        self._writing: asyncio.TimerHandle | None = None
+        self._reading_timer: asyncio.TimerHandle | None = self._end_in(IDLE_SECONDS, "connecting")
+        self._writing_timer: asyncio.TimerHandle | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._read()
-        self._written()
+        self._stop_reading_timer()
+        self._stop_writing_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -54,8 +54,8 @@ class BoundedProtocol(HttpToolsProtocol):
             arrived, self._arrived = self._arrived, None
             self._start(*arrived)
         # Most requests arrive whole: they need no timer.
-        if self._receiving and self._reading is None:
-            self._reading = self._end_in(self._request_seconds, "sending")
+        if self._receiving and self._reading_timer is None:
+            self._reading_timer = self._end_in(self._request_seconds, "sending")
         if self._head_bytes is not None:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD and not self.transport.is_closing():
@@ -64,7 +64,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._head_bytes = 0
         self._receiving = True
-        self._read()
+        self._stop_reading_timer()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -75,7 +75,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._receiving = False
-        self._read()
+        self._stop_reading_timer()
         super().on_message_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
@@ -122,25 +122,25 @@ class BoundedProtocol(HttpToolsProtocol):
         cycle.on_response()
 
     def pause_writing(self) -> None:
-        self._writing = self._end_in(self._answer_seconds, "taking")
+        self._writing_timer = self._end_in(self._answer_seconds, "taking")
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        self._written()
+        self._stop_writing_timer()
         super().resume_writing()
 
     def timeout_keep_alive_handler(self) -> None:
         # Not closed: that would wait until the client has taken what is left of an answer.
         self.transport.abort()
 
-    def _read(self) -> None:
-        if self._reading is not None:
-            self._reading.cancel()
-            self._reading = None
+    def _stop_reading_timer(self) -> None:
+        if self._reading_timer is not None:
+            self._reading_timer.cancel()
+            self._reading_timer = None
 
-    def _written(self) -> None:
-        if self._writing is not None:
-            self._writing.cancel()
+    def _stop_writing_timer(self) -> None:
+        if self._writing_timer is not None:
+            self._writing_timer.cancel()
 
     def _end_in(self, seconds: float, doing: str) -> asyncio.TimerHandle:
         return self.loop.call_later(seconds, self._end, doing)

@@ -12,6 +12,7 @@ from elasticsearch import AsyncElasticsearch
 from app.database import Database
 from app.draining import Draining
 from app.errors import ApiError, unavailable
+from app.recommendations.trip_search import INDEX
 from indexer.ending import beside
 from schemas.answers import ErrorCode
 
@@ -74,7 +75,7 @@ class Readiness:
         try:
             found = await self._elasticsearch.indices.exists_alias(name=self._alias)
         except TransportError:
-            raise unavailable("the search index") from None
+            raise unavailable(INDEX) from None
         if not found:
             raise _not_ready("no_index", "The search index has not been built yet.")
 

@@ -23,7 +23,7 @@ log = structlog.get_logger()
 HISTORY_CHECKED = "smarttrip_history_checked"
 
 HASTE = 0.5
-"""Seconds that Elasticsearch has for an answer that is not needed."""
+"""Seconds that a batch of causes waits for Elasticsearch: it writes to no index, and caches wait for it."""
 
 PATIENCE_WITH_PREVIOUS = 8
 """Attempts after which the previous index, kept for a rollback, may no longer hold up the one in use."""
@@ -76,7 +76,7 @@ async def process(stores: Stores, lanes: Collection[int] = LANES, *, retry: bool
 
 
 def _in_haste(stores: Stores) -> Stores:
-    """For batches that write to no index: whoever reads from Postgres waits for them."""
+    """For batches of causes."""
     return replace(stores, elasticsearch=stores.elasticsearch.options(request_timeout=HASTE))
 
 

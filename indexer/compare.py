@@ -1,4 +1,4 @@
-"""Whether a new index holds what Postgres holds: counts and sums of what searches filter by."""
+"""Whether a new index holds what Postgres holds: counts and sums of most of what searches filter by."""
 
 from collections import defaultdict
 from collections.abc import Collection

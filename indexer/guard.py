@@ -71,6 +71,6 @@ class Guard:
         self._just_started = False
 
     async def _is_anything_left(self) -> bool:
-        """Of a rebuild that ended without cleaning up; a running one is refused the clearing."""
+        """Whether a rebuild ended without cleaning up. Also true while one runs; `builder` then refuses."""
         async with self._stores.postgres.connect() as connection:
             return any(target.state is State.BUILDING for target in await targets.read_targets(connection))

@@ -1,4 +1,4 @@
-"""The two servers between which the indexer keeps the peace."""
+"""The two servers that the indexer keeps in step, with the patience of background work."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,7 +23,7 @@ class Stores:
 
 @asynccontextmanager
 async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
-    """With the patience of background work."""
+    """Closed when the block ends."""
     postgres = connections.postgres(
         settings.database_url,
         pool_size=POOL_SIZE,

@@ -67,7 +67,7 @@ class Fault(StrEnum):
 
 
 async def foreign(stores: Stores, name: str, connection: AsyncConnection | None = None) -> Fault | None:
-    """Whether the index is of another history than the database: what it has too much would stay for ever.
+    """Why the index can't have been made from this database as it is now: what it has too much would stay for ever.
 
     The database is the one behind `connection` if there is one.
     """

@@ -49,13 +49,6 @@ class Gender(StrEnum):
     OTHER = "Other"
 
 
-class ReviewSource(StrEnum):
-    WEBSITE = "Website"
-    APP = "App"
-    EMAIL = "Email"
-    IMPORTED = "Imported"
-
-
 class Status(StrEnum):
     """A departure's state, stored as this text."""
 
@@ -65,6 +58,8 @@ class Status(StrEnum):
     FULL = "Full"
     CANCELLED = "Cancelled"
 
+
+NOT_ON_SALE = (Status.CANCELLED, Status.FULL)
 
 PRIVATE_GROUPS = "Private Groups"
 """Name of the trip type whose departures have flexible dates and places."""

@@ -1,7 +1,7 @@
 """Names in Redis that more than one package uses."""
 
 GENERATION = "smarttrip:generation"
-"""Counter that the worker raises after each refresh of the index that changed something."""
+"""Counter that the worker raises each time it tells the caches of a change."""
 
 CHANGES = "smarttrip:changes"
 """How the channel begins on which the worker tells every process what changed: {"generation": int, "kinds": [str]}."""

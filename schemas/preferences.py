@@ -79,9 +79,7 @@ Month = Annotated[
 StartDate = Annotated[
     date | None,
     optional(iso_date),
-    _input(
-        "Legacy: counts when later than today and no year is given.", {"type": "string", "format": "date"}, _text("")
-    ),
+    _input("Legacy: counts when later than today and no year is given.", *_DATE),
 ]
 
 

@@ -46,4 +46,4 @@ class RecommendationsAnswer(BaseModel):
     data: Annotated[list[RecommendedTrip], Field(max_length=30)]
     request_id: UUID
     degraded: Literal[True] | None = None
-    """Present while the index can't be asked and the database answers."""
+    """Present while the index or the database can't be asked and the other answers alone."""

@@ -35,4 +35,4 @@ class SchemaInfo(BaseModel):
     schema_version: str = SCHEMA_VERSION
     statistics: Statistics
     endpoints: dict[str, str]
-    """Path and what it is for."""
+    """Paths by what they are for."""

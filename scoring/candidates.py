@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from datetime import date, timedelta
 
-from schemas.enums import Status
+from schemas.enums import NOT_ON_SALE
 from scoring import weights
 from scoring.conditions import AllOf, AnyOf, Between, Condition, Is, Not, OneOf
 from scoring.search import Search
 
 ACTIVE = Is("active", True)
-NOT_OVER = Not(OneOf("status", (Status.CANCELLED.value, Status.FULL.value)))
+ON_SALE = Not(OneOf("status", tuple(status.value for status in NOT_ON_SALE)))
 HAS_SPOTS = Between("spots", 1, None)
 
 
@@ -20,7 +20,7 @@ def candidates(search: Search) -> Condition:
 
 def on_offer(today: date) -> Condition:
     """What a traveller could book, whatever the preferences."""
-    return AllOf((ACTIVE, NOT_OVER, HAS_SPOTS, Between("start", today.isoformat(), None)))
+    return AllOf((ACTIVE, ON_SALE, HAS_SPOTS, Between("start", today.isoformat(), None)))
 
 
 def _primary(search: Search) -> Iterator[Condition]:
@@ -47,7 +47,7 @@ def _common(search: Search, continents: tuple[str, ...]) -> Iterator[Condition]:
     """What both searches ask for, each within its own limits."""
     preferences, limits = search.preferences, search.limits
     yield ACTIVE
-    yield NOT_OVER
+    yield ON_SALE
     if preferences.has_places:
         yield AnyOf((OneOf("country", search.countries), OneOf("continent", continents)))
     if preferences.difficulty is not None:

@@ -1,4 +1,4 @@
-"""What every request and every answer gets, in one pass: wrapping them once more costs more than what is done."""
+"""What every request and every answer gets, in one pass: each further layer costs more than what it does."""
 
 from collections.abc import Sequence
 

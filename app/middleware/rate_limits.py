@@ -13,7 +13,7 @@ from app.limits import group_of
 from app.prepared import add_headers
 
 
-class RateLimits:
+class RateLimiting:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 

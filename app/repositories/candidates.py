@@ -23,6 +23,7 @@ from sqlalchemy import (
     true,
 )
 
+from app.repositories.occurrences import effective_price
 from schemas.enums import ANTARCTICA, Continent
 from schemas.tables import Country, TripOccurrence, TripTemplate, TripTemplateTag
 from scoring import weights
@@ -33,8 +34,6 @@ Columns = TypeVarTuple("Columns")
 
 THEMES = "themes"
 """The one field with several values."""
-
-PRICE = func.coalesce(TripOccurrence.price_override, TripTemplate.base_price)
 
 COLUMNS: dict[str, ColumnElement[Any]] = {
     "id": TripOccurrence.id.expression,
@@ -47,7 +46,7 @@ COLUMNS: dict[str, ColumnElement[Any]] = {
     "start": TripOccurrence.start_date.expression,
     "month": cast(extract("month", TripOccurrence.start_date), Integer),
     "days": cast(TripOccurrence.end_date - TripOccurrence.start_date, Integer) + 1,
-    "price": cast(PRICE * 100, BigInteger),
+    "price": cast(effective_price * 100, BigInteger),
     "spots": TripOccurrence.spots_left.expression,
     "status": TripOccurrence.status.expression,
 }

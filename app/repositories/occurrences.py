@@ -22,7 +22,7 @@ from sqlalchemy.orm.interfaces import ORMOption
 from app.database import ReadSession
 from app.repositories.catalogue import PRIVATE_TYPE_ID
 from app.repositories.reading import equals, find_page
-from schemas.enums import Status
+from schemas.enums import NOT_ON_SALE, Status
 from schemas.envelopes import Found
 from schemas.queries import OccurrencesQuery, PageQuery, TripOccurrencesQuery
 from schemas.tables import TripOccurrence, TripTemplate
@@ -50,7 +50,7 @@ WITHOUT_TEMPLATE: tuple[ORMOption, ...] = (
 BY_START = (TripOccurrence.start_date, TripOccurrence.id)
 
 NOT_CANCELLED = TripOccurrence.status != Status.CANCELLED
-ON_SALE = TripOccurrence.status.not_in((Status.CANCELLED, Status.FULL))
+ON_SALE = TripOccurrence.status.not_in(NOT_ON_SALE)
 effective_price = func.coalesce(TripOccurrence.price_override, TripTemplate.base_price)
 
 

@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from app.database import database_errors
 from app.endpoints import Endpoint
-from app.index_admin import failures, index_state, request_reindex, verify_index
+from app.index_admin import as_api_errors, index_state, request_reindex, verify_index
 from app.lifespan import ApiRequest
 from app.prepared import JSON
 from app.repositories import admin
@@ -48,7 +48,7 @@ async def verify(request: ApiRequest, body: Verify) -> Response:
 
 
 async def rollback(request: ApiRequest) -> Response:
-    with failures():
+    with as_api_errors():
         name = await roll_back(request.state["settings"])
     return _respond(RolledBack(index=name))
 

@@ -13,6 +13,9 @@ from indexer.tracking import stream
 from indexer.tracking.stream import Entry
 from schemas.tables import Base, BrowsingSession, DeadEvent, Event, RecommendationRequest, User
 
+WAITING = "not_stored_yet"
+"""What has no table yet, beside the names of tables."""
+
 
 @dataclass(frozen=True)
 class Person:

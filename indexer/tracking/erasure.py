@@ -11,14 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from indexer import connections
 from indexer.among import among
 from indexer.tracking import stream
-from indexer.tracking.belongings import Person, find_person, set_aside, waiting
+from indexer.tracking.belongings import WAITING, Person, find_person, set_aside, waiting
 from indexer.tracking.lock import LOCK
 from schemas.settings import Settings
 from schemas.tables import DeadEvent, RecommendationRequest
 
 log = structlog.get_logger()
-
-WAITING = "not_stored_yet"
 
 
 async def erase_user(settings: Settings, email: str) -> Counter[str]:

@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy import select
 
 from indexer import connections
-from indexer.tracking.belongings import find_person, set_aside, waiting
+from indexer.tracking.belongings import WAITING, find_person, set_aside, waiting
 from schemas.settings import Settings
 
 log = structlog.get_logger()
@@ -33,4 +33,4 @@ async def export_user(settings: Settings, email: str) -> dict[str, list[dict[str
     finally:
         await engine.dispose()
     log.info("user_exported", user_ids=sorted(person.users))
-    return {**stored, "not_stored_yet": [orjson.loads(entry.body) for entry in entries]}
+    return {**stored, WAITING: [orjson.loads(entry.body) for entry in entries]}

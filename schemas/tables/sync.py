@@ -29,12 +29,12 @@ class OutboxRow(Base):
     """0 is a direct change, 1 a fan-out."""
     attempts: Mapped[Count]
     cursor: Mapped[int | None]
-    """The last departure written of a fan-out that goes chunk by chunk."""
+    """The last departure queued by a fan-out that goes chunk by chunk."""
     created_at: Mapped[Instant] = mapped_column(server_default=text("clock_timestamp()"))
 
 
 class DeadLetter(Base):
-    """An outbox row that the index refused for good."""
+    """A departure that can't be shown, or that the index refused for good."""
 
     __tablename__ = "outbox_dead"
     __table_args__ = ({"schema": SCHEMA},)

@@ -1,6 +1,5 @@
 """What an answer costs: round trips exactly, CPU against a bare route in the same process, with generous bounds."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -22,8 +21,8 @@ SEARCH = {"difficulty": 2, "budget": 9000}
 NOTHING_FITS = {"selected_countries": [1], "budget": 1, "month": 2}
 """Runs a relaxed search as well."""
 
-AT_MOST = 40
-"""Times the cost of a bare route; 13 to 15 were seen."""
+AT_MOST = 25
+"""Times the cost of a bare route, without a server around both; 13 to 15 were seen."""
 
 
 @pytest.fixture
@@ -60,7 +59,7 @@ async def cpu_seconds(ask: Callable[[], Awaitable[None]], times: int) -> float:
     return time.process_time() - began
 
 
-async def test_a_kept_answer_costs_little_more_than_a_bare_route(
+async def test_a_kept_answer_costs_a_bounded_multiple_of_a_bare_route(
     app_and_state: tuple[ASGIApp, dict[str, Any]],
 ) -> None:
     kept = asking(*app_and_state, "/api/v2/recommendations", SEARCH)
@@ -71,11 +70,7 @@ async def test_a_kept_answer_costs_little_more_than_a_bare_route(
 
     bare = asking(Starlette(routes=[Route("/", constant, methods=["POST"])]), {}, "/", SEARCH)
     await cpu_seconds(kept, 20)
-    ratios = []
-    for _ in range(5):
-        ratios.append(await cpu_seconds(kept, 200) / await cpu_seconds(bare, 200))
-        # Lets the process hear that nothing changed; its own copy is good for a second.
-        await asyncio.sleep(0)
+    ratios = [await cpu_seconds(kept, 200) / await cpu_seconds(bare, 200) for _ in range(5)]
     assert min(ratios) < AT_MOST, ratios
 
 
