@@ -74,8 +74,11 @@ async def _run_together(
     async with asyncio.TaskGroup() as tasks:
         following = [tasks.create_task(follower.run()) for follower in followers]
         others = [tasks.create_task(coroutine) for coroutine in beside]
-        await stop.wait()
-        for follower in followers:
-            follower.stop()
-        await asyncio.wait(following, timeout=LAST_BATCH_SECONDS)
-        await end((*following, *others))
+        try:
+            await stop.wait()
+            for follower in followers:
+                follower.stop()
+            await asyncio.wait(following, timeout=LAST_BATCH_SECONDS)
+        finally:
+            # The group itself cancels once only when one fails.
+            await end((*following, *others))

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import aiohttp
 import pytest
@@ -15,11 +15,28 @@ from indexer import queue
 from indexer.index import behind_alias
 from indexer.jobs import REINDEX
 from indexer.stores import Stores
+from indexer.worker import _run_together
 from schemas.settings import Settings
 from scripts.stack.ports import free_port
 from tests.catalogue import Catalogue
 from tests.eventually import eventually
 from tests.indexer.sync import assert_in_sync, execute, waiting
+
+
+async def test_a_part_that_fails_ends_the_others_though_one_swallows_its_cancellation() -> None:
+    async def clings() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    async def fails() -> None:
+        raise RuntimeError("a bug")
+
+    running = asyncio.create_task(_run_together([], [clings(), fails()], asyncio.Event()))
+    await asyncio.wait([running], timeout=5)
+    assert running.done()
+    assert isinstance(running.exception(), ExceptionGroup)
+
 
 RUN = "from indexer import worker; from schemas.settings import load_settings; worker.run(load_settings())"
 SOON = 20.0
