@@ -17,7 +17,7 @@ from schemas.document import INDEX_SETTINGS, MAPPING
 
 OCCURRENCES = shown(tables.TripOccurrence, entities.OccurrenceFields)
 
-UNREADABLE = (ValueError, TypeError, ArithmeticError, LookupError)
+UNREADABLE = (ValueError, TypeError, ArithmeticError, LookupError, RecursionError)
 """What a row raises that can't become a document; a server that fails raises something else."""
 
 

@@ -124,6 +124,7 @@ async def test_departures_that_do_not_exist_are_in_neither(catalogue: Catalogue,
         "UPDATE trip_occurrences SET end_date = '20000-01-01' WHERE id = :id",
         "UPDATE trip_occurrences SET start_date = '0044-03-15 BC' WHERE id = :id",
         "UPDATE trip_occurrences SET created_at = '20000-01-01' WHERE id = :id",
+        "UPDATE trip_occurrences SET properties = (repeat('[', 3000) || repeat(']', 3000))::jsonb WHERE id = :id",
     ],
 )
 async def test_a_row_that_cannot_be_shown_costs_no_other(
