@@ -95,6 +95,7 @@ async def write(es: AsyncElasticsearch, names: Sequence[str], version: int, chan
     return outcomes
 
 
+CLOSED = "index_closed_exception"
 UNACCEPTABLE = (400, 413)
 """The server's answer to a request that it will never take, whatever its state."""
 
@@ -128,7 +129,10 @@ async def _send_apart(es: AsyncElasticsearch, name: str, body: Body, refusal: st
 
 
 def judge(answer: Mapping[str, Any], ids: Sequence[int]) -> Outcome:
-    """A 403 is a blocked index, not a bad document; a 404 with an error is a missing index, without one a deletion."""
+    """A 403 is a blocked index, not a bad document; a 404 with an error is a missing index, without one a deletion.
+
+    A 400 is a bad document, unless the index is closed.
+    """
     outcome = Outcome()
     *results, noted = (next(iter(item.values())) for item in answer["items"])
     if noted.get("error") and noted["status"] != 409:
@@ -138,7 +142,7 @@ def judge(answer: Mapping[str, Any], ids: Sequence[int]) -> Outcome:
         status, error = result["status"], result.get("error")
         if status == 409:
             outcome.outdated += 1
-        elif error and status == 400:
+        elif error and status == 400 and error["type"] != CLOSED:
             outcome.refused[trip_id] = _reason(error)
         elif error:
             outcome.missing |= error["type"] == "index_not_found_exception"

@@ -95,6 +95,13 @@ async def test_a_blocked_index_keeps_the_changes_for_later(stores: Stores, name:
     assert outcome.refused == {}
 
 
+async def test_a_closed_index_keeps_the_changes_for_later(stores: Stores, name: str) -> None:
+    await stores.elasticsearch.indices.close(index=name)
+    (outcome,) = await write(stores, [name], 5, {1: document(1), 2: None})
+    assert outcome.kept.keys() == {1, 2}
+    assert outcome.refused == {}
+
+
 async def test_a_write_does_not_make_an_index_that_was_dropped(stores: Stores, name: str) -> None:
     await index.drop(stores.elasticsearch, [name])
     (outcome,) = await write(stores, [name], 5, {1: document(1), 2: None})
