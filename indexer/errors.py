@@ -1,5 +1,7 @@
 """What the indexer refuses, in sentences for the person who asked."""
 
+from collections.abc import Collection
+
 
 class Refusal(Exception):  # noqa: N818  # what was asked for is refused; nothing is broken
     """Base of the refusals; the message is a whole sentence."""
@@ -24,6 +26,12 @@ class NoPreviousIndex(Refusal):
 class AliasIsIndex(Refusal):
     def __init__(self, alias: str) -> None:
         super().__init__(f'"{alias}" is an index, not an alias; remove it or choose another ELASTICSEARCH_ALIAS.')
+
+
+class AliasOfSeveral(Refusal):
+    def __init__(self, alias: str, names: Collection[str]) -> None:
+        found = " and ".join(sorted(names))
+        super().__init__(f'"{alias}" should be an alias of one index, not of {found}; remove it from all but one.')
 
 
 class Untrusted(Refusal):

@@ -8,7 +8,7 @@ from typing import Any
 from elasticsearch import AsyncElasticsearch, BadRequestError, NotFoundError
 
 from indexer.documents import DOCUMENT_HASH
-from indexer.errors import AliasIsIndex
+from indexer.errors import AliasIsIndex, AliasOfSeveral
 from schemas.document import INDEX_SETTINGS, MAPPING
 
 LOADING = {
@@ -81,23 +81,27 @@ async def meta(es: AsyncElasticsearch, name: str) -> dict[str, Any]:
 
 
 async def behind_alias(es: AsyncElasticsearch, alias: str) -> str | None:
-    """The name of the index that searches see. Raises AliasIsIndex."""
+    """The name of the index that searches see. Raises AliasIsIndex and AliasOfSeveral."""
     try:
         names = list(await es.indices.get(index=alias, features="aliases"))
     except NotFoundError:
         return None
     if alias in names:
         raise AliasIsIndex(alias)
-    assert len(names) == 1, f"{alias} points at {names}"
+    if len(names) > 1:
+        raise AliasOfSeveral(alias, names)
     return names[0]
 
 
+SWAP_PATIENCE = "5s"
+
+
 async def swap(es: AsyncElasticsearch, alias: str, old: str | None, new: str) -> None:
-    """In one step, and only if the alias still is where the caller saw it."""
+    """In one step, and only if the alias still is where the caller saw it; not after the caller has given up."""
     actions: list[dict[str, Any]] = [{"add": {"index": new, "alias": alias}}]
     if old is not None:
         actions.insert(0, {"remove": {"index": old, "alias": alias, "must_exist": True}})
-    await es.indices.update_aliases(actions=actions)
+    await es.indices.update_aliases(actions=actions, master_timeout=SWAP_PATIENCE)
 
 
 async def drop(es: AsyncElasticsearch, names: Iterable[str]) -> None:
@@ -114,7 +118,11 @@ async def all_names(es: AsyncElasticsearch, alias: str) -> set[str]:
 
 
 async def highest_version(es: AsyncElasticsearch, name: str) -> int:
-    """Of the latest reading of Postgres that was written to it; 0 if none was. Raises NotFoundError."""
+    """Of the latest reading of Postgres that was written to it; 0 if none was.
+
+    Raises NotFoundError, also if the index is lost that keeps the history.
+    """
+    await es.indices.get(index=history(name), features="aliases")
     noted = await es.options(ignore_status=404).get(index=history(name), id=name)
     found = await es.search(index=name, size=1, sort=[{"version": "desc"}], source=False)
     versions: list[int] = [hit["sort"][0] for hit in found["hits"]["hits"]]

@@ -59,7 +59,7 @@ async def _in_order_of_use(stores: Stores, known: list[Target], live: str | None
 class Fault(StrEnum):
     """Why the index in use can't be trusted, or can't be written to."""
 
-    NO_INDEX = "there is no index"
+    NO_INDEX = "there is no index, or none that keeps its history"
     UNKNOWN = "Postgres does not know the index"
     OTHER_DOCUMENTS = "its documents are those of another version of this program"
     OTHER_POSTGRES = "another Postgres has taken over"

@@ -3,7 +3,7 @@ from elasticsearch import ApiError
 
 from indexer import index
 from indexer.documents import DOCUMENT_HASH
-from indexer.errors import AliasIsIndex
+from indexer.errors import AliasIsIndex, AliasOfSeveral
 from indexer.stores import Stores
 
 pytestmark = pytest.mark.usefixtures("no_index")
@@ -55,6 +55,13 @@ async def test_the_alias_stays_if_it_is_no_longer_where_it_was_seen(stores: Stor
 async def test_an_index_with_the_aliass_name_is_told_in_a_sentence(stores: Stores) -> None:
     await stores.elasticsearch.indices.create(index=stores.alias)
     with pytest.raises(AliasIsIndex, match=stores.alias):
+        await index.behind_alias(stores.elasticsearch, stores.alias)
+
+
+async def test_an_alias_of_several_indices_is_told_in_a_sentence(stores: Stores) -> None:
+    for name in (await made(stores), await made(stores)):
+        await stores.elasticsearch.indices.put_alias(index=name, name=stores.alias)
+    with pytest.raises(AliasOfSeveral, match="remove it from all but one"):
         await index.behind_alias(stores.elasticsearch, stores.alias)
 
 
