@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import structlog
 
-from indexer import targets
+from indexer import index, targets
 from indexer.errors import Refusal, ReindexRunning
 from indexer.failures import FAILURES
 from indexer.reindex import reindex
@@ -60,17 +60,22 @@ class Guard:
         if fault is Fault.OTHER_DOCUMENTS and not self._just_started:
             # A newer process has put its own index in use: this one waits to be replaced.
             fault = None
-        with suppress(ReindexRunning):
+        try:
             if fault or self._ordered:
                 log.warning("index_rebuilt", because=fault or "it was asked for")
-                self._ordered = False
                 await reindex(self._settings, lambda progress: None)
+                self._ordered = False
             elif await self._is_anything_left():
                 async with builder(self._settings) as connection:
                     await clean_up(connection, self._stores)
+        except ReindexRunning:
+            # By another process, which may fail: then it is this one's turn.
+            return
         self._just_started = False
 
     async def _is_anything_left(self) -> bool:
-        """Whether a rebuild ended without cleaning up. Also true while one runs; `builder` then refuses."""
+        """Of a rebuild or a rollback that was killed. Also true while one runs; `builder` then refuses."""
+        live = await index.behind_alias(self._stores.elasticsearch, self._stores.alias)
         async with self._stores.postgres.connect() as connection:
-            return any(target.state is State.BUILDING for target in await targets.read_targets(connection))
+            known = await targets.read_targets(connection)
+        return any(t.state is State.BUILDING or (t.state is State.LIVE) != (t.name == live) for t in known)

@@ -7,7 +7,7 @@ from sqlalchemy import delete, select
 from indexer import index, targets
 from indexer.stores import open_stores
 from indexer.targets import State
-from indexer.upkeep import builder
+from indexer.upkeep import builder, clean_up
 from schemas.settings import Settings
 from schemas.tables import DeadLetter
 
@@ -18,6 +18,8 @@ DEAD_LETTERS = 10_000
 async def drop_previous(settings: Settings) -> list[str]:
     """The index kept for a rollback, once the one in use has proved itself. Raises ReindexRunning."""
     async with open_stores(settings) as stores, builder(settings) as connection:
+        # What Postgres takes for the previous one may be in use, if a rollback was killed.
+        await clean_up(connection, stores)
         async with connection.begin():
             known = await targets.read_targets(connection)
             proved = datetime.now(UTC) - timedelta(hours=settings.index_keep_hours)

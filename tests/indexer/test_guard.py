@@ -4,16 +4,18 @@ import pytest
 
 from indexer import bulk, versions
 from indexer import guard as module
+from indexer.batch import process
 from indexer.ending import end
 from indexer.guard import Guard
-from indexer.index import all_names, behind_alias, new_name
+from indexer.index import all_names, behind_alias, history, new_name, swap
+from indexer.reindex import reindex
 from indexer.stores import Stores
-from indexer.targets import State
+from indexer.targets import State, read_targets
 from indexer.upkeep import Fault, builder, find_fault
 from schemas.settings import Settings
 from tests.catalogue import Catalogue
 from tests.eventually import eventually
-from tests.indexer.sync import assert_in_sync, drain, execute
+from tests.indexer.sync import assert_in_sync, drain, execute, unheard
 from tests.indexer.test_bulk import document
 
 
@@ -54,6 +56,30 @@ async def test_an_index_that_was_dropped_is_built_again(
     assert await find_fault(stores) is Fault.NO_INDEX
     await Guard(settings, stores).check()
     await assert_in_sync(settings)
+
+
+async def test_an_index_whose_history_was_lost_is_built_again(
+    settings: Settings, stores: Stores, index: str, trips: list[int]
+) -> None:
+    await stores.elasticsearch.indices.delete(index=history(index))
+    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
+    batch = await process(stores, retry=True)
+    assert batch.failed
+    await Guard(settings, stores).check()
+    assert await in_use(stores) != index
+    await drain(stores)
+    await assert_in_sync(settings)
+
+
+async def test_what_a_killed_rollback_left_is_put_right(
+    settings: Settings, stores: Stores, index: str, trips: list[int]
+) -> None:
+    current = (await reindex(settings, unheard)).name
+    await swap(stores.elasticsearch, stores.alias, current, index)
+    await Guard(settings, stores).check()
+    async with stores.postgres.connect() as connection:
+        known = {target.name: target.state for target in await read_targets(connection)}
+    assert known == {index: State.LIVE, current: State.PREVIOUS}
 
 
 async def test_a_postgres_set_back_to_an_earlier_state_has_the_index_built_again(

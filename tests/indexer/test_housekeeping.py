@@ -3,7 +3,7 @@ from sqlalchemy import select
 
 from indexer import housekeeping
 from indexer.housekeeping import drop_previous, forget_dead_letters
-from indexer.index import all_names
+from indexer.index import all_names, behind_alias, swap
 from indexer.reindex import reindex
 from indexer.stores import Stores
 from schemas.settings import Settings
@@ -29,6 +29,17 @@ async def test_the_index_before_is_dropped_once_its_successor_has_proved_itself(
     await age(stores, current, hours=25)
     assert await drop_previous(settings) == [index]
     assert await all_names(stores.elasticsearch, stores.alias) == {current}
+
+
+async def test_the_index_in_use_is_not_dropped_though_a_rollback_was_killed_halfway(
+    settings: Settings, stores: Stores, index: str
+) -> None:
+    current = (await reindex(settings, unheard)).name
+    for name in (index, current):
+        await age(stores, name, hours=100)
+    await swap(stores.elasticsearch, stores.alias, current, index)
+    assert await drop_previous(settings) == [current]
+    assert await behind_alias(stores.elasticsearch, stores.alias) == index
 
 
 async def test_the_only_index_is_never_dropped(settings: Settings, stores: Stores, index: str) -> None:
