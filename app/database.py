@@ -75,10 +75,10 @@ def database_errors() -> Iterator[None]:
         raise unavailable(DATABASE) from error
 
 
-PASSING_CLASSES = ("08", "28", "3D", "40", "53", "55", "57", "58")
+PASSING_CLASSES = ("08", "25006", "28", "3D", "40", "53", "55", "57", "58")
 """SQLSTATE classes of a server that is unreachable, out of resources, shutting down or cancelling, or broken; of one
-that lets nobody in, or has no such database, while it is being restored; and of one that gave up a transaction for
-another's sake, as replicas do for what comes from the primary."""
+that takes no writes (25006), lets nobody in, or has no such database, while it is being restored or promoted; and of
+one that gave up a transaction for another's sake, as replicas do for what comes from the primary."""
 
 
 def is_unavailable(error: BaseException) -> bool:

@@ -90,6 +90,10 @@ class Intake:
         except ApiError as error:
             LOST.inc(len(requests))
             log.warning("request_logs_lost", reason=error.code, count=len(requests))
+        except Exception:
+            # A bug of ours must cost these logs only, not all that come after them.
+            LOST.inc(len(requests))
+            log.exception("request_logs_lost", count=len(requests))
 
     async def _keep(self, kind: str, limit: int, batches: Sequence[Batch]) -> list[bool]:
         """Answers for each batch whether it found room."""

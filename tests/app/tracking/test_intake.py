@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import orjson
@@ -125,6 +127,27 @@ async def test_without_redis_events_go_straight_to_postgres(
     assert positions == [*range(20), FULL_EVENT["position"]]
     (trip,) = await rows(database, TripInteraction)
     assert trip.click_count == 1
+
+
+async def test_a_standby_that_is_not_promoted_yet_is_down_and_no_bug(settings: Settings, database: AsyncEngine) -> None:
+    async with FaultProxy(settings.redis_url) as broken:
+        await broken.switch(Mode.CUT)
+        async with read_only(database), serving(settings.model_copy(update={"redis_url": broken.url})) as api:
+            answer = await api.post("/api/events", json=event())
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+
+
+@asynccontextmanager
+async def read_only(database: AsyncEngine) -> AsyncIterator[None]:
+    """As its new connections find it."""
+    alter = f"ALTER DATABASE {database.url.database}"
+    async with database.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.exec_driver_sql(f"{alter} SET default_transaction_read_only = on")
+        try:
+            yield
+        finally:
+            await connection.exec_driver_sql(f"{alter} RESET default_transaction_read_only")
 
 
 async def test_an_event_that_redis_took_without_saying_so_counts_once(

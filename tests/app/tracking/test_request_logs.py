@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -32,14 +33,35 @@ async def test_logs_arrive_by_themselves(settings: Settings, database: AsyncEngi
             await eventually(arrived)
 
 
+async def test_a_bug_of_ours_costs_what_was_being_sent_and_nothing_after_it(
+    settings: Settings, database: AsyncEngine, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = LOST._value.get()
+    async with (
+        intake_of(settings.redis_url, settings.database_url) as intake,
+        running_request_logs(intake) as logs,
+    ):
+        with monkeypatch.context() as broken:
+            broken.setattr(intake, "_keep", None)
+            logs.add(request_log())
+            await eventually(lambda: LOST._value.get() == before + 1)
+        logs.add(request_log())
+
+        async def arrived() -> bool:
+            return await stream.length(redis) == 1
+
+        await eventually(arrived)
+
+
 async def test_at_the_end_all_are_sent(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
-    async with intake_of(settings.redis_url, settings.database_url) as intake:
-        async with running_request_logs(intake) as logs:
-            for _ in range(450):
-                logs.add(request_log())
-            # The follower has begun to collect, and is stopped in the middle of it.
-            await asyncio.sleep(0)
-        assert await stream.length(redis) == 450
+    async with intake_of(settings.redis_url, settings.database_url) as intake, running_request_logs(intake) as logs:
+        for _ in range(450):
+            logs.add(request_log())
+        # The follower has begun to collect, and is stopped in the middle of it.
+        await asyncio.sleep(0)
+    # A Redis that takes long has its share stored past it.
+    await drain(redis, database)
+    assert len(await rows(database, RecommendationRequest)) == 450
 
 
 async def test_what_is_being_sent_at_the_end_is_stored_once(
