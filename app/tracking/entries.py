@@ -51,10 +51,18 @@ class RequestLog:
     """What was asked and found: `app.recommendations.note`."""
 
 
+def _session(sent: str) -> str | None:
+    """In the form that sessions have where they are stored, by which a person's are found."""
+    try:
+        return str(UUID(sent))
+    except ValueError:
+        return sent if 0 < len(sent) <= MAX_SESSION_ID else None
+
+
 def request_entry(log: RequestLog) -> bytes:
     body = {
         "request_id": log.request_id,
-        "session_id": log.session_id if 0 < len(log.session_id) <= MAX_SESSION_ID else None,
+        "session_id": _session(log.session_id),
         "created_at": log.asked_at,
         "response_time_ms": log.response_time_ms,
         "algorithm_version": ALGORITHM_VERSION,

@@ -24,38 +24,46 @@ async def erase_user(settings: Settings, email: str) -> Counter[str]:
     engine = connections.postgres(settings.database_url, pool_size=1, command_timeout=None)
     try:
         async with connections.redis(settings.redis_url, timeout=settings.background_redis_seconds) as redis:
-            async with engine.begin() as connection:
-                await connection.execute(LOCK)
-                person = await find_person(connection, email)
-                if person is None:
-                    return Counter()
-                erased = await _erase(connection, redis, person)
-            if erased[WAITING]:
+            erased, taken = await _erase(engine, redis, email, last=False)
+            if taken:
                 # The worker may have read it already, and store it now.
                 await asyncio.sleep(settings.background_pool_seconds + settings.postgres_connect_seconds)
-                erased += await _erase_again(engine, redis, person)
+                erased, more = await _erase(engine, redis, email, last=True)
+                taken += more
     finally:
         await engine.dispose()
-    log.info("user_erased", user_ids=sorted(person.users), **erased)
-    return erased
+    erased[WAITING] += taken
+    return +erased
 
 
-async def _erase_again(engine: AsyncEngine, redis: Redis, person: Person) -> Counter[str]:
-    async with engine.begin() as connection:
+async def _erase(engine: AsyncEngine, redis: Redis, email: str, *, last: bool) -> tuple[Counter[str], int]:
+    """Rows by table, and how many entries were taken out of the stream.
+
+    If there were any and this is not the `last` time, the rows stay: by them the person is found again, also by a
+    command that is given once more because this one was cut short.
+    """
+    async with engine.connect() as connection:
         await connection.execute(LOCK)
-        return await _erase(connection, redis, person)
+        person = await find_person(connection, email)
+        if person is None:
+            return Counter(), 0
+        erased = await _erase_rows(connection, person)
+        entries = await waiting(redis, person)
+        if entries:
+            await stream.remove(redis, entries)
+        if last or not entries:
+            await connection.commit()
+            log.info("user_erased", user_ids=sorted(person.users), **erased)
+    return erased, len(entries)
 
 
-async def _erase(connection: AsyncConnection, redis: Redis, person: Person) -> Counter[str]:
-    entries = await waiting(redis, person)
+async def _erase_rows(connection: AsyncConnection, person: Person) -> Counter[str]:
     dead = await set_aside(connection, person)
     await connection.execute(delete(DeadEvent).where(among(DeadEvent.id, dead)))
-    erased = Counter({WAITING: len(entries) + len(dead)})
+    erased = Counter({WAITING: len(dead)})
     for table, theirs in person.rows().items():
         # What was searched for says nothing of who did, and is counted by the day.
         nobodys = update(table).values(session_id=None, user_id=None)
         statement = nobodys if table is RecommendationRequest else delete(table)
         erased[str(table.__tablename__)] = (await connection.execute(statement.where(theirs))).rowcount
-    if entries:
-        await stream.remove(redis, entries)
     return erased

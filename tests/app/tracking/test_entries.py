@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 from redis.asyncio import Redis
@@ -70,7 +71,11 @@ async def test_whatever_is_asked_can_be_logged(
     assert row["has_no_results"] is True
 
 
-@pytest.mark.parametrize(("sent", "kept"), [("x" * 64, "x" * 64), ("x" * 65, None), ("'\\\"ÿ", "'\\\"ÿ"), ("", None)])
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [("x" * 64, "x" * 64), ("x" * 65, None), ("'\\\"ÿ", "'\\\"ÿ"), ("", None)]
+    + [(spelt, str(UUID(int=5))) for spelt in (UUID(int=5).hex, str(UUID(int=5)).upper())],
+)
 async def test_a_session_is_logged_if_it_fits(
     settings: Settings, database: AsyncEngine, redis: Redis, sent: str, kept: str | None
 ) -> None:

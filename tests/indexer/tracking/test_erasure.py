@@ -151,6 +151,26 @@ async def test_what_the_worker_has_just_read_is_forgotten_too(
     assert str(DANAS_SESSION) not in await everything(database)
 
 
+async def test_a_command_that_was_killed_while_it_waited_can_be_given_once_more(
+    quick: Settings, database: AsyncEngine, redis: Redis
+) -> None:
+    await three_people(database)
+    entry = visit(DANAS_SESSION, SHARED)
+    await wait_in_stream(redis, entry)
+    slow = quick.model_copy(update={"background_pool_seconds": 60})
+    erasing = asyncio.create_task(erase_user(slow, DANA))
+
+    async def waits() -> bool:
+        return await stream.length(redis) == 0
+
+    await eventually(waits)
+    await store(database, [entry])
+    erasing.cancel()
+    await asyncio.wait([erasing])
+    assert (await erase_user(quick, DANA))["events"] == 2
+    assert str(DANAS_SESSION) not in await everything(database)
+
+
 async def test_a_stream_of_several_pages_is_looked_through(database: AsyncEngine, redis: Redis) -> None:
     entries = [event() for _ in range(25)]
     await wait_in_stream(redis, *entries)
