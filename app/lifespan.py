@@ -62,7 +62,7 @@ class State(TypedDict):
     """None until somebody asks; read it with `app.identity.identity`."""
 
 
-REPLICA_BEHIND_SECONDS = 7.0
+REPLICA_BEHIND_SECONDS = 10.0
 """How old a replica's state can be while it is still used: its lag, and the time since that was checked."""
 
 ApiRequest = Request[State]

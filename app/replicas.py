@@ -17,6 +17,9 @@ log = structlog.get_logger()
 PATIENCE = 1.0
 """Seconds that a replica may take to tell its lag."""
 
+KNOWN_FOR = 5.0
+"""Seconds after a check: whoever reads after a longer rest reads from the primary."""
+
 LAG = text(
     "SELECT CASE"
     " WHEN NOT pg_is_in_recovery() THEN 0"
@@ -48,7 +51,7 @@ class Replicas:
         """In turn; None while none is usable."""
         for replica in itertools.islice(self._turn, len(self._replicas)):
             self._check_if_due(replica)
-            if replica.usable:
+            if replica.usable and time.monotonic() - replica.checked_at < KNOWN_FOR:
                 return replica.engine
         return None
 

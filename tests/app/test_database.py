@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.breaker import State
 from app.database import Database
 from app.errors import ApiError
+from app.replicas import KNOWN_FOR
 from indexer import connections
 from schemas.settings import Settings
 from tests.eventually import eventually
@@ -68,6 +69,13 @@ async def test_a_server_that_refuses_the_connection_is_unavailable(settings: Set
             await use(database)
         assert (refusal.value.status, refusal.value.code) == (503, "unavailable")
     await database.close()
+
+
+async def test_after_a_rest_replicas_are_not_used_before_they_are_looked_at(replicated: Database) -> None:
+    for replica in replicated._replicas._replicas:
+        replica.checked_at -= KNOWN_FOR
+    assert replicated._replicas.next() is None
+    await eventually(lambda: len(usable(replicated)) == 2)
 
 
 async def test_reads_go_to_the_replicas_in_turn_and_writes_to_the_primary(replicated: Database, ways: Ways) -> None:
