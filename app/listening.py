@@ -9,6 +9,25 @@ import socket
 Address = tuple[str | int, ...]
 
 
+class PortTaken(Exception):  # noqa: N818  # nothing is broken
+    """By another server of several processes, which may not listen yet."""
+
+
+def claim(host: str, port: int) -> socket.socket:
+    """Keeps the port for whoever holds this, until it ends. Raises PortTaken.
+
+    Two that are bound and don't listen yet don't keep each other away: the kernel lets them be bound alike.
+    """
+    held = socket.socket(socket.AF_UNIX)
+    try:
+        # A name of the kernel's own, which leaves no file.
+        held.bind(f"\0smarttrip {host} {port}")
+    except OSError as error:
+        held.close()
+        raise PortTaken from error
+    return held
+
+
 class OneEach(socket.socket):
     """Held by the parent, which never listens. The processes that it is handed to get one that is bound alike."""
 

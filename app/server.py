@@ -12,7 +12,7 @@ from uvicorn.supervisors import Multiprocess
 
 from app import metrics
 from app.door import GuardedProtocol
-from app.listening import OneEach
+from app.listening import OneEach, claim
 from app.logs import configure_logs
 from app.protocol import IDLE_SECONDS
 from schemas.settings import Settings
@@ -46,7 +46,7 @@ def serve(settings: Settings, app: str = "app.main:app_from_environment") -> Non
     if settings.workers == 1:
         _serve_alone(config)
     else:
-        with _figures_of_all():
+        with _figures_of_all(), claim(settings.host, settings.port):
             Multiprocess(config, [OneEach(config.bind_socket())]).run()
 
 

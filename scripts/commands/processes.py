@@ -18,12 +18,16 @@ def serve(
 ) -> None:
     """Serve the API until it is told to stop."""
     from app import server
+    from app.listening import PortTaken
 
     options = {"host": host, "port": port, "workers": workers}
     settings = load_settings(**{name: value for name, value in options.items() if value is not None})
     if not is_free(settings.port, settings.host):
         raise port_taken(settings.port)
-    server.serve(settings)
+    try:
+        server.serve(settings)
+    except PortTaken:
+        raise port_taken(settings.port) from None
 
 
 def worker() -> None:

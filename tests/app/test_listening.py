@@ -3,7 +3,9 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 import psutil
+import pytest
 
+from app.listening import PortTaken, claim
 from schemas.settings import Settings
 from tests.app.serve_process import Serving, serve_process
 from tests.eventually import eventually
@@ -36,6 +38,14 @@ async def test_no_second_server_gets_the_port(settings: Settings) -> None:
         serve_process(settings, port=first.port, WORKERS="2") as second,
     ):
         assert await asyncio.wait_for(second.process.wait(), 30) != 0
+
+
+def test_of_two_servers_that_start_at_once_one_gets_the_port(unused_tcp_port: int) -> None:
+    with claim("127.0.0.1", unused_tcp_port):
+        with pytest.raises(PortTaken):
+            claim("127.0.0.1", unused_tcp_port)
+        claim("127.0.0.1", unused_tcp_port + 1).close()
+    claim("127.0.0.1", unused_tcp_port).close()
 
 
 def _sockets(serving: Serving, status: str) -> Sequence[int]:
