@@ -17,12 +17,22 @@ CREATE OR REPLACE TRIGGER smarttrip_{event} AFTER {event} ON {table} {scope}
 INSERT INTO smarttrip.outbox (kind, row_id) SELECT {distinct} '{kind}', {row_id} FROM written;
 
 -- changed
-IF {differs} THEN
-    INSERT INTO smarttrip.outbox (kind, row_id) VALUES ('{kind}', NEW.{row_id});
-    IF OLD.{row_id} <> NEW.{row_id} THEN
-        INSERT INTO smarttrip.outbox (kind, row_id) VALUES ('{kind}', OLD.{row_id});
+DECLARE
+    differs boolean;
+BEGIN
+    BEGIN
+        differs := {differs};
+    EXCEPTION WHEN undefined_column THEN
+        -- The platform has dropped or renamed one: that must not be its writers' trouble.
+        differs := true;
+    END;
+    IF differs THEN
+        INSERT INTO smarttrip.outbox (kind, row_id) VALUES ('{kind}', NEW.{row_id});
+        IF OLD.{row_id} <> NEW.{row_id} THEN
+            INSERT INTO smarttrip.outbox (kind, row_id) VALUES ('{kind}', OLD.{row_id});
+        END IF;
     END IF;
-END IF;
+END;
 
 -- emptied
 INSERT INTO smarttrip.outbox (kind) VALUES ('all');

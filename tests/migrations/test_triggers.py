@@ -65,6 +65,20 @@ async def add(catalogue: Catalogue, table: type[tables.Base]) -> int:
     return await builders[table]()
 
 
+@pytest.mark.parametrize("change", ["DROP COLUMN address", "RENAME COLUMN address TO street"])
+async def test_writers_notice_nothing_when_a_column_that_is_watched_goes(
+    catalogue: Catalogue, writer: Writer, change: str
+) -> None:
+    company = await catalogue.company()
+    undo = writer.connection.transaction()
+    await undo.start()
+    try:
+        await writer.connection.execute(f"ALTER TABLE companies {change}")
+        assert await writer.write("UPDATE companies SET is_active = is_active") == [("company", company)]
+    finally:
+        await undo.rollback()
+
+
 def another_value(column: Any) -> str:
     """SQL for a value that no builder gives."""
     values = {
