@@ -42,7 +42,7 @@ class Announcer:
         if done:
             self._unseen += done
             self._to_show.set()
-        self._will_tell(row.kind for row in batch.claimed if row.id not in done_ids and not row.attempts)
+        self.will_tell(row.kind for row in batch.claimed if row.id not in done_ids and not row.attempts)
 
     async def keep_showing(self) -> None:
         """Until it is cancelled."""
@@ -57,7 +57,8 @@ class Announcer:
         shown = await self._show()
         return await self._tell() and shown
 
-    def _will_tell(self, kinds: Iterable[str]) -> None:
+    def will_tell(self, kinds: Iterable[str]) -> None:
+        """Caches, soon."""
         self._untold |= set(kinds)
         if self._untold:
             self._to_tell.set()
@@ -77,7 +78,7 @@ class Announcer:
         for row in rows:
             lane = "direct" if row.lane == DIRECT else "fanned"
             metrics.LAG.labels(lane).observe((now - row.created_at).total_seconds())
-        self._will_tell({OCCURRENCE})
+        self.will_tell({OCCURRENCE})
         return True
 
     async def _tell(self) -> bool:

@@ -2,17 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 import structlog
 
-from indexer import metrics
+from indexer import metrics, outbox
 from indexer.announcer import Announcer
 from indexer.batch import Batch, Stalled, process
 from indexer.errors import Untrusted
 from indexer.failures import FAILURES
-from indexer.outbox import LANES
+from indexer.outbox import CAUSES, LANES
 from indexer.stores import Stores
 
 log = structlog.get_logger()
@@ -21,6 +21,8 @@ POLL_SECONDS = 0.25
 """How long a change may wait unnoticed: writers notify nobody, it would make their commits wait for each other."""
 FIRST_PAUSE_SECONDS = 0.25
 LAST_PAUSE_SECONDS = 5.0
+UNTRUSTED_SECONDS = 1.0
+"""The longest pause while there is no index to write to: caches are to know of changes all the same."""
 
 
 class Follower:
@@ -35,6 +37,8 @@ class Follower:
         self._stopped = asyncio.Event()
         self._failures = 0
         self._retry_at = 0.0
+        self._told: Mapping[str, tuple[int, int]] = {}
+        """Causes that wait for an index and that caches know of."""
         self.progressed_at = time.monotonic()
         """When something was done last, or nothing was left to do."""
 
@@ -55,7 +59,12 @@ class Follower:
             started = time.monotonic()
             try:
                 batch = await process(self._stores, [self._lane], retry=retry)
-            except (Untrusted, Stalled, *FAILURES) as error:
+            except Untrusted as error:
+                pause = self._give_up(error)
+                if self._lane == CAUSES:
+                    await self._tell_of_causes()
+                return min(pause, UNTRUSTED_SECONDS)
+            except (Stalled, *FAILURES) as error:
                 return self._give_up(error)
             self._note(batch, time.monotonic() - started, retry=retry)
             if batch.failed:
@@ -70,6 +79,17 @@ class Follower:
         self._doubt()
         self._count_failure()
         return self._until_retry()
+
+    async def _tell_of_causes(self) -> None:
+        """Caches read from Postgres, and don't wait until there is an index that can be written to."""
+        try:
+            async with self._stores.postgres.connect() as connection:
+                waiting = await outbox.count_causes(connection)
+        except FAILURES as error:
+            log.warning("causes_unknown", error=type(error).__name__)
+            return
+        self._announcer.will_tell(kind for kind, rows in waiting.items() if self._told.get(kind) != rows)
+        self._told = waiting
 
     def _note(self, batch: Batch, seconds: float, *, retry: bool) -> None:
         self._announcer.note(batch)

@@ -84,6 +84,13 @@ async def claim(connection: AsyncConnection, lanes: Collection[int] = LANES, *, 
     return [Claimed(*found) for found in rows]
 
 
+async def count_causes(connection: AsyncConnection) -> dict[str, tuple[int, int]]:
+    """By kind, what waits and was not resolved to departures: how many rows, and the latest of them."""
+    row = OutboxRow
+    counted = select(row.kind, func.count(), func.max(row.id)).where(row.kind != OCCURRENCE).group_by(row.kind)
+    return {kind: (count, latest) for kind, count, latest in await connection.execute(counted)}
+
+
 async def enqueue(
     connection: AsyncConnection, trip_ids: Iterable[int], *, lane: int, since: datetime | None = None
 ) -> None:

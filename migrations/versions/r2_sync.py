@@ -71,7 +71,7 @@ class Event(NamedTuple):
     body: str
 
 
-# Writers update single rows more than anything else: row by row that costs them 8 to 11 % more, with transition tables 17 %.
+# Writers update single rows more than anything else: row by row that costs 8 to 11 % more, with transition tables 17 %.
 # Ten thousand rows in one statement cost 48 % more this way and 25 % the other.
 # No trigger notifies: commits that do so wait for each other (8 writers got a twelfth of their commits done), and
 # waking a listener makes an update of one row take nearly twice as long.

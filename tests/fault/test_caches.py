@@ -5,6 +5,7 @@ from functools import partial
 import httpx2
 import pytest
 
+from indexer.documents import DOCUMENT_HASH
 from tests.app.serving import serving
 from tests.eventually import eventually
 from tests.fault.conftest import Scene
@@ -29,6 +30,21 @@ async def test_a_renamed_company_is_shown_within_two_seconds_though_elasticsearc
 
 async def test_a_changed_departure_is_shown_before_it_is_forgotten_though_elasticsearch_fails(scene: Scene) -> None:
     await assert_changes_are_shown(scene, Mode.CUT, OCCURRENCES, NOTE, within=15.0)
+
+
+async def test_a_renamed_company_is_shown_within_two_seconds_though_no_index_can_be_written_to(scene: Scene) -> None:
+    settings = scene.settings.model_copy(update={"rate_limit_enabled": False})
+    documents_of = "UPDATE smarttrip.index_targets SET mapping_hash = :hash"
+    async with working(scene.settings), serving(settings) as api:
+        await scene.in_sync()
+        # As the worker of another release finds it, before its own index is built.
+        await execute(scene.platform.engine, documents_of, hash="another release")
+        number = (await api.get(COMPANIES)).json()["data"][0]["id"]
+        for name in ("First", "Second"):
+            await execute(scene.platform.engine, RENAME, name=name, id=number)
+            await eventually(partial(is_shown, api, COMPANIES, name), 2.0)
+        await execute(scene.platform.engine, documents_of, hash=DOCUMENT_HASH)
+        await scene.in_sync()
 
 
 async def assert_changes_are_shown(scene: Scene, mode: Mode, path: str, change: str, *, within: float) -> None:
