@@ -133,6 +133,16 @@ async def test_what_waits_to_be_stored_is_forgotten_too(quick: Settings, databas
     assert [entry async for _, entry in stream.scan(redis)] == others
 
 
+async def is_stored_after_all(entry: stream.Entry, database: AsyncEngine, redis: Redis) -> None:
+    """By a worker that had read it before it was taken out of the stream."""
+
+    async def is_taken_out() -> bool:
+        return await stream.length(redis) == 0
+
+    await eventually(is_taken_out)
+    await store(database, [entry])
+
+
 async def test_what_the_worker_has_just_read_is_forgotten_too(
     quick: Settings, database: AsyncEngine, redis: Redis
 ) -> None:
@@ -141,12 +151,7 @@ async def test_what_the_worker_has_just_read_is_forgotten_too(
     await wait_in_stream(redis, entry)
     erasing = asyncio.create_task(erase_user(quick, DANA))
 
-    async def first_pass_is_over() -> bool:
-        return await stream.length(redis) == 0
-
-    await eventually(first_pass_is_over)
-    # As by a worker that had read it before.
-    await store(database, [entry])
+    await is_stored_after_all(entry, database, redis)
     assert (await erasing)["events"] == 2
     assert str(DANAS_SESSION) not in await everything(database)
 
@@ -160,11 +165,7 @@ async def test_a_command_that_was_killed_while_it_waited_can_be_given_once_more(
     slow = quick.model_copy(update={"background_pool_seconds": 60})
     erasing = asyncio.create_task(erase_user(slow, DANA))
 
-    async def waits() -> bool:
-        return await stream.length(redis) == 0
-
-    await eventually(waits)
-    await store(database, [entry])
+    await is_stored_after_all(entry, database, redis)
     erasing.cancel()
     await asyncio.wait([erasing])
     assert (await erase_user(quick, DANA))["events"] == 2
