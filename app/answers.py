@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 from starlette.requests import Request
 
-from app.cache.body import SMALLEST_TO_COMPRESS, deflated
+from app.cache.body import SMALLEST_TO_COMPRESS, gzip_of
 from app.http_caching import takes_gzip
 from app.middleware import security_headers
 from app.prepared import GZIPPED, IS_JSON, VARIES, Header, Prepared, content_length
@@ -18,5 +18,5 @@ def json_response(request: Request[Any], body: Any, *, status: int = 200) -> Pre
     if len(text) >= SMALLEST_TO_COMPRESS:
         coding = (VARIES,)
         if takes_gzip(request.state["fields"]):
-            text, coding = deflated(text), (VARIES, GZIPPED)
+            text, coding = gzip_of(text), (VARIES, GZIPPED)
     return Prepared(status, (content_length(len(text)), IS_JSON, *coding, *security_headers.OF_THE_API), (text,))

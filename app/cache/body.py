@@ -29,13 +29,13 @@ async def finish(identity: bytes, *, compress: bool) -> CachedBody:
     if not compress or len(identity) < SMALLEST_TO_COMPRESS:
         compressed = None
     elif len(identity) <= LARGEST_TO_COMPRESS_INLINE:
-        compressed = deflated(identity)
+        compressed = gzip_of(identity)
     else:
-        compressed = await asyncio.to_thread(deflated, identity)
+        compressed = await asyncio.to_thread(gzip_of, identity)
     return CachedBody(identity, compressed, _etag(identity))
 
 
-def deflated(identity: bytes) -> bytes:
+def gzip_of(identity: bytes) -> bytes:
     return gzip.compress(identity, compresslevel=LEVEL, mtime=0)
 
 
