@@ -17,10 +17,11 @@ NOT_KEPT = {"compiled_cache": None}
 
 
 class DatabaseSearch:
-    def __init__(self, database: Database, *, max_candidates: int, at_once: int = 2, turn_within: float = 2.0) -> None:
+    def __init__(self, database: Database, *, max_candidates: int, at_once: int = 2, turn_within: float = 0.5) -> None:
         """Beyond `max_candidates` only the first to depart are looked at.
 
-        Searches beyond `at_once` wait for their turn, as all may fall back at the same moment; so many seconds at most.
+        Searches beyond `at_once` wait for their turn, as all may fall back at the same moment; so many seconds at most,
+        or they would take the room of requests that need no search.
         """
         self._database = database
         self._max_candidates = max_candidates
