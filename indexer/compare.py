@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from indexer import fan_out
 from indexer.among import among
 from indexer.outbox import OCCURRENCE
-from schemas.tables import OutboxRow, TripOccurrence, TripTemplate, TripTemplateTag
+from schemas.tables import OutboxRow, TripOccurrence, TripTemplate, TripTemplateTag, effective_price
 
 DAY_MILLISECONDS = 86_400_000
 TERMS = 50_000
@@ -46,7 +46,7 @@ async def sums_of_rows(connection: AsyncConnection, without: Collection[int]) ->
         "level": _sum(template.difficulty_level),
         "month": _sum(func.extract("month", trip.start_date)),
         "days": _sum(trip.end_date - trip.start_date + 1),
-        "price": _sum(func.coalesce(trip.price_override, template.base_price) * 100),
+        "price": _sum(effective_price * 100),
         "spots": _sum(trip.spots_left),
         "start": _sum(trip.start_date - func.to_date("1970-01-01", "YYYY-MM-DD")),
         "active": func.count().filter(template.is_active),

@@ -23,9 +23,8 @@ from sqlalchemy import (
     true,
 )
 
-from app.repositories.occurrences import effective_price
 from schemas.enums import ANTARCTICA, Continent
-from schemas.tables import Country, TripOccurrence, TripTemplate, TripTemplateTag
+from schemas.tables import Country, TripOccurrence, TripTemplate, TripTemplateTag, effective_price
 from scoring import weights
 from scoring.conditions import AllOf, Always, AnyOf, AtLeast, Between, Condition, Is, Not, OneOf, Scalar
 from scoring.rules import Rule

@@ -25,7 +25,7 @@ from app.repositories.reading import equals, find_page
 from schemas.enums import NOT_ON_SALE, Status
 from schemas.envelopes import Found
 from schemas.queries import OccurrencesQuery, PageQuery, TripOccurrencesQuery
-from schemas.tables import TripOccurrence, TripTemplate
+from schemas.tables import TripOccurrence, TripTemplate, effective_price
 
 UPCOMING = 5
 """How many of a template's next departures are listed with it."""
@@ -51,7 +51,6 @@ BY_START = (TripOccurrence.start_date, TripOccurrence.id)
 
 NOT_CANCELLED = TripOccurrence.status != Status.CANCELLED
 ON_SALE = TripOccurrence.status.not_in(NOT_ON_SALE)
-effective_price = func.coalesce(TripOccurrence.price_override, TripTemplate.base_price)
 
 
 async def find_occurrences(session: ReadSession, query: OccurrencesQuery, today: date) -> Found[TripOccurrence]:

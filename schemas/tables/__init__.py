@@ -14,6 +14,7 @@ from schemas.tables.catalogue import (
     TripTemplateCountry,
     TripTemplateTag,
     TripType,
+    effective_price,
 )
 from schemas.tables.sync import INDEX_VERSION, SCHEMA, DeadEvent, DeadLetter, IndexTarget, OutboxRow
 from schemas.tables.tracking import BrowsingSession, Event, EventCategory, EventType, TripInteraction, User
@@ -46,4 +47,5 @@ __all__ = [
     "TripTemplateTag",
     "TripType",
     "User",
+    "effective_price",
 ]

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Enum, ForeignKey, Index, String, text
+from sqlalchemy import CheckConstraint, Enum, ForeignKey, Index, String, func, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from schemas.enums import Continent as ContinentName
@@ -204,6 +204,10 @@ class TripOccurrence(Base):
 
     template: Mapped[TripTemplate] = relationship(lazy="raise")
     guide: Mapped[Guide | None] = relationship(lazy="raise")
+
+
+effective_price = func.coalesce(TripOccurrence.price_override, TripTemplate.base_price)
+"""Of a departure joined with its template."""
 
 
 class PriceHistory(Base):
