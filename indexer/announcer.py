@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from indexer import fan_out, metrics
 from indexer.announce import announce
 from indexer.batch import Batch
-from indexer.outbox import DIRECT, OCCURRENCE, Claimed
+from indexer.outbox import LANES, OCCURRENCE, Claimed
 from indexer.stores import Stores
 
 log = structlog.get_logger()
@@ -76,8 +76,7 @@ class Announcer:
             return False
         now = datetime.now(UTC)
         for row in rows:
-            lane = "direct" if row.lane == DIRECT else "fanned"
-            metrics.LAG.labels(lane).observe((now - row.created_at).total_seconds())
+            metrics.LAG.labels(LANES[row.lane]).observe((now - row.created_at).total_seconds())
         self.will_tell({OCCURRENCE})
         return True
 

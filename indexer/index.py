@@ -122,12 +122,21 @@ async def highest_version(es: AsyncElasticsearch, name: str) -> int:
 
     Raises NotFoundError, also if the index is lost that keeps the history.
     """
-    await es.indices.get(index=history(name), features="aliases")
-    noted = await es.options(ignore_status=404).get(index=history(name), id=name)
+    noted = await _noted_version(es, name)
     found = await es.search(index=name, size=1, sort=[{"version": "desc"}], source=False)
     versions: list[int] = [hit["sort"][0] for hit in found["hits"]["hits"]]
-    noted_version: int = noted.get("_version", 0)
-    return max(noted_version, *versions, 0)
+    return max(noted, *versions, 0)
+
+
+async def _noted_version(es: AsyncElasticsearch, name: str) -> int:
+    try:
+        noted = await es.get(index=history(name), id=name)
+    except NotFoundError as missing:
+        if "error" in missing.body:
+            raise
+        return 0
+    version: int = noted["_version"]
+    return version
 
 
 async def ids_after(es: AsyncElasticsearch, name: str, after: int, limit: int) -> list[int]:
