@@ -1,6 +1,7 @@
 """A person is forgotten in every place, and nobody else is."""
 
 import asyncio
+from collections import Counter
 from typing import Any
 from uuid import UUID
 
@@ -133,25 +134,25 @@ async def test_what_waits_to_be_stored_is_forgotten_too(quick: Settings, databas
     assert [entry async for _, entry in stream.scan(redis)] == others
 
 
-async def is_stored_after_all(entry: stream.Entry, database: AsyncEngine, redis: Redis) -> None:
-    """By a worker that had read it before it was taken out of the stream."""
+async def overtaken(settings: Settings, database: AsyncEngine, redis: Redis) -> asyncio.Task[Counter[str]]:
+    """An erasure in its wait; a worker has stored what it had read before that was taken out of the stream."""
+    await three_people(database)
+    entry = visit(DANAS_SESSION, SHARED)
+    await wait_in_stream(redis, entry)
+    erasing = asyncio.create_task(erase_user(settings, DANA))
 
     async def is_taken_out() -> bool:
         return await stream.length(redis) == 0
 
     await eventually(is_taken_out)
     await store(database, [entry])
+    return erasing
 
 
 async def test_what_the_worker_has_just_read_is_forgotten_too(
     quick: Settings, database: AsyncEngine, redis: Redis
 ) -> None:
-    await three_people(database)
-    entry = visit(DANAS_SESSION, SHARED)
-    await wait_in_stream(redis, entry)
-    erasing = asyncio.create_task(erase_user(quick, DANA))
-
-    await is_stored_after_all(entry, database, redis)
+    erasing = await overtaken(quick, database, redis)
     assert (await erasing)["events"] == 2
     assert str(DANAS_SESSION) not in await everything(database)
 
@@ -159,13 +160,7 @@ async def test_what_the_worker_has_just_read_is_forgotten_too(
 async def test_a_command_that_was_killed_while_it_waited_can_be_given_once_more(
     quick: Settings, database: AsyncEngine, redis: Redis
 ) -> None:
-    await three_people(database)
-    entry = visit(DANAS_SESSION, SHARED)
-    await wait_in_stream(redis, entry)
-    slow = quick.model_copy(update={"background_pool_seconds": 60})
-    erasing = asyncio.create_task(erase_user(slow, DANA))
-
-    await is_stored_after_all(entry, database, redis)
+    erasing = await overtaken(quick.model_copy(update={"background_pool_seconds": 60}), database, redis)
     erasing.cancel()
     await asyncio.wait([erasing])
     assert (await erase_user(quick, DANA))["events"] == 2
