@@ -92,7 +92,7 @@ async def es(settings: Settings) -> AsyncIterator[AsyncElasticsearch]:
 
 @pytest.fixture(scope="session")
 async def redis(settings: Settings) -> AsyncIterator[Redis]:
-    async with connections.redis(settings.redis_url) as client:
+    async with connections.redis(settings.redis_url, timeout=5) as client:
         yield client
 
 
