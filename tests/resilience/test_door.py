@@ -63,14 +63,21 @@ async def test_it_refuses_as_the_application_does(api: httpx2.AsyncClient) -> No
 @pytest.fixture
 async def usual(api: httpx2.AsyncClient) -> httpx2.Response:
     """A refusal of the application's own, before there is no room for it."""
-    return await api.get("/api/nothing", headers=ASKING)
+    answers: list[httpx2.Response] = []
+
+    async def found_nothing() -> bool:
+        # The request that filled the process before this one may not have left it yet.
+        answers.append(await api.get("/api/nothing", headers=ASKING))
+        return answers[-1].status_code == 404
+
+    await eventually(found_nothing)
+    return answers[-1]
 
 
 async def test_its_refusals_have_the_headers_of_other_errors(
     api: httpx2.AsyncClient, usual: httpx2.Response, full: None
 ) -> None:
     refused = await api.get(PATH, headers=ASKING)
-    assert usual.status_code == 404
     assert {*refused.headers} == {*usual.headers, "retry-after"}
 
 
