@@ -1,9 +1,11 @@
 """The rules: points, label and condition of each, once. Ranking and explanation are both made from them."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from schemas.document import TripDocument
 from schemas.enums import Continent, Status
@@ -14,8 +16,7 @@ from scoring.search import Search
 BASE = "base"
 
 
-@dataclass
-class Line:
+class Line(Struct):
     """One rule that applies to a departure."""
 
     rule: str
@@ -23,8 +24,7 @@ class Line:
     label: str
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(Struct, frozen=True, dict=True):
     name: str
     points: int
     text: str | Callable[[TripDocument], str]

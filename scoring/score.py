@@ -1,7 +1,8 @@
 """Points and explanation of the few departures that are shown."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 from schemas.document import TripDocument
 from scoring import weights
@@ -22,18 +23,21 @@ class Recommendation:
 
 
 def recommend(
-    documents: Iterable[TripDocument], rules: Sequence[Rule], *, is_relaxed: bool = False
+    documents: Sequence[TripDocument], rules: Sequence[Rule], *, is_relaxed: bool = False
 ) -> list[Recommendation]:
     """Of ranked departures those that are good enough to be shown, in the order given."""
     recommendations = []
-    for document in documents:
-        lines = breakdown(document, rules)
+    for document, lines in zip(documents, breakdowns(documents, rules), strict=True):
         score = min(max(sum([line.points for line in lines]), weights.LOWEST), weights.HIGHEST)
         if score >= weights.FLOOR:
             recommendations.append(Recommendation(document, lines, score, is_relaxed))
     return recommendations
 
 
-def breakdown(document: TripDocument, rules: Sequence[Rule]) -> list[Line]:
-    """Adds up to the score before it is cut to 0..100."""
-    return [rule.line(document) for rule in rules if rule.condition.matches(document)]
+def breakdowns(documents: Sequence[TripDocument], rules: Sequence[Rule]) -> list[list[Line]]:
+    """For each departure what adds up to its score before that is cut to 0..100."""
+    breakdowns: list[list[Line]] = [[] for _ in documents]
+    for rule in rules:
+        for document, lines in compress(zip(documents, breakdowns, strict=True), rule.condition.matches(documents)):
+            lines.append(rule.line(document))
+    return breakdowns

@@ -1,16 +1,31 @@
 """The answer's bytes. Each trip's JSON comes from the index as text and is spliced in without being parsed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import orjson
+from msgspec import Struct
+from msgspec.json import Encoder
 
 from app.recommendations.recommender import Recommendations
 from schemas.preferences import Preferences
 from scoring import answer, weights
+from scoring.rules import Line
 from scoring.score import Recommendation
 
 API_VERSION = "v2"
+
+
+class Explained(Struct):
+    """What a trip's JSON gets added."""
+
+    match_score: int
+    match_details: Sequence[str]
+    is_relaxed: bool
+    score_breakdown: Sequence[Line]
+
+
+to_json = Encoder().encode
 
 
 def answer_text(found: Recommendations, preferences: Preferences, total_trips: int, *, degraded: bool) -> bytes:
@@ -33,15 +48,15 @@ def answer_text(found: Recommendations, preferences: Preferences, total_trips: i
     }
     if degraded:
         envelope["degraded"] = True
-    return b'%b,"data":[%b]' % (orjson.dumps(envelope)[:-1], b",".join(_trips(results)))
+    return b"".join((orjson.dumps(envelope)[:-1], b',"data":[', *_trips(results), b"]"))
 
 
-def _trips(results: Iterable[Recommendation]) -> Iterable[bytes]:
+def _trips(results: Iterable[Recommendation]) -> Iterator[bytes | memoryview]:
+    between = b""
     for result in results:
-        extras = {
-            "match_score": result.score,
-            "match_details": result.labels,
-            "is_relaxed": result.is_relaxed,
-            "score_breakdown": result.breakdown,
-        }
-        yield b",".join((memoryview(result.document.trip)[:-1], orjson.dumps(extras)[1:]))
+        explained = Explained(result.score, result.labels, result.is_relaxed, result.breakdown)
+        yield between
+        yield memoryview(result.document.trip)[:-1]
+        yield b","
+        yield memoryview(to_json(explained))[1:]
+        between = b","

@@ -92,7 +92,7 @@ async def _search_the_database(request: Request[State]) -> Response:
     async with request.state["database"].read() as session:
         search = Search(preferences, request.state["today"](), await read_catalogue(session))
         departures = {trip.id: trip for trip in await _candidates(session, search)}
-    scored = recommend((_document(trip) for trip in departures.values()), rules(search))
+    scored = recommend([_document(trip) for trip in departures.values()], rules(search))
     scored.sort(key=lambda result: (-result.score, result.document.start, result.document.id))
     trips = b",".join(_with_score(departures[result.document.id], result.score) for result in scored[: weights.RESULTS])
     envelope = orjson.dumps({"success": True, "total_candidates": len(departures)})[:-1]

@@ -11,7 +11,7 @@ PAST_AND_SOLD_OUT: Trip = {"start": "2020-01-01", "spots": 0}
 
 
 def is_candidate(searched: Search, **trip: Any) -> bool:
-    return candidates(searched).matches(departure(**trip))
+    return candidates(searched).matches([departure(**trip)]) == [True]
 
 
 @pytest.mark.parametrize("searched", [search(), relaxed(), search(preferred_type_id=3), relaxed(preferred_type_id=4)])
@@ -178,4 +178,4 @@ class TestPrivateSearch:
     ],
 )
 def test_on_offer_is_what_could_be_booked(trip: Trip, offered: bool) -> None:
-    assert on_offer(TODAY).matches(departure(**trip)) is offered
+    assert on_offer(TODAY).matches([departure(**trip)]) == [offered]

@@ -1,5 +1,6 @@
 """Three rankings of random trips for random wishes must be one: Elasticsearch's, Python's and a plain full sort."""
 
+from itertools import compress
 from typing import Any
 
 import orjson
@@ -46,8 +47,8 @@ async def searched(es: AsyncElasticsearch, index: str, search: Search) -> tuple[
 
 
 def sorted_in_python(documents: list[TripDocument], search: Search) -> list[Shown]:
-    condition = candidates(search)
-    trips = recommend([trip for trip in documents if condition.matches(trip)], rules(search), is_relaxed=search.relaxed)
+    found = [*compress(documents, candidates(search).matches(documents))]
+    trips = recommend(found, rules(search), is_relaxed=search.relaxed)
     trips.sort(key=lambda trip: (-trip.score, trip.document.start, trip.document.id))
     return [shown(trip) for trip in trips]
 

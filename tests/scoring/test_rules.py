@@ -2,8 +2,9 @@ from typing import Any
 
 import pytest
 
-from scoring.rules import rules
-from scoring.score import breakdown
+from schemas.document import TripDocument
+from scoring.rules import Line, rules
+from scoring.score import breakdowns
 from scoring.search import Search
 from tests.scoring.departures import (
     ANTARCTICA,
@@ -17,14 +18,19 @@ from tests.scoring.departures import (
 )
 
 
+def breakdown(trip: TripDocument, searched: Search) -> list[Line]:
+    (lines,) = breakdowns([trip], rules(searched))
+    return lines
+
+
 def labels(searched: Search, **trip: Any) -> list[str]:
     """Beyond the base score; of a trip whose duration counts for nothing unless it is given."""
     trip.setdefault("days", PLAIN_DAYS_RELAXED if searched.relaxed else PLAIN_DAYS)
-    return [line.label for line in breakdown(departure(**trip), rules(searched))][1:]
+    return [line.label for line in breakdown(departure(**trip), searched)][1:]
 
 
 def test_every_trip_has_the_base_score() -> None:
-    line = breakdown(departure(), rules(search()))[0]
+    line = breakdown(departure(), search())[0]
     assert (line.rule, line.points, line.label) == ("base", 30, "Base Score [+30]")
 
 
@@ -200,7 +206,7 @@ def test_labels_stand_in_the_order_of_the_rules() -> None:
         budget=1000,
     )
     trip = departure(days=10, themes=["1"], status="Last Places", start="2026-12-06")
-    assert [(line.rule, line.label) for line in breakdown(trip, rules(searched))] == [
+    assert [(line.rule, line.label) for line in breakdown(trip, searched)] == [
         ("base", "Base Score [+30]"),
         ("expanded", "Expanded Result [-15]"),
         ("good_themes", "Good Theme Match [+12]"),
