@@ -5,8 +5,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.database import Database
 from app.guarded_redis import GuardedRedis
+from app.http_client import HttpClient
 from indexer import connections
 from schemas.settings import Settings
+
+CONNECTIONS_BESIDE = 2
+"""To Elasticsearch, beside those for searches: checks, and what administrators ask."""
 
 
 def database(settings: Settings) -> Database:
@@ -23,10 +27,17 @@ def database(settings: Settings) -> Database:
 
 
 def elasticsearch(settings: Settings) -> AsyncElasticsearch:
+    """For all but searches."""
     return connections.elasticsearch(
+        settings.elasticsearch_url, timeout=settings.elasticsearch_seconds, connections_per_node=CONNECTIONS_BESIDE
+    )
+
+
+def searches(settings: Settings) -> HttpClient:
+    return HttpClient(
         settings.elasticsearch_url,
-        timeout=settings.elasticsearch_seconds,
-        connections_per_node=settings.elasticsearch_connections,
+        seconds=settings.elasticsearch_seconds,
+        connections=settings.elasticsearch_connections,
     )
 
 

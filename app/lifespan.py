@@ -80,17 +80,13 @@ def lifespan(settings: Settings) -> Callable[[Starlette], AbstractAsyncContextMa
 
 @asynccontextmanager
 async def _serving(settings: Settings, draining: Draining) -> AsyncIterator[State]:
-    database, elasticsearch, redis = (
+    database, elasticsearch, searches, redis = (
         clients.database(settings),
         clients.elasticsearch(settings),
+        clients.searches(settings),
         clients.redis(settings),
     )
-    index = IndexSearch(
-        elasticsearch,
-        settings.elasticsearch_alias,
-        seconds=settings.elasticsearch_seconds,
-        cached=settings.answer_cache_seconds > 0,
-    )
+    index = IndexSearch(searches, settings.elasticsearch_alias, cached=settings.answer_cache_seconds > 0)
     readiness = Readiness(elasticsearch, settings.elasticsearch_alias, database, draining)
     settle_seconds = REPLICA_BEHIND_SECONDS if settings.database_replica_urls else 0.0
     try:
@@ -135,5 +131,6 @@ async def _serving(settings: Settings, draining: Draining) -> AsyncIterator[Stat
     finally:
         forget_this_process()
         await redis.close()
+        searches.close()
         await elasticsearch.close()
         await database.close()

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import asyncpg
-from elastic_transport import AiohttpHttpNode, Serializer
+from elastic_transport import AiohttpHttpNode
 from elasticsearch import AsyncElasticsearch, OrjsonSerializer
 from redis.asyncio import BlockingConnectionPool, Connection, Redis
 from redis.asyncio.retry import Retry
@@ -58,21 +58,6 @@ def postgres(
     )
 
 
-UNPARSED = "application/json"
-"""What one accepts who reads answers in a way of one's own; the client itself asks for a type of Elasticsearch's."""
-PARSED = "application/vnd.elasticsearch+json"
-
-
-class AsItIs(Serializer):
-    mimetype = UNPARSED
-
-    def loads(self, data: bytes) -> bytes:
-        return data
-
-    def dumps(self, data: bytes) -> bytes:
-        return data
-
-
 def elasticsearch(
     url: str,
     *,
@@ -86,7 +71,7 @@ def elasticsearch(
     return AsyncElasticsearch(
         url,
         node_class=AiohttpHttpNode,
-        serializers={PARSED: OrjsonSerializer(), UNPARSED: AsItIs()},
+        serializers={"application/vnd.elasticsearch+json": OrjsonSerializer()},
         connections_per_node=connections_per_node,
         request_timeout=timeout,
         max_retries=max_retries,

@@ -1,6 +1,5 @@
 """Searches of the trip index through its alias."""
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -8,15 +7,12 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 import orjson
 import structlog
-from elastic_transport import TransportError
-from elasticsearch import AsyncElasticsearch
 
 from app.breaker import Breaker
 from app.errors import ApiError, overloaded, unavailable
+from app.http_client import HttpClient
 from app.recommendations.index_answers import COUNT, FACETS, HITS, Answered, FoundTrips
 from app.recommendations.index_catalogue import QUESTION, catalogue_of
-from indexer.connections import UNPARSED
-from schemas.bounds import DEFAULTS
 from schemas.document import TripDocument
 from scoring.conditions import Condition
 from scoring.query import search_body
@@ -28,12 +24,7 @@ log = structlog.get_logger()
 Answer = TypeVar("Answer", bound=Answered)
 Result = TypeVar("Result")
 
-JSON_HEADERS = {"accept": UNPARSED, "content-type": UNPARSED}
-
 INDEX = "the search index"
-
-SEARCHES_AT_ONCE = 64
-"""Of one process; one more would only wait for these, and the time of all would grow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +49,11 @@ def search_path(alias: str, *, cached: bool = True) -> str:
 
 
 class IndexSearch:
-    def __init__(
-        self,
-        elasticsearch: AsyncElasticsearch,
-        alias: str,
-        *,
-        seconds: float = DEFAULTS.elasticsearch_seconds,
-        cached: bool = True,
-    ) -> None:
-        self._client = elasticsearch
-        self._seconds = seconds
+    def __init__(self, elasticsearch: HttpClient, alias: str, *, cached: bool = True) -> None:
+        self._elasticsearch = elasticsearch
         self._search = search_path(alias, cached=cached)
         self._count = f"/{alias}/_count"
         self.breaker = Breaker("elasticsearch", INDEX)
-        self._free = asyncio.Semaphore(SEARCHES_AT_ONCE)
 
     async def find(self, condition: Condition, rules: Sequence[Rule], size: int) -> Found:
         return await self._ask(self._search, search_body(condition, rules, size), HITS, _found)
@@ -91,39 +73,27 @@ class IndexSearch:
         decoder: msgspec.json.Decoder[Answer],
         read: Callable[[Answer], Result],
     ) -> Result:
-        if self._free.locked():
+        if self._elasticsearch.is_full:
+            # One more would only wait for others, and the time of all would grow.
             raise overloaded()
-        async with self._free:
-            with self.breaker.guard():
-                text = await self._request(target, body)
-                try:
-                    answer = decoder.decode(text)
-                    if answer.is_partial:
-                        raise self._unavailable("partial answer")
-                    return read(answer)
-                except (AttributeError, KeyError, TypeError, ValueError) as error:
-                    raise self._unavailable("not an answer of Elasticsearch") from error
+        with self.breaker.guard():
+            text = await self._request(target, orjson.dumps(body))
+            try:
+                answer = decoder.decode(text)
+                if answer.is_partial:
+                    raise self._unavailable("partial answer")
+                return read(answer)
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                raise self._unavailable("not an answer of Elasticsearch") from error
 
-    async def _request(self, target: str, body: Mapping[str, Any]) -> bytes:
-        # The transport itself: the client's own method wraps each answer, which costs more than the request.
-        # It does not know the client's bounds.
+    async def _request(self, target: str, body: bytes) -> bytes:
         try:
-            answer = await self._client.transport.perform_request(
-                "POST",
-                target,
-                headers=JSON_HEADERS,
-                body=orjson.dumps(body),
-                request_timeout=self._seconds,
-                max_retries=1,
-                retry_on_status=(),
-                retry_on_timeout=False,
-            )
-        except TransportError as error:
+            answer = await self._elasticsearch.post(target, body)
+        except OSError as error:
             raise self._unavailable(type(error).__name__) from error
-        if answer.meta.status != 200:
-            raise self._unavailable(f"status {answer.meta.status}")
-        text: bytes = answer.body
-        return text
+        if answer.status != 200:
+            raise self._unavailable(f"status {answer.status}")
+        return answer.body
 
     def _unavailable(self, reason: str) -> ApiError:
         log.warning("search_unavailable", reason=reason)

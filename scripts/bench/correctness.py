@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from scripts.bench.connection import Answer, Connection
+from app.http_client import Answer, Connection
 from scripts.bench.contest import Contender
 from scripts.bench.figures import Plan
 from scripts.bench.load import calls, in_words
@@ -33,11 +33,11 @@ def _sample(plan: Plan) -> list[Answer]:
 
 async def _ask(plan: Plan) -> list[Answer]:
     requests = list(chain.from_iterable(calls(plan)))
-    connection = await Connection.open(requests[0])
+    connection = await Connection.open(requests[0].host, requests[0].port)
     try:
-        return [await connection.send(request) for request in requests]
+        return [await connection.send(request.raw) for request in requests]
     finally:
-        connection.close()
+        connection.end()
 
 
 def _scores(answer: Answer) -> Iterator[tuple[int, int]]:

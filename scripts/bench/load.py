@@ -16,7 +16,8 @@ from typing import Any
 
 import uvloop
 
-from scripts.bench.connection import Answer, Call, Connection
+from app.http_client import Answer, Connection
+from scripts.bench.call import Call
 from scripts.bench.figures import Plan, Run
 from scripts.errors import CommandError
 
@@ -41,17 +42,20 @@ class Generator:
         self.warming = 0
 
     async def connect(self) -> None:
-        for connection in await asyncio.gather(*(Connection.open(self._first) for _ in range(self._plan.concurrency))):
+        for connection in await asyncio.gather(*(self._open() for _ in range(self._plan.concurrency))):
             self._connections.put_nowait(connection)
+
+    async def _open(self) -> Connection:
+        return await Connection.open(self._first.host, self._first.port)
 
     async def ask(self, due: float) -> None:
         connection = await self._connections.get()
         try:
-            answers = [await connection.send(call) for call in next(self._requests)]
+            answers = [await connection.send(call.raw) for call in next(self._requests)]
             wrong = [in_words(answer) for answer in answers if not self._is_right(answer)]
         except OSError as error:
             wrong = [f"the connection broke ({error})"]
-            connection = await Connection.open(self._first)
+            connection = await self._open()
         self._connections.put_nowait(connection)
         if wrong:
             # A fast refusal or an empty list is no speed, and nobody asks again at once.

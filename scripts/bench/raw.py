@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from app.database import Database
+from app.http_client import HttpClient
 from app.recommendations.recommender import find_recommendations
 from app.recommendations.trip_search import Found, IndexSearch, search_path
 from app.repositories.catalogue import read_catalogue
@@ -44,9 +45,10 @@ async def _record(settings: Settings, bodies: Iterable[dict[str, Any]]) -> list[
         catalogue = await read_catalogue(session)
     await database.close()
     asked = []
-    async with connections.elasticsearch(settings.elasticsearch_url, timeout=30) as elasticsearch:
-        for body in bodies:
-            recording = Recording(IndexSearch(elasticsearch, settings.elasticsearch_alias))
-            await find_recommendations(recording, Search(Preferences.model_validate(body), settings.today, catalogue))
-            asked.append(recording.asked)
+    elasticsearch = HttpClient(settings.elasticsearch_url, seconds=30, connections=1)
+    for body in bodies:
+        recording = Recording(IndexSearch(elasticsearch, settings.elasticsearch_alias))
+        await find_recommendations(recording, Search(Preferences.model_validate(body), settings.today, catalogue))
+        asked.append(recording.asked)
+    elasticsearch.close()
     return asked

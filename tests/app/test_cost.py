@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message
 
+from app.http_client import Answer, HttpClient
 from app.main import create_app
 from schemas.settings import Settings
 
@@ -79,14 +80,13 @@ async def test_searches_of_an_answer_are_one_or_two_and_of_a_kept_one_none(
 ) -> None:
     app, state = app_and_state
     asked: list[str] = []
-    transport = state["elasticsearch"].transport
-    original = transport.perform_request
+    original = HttpClient.post
 
-    async def counting(method: str, target: str, **options: Any) -> Any:
+    async def counting(client: HttpClient, target: str, body: bytes) -> Answer:
         asked.append(target.partition("?")[0].rpartition("/")[2])
-        return await original(method, target, **options)
+        return await original(client, target, body)
 
-    monkeypatch.setattr(transport, "perform_request", counting)
+    monkeypatch.setattr(HttpClient, "post", counting)
 
     async def searches(body: dict[str, Any]) -> list[str]:
         asked.clear()

@@ -88,7 +88,7 @@ def test_a_token_that_is_not_in_order_is_a_guest(secured: Settings, changes: dic
 
 
 def test_an_unsigned_token_is_a_guest(secured: Settings) -> None:
-    unsigned = jwt.encode(claims(), None, algorithm="none")
+    unsigned = jwt.encode(claims(), "", algorithm="none")
     assert who_sends(secured, unsigned) == GUEST
     header, body, _ = unsigned.split(".")
     for signature in ("", token().split(".")[2]):

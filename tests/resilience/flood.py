@@ -11,7 +11,8 @@ from typing import Any
 
 import orjson
 
-from scripts.bench.connection import Call, Connection
+from app.http_client import Connection
+from scripts.bench.call import Call
 from tests.resilience.load import is_refusal
 
 CONNECTIONS = 512
@@ -48,21 +49,18 @@ class Way(Connection):
 
 class Gateway:
     def __init__(self, url: str, searches: Sequence[Mapping[str, Any]]) -> None:
-        self._calls = cycle(
-            Call.build("POST", f"{url}/api/v2/recommendations", orjson.dumps(search)) for search in searches
-        )
+        calls = [Call.build("POST", f"{url}/api/v2/recommendations", orjson.dumps(search)) for search in searches]
+        self._first, self._calls = calls[0], cycle(calls)
         self._free: deque[Way] = deque()
         self._waiting: deque[asyncio.Future[Way]] = deque()
 
     async def open(self) -> None:
         for _ in range(CONNECTIONS):
-            way = await Way.open(next(self._calls))
-            assert isinstance(way, Way)
-            self._free.append(way)
+            self._free.append(await Way.open(self._first.host, self._first.port))
 
     def close(self) -> None:
         for way in self._free:
-            way.close()
+            way.end()
 
     async def one_after_the_other(self, *, at_once: int, seconds: float) -> list[Met]:
         """Each of so many visitors asks again once it has its answer."""
@@ -88,7 +86,7 @@ class Gateway:
     async def _ask(self) -> Met:
         call, began = next(self._calls), time.monotonic()
         way = await self._way()
-        answer = await way.send(call)
+        answer = await way.send(call.raw)
         self._give_back(way)
         return Met(answer.status, time.monotonic() - began, answer.body[:1000], way.retry_after)
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from app.clients import CONNECTIONS_BESIDE
 from schemas.bounds import DEFAULTS
 from schemas.settings import Settings
 from tests.app.serve_process import SMARTTRIP, Serving, answers, environment, serve_process
@@ -25,7 +26,7 @@ LAST_WORDS = 8_000
 DEPENDENCIES = {"elasticsearch": "elasticsearch_url", "redis": "redis_url", "postgres": "database_url"}
 
 CONNECTIONS = {
-    "elasticsearch": DEFAULTS.elasticsearch_connections,
+    "elasticsearch": DEFAULTS.elasticsearch_connections + CONNECTIONS_BESIDE,
     # One more hears of changes.
     "redis": DEFAULTS.redis_connections + 1,
     # Cancelling a statement takes one of its own.

@@ -14,10 +14,10 @@ from app.cache import Generations
 from app.changes import follow_changes
 from app.endpoints import Endpoint
 from app.errors import ApiError
+from app.http_client import HttpClient
 from app.prepared import JSON
 from app.recommendations.trip_search import IndexSearch
 from app.routes import ENDPOINTS
-from indexer import connections
 from schemas.answers import Failure
 from schemas.keys import GENERATION
 from schemas.settings import Settings
@@ -119,12 +119,9 @@ async def test_an_index_that_talks_nonsense_counts_as_down(unlimited: Settings, 
 
 
 async def test_an_index_that_counts_nonsense_is_down_too() -> None:
-    async with (
-        answering("application/json", b'{"_shards": {"failed": 0}, "aggregations": {}}') as url,
-        connections.elasticsearch(url) as client,
-    ):
+    async with answering("application/json", b'{"_shards": {"failed": 0}, "aggregations": {}}') as url:
         with pytest.raises(ApiError) as raised:
-            await IndexSearch(client, "trips").catalogue()
+            await IndexSearch(HttpClient(url, seconds=5, connections=1), "trips").catalogue()
     assert raised.value.code == "unavailable"
 
 

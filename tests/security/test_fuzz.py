@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import Message
 
+from app.http_client import HttpClient
 from app.lifespan import State
 from app.main import create_app
 from app.recommendations.answers import Answers
@@ -40,8 +41,7 @@ pytestmark = pytest.mark.timeout(7200)
 class EmptyIndex(IndexSearch):
     """Everything is done as for Elasticsearch, but nobody is asked."""
 
-    async def _request(self, target: str, body: Mapping[str, Any]) -> bytes:
-        orjson.dumps(body)
+    async def _request(self, target: str, body: bytes) -> bytes:
         return b'{"_shards":{"failed":0},"hits":{"total":{"value":0},"hits":[]},"count":0}'
 
 
@@ -111,7 +111,7 @@ async def service(unlimited: Settings, database: AsyncEngine, redis: Redis) -> A
     app = create_app(unlimited)
     async with app.router.lifespan_context(app) as held:
         state: State = held  # type: ignore[assignment]
-        index = EmptyIndex(state["elasticsearch"], unlimited.elasticsearch_alias)
+        index = EmptyIndex(HttpClient("http://127.0.0.1:1", seconds=1, connections=1), unlimited.elasticsearch_alias)
         answers = Answers(state["cache"], state["database"], index, None, keep_seconds=0)  # type: ignore[arg-type]
         storing = Storing(database)
         service = Service(app, {**state, "answers": answers, "request_logs": Forgetting(), "intake": storing})

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from elasticsearch import AsyncElasticsearch
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -18,7 +17,6 @@ from app.recommendations.trip_search import IndexSearch
 from app.repositories.catalogue import read_catalogue
 from schemas.enums import Continent
 from schemas.preferences import Preferences
-from schemas.settings import Settings
 from scoring.search import Catalogue, Search
 from tests.conftest import TODAY
 
@@ -59,14 +57,12 @@ async def catalogue_now(database_reads: Database) -> AsyncIterator[Catalogue]:
 @hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(body=bodies)
 async def test_database_and_index_recommend_the_same(
-    es: AsyncElasticsearch,
-    settings: Settings,
+    index: IndexSearch,
     database_reads: Database,
     catalogue_now: Catalogue,
     body: dict[str, Any],
 ) -> None:
     search = Search(Preferences.model_validate(body), TODAY, catalogue_now)
-    index = IndexSearch(es, settings.elasticsearch_alias)
     fallback = DatabaseSearch(database_reads, max_candidates=10_000)
     expected = await find_recommendations(index, search)
     found = await find_recommendations(fallback, search)

@@ -1,4 +1,3 @@
-from elasticsearch import AsyncElasticsearch
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.database import Database
@@ -11,7 +10,7 @@ from tests.catalogue import Catalogue
 
 
 async def test_of_a_catalogue_without_empty_countries_the_index_knows_what_the_database_does(
-    es: AsyncElasticsearch, settings: Settings, catalogue: Catalogue, database: AsyncEngine
+    index: IndexSearch, settings: Settings, catalogue: Catalogue, database: AsyncEngine
 ) -> None:
     for continent in (Continent.ASIA, Continent.EUROPE, Continent.NORTH_AND_CENTRAL_AMERICA):
         private = await catalogue.trip_type(name=PRIVATE_GROUPS if continent is Continent.EUROPE else continent.name)
@@ -23,13 +22,13 @@ async def test_of_a_catalogue_without_empty_countries_the_index_knows_what_the_d
     async with Database(database).read() as session:
         expected = await read_catalogue(session)
     assert expected.private_type_id != PRIVATE_GROUPS_ID
-    assert await IndexSearch(es, settings.elasticsearch_alias).catalogue() == expected
+    assert await index.catalogue() == expected
 
 
 async def test_an_index_without_private_groups_leaves_their_usual_id(
-    es: AsyncElasticsearch, settings: Settings, catalogue: Catalogue
+    index: IndexSearch, settings: Settings, catalogue: Catalogue
 ) -> None:
     await catalogue.occurrence(trip_template_id=await catalogue.template())
     await reindex(settings, lambda progress: None)
-    found = await IndexSearch(es, settings.elasticsearch_alias).catalogue()
+    found = await index.catalogue()
     assert found.private_type_id == PRIVATE_GROUPS_ID

@@ -1,0 +1,14 @@
+from collections.abc import AsyncIterator
+
+import pytest
+
+from app.http_client import HttpClient
+from app.recommendations.trip_search import IndexSearch
+from schemas.settings import Settings
+
+
+@pytest.fixture
+async def index(settings: Settings) -> AsyncIterator[IndexSearch]:
+    client = HttpClient(settings.elasticsearch_url, seconds=30, connections=1)
+    yield IndexSearch(client, settings.elasticsearch_alias)
+    client.close()
