@@ -5,19 +5,20 @@ Every score is higher by the sum of the penalties then, and so is the cap; whole
 exact in its 32-bit floats.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from scoring import weights
-from scoring.conditions import Condition, Not
-from scoring.rules import Rule
+from scoring.conditions import Condition
+from scoring.rules import Alternatives
 
 
-def search_body(condition: Condition, rules: Sequence[Rule], size: int = weights.RESULTS) -> dict[str, Any]:
+def search_body(condition: Condition, rules: Sequence[Alternatives], size: int = weights.RESULTS) -> dict[str, Any]:
     """Equal searches have equal bodies. `hits.total` is the number of candidates."""
     query = {
         "query": {"bool": {"filter": [condition.filter()]}},
-        "functions": [_function(rule) for rule in rules],
+        "functions": [function for alternatives in rules for function in _functions(alternatives)],
         "score_mode": "sum",
         "boost_mode": "replace",
         "max_boost": weights.HIGHEST + offset(rules),
@@ -30,11 +31,16 @@ def search_body(condition: Condition, rules: Sequence[Rule], size: int = weights
     }
 
 
-def offset(rules: Sequence[Rule]) -> int:
+def offset(rules: Sequence[Alternatives]) -> int:
     """By how much Elasticsearch's score is higher than the rules'."""
-    return -sum(rule.points for rule in rules if rule.points < 0)
+    return -sum(rule.points for rule in chain.from_iterable(rules) if rule.points < 0)
 
 
-def _function(rule: Rule) -> dict[str, Any]:
-    counts = rule.condition if rule.points >= 0 else Not(rule.condition)
-    return {"filter": counts.filter(), "weight": abs(rule.points)}
+def _functions(alternatives: Alternatives) -> Iterator[dict[str, Any]]:
+    """Each rule counts where it holds and none of those before it does."""
+    earlier: list[dict[str, Any]] = []
+    for rule in alternatives:
+        holds = rule.condition.filter()
+        counts = {"bool": {"filter": [holds], "must_not": [*earlier]}} if earlier else holds
+        earlier.append(holds)
+        yield {"filter": counts if rule.points >= 0 else {"bool": {"must_not": [counts]}}, "weight": abs(rule.points)}

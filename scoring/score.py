@@ -6,7 +6,7 @@ from itertools import compress
 
 from schemas.document import TripDocument
 from scoring import weights
-from scoring.rules import BASE, Line, Rule
+from scoring.rules import BASE, Alternatives, Line
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class Recommendation:
 
 
 def recommend(
-    documents: Sequence[TripDocument], rules: Sequence[Rule], *, is_relaxed: bool = False
+    documents: Sequence[TripDocument], rules: Sequence[Alternatives], *, is_relaxed: bool = False
 ) -> list[Recommendation]:
     """Of ranked departures those that are good enough to be shown, in the order given."""
     recommendations = []
@@ -34,10 +34,19 @@ def recommend(
     return recommendations
 
 
-def breakdowns(documents: Sequence[TripDocument], rules: Sequence[Rule]) -> list[list[Line]]:
+def breakdowns(documents: Sequence[TripDocument], rules: Sequence[Alternatives]) -> list[list[Line]]:
     """For each departure what adds up to its score before that is cut to 0..100."""
     breakdowns: list[list[Line]] = [[] for _ in documents]
-    for rule in rules:
-        for document, lines in compress(zip(documents, breakdowns, strict=True), rule.condition.matches(documents)):
-            lines.append(rule.line(document))
+    for alternatives in rules:
+        _explain(documents, breakdowns, alternatives)
     return breakdowns
+
+
+def _explain(documents: Sequence[TripDocument], breakdowns: list[list[Line]], alternatives: Alternatives) -> None:
+    for rule in alternatives:
+        holds = rule.condition.matches(documents)
+        for document, lines in compress(zip(documents, breakdowns, strict=True), holds):
+            lines.append(rule.line(document))
+        if rule is not alternatives[-1]:
+            left = [not held for held in holds]
+            documents, breakdowns = [*compress(documents, left)], [*compress(breakdowns, left)]

@@ -10,7 +10,7 @@ from app.repositories.candidates import ranked
 from indexer.documents import read_documents
 from schemas.document import parse
 from scoring.conditions import Condition
-from scoring.rules import Rule
+from scoring.rules import Alternatives
 
 NOT_KEPT = {"compiled_cache": None}
 """There are as many statements as kinds of searches, and compiled each takes 400 kB."""
@@ -28,7 +28,7 @@ class DatabaseSearch:
         self._turns = asyncio.Semaphore(at_once)
         self._turn_within = turn_within
 
-    async def find(self, condition: Condition, rules: Sequence[Rule], size: int) -> Found:
+    async def find(self, condition: Condition, rules: Sequence[Alternatives], size: int) -> Found:
         try:
             async with asyncio.timeout(self._turn_within):
                 await self._turns.acquire()
@@ -39,7 +39,7 @@ class DatabaseSearch:
         finally:
             self._turns.release()
 
-    async def _find(self, condition: Condition, rules: Sequence[Rule], size: int) -> Found:
+    async def _find(self, condition: Condition, rules: Sequence[Alternatives], size: int) -> Found:
         async with self._database.read() as session:
             statement = ranked(condition, rules, size, self._max_candidates)
             rows = (await session.execute(statement, execution_options=NOT_KEPT)).all()

@@ -16,7 +16,7 @@ from app.recommendations.index_catalogue import QUESTION, catalogue_of
 from schemas.document import TripDocument
 from scoring.conditions import Condition
 from scoring.query import search_body
-from scoring.rules import Rule
+from scoring.rules import Alternatives
 from scoring.search import Catalogue
 
 log = structlog.get_logger()
@@ -38,7 +38,7 @@ class Found:
 class TripSearch(Protocol):
     """Where candidates come from, ranked by the rules."""
 
-    async def find(self, condition: Condition, rules: Sequence[Rule], size: int) -> Found:
+    async def find(self, condition: Condition, rules: Sequence[Alternatives], size: int) -> Found:
         """Raises 503 as ApiError."""
         ...
 
@@ -55,7 +55,7 @@ class IndexSearch:
         self._count = f"/{alias}/_count"
         self.breaker = Breaker("elasticsearch", INDEX)
 
-    async def find(self, condition: Condition, rules: Sequence[Rule], size: int) -> Found:
+    async def find(self, condition: Condition, rules: Sequence[Alternatives], size: int) -> Found:
         return await self._ask(self._search, search_body(condition, rules, size), HITS, _found)
 
     async def count(self, condition: Condition) -> int:

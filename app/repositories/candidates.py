@@ -27,7 +27,7 @@ from schemas.enums import ANTARCTICA, Continent
 from schemas.tables import Country, TripOccurrence, TripTemplate, TripTemplateTag, effective_price
 from scoring import weights
 from scoring.conditions import AllOf, Always, AnyOf, AtLeast, Between, Condition, Is, Not, OneOf, Scalar
-from scoring.rules import Rule
+from scoring.rules import Alternatives
 
 Columns = TypeVarTuple("Columns")
 
@@ -68,12 +68,14 @@ _READ: dict[str, Callable[[Any], Any]] = {
 """From a document's value to the column's, where they differ."""
 
 
-def ranked(condition: Condition, rules: Sequence[Rule], size: int, max_candidates: int) -> Select[int, int]:
+def ranked(condition: Condition, rules: Sequence[Alternatives], size: int, max_candidates: int) -> Select[int, int]:
     """`id`s of the best candidates in order, each with the `total` of all.
 
     Of more than `max_candidates` only the first to depart are looked at.
     """
-    points = (case((render(rule.condition), rule.points), else_=0) for rule in rules)
+    points = (
+        case(*((render(rule.condition), rule.points) for rule in alternatives), else_=0) for alternatives in rules
+    )
     score: ColumnElement[int] = func.least(sum(points, start=literal(0)), weights.HIGHEST)
     start, id_ = TripOccurrence.start_date, TripOccurrence.id
     looked_at = (

@@ -16,7 +16,7 @@ from schemas.preferences import Preferences
 from schemas.settings import Settings
 from scoring.conditions import Condition
 from scoring.query import search_body
-from scoring.rules import Rule
+from scoring.rules import Alternatives
 from scoring.search import Search
 
 
@@ -27,7 +27,7 @@ class Recording:
         self._index = index
         self.asked: list[str] = []
 
-    async def find(self, condition: Condition, rules: Sequence[Rule], size: int) -> Found:
+    async def find(self, condition: Condition, rules: Sequence[Alternatives], size: int) -> Found:
         self.asked.append(orjson.dumps(search_body(condition, rules, size)).decode())
         return await self._index.find(condition, rules, size)
 
