@@ -10,7 +10,7 @@ from app.tracking.entries import RequestLog
 from app.tracking.intake import LOST, Intake
 from indexer.ending import beside
 
-MOMENT = 0.05
+MOMENT = 0.2
 """Seconds for which logs are collected; what a process that is killed loses."""
 
 MAX_WAITING = 2000
