@@ -9,7 +9,7 @@ from typing import Any
 
 from indexer.ending import beside
 
-LOOK_SECONDS = 0.05
+LOOK_SECONDS = 0.25
 """How late a limit may be noticed."""
 
 

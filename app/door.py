@@ -37,10 +37,10 @@ class GuardedProtocol(BoundedProtocol):
         self._load.server = self.server_state
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        if self._load.is_full and cycle.scope["path"] not in NEVER_REFUSED:
-            self._refuse(cycle)
-        else:
+        if self._load.has_room() or cycle.scope["path"] in NEVER_REFUSED:
             super()._start_asgi_task(cycle, app)
+        else:
+            self._refuse(cycle)
 
     def _refuse(self, cycle: RequestResponseCycle) -> None:
         SHED.inc()

@@ -12,17 +12,19 @@ from time import monotonic
 
 from uvicorn.server import ServerState
 
-from indexer.ending import beside
-
 NEVER_REFUSED = frozenset(("/livez", "/readyz", "/metrics", "/api/health"))
 
 TICK_SECONDS = 0.01
+CALM_SECONDS = 0.1
+"""Between ticks while few are in flight: each wakes the process, and takes the CPU from others."""
 LATE_SECONDS = 0.005
 """How late a tick is when the loop has more to do than it can."""
 SOON_SECONDS = 0.03
 """How long a request may wait for others: a small part of what its answer may take, since all else is slower then."""
 FEW = 24
 """Always taken on, however late the loop is: so many may have come while the process was not given the CPU."""
+MANY = FEW // 2
+"""In flight, of which each tick may have to decide."""
 LONG_SECONDS = 0.5
 """In flight for so long, a request is taken to wait for a dependency, and takes no room from others."""
 BURST = 32
@@ -37,6 +39,9 @@ class Load:
         self.refused = 0
         self._most = most
         self._allowed = min(most, BURST)
+        self._calm = False
+        self._due = 0.0
+        self._next_tick: asyncio.TimerHandle | None = None
         self._finished_soon = self._finished_lately = 0
         self._answered = 0
         self._counted_at = self._late_until = self._looked_at = monotonic()
@@ -45,16 +50,28 @@ class Load:
         self._waiting: Set[asyncio.Task[None]] = frozenset()
         """Those that had been in flight at the look before as well."""
 
-    @property
-    def is_full(self) -> bool:
-        return len(self.server.tasks) >= self._allowed
+    def has_room(self) -> bool:
+        """For one more; with many in flight that is looked at more often from now on."""
+        in_flight = len(self.server.tasks)
+        if self._calm and in_flight >= MANY:
+            self.watch()
+        return in_flight < self._allowed
 
-    async def watch(self) -> None:
-        """Until it is cancelled."""
-        while True:
-            due = monotonic() + TICK_SECONDS
-            await asyncio.sleep(TICK_SECONDS)
-            self.tick(due, monotonic())
+    def watch(self) -> None:
+        """Until `end`."""
+        self.end()
+        self._calm = len(self.server.tasks) < MANY
+        seconds = CALM_SECONDS if self._calm else TICK_SECONDS
+        self._due = monotonic() + seconds
+        self._next_tick = asyncio.get_running_loop().call_later(seconds, self._tick)
+
+    def end(self) -> None:
+        if self._next_tick is not None:
+            self._next_tick.cancel()
+
+    def _tick(self) -> None:
+        self.tick(self._due, monotonic())
+        self.watch()
 
     def tick(self, due: float, now: float) -> None:
         """Looks at how late it is."""
@@ -85,5 +102,8 @@ class Load:
 @asynccontextmanager
 async def watched_load(most: int) -> AsyncIterator[Load]:
     load = Load(most)
-    async with beside(load.watch()):
+    load.watch()
+    try:
         yield load
+    finally:
+        load.end()

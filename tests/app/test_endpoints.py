@@ -34,7 +34,7 @@ async def test_an_answer_that_is_not_ready_in_time_is_a_503_that_the_web_client_
 
 def endpoint(*, admin: bool) -> Endpoint:
     async def takes_a_moment(_request: ApiRequest) -> Response:
-        await asyncio.sleep(4 * LOOK_SECONDS)
+        await asyncio.sleep(2 * LOOK_SECONDS)
         return Response(b"{}")
 
     return Endpoint(method="GET", path="/", handler=takes_a_moment, summary="", tag="", answer=None, admin=admin)

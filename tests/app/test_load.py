@@ -6,7 +6,8 @@ from typing import cast
 import pytest
 from uvicorn.server import ServerState
 
-from app.load import BURST, FEW, LATE_SECONDS, LONG_SECONDS, SOON_SECONDS, Load
+from app.load import BURST, FEW, LATE_SECONDS, LONG_SECONDS, SOON_SECONDS, Load, watched_load
+from tests.eventually import eventually
 
 IN_TIME, LATE = 0.0, 2 * LATE_SECONDS
 
@@ -33,7 +34,7 @@ def room(load: Load) -> int:
     """How many more come in one after the other."""
     busy: ServerState = load.server
     before = len(busy.tasks)
-    while not load.is_full:
+    while load.has_room():
         cast(set[object], busy.tasks).add(object())
     return len(busy.tasks) - before
 
@@ -67,7 +68,7 @@ def test_a_moment_without_the_cpu_is_not_slowness(clock: Clock) -> None:
     clock.tick(LATE)
     assert room(clock.load) == 40
     clock.tick(LATE)
-    assert clock.load.is_full
+    assert not clock.load.has_room()
 
 
 def test_refusing_is_not_finishing(clock: Clock) -> None:
@@ -102,3 +103,10 @@ def test_being_late_is_over_soon(clock: Clock) -> None:
     assert room(clock.load) == 40
     clock.tick(IN_TIME)
     assert room(clock.load) == BURST
+
+
+async def test_a_crowd_is_looked_at_before_it_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.load.CALM_SECONDS", 60.0)
+    async with watched_load(512) as load:
+        assert room(load) == BURST
+        await eventually(load.has_room)
