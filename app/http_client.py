@@ -1,6 +1,6 @@
-"""An HTTP/1.1 client of one server, for small requests that are sent often.
+"""An HTTP/1.1 client of one server, for requests that are sent often.
 
-General clients cost more for each request than all that a search's answer takes besides.
+General ones took a fifth of the API's CPU for a search.
 """
 
 import asyncio
@@ -69,15 +69,18 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except HttpParserError:
-            self.end(ConnectionError("no HTTP, or an answer that nobody asked for"))
+            self.end(ConnectionError("no HTTP"))
 
     def on_body(self, part: bytes) -> None:
         self._body.append(part)
 
     def on_message_complete(self) -> None:
-        assert self._waiting is not None
         assert self._transport is not None
         waiting, self._waiting = self._waiting, None
+        if waiting is None:
+            # Nobody asked for it: it might be taken for the answer to the next request.
+            self._transport.abort()
+            return
         answer = Answer(self._parser.get_status_code(), b"".join(self._body))
         self._body.clear()
         if not self._parser.should_keep_alive():
