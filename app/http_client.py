@@ -24,8 +24,9 @@ class Answer:
 class Connection(asyncio.Protocol):
     """Kept after an answer; one request at a time."""
 
+    _transport: asyncio.Transport
+
     def __init__(self) -> None:
-        self._transport: asyncio.Transport | None = None
         self._waiting: asyncio.Future[Answer] | None = None
         """Also after who waited has gone: then the answer is still to come."""
         self._parser = HttpResponseParser(self)
@@ -40,12 +41,10 @@ class Connection(asyncio.Protocol):
     @property
     def is_free(self) -> bool:
         """Whether it can be sent another request."""
-        assert self._transport is not None
         return self._waiting is None and not self._transport.is_closing()
 
     async def send(self, request: bytes) -> Answer:
         """Raises OSError if the connection breaks, or is closed already."""
-        assert self._transport is not None
         if self._transport.is_closing():
             raise _closed()
         self._waiting = asyncio.get_running_loop().create_future()
@@ -54,7 +53,6 @@ class Connection(asyncio.Protocol):
 
     def end(self, error: OSError | None = None) -> None:
         """At once; who waits for an answer gets the error."""
-        assert self._transport is not None
         self._fail(error or _closed())
         self._transport.abort()
 
@@ -75,7 +73,6 @@ class Connection(asyncio.Protocol):
         self._body.append(part)
 
     def on_message_complete(self) -> None:
-        assert self._transport is not None
         waiting, self._waiting = self._waiting, None
         if waiting is None:
             # Nobody asked for it: it might be taken for the answer to the next request.
