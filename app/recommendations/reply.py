@@ -24,7 +24,8 @@ def reply(scope: Scope, answer: Answer, asked_at: datetime) -> Prepared:
             session_id=fields.get(SESSION_ID, b"").decode("latin-1"),
             asked_at=asked_at,
             response_time_ms=round((datetime.now(UTC) - asked_at) / MILLISECOND),
-            note=answer.body.note,
+            # A copy: the whole answer would stay in memory with a view of it.
+            note=bytes(answer.body.note),
         )
     )
     content = answer.body.close(b'"request_id":"%b"' % str(request_id).encode())

@@ -47,7 +47,7 @@ class RequestLog:
     """As the client sent it, empty if it did not."""
     asked_at: datetime
     response_time_ms: int
-    note: bytes | memoryview
+    note: bytes
     """What was asked and found: `app.recommendations.note`."""
 
 
@@ -67,4 +67,4 @@ def request_entry(log: RequestLog) -> bytes:
         "response_time_ms": log.response_time_ms,
         "algorithm_version": ALGORITHM_VERSION,
     }
-    return b",".join((orjson.dumps(body)[:-1], memoryview(log.note)[1:]))
+    return b",".join((orjson.dumps(body)[:-1], log.note[1:]))

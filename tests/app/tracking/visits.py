@@ -57,7 +57,7 @@ def request_log(*, session_id: str = SESSION, preferences: Preferences | None = 
         session_id=session_id,
         asked_at=datetime.now(UTC),
         response_time_ms=12,
-        note=memoryview(note_of(NOTHING_FOUND, preferences or Preferences())),
+        note=note_of(NOTHING_FOUND, preferences or Preferences()),
     )
 
 
