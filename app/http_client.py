@@ -5,6 +5,7 @@ General ones took a fifth of the API's CPU for a search.
 
 import asyncio
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self, cast
 from urllib.parse import urlsplit
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 from elastic_transport.client_utils import url_to_node_config
 from httptools import HttpParserError, HttpResponseParser
 
-from app.prepared import JSON
+from app.prepared import JSON, content_length, lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class Connection(asyncio.Protocol):
         waiting, self._waiting = self._waiting, None
         if waiting is None:
             # Nobody asked for it: it might be taken for the answer to the next request.
-            self._transport.abort()
+            self.end()
             return
         answer = Answer(self._parser.get_status_code(), b"".join(self._body))
         self._body.clear()
@@ -90,6 +91,16 @@ class Connection(asyncio.Protocol):
             self._waiting.set_exception(error)
 
 
+def field_lines(fields: Mapping[str, str]) -> bytes:
+    return lines((name.encode(), value.encode()) for name, value in fields.items())
+
+
+def request(method: str, target: str, fields: bytes, body: bytes) -> bytes:
+    """`fields` are lines, all but that of the body's length."""
+    length = lines([content_length(len(body))])
+    return b"%b %b HTTP/1.1\r\n%b%b\r\n%b" % (method.encode(), target.encode(), fields, length, body)
+
+
 class HttpClient:
     def __init__(self, url: str, *, seconds: float, connections: int) -> None:
         """A request may take so many seconds, connecting included. User and password may stand in the URL."""
@@ -98,7 +109,7 @@ class HttpClient:
         self._tls = ssl.create_default_context() if server.scheme == "https" else None
         self._path_prefix = server.path_prefix
         fields = {"host": urlsplit(url).netloc.rpartition("@")[2], "content-type": JSON, **server.headers}
-        self._head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        self._fields = field_lines(fields)
         self._seconds = seconds
         self._most = connections
         self._in_use = 0
@@ -113,18 +124,17 @@ class HttpClient:
 
         Where a connection breaks, the request is sent once more, on a new one.
         """
-        head = f"POST {self._path_prefix}{target} HTTP/1.1\r\n{self._head}content-length: {len(body)}\r\n\r\n"
-        request = head.encode() + body
+        whole = request("POST", self._path_prefix + target, self._fields, body)
         due = asyncio.get_running_loop().time() + self._seconds
         self._in_use += 1
         try:
             connection = self._take_idle() or await self._open(due)
             try:
-                return await self._ask(connection, request, due)
+                return await self._ask(connection, whole, due)
             except TimeoutError:
                 raise
             except OSError:
-                return await self._ask(await self._open(due), request, due)
+                return await self._ask(await self._open(due), whole, due)
         finally:
             self._in_use -= 1
 
@@ -144,10 +154,10 @@ class HttpClient:
         async with asyncio.timeout_at(due):
             return await Connection.open(self._host, self._port, self._tls)
 
-    async def _ask(self, connection: Connection, request: bytes, due: float) -> Answer:
+    async def _ask(self, connection: Connection, whole: bytes, due: float) -> Answer:
         timer = asyncio.get_running_loop().call_at(due, connection.end, TimeoutError())
         try:
-            return await connection.send(request)
+            return await connection.send(whole)
         finally:
             timer.cancel()
             if connection.is_free:

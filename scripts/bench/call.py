@@ -6,6 +6,9 @@ A general client costs more per request than the servers that are measured here,
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from app.http_client import field_lines, request
+from app.prepared import JSON
+
 
 @dataclass(frozen=True)
 class Call:
@@ -21,8 +24,7 @@ class Call:
         assert parts.hostname is not None
         assert parts.port is not None
         target = f"{parts.path}?{parts.query}" if parts.query else parts.path
-        fields = {"Host": parts.netloc, "Content-Length": str(len(body)), **(headers or {})}
+        fields = {"Host": parts.netloc, **(headers or {})}
         if body:
-            fields["Content-Type"] = "application/json"
-        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        return cls(parts.hostname, parts.port, f"{method} {target} HTTP/1.1\r\n{head}\r\n".encode() + body)
+            fields["Content-Type"] = JSON
+        return cls(parts.hostname, parts.port, request(method, target, field_lines(fields), body))
