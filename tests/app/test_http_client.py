@@ -80,6 +80,15 @@ def client(address: str, *, seconds: float = 5, connections: int = 8) -> HttpCli
     return HttpClient(f"http://{address}", seconds=seconds, connections=connections)
 
 
+async def found_each_time(script: Callable[[Conversation], Awaitable[None]], times: int) -> Server:
+    """The server, after so many requests one after the other."""
+    async with server(script) as (served, address):
+        asking = client(address)
+        assert [await asking.post("/_search", b"{}") for _ in range(times)] == [Answer(200, b"found")] * times
+        asking.close()
+    return served
+
+
 async def always_found(conversation: Conversation) -> None:
     while True:
         await conversation.hear()
@@ -87,11 +96,7 @@ async def always_found(conversation: Conversation) -> None:
 
 
 async def test_requests_one_after_the_other_share_a_connection() -> None:
-    async with server(always_found) as (served, address):
-        asking = client(address)
-        assert [await asking.post("/_search", b"{}") for _ in range(3)] == [Answer(200, b"found")] * 3
-        asking.close()
-    assert served.requests == [3]
+    assert (await found_each_time(always_found, 3)).requests == [3]
 
 
 async def test_requests_at_once_have_a_connection_each() -> None:
@@ -146,10 +151,7 @@ async def test_an_answer_may_come_in_pieces() -> None:
             await asyncio.sleep(0)
         await conversation.ended()
 
-    async with server(in_pieces) as (_, address):
-        asking = client(address)
-        assert await asking.post("/_search", b"{}") == Answer(200, b"found")
-        asking.close()
+    await found_each_time(in_pieces, 1)
 
 
 async def test_a_connection_that_the_server_will_close_is_not_used_again() -> None:
@@ -170,11 +172,7 @@ async def test_where_a_kept_connection_breaks_the_request_is_sent_on_a_new_one()
         conversation.say(FOUND)
         await conversation.hear()
 
-    async with server(break_at_the_second) as (served, address):
-        asking = client(address)
-        assert [await asking.post("/_search", b"{}") for _ in range(3)] == [Answer(200, b"found")] * 3
-        asking.close()
-    assert served.requests == [2, 2, 1]
+    assert (await found_each_time(break_at_the_second, 3)).requests == [2, 2, 1]
 
 
 async def test_a_connection_that_was_closed_in_between_is_not_noticed() -> None:
@@ -182,10 +180,7 @@ async def test_a_connection_that_was_closed_in_between_is_not_noticed() -> None:
         await conversation.hear()
         conversation.say(FOUND)
 
-    async with server(close_after_the_first) as (served, address):
-        asking = client(address)
-        assert [await asking.post("/_search", b"{}") for _ in range(5)] == [Answer(200, b"found")] * 5
-    assert len(served.conversations) == 5
+    assert len((await found_each_time(close_after_the_first, 5)).conversations) == 5
 
 
 @pytest.mark.parametrize(
@@ -256,12 +251,7 @@ async def test_an_answer_that_nobody_asked_for_ends_the_connection() -> None:
         conversation.say(LAST)
         await conversation.ended()
 
-    async with server(say_more) as (served, address):
-        asking = client(address)
-        assert await asking.post("/_search", b"{}") == Answer(200, b"found")
-        assert await asking.post("/_search", b"{}") == Answer(200, b"found")
-        asking.close()
-    assert served.requests == [1, 1]
+    assert (await found_each_time(say_more, 2)).requests == [1, 1]
 
 
 async def test_a_server_that_is_not_there_is_an_error() -> None:

@@ -78,6 +78,7 @@ async def test_its_refusals_have_the_headers_of_other_errors(
     api: httpx2.AsyncClient, usual: httpx2.Response, full: None
 ) -> None:
     refused = await api.get(PATH, headers=ASKING)
+    assert usual.status_code == 404
     assert {*refused.headers} == {*usual.headers, "retry-after"}
 
 
