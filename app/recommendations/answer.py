@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import orjson
 from msgspec import Struct
 from msgspec.json import Encoder
 
@@ -25,7 +24,7 @@ class Explained(Struct):
     score_breakdown: Sequence[Line]
 
 
-to_json = Encoder().encode
+encode = Encoder().encode
 
 
 def answer_text(found: Recommendations, preferences: Preferences, total_trips: int, *, degraded: bool) -> bytes:
@@ -48,7 +47,7 @@ def answer_text(found: Recommendations, preferences: Preferences, total_trips: i
     }
     if degraded:
         envelope["degraded"] = True
-    return b"".join((orjson.dumps(envelope)[:-1], b',"data":[', *_trips(results), b"]"))
+    return b"".join((encode(envelope)[:-1], b',"data":[', *_trips(results), b"]"))
 
 
 def _trips(results: Iterable[Recommendation]) -> Iterator[bytes | memoryview]:
@@ -58,5 +57,5 @@ def _trips(results: Iterable[Recommendation]) -> Iterator[bytes | memoryview]:
         yield between
         yield memoryview(result.document.trip)[:-1]
         yield b","
-        yield memoryview(to_json(explained))[1:]
+        yield memoryview(encode(explained))[1:]
         between = b","
