@@ -40,7 +40,6 @@ class Load:
         self._most = most
         self._allowed = min(most, BURST)
         self._calm = False
-        self._due = 0.0
         self._next_tick: asyncio.TimerHandle | None = None
         self._finished_soon = self._finished_lately = 0
         self._answered = 0
@@ -62,15 +61,14 @@ class Load:
         self.end()
         self._calm = len(self.server.tasks) < MANY
         seconds = CALM_SECONDS if self._calm else TICK_SECONDS
-        self._due = monotonic() + seconds
-        self._next_tick = asyncio.get_running_loop().call_later(seconds, self._tick)
+        self._next_tick = asyncio.get_running_loop().call_later(seconds, self._tick, monotonic() + seconds)
 
     def end(self) -> None:
         if self._next_tick is not None:
             self._next_tick.cancel()
 
-    def _tick(self) -> None:
-        self.tick(self._due, monotonic())
+    def _tick(self, due: float) -> None:
+        self.tick(due, monotonic())
         self.watch()
 
     def tick(self, due: float, now: float) -> None:
