@@ -46,6 +46,10 @@ def _joined(
     return held
 
 
+def none_of(filters: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"bool": {"must_not": filters}}
+
+
 class Is(Struct, frozen=True):
     field: str
     value: Scalar
@@ -139,7 +143,7 @@ class Not(Struct, frozen=True):
         return [*map(not_, self.condition.matches(documents))]
 
     def filter(self) -> dict[str, Any]:
-        return {"bool": {"must_not": [self.condition.filter()]}}
+        return none_of([self.condition.filter()])
 
 
 class Always(Struct, frozen=True):

@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any
 
 from scoring import weights
-from scoring.conditions import Condition
+from scoring.conditions import Condition, none_of
 from scoring.rules import Alternatives
 
 
@@ -43,4 +43,4 @@ def _functions(alternatives: Alternatives) -> Iterator[dict[str, Any]]:
         holds = rule.condition.filter()
         counts = {"bool": {"filter": [holds], "must_not": [*earlier]}} if earlier else holds
         earlier.append(holds)
-        yield {"filter": counts if rule.points >= 0 else {"bool": {"must_not": [counts]}}, "weight": abs(rule.points)}
+        yield {"filter": counts if rule.points >= 0 else none_of([counts]), "weight": abs(rule.points)}
