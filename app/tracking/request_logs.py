@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import islice
 
 from app.tracking.entries import RequestLog
@@ -11,17 +11,18 @@ from app.tracking.intake import LOST, Intake
 from indexer.ending import beside
 
 MOMENT = 0.2
-"""Seconds for which logs are collected; what a process that is killed loses."""
+"""Seconds for which logs are collected, unless there are enough; what a process that is killed loses."""
 
-MAX_WAITING = 2000
-MAX_BATCH = 200
+ENOUGH = 200
+"""For one round trip."""
+MAX_WAITING = 10 * ENOUGH
 
 
 class RequestLogs:
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
         self._waiting: deque[RequestLog] = deque()
-        self._some = asyncio.Event()
+        self._some, self._enough = asyncio.Event(), asyncio.Event()
 
     def add(self, log: RequestLog) -> None:
         """Never waits: a log too many is dropped and counted."""
@@ -30,21 +31,32 @@ class RequestLogs:
             return
         self._waiting.append(log)
         self._some.set()
+        if len(self._waiting) >= ENOUGH:
+            self._enough.set()
 
     async def follow(self) -> None:
         """Runs until it is cancelled."""
         while True:
             await self._some.wait()
-            await asyncio.sleep(MOMENT)
-            await self.flush()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(MOMENT):
+                    await self._enough.wait()
+            await self._send()
 
     async def flush(self) -> None:
-        while batch := list(islice(self._waiting, MAX_BATCH)):
-            await self._intake.log_recommendations(batch)
-            # Not before: what was cut short is sent again, and by its id stored once.
-            for _ in batch:
-                self._waiting.popleft()
-        self._some.clear()
+        while self._waiting:
+            await self._send()
+
+    async def _send(self) -> None:
+        batch = list(islice(self._waiting, ENOUGH))
+        await self._intake.log_recommendations(batch)
+        # Not before: what was cut short is sent again, and by its id stored once.
+        for _ in batch:
+            self._waiting.popleft()
+        if not self._waiting:
+            self._some.clear()
+        if len(self._waiting) < ENOUGH:
+            self._enough.clear()
 
 
 @asynccontextmanager

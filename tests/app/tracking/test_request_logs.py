@@ -33,6 +33,24 @@ async def test_logs_arrive_by_themselves(settings: Settings, database: AsyncEngi
             await eventually(arrived)
 
 
+async def test_enough_for_a_round_trip_do_not_wait_for_more(
+    settings: Settings, database: AsyncEngine, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a fast process has to drop what comes in one moment."""
+    monkeypatch.setattr(request_logs, "MOMENT", 3600)
+    async with (
+        intake_of(settings.redis_url, settings.database_url) as intake,
+        running_request_logs(intake) as logs,
+    ):
+        for _ in range(request_logs.ENOUGH):
+            logs.add(request_log())
+
+        async def arrived() -> bool:
+            return await stream.length(redis) == request_logs.ENOUGH
+
+        await eventually(arrived)
+
+
 async def test_a_bug_of_ours_costs_what_was_being_sent_and_nothing_after_it(
     settings: Settings, database: AsyncEngine, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
