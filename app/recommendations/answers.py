@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 
+from msgspec import Struct
 from pydantic import TypeAdapter
 
 from app.cache import ALL_KINDS, Cache, CachedBody, Kind
@@ -67,8 +68,7 @@ class Way:
     """Of a way that is only taken when the usual one is barred."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     body: OpenBody
     warning: str | None = None
     """Where the answer is not what it should be."""

@@ -6,7 +6,8 @@ and the checksum of the whole (RFC 1952) complete it.
 
 import struct
 import zlib
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 LEVEL = 3
@@ -16,8 +17,7 @@ _PACKED = struct.Struct(">I?II")
 """Length of the note, whether the body is compressed, length and checksum of its text."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenBody:
+class OpenBody(Struct, frozen=True):
     data: bytes | memoryview
     """`{"a":1`: at least one field, no closing brace; deflated if `gzipped`."""
     gzipped: bool

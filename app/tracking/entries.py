@@ -1,11 +1,11 @@
 """What the stream holds of an event and of a recommendation request: JSON with the names of the columns."""
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 import orjson
+from msgspec import Struct
 
 from schemas.tracking import TrackedEvent
 
@@ -38,8 +38,7 @@ def event_entry(event: TrackedEvent, event_id: UUID, received_at: datetime) -> b
     return _ESCAPED_NUL.sub(rb"\1\\ufffd", body) if b"\\u0000" in body else body
 
 
-@dataclass(frozen=True)
-class RequestLog:
+class RequestLog(Struct, frozen=True):
     """A recommendation request and how it went."""
 
     request_id: UUID
