@@ -47,9 +47,6 @@ COMPLETE = '"timed_out":false'
 """Stands at the start of a search's answer."""
 COMPILING_SECONDS = 15.0
 """Elasticsearch's first thousands of searches take several times as long as those after them."""
-API_WORKERS = 2
-BASELINE_WORKERS = 1
-"""Of the database-only way: today's backend runs in one process, the default of its server."""
 LOCATIONS = "/api/locations"
 LARGEST_SOAKED = 100_000
 BUSY = "A benchmark is running already."
@@ -85,10 +82,10 @@ class Bench:
         self.mix = searches(made.ids, DISTINCT_SEARCHES, SEED)
 
     def api(self, name: str, **env: str) -> AbstractContextManager[Server]:
-        return api({**self.made.env, **env}, self._log(name), API_WORKERS)
+        return api({**self.made.env, **env}, self._log(name))
 
-    def compared(self, factory: str, workers: int, **env: str) -> AbstractContextManager[Server]:
-        return compared(factory, {**self.made.env, **env}, self._log(factory), workers)
+    def compared(self, factory: str, **env: str) -> AbstractContextManager[Server]:
+        return compared(factory, {**self.made.env, **env}, self._log(factory))
 
     def services_cpu(self) -> Cpu:
         pids = {state.service.name: state.pid for state in control.status(self._data) if state.pid}
@@ -116,7 +113,7 @@ def _rows(bench: Bench, rounds: int, seconds: float) -> Iterator[Row]:
 
 @contextmanager
 def _database_only(bench: Bench, service: Contender) -> Iterator[Contender]:
-    with bench.compared("database_only", BASELINE_WORKERS) as server:
+    with bench.compared("database_only") as server:
         yield Contender(replace(service.plan, url=f"{server.url}/", requests=SEARCHED_AT_LEAST, warm_up=False), server)
 
 
@@ -146,7 +143,7 @@ def _against_bare(bench: Bench, measuring: Measuring, kept: Server) -> Iterator[
 def _bare(bench: Bench, service: Contender) -> Iterator[Contender]:
     """Answers as many bytes."""
     size = generate(replace(service.plan, seconds=0.5, warm_up=False)).body_bytes
-    with bench.compared("bare", API_WORKERS, **{BARE_BYTES: str(int(size))}) as server:
+    with bench.compared("bare", **{BARE_BYTES: str(int(size))}) as server:
         yield Contender(replace(service.plan, url=f"{server.url}/", status=200), server)
 
 

@@ -1,4 +1,4 @@
-"""The servers that are measured, each in processes of its own."""
+"""The servers that are measured, each in as many processes of its own as WORKERS says: one by default."""
 
 import os
 import sys
@@ -54,12 +54,12 @@ def serving(command: Sequence[str], log: Path, env: dict[str, str]) -> Iterator[
         process.wait()
 
 
-def api(env: dict[str, str], log: Path, workers: int) -> AbstractContextManager[Server]:
+def api(env: dict[str, str], log: Path) -> AbstractContextManager[Server]:
     command = str(Path(sys.executable).with_name("smarttrip"))
-    return serving((command, "serve", "--port", "{port}", "--workers", str(workers)), log, env)
+    return serving((command, "serve", "--port", "{port}"), log, env)
 
 
-def compared(factory: str, env: dict[str, str], log: Path, workers: int) -> AbstractContextManager[Server]:
+def compared(factory: str, env: dict[str, str], log: Path) -> AbstractContextManager[Server]:
     """One of `scripts.bench.servers`."""
-    command = (sys.executable, "-m", "scripts.bench.servers", factory, "{port}", str(workers))
+    command = (sys.executable, "-m", "scripts.bench.servers", factory, "{port}")
     return serving(command, log, env)

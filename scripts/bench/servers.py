@@ -139,5 +139,5 @@ def _document(trip: TripOccurrence) -> TripDocument:
 
 
 if __name__ == "__main__":
-    factory, port, workers = sys.argv[1:]
-    serve(load_settings(port=port, workers=workers), f"scripts.bench.servers:{factory}")
+    factory, port = sys.argv[1:]
+    serve(load_settings(port=port), f"scripts.bench.servers:{factory}")

@@ -59,19 +59,19 @@ async def env(settings: Settings, engine: AsyncEngine, redis: Redis) -> dict[str
 
 @pytest.fixture(scope="module")
 def service(env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with api({**env, "ANSWER_CACHE_SECONDS": "0"}, log(tmp_path_factory), workers=1) as server:
+    with api({**env, "ANSWER_CACHE_SECONDS": "0"}, log(tmp_path_factory)) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def database_only(env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with compared("database_only", env, log(tmp_path_factory), workers=1) as server:
+    with compared("database_only", env, log(tmp_path_factory)) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def bare(env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with compared("bare", {**env, BARE_BYTES: "100"}, log(tmp_path_factory), workers=1) as server:
+    with compared("bare", {**env, BARE_BYTES: "100"}, log(tmp_path_factory)) as server:
         yield server
 
 
