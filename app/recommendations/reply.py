@@ -28,7 +28,7 @@ def reply(scope: Scope, answer: Answer, asked_at: datetime) -> Prepared:
             note=bytes(answer.body.note),
         )
     )
-    content = answer.body.close(b'"request_id":"%b"' % str(request_id).encode())
+    content = answer.body.close(b'"request_id":"%b"' % request_id.encode())
     coding = (GZIPPED,) if answer.body.gzipped else ()
     warning = ((b"warning", answer.warning.encode()),) if answer.warning else ()
     length = content_length(sum(map(len, content)))

@@ -15,7 +15,7 @@ MAX_SESSION_ID = 64
 _ESCAPED_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
-def event_entry(event: TrackedEvent, event_id: UUID, received_at: datetime) -> bytes:
+def event_entry(event: TrackedEvent, event_id: UUID | str, received_at: datetime) -> bytes:
     body = orjson.dumps(
         {
             "event_uuid": event_id,
@@ -41,7 +41,7 @@ def event_entry(event: TrackedEvent, event_id: UUID, received_at: datetime) -> b
 class RequestLog(Struct, frozen=True):
     """A recommendation request and how it went."""
 
-    request_id: UUID
+    request_id: str
     session_id: str
     """As the client sent it, empty if it did not."""
     asked_at: datetime
@@ -52,10 +52,12 @@ class RequestLog(Struct, frozen=True):
 
 def _session(sent: str) -> str | None:
     """In the form that sessions have where they are stored, by which a person's are found."""
+    if not sent:
+        return None
     try:
         return str(UUID(sent))
     except ValueError:
-        return sent if 0 < len(sent) <= MAX_SESSION_ID else None
+        return sent if len(sent) <= MAX_SESSION_ID else None
 
 
 def request_entry(log: RequestLog) -> bytes:

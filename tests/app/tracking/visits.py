@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
 
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.database import Database
 from app.guarded_redis import GuardedRedis
+from app.ids import new_id
 from app.recommendations.note import note_of
 from app.recommendations.recommender import Recommendations
 from app.tracking.entries import RequestLog
@@ -53,7 +53,7 @@ NOTHING_FOUND = Recommendations((), (), total_candidates=0)
 
 def request_log(*, session_id: str = SESSION, preferences: Preferences | None = None) -> RequestLog:
     return RequestLog(
-        request_id=uuid4(),
+        request_id=new_id(),
         session_id=session_id,
         asked_at=datetime.now(UTC),
         response_time_ms=12,
