@@ -1,9 +1,10 @@
 """All that a benchmark measured, and what follows from it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from scripts.bench.rows import RAW, SERVICE, UNCACHED, Row
+from scripts.bench.rows import BARE, RAW, SERVICE, UNCACHED, Row
 from scripts.bench.soak import Soak
 
 GROWTH_AT = (1, 8)
@@ -18,6 +19,20 @@ class Growth:
     larger: int
     concurrency: int
     times: float
+
+
+@dataclass(frozen=True)
+class Highest:
+    """Throughput of the service and of the bare server, requests/s, each with as many at once as suits it best."""
+
+    name: str
+    size: int
+    service: float
+    bare: float
+
+    @property
+    def ratio(self) -> float:
+        return self.service / self.bare
 
 
 @dataclass
@@ -38,10 +53,26 @@ class Measured:
             for smaller, larger in pairwise(self._uncached(concurrency))
         ]
 
+    @property
+    def highest(self) -> list[Highest]:
+        """Of each row that has the bare server beside it."""
+        compared: dict[tuple[str, int], list[Row]] = {}
+        for row in self.rows:
+            if row.against == BARE and not row.rate:
+                compared.setdefault((row.name, row.size), []).append(row)
+        return [
+            Highest(name, size, service=_highest(rows, SERVICE), bare=_highest(rows, BARE))
+            for (name, size), rows in compared.items()
+        ]
+
     def _uncached(self, concurrency: int) -> list[Row]:
         """By size."""
         rows = [row for row in self.rows if (row.name, row.against, row.concurrency) == (UNCACHED, RAW, concurrency)]
         return sorted(rows, key=lambda row: row.size)
+
+
+def _highest(rows: Iterable[Row], who: str) -> float:
+    return max(row.results[who].run.per_second for row in rows)
 
 
 def _p50(row: Row) -> float:

@@ -53,6 +53,9 @@ def table(rows: Sequence[Row]) -> Table:
 
 
 def sentences(measured: Measured) -> Iterator[str]:
+    for high in measured.highest:
+        what = f"highest throughput of {high.name}, {high.size:,} departures"
+        yield f"{what}: {high.service:,.0f}/s, {high.ratio:.2f} of the bare server's {high.bare:,.0f}/s"
     for growth in measured.growth:
         sizes = f"{growth.smaller:,} -> {growth.larger:,} departures"
         yield f"growth of uncached p50, {sizes}, {growth.concurrency} at once: {growth.times:.2f} times"
@@ -68,6 +71,9 @@ def write_json(measured: Measured, path: Path) -> None:
     rows = [
         asdict(row) | {"throughput_ratio": row.throughput_ratio, "p95_ratio": row.p95_ratio} for row in measured.rows
     ]
-    growth = [asdict(step) for step in measured.growth]
-    memory = asdict(measured.memory) if measured.memory else None
-    path.write_text(json.dumps({"machine": machine, "rows": rows, "growth": growth, "memory": memory}, indent=1))
+    figures = {
+        "highest": [asdict(high) | {"ratio": high.ratio} for high in measured.highest],
+        "growth": [asdict(step) for step in measured.growth],
+        "memory": asdict(measured.memory) if measured.memory else None,
+    }
+    path.write_text(json.dumps({"machine": machine, "rows": rows, **figures}, indent=1))

@@ -10,7 +10,7 @@ from rich.console import Console
 from scripts.bench.bench import soaked
 from scripts.bench.contest import Result
 from scripts.bench.figures import Run
-from scripts.bench.measured import Growth, Measured
+from scripts.bench.measured import Growth, Highest, Measured
 from scripts.bench.report import sentences, table, write_json
 from scripts.bench.rows import BARE, DATABASE, RAW, SERVICE, UNCACHED, Row
 from scripts.bench.soak import Soak
@@ -32,9 +32,14 @@ def row(
     against: str = RAW,
     rate: float = 0,
     errors: int = 0,
+    per_second: tuple[float, float] = (100, 200),
 ) -> Row:
-    other = result(1, per_second=200, memory_mb=None)
-    return Row(name, size, concurrency, against, {SERVICE: result(p50, errors=errors), against: other}, rate)
+    service, other = per_second
+    results = {
+        SERVICE: result(p50, per_second=service, errors=errors),
+        against: result(1, per_second=other, memory_mb=None),
+    }
+    return Row(name, size, concurrency, against, results, rate)
 
 
 MEASURED = Measured(
@@ -45,6 +50,9 @@ MEASURED = Measured(
         row(100_000, 64, 90),
         row(100_000, 8, 7, against=DATABASE),
         row(1000, 8, 3, name="cached", against=BARE),
+        row(1000, 64, 3, name="cached", against=BARE, per_second=(150, 160)),
+        row(1000, 64, 3, name="cached", against=BARE, per_second=(900, 100), rate=900),
+        row(1000, 8, 3, name="events", against=BARE, per_second=(80, 320)),
         row(1000, 64, 3, name="uncached, open", rate=150.4),
     ],
     memory=Soak(100_000, [10_000, 20_000, 30_000], [118.2, 119.4, 119.6], 0),
@@ -55,8 +63,14 @@ def test_growth_is_that_of_the_uncached_median_from_size_to_size() -> None:
     assert MEASURED.growth == [Growth(1000, 10_000, 8, 1.5), Growth(10_000, 100_000, 8, 2)]
 
 
-def test_growth_and_memory_are_told_in_sentences() -> None:
+def test_the_highest_throughput_of_each_side_counts_in_whatever_closed_loop_it_was() -> None:
+    assert MEASURED.highest == [Highest("cached", 1000, 150, 200), Highest("events", 1000, 80, 320)]
+
+
+def test_what_follows_is_told_in_sentences() -> None:
     assert list(sentences(MEASURED)) == [
+        "highest throughput of cached, 1,000 departures: 150/s, 0.75 of the bare server's 200/s",
+        "highest throughput of events, 1,000 departures: 80/s, 0.25 of the bare server's 320/s",
         "growth of uncached p50, 1,000 -> 10,000 departures, 8 at once: 1.50 times",
         "growth of uncached p50, 10,000 -> 100,000 departures, 8 at once: 2.00 times",
         "memory of the API's largest process after 10,000 .. 30,000 mixed requests: 118, 119, 120 MB",
@@ -77,6 +91,7 @@ def test_the_table_shows_memory_and_of_an_open_loop_rate_and_latency() -> None:
 def test_the_figures_are_written_for_programs(tmp_path: Path) -> None:
     write_json(MEASURED, tmp_path / "figures.json")
     written = json.loads((tmp_path / "figures.json").read_text())
+    assert written["highest"][0] == {"name": "cached", "size": 1000, "service": 150, "bare": 200, "ratio": 0.75}
     assert written["growth"][1] == {"smaller": 10_000, "larger": 100_000, "concurrency": 8, "times": 2.0}
     assert written["memory"]["megabytes"] == [118.2, 119.4, 119.6]
     assert written["rows"][-1]["rate"] == 150.4
