@@ -32,8 +32,8 @@ PROBE_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Seen:
-    measured: Sequence[Met]
-    """While a few visitors ask one after the other."""
+    measured: Sequence[Sequence[Met]]
+    """While a few visitors ask one after the other, before the flood and after it: what else a machine does changes."""
     before: Sequence[Met]
     flood: Sequence[Met]
     after: Sequence[Met]
@@ -49,8 +49,9 @@ async def flooded(url: str, wishes: Sequence[Mapping[str, Any]], seconds: float)
         flood = await gate.at_rate(TIMES * rate, seconds=seconds)
         await _calm(gate, normal, p95(before))
         after = await gate.at_rate(normal, seconds=1)
+        measured_after = await gate.one_after_the_other(at_once=VISITORS, seconds=2)
     log.info("sustained %.0f/s, offered %.0f/s, answered %.0f/s", rate, TIMES * rate, len(answered(flood)) / seconds)
-    return Seen(measured, before, flood, after)
+    return Seen((measured, measured_after), before, flood, after)
 
 
 async def _calm(gate: Gateway, rate: float, usual: float) -> None:
@@ -102,6 +103,6 @@ async def test_a_flood_is_turned_away_before_those_who_are_let_in_have_to_wait(
     log.info("let in: p95 %.3f s; turned away: p95 %.3f s", p95(let_in), p95(turned_away))
     assert turned_away
     assert len(let_in) > len(seen.flood) / TIMES / 5
-    assert p95(let_in) < max(MOST_SECONDS, BUSY_TIMES * p95(seen.measured))
+    assert p95(let_in) < max(MOST_SECONDS, BUSY_TIMES * max(map(p95, seen.measured)))
     assert len(answered(seen.after)) == len(seen.after)
     assert max(probes) < PROBE_SECONDS
