@@ -55,7 +55,7 @@ class Measured:
 
     @property
     def highest(self) -> list[Highest]:
-        """Of each row that has the bare server beside it."""
+        """Of all that is compared with the bare server."""
         compared: dict[tuple[str, int], list[Row]] = {}
         for row in self.rows:
             if row.against == BARE and not row.rate:
