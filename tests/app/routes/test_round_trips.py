@@ -1,0 +1,62 @@
+"""What endpoints that are not cached ask of Postgres and Redis, exactly; test_cached.py has the others."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import httpx2
+import pytest
+
+from indexer.connections import RedisConnection
+from tests.app.routes.statements import Statements
+from tests.app.tracking.visits import PERSON, SESSION, event
+
+VISITOR = {"session_id": SESSION, "anonymous_id": PERSON}
+
+EVENTS: dict[str, dict[str, Any]] = {"/api/events": event(), "/api/events/batch": {"events": [event(), event()]}}
+
+STATEMENTS: list[tuple[str, str, dict[str, Any] | None, tuple[int, int]]] = [
+    ("POST", "/api/session/start", VISITOR, (5, 1)),
+    ("POST", "/api/user/identify", {"anonymous_id": PERSON, "email": "dana@example.org"}, (6, 4)),
+    *[("POST", path, body, (0, 0)) for path, body in EVENTS.items()],
+    ("GET", "/api/events/types", None, (0, 0)),
+    ("GET", "/api/metrics", None, (1, 1)),
+    ("GET", "/api/metrics/daily", None, (1, 1)),
+    ("GET", "/api/metrics/top-searches", None, (4, 4)),
+    ("GET", "/api/evaluation/scenarios", None, (1, 1)),
+    ("GET", "/livez", None, (0, 0)),
+]
+"""At the first time, and once more."""
+
+
+@pytest.mark.parametrize(("method", "path", "body", "counts"), STATEMENTS)
+async def test_an_answer_takes_exactly_so_many_statements(
+    api: httpx2.AsyncClient,
+    statements: Statements,
+    *,
+    method: str,
+    path: str,
+    body: dict[str, Any] | None,
+    counts: tuple[int, int],
+) -> None:
+    for count in counts:
+        statements.clear()
+        assert (await api.request(method, path, json=body)).is_success
+        assert len(statements) == count, "\n".join(statements)
+
+
+@pytest.mark.parametrize("path", EVENTS)
+async def test_events_take_one_round_trip_to_redis_however_many_they_are(
+    api: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    scripts: list[bytes] = []
+    original = RedisConnection.send_packed_command
+
+    async def noting(connection: RedisConnection, commands: Sequence[bytes], *rest: Any) -> None:
+        scripts.extend(command for command in commands if b"EVALSHA" in command)
+        await original(connection, commands, *rest)
+
+    # The first one finds out that Redis does not know the script yet.
+    await api.post(path, json=EVENTS[path])
+    monkeypatch.setattr(RedisConnection, "send_packed_command", noting)
+    await api.post(path, json=EVENTS[path])
+    assert len(scripts) == 1
