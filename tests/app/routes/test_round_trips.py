@@ -1,12 +1,11 @@
 """What endpoints that are not cached ask of Postgres and Redis, exactly; test_cached.py has the others."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Any
 
 import httpx2
 import pytest
 
-from indexer.connections import RedisConnection
 from tests.app.routes.statements import Statements
 from tests.app.tracking.visits import PERSON, SESSION, event
 
@@ -46,17 +45,11 @@ async def test_an_answer_takes_exactly_so_many_statements(
 
 @pytest.mark.parametrize("path", EVENTS)
 async def test_events_take_one_round_trip_to_redis_however_many_they_are(
-    api: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch, path: str
+    api: httpx2.AsyncClient, sent: list[Collection[bytes]], path: str
 ) -> None:
-    scripts: list[bytes] = []
-    original = RedisConnection.send_packed_command
-
-    async def noting(connection: RedisConnection, commands: Sequence[bytes], *rest: Any) -> None:
-        scripts.extend(command for command in commands if b"EVALSHA" in command)
-        await original(connection, commands, *rest)
-
     # The first one finds out that Redis does not know the script yet.
     await api.post(path, json=EVENTS[path])
-    monkeypatch.setattr(RedisConnection, "send_packed_command", noting)
+    sent.clear()
     await api.post(path, json=EVENTS[path])
+    scripts = [command for commands in sent for command in commands if b"EVALSHA" in command]
     assert len(scripts) == 1
