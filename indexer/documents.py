@@ -1,19 +1,15 @@
 """From rows to index documents: a few statements for a chunk of departures, whatever its size."""
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from indexer import rows, templates
 from indexer.rows import Row, read_rows, shown
 from indexer.templates import Known, Template, read_guides, read_templates
-from schemas import document, entities, enums, tables
-from schemas.document import INDEX_SETTINGS, MAPPING
+from schemas import entities, tables
 
 OCCURRENCES = shown(tables.TripOccurrence, entities.OccurrenceFields)
 
@@ -85,17 +81,3 @@ def _document(row: Row, template: Template, guide: bytes) -> bytes:
 
 TRIP = b'%b,"template":%b,"guide":%b}'
 """A departure, still open, its template and its guide as one."""
-
-
-SOURCES = (__file__, rows.__file__, templates.__file__, document.__file__, entities.__file__, enums.__file__)
-
-
-def _hash() -> str:
-    """Of all that decides what a document looks like: its shape and the code that makes it."""
-    shape = orjson.dumps([MAPPING, INDEX_SETTINGS], option=orjson.OPT_SORT_KEYS)
-    code = [Path(source).read_bytes() for source in SOURCES]
-    return hashlib.sha256(b"\0".join([shape, *code])).hexdigest()[:16]
-
-
-DOCUMENT_HASH = _hash()
-"""Kept with each index: an index with another hash is not written to, it is built anew."""

@@ -7,9 +7,8 @@ from typing import Any
 
 from elasticsearch import AsyncElasticsearch, BadRequestError, NotFoundError
 
-from indexer.documents import DOCUMENT_HASH
 from indexer.errors import AliasIsIndex, AliasOfSeveral
-from schemas.document import INDEX_SETTINGS, MAPPING
+from schemas.document import DOCUMENT_VERSION, INDEX_SETTINGS, MAPPING
 
 LOADING = {
     # Nobody searches it and nothing of it must survive: a reindex that fails starts afresh.
@@ -51,7 +50,7 @@ async def create(es: AsyncElasticsearch, name: str, origin: dict[str, Any]) -> N
     await es.indices.create(
         index=name,
         aliases={writes(name): {}},
-        mappings={**MAPPING, "_meta": {"document_hash": DOCUMENT_HASH, **origin}},
+        mappings={**MAPPING, "_meta": {"document_version": DOCUMENT_VERSION, **origin}},
         settings={"index": {**INDEX_SETTINGS, **LOADING}},
     )
 

@@ -11,8 +11,8 @@ from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from indexer.documents import DOCUMENT_HASH
 from indexer.errors import ReindexRunning
+from schemas.document import DOCUMENT_VERSION
 from schemas.tables import IndexTarget
 
 BATCHES = 0x736D0001
@@ -34,13 +34,13 @@ class State(StrEnum):
 class Target:
     name: str
     state: State
-    document_hash: str
+    document_version: str
     created_at: datetime
 
     @property
     def ours(self) -> bool:
         """Made for the documents that this code makes."""
-        return self.document_hash == DOCUMENT_HASH
+        return self.document_version == str(DOCUMENT_VERSION)
 
 
 async def join_batches(connection: AsyncConnection) -> None:
@@ -60,7 +60,8 @@ async def read_targets(connection: AsyncConnection) -> list[Target]:
 
 
 async def register(connection: AsyncConnection, name: str) -> None:
-    await connection.execute(insert(IndexTarget).values(name=name, state=State.BUILDING, mapping_hash=DOCUMENT_HASH))
+    values = {"name": name, "state": State.BUILDING, "mapping_hash": str(DOCUMENT_VERSION)}
+    await connection.execute(insert(IndexTarget).values(values))
 
 
 async def forget(connection: AsyncConnection, names: Collection[str]) -> None:

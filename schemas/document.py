@@ -5,6 +5,13 @@ from typing import Any
 import msgspec
 
 
+DOCUMENT_VERSION = 1
+"""Version of the document's shape, mapping and index settings; stored with each index.
+
+An index of another version is not written to but rebuilt. Raise it when the golden document of the tests changes.
+"""
+
+
 class TripDocument(msgspec.Struct, kw_only=True):
     """What the rules look at, plus `trip`, which is only carried.
 

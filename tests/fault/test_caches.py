@@ -5,7 +5,7 @@ from functools import partial
 import httpx2
 import pytest
 
-from indexer.documents import DOCUMENT_HASH
+from schemas.document import DOCUMENT_VERSION
 from tests.app.serving import serving
 from tests.eventually import eventually
 from tests.fault.conftest import Scene
@@ -43,7 +43,7 @@ async def test_a_renamed_company_is_shown_within_two_seconds_though_no_index_can
         for name in ("First", "Second"):
             await execute(scene.platform.engine, RENAME, name=name, id=number)
             await eventually(partial(is_shown, api, COMPANIES, name), 2.0)
-        await execute(scene.platform.engine, documents_of, hash=DOCUMENT_HASH)
+        await execute(scene.platform.engine, documents_of, hash=str(DOCUMENT_VERSION))
         await scene.in_sync()
 
 

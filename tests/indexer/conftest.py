@@ -7,13 +7,12 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from indexer import bulk, targets, versions
-from indexer.documents import DOCUMENT_HASH
 from indexer.index import all_names, behind_alias, ids_after, meta
 from indexer.reindex import reindex
 from indexer.stores import Stores, open_stores
 from indexer.targets import State
 from indexer.upkeep import foreign
-from schemas.document import INDEX_SETTINGS
+from schemas.document import DOCUMENT_VERSION, INDEX_SETTINGS
 from schemas.settings import Settings
 from tests.catalogue import Catalogue
 from tests.conftest import drop_indices
@@ -74,7 +73,7 @@ async def _emptied(stores: Stores) -> str | None:
     settings = (await es.indices.get_settings(index=name))[name]["settings"]["index"]
     if settings["gc_deletes"] != INDEX_SETTINGS["gc_deletes"] or settings.get("blocks"):
         return None
-    if (await meta(es, name))["document_hash"] != DOCUMENT_HASH or await foreign(stores, name):
+    if (await meta(es, name))["document_version"] != DOCUMENT_VERSION or await foreign(stores, name):
         return None
     await es.indices.refresh(index=name)
     ids = await ids_after(es, name, -(2**31), 10_000)

@@ -2,7 +2,7 @@ import pytest
 from elasticsearch import ApiError
 
 from indexer import index
-from indexer.documents import DOCUMENT_HASH
+from schemas.document import DOCUMENT_VERSION
 from indexer.errors import AliasIsIndex, AliasOfSeveral
 from indexer.stores import Stores
 
@@ -17,7 +17,7 @@ async def made(stores: Stores) -> str:
 
 async def test_an_index_says_what_its_documents_are_made_by_and_from(stores: Stores) -> None:
     name = await made(stores)
-    assert await index.meta(stores.elasticsearch, name) == {"document_hash": DOCUMENT_HASH, "timeline": 1}
+    assert await index.meta(stores.elasticsearch, name) == {"document_version": DOCUMENT_VERSION, "timeline": 1}
 
 
 async def test_deletions_are_remembered_for_an_hour(stores: Stores) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from indexer import compare, index, load, targets
 from indexer import reindex as module
 from indexer.batch import process
-from indexer.documents import DOCUMENT_HASH
+from schemas.document import DOCUMENT_VERSION
 from indexer.ending import end
 from indexer.errors import ReindexMismatch, ReindexRunning
 from indexer.index import all_names, behind_alias
@@ -91,7 +91,7 @@ async def test_an_index_says_which_documents_and_database_it_is_made_of(
     settings: Settings, stores: Stores, trips: list[int]
 ) -> None:
     meta = await index.meta(stores.elasticsearch, (await reindex(settings, unheard)).name)
-    assert meta["document_hash"] == DOCUMENT_HASH
+    assert meta["document_version"] == DOCUMENT_VERSION
     assert meta["timeline"] >= 1
 
 
