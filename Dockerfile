@@ -11,11 +11,13 @@ RUN sed -n '/^setuptools==/,/[^\\]$/p' requirements-dev.lock > setuptools.lock \
     && pip install --require-hashes --only-binary :all: -r setuptools.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY app app
+COPY core core
 COPY indexer indexer
 COPY migrations migrations
 COPY schemas schemas
 COPY scoring scoring
 COPY scripts scripts
+COPY tracking tracking
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir wheels . \
     && pip --python /opt/smarttrip/bin/python install --no-deps wheels/*.whl
 

@@ -9,29 +9,29 @@ from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.requests import Request
 
-from app import clients
-from app.breaker import Breaker
+from app.access.authentication import Identity
+from app.access.rate_limiter import RateLimits
+from app.backends import factory
+from app.backends.circuit_breaker import Breaker
+from app.backends.database import Database
 from app.cache import Cache
-from app.changes import running_cache
-from app.clock import Clock, business_clock
-from app.database import Database
-from app.deadlines import Deadlines, watched_deadlines
-from app.draining import Draining, draining_on_sigterm
-from app.identity import Identity
-from app.kept_targets import KeptTargets
-from app.limits import RateLimits
-from app.load import Load, watched_load
-from app.metrics import forget_this_process
-from app.prepared import Fields
-from app.readiness import Readiness, readying
-from app.recommendations.answers import Answers
-from app.recommendations.asked_before import AskedBefore
-from app.recommendations.database_search import DatabaseSearch
-from app.recommendations.trip_search import IndexSearch
-from app.tallies import telling
-from app.tracking.intake import Intake
-from app.tracking.request_logs import RequestLogs, running_request_logs
-from schemas.settings import Settings
+from app.cache.fast_path import KeptTargets
+from app.cache.subscriber import running_cache
+from app.http.raw_response import Fields
+from app.http.timeouts import Deadlines, watched_deadlines
+from app.lifecycle.readiness import Readiness, readying
+from app.lifecycle.shutdown import Draining, draining_on_sigterm
+from app.observability.metrics import forget_this_process
+from app.observability.request_metrics import telling
+from app.recommendations.elasticsearch_search import IndexSearch
+from app.recommendations.postgres_search import DatabaseSearch
+from app.recommendations.request_index import AskedBefore
+from app.recommendations.service import Answers
+from app.server.admission import Load, watched_load
+from app.tracking.producer import Intake
+from app.tracking.request_log_buffer import RequestLogs, running_request_logs
+from core.business_date import Clock, business_clock
+from core.settings import Settings
 
 
 class State(TypedDict):
@@ -57,9 +57,9 @@ class State(TypedDict):
     fields: Fields
     """Both set for each request at the edge."""
     body: bytes | None
-    """None until it has been read, by `app.requests.read_body`."""
+    """None until it has been read, by `app.http.requests.read_body`."""
     identity: Identity | None
-    """None until somebody asks; read it with `app.identity.identity`."""
+    """None until somebody asks; read it with `app.access.authentication.identity`."""
 
 
 REPLICA_BEHIND_SECONDS = 10.0
@@ -81,10 +81,10 @@ def lifespan(settings: Settings) -> Callable[[Starlette], AbstractAsyncContextMa
 @asynccontextmanager
 async def _serving(settings: Settings, draining: Draining) -> AsyncIterator[State]:
     database, elasticsearch, searches, redis = (
-        clients.database(settings),
-        clients.elasticsearch(settings),
-        clients.searches(settings),
-        clients.redis(settings),
+        factory.database(settings),
+        factory.elasticsearch(settings),
+        factory.searches(settings),
+        factory.redis(settings),
     )
     index = IndexSearch(searches, settings.elasticsearch_alias, cached=settings.answer_cache_seconds > 0)
     readiness = Readiness(elasticsearch, settings.elasticsearch_alias, database, draining)

@@ -6,17 +6,17 @@ from starlette.middleware import Middleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import ASGIApp
 
-from app.draining import end_with_parent
-from app.endpoints import routes
-from app.errors import on_http_exception
+from app.endpoints.endpoint import routes
+from app.http.convertors import register_path_ids
+from app.http.errors import on_http_exception
+from app.lifecycle.shutdown import end_with_parent
 from app.lifespan import lifespan
-from app.middleware.edge import Edge
-from app.middleware.kept import Kept
-from app.middleware.rate_limits import RateLimiting
-from app.path_ids import register_path_ids
+from app.middleware.fast_path import Kept
+from app.middleware.rate_limiting import RateLimiting
+from app.middleware.request_context import Edge
 from app.routes import ENDPOINTS
-from indexer.collecting import collect_less
-from schemas.settings import Settings, load_settings
+from core.gc_tuning import collect_less
+from core.settings import Settings, load_settings
 
 
 class Application(Starlette):

@@ -8,19 +8,20 @@ from typing import Any
 import structlog
 import uvloop
 
-from indexer import connections, queue
-from indexer.announcer import Announcer
-from indexer.collecting import collect_less
-from indexer.ending import end
-from indexer.follow import Follower
-from indexer.gauges import keep_gauges
-from indexer.guard import Guard
-from indexer.health import serve_health
-from indexer.jobs import all_jobs
-from indexer.outbox import LANES
-from indexer.stores import open_stores
-from indexer.tracking.follow import follow_tracking
-from schemas.settings import Settings
+from core import clients
+from core.gc_tuning import collect_less
+from core.settings import Settings
+from core.tasks import end
+from indexer.backends import open_stores
+from indexer.feed.consumer import Follower
+from indexer.feed.notifier import Announcer
+from indexer.index.outbox import LANES
+from indexer.jobs import queue
+from indexer.jobs.schedule import all_jobs
+from indexer.observability.health_server import serve_health
+from indexer.observability.outbox_metrics import keep_gauges
+from indexer.supervisor import Guard
+from tracking.consumer import follow_tracking
 
 log = structlog.get_logger()
 
@@ -45,8 +46,8 @@ async def _run_until_signal(settings: Settings) -> None:
 async def work(settings: Settings, stop: asyncio.Event) -> None:
     async with (
         open_stores(settings) as stores,
-        connections.redis(settings.redis_url, timeout=settings.redis_seconds) as redis,
-        connections.redis(settings.redis_url, timeout=settings.background_redis_seconds) as patient_redis,
+        clients.redis(settings.redis_url, timeout=settings.redis_seconds) as redis,
+        clients.redis(settings.redis_url, timeout=settings.background_redis_seconds) as patient_redis,
     ):
         announcer = Announcer(stores, redis)
         guard = Guard(settings, stores)

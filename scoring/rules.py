@@ -7,11 +7,11 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from schemas.document import TripDocument
 from schemas.enums import Continent, Status
+from schemas.index_document import TripDocument
 from scoring import weights
-from scoring.conditions import ALWAYS, AllOf, AnyOf, AtLeast, Between, Condition, Is, Not, OneOf
-from scoring.search import Search
+from scoring.context import Search
+from scoring.predicates import ALWAYS, AllOf, AnyOf, AtLeast, Between, Condition, Is, Not, OneOf
 
 BASE = "base"
 

@@ -6,7 +6,7 @@ import sys
 import typer
 
 from scripts.commands import bench, database, demo, index, processes, stack, user
-from scripts.commands.failures import in_a_sentence
+from scripts.commands.errors import in_a_sentence
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -15,10 +15,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import migrations
-from indexer import connections
-from schemas.settings import Settings, load_settings
+from core import clients
+from core.settings import Settings, load_settings
 from schemas.tables import Base
-from tests.catalogue import Catalogue
+from tests.support.factories import Catalogue
 
 TODAY = date(2026, 11, 24)
 SERVICES = ("DATABASE_URL", "REDIS_URL", "ELASTICSEARCH_URL")
@@ -79,20 +79,20 @@ async def settings(services: Settings, slot: int) -> AsyncIterator[Settings]:
 
 @pytest.fixture(scope="session")
 async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
-    engine = connections.postgres(settings.database_url, pool_size=10)
+    engine = clients.postgres(settings.database_url, pool_size=10)
     yield engine
     await engine.dispose()
 
 
 @pytest.fixture(scope="session")
 async def es(settings: Settings) -> AsyncIterator[AsyncElasticsearch]:
-    async with connections.elasticsearch(settings.elasticsearch_url, timeout=30) as client:
+    async with clients.elasticsearch(settings.elasticsearch_url, timeout=30) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
 async def redis(settings: Settings) -> AsyncIterator[Redis]:
-    async with connections.redis(settings.redis_url, timeout=5) as client:
+    async with clients.redis(settings.redis_url, timeout=5) as client:
         yield client
 
 
@@ -125,13 +125,13 @@ async def fresh_database(url: str, name: str) -> str:
 
 async def own_redis(url: str, slot: int) -> str:
     """Databases are taken from the last one down, away from those that people choose."""
-    async with connections.redis(url) as client:
+    async with clients.redis(url) as client:
         count = int((await client.config_get("databases"))["databases"])
     return urlsplit(url)._replace(path=f"/{count - 1 - slot}").geturl()
 
 
 async def drop_indices(settings: Settings) -> None:
-    async with connections.elasticsearch(settings.elasticsearch_url, timeout=30) as client:
+    async with clients.elasticsearch(settings.elasticsearch_url, timeout=30) as client:
         names = await client.indices.get(index=f"{settings.elasticsearch_alias}*", expand_wildcards="all")
         if names:
             await client.indices.delete(index=list(names))

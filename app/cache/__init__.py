@@ -1,8 +1,8 @@
 """Finished answers, kept in the process and in Redis."""
 
-from app.cache.body import CachedBody
-from app.cache.cache import Cache, Fill
-from app.cache.generations import ALL_KINDS, Generations, Kind
-from app.cache.shared import SharedLevel
+from app.cache.invalidation import ALL_KINDS, Generations, Kind
+from app.cache.redis_store import SharedLevel
+from app.cache.response_cache import Cache, Fill
+from app.http.encoded_body import CachedBody
 
 __all__ = ["ALL_KINDS", "Cache", "CachedBody", "Fill", "Generations", "Kind", "SharedLevel"]

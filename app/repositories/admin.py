@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from sqlalchemy import Select, delete, func, insert, select, text
 
-from app.database import WriteSession
-from indexer.gauges import WAITING
-from indexer.targets import REBUILDING
-from schemas.admin import DeadLetter as ShownLetter
-from schemas.admin import DeadLetterCounts, DeadLettersQuery, Queue, Target, Waiting
-from schemas.envelopes import Found
+from app.backends.database import WriteSession
+from indexer.index.targets import REBUILDING
+from indexer.observability.outbox_metrics import WAITING
+from schemas.api.admin import DeadLetter as ShownLetter
+from schemas.api.admin import DeadLetterCounts, DeadLettersQuery, Queue, Target, Waiting
+from schemas.api.envelopes import Found
 from schemas.tables import DeadEvent, DeadLetter, IndexTarget, OutboxRow, TripOccurrence
 
 LOCKED = text("""

@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import text
 
-from app.database import ReadSession
-from indexer.tracking.daily import BETWEEN, FIGURES, SELECTED, TOPS, bounds, top
+from app.backends.database import ReadSession
+from tracking.daily_metrics import BETWEEN, FIGURES, SELECTED, TOPS, bounds, top
 
 SUMMARY = text(f"SELECT {SELECTED} FROM recommendation_requests WHERE {BETWEEN}")  # noqa: S608  # of constants
 

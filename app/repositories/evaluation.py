@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import select
 
-from app.database import ReadSession
-from schemas.loose import MAX_LIST
+from app.backends.database import ReadSession
+from schemas.lenient import MAX_LIST
 from schemas.tables import EvaluationScenario
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 from sqlalchemy import ScalarSelect, func, select
 
-from app.database import ReadSession
-from app.repositories.occurrences import NOT_CANCELLED
-from schemas.health import TableCounts
+from app.backends.database import ReadSession
+from app.repositories.departures import NOT_CANCELLED
+from schemas.api.health import TableCounts
+from schemas.api.trips import Statistics
 from schemas.tables import Base, Company, Country, Guide, Tag, TripOccurrence, TripTemplate, TripType
-from schemas.trips import Statistics
 
 
 async def statistics(session: ReadSession, today: date) -> Statistics:

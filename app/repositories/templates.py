@@ -6,10 +6,10 @@ from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import joinedload, selectinload
 from sqlalchemy.orm.interfaces import ORMOption
 
-from app.database import ReadSession
-from app.repositories.reading import equals, find_page
-from schemas.envelopes import Found
-from schemas.queries import PageQuery, TemplatesQuery
+from app.backends.database import ReadSession
+from app.repositories.queries import equals, find_page
+from schemas.api.envelopes import Found
+from schemas.api.queries import PageQuery, TemplatesQuery
 from schemas.tables import Country, TripTemplate
 
 WHOLE: tuple[ORMOption, ...] = (

@@ -1,6 +1,6 @@
 """Every endpoint of the service, group by group."""
 
-from app.endpoints import Endpoint
+from app.endpoints.endpoint import Endpoint
 from app.routes import (
     admin,
     analytics,
@@ -10,7 +10,7 @@ from app.routes import (
     metrics,
     probes,
     recommendations,
-    resources,
+    reference_data,
     tracking,
     trips,
 )
@@ -19,7 +19,7 @@ from app.routes import (
 _DESCRIBED: tuple[Endpoint, ...] = (
     *recommendations.ENDPOINTS,
     *tracking.ENDPOINTS,
-    *resources.ENDPOINTS,
+    *reference_data.ENDPOINTS,
     *trips.ENDPOINTS,
     *probes.ENDPOINTS,
     *health.ENDPOINTS,

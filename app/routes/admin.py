@@ -2,15 +2,14 @@
 
 from starlette.responses import Response
 
-from app.database import database_errors
-from app.endpoints import Endpoint
-from app.index_admin import as_api_errors, index_state, request_reindex, verify_index
+from app.admin.index_service import as_api_errors, index_state, request_reindex, verify_index
+from app.backends.database import database_errors
+from app.endpoints.endpoint import Endpoint
+from app.http.raw_response import JSON
 from app.lifespan import ApiRequest
-from app.prepared import JSON
 from app.repositories import admin
-from indexer.rollback import rollback as roll_back
-from indexer.tracking.dead import retry_dead_events
-from schemas.admin import (
+from indexer.rebuild.rollback import rollback as roll_back
+from schemas.api.admin import (
     AdminModel,
     DeadLetters,
     DeadLettersQuery,
@@ -22,7 +21,8 @@ from schemas.admin import (
     Verify,
     VerifyAnswer,
 )
-from schemas.entities import to_json
+from schemas.api.entities import to_json
+from tracking.dead_letters import retry_dead_events
 
 
 def _respond(body: AdminModel, *, status: int = 200) -> Response:

@@ -4,12 +4,11 @@ from datetime import timedelta
 
 from starlette.responses import Response
 
-from app.answers import json_response
-from app.endpoints import Endpoint
+from app.endpoints.endpoint import Endpoint
+from app.http.responses import json_response
 from app.lifespan import ApiRequest
 from app.repositories import analytics
-from indexer.tracking.daily import FIGURES
-from schemas.analytics import (
+from schemas.api.analytics import (
     DailyMetrics,
     DailyMetricsAnswer,
     DailyQuery,
@@ -20,6 +19,7 @@ from schemas.analytics import (
     TopSearchesAnswer,
     TopSearchesQuery,
 )
+from tracking.daily_metrics import FIGURES
 
 NO_REQUESTS = dict.fromkeys(FIGURES, 0)
 

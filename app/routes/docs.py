@@ -5,11 +5,11 @@ from pathlib import Path
 
 from starlette.responses import Response
 
-from app.cache.body import CachedBody, finish
-from app.endpoints import Endpoint, Handler
-from app.http_caching import REVALIDATE, cached_response
+from app.endpoints.endpoint import Endpoint, Handler
+from app.endpoints.openapi import document
+from app.http.conditional import REVALIDATE, cached_response
+from app.http.encoded_body import CachedBody, finish
 from app.lifespan import ApiRequest
-from app.openapi import document
 
 STATIC = Path(__file__).parent.parent / "static"
 

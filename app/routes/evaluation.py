@@ -2,14 +2,14 @@
 
 from starlette.responses import Response
 
-from app.answers import json_response
-from app.endpoints import Endpoint
-from app.errors import not_found
-from app.evaluation import evaluate
+from app.endpoints.endpoint import Endpoint
+from app.http.errors import not_found
+from app.http.responses import json_response
 from app.lifespan import ApiRequest
+from app.recommendations.evaluation import evaluate
 from app.repositories import evaluation
-from schemas.envelopes import Listed
-from schemas.evaluation import EvaluationAnswer, EvaluationRun, Scenario, ScenariosQuery
+from schemas.api.envelopes import Listed
+from schemas.api.evaluation import EvaluationAnswer, EvaluationRun, Scenario, ScenariosQuery
 
 
 async def scenarios(request: ApiRequest, query: ScenariosQuery) -> Response:

@@ -10,13 +10,13 @@ from elastic_transport import TransportError
 from redis.exceptions import RedisError
 from starlette.responses import RedirectResponse, Response
 
-from app.endpoints import Endpoint
-from app.errors import ApiError
+from app.endpoints.endpoint import Endpoint
+from app.http.errors import ApiError
+from app.http.raw_response import JSON
 from app.lifespan import ApiRequest, State
-from app.prepared import JSON
 from app.repositories.statistics import table_counts
-from schemas.entities import to_json
-from schemas.health import Breakers, Dependencies, DependencyState, Health, TableCounts, Welcome
+from schemas.api.entities import to_json
+from schemas.api.health import Breakers, Dependencies, DependencyState, Health, TableCounts, Welcome
 
 log = structlog.get_logger()
 

@@ -3,10 +3,10 @@
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.responses import Response
 
-from app.endpoints import Endpoint
+from app.endpoints.endpoint import Endpoint
 from app.lifespan import ApiRequest
-from app.metrics import exposition
-from app.tallies import tell
+from app.observability.metrics import exposition
+from app.observability.request_metrics import tell
 
 
 async def metrics(request: ApiRequest) -> Response:

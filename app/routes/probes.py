@@ -2,10 +2,10 @@
 
 from starlette.responses import Response
 
-from app.endpoints import Endpoint
+from app.endpoints.endpoint import Endpoint
+from app.http.raw_response import JSON
 from app.lifespan import ApiRequest
-from app.prepared import JSON
-from schemas.answers import Alive
+from schemas.api.errors import Alive
 
 OK = b'{"status":"ok"}'
 

@@ -4,14 +4,14 @@ from datetime import UTC, datetime
 
 from starlette.responses import Response
 
-from app.endpoints import Endpoint
-from app.http_caching import takes_gzip
+from app.endpoints.endpoint import Endpoint
+from app.http.conditional import takes_gzip
 from app.lifespan import ApiRequest
-from app.recommendations.answers import Wanted
-from app.recommendations.asked_before import PATH
-from app.recommendations.reply import reply
-from schemas.preferences import Preferences
-from schemas.recommendations import RecommendationsAnswer
+from app.recommendations.request_index import PATH
+from app.recommendations.response import reply
+from app.recommendations.service import Wanted
+from schemas.api.preferences import Preferences
+from schemas.api.recommendations import RecommendationsAnswer
 
 
 async def recommendations(request: ApiRequest, body: Preferences) -> Response:

@@ -6,19 +6,18 @@ from ipaddress import ip_network
 from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
 
-from app.answers import json_response
-from app.client_address import UNKNOWN, client_address
-from app.endpoints import Endpoint
-from app.errors import ApiError
-from app.identity import identity
+from app.access.authentication import identity
+from app.access.client_ip import UNKNOWN, client_address
+from app.endpoints.endpoint import Endpoint
+from app.http.errors import ApiError
+from app.http.requests import MAX_BATCH_BODY, read_model
+from app.http.responses import json_response
 from app.ids import new_id
 from app.lifespan import ApiRequest
-from app.repositories import tracking
-from app.repositories.tracking import Visitor
-from app.requests import MAX_BATCH_BODY, read_model
-from app.tracking.entries import event_entry
-from schemas.events import CATEGORIES, SOURCES
-from schemas.tracking import (
+from app.repositories import visitors
+from app.repositories.visitors import Visitor
+from app.tracking.records import event_entry
+from schemas.api.tracking import (
     BatchAccepted,
     Email,
     EventAccepted,
@@ -30,6 +29,7 @@ from schemas.tracking import (
     SessionStarted,
     TrackedEvent,
 )
+from schemas.event_types import CATEGORIES, SOURCES
 
 MAX_USER_AGENT = 500
 NETWORK_BITS = {4: 24, 6: 48}
@@ -41,7 +41,7 @@ _EMAIL: TypeAdapter[str] = TypeAdapter(Email)
 async def start_session(request: ApiRequest, body: SessionStart) -> Response:
     visitor = Visitor(_proven_email(request), _network(request), request.headers.get("user-agent", "")[:MAX_USER_AGENT])
     async with request.state["database"].write() as session:
-        started = await tracking.start_session(session, body, visitor)
+        started = await visitors.start_session(session, body, visitor)
     return json_response(
         request,
         {
@@ -55,7 +55,7 @@ async def start_session(request: ApiRequest, body: SessionStart) -> Response:
 
 async def identify(request: ApiRequest, body: Identify) -> Response:
     async with request.state["database"].write() as session:
-        known = await tracking.identify(session, body, _proven_email(request))
+        known = await visitors.identify(session, body, _proven_email(request))
     return json_response(request, {"success": True, "user_id": known.user_id, "is_registered": known.is_registered})
 
 

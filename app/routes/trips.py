@@ -6,19 +6,19 @@ from datetime import date
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from app.database import ReadSession
-from app.endpoints import Endpoint
-from app.errors import not_found
+from app.backends.database import ReadSession
+from app.endpoints.cached import answer, single, trip_data
+from app.endpoints.endpoint import Endpoint
+from app.http.errors import not_found
 from app.lifespan import ApiRequest
-from app.repositories import occurrences as departures
+from app.repositories import departures
 from app.repositories import templates as trips
 from app.repositories.statistics import statistics
-from app.routes.cached import answer, single, trip_data
-from schemas.entities import Occurrence, Template
-from schemas.envelopes import Found, Page, Single
-from schemas.queries import OccurrencesQuery, PageQuery, TemplatesQuery, TripOccurrencesQuery
+from schemas.api.entities import Occurrence, Template
+from schemas.api.envelopes import Found, Page, Single
+from schemas.api.queries import OccurrencesQuery, PageQuery, TemplatesQuery, TripOccurrencesQuery
+from schemas.api.trips import OccurrenceOnly, SchemaInfo, TemplateWithOccurrences
 from schemas.tables import TripTemplate
-from schemas.trips import OccurrenceOnly, SchemaInfo, TemplateWithOccurrences
 
 TEMPLATES = trip_data("template", "company", "country", "tag", "type")
 OCCURRENCES = trip_data("occurrence", "template", "company", "guide", "country", "tag", "type")

@@ -8,20 +8,7 @@ from uuid import UUID
 from sqlalchemy import Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from schemas.tables.base import (
-    Active,
-    Base,
-    Count,
-    Flag,
-    Id,
-    Instant,
-    InstantNow,
-    Money,
-    Rate,
-    Score,
-    Text50,
-    Text100,
-)
+from schemas.tables.base import Active, Base, Count, Flag, Id, Instant, InstantNow, Money, Rate, Score, Text50, Text100
 
 
 class RecommendationRequest(Base):

@@ -26,9 +26,9 @@ def bench(  # noqa: PLR0913, PLR0917 -- each is an option
         return
     from rich.console import Console
 
-    from scripts.bench.bench import bench as measure
-    from scripts.bench.report import sentences, table, write_json
-    from scripts.stack.folders import cache_root
+    from scripts.benchmark.report import sentences, table, write_json
+    from scripts.benchmark.suite import bench as measure
+    from scripts.dev_stack.paths import cache_root
 
     chosen = [int(size) for size in sizes.split(",")] + ([1_000_000] if million else [])
     measured = measure(cache_root() / "bench", chosen, rounds, seconds, typer.echo)
@@ -46,8 +46,8 @@ def writers() -> None:
     """Measure what the triggers cost the platform's writers."""
     from rich.console import Console
 
-    from scripts.bench.writers import measure, table
-    from scripts.stack.folders import cache_root
+    from scripts.benchmark.trigger_cost import measure, table
+    from scripts.dev_stack.paths import cache_root
 
     Console(width=100).print(table(measure(cache_root() / "bench", typer.echo)))
 
@@ -61,17 +61,17 @@ def loading(
     """Measure a full reindex against loading the same documents, already serialised, from a file."""
     from rich.console import Console
 
-    from app.logs import configure_logs
-    from scripts.bench import loading
-    from scripts.bench import memory as holding
-    from scripts.stack.folders import cache_root
+    from core.logging import configure_logs
+    from scripts.benchmark import memory as holding
+    from scripts.benchmark import reindex_speed
+    from scripts.dev_stack.paths import cache_root
 
     configure_logs("error")
     data = cache_root() / "bench"
     drawn = (
         holding.table(holding.measure(data, departures, typer.echo))
         if memory
-        else loading.table(loading.measure(data, departures, rounds, typer.echo))
+        else reindex_speed.table(reindex_speed.measure(data, departures, rounds, typer.echo))
     )
     Console(width=100).print(drawn)
 
@@ -85,7 +85,7 @@ def freshness(
     """Measure how soon searches see a change, alone and beside a large fan-out."""
     from rich.console import Console
 
-    from scripts.bench.freshness import measure, table
-    from scripts.stack.folders import cache_root
+    from scripts.benchmark.sync_latency import measure, table
+    from scripts.dev_stack.paths import cache_root
 
     Console(width=110).print(table(measure(cache_root() / "bench", departures, rate, seconds, typer.echo)))

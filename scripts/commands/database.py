@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from schemas.settings import load_settings
+from core.settings import load_settings
 
 
 def migrate() -> None:
@@ -24,25 +24,25 @@ def seed(
     if_empty: Annotated[bool, typer.Option("--if-empty", help="Do nothing where there are departures.")] = False,
 ) -> None:
     """Fill an empty catalogue with sample data that looks like the platform's."""
-    from app.clock import business_clock
-    from scripts import sample
+    from core.business_date import business_clock
+    from scripts import sample_data
 
     settings = load_settings()
     if if_empty and asyncio.run(_has_departures(settings.direct_url)):
         typer.echo("There are departures already.")
         return
     today = business_clock(settings)()
-    for table, count in asyncio.run(sample.seed(settings.direct_url, occurrences, seed, today=today)).items():
+    for table, count in asyncio.run(sample_data.seed(settings.direct_url, occurrences, seed, today=today)).items():
         typer.echo(f"{count:>9,}  {table}")
 
 
 async def _has_departures(url: str) -> bool:
     from sqlalchemy import exists, select
 
-    from indexer import connections
+    from core import clients
     from schemas.tables import TripOccurrence
 
-    engine = connections.postgres(url)
+    engine = clients.postgres(url)
     try:
         async with engine.connect() as connection:
             return bool(await connection.scalar(select(exists().select_from(TripOccurrence))))

@@ -12,6 +12,6 @@ def demo(once: Annotated[bool, typer.Option("--once", help="End by itself instea
 
     PORT is the API's port (default 5000). Exit code 4: a demo is running already, or the port is taken.
     """
-    from scripts.tour.tour import tour
+    from scripts.walkthrough.run import tour
 
     tour(once=once)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from schemas.settings import Settings, load_settings
+from core.settings import Settings, load_settings
 from scripts.errors import Exit
 
 if TYPE_CHECKING:
-    from indexer.progress import Progress
+    from indexer.rebuild.progress import Progress
 
 SECONDS_BETWEEN_LINES = 2
 LISTED = 20
@@ -24,8 +24,8 @@ def reindex() -> None:
     """Build a new index beside the one in use, compare it with Postgres, and put it in use."""
     import uvloop
 
-    from indexer.collecting import collect_less
-    from indexer.reindex import reindex
+    from core.gc_tuning import collect_less
+    from indexer.rebuild.reindex import reindex
 
     settings = _settings()
     collect_less()
@@ -39,7 +39,7 @@ def verify(
     repair: Annotated[bool, typer.Option("--repair", help="Have the worker read again what differs.")] = False,
 ) -> None:
     """Compare the index with Postgres, field by field. Exit code 0: they agree; 1: they differ."""
-    from indexer.verify import verify
+    from indexer.rebuild.verify import verify
 
     report = asyncio.run(verify(_settings(), repair))
     typer.echo(f"{report.checked:,} departures compared in {report.seconds:.1f} s: {report.drifted:,} differ.")
@@ -54,14 +54,14 @@ def verify(
 
 def rollback() -> None:
     """Put the index in use that was in use before the last reindex; it has been kept up to date."""
-    from indexer.rollback import rollback
+    from indexer.rebuild.rollback import rollback
 
     typer.echo(f"{asyncio.run(rollback(_settings()))} is in use again.")
 
 
 def _settings() -> Settings:
     """What the person should know is said by the command itself, not by its log."""
-    from app.logs import configure_logs
+    from core.logging import configure_logs
 
     settings = load_settings()
     configure_logs("error")

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from schemas.settings import load_settings
+from core.settings import load_settings
+from scripts.dev_stack.ports import is_free
 from scripts.errors import port_taken
-from scripts.stack.ports import is_free
 
 
 def serve(
@@ -17,22 +17,22 @@ def serve(
     workers: Annotated[int | None, typer.Option(help="How many processes.", show_default="WORKERS, else 1")] = None,
 ) -> None:
     """Serve the API until it is told to stop."""
-    from app import server
-    from app.listening import PortTaken
+    from app.server import run
+    from app.server.sockets import PortTaken
 
     options = {"host": host, "port": port, "workers": workers}
     settings = load_settings(**{name: value for name, value in options.items() if value is not None})
     if not is_free(settings.port, settings.host):
         raise port_taken(settings.port)
     try:
-        server.serve(settings)
+        run.serve(settings)
     except PortTaken:
         raise port_taken(settings.port) from None
 
 
 def worker() -> None:
     """Carry changes from Postgres to the index until it is told to stop."""
-    from app.logs import configure_logs
+    from core.logging import configure_logs
     from indexer import worker
 
     settings = load_settings()

@@ -22,7 +22,7 @@ Data = Annotated[
 
 
 def _folder(data: Path | None) -> Path:
-    from scripts.stack.control import default_data
+    from scripts.dev_stack.manager import default_data
 
     return (data or default_data()).absolute()
 
@@ -30,9 +30,9 @@ def _folder(data: Path | None) -> Path:
 @app.command()
 def up(data: Data = None) -> None:
     """Start what does not run yet; returns when all three answer."""
-    from scripts.stack import control
+    from scripts.dev_stack import manager
 
-    control.up(_folder(data))
+    manager.up(_folder(data))
     _report(_folder(data))
     option = "" if data is None else f" --data {shlex.quote(str(data))}"
     typer.echo(f'For this shell: eval "$(smarttrip stack env{option})"', err=True)
@@ -41,9 +41,9 @@ def up(data: Data = None) -> None:
 @app.command()
 def down(data: Data = None) -> None:
     """End the services; their data stays."""
-    from scripts.stack import control
+    from scripts.dev_stack import manager
 
-    control.down(_folder(data))
+    manager.down(_folder(data))
 
 
 @app.command()
@@ -56,16 +56,16 @@ def status(data: Data = None) -> None:
 @app.command()
 def env(data: Data = None) -> None:
     """Print `export NAME=value` lines for a shell. Exit code 3 if not all services answer."""
-    from scripts.stack import control
+    from scripts.dev_stack import manager
 
-    for name, value in control.environment(_folder(data)).items():
+    for name, value in manager.environment(_folder(data)).items():
         typer.echo(f"export {name}={shlex.quote(value)}")
 
 
 def _report(data: Path) -> bool:
-    from scripts.stack import control
+    from scripts.dev_stack import manager
 
-    states = control.status(data)
+    states = manager.status(data)
     for state in states:
         answer = "answers" if state.answers else "starting" if state.pid else "down"
         typer.echo(f"{state.service.name:<14} {answer:<9} {state.url or ''}".rstrip())

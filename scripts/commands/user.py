@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from schemas.settings import Settings, load_settings
+from core.settings import Settings, load_settings
 from scripts.errors import CommandError, Exit
 
 app = typer.Typer(no_args_is_help=True, help="What is stored about a person.")
@@ -20,7 +20,7 @@ def export(email: Address) -> None:
     """Write all that is stored about a person to standard output, as JSON. Exit code 1: nothing is."""
     import orjson
 
-    from indexer.tracking.export import export_user
+    from tracking.privacy.export import export_user
 
     stored = asyncio.run(export_user(_settings(), _lower(email)))
     if stored is None:
@@ -37,7 +37,7 @@ def erase(
 
     To be forgotten already is no failure.
     """
-    from indexer.tracking.erasure import erase_user
+    from tracking.privacy.erase import erase_user
 
     settings, email = _settings(), _lower(email)
     if not yes:
@@ -52,7 +52,7 @@ def erase(
 def _lower(email: str) -> str:
     from pydantic import TypeAdapter, ValidationError
 
-    from schemas.tracking import Email
+    from schemas.api.tracking import Email
 
     try:
         address: str = TypeAdapter(Email).validate_python(email)
@@ -63,7 +63,7 @@ def _lower(email: str) -> str:
 
 def _settings() -> Settings:
     """What is done with personal data stands in the log, on standard error."""
-    from app.logs import configure_logs
+    from core.logging import configure_logs
 
     settings = load_settings()
     configure_logs("info")

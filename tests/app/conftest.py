@@ -7,14 +7,14 @@ from pydantic import SecretStr
 from redis.asyncio import Connection, Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from indexer.reindex import reindex
+from core.settings import Settings
+from indexer.rebuild.reindex import reindex
 from schemas.enums import Continent
-from schemas.settings import Settings
-from scripts import sample
-from tests.app.serving import serving
-from tests.app.uvicorn_server import uvicorn_serving
-from tests.catalogue import Catalogue
+from scripts import sample_data
 from tests.conftest import TODAY, empty
+from tests.support.api.serving import serving
+from tests.support.api.uvicorn_server import uvicorn_serving
+from tests.support.factories import Catalogue
 
 ADMIN_KEY = "the-service-key-of-these-tests"
 
@@ -51,7 +51,7 @@ async def api(settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
 @pytest.fixture
 async def sample_index(settings: Settings, database: AsyncEngine) -> None:
     """A small sample catalogue, in the database and in the index."""
-    await sample.seed(settings.database_url, SAMPLE, today=TODAY)
+    await sample_data.seed(settings.database_url, SAMPLE, today=TODAY)
     await reindex(settings, lambda _progress: None)
 
 

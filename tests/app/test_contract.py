@@ -11,7 +11,7 @@ from schemathesis.checks import CheckFunction
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from app.openapi import KEY, document
+from app.endpoints.openapi import KEY, document
 from app.routes import ENDPOINTS
 from tests.app.conftest import ADMIN_KEY
 

@@ -14,9 +14,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message
 
-from app.http_client import Answer, HttpClient
+from app.backends.http_client import Answer, HttpClient
 from app.main import create_app
-from schemas.settings import Settings
+from core.settings import Settings
 
 SEARCH = {"difficulty": 2, "budget": 9000}
 NOTHING_FITS = {"selected_countries": [1], "budget": 1, "month": 2}

@@ -7,11 +7,11 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from app.endpoints import Endpoint
-from app.requests import MAX_BODY
+from app.endpoints.endpoint import Endpoint
+from app.http.requests import MAX_BODY
 from app.routes import ENDPOINTS
-from schemas.answers import Failure
-from schemas.tracking import TrackedEvent
+from schemas.api.errors import Failure
+from schemas.api.tracking import TrackedEvent
 from tests.app.conftest import ADMIN_KEY
 
 JSON = {"Content-Type": "application/json"}

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from app.routes import ENDPOINTS
-from schemas.settings import Settings
-from tests.app.uvicorn_server import uvicorn_serving
+from core.settings import Settings
+from tests.support.api.uvicorn_server import uvicorn_serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = (

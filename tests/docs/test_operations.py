@@ -11,10 +11,10 @@ from prometheus_client import REGISTRY
 
 import app
 import indexer
-from app.openapi import PATH_PARAMETER
+from app.endpoints.openapi import PATH_PARAMETER
 from app.routes import ENDPOINTS
-from schemas.answers import ErrorCode
-from schemas.settings import Settings
+from core.settings import Settings
+from schemas.api.errors import ErrorCode
 from tests.docs.documents import ROOT, table
 from tests.docs.test_links import DOCUMENTS, text
 

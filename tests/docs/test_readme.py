@@ -7,8 +7,8 @@ import pytest
 from pydantic_core import PydanticUndefined
 from typer.main import get_command
 
-from schemas.preferences import Preferences
-from schemas.settings import Settings
+from core.settings import Settings
+from schemas.api.preferences import Preferences
 from scripts.cli import app
 from tests.docs.documents import ROOT, table
 

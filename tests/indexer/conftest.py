@@ -6,17 +6,17 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from indexer import bulk, targets, versions
-from indexer.index import all_names, behind_alias, ids_after, meta
-from indexer.reindex import reindex
-from indexer.stores import Stores, open_stores
-from indexer.targets import State
-from indexer.upkeep import foreign
-from schemas.document import DOCUMENT_VERSION, INDEX_SETTINGS
-from schemas.settings import Settings
-from tests.catalogue import Catalogue
+from core.settings import Settings
+from indexer.backends import Stores, open_stores
+from indexer.index import bulk_writer, targets, versions
+from indexer.index.admin import all_names, behind_alias, ids_after, meta
+from indexer.index.reconcile import foreign
+from indexer.index.targets import State
+from indexer.rebuild.reindex import reindex
+from schemas.index_document import DOCUMENT_VERSION, INDEX_SETTINGS
 from tests.conftest import drop_indices
-from tests.indexer.sync import drain, unheard
+from tests.support.factories import Catalogue
+from tests.support.sync import drain, unheard
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ async def _emptied(stores: Stores) -> str | None:
         return None
     await es.indices.refresh(index=name)
     ids = await ids_after(es, name, -(2**31), 10_000)
-    await bulk.write(es, [name], await versions.take(stores.postgres), dict.fromkeys(ids))
+    await bulk_writer.write(es, [name], await versions.take(stores.postgres), dict.fromkeys(ids))
     await es.indices.refresh(index=name)
     async with stores.postgres.begin() as connection:
         await targets.register(connection, name)

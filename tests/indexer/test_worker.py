@@ -11,16 +11,16 @@ import aiohttp
 import pytest
 from redis.asyncio import Redis
 
-from indexer import queue
-from indexer.index import behind_alias
-from indexer.jobs import REINDEX
-from indexer.stores import Stores
+from core.settings import Settings
+from indexer.backends import Stores
+from indexer.index.admin import behind_alias
+from indexer.jobs import queue
+from indexer.jobs.schedule import REINDEX
 from indexer.worker import _run_together
-from schemas.settings import Settings
-from scripts.stack.ports import free_port
-from tests.catalogue import Catalogue
-from tests.eventually import eventually
-from tests.indexer.sync import assert_in_sync, execute, waiting
+from scripts.dev_stack.ports import free_port
+from tests.support.eventually import eventually
+from tests.support.factories import Catalogue
+from tests.support.sync import assert_in_sync, execute, waiting
 
 
 async def test_a_part_that_fails_ends_the_others_though_one_swallows_its_cancellation() -> None:
@@ -38,7 +38,7 @@ async def test_a_part_that_fails_ends_the_others_though_one_swallows_its_cancell
     assert isinstance(running.exception(), ExceptionGroup)
 
 
-RUN = "from indexer import worker; from schemas.settings import load_settings; worker.run(load_settings())"
+RUN = "from indexer import worker; from core.settings import load_settings; worker.run(load_settings())"
 SOON = 20.0
 
 

@@ -9,9 +9,10 @@ from sqlalchemy import Boolean, Date, DateTime, Enum, Integer, Numeric, SmallInt
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from schemas import entities, tables
-from tests.catalogue import WRITTEN, Catalogue
+from schemas import tables
+from schemas.api import entities
 from tests.conftest import plain
+from tests.support.factories import WRITTEN, Catalogue
 
 Change = tuple[str, int | None]
 

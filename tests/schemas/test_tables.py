@@ -8,9 +8,9 @@ from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import joinedload, selectinload
 
-from schemas.entities import Occurrence
+from schemas.api.entities import Occurrence
 from schemas.tables import Base, BrowsingSession, TripOccurrence, TripTemplate
-from tests.catalogue import Catalogue
+from tests.support.factories import Catalogue
 
 WHOLE_TEMPLATE = (
     joinedload(TripTemplate.company),

@@ -5,10 +5,10 @@ import pytest
 from elasticsearch import AsyncElasticsearch
 from msgspec.json import encode
 
-from schemas.document import INDEX_SETTINGS, MAPPING
-from schemas.settings import Settings
-from tests.scoring.oracle import World
-from tests.scoring.worlds import world
+from core.settings import Settings
+from schemas.index_document import INDEX_SETTINGS, MAPPING
+from tests.scoring.reference import World
+from tests.scoring.strategies import world
 
 SEEDS = range(10)
 

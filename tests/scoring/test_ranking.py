@@ -9,18 +9,18 @@ from elasticsearch import AsyncElasticsearch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schemas.document import TripDocument, parse
-from schemas.preferences import Preferences
-from scoring.answer import needs_relaxed
-from scoring.candidates import candidates
-from scoring.query import offset, search_body
+from schemas.api.preferences import Preferences
+from schemas.index_document import TripDocument, parse
+from scoring.context import Catalogue, Search
+from scoring.elasticsearch import offset, search_body
+from scoring.explain import Recommendation, recommend
+from scoring.filters import candidates
+from scoring.results import needs_relaxed
 from scoring.rules import rules
-from scoring.score import Recommendation, recommend
-from scoring.search import Catalogue, Search
-from tests.scoring import oracle
+from tests.scoring import reference
 from tests.scoring.conftest import SEEDS
-from tests.scoring.oracle import Shown, Wants, World
-from tests.scoring.worlds import TODAYS, body, wants_on
+from tests.scoring.reference import Shown, Wants, World
+from tests.scoring.strategies import TODAYS, body, wants_on
 
 CASES = 1_100
 
@@ -71,7 +71,7 @@ async def test_elasticsearch_python_and_a_plain_full_sort_agree(
     world, index = worlds[seed]
     wants = data.draw(wants_on(world.today))
     search = a_search(world, wants, as_text=as_text)
-    expected, total = oracle.answer(wants, world)
+    expected, total = reference.answer(wants, world)
     assert await searched(es, index, search) == (expected, total)
 
     primary = sorted_in_python(world.documents, search)[:30]

@@ -2,11 +2,11 @@ from typing import Any
 
 import pytest
 
-from schemas.document import TripDocument
+from schemas.index_document import TripDocument
+from scoring.context import Search
+from scoring.explain import breakdowns
 from scoring.rules import Line, rules
-from scoring.score import breakdowns
-from scoring.search import Search
-from tests.scoring.departures import (
+from tests.scoring.builders import (
     ANTARCTICA,
     KENYA,
     PLAIN_DAYS,

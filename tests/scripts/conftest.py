@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scripts.command import empty_folder
+from tests.support.command import empty_folder
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from elasticsearch import AsyncElasticsearch
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from indexer.upkeep import builder
-from schemas.settings import Settings, load_settings
+from core.settings import Settings, load_settings
+from indexer.index.reconcile import builder
 from scripts.cli import app, main
 from tests.conftest import drop_indices, fresh_database, own_redis, plain
-from tests.scripts.command import environment, smarttrip
+from tests.support.command import environment, smarttrip
 
 NOWHERE = {
     "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",

@@ -8,9 +8,9 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from schemas.settings import Settings, load_settings
+from core.settings import Settings, load_settings
 from scripts.cli import app
-from scripts.stack.es_jars import VERSION
+from scripts.dev_stack.elasticsearch.jars import VERSION
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

@@ -9,9 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from scripts.stack.es_home import home
-from scripts.stack.ports import free_port
-from tests.scripts.command import ELSEWHERE, SMARTTRIP, environment
+from scripts.dev_stack.elasticsearch.install import home
+from scripts.dev_stack.ports import free_port
+from tests.support.command import ELSEWHERE, SMARTTRIP, environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

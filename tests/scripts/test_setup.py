@@ -58,4 +58,4 @@ def test_what_is_installed_is_left_alone(clone: Path) -> None:
     (clone / ".venv" / "installed").write_bytes(fingerprint.stdout)
     answer = set_up(clone, "no-python-needed")
     assert (answer.returncode, answer.stderr) == (0, "")
-    assert asked.read_text() == "-m scripts.stack.es_home\n"
+    assert asked.read_text() == "-m scripts.dev_stack.elasticsearch.install\n"

@@ -7,13 +7,13 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import CliRunner
 
-from schemas.settings import Settings
+from core.settings import Settings
 from schemas.tables import User
 from scripts.cli import app
 from scripts.errors import CommandError
-from tests.indexer.tracking.people import BEN, DANA, NOA, three_people
-from tests.rows import rows
-from tests.scripts.command import environment, smarttrip
+from tests.support.command import environment, smarttrip
+from tests.support.rows import rows
+from tests.support.tracking.people import BEN, DANA, NOA, three_people
 
 NOTHING = "Nothing is stored about this address."
 
@@ -59,7 +59,7 @@ def in_process(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> CliRunner
     for name in ("database_url", "redis_url", "elasticsearch_url"):
         monkeypatch.setenv(name.upper(), getattr(settings, name))
     # Loggers remember how they were set up; those of other tests are left as they are.
-    monkeypatch.setattr("app.logs.configure_logs", lambda level: None)
+    monkeypatch.setattr("core.logging.configure_logs", lambda level: None)
     return CliRunner()
 
 

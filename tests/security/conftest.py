@@ -4,11 +4,11 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from indexer.reindex import reindex
-from schemas.settings import Settings
-from tests.app.serve_process import serve_process
-from tests.catalogue import Catalogue
+from core.settings import Settings
+from indexer.rebuild.reindex import reindex
 from tests.conftest import empty
+from tests.support.api.serve_process import serve_process
+from tests.support.factories import Catalogue
 
 BODY_SECONDS = 0.6
 

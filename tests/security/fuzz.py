@@ -5,9 +5,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from schemas.events import CATEGORIES, SOURCES
-from schemas.preferences import Preferences
-from schemas.tracking import TrackedEvent
+from schemas.api.preferences import Preferences
+from schemas.api.tracking import TrackedEvent
+from schemas.event_types import CATEGORIES, SOURCES
 
 Strategy = st.SearchStrategy[Any]
 

@@ -10,20 +10,20 @@ import httpx2
 import pytest
 from redis.asyncio import Redis
 
+from app.backends.http_client import HttpClient
 from app.cache import Generations
-from app.changes import follow_changes
-from app.endpoints import Endpoint
-from app.errors import ApiError
-from app.http_client import HttpClient
-from app.prepared import JSON
-from app.recommendations.trip_search import IndexSearch
+from app.cache.subscriber import follow_changes
+from app.endpoints.endpoint import Endpoint
+from app.http.errors import ApiError
+from app.http.raw_response import JSON
+from app.recommendations.elasticsearch_search import IndexSearch
 from app.routes import ENDPOINTS
-from schemas.answers import Failure
-from schemas.keys import GENERATION
-from schemas.settings import Settings
-from tests.app.serving import serving
-from tests.app.tracking.visits import event
-from tests.eventually import eventually
+from core.settings import Settings
+from schemas.api.errors import Failure
+from schemas.redis_keys import GENERATION
+from tests.support.api.serving import serving
+from tests.support.eventually import eventually
+from tests.support.tracking.visits import event
 
 INSIDE = ("inside.invalid", "5432", "6379", "9200", "smarttrip_inside", "Traceback", "asyncpg", "sqlalchemy", "SELECT ")
 """Parts of addresses, and words that only the inside uses."""

@@ -8,13 +8,13 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from indexer.reindex import reindex
-from schemas.settings import Settings
+from core.settings import Settings
+from indexer.rebuild.reindex import reindex
 from schemas.tables import BrowsingSession, Event, User
-from tests.app.serving import serving
-from tests.app.tracking.visits import drain
-from tests.catalogue import Catalogue
-from tests.rows import rows
+from tests.support.api.serving import serving
+from tests.support.factories import Catalogue
+from tests.support.rows import rows
+from tests.support.tracking.visits import drain
 
 STAMPS = {"createdAt", "updatedAt"}
 COUNTRY = {"id", "name", "nameHe", "continent", *STAMPS}

@@ -17,18 +17,18 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import Message
 
-from app.http_client import HttpClient
+from app.backends.http_client import HttpClient
 from app.lifespan import State
 from app.main import create_app
-from app.recommendations.answers import Answers
-from app.recommendations.trip_search import IndexSearch
-from indexer.tracking.store import store
-from indexer.tracking.stream import EVENT, Entry
-from schemas.answers import Failure
-from schemas.settings import Settings
+from app.recommendations.elasticsearch_search import IndexSearch
+from app.recommendations.service import Answers
+from core.settings import Settings
+from schemas.api.errors import Failure
 from schemas.tables import DeadEvent
-from tests.rows import rows
 from tests.security import fuzz
+from tests.support.rows import rows
+from tracking.batch_writer import store
+from tracking.stream import EVENT, Entry
 
 INPUTS = int(os.environ.get("FUZZ_INPUTS", "1000"))
 FUZZ = hypothesis_settings(

@@ -16,18 +16,18 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.database import Database
-from app.tracking.entries import MAX_SESSION_ID
-from indexer.tracking import stream
-from schemas.preferences import Preferences
-from schemas.settings import Settings
+from app.backends.database import Database
+from app.tracking.records import MAX_SESSION_ID
+from core.settings import Settings
+from schemas.api.preferences import Preferences
 from schemas.tables import BrowsingSession, Event, RecommendationRequest, User
 from tests.app.routes.statements import Statements, counted
-from tests.app.serving import serving
-from tests.app.tracking.visits import drain
-from tests.eventually import eventually
-from tests.proxy import FaultProxy
-from tests.rows import rows
+from tests.support.api.serving import serving
+from tests.support.eventually import eventually
+from tests.support.fault_proxy import FaultProxy
+from tests.support.rows import rows
+from tests.support.tracking.visits import drain
+from tracking import stream
 
 MARK = "zq7marker"
 """Stands in every hostile text, and nowhere else."""

@@ -11,18 +11,18 @@ from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.logs import without_people
 from app.routes import ENDPOINTS
-from indexer.reindex import reindex
-from indexer.tracking import stream
-from schemas.settings import Settings
-from scripts.stack.ports import free_port
-from tests.app.serve_process import answers, environment
-from tests.app.tokens import SECRET, token
+from core.logging import without_people
+from core.settings import Settings
+from indexer.rebuild.reindex import reindex
+from scripts.dev_stack.ports import free_port
 from tests.conftest import empty
-from tests.eventually import eventually
-from tests.security.processes import running
-from tests.security.raw import wire_to
+from tests.support.api.serve_process import answers, environment
+from tests.support.api.tokens import SECRET, token
+from tests.support.eventually import eventually
+from tests.support.processes import running
+from tests.support.raw_http import wire_to
+from tracking import stream
 
 EMAIL = "marker.person@example.org"
 NAME = "Marker Personsdaughter"

@@ -6,11 +6,11 @@ import re
 import httpx2
 import pytest
 
-from app.protocol import MAX_HEAD
-from app.requests import MAX_BODY
-from tests.eventually import eventually
+from app.http.requests import MAX_BODY
+from app.server.protocol import MAX_HEAD
 from tests.security.conftest import BODY_SECONDS
-from tests.security.raw import wire_to
+from tests.support.eventually import eventually
+from tests.support.raw_http import wire_to
 
 HOST = b"Host: api.example.org\r\n"
 POST = b"POST /api/v2/recommendations HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n"

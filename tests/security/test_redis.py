@@ -9,16 +9,16 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from app.routes import ENDPOINTS
-from indexer import queue
-from indexer.jobs import REINDEX
-from schemas.keys import GENERATION, TRACKING
-from schemas.settings import Settings
+from core.settings import Settings
+from indexer.jobs import queue
+from indexer.jobs.schedule import REINDEX
+from schemas.redis_keys import GENERATION, TRACKING
 from tests.app.conftest import ADMIN_KEY
-from tests.app.serve_process import environment
-from tests.app.serving import serving
-from tests.app.tracking.visits import event
-from tests.eventually import eventually
-from tests.security.processes import running
+from tests.support.api.serve_process import environment
+from tests.support.api.serving import serving
+from tests.support.eventually import eventually
+from tests.support.processes import running
+from tests.support.tracking.visits import event
 
 WITHOUT_END = {
     GENERATION: "one number",

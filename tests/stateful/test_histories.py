@@ -8,10 +8,10 @@ from hypothesis import HealthCheck
 from hypothesis import settings as bounds
 from hypothesis.stateful import run_state_machine_as_test
 
-from indexer.stores import open_stores
-from schemas.settings import Settings
-from tests.stateful.history import Ground, History
-from tests.stateful.pauses import put_points
+from core.settings import Settings
+from indexer.backends import open_stores
+from tests.stateful.breakpoints import put_points
+from tests.stateful.state_machine import Ground, History
 
 QUICK = bounds(max_examples=10, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
 LONG = bounds(QUICK, max_examples=100, stateful_step_count=40)

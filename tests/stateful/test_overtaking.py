@@ -7,14 +7,14 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from indexer.batch import process
-from indexer.stores import Stores
-from indexer.verify import verify
-from schemas.settings import Settings
-from tests.catalogue import Catalogue
+from core.settings import Settings
+from indexer.backends import Stores
+from indexer.feed.batch import process
+from indexer.rebuild.verify import verify
 from tests.indexer.conftest import index, no_index, stores
-from tests.indexer.sync import assert_in_sync, drain
-from tests.stateful.pauses import IN_A_BATCH, put_points, run_to
+from tests.stateful.breakpoints import IN_A_BATCH, put_points, run_to
+from tests.support.factories import Catalogue
+from tests.support.sync import assert_in_sync, drain
 
 __all__ = ["index", "no_index", "stores"]
 

@@ -2,9 +2,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.http_client import HttpClient
-from app.recommendations.trip_search import IndexSearch
-from schemas.settings import Settings
+from app.backends.http_client import HttpClient
+from app.recommendations.elasticsearch_search import IndexSearch
+from core.settings import Settings
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.database import Database
-from indexer.announce import announce
-from schemas.settings import Settings
+from app.backends.database import Database
+from core.settings import Settings
+from indexer.invalidation import announce
 from tests.app.routes.statements import Statements, counted
-from tests.app.serving import serving
+from tests.support.api.serving import serving
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from tests.catalogue import Catalogue
+from tests.support.factories import Catalogue
 
 OCCURRENCES = "/api/v2/occurrences"
 TEMPLATES = "/api/v2/templates"

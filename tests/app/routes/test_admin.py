@@ -13,22 +13,23 @@ from sqlalchemy import delete, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from app.endpoints import Endpoint
+from app.endpoints.endpoint import Endpoint
 from app.routes import ENDPOINTS
-from app.tracking.entries import event_entry
-from indexer import connections, worker
-from indexer.reindex import reindex
-from indexer.targets import rebuilding
-from indexer.tracking.stream import EVENT
-from schemas.settings import Settings
+from app.tracking.records import event_entry
+from core import clients
+from core.settings import Settings
+from indexer import worker
+from indexer.index.targets import rebuilding
+from indexer.rebuild.reindex import reindex
+from schemas.api.tracking import TrackedEvent
 from schemas.tables import DeadEvent, DeadLetter, Event, OutboxRow
-from schemas.tracking import TrackedEvent
-from tests.app.serving import serving
-from tests.app.tokens import SECRET, admin_token, claims, token
-from tests.catalogue import Catalogue
 from tests.conftest import drop_indices
-from tests.eventually import eventually
-from tests.rows import rows
+from tests.support.api.serving import serving
+from tests.support.api.tokens import SECRET, admin_token, claims, token
+from tests.support.eventually import eventually
+from tests.support.factories import Catalogue
+from tests.support.rows import rows
+from tracking.stream import EVENT
 
 KEY = "the-service-key-of-this-test"
 DIED = datetime(2026, 11, 1, 9, 30, tzinfo=UTC)
@@ -143,8 +144,8 @@ async def test_the_state_of_the_index(
 
 async def test_without_elasticsearch_and_redis_the_rest_of_the_state_is_told(secured: Settings, built: str) -> None:
     async with (
-        connections.elasticsearch("http://127.0.0.1:1") as es,
-        connections.redis("redis://127.0.0.1:1") as redis,
+        clients.elasticsearch("http://127.0.0.1:1") as es,
+        clients.redis("redis://127.0.0.1:1") as redis,
         serving(secured, elasticsearch=es, redis=redis) as api,
     ):
         state = await data(await api.get("/api/admin/index", headers={"X-Admin-Key": KEY}))
@@ -192,7 +193,7 @@ async def test_a_reindex_that_is_about_to_begin_is_not_asked_for_twice(api: http
 
 @pytest.mark.usefixtures("database")
 async def test_a_reindex_needs_redis(secured: Settings) -> None:
-    async with connections.redis("redis://127.0.0.1:1") as redis, serving(secured, redis=redis) as api:
+    async with clients.redis("redis://127.0.0.1:1") as redis, serving(secured, redis=redis) as api:
         answer = await api.post("/api/admin/reindex", headers={"X-Admin-Key": KEY})
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert answer.headers["Retry-After"]

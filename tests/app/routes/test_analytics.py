@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from indexer.tracking.daily import aggregate_days
-from indexer.tracking.store import store
 from schemas.tables import RecommendationMetricsDaily
-from tests.app.routes.answers import get
-from tests.indexer.tracking.entries import request_log
+from tests.support.api.responses import get
+from tests.support.tracking.entries import request_log
+from tracking.batch_writer import store
+from tracking.daily_metrics import aggregate_days
 
 SUMMARY = "/api/metrics"
 DAILY = "/api/metrics/daily"

@@ -7,13 +7,13 @@ import pytest
 from elasticsearch import AsyncElasticsearch
 
 from app.routes.health import PATIENCE
-from schemas.health import Health
-from schemas.settings import Settings
+from core.settings import Settings
+from schemas.api.health import Health
 from tests.app.routes.statements import Statements
-from tests.app.serving import serving
-from tests.app.silent_server import silent_server
-from tests.catalogue import Catalogue
 from tests.conftest import drop_indices
+from tests.support.api.serving import serving
+from tests.support.api.silent_server import silent_server
+from tests.support.factories import Catalogue
 
 PATH = "/api/health"
 UP = {"postgres": "up", "redis": "up", "elasticsearch": "up"}

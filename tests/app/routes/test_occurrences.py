@@ -6,10 +6,10 @@ import httpx2
 import pytest
 
 from schemas.enums import Status
-from tests.app.routes.answers import get, ids, wrong_fields
 from tests.app.routes.departures import DAY, NOBODY, OCCURRENCES, TRIPS, Rows, departures
-from tests.catalogue import Catalogue
 from tests.conftest import TODAY
+from tests.support.api.responses import get, ids, wrong_fields
+from tests.support.factories import Catalogue
 
 
 async def test_they_are_those_to_come_by_start_then_id(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:

@@ -8,12 +8,12 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from indexer.ending import end
-from indexer.tracking.follow import follow_tracking
-from schemas.recommendations import RecommendationsAnswer
+from core.tasks import end
+from schemas.api.recommendations import RecommendationsAnswer
 from schemas.tables import RecommendationRequest
-from tests.eventually import eventually
-from tests.rows import rows
+from tests.support.eventually import eventually
+from tests.support.rows import rows
+from tracking.consumer import follow_tracking
 
 pytestmark = pytest.mark.usefixtures("sample_index")
 

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from tests.app.routes.statements import Statements
-from tests.app.tracking.visits import PERSON, SESSION, event
+from tests.support.tracking.visits import PERSON, SESSION, event
 
 VISITOR = {"session_id": SESSION, "anonymous_id": PERSON}
 

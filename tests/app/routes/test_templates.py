@@ -4,10 +4,10 @@ from typing import Any
 import httpx2
 
 from schemas.enums import Status
-from tests.app.routes.answers import get, ids
 from tests.app.routes.departures import DAY, NOBODY, TEMPLATES, Rows, departures
-from tests.catalogue import Catalogue
 from tests.conftest import TODAY
+from tests.support.api.responses import get, ids
+from tests.support.factories import Catalogue
 
 
 async def test_they_are_the_active_ones_by_title_then_id(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:

@@ -11,9 +11,9 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.tables import DeadEvent, Event, TripInteraction
-from tests.app.routes.answers import get
-from tests.app.tracking.visits import FULL_EVENT, PERSON, SESSION, drain, event
-from tests.rows import rows
+from tests.support.api.responses import get
+from tests.support.rows import rows
+from tests.support.tracking.visits import FULL_EVENT, PERSON, SESSION, drain, event
 
 EVENTS = "/api/events"
 BATCH = "/api/events/batch"

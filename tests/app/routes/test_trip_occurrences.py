@@ -3,10 +3,10 @@ from typing import Any
 import httpx2
 
 from schemas.enums import PRIVATE_GROUPS, Status
-from tests.app.routes.answers import get, ids, wrong_fields
 from tests.app.routes.departures import DAY, NOBODY, TRIPS, Rows, departures
-from tests.catalogue import Catalogue
 from tests.conftest import TODAY
+from tests.support.api.responses import get, ids, wrong_fields
+from tests.support.factories import Catalogue
 
 
 async def test_they_are_bookable_ones_of_active_templates(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:

@@ -2,10 +2,10 @@ import httpx2
 import pytest
 
 from schemas.enums import Status
-from tests.app.routes.answers import get, refusal, wrong_fields
 from tests.app.routes.departures import DAY, OCCURRENCES, TEMPLATES, TRIPS, Rows, departures
-from tests.catalogue import Catalogue
 from tests.conftest import TODAY
+from tests.support.api.responses import get, refusal, wrong_fields
+from tests.support.factories import Catalogue
 
 
 @pytest.mark.parametrize("path", [TEMPLATES, OCCURRENCES, TRIPS])

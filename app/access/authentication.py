@@ -1,0 +1,98 @@
+"""Who asks: a guest, a user with a Supabase token, or an administrator."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from hmac import compare_digest
+from typing import TYPE_CHECKING, Any
+
+import jwt
+from pydantic import SecretStr
+
+from app.http.errors import ApiError
+
+if TYPE_CHECKING:
+    from app.lifespan import ApiRequest
+
+MAX_TOKEN = 8 * 1024
+AUDIENCE = "authenticated"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """`user` is the token's subject, None for a guest."""
+
+    user: str | None = None
+    email: str | None = None
+    is_admin: bool = False
+
+
+GUEST = Identity()
+
+
+def identity(request: "ApiRequest") -> Identity:
+    """By the token that came with the request; without a good one, a guest. Checked once per request."""
+    known = request.state["identity"]
+    if known is None:
+        known = request.state["identity"] = _identify(_bearer(request), request.state["settings"].supabase_jwt_secret)
+    return known
+
+
+def require_admin(request: "ApiRequest") -> str:
+    """The name of the administrator, for the log. Raises 401 to strangers and 403 to users as ApiError."""
+    if _has_service_key(request):
+        return "service key"
+    asking = identity(request)
+    if asking.user is None:
+        message = "Please send the token of an administrator, or the service key."
+        raise ApiError(401, "unauthorized", message, headers={"WWW-Authenticate": "Bearer"})
+    if not asking.is_admin:
+        raise ApiError(403, "forbidden", "This is for administrators only.")
+    return asking.user
+
+
+def _has_service_key(request: "ApiRequest") -> bool:
+    key: SecretStr | None = request.state["settings"].admin_key
+    if key is None:
+        return False
+    given = (_bearer(request), request.headers.get("x-admin-key", ""))
+    # Every comparison is made, of digests: the time it takes tells neither the key's length nor which one fits.
+    fits = [compare_digest(_digest(candidate), _digest(key.get_secret_value())) for candidate in given]
+    return any(fits)
+
+
+def _digest(text: str) -> bytes:
+    return sha256(text.encode()).digest()
+
+
+def _bearer(request: "ApiRequest") -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _identify(token: str, secret: SecretStr | None) -> Identity:
+    if not token or secret is None or len(token) > MAX_TOKEN:
+        return GUEST
+    try:
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            secret.get_secret_value(),
+            algorithms=["HS256"],
+            audience=AUDIENCE,
+            # When a token was issued decides nothing, and Supabase's clock may be a second ahead of ours.
+            options={"require": ["exp", "sub"], "verify_iat": False},
+        )
+    except jwt.PyJWTError:
+        return GUEST
+    return _from_claims(claims)
+
+
+def _from_claims(claims: dict[str, Any]) -> Identity:
+    if not claims["sub"]:
+        return GUEST
+    email, about = claims.get("email"), claims.get("app_metadata")
+    return Identity(
+        user=claims["sub"],
+        email=email if isinstance(email, str) and email else None,
+        # Supabase lets users write their `user_metadata`, never their `app_metadata`.
+        is_admin=isinstance(about, dict) and about.get("role") == "admin",
+    )

@@ -1,0 +1,149 @@
+"""How many requests a client may make: sliding windows in Redis, all windows of a request counted in one round trip.
+
+The library `limits` reads the rates; its own counting takes two round trips for each window, and counts a request
+that another window then refuses.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, floor
+from pathlib import Path
+
+from limits import parse_many
+from prometheus_client import Counter
+
+from app.backends.redis import GuardedRedis
+from app.http.errors import ApiError
+from app.recommendations.request_index import PATH as RECOMMENDATIONS
+from core.settings import Settings
+
+FAILURES = Counter("smarttrip_rate_limit_failures_total", "Requests let pass because Redis did not answer")
+REFUSALS = Counter("smarttrip_rate_limit_refusals_total", "Requests refused for being too many", ["group"])
+
+SCRIPT = Path(__file__).with_suffix(".lua").read_text()
+PREFIX = "smarttrip:limits"
+
+UNLIMITED = {"/livez", "/readyz", "/metrics", "/api/health", "/openapi.json", "/docs"}
+EVENTS = {"/api/events", "/api/events/batch", "/api/session/start", "/api/user/identify"}
+RESOURCES = {
+    "/api/locations",
+    "/api/countries",
+    "/api/guides",
+    "/api/trip-types",
+    "/api/tags",
+    "/api/events/types",
+    "/api/v2/companies",
+}
+RESOURCES_BY_ID = ("/api/countries/", "/api/guides/", "/api/v2/companies/")
+
+
+def group_of(method: str, path: str) -> str | None:
+    """Requests of one group are counted together; None is not counted."""
+    if method == "OPTIONS" or path in UNLIMITED or path.startswith("/docs/"):
+        return None
+    if path == RECOMMENDATIONS:
+        return "recommendations"
+    if path in EVENTS:
+        return "events"
+    if path in RESOURCES or path.startswith(RESOURCES_BY_ID):
+        return "resources"
+    return "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A sliding window after a request: the window before counts by the part of it that is still inside."""
+
+    limit: int
+    seconds: int
+    before: int
+    current: int
+    since: float
+    """Seconds since the current window began."""
+
+    @property
+    def used(self) -> float:
+        return self.before * (1 - self.since / self.seconds) + self.current
+
+    @property
+    def remaining(self) -> int:
+        return max(0, floor(self.limit - self.used))
+
+    @property
+    def wait(self) -> float:
+        """Seconds until one more request fits."""
+        room = self.limit - 1
+        if self.used <= room:
+            return 0
+        if self.current <= room:
+            return self.seconds * (1 - (room - self.current) / self.before) - self.since
+        # Full by itself: it has to become the window before, and then fade.
+        return self.seconds * (2 - max(room, 0) / self.current) - self.since if self.current else self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    allowed: bool
+    windows: Sequence[Window]
+
+    @property
+    def tightest(self) -> Window:
+        return min(self.windows, key=lambda window: (window.remaining, -window.wait))
+
+    @property
+    def retry_after(self) -> int:
+        return max(1, ceil(max(window.wait for window in self.windows)))
+
+    @property
+    def headers(self) -> dict[str, str]:
+        tightest = self.tightest
+        reset = self.retry_after if not self.allowed else ceil(tightest.seconds - tightest.since)
+        return {
+            "RateLimit-Limit": str(tightest.limit),
+            "RateLimit-Remaining": str(tightest.remaining),
+            "RateLimit-Reset": str(reset),
+            "RateLimit-Policy": ", ".join(f"{window.limit};w={window.seconds}" for window in self.windows),
+        }
+
+
+class RateLimits:
+    def __init__(self, redis: GuardedRedis, settings: Settings) -> None:
+        self._redis = redis
+        self._count = redis.client.register_script(SCRIPT)
+        self._windows = {
+            "default": _windows(settings.rate_limit_default),
+            "recommendations": _windows(settings.rate_limit_recommendations),
+            "resources": _windows(settings.rate_limit_resources),
+            "events": _windows(settings.rate_limit_events),
+        }
+
+    async def hit(self, group: str, client: str) -> Verdict | None:
+        """None when Redis can't say: the request then passes, and the failure is counted."""
+        windows = self._windows[group]
+        arguments = [number for window in windows for number in window]
+        try:
+            counted = await self._redis.run(self._count, f"{PREFIX}:{group}:{client}", *arguments)
+        except ApiError:
+            FAILURES.inc()
+            return None
+        verdict = _verdict(windows, counted)
+        if not verdict.allowed:
+            REFUSALS.labels(group).inc()
+        return verdict
+
+
+def _windows(rates: str) -> list[tuple[int, int]]:
+    """Seconds and requests, the shortest first."""
+    return sorted((rate.get_expiry(), rate.amount) for rate in parse_many(rates))
+
+
+def _verdict(windows: list[tuple[int, int]], counted: list[int]) -> Verdict:
+    allowed, *numbers = counted
+    counts = zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True)
+    return Verdict(
+        allowed=bool(allowed),
+        windows=[
+            Window(limit, seconds, before, current, milliseconds / 1000)
+            for (seconds, limit), (before, current, milliseconds) in zip(windows, counts, strict=True)
+        ],
+    )

@@ -1,0 +1,123 @@
+"""The index as administrators see it, and what they may have done with it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+from elasticsearch import ApiError as ElasticsearchError
+from elasticsearch import AsyncElasticsearch, TransportError
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from app.backends.database import Database, database_errors
+from app.http.errors import conflict, unavailable
+from app.recommendations.elasticsearch_search import INDEX
+from app.repositories import admin
+from core.settings import Settings
+from indexer.errors import Refusal, ReindexRunning
+from indexer.index import admin as index_admin
+from indexer.jobs import queue
+from indexer.jobs.schedule import REINDEX
+from indexer.rebuild.progress import read_progress
+from indexer.rebuild.verify import Report, verify
+from schemas.api.admin import MAX_SHOWN, IndexState, Reindex, Verified
+from schemas.redis_keys import GENERATION
+
+log = structlog.get_logger()
+
+REQUESTED = "smarttrip:reindex:requested"
+REQUEST_SECONDS = 5
+"""As long as the worker may take to begin what it was asked for."""
+
+VERIFY_RATE = 5000.0
+"""Departures a second: requests are answered beside it."""
+
+
+@contextmanager
+def as_api_errors() -> Iterator[None]:
+    """Turns what the indexer refuses into a 409, and servers that don't answer into a 503."""
+    try:
+        with database_errors():
+            yield
+    except Refusal as refusal:
+        raise conflict(str(refusal)) from None
+    except (ElasticsearchError, TransportError) as error:
+        raise unavailable(INDEX) from error
+    except RedisError as error:
+        raise unavailable("the queue of jobs") from error
+
+
+async def request_reindex(settings: Settings, database: Database, redis: Redis) -> None:
+    """Has the worker begin one soon. Raises 409 and 503 as ApiError."""
+    async with database.write() as session:
+        if await admin.is_rebuilding(session):
+            raise conflict(str(ReindexRunning()))
+    with as_api_errors():
+        if not await redis.set(REQUESTED, 1, nx=True, ex=REQUEST_SECONDS):
+            raise conflict("A reindex has been asked for already; it is about to begin.")
+        await queue.request(settings.redis_url, REINDEX)
+
+
+async def index_state(
+    settings: Settings, database: Database, elasticsearch: AsyncElasticsearch, redis: Redis
+) -> IndexState:
+    """Raises 503 as ApiError when Postgres doesn't answer; of the others only the figures are missing then."""
+    async with database.write() as session:
+        rebuilding = await admin.is_rebuilding(session)
+        targets = await admin.targets(session)
+        outbox = await admin.waiting(session)
+        letters = await admin.dead_letter_counts(session)
+        departures = await admin.departures(session)
+    name, documents = await _in_use(elasticsearch, settings.elasticsearch_alias)
+    generation, reindex = await _told(redis)
+    return IndexState(
+        alias=settings.elasticsearch_alias,
+        index=name,
+        documents=documents,
+        departures=departures,
+        generation=generation,
+        targets=targets,
+        outbox=outbox,
+        dead_letters=letters,
+        rebuilding=rebuilding,
+        reindex=reindex,
+    )
+
+
+async def _in_use(elasticsearch: AsyncElasticsearch, alias: str) -> tuple[str | None, int | None]:
+    try:
+        name = await index_admin.behind_alias(elasticsearch, alias)
+        return name, (await elasticsearch.count(index=name))["count"] if name else None
+    except (ElasticsearchError, TransportError) as error:
+        log.warning("index_unknown", error=type(error).__name__)
+        return None, None
+
+
+async def _told(redis: Redis) -> tuple[int | None, Reindex | None]:
+    try:
+        generation, progress = await redis.get(GENERATION), await read_progress(redis)
+    except RedisError as error:
+        log.warning("progress_unknown", error=type(error).__name__)
+        return None, None
+    return int(generation) if generation else None, Reindex.model_validate(progress) if progress else None
+
+
+async def verify_index(settings: Settings, *, repair: bool) -> Verified:
+    """Raises 409 and 503 as ApiError."""
+    with as_api_errors():
+        return _shown(await verify(settings, repair, rate=VERIFY_RATE))
+
+
+def _shown(report: Report) -> Verified:
+    return Verified.model_validate(
+        {
+            "in_sync": report.in_sync,
+            "checked": report.checked,
+            "drifted": report.drifted,
+            "lagging": report.lagging,
+            "refused": len(report.refused),
+            "differences": report.differences[:MAX_SHOWN],
+            "repaired": report.repaired,
+            "seconds": round(report.seconds, 2),
+        }
+    )

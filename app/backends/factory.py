@@ -1,0 +1,48 @@
+"""The clients of one process, bounded as the settings say."""
+
+from elasticsearch import AsyncElasticsearch
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.backends.database import Database
+from app.backends.http_client import HttpClient
+from app.backends.redis import GuardedRedis
+from core import clients
+from core.settings import Settings
+
+CONNECTIONS_BESIDE = 2
+"""To Elasticsearch, beside those for searches: checks, and what administrators ask."""
+
+
+def database(settings: Settings) -> Database:
+    def engine(url: str) -> AsyncEngine:
+        return clients.postgres(
+            url,
+            pool_size=settings.postgres_connections,
+            pool_timeout=settings.postgres_pool_seconds,
+            connect_timeout=settings.postgres_connect_seconds,
+            command_timeout=settings.postgres_statement_seconds,
+        )
+
+    return Database(engine(settings.database_url), [*map(engine, settings.database_replica_urls)])
+
+
+def elasticsearch(settings: Settings) -> AsyncElasticsearch:
+    """For all but searches."""
+    return clients.elasticsearch(
+        settings.elasticsearch_url, timeout=settings.elasticsearch_seconds, connections_per_node=CONNECTIONS_BESIDE
+    )
+
+
+def searches(settings: Settings) -> HttpClient:
+    return HttpClient(
+        settings.elasticsearch_url,
+        seconds=settings.elasticsearch_seconds,
+        connections=settings.elasticsearch_connections,
+    )
+
+
+def redis(settings: Settings) -> GuardedRedis:
+    client = clients.redis(
+        settings.redis_url, timeout=settings.redis_seconds, max_connections=settings.redis_connections
+    )
+    return GuardedRedis(client, seconds=settings.redis_seconds)

@@ -1,0 +1,77 @@
+"""Endpoints whose whole answer is read from the database and kept."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from app.backends.database import ReadSession
+from app.cache import Kind
+from app.endpoints.endpoint import Handler
+from app.http.conditional import REFERENCE, REVALIDATE, cached_response
+from app.http.errors import not_found
+from app.lifespan import ApiRequest
+from schemas.api.entities import to_json
+from schemas.api.envelopes import Listed, Single
+
+Read = Callable[[ReadSession], Awaitable[BaseModel]]
+ReadRows = Callable[[ReadSession], Awaitable[Sequence[object]]]
+ReadRow = Callable[[ReadSession, int], Awaitable[object | None]]
+
+
+@dataclass(frozen=True)
+class Keeping:
+    seconds: float
+    cache_control: str
+    depends_on: frozenset[Kind]
+
+
+def reference_data(*kinds: Kind) -> Keeping:
+    return Keeping(3600, REFERENCE, frozenset(kinds))
+
+
+def trip_data(*kinds: Kind) -> Keeping:
+    return Keeping(60, REVALIDATE, frozenset(kinds))
+
+
+async def answer(request: ApiRequest, keeping: Keeping, key: str, read: Read) -> Response:
+    """What `read` makes, from the cache where it is there."""
+    state = request.state
+
+    async def fill() -> bytes:
+        async with state["database"].read() as session:
+            body = await read(session)
+        return to_json(body)
+
+    body = await state["cache"].get(key, keeping.depends_on, fill, keeping.seconds)
+    state["kept_targets"].remember(request.scope, key, keeping.depends_on, keeping.cache_control)
+    return cached_response(request.scope, body, keeping.cache_control)
+
+
+def listing(keeping: Keeping, envelope: type[Listed[Any]], read_rows: ReadRows) -> Handler:
+    async def handle(request: ApiRequest) -> Response:
+        async def read(session: ReadSession) -> BaseModel:
+            return envelope.of(await read_rows(session))
+
+        return await answer(request, keeping, request.scope["path"], read)
+
+    return handle
+
+
+def single(keeping: Keeping, envelope: type[Single[Any]], read_row: ReadRow, *, thing: str) -> Handler:
+    """The row whose id the path names."""
+
+    async def handle(request: ApiRequest) -> Response:
+        number: int = request.path_params["id"]
+
+        async def read(session: ReadSession) -> BaseModel:
+            row = await read_row(session, number)
+            if row is None:
+                raise not_found(thing)
+            return envelope.of(row)
+
+        return await answer(request, keeping, f"{thing}:{number}", read)
+
+    return handle

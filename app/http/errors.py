@@ -1,0 +1,124 @@
+"""What can go wrong at the edge, and the one shape in which clients hear of it."""
+
+from collections.abc import Mapping, Sequence
+
+import orjson
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.http.raw_response import JSON
+from schemas.api.errors import Detail, ErrorCode
+
+MAX_DETAILS = 20
+"""Wrong fields that an answer names; a request can have thousands."""
+
+
+class ApiError(Exception):
+    """An answer other than success: `message` is a sentence for people, `code` a stable word for programs."""
+
+    def __init__(
+        self,
+        status: int,
+        code: ErrorCode,
+        message: str,
+        *,
+        details: Sequence[Detail] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.details = details
+        self.headers = dict(headers or {})
+
+
+def bad_request(details: Sequence[Detail]) -> ApiError:
+    details = details[:MAX_DETAILS]
+    wrong = "; ".join(f"{detail['field']} {detail['message']}" for detail in details)
+    return ApiError(400, "bad_request", f"Please correct: {wrong}.", details=details)
+
+
+def not_found(thing: str) -> ApiError:
+    return ApiError(404, "not_found", f"{thing} not found")
+
+
+def conflict(message: str) -> ApiError:
+    """What was asked for can't be done as things are now."""
+    return ApiError(409, "conflict", message)
+
+
+def too_large(limit: int) -> ApiError:
+    return ApiError(413, "too_large", f"The request body is too large: it may have {limit // 1024} KiB.")
+
+
+def unavailable(what: str, *, retry_after: int = 2) -> ApiError:
+    """The web client retries once by itself when it reads the word "connection"."""
+    message = f"The connection to {what} is not working at the moment. Please try again shortly."
+    return ApiError(503, "unavailable", message, headers={"Retry-After": str(retry_after)})
+
+
+def overloaded(*, retry_after: int = 1) -> ApiError:
+    """Like `unavailable` in words after which the web client tries again."""
+    message = "There are too many connections at the moment. Please try again shortly."
+    return ApiError(503, "overloaded", message, headers={"Retry-After": str(retry_after)})
+
+
+def timed_out(*, retry_after: int = 2) -> ApiError:
+    """Like `unavailable` in words after which the web client tries again."""
+    message = "The answer was not ready before its timeout. Please try again shortly."
+    return ApiError(503, "timeout", message, headers={"Retry-After": str(retry_after)})
+
+
+def too_slow() -> ApiError:
+    """The client's own fault, and its connection is of no more use."""
+    message = "The request took too long to arrive."
+    return ApiError(408, "timeout", message, headers={"Connection": "close"})
+
+
+def too_many(retry_after: int, headers: Mapping[str, str]) -> ApiError:
+    """In words after which the web client doesn't try again by itself."""
+    message = f"You have made too many requests. Please wait {retry_after} seconds and try again."
+    return ApiError(429, "too_many_requests", message, headers={**headers, "Retry-After": str(retry_after)})
+
+
+def invalid(error: ValidationError) -> ApiError:
+    """What pydantic found wrong, field by field."""
+    details: list[Detail] = [
+        {"field": ".".join(map(str, problem["loc"])) or "body", "message": _lower_first(problem["msg"])}
+        for problem in error.errors(include_url=False, include_input=False, include_context=False)
+    ]
+    return bad_request(details)
+
+
+def _lower_first(text: str) -> str:
+    text = text.removeprefix("Value error, ")
+    return text[:1].lower() + text[1:]
+
+
+def error_response(error: ApiError, request_id: str) -> Response:
+    body: dict[str, object] = {
+        "success": False,
+        "error": error.message,
+        "code": error.code,
+        "request_id": request_id,
+    }
+    if error.details:
+        body["details"] = list(error.details)
+    return Response(orjson.dumps(body), status_code=error.status, headers=error.headers, media_type=JSON)
+
+
+_STARLETTE_ERRORS: dict[int, tuple[ErrorCode, str]] = {
+    404: ("not_found", "Endpoint not found"),
+    405: ("method_not_allowed", "Method not allowed here"),
+}
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """Starlette's own refusals (no such route, wrong method) in our shape."""
+    assert isinstance(error, HTTPException)
+    code, message = _STARLETTE_ERRORS.get(error.status_code, ("bad_request", error.detail))
+    refusal = ApiError(error.status_code, code, message, headers=error.headers)
+    return error_response(refusal, request.state.request_id)

@@ -1,0 +1,92 @@
+"""Bodies and query strings on their way in."""
+
+import asyncio
+import json
+from typing import Any, TypeVar
+
+import orjson
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+from starlette.types import Receive, Scope
+
+from app.http.errors import ApiError, bad_request, invalid, too_large, too_slow
+
+Model = TypeVar("Model", bound=BaseModel)
+
+MAX_BODY = 64 * 1024
+MAX_BATCH_BODY = 1024 * 1024
+
+
+async def read_json(request: Request[Any], limit: int = MAX_BODY) -> object:
+    """The body as JSON; an empty one is an empty object. Raises 400, 408, 413 or 415 as ApiError."""
+    body = await read_body(request.scope, request.receive, limit)
+    if not body.strip():
+        return {}
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json" and not media_type.endswith("+json"):
+        raise ApiError(415, "unsupported_media_type", "Please send JSON, with the content type application/json")
+    return _parse(body)
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """Of whoever reads it first; the others find it in the request's state. Raises 400, 408 or 413 as ApiError."""
+    state: dict[str, Any] = scope["state"]
+    if state["body"] is None:
+        try:
+            async with asyncio.timeout(state["settings"].body_seconds):
+                state["body"] = await _read(receive, limit)
+        except TimeoutError:
+            raise too_slow() from None
+    body: bytes = state["body"]
+    if len(body) > limit:
+        raise too_large(limit)
+    return body
+
+
+async def _read(receive: Receive, limit: int) -> bytes:
+    """Reads no further than the limit, whatever length the client announces. Starlette's own limit answers in text."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ApiError(400, "bad_request", "The request ended before its body did.")
+        body += message.get("body", b"")
+        if len(body) > limit:
+            raise too_large(limit)
+        if not message.get("more_body"):
+            return bytes(body)
+
+
+def _parse(body: bytes) -> object:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        return _parse_loosely(body, str(error))
+
+
+def _parse_loosely(body: bytes, problem: str) -> object:
+    """What clients write all the same: NaN, so that the refusal can name its field, and halves of characters.
+
+    A browser that cuts a text to a length leaves such a half; it becomes U+FFFD.
+    """
+    try:
+        text = json.dumps(json.loads(body.decode()), ensure_ascii=False)
+        value = json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+        orjson.dumps(value)
+    except (ValueError, TypeError, RecursionError):
+        raise bad_request([{"field": "body", "message": f"should be JSON ({problem.partition(':')[0]})"}]) from None
+    return value
+
+
+def read_model(model: type[Model], value: object) -> Model:
+    if not isinstance(value, dict):
+        raise bad_request([{"field": "body", "message": "should be a JSON object"}])
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise invalid(error) from None
+
+
+def read_query(model: type[Model], request: Request[Any]) -> Model:
+    """An empty parameter is an absent one; of a repeated one the last counts."""
+    return read_model(model, {name: value for name, value in request.query_params.items() if value != ""})

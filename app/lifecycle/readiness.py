@@ -1,0 +1,91 @@
+"""Whether a process should be sent requests."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from elastic_transport import TransportError
+from elasticsearch import AsyncElasticsearch
+
+from app.backends.database import Database
+from app.http.errors import ApiError, unavailable
+from app.lifecycle.shutdown import Draining
+from app.recommendations.elasticsearch_search import INDEX
+from core.tasks import beside
+from schemas.api.errors import ErrorCode
+
+log = structlog.get_logger()
+
+FIRST_PAUSE_SECONDS = 0.2
+LAST_PAUSE_SECONDS = 5.0
+
+YOUNG_SECONDS = 30.0
+"""How long a process that has never reached the index waits for it before the database will do."""
+
+
+class Readiness:
+    """From the first time that the index answers, as long as index or database do, until the process is told to end.
+
+    An index that has not been built is waited for, one that can't be reached for a while only.
+    """
+
+    def __init__(self, elasticsearch: AsyncElasticsearch, alias: str, database: Database, draining: Draining) -> None:
+        self._elasticsearch = elasticsearch
+        self._alias = alias
+        self._database = database
+        self._draining = draining
+        self._was_ready = False
+        self._began = time.monotonic()
+
+    async def wait(self) -> None:
+        """Until all is there that the process needs; the log says for what it waits."""
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                await self.check()
+            except ApiError as error:
+                log.warning("waiting", code=error.code, message=error.message)
+            else:
+                log.info("ready")
+                return
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LAST_PAUSE_SECONDS)
+
+    async def check(self) -> None:
+        """Raises 503 as ApiError that says what is missing."""
+        if self._draining.active:
+            raise _not_ready("draining", "This process is ending.")
+        try:
+            await self._look_for_index()
+            self._was_ready = True
+        except ApiError as error:
+            # Taking every process out because of the index would take away the fallback as well.
+            if not self._was_ready and (error.code == "no_index" or self._young):
+                raise
+            async with self._database.read() as session:
+                await session.connection()
+
+    @property
+    def _young(self) -> bool:
+        return time.monotonic() - self._began < YOUNG_SECONDS
+
+    async def _look_for_index(self) -> None:
+        try:
+            found = await self._elasticsearch.indices.exists_alias(name=self._alias)
+        except TransportError:
+            raise unavailable(INDEX) from None
+        if not found:
+            raise _not_ready("no_index", "The search index has not been built yet.")
+
+
+def _not_ready(code: ErrorCode, message: str) -> ApiError:
+    return ApiError(503, code, message, headers={"Retry-After": "2"})
+
+
+@asynccontextmanager
+async def readying(readiness: Readiness) -> AsyncIterator[None]:
+    """Says in the log what is missing, for as long as something is and the block lasts."""
+    async with beside(readiness.wait()):
+        yield

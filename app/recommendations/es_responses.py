@@ -1,0 +1,49 @@
+"""What Elasticsearch answers, as far as it is read: of a trip's JSON only where it begins and ends."""
+
+from typing import Any
+
+from msgspec import Struct, field
+from msgspec.json import Decoder
+
+from schemas.index_document import TripDocument
+
+
+class Shards(Struct):
+    failed: int
+
+
+class Answered(Struct, kw_only=True):
+    shards: Shards = field(name="_shards")
+    timed_out: bool = False
+
+    @property
+    def is_partial(self) -> bool:
+        return self.timed_out or self.shards.failed > 0
+
+
+class Total(Struct):
+    value: int
+
+
+class Hit(Struct):
+    source: TripDocument = field(name="_source")
+
+
+class Hits(Struct):
+    total: Total
+    hits: list[Hit]
+
+
+class FoundTrips(Answered):
+    hits: Hits
+
+
+class Counted(Answered):
+    count: int
+
+
+class Facets(Answered):
+    aggregations: dict[str, Any]
+
+
+HITS, COUNT, FACETS = Decoder(FoundTrips), Decoder(Counted), Decoder(Facets)

@@ -1,0 +1,68 @@
+"""Judges recommendations by stored scenarios: what a traveller asks for, and what ought to be found."""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+
+from pydantic import ValidationError
+
+from app.http.errors import invalid
+from app.recommendations.service import Answers
+from schemas.api.evaluation import ScenarioResult
+from schemas.api.preferences import Preferences
+from schemas.tables import EvaluationScenario
+from scoring.explain import Recommendation
+
+AT_ONCE = 4
+
+
+async def evaluate(answers: Answers, scenarios: Iterable[EvaluationScenario], today: date) -> list[ScenarioResult]:
+    """Raises 503 as ApiError."""
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def in_turn(scenario: EvaluationScenario) -> ScenarioResult:
+        async with turns:
+            return await _evaluate(answers, scenario, today)
+
+    return await asyncio.gather(*map(in_turn, scenarios))
+
+
+async def _evaluate(answers: Answers, scenario: EvaluationScenario, today: date) -> ScenarioResult:
+    try:
+        preferences = Preferences.model_validate(scenario.preferences)
+    except ValidationError as error:
+        return _result(scenario, [], [f"the preferences can't be understood. {invalid(error).message}"])
+    found = (await answers.recommend(preferences, today)).all
+    return _result(scenario, found, list(failures(scenario, found)))
+
+
+def _result(scenario: EvaluationScenario, found: Sequence[Recommendation], failed: list[str]) -> ScenarioResult:
+    return ScenarioResult(
+        id=scenario.id,
+        name=scenario.name,
+        passed=not failed,
+        result_count=len(found),
+        top_score=_top_score(found),
+        failures=failed,
+    )
+
+
+def _top_score(found: Sequence[Recommendation]) -> int | None:
+    return max((recommendation.score for recommendation in found), default=None)
+
+
+def failures(scenario: EvaluationScenario, found: Sequence[Recommendation]) -> Iterator[str]:
+    wanted = scenario.expected_min_results
+    if wanted is not None and len(found) < wanted:
+        yield f"{len(found)} results, expected at least {wanted}"
+    lowest, top = scenario.expected_min_top_score, _top_score(found)
+    if lowest is not None and (top is None or top < lowest):
+        yield f"the top score is {'missing' if top is None else top}, expected at least {lowest}"
+    yield from _missing("trip type", scenario.expected_trip_types, {trip.document.type for trip in found})
+    yield from _missing("country", scenario.expected_countries, {trip.document.country for trip in found})
+
+
+def _missing(thing: str, expected: Sequence[int] | None, found: set[str | None]) -> Iterator[str]:
+    for wanted in expected or ():
+        if str(wanted) not in found:
+            yield f"no trip of {thing} {wanted}"

@@ -1,0 +1,35 @@
+"""What a client gets of an answer: with a request id of its own, by which the log knows what it was shown."""
+
+from datetime import UTC, datetime, timedelta
+
+from starlette.types import Scope
+
+from app.http import security_headers
+from app.http.raw_response import GZIPPED, IS_JSON, VARIES, Fields, Prepared, content_length
+from app.ids import new_id
+from app.recommendations.service import Answer
+from app.tracking.records import RequestLog
+
+HEADERS = (IS_JSON, VARIES, *security_headers.OF_THE_API)
+SESSION_ID = b"x-session-id"
+MILLISECOND = timedelta(milliseconds=1)
+
+
+def reply(scope: Scope, answer: Answer, asked_at: datetime) -> Prepared:
+    state, request_id = scope["state"], new_id()
+    fields: Fields = state["fields"]
+    state["request_logs"].add(
+        RequestLog(
+            request_id=request_id,
+            session_id=fields.get(SESSION_ID, b"").decode("latin-1"),
+            asked_at=asked_at,
+            response_time_ms=round((datetime.now(UTC) - asked_at) / MILLISECOND),
+            # A copy: the whole answer would stay in memory with a view of it.
+            note=bytes(answer.body.note),
+        )
+    )
+    content = answer.body.close(b'"request_id":"%b"' % request_id.encode())
+    coding = (GZIPPED,) if answer.body.gzipped else ()
+    warning = ((b"warning", answer.warning.encode()),) if answer.warning else ()
+    length = content_length(sum(map(len, content)))
+    return Prepared(200, (length, *HEADERS, *coding, *warning), content)

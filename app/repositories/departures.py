@@ -1,0 +1,147 @@
+"""Departures."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Numeric,
+    SQLColumnExpression,
+    and_,
+    extract,
+    func,
+    literal,
+    or_,
+    select,
+)
+from sqlalchemy.orm import joinedload
+from sqlalchemy.orm.interfaces import ORMOption
+
+from app.backends.database import ReadSession
+from app.repositories.lookups import PRIVATE_TYPE_ID
+from app.repositories.queries import equals, find_page
+from schemas.api.envelopes import Found
+from schemas.api.queries import OccurrencesQuery, PageQuery, TripOccurrencesQuery
+from schemas.enums import NOT_ON_SALE, Status
+from schemas.tables import TripOccurrence, TripTemplate, effective_price
+
+UPCOMING = 5
+"""How many of a template's next departures are listed with it."""
+
+_TEMPLATE = joinedload(TripOccurrence.template)
+_GUIDE = joinedload(TripOccurrence.guide)
+
+WHOLE: tuple[ORMOption, ...] = (
+    _GUIDE,
+    _TEMPLATE.joinedload(TripTemplate.company),
+    _TEMPLATE.joinedload(TripTemplate.trip_type),
+    _TEMPLATE.joinedload(TripTemplate.primary_country),
+    _TEMPLATE.selectinload(TripTemplate.countries),
+    _TEMPLATE.selectinload(TripTemplate.tags),
+)
+WITHOUT_TEMPLATE: tuple[ORMOption, ...] = (
+    _GUIDE,
+    _TEMPLATE.load_only(TripTemplate.base_price, TripTemplate.default_max_capacity, TripTemplate.image_url),
+)
+"""Of the template only what an occurrence's own values may come from."""
+
+BY_START = (TripOccurrence.start_date, TripOccurrence.id)
+
+NOT_CANCELLED = TripOccurrence.status != Status.CANCELLED
+ON_SALE = TripOccurrence.status.not_in(NOT_ON_SALE)
+
+
+async def find_occurrences(session: ReadSession, query: OccurrencesQuery, today: date) -> Found[TripOccurrence]:
+    """Bookable ones."""
+    conditions = (ON_SALE, TripOccurrence.start_date >= today, *_conditions(query))
+    return await _page(session, conditions, query, WHOLE if query.include_template else WITHOUT_TEMPLATE)
+
+
+async def find_trips(session: ReadSession, query: TripOccurrencesQuery, today: date) -> Found[TripOccurrence]:
+    """Those of active templates that have places left; Private Groups have no fixed dates or places."""
+    available = and_(TripOccurrence.start_date >= today, TripOccurrence.spots_left > 0)
+    if query.trip_type_id is not None:
+        available = or_(literal(query.trip_type_id, BigInteger) == PRIVATE_TYPE_ID, available)
+    conditions = (ON_SALE, TripTemplate.is_active, available, *_trip_conditions(query))
+    return await _page(session, conditions, query, WHOLE)
+
+
+async def occurrences_of(session: ReadSession, template_id: int, page: PageQuery) -> Found[TripOccurrence]:
+    """All of a template, whatever their state."""
+    return await _page(session, (equals(TripOccurrence.trip_template_id, template_id),), page, WHOLE)
+
+
+async def occurrence(session: ReadSession, number: int) -> TripOccurrence | None:
+    return await session.scalar(select(TripOccurrence).where(equals(TripOccurrence.id, number)).options(*WHOLE))
+
+
+async def upcoming(
+    session: ReadSession, template_ids: Sequence[int], today: date
+) -> Mapping[int, Sequence[TripOccurrence]]:
+    """The next departures of each template."""
+    place = func.row_number().over(partition_by=TripOccurrence.trip_template_id, order_by=BY_START)
+    placed = (
+        select(TripOccurrence.id, place.label("place"))
+        .where(TripOccurrence.trip_template_id.in_(template_ids), TripOccurrence.start_date >= today, NOT_CANCELLED)
+        .subquery()
+    )
+    next_ones = select(TripOccurrence).join(placed, placed.c.id == TripOccurrence.id).where(placed.c.place <= UPCOMING)
+    by_template: dict[int, list[TripOccurrence]] = {number: [] for number in template_ids}
+    for row in await session.scalars(next_ones.order_by(*BY_START).options(*WITHOUT_TEMPLATE)):
+        by_template[row.trip_template_id].append(row)
+    return by_template
+
+
+def _conditions(query: OccurrencesQuery) -> Iterator[ColumnElement[bool]]:
+    if query.template_id is not None:
+        yield equals(TripOccurrence.trip_template_id, query.template_id)
+    if query.guide_id is not None:
+        yield equals(TripOccurrence.guide_id, query.guide_id)
+    if query.status is not None:
+        yield TripOccurrence.status == query.status
+    if query.min_price is not None:
+        yield effective_price >= _exact(query.min_price)
+    if query.max_price is not None:
+        yield effective_price <= _exact(query.max_price)
+    yield from _start_conditions(query)
+
+
+def _exact(price: Decimal) -> ColumnElement[Decimal]:
+    """Not rounded to the columns' scale."""
+    return literal(price, Numeric())
+
+
+def _start_conditions(query: OccurrencesQuery) -> Iterator[ColumnElement[bool]]:
+    if query.year is not None:
+        yield extract("year", TripOccurrence.start_date) == query.year
+    if query.month is not None:
+        yield extract("month", TripOccurrence.start_date) == query.month
+    if query.start_date is not None:
+        yield TripOccurrence.start_date >= query.start_date
+    if query.end_date is not None:
+        yield TripOccurrence.start_date <= query.end_date
+
+
+def _trip_conditions(query: TripOccurrencesQuery) -> Iterator[ColumnElement[bool]]:
+    if query.trip_type_id is not None:
+        yield equals(TripTemplate.trip_type_id, query.trip_type_id)
+    if query.country_id is not None:
+        yield equals(TripTemplate.primary_country_id, query.country_id)
+    if query.difficulty is not None:
+        yield equals(TripTemplate.difficulty_level, query.difficulty)
+    if query.guide_id is not None:
+        yield equals(TripOccurrence.guide_id, query.guide_id)
+    if query.status is not None:
+        yield TripOccurrence.status == query.status
+
+
+async def _page(
+    session: ReadSession,
+    conditions: Iterable[SQLColumnExpression[bool]],
+    page: PageQuery,
+    options: Sequence[ORMOption],
+) -> Found[TripOccurrence]:
+    chosen = select(TripOccurrence).join(TripOccurrence.template).where(*conditions)
+    return await find_page(session, chosen, BY_START, page, options)

@@ -1,0 +1,150 @@
+"""HTTP/1.1 as uvicorn speaks it, for clients that send or take too slowly, or too much; and with fewer steps."""
+
+import asyncio
+from functools import partial
+from typing import Any, cast
+
+from prometheus_client import Counter
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from app.http.raw_response import CLOSE, WHOLE, same_lines
+from app.server.coalescing_transport import Corked
+from core.settings import Settings
+
+SLOW = Counter("smarttrip_http_slow_clients_total", "Connections ended because of how long the client took", ["doing"])
+
+MAX_HEAD = 32 * 1024
+"""Bytes of a request before its body: its address and its headers."""
+
+IDLE_SECONDS = 75
+"""How long a connection may be silent before a request begins; longer than load balancers keep it."""
+
+
+class HeadTooLongError(Exception):
+    """Never leaves the parser, which turns it into a 400."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(cast(asyncio.Transport, Corked(transport, self.loop)))
+        settings: Settings = self.app_state["settings"]
+        # The body has a time of its own, which ends sooner and with an answer.
+        self._request_seconds = 2 * settings.body_seconds
+        self._answer_seconds = settings.body_seconds
+        self._head_bytes: int | None = None
+        """None while no head is being read."""
+        self._receiving = False
+        self._parsing = False
+        self._arrived: tuple[RequestResponseCycle, Any] | None = None
+        """A request whose head has been parsed, and what is to answer it."""
+        self._reading_timer: asyncio.TimerHandle | None = self._end_in(IDLE_SECONDS, "connecting")
+        self._writing_timer: asyncio.TimerHandle | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_reading_timer()
+        self._stop_writing_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._parsing = True
+        super().data_received(data)
+        self._parsing = False
+        if self._arrived is not None:
+            arrived, self._arrived = self._arrived, None
+            self._start(*arrived)
+        # Most requests arrive whole: they need no timer.
+        if self._receiving and self._reading_timer is None:
+            self._reading_timer = self._end_in(self._request_seconds, "sending")
+        if self._head_bytes is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD and not self.transport.is_closing():
+                self.send_400_response("The request's head is too long.")
+
+    def on_message_begin(self) -> None:
+        self._head_bytes = 0
+        self._receiving = True
+        self._stop_reading_timer()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._head_bytes = None
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD:
+            raise HeadTooLongError
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._receiving = False
+        self._stop_reading_timer()
+        super().on_message_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if self._parsing:
+            # Most bodies come with the head: then the whole request can be handed over at once.
+            self._arrived = cycle, app
+        else:
+            self._start(cycle, app)
+
+    def _start(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if not cycle.more_body:
+            cast(Scope, cycle.scope)["state"]["body"] = bytes(cycle.body)
+        super()._start_asgi_task(cycle, partial(self._answer, cycle, app))
+
+    async def _answer(
+        self, cycle: RequestResponseCycle, app: ASGIApp, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        async def send_any(message: Message) -> None:
+            if message["type"] != WHOLE:
+                await send(message)
+                return
+            if cycle.flow.write_paused and not cycle.disconnected:
+                await cycle.flow.drain()
+            if not cycle.disconnected:
+                self._send_whole(cycle, message)
+
+        scope["extensions"] = {WHOLE: {}}
+        await app(scope, receive, send_any)
+
+    def _send_whole(self, cycle: RequestResponseCycle, message: Message) -> None:
+        """Does at once what uvicorn does header by header, for answers whose headers need no second look."""
+        last = () if cycle.keep_alive else (CLOSE,)
+        more = same_lines((*cycle.default_headers, *last))
+        head = (STATUS_LINE[message["status"]], *message["head"], more, b"\r\n")
+        self._finish(cycle, b"".join(head), *message["body"])
+
+    def _finish(self, cycle: RequestResponseCycle, *parts: bytes | memoryview) -> None:
+        """`parts` are the whole answer."""
+        cycle.response_started = cycle.response_complete = True
+        self.transport.writelines(parts)
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            self.transport.close()
+        cycle.on_response()
+
+    def pause_writing(self) -> None:
+        self._writing_timer = self._end_in(self._answer_seconds, "taking")
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self._stop_writing_timer()
+        super().resume_writing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        # Not closed: that would wait until the client has taken what is left of an answer.
+        self.transport.abort()
+
+    def _stop_reading_timer(self) -> None:
+        if self._reading_timer is not None:
+            self._reading_timer.cancel()
+            self._reading_timer = None
+
+    def _stop_writing_timer(self) -> None:
+        if self._writing_timer is not None:
+            self._writing_timer.cancel()
+
+    def _end_in(self, seconds: float, doing: str) -> asyncio.TimerHandle:
+        return self.loop.call_later(seconds, self._end, doing)
+
+    def _end(self, doing: str) -> None:
+        SLOW.labels(doing).inc()
+        self.transport.abort()

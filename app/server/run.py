@@ -1,0 +1,66 @@
+"""The API under uvicorn."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from tempfile import TemporaryDirectory
+
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
+
+from app.observability import metrics
+from app.server.protocol import IDLE_SECONDS
+from app.server.shedding_protocol import GuardedProtocol
+from app.server.sockets import OneEach, claim
+from core.logging import configure_logs
+from core.settings import Settings
+
+GRACE_SECONDS = 20
+"""How long requests in flight may take to finish after SIGTERM; below the orchestrators' usual 30."""
+
+
+def serve(settings: Settings, app: str = "app.main:app_from_environment") -> None:
+    """Serves until SIGTERM or SIGINT. The worker processes read the same environment themselves.
+
+    `app` names what makes the application.
+    """
+    configure_logs(settings.log_level)
+    os.environ.update(HOST=settings.host, PORT=str(settings.port), WORKERS=str(settings.workers))
+    config = uvicorn.Config(
+        app,
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        loop="uvloop",
+        http=GuardedProtocol,
+        access_log=False,
+        log_level=settings.log_level,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    if settings.workers == 1:
+        _serve_alone(config)
+    else:
+        with _figures_of_all(), claim(settings.host, settings.port):
+            Multiprocess(config, [OneEach(config.bind_socket())]).run()
+
+
+def _serve_alone(config: uvicorn.Config) -> None:
+    server = uvicorn.Server(config)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
+
+
+@contextmanager
+def _figures_of_all() -> Iterator[None]:
+    """A place where the worker processes put their metrics together."""
+    with TemporaryDirectory(prefix="smarttrip-metrics-") as directory:
+        os.environ[metrics.DIRECTORY] = directory
+        yield

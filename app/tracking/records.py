@@ -1,0 +1,71 @@
+"""What the stream holds of an event and of a recommendation request: JSON with the names of the columns."""
+
+import re
+from datetime import datetime
+from uuid import UUID
+
+import orjson
+from msgspec import Struct
+
+from schemas.api.tracking import TrackedEvent
+
+ALGORITHM_VERSION = "v2"
+MAX_SESSION_ID = 64
+
+_ESCAPED_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+
+
+def event_entry(event: TrackedEvent, event_id: UUID | str, received_at: datetime) -> bytes:
+    body = orjson.dumps(
+        {
+            "event_uuid": event_id,
+            "event_type": event.event_type,
+            "session_id": event.session_id,
+            "anonymous_id": event.anonymous_id,
+            "trip_id": event.trip_id,
+            "recommendation_request_id": event.recommendation_request_id,
+            "source": event.source,
+            "event_data": event.metadata,
+            "position_in_results": event.position,
+            "score_at_time": event.score,
+            "timestamp": received_at,
+            "client_timestamp": event.client_timestamp,
+            "page_url": event.page_url,
+            "referrer": event.referrer,
+        }
+    )
+    # Metadata may hold anything, but Postgres no NUL.
+    return _ESCAPED_NUL.sub(rb"\1\\ufffd", body) if b"\\u0000" in body else body
+
+
+class RequestLog(Struct, frozen=True):
+    """A recommendation request and how it went."""
+
+    request_id: str
+    session_id: str
+    """As the client sent it, empty if it did not."""
+    asked_at: datetime
+    response_time_ms: int
+    note: bytes
+    """What was asked and found: `app.recommendations.request_log_record`."""
+
+
+def _session(sent: str) -> str | None:
+    """In the form that sessions have where they are stored, by which a person's are found."""
+    if not sent:
+        return None
+    try:
+        return str(UUID(sent))
+    except ValueError:
+        return sent if len(sent) <= MAX_SESSION_ID else None
+
+
+def request_entry(log: RequestLog) -> bytes:
+    body = {
+        "request_id": log.request_id,
+        "session_id": _session(log.session_id),
+        "created_at": log.asked_at,
+        "response_time_ms": log.response_time_ms,
+        "algorithm_version": ALGORITHM_VERSION,
+    }
+    return b",".join((orjson.dumps(body)[:-1], log.note[1:]))

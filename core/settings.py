@@ -1,0 +1,130 @@
+"""What the environment may set: one field per variable, documented in README.md."""
+
+from datetime import date
+from functools import cached_property
+from typing import Annotated, Any, Literal, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from limits import parse_many
+from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from core.timeouts import Bounds
+from schemas.lenient import EMPTY_IS_ABSENT
+
+
+class SettingsError(Exception):
+    """A variable that is missing or wrong; the message names it."""
+
+
+def _split(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _postgres_url(value: str) -> str:
+    scheme, separator, rest = value.partition("://")
+    if scheme not in ("postgres", "postgresql", "postgresql+asyncpg") or not separator or not rest:
+        raise ValueError("should be postgresql://user:password@host:port/database")
+    return f"postgresql+asyncpg://{rest}"
+
+
+def _http_url(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("should be http://host:port or https://host:port")
+    return value.rstrip("/")
+
+
+def _redis_url(value: str) -> str:
+    if not value.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("should be redis://host:port/database")
+    return value
+
+
+def _origin(value: str) -> str:
+    """Without `*`: credentials are allowed, so each origin that may use them is named."""
+    scheme, separator, host = value.rstrip("/").partition("://")
+    if scheme not in ("http", "https") or not separator or not host or "/" in host or "*" in host:
+        raise ValueError("should be origins such as https://www.example.org, separated by commas")
+    return f"{scheme}://{host}".lower()
+
+
+def _rates(value: str) -> str:
+    try:
+        parse_many(value)
+    except ValueError:
+        raise ValueError("should be rates such as 200/hour; 50/minute") from None
+    return value
+
+
+PostgresUrl = Annotated[str, BeforeValidator(_postgres_url)]
+Item = TypeVar("Item")
+CommaList = Annotated[list[Item], NoDecode, BeforeValidator(_split)]
+Origin = Annotated[str, AfterValidator(_origin)]
+Rates = Annotated[str, AfterValidator(_rates)]
+
+
+class Settings(Bounds, BaseSettings):
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    database_url: PostgresUrl
+    database_replica_urls: CommaList[PostgresUrl] = []
+    database_direct_url: Annotated[PostgresUrl | None, EMPTY_IS_ABSENT] = None
+    redis_url: Annotated[str, BeforeValidator(_redis_url)]
+    elasticsearch_url: Annotated[str, BeforeValidator(_http_url)]
+    elasticsearch_alias: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,99}$")] = "trips"
+
+    today: Annotated[date | None, EMPTY_IS_ABSENT] = None
+    timezone: str = "Asia/Jerusalem"
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 5000
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    allowed_origins: CommaList[Origin] = ["http://localhost:3000"]
+    trusted_proxies: CommaList[IPvAnyNetwork] = []
+    supabase_jwt_secret: Annotated[SecretStr | None, EMPTY_IS_ABSENT] = None
+    admin_key: Annotated[SecretStr | None, EMPTY_IS_ABSENT] = None
+    rate_limit_enabled: bool = True
+    rate_limit_default: Rates = "200/hour; 50/minute"
+    rate_limit_recommendations: Rates = "10/minute"
+    rate_limit_resources: Rates = "6000/hour; 300/minute"
+    rate_limit_events: Rates = "6000/hour; 300/minute"
+    max_requests_in_flight: Annotated[int, Field(ge=1)] = 512
+    drain_seconds: Annotated[float, Field(ge=0, le=60)] = 2
+    answer_cache_seconds: Annotated[int, Field(ge=0)] = 240
+    fallback_candidates: Annotated[int, Field(ge=1)] = 50_000
+    reindex_rate: Annotated[float | None, Field(gt=0), EMPTY_IS_ABSENT] = None
+    index_keep_hours: Annotated[float, Field(ge=0)] = 24
+    worker_port: Annotated[int | None, Field(ge=1, le=65535), EMPTY_IS_ABSENT] = None
+    tracking_limit: Annotated[int, Field(ge=100, le=10_000_000)] = 100_000
+    tracking_retention_days: Annotated[int, Field(ge=1, le=3650)] = 365
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError("should be a name such as Asia/Jerusalem") from None
+        return value
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+    @property
+    def direct_url(self) -> str:
+        """Where session locks and migrations go: past any pooler."""
+        return self.database_direct_url or self.database_url
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the environment and `.env`. Raises SettingsError with one sentence that names the variable."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        problem = error.errors(include_input=False, include_url=False)[0]
+        variable = str(problem["loc"][0]).upper()
+        if problem["type"] == "missing":
+            raise SettingsError(f"{variable} is not set; README.md has the table of settings.") from None
+        raise SettingsError(f"{variable} is wrong: {problem['msg'].removeprefix('Value error, ')}.") from None

@@ -1,0 +1,41 @@
+"""The two servers that the indexer keeps in step, with the patience of background work."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from elasticsearch import AsyncElasticsearch
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from core import clients
+from core.settings import Settings
+
+POOL_SIZE = 10
+
+
+@dataclass(frozen=True)
+class Stores:
+    postgres: AsyncEngine
+    """The primary: a replica may not have seen yet what an outbox row tells of."""
+    elasticsearch: AsyncElasticsearch
+    alias: str
+
+
+@asynccontextmanager
+async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
+    """Closed when the block ends."""
+    postgres = clients.postgres(
+        settings.database_url,
+        pool_size=POOL_SIZE,
+        pool_timeout=settings.background_pool_seconds,
+        connect_timeout=settings.postgres_connect_seconds,
+        command_timeout=settings.background_statement_seconds,
+    )
+    elasticsearch = clients.elasticsearch(
+        settings.elasticsearch_url, timeout=settings.background_index_seconds, max_retries=0
+    )
+    try:
+        yield Stores(postgres, elasticsearch, settings.elasticsearch_alias)
+    finally:
+        await elasticsearch.close()
+        await postgres.dispose()

@@ -1,0 +1,47 @@
+"""Rows of the catalogue by id, as the entities show them, in one statement for a whole chunk."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from sqlalchemy import ARRAY, Integer, Select, any_, bindparam, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.orm import DeclarativeBase
+
+from schemas.api.entities import Entity
+
+Row = dict[str, Any]
+Shown = TypeVar("Shown", bound=Entity)
+
+IDS: Any = bindparam("ids", type_=ARRAY(Integer))
+
+
+@asynccontextmanager
+async def snapshot(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A transaction whose statements all see the same moment, that of the first of them."""
+    async with engine.connect() as connection:
+        await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        async with connection.begin():
+            yield connection
+
+
+def shown(table: type[DeclarativeBase], entity: type[Entity]) -> Select[Any]:
+    """The columns that the entity shows, of the rows whose ids are in IDS."""
+    columns = table.__table__.c
+    return select(*(columns[name] for name in entity.model_fields if name in columns)).where(columns["id"] == any_(IDS))
+
+
+async def read_rows(connection: AsyncConnection, statement: Select[Any], ids: Iterable[int | None]) -> list[Row]:
+    wanted = sorted(number for number in ids if number is not None)
+    if not wanted:
+        return []
+    result = await connection.execute(statement, {"ids": wanted})
+    keys = tuple(result.keys())
+    return [dict(zip(keys, row, strict=True)) for row in result]
+
+
+async def read_entities(
+    connection: AsyncConnection, statement: Select[Any], entity: type[Shown], ids: Iterable[int | None]
+) -> dict[int | None, Shown]:
+    rows = await read_rows(connection, statement, ids)
+    return {row["id"]: entity.model_validate(row) for row in rows}

@@ -1,0 +1,111 @@
+"""Changes of what many departures show, resolved to those departures piece by piece."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from elasticsearch import ApiError, AsyncElasticsearch, TransportError
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.sql import among
+from indexer.index import admin, outbox
+from indexer.index.outbox import FAN_OUT, FANNED, Claimed
+from schemas.tables import TripOccurrence, TripTemplate, TripTemplateTag
+
+ALL = "all"
+"""Everything, also what Postgres no longer has: what a TRUNCATE leaves."""
+
+BEFORE_ALL = -(2**31)
+
+TEMPLATE_COLUMNS = {
+    "template": TripTemplate.id,
+    "company": TripTemplate.company_id,
+    "country": TripTemplate.primary_country_id,
+    "type": TripTemplate.trip_type_id,
+}
+
+KINDS = {ALL, "guide", "tag", *TEMPLATE_COLUMNS}
+
+
+@dataclass
+class Expansion:
+    finished: list[int] = field(default_factory=list)
+    """Ids of the rows that have no more departures to add."""
+    failed: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Rows of one kind that are equally far."""
+
+    kind: str
+    cursor: int
+    rows: list[Claimed] = field(default_factory=list)
+
+    @property
+    def ids(self) -> list[int]:
+        return [row.id for row in self.rows]
+
+
+async def expand(
+    connection: AsyncConnection, es: AsyncElasticsearch, indices: Sequence[str], rows: Iterable[Claimed]
+) -> Expansion:
+    """Adds at most FAN_OUT departures to the second lane, and notes how far it came."""
+    expansion = Expansion()
+    room = FAN_OUT
+    for group in _groups(rows):
+        if room == 0:
+            break
+        if group.kind not in KINDS:
+            expansion.failed += group.ids
+            continue
+        try:
+            trip_ids = await _dependents(connection, es, indices, group, room)
+        except (ApiError, TransportError):
+            expansion.failed += group.ids
+            continue
+        await outbox.enqueue(connection, trip_ids, lane=FANNED, since=min(row.created_at for row in group.rows))
+        if len(trip_ids) < room:
+            expansion.finished += group.ids
+        else:
+            await outbox.advance(connection, group.ids, max(trip_ids))
+        room -= len(trip_ids)
+    return expansion
+
+
+def _groups(rows: Iterable[Claimed]) -> Collection[_Group]:
+    groups: dict[tuple[str, int], _Group] = {}
+    for row in rows:
+        key = (row.kind, BEFORE_ALL if row.cursor is None else row.cursor)
+        groups.setdefault(key, _Group(*key)).rows.append(row)
+    return groups.values()
+
+
+async def _dependents(
+    connection: AsyncConnection, es: AsyncElasticsearch, indices: Sequence[str], group: _Group, limit: int
+) -> Sequence[int]:
+    """The next departures, by id, that show one of the group's rows.
+
+    One that comes to show it later, or with an id that was passed already, has an outbox row of its own.
+    """
+    departures = select(TripOccurrence.id).where(TripOccurrence.id > group.cursor)
+    if group.kind != ALL:
+        departures = departures.where(shows(group.kind, {row.row_id for row in group.rows}))
+    found = (await connection.scalars(departures.order_by(TripOccurrence.id).limit(limit))).all()
+    if group.kind != ALL:
+        return found
+    if group.cursor == BEFORE_ALL:
+        await es.indices.refresh(index=list(indices), ignore_unavailable=True)
+    indexed = [await admin.ids_after(es, name, group.cursor, limit) for name in indices]
+    return sorted(set(found).union(*indexed))[:limit]
+
+
+def shows(kind: str, row_ids: Collection[int | None]) -> ColumnElement[bool]:
+    """Condition on a departure: its document shows one of these rows of the kind."""
+    if kind == "guide":
+        return among(TripOccurrence.guide_id, row_ids)
+    if kind == "tag":
+        templates = select(TripTemplateTag.trip_template_id).where(among(TripTemplateTag.tag_id, row_ids))
+    else:
+        templates = select(TripTemplate.id).where(among(TEMPLATE_COLUMNS[kind], row_ids))
+    return TripOccurrence.trip_template_id.in_(templates)

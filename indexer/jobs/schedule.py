@@ -1,0 +1,66 @@
+"""What the worker does by the clock, or when it is asked for by name."""
+
+from contextlib import suppress
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from core.settings import Settings
+from indexer.errors import ReindexRunning
+from indexer.jobs.queue import Job
+from indexer.rebuild import retention
+from indexer.rebuild.verify import verify
+from indexer.supervisor import Guard
+from tracking.daily_metrics import aggregate_days
+from tracking.retention import remove_old
+from tracking.sessions import close_sessions
+from tracking.trip_metrics import aggregate_trips
+
+log = structlog.get_logger()
+
+REINDEX = "reindex"
+VERIFY = "verify"
+
+VERIFY_RATE = 2000.0
+"""Departures a second: a comparison that nobody waits for must not be felt."""
+
+EVERY_15_MINUTES = frozenset(range(0, 60, 15))
+NIGHT = frozenset({1})
+SHORT = 60.0
+LONG = 3600.0
+
+
+def all_jobs(settings: Settings, engine: AsyncEngine, guard: Guard) -> list[Job]:
+    async def reindex() -> None:
+        guard.order()
+
+    async def compare() -> None:
+        report = await verify(settings, repair=False, rate=VERIFY_RATE)
+        log.info("index_verified", checked=report.checked, drifted=report.drifted, lagging=report.lagging)
+
+    async def tidy() -> None:
+        with suppress(ReindexRunning):
+            await retention.drop_previous(settings)
+        await retention.forget_dead_letters(settings)
+
+    async def count_trips() -> None:
+        await aggregate_trips(engine)
+
+    async def count_days() -> None:
+        await aggregate_days(engine)
+
+    async def end_sessions() -> None:
+        await close_sessions(engine)
+
+    async def forget_tracking() -> None:
+        await remove_old(engine, settings.tracking_retention_days)
+
+    return [
+        Job(REINDEX, reindex, SHORT),
+        Job(VERIFY, compare, LONG, minutes=frozenset({17})),
+        Job("tidy", tidy, SHORT, minutes=frozenset({7})),
+        Job("count_trips", count_trips, SHORT, minutes=EVERY_15_MINUTES),
+        Job("count_days", count_days, SHORT, minutes=EVERY_15_MINUTES),
+        Job("end_sessions", end_sessions, SHORT, minutes=EVERY_15_MINUTES),
+        Job("forget_tracking", forget_tracking, LONG, NIGHT, frozenset({23})),
+    ]

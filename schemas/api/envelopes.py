@@ -1,0 +1,62 @@
+"""How entities are wrapped in answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, Self, TypeVar
+
+from schemas.api.entities import Entity
+from schemas.api.queries import PageQuery
+
+Item = TypeVar("Item")
+
+
+class Single(Entity, Generic[Item]):
+    success: Literal[True] = True
+    data: Item
+
+    @classmethod
+    def of(cls, row: object) -> Self:
+        return cls.model_validate({"data": row})
+
+
+class Listed(Entity, Generic[Item]):
+    """All there are."""
+
+    success: Literal[True] = True
+    count: int
+    data: list[Item]
+
+    @classmethod
+    def of(cls, rows: Sequence[object]) -> Self:
+        return cls.model_validate({"count": len(rows), "data": rows})
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Generic[Item]):
+    """A page's rows, and how many there are on all pages."""
+
+    rows: Sequence[Item]
+    total: int
+
+
+class Page(Entity, Generic[Item]):
+    """A part of a longer list."""
+
+    success: Literal[True] = True
+    count: int
+    total: int
+    offset: int
+    limit: int
+    data: list[Item]
+
+    @classmethod
+    def of(cls, found: Found[Any], query: PageQuery) -> Self:
+        return cls.model_validate(
+            {
+                "count": len(found.rows),
+                "total": found.total,
+                "offset": query.offset,
+                "limit": query.limit,
+                "data": found.rows,
+            }
+        )

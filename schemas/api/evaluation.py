@@ -1,0 +1,48 @@
+"""Requests and answers of the evaluation endpoints."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from schemas.api.tracking import ShortText
+from schemas.lenient import INT4, MAX_LIST, whole
+
+ScenarioId = Annotated[int, Field(strict=True, ge=1, lt=INT4), BeforeValidator(whole)]
+
+
+class ScenariosQuery(BaseModel):
+    category: ShortText | None = None
+
+
+class EvaluationRun(BaseModel):
+    """Without ids all active scenarios are run."""
+
+    category: ShortText | None = None
+    scenario_ids: Annotated[list[ScenarioId], Field(max_length=MAX_LIST)] | None = None
+
+
+class Scenario(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    name: str
+    description: str | None
+    category: str | None
+    expected_min_results: int | None
+
+
+class ScenarioResult(BaseModel):
+    id: int
+    name: str
+    passed: bool
+    result_count: int
+    top_score: int | None
+    failures: list[str]
+
+
+class EvaluationAnswer(BaseModel):
+    success: Literal[True]
+    total_scenarios: int
+    passed: int
+    failed: int
+    results: list[ScenarioResult]

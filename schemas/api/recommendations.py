@@ -1,0 +1,49 @@
+"""The answer of a recommendation request."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from schemas.api.entities import Trip
+
+
+class BreakdownLine(BaseModel):
+    rule: str
+    points: int
+    label: str
+
+
+class RecommendedTrip(Trip):
+    """Extras are snake_case, unlike the entity's own fields."""
+
+    match_score: Annotated[int, Field(ge=0, le=100, alias="match_score")]
+    match_details: Annotated[list[str], Field(alias="match_details")]
+    is_relaxed: Annotated[bool, Field(alias="is_relaxed")]
+    score_breakdown: Annotated[list[BreakdownLine], Field(alias="score_breakdown")]
+    """Adds up to the score before it is cut to 0..100."""
+
+
+class ScoreThresholds(BaseModel):
+    HIGH: int
+    MID: int
+
+
+class RecommendationsAnswer(BaseModel):
+    success: Literal[True]
+    count: int
+    primary_count: int
+    relaxed_count: int
+    total_candidates: int
+    total_trips: int
+    total_trips_in_db: int
+    has_relaxed_results: bool
+    score_thresholds: ScoreThresholds
+    show_refinement_message: bool
+    search_type: Literal["focused_search", "exploration"]
+    api_version: Literal["v2"]
+    message: str
+    data: Annotated[list[RecommendedTrip], Field(max_length=30)]
+    request_id: UUID
+    degraded: Literal[True] | None = None
+    """Present while the index or the database can't be asked and the other answers alone."""

@@ -1,0 +1,183 @@
+"""Requests and answers of the tracking endpoints."""
+
+import re
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import orjson
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SkipValidation,
+    ValidationInfo,
+    field_validator,
+)
+
+from schemas.event_types import CATEGORIES, SOURCES
+from schemas.lenient import EMPTY_IS_ABSENT, INT4, whole
+
+MAX_TEXT = 4096
+"""Characters that are kept of an address; browsers send no longer referrer."""
+MAX_EMAIL = 255
+MAX_METADATA = 8192
+"""Bytes of an event's metadata as JSON."""
+MAX_BATCH = 100
+
+
+def without_nul(text: str) -> str:
+    """Postgres keeps no NUL."""
+    if "\0" in text:
+        raise ValueError("should be plain text, without NUL characters")
+    return text
+
+
+def _cut(text: str) -> str:
+    return text[:MAX_TEXT]
+
+
+def _one_of(names: Collection[str]) -> Callable[[str], str]:
+    def check(name: str) -> str:
+        if name not in names:
+            raise ValueError(f"should be one of: {', '.join(names)}")
+        return name
+
+    return check
+
+
+def _instant(value: object) -> datetime:
+    """Without a zone it is UTC."""
+    if not isinstance(value, str):
+        raise ValueError("should be a time such as 2026-11-24T09:30:00Z")
+    try:
+        moment = datetime.fromisoformat(value)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("should be a time such as 2026-11-24T09:30:00Z") from None
+
+
+def _address(email: str) -> str:
+    """One address is one user. A few letters become two in lower case."""
+    email = email.lower()
+    if len(email) > MAX_EMAIL:
+        raise ValueError(f"should have at most {MAX_EMAIL} characters")
+    if not re.fullmatch(ADDRESS, email):
+        raise ValueError("should be an e-mail address such as dana@example.org")
+    return email
+
+
+def _small(metadata: dict[str, Any]) -> dict[str, Any]:
+    try:
+        size = len(orjson.dumps(metadata))
+    except orjson.JSONEncodeError:
+        raise ValueError("should not be nested so deeply") from None
+    if size > MAX_METADATA:
+        raise ValueError(f"should have at most {MAX_METADATA} bytes, not {size}")
+    return metadata
+
+
+NO_NUL = {"pattern": "^[^\\u0000]*$"}
+ShortText = Annotated[str, Field(max_length=100, json_schema_extra=NO_NUL), AfterValidator(without_nul)]
+Text = Annotated[str, Field(json_schema_extra=NO_NUL), AfterValidator(without_nul), AfterValidator(_cut)]
+ADDRESS = r"^[^@\s\x00\x1c-\x1f\x85\ufeff]+@[^@\s\x00\x1c-\x1f\x85\ufeff]+$"
+"""With the blanks on which dialects of regular expressions don't agree."""
+BLANK = r"^[\s\x1c-\x1f\x85]*$"
+EMAIL = {"pattern": f"{BLANK}|{ADDRESS}", "maxLength": MAX_EMAIL}
+Email = Annotated[str, Field(json_schema_extra=EMAIL), AfterValidator(_address)]
+EventType = Annotated[str, Field(json_schema_extra={"enum": sorted(CATEGORIES)}), AfterValidator(_one_of(CATEGORIES))]
+Source = Annotated[str, Field(json_schema_extra={"enum": sorted(SOURCES)}), AfterValidator(_one_of(SOURCES))]
+Instant = Annotated[datetime, BeforeValidator(_instant, json_schema_input_type=datetime)]
+Metadata = Annotated[dict[str, Any], AfterValidator(_small)]
+
+
+class SessionStart(BaseModel):
+    session_id: UUID
+    anonymous_id: UUID
+    device_type: Literal["mobile", "tablet", "desktop"] | None = None
+    referrer: Text | None = None
+    email: Annotated[Email | None, EMPTY_IS_ABSENT] = None
+
+
+class SessionStarted(BaseModel):
+    success: Literal[True]
+    user_id: int
+    session_id: UUID
+    is_new_session: bool
+
+
+class Identify(BaseModel):
+    anonymous_id: UUID
+    email: Annotated[Email | None, EMPTY_IS_ABSENT] = None
+    name: Annotated[ShortText | None, EMPTY_IS_ABSENT] = None
+
+
+class Identified(BaseModel):
+    success: Literal[True]
+    user_id: int
+    is_registered: bool
+
+
+class TrackedEvent(BaseModel):
+    """Something that a traveller did. The same event_id is stored once."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"properties": {"event_type": {"const": "click_trip"}}},
+            "then": {"required": ["source"], "properties": {"source": {"type": "string"}}},
+        }
+    )
+
+    event_type: EventType
+    session_id: UUID
+    anonymous_id: UUID
+    trip_id: Annotated[int, Field(strict=True, ge=1, lt=INT4), BeforeValidator(whole)] | None = None
+    source: Annotated[Source | None, Field(validate_default=True, description="Required for click_trip.")] = None
+    recommendation_request_id: UUID | None = None
+    metadata: Metadata | None = None
+    position: Annotated[int, Field(strict=True, ge=0, lt=INT4), BeforeValidator(whole)] | None = None
+    score: Annotated[float, Field(strict=True, ge=-999, le=999, allow_inf_nan=False)] | None = None
+    client_timestamp: Instant | None = None
+    page_url: Text | None = None
+    referrer: Text | None = None
+    event_id: UUID | None = None
+
+    @field_validator("source")
+    @classmethod
+    def _click_has_source(cls, source: str | None, info: ValidationInfo) -> str | None:
+        if source is None and info.data.get("event_type") == "click_trip":
+            raise ValueError("is required for click_trip")
+        return source
+
+
+class EventBatch(BaseModel):
+    """Entries are judged one by one: a bad one is named in the answer and harms no other."""
+
+    events: Annotated[list[SkipValidation[TrackedEvent | Any]], Field(min_length=1, max_length=MAX_BATCH)]
+
+
+class EventAccepted(BaseModel):
+    success: Literal[True]
+    event_id: UUID
+
+
+class EventError(BaseModel):
+    index: int
+    error: str
+
+
+class BatchAccepted(BaseModel):
+    success: Literal[True]
+    processed: int
+    total: int
+    errors: list[EventError] | None
+
+
+class EventTypes(BaseModel):
+    success: Literal[True]
+    event_types: list[str]
+    categories: dict[str, str]
+    valid_sources: list[str]

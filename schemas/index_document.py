@@ -1,0 +1,76 @@
+"""The index document: one object per departure, flat but for the trip that it carries; `_id` is the departure's id."""
+
+from typing import Any
+
+import msgspec
+
+DOCUMENT_VERSION = 1
+"""Version of the document's shape, mapping and index settings; stored with each index.
+
+An index of another version is not written to but rebuilt. Raise it when the golden document of the tests changes.
+"""
+
+
+class TripDocument(msgspec.Struct, kw_only=True):
+    """What the rules look at, plus `trip`, which is only carried.
+
+    Ids are text (Elasticsearch's advice for exact terms), dates ISO text (their order is the text's order),
+    money is in minor units, None is an absent value.
+    """
+
+    id: int
+    active: bool
+    country: str | None
+    continent: str | None
+    antarctica: bool
+    type: str | None
+    themes: list[str]
+    level: int
+    start: str
+    month: int
+    days: int
+    price: int
+    spots: int
+    status: str
+    trip: msgspec.Raw
+    """The departure as the API shows it, JSON that answers take over as it is."""
+    version: int = 0
+    """Of the reading of Postgres that it was written under."""
+
+
+parse = msgspec.json.Decoder(TripDocument).decode
+
+
+KEYWORD = {"type": "keyword"}
+
+MAPPING: dict[str, Any] = {
+    "dynamic": "strict",
+    "properties": {
+        "id": {"type": "integer"},
+        "active": {"type": "boolean"},
+        "country": KEYWORD,
+        "continent": KEYWORD,
+        "antarctica": {"type": "boolean"},
+        "type": KEYWORD,
+        "themes": KEYWORD,
+        "level": {"type": "byte"},
+        "start": {"type": "date", "format": "strict_date"},
+        "month": {"type": "byte"},
+        "days": {"type": "integer"},
+        "price": {"type": "long"},
+        "spots": {"type": "integer"},
+        "status": KEYWORD,
+        "version": {"type": "long"},
+        "trip": {"type": "object", "enabled": False},
+    },
+}
+
+INDEX_SETTINGS: dict[str, Any] = {
+    "number_of_shards": 1,
+    "auto_expand_replicas": "0-1",
+    # Explicit, or an idle shard stops refreshing and the next search waits for it.
+    "refresh_interval": "1s",
+    # How long a deleted departure's version is remembered: longer than any delayed write.
+    "gc_deletes": "1h",
+    "sort": {"field": ["start", "id"], "order": ["asc", "asc"]},
+}

@@ -1,0 +1,100 @@
+"""Which departures are looked at at all."""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+from schemas.enums import NOT_ON_SALE
+from scoring import weights
+from scoring.context import Search
+from scoring.predicates import AllOf, AnyOf, Between, Condition, Is, Not, OneOf
+
+ACTIVE = Is("active", True)
+ON_SALE = Not(OneOf("status", tuple(status.value for status in NOT_ON_SALE)))
+HAS_SPOTS = Between("spots", 1, None)
+
+
+def candidates(search: Search) -> Condition:
+    """All of the conditions under which a departure is scored."""
+    return AllOf(tuple(_relaxed(search) if search.relaxed else _primary(search)))
+
+
+def on_offer(today: date) -> Condition:
+    """What a traveller could book, whatever the preferences."""
+    return AllOf((ACTIVE, ON_SALE, HAS_SPOTS, Between("start", today.isoformat(), None)))
+
+
+def _primary(search: Search) -> Iterator[Condition]:
+    yield from _common(search, search.continents)
+    if search.preferences.preferred_type_id is not None:
+        yield Is("type", str(search.preferences.preferred_type_id))
+    if not search.is_private:
+        yield from _bookable(search.today)
+        yield from _chosen_dates(search)
+
+
+def _relaxed(search: Search) -> Iterator[Condition]:
+    yield from _common(search, _widened_continents(search))
+    if search.listed:
+        yield Not(OneOf("id", search.listed))
+    if search.is_private:
+        yield AnyOf((search.private_departure, AllOf(tuple(_bookable(search.today)))))
+    else:
+        yield from _bookable(search.today)
+        yield from _dates_around(search)
+
+
+def _common(search: Search, continents: tuple[str, ...]) -> Iterator[Condition]:
+    """What both searches ask for, each within its own limits."""
+    preferences, limits = search.preferences, search.limits
+    yield ACTIVE
+    yield ON_SALE
+    if preferences.has_places:
+        yield AnyOf((OneOf("country", search.countries), OneOf("continent", continents)))
+    if preferences.difficulty is not None:
+        tolerance = limits.difficulty_tolerance
+        yield Between("level", preferences.difficulty - tolerance, preferences.difficulty + tolerance)
+    if preferences.budget is not None:
+        yield search.price_within(limits.budget_percent)
+
+
+def _widened_continents(search: Search) -> tuple[str, ...]:
+    """The chosen continents and those of the chosen countries."""
+    known = search.catalogue.continents
+    reached = {known[country] for country in search.preferences.selected_countries if country in known}
+    return tuple(sorted({*search.continents, *reached}))
+
+
+def _bookable(today: date) -> Iterator[Condition]:
+    yield HAS_SPOTS
+    yield Between("start", today.isoformat(), date(today.year + weights.YEARS_AHEAD, 12, 31).isoformat())
+
+
+def _chosen_dates(search: Search) -> Iterator[Condition]:
+    preferences = search.preferences
+    if preferences.year is not None:
+        yield _months(preferences.year, 1, 12)
+    if preferences.month is not None:
+        yield Is("month", preferences.month)
+    if preferences.earliest_start and preferences.earliest_start > search.today:
+        yield Between("start", preferences.earliest_start.isoformat(), None)
+
+
+def _dates_around(search: Search) -> Iterator[Condition]:
+    """The chosen dates, widened on both sides."""
+    year, month, around = search.preferences.year, search.preferences.month, weights.MONTHS_AROUND
+    if year is not None:
+        yield _months(year, (month or 1) - around, (month or 12) + around)
+    elif month is not None:
+        yield OneOf("month", tuple(sorted((month - 1 + shift) % 12 + 1 for shift in range(-around, around + 1))))
+
+
+def _months(year: int, first: int, last: int) -> Condition:
+    """From the start of one month to the end of another, counted from January = 1 of the year."""
+    last_day = _first_day(year, last + 1) - timedelta(1)
+    return Between("start", _first_day(year, first).isoformat(), last_day.isoformat())
+
+
+def _first_day(year: int, month: int) -> date:
+    """Months beyond a year's end run on into its neighbours; years that no calendar has are cut off."""
+    years, index = divmod(month - 1, 12)
+    return date(min(max(year + years, date.min.year), date.max.year), index + 1, 1)

@@ -1,0 +1,143 @@
+"""What the service is compared with, under the very server that the service runs under."""
+
+import os
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import TypedDict
+
+import orjson
+from msgspec import Raw
+from sqlalchemy import select
+from sqlalchemy.orm import joinedload
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from app.backends.database import Database, ReadSession
+from app.http.raw_response import JSON
+from app.recommendations.postgres_conditions import matching
+from app.repositories.lookups import read_catalogue
+from app.server.admission import Load, watched_load
+from app.server.run import serve
+from core import clients
+from core.business_date import Clock, business_clock
+from core.settings import Settings, load_settings
+from schemas.api.entities import Trip, to_json
+from schemas.api.preferences import Preferences
+from schemas.enums import ANTARCTICA
+from schemas.index_document import TripDocument
+from schemas.tables import TripOccurrence, TripTemplate
+from scoring import weights
+from scoring.context import Search
+from scoring.explain import recommend
+from scoring.filters import candidates
+from scoring.rules import rules
+
+BARE_BYTES = "BENCH_BARE_BYTES"
+
+PATIENCE = 120.0
+"""Seconds: while one search is scored, no other notices that its connection has come."""
+
+
+class BareState(TypedDict):
+    """What the server's protocol wants of an application."""
+
+    settings: Settings
+    load: Load
+
+
+def bare() -> Starlette:
+    """Answers so many constant bytes, whatever is asked."""
+    settings = load_settings()
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[BareState]:
+        async with watched_load(settings.max_requests_in_flight) as load:
+            yield BareState(settings=settings, load=load)
+
+    body = b'{"success":true,"data":"%b"}' % (b"x" * int(os.environ[BARE_BYTES]))
+
+    async def answer(_request: Request) -> Response:
+        return Response(body, media_type=JSON)
+
+    return Starlette(routes=[Route("/", answer, methods=["GET", "POST"])], lifespan=lifespan)
+
+
+class State(BareState):
+    database: Database
+    today: Clock
+
+
+def database_only() -> Starlette:
+    """Candidates with all their relations through the ORM, every one of them scored in Python, then sorted."""
+    settings = load_settings()
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[State]:
+        engine = clients.postgres(
+            settings.database_url, pool_timeout=PATIENCE, connect_timeout=PATIENCE, command_timeout=PATIENCE
+        )
+        database = Database(engine)
+        async with watched_load(settings.max_requests_in_flight) as load:
+            yield State(settings=settings, load=load, database=database, today=business_clock(settings))
+        await database.close()
+
+    return Starlette(routes=[Route("/", _search_the_database, methods=["POST"])], lifespan=lifespan)
+
+
+async def _search_the_database(request: Request[State]) -> Response:
+    preferences = Preferences.model_validate(await request.json())
+    async with request.state["database"].read() as session:
+        search = Search(preferences, request.state["today"](), await read_catalogue(session))
+        departures = {trip.id: trip for trip in await _candidates(session, search)}
+    scored = recommend([_document(trip) for trip in departures.values()], rules(search))
+    scored.sort(key=lambda result: (-result.score, result.document.start, result.document.id))
+    trips = b",".join(_with_score(departures[result.document.id], result.score) for result in scored[: weights.RESULTS])
+    envelope = orjson.dumps({"success": True, "total_candidates": len(departures)})[:-1]
+    return Response(b'%b,"data":[%b]}' % (envelope, trips), media_type=JSON)
+
+
+def _with_score(trip: TripOccurrence, score: int) -> bytes:
+    return b'%b,"match_score":%d}' % (to_json(Trip.model_validate(trip))[:-1], score)
+
+
+async def _candidates(session: ReadSession, search: Search) -> Sequence[TripOccurrence]:
+    template = joinedload(TripOccurrence.template)
+    query = matching(select(TripOccurrence), candidates(search)).options(
+        joinedload(TripOccurrence.guide),
+        template.joinedload(TripTemplate.company),
+        template.joinedload(TripTemplate.trip_type),
+        template.joinedload(TripTemplate.primary_country),
+        template.selectinload(TripTemplate.tags),
+    )
+    return (await session.scalars(query)).all()
+
+
+def _document(trip: TripOccurrence) -> TripDocument:
+    template = trip.template
+    country = template.primary_country
+    price = template.base_price if trip.price_override is None else trip.price_override
+    return TripDocument(
+        id=trip.id,
+        active=template.is_active,
+        country=None if country is None else str(country.id),
+        continent=None if country is None else str(country.continent),
+        antarctica=country is not None and country.name == ANTARCTICA,
+        type=None if template.trip_type_id is None else str(template.trip_type_id),
+        themes=[str(tag.id) for tag in template.tags],
+        level=template.difficulty_level,
+        start=trip.start_date.isoformat(),
+        month=trip.start_date.month,
+        days=(trip.end_date - trip.start_date).days + 1,
+        price=int(price * 100),
+        spots=trip.spots_left,
+        status=trip.status,
+        trip=Raw(b"{}"),
+    )
+
+
+if __name__ == "__main__":
+    factory, port = sys.argv[1:]
+    serve(load_settings(port=port), f"scripts.benchmark.baseline_servers:{factory}")

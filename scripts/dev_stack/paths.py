@@ -1,0 +1,101 @@
+"""Where files live, and whether the user that runs the services can get to them."""
+
+import os
+import shutil
+from collections.abc import Callable
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+from scripts.dev_stack.file_lock import locked
+from scripts.errors import CommandError
+
+NOBODY = 65534
+
+
+def service_user() -> int | None:
+    """Postgres refuses to run as root, and the others need not: root starts them as `nobody`. None: as ourselves."""
+    return NOBODY if os.geteuid() == 0 else None
+
+
+def reachable(path: Path) -> bool:
+    """Whether the services' user may enter the folder (or what exists of its path)."""
+    if service_user() is None:
+        return True
+    return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents) if folder.exists())
+
+
+def cache_root() -> Path:
+    """The user's cache; for root the machine's, where the services' user cannot enter root's own."""
+    own = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute()
+    return (own if reachable(own) else Path("/var/cache")) / "smarttrip"
+
+
+def open_folder(path: Path) -> Path:
+    """Make the folder for the services' user to enter, whatever the umask. Raises CommandError if nothing helps."""
+    if not path.exists():
+        open_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        path.chmod(0o755)
+    elif not reachable(path) and not any(path.iterdir()):
+        # As mktemp makes them: nothing is in it yet that could be meant for its owner alone.
+        path.chmod(0o711)
+    if not reachable(path):
+        raise CommandError(
+            f"As root, the services run as user {NOBODY}, who cannot enter {path}; choose another folder."
+        )
+    return path
+
+
+def own_folder(path: Path) -> Path:
+    """Make a folder that belongs to the services' user alone."""
+    path.mkdir(mode=0o700, exist_ok=True)
+    user = service_user()
+    if user is not None:
+        os.chown(path, user, user)
+    return path
+
+
+def build_once(target: Path, build: Callable[[Path], None]) -> Path:
+    """Fill a scratch folder and give it its name when it is whole; others that want it meanwhile wait for it."""
+    if target.exists():
+        return target
+    open_folder(target.parent)
+    with locked(target.with_name(f"{target.name}.lock")):
+        if not target.exists():
+            scratch = target.with_name(f"{target.name}.new")
+            # What a killed build left.
+            shutil.rmtree(scratch, ignore_errors=True)
+            try:
+                build(open_folder(scratch))
+                _let_all_read(scratch)
+                scratch.rename(target)
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
+    return target
+
+
+def package_folder(name: str) -> Path:
+    """An installed package's folder, or a copy in the cache where the services' user cannot reach it."""
+    spec = find_spec(name)
+    if spec is None or spec.origin is None:
+        raise CommandError(f"The package {name} is not installed; run ./scripts/setup.")
+    folder = Path(spec.origin).parent
+    if reachable(folder):
+        return folder
+    return build_once(cache_root() / f"{name}-{version(name)}", lambda scratch: _copy(folder, scratch)) / name
+
+
+def _copy(package: Path, target: Path) -> None:
+    """Copy a package, and the shared libraries that its wheel keeps beside it."""
+    for folder in (package, package.with_name(f"{package.name}.libs")):
+        if folder.exists():
+            shutil.copytree(folder, target / folder.name, symlinks=True)
+
+
+def _let_all_read(tree: Path) -> None:
+    """As our umask may not: the services' user has to run what is in it."""
+    for path in tree.rglob("*"):
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(mode | (0o555 if path.is_dir() or mode & 0o100 else 0o444))

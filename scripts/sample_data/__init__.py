@@ -1,0 +1,64 @@
+"""A catalogue that looks like the platform's, loaded by COPY into empty tables."""
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+from random import Random
+from typing import Any
+
+import asyncpg
+import orjson
+
+from scripts.errors import CommandError
+from scripts.sample_data import rows
+from scripts.sample_data.departures import departures
+from scripts.sample_data.scenarios import scenarios
+from scripts.sample_data.templates import templates
+
+FEWEST_TEMPLATES = 60
+DEPARTURES_PER_TEMPLATE = 10
+
+Tables = Iterator[tuple[str, Iterable[rows.Row]]]
+
+
+async def seed(url: str, occurrences: int = 5000, seed: int = 1, *, today: date) -> dict[str, int]:
+    """Rows by table. The same arguments make the same bytes. Raises CommandError when there are rows already."""
+    connection = await asyncpg.connect(url.replace("+asyncpg", "", 1))
+    try:
+        await connection.set_type_codec("jsonb", schema="pg_catalog", format="binary", encoder=_jsonb, decoder=bytes)
+        async with connection.transaction():
+            return {name: await _load(connection, name, table) for name, table in _tables(occurrences, seed, today)}
+    finally:
+        await connection.close()
+
+
+def _tables(occurrences: int, seed: int, today: date) -> Tables:
+    """In the order of their foreign keys."""
+    random = Random(seed)
+    for make in (rows.countries, rows.companies, rows.guides, rows.trip_types, rows.tags):
+        yield make.__name__, make(random, today)
+    made = list(templates(random, max(FEWEST_TEMPLATES, occurrences // DEPARTURES_PER_TEMPLATE), today))
+    yield "trip_templates", (template.row for template in made)
+    yield "trip_template_tags", (tag for template in made for tag in template.tags)
+    yield "trip_template_countries", (visit for template in made for visit in template.countries)
+    yield "trip_occurrences", departures(random, occurrences, [template.row for template in made], today)
+    yield "evaluation_scenarios", scenarios(today)
+
+
+def _jsonb(value: Any) -> bytes:
+    """COPY takes the binary form: a version and the text."""
+    return b"\x01" + orjson.dumps(value)
+
+
+async def _load(connection: "asyncpg.Connection[Any]", table: str, made: Iterable[rows.Row]) -> int:
+    if await connection.fetchval(f"SELECT EXISTS (SELECT FROM {table})"):  # noqa: S608 -- one of the names above
+        raise CommandError(f"The table {table} has rows already; sample data goes into an empty catalogue only.")
+    columns: list[str] = []
+    records = []
+    for row in made:
+        columns = columns or list(row)
+        records.append(tuple(row.values()))
+    await connection.copy_records_to_table(table, records=records, columns=columns)
+    if "id" in columns:
+        # The platform's own rows get the ids that follow.
+        await connection.execute(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), {len(records)})")
+    return len(records)

@@ -1,0 +1,69 @@
+"""Dated departures of the templates: past and coming, open and full, at the template's price and at others."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from random import Random
+
+from schemas.enums import Status
+from scripts.sample_data.people import FIRST_NAMES, LAST_NAMES
+from scripts.sample_data.rows import Row, stamps
+
+GUIDES = len(FIRST_NAMES) * len(LAST_NAMES)
+CENT = Decimal("0.01")
+
+
+def departures(random: Random, count: int, templates: Sequence[Row], today: date) -> Iterator[Row]:
+    """From half a year ago to almost two years ahead, most of them soon."""
+    for number in range(1, count + 1):
+        template = templates[(number - 1) % len(templates)]
+        start = today + timedelta(days=int(random.triangular(-180, 700, 60)))
+        days = template["typical_duration_days"] + random.choice((0, 0, 0, 0, 1, -1, 3))
+        yield {
+            "id": number,
+            "trip_template_id": template["id"],
+            "guide_id": None if random.random() < 0.1 else random.randint(1, GUIDES),
+            "start_date": start,
+            "end_date": start + timedelta(days=max(days, 1) - 1),
+            **_availability(random, template["default_max_capacity"]),
+            **_overrides(random, number, template),
+            **_notes(number),
+            **stamps(random, today),
+        }
+
+
+def _availability(random: Random, capacity: int) -> Row:
+    """Mostly status and places agree; now and then they don't, as in life."""
+    drawn = random.random()
+    if drawn < 0.05:
+        return {"status": Status.CANCELLED, "spots_left": random.randint(0, capacity)}
+    if drawn < 0.13:
+        return {"status": Status.FULL, "spots_left": 0 if random.random() < 0.9 else 1}
+    if drawn < 0.32:
+        return {"status": Status.LAST_PLACES, "spots_left": random.randint(1, 4)}
+    sold_out = random.random() < 0.02
+    status = Status.GUARANTEED if random.random() < 0.35 else Status.OPEN
+    return {"status": status, "spots_left": 0 if sold_out else random.randint(3, capacity)}
+
+
+def _overrides(random: Random, number: int, template: Row) -> Row:
+    price = None
+    if number % 97 == 0:
+        price = Decimal("0.00")
+    elif random.random() < 0.2:
+        price = (template["base_price"] * random.randint(80, 118) / 100).quantize(CENT)
+    return {
+        "price_override": price,
+        "single_supplement_override": Decimal("250.00") if number % 31 == 0 else None,
+        "max_capacity_override": template["default_max_capacity"] - 4 if number % 11 == 0 else None,
+        "image_url_override": f"https://images.example.com/departures/{number}.jpg" if number % 13 == 0 else None,
+    }
+
+
+def _notes(number: int) -> Row:
+    noted = number % 17 == 0
+    return {
+        "notes": "Flights are not included." if noted else None,
+        "notes_he": "הטיסות אינן כלולות." if noted else None,
+        "properties": {"cabin": number % 700} if number % 29 == 0 else None,
+    }

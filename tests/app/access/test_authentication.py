@@ -1,0 +1,204 @@
+import time
+from typing import Any
+
+import jwt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+from starlette.requests import Request
+
+from app.access.authentication import GUEST, Identity, identity, require_admin
+from app.http.errors import ApiError
+from app.lifespan import ApiRequest
+from core.settings import Settings
+from tests.support.api.tokens import SECRET, admin_token, claims, forged, token
+
+ADMIN_KEY = "the-service-key-of-this-test"
+USER = claims()["sub"]
+HOUR = 3600
+
+
+@pytest.fixture
+def secured(settings: Settings) -> Settings:
+    return settings.model_copy(
+        update={"supabase_jwt_secret": SecretStr(SECRET), "admin_key": SecretStr(ADMIN_KEY)},
+    )
+
+
+def request_with(settings: Settings, **headers: str) -> ApiRequest:
+    raw = [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()]
+    return Request({"type": "http", "headers": raw, "state": {"settings": settings, "identity": None}})
+
+
+def who_sends(settings: Settings, credentials: str) -> Identity:
+    return identity(request_with(settings, authorization=f"Bearer {credentials}"))
+
+
+def refusal_of(request: ApiRequest) -> int:
+    with pytest.raises(ApiError) as refused:
+        require_admin(request)
+    return refused.value.status
+
+
+def test_a_token_of_supabase_names_the_user(secured: Settings) -> None:
+    assert who_sends(secured, token()) == Identity(user=USER, email="dana@example.org", is_admin=False)
+
+
+def test_the_scheme_is_read_in_any_case(secured: Settings) -> None:
+    assert identity(request_with(secured, authorization=f"bearer  {token()}")).user == USER
+
+
+@pytest.mark.parametrize("email", [None, "", 5, ["dana@example.org"]])
+def test_a_token_without_a_proper_email_names_the_user_all_the_same(secured: Settings, email: Any) -> None:
+    assert who_sends(secured, token(email=email)) == Identity(user=USER)
+
+
+def test_a_token_issued_by_a_clock_that_is_ahead_counts(secured: Settings) -> None:
+    assert who_sends(secured, token(iat=int(time.time()) + 30)).user == USER
+
+
+def test_without_a_secret_every_token_is_a_guest(settings: Settings) -> None:
+    without = settings.model_copy(update={"supabase_jwt_secret": None})
+    assert who_sends(without, token()) == GUEST
+    assert who_sends(without, forged({"alg": "HS256", "typ": "JWT"}, claims(), secret="")) == GUEST
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"exp": int(time.time()) - 1}, id="expired"),
+        pytest.param({"exp": None}, id="never expires"),
+        pytest.param({"exp": "soon"}, id="expires at no time"),
+        pytest.param({"exp": [1]}, id="expires at a list"),
+        pytest.param({"nbf": int(time.time()) + HOUR}, id="not before an hour from now"),
+        pytest.param({"aud": None}, id="no audience"),
+        pytest.param({"aud": "anon"}, id="another audience"),
+        pytest.param({"aud": ["anon", "service_role"]}, id="other audiences"),
+        pytest.param({"aud": {"authenticated": 1}}, id="an audience that is an object"),
+        pytest.param({"sub": None}, id="no subject"),
+        pytest.param({"sub": ""}, id="an empty subject"),
+        pytest.param({"sub": 5}, id="a subject that is a number"),
+        pytest.param({"sub": {"id": 5}}, id="a subject that is an object"),
+        pytest.param({"filler": "x" * 8192}, id="huge"),
+    ],
+)
+def test_a_token_that_is_not_in_order_is_a_guest(secured: Settings, changes: dict[str, Any]) -> None:
+    assert who_sends(secured, forged({"alg": "HS256", "typ": "JWT"}, claims(**changes))) == GUEST
+
+
+def test_an_unsigned_token_is_a_guest(secured: Settings) -> None:
+    unsigned = jwt.encode(claims(), "", algorithm="none")
+    assert who_sends(secured, unsigned) == GUEST
+    header, body, _ = unsigned.split(".")
+    for signature in ("", token().split(".")[2]):
+        assert who_sends(secured, f"{header}.{body}.{signature}") == GUEST
+
+
+@pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "", None, "RS256", "ES256", "HS384", "HS512", ["HS256"]])
+def test_the_token_does_not_choose_its_algorithm(secured: Settings, algorithm: Any) -> None:
+    assert who_sends(secured, forged({"alg": algorithm, "typ": "JWT"}, claims())) == GUEST
+
+
+def test_a_public_key_is_no_secret(settings: Settings) -> None:
+    """Key confusion: a token signed by HMAC with what everybody may know of an RSA key."""
+    public_key = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA\n-----END PUBLIC KEY-----\n"
+    confused = settings.model_copy(update={"supabase_jwt_secret": SecretStr(public_key)})
+    assert who_sends(confused, forged({"alg": "HS256", "typ": "JWT"}, claims(), secret=public_key)) == GUEST
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"alg": "HS256", "jwk": {"kty": "oct", "k": "YXR0YWNrZXI"}},
+        {"alg": "HS256", "jku": "https://attacker.example/keys.json"},
+        {"alg": "HS256", "kid": "../../../dev/null"},
+        {"alg": "HS256", "crit": ["exp"], "exp": 0},
+        {"alg": "HS256", "b64": False, "crit": ["b64"]},
+    ],
+)
+def test_the_token_does_not_bring_its_own_key(secured: Settings, header: dict[str, Any]) -> None:
+    assert who_sends(secured, forged(header, claims(), secret="a key of the attacker's own choosing")) == GUEST
+
+
+@pytest.mark.parametrize("part", [0, 1, 2])
+def test_a_token_changed_anywhere_is_a_guest(secured: Settings, part: int) -> None:
+    parts = token().split(".")
+    parts[part] = parts[part][:-2] + ("AA" if parts[part][-2:] != "AA" else "BB")
+    assert who_sends(secured, ".".join(parts)) == GUEST
+
+
+def test_deeply_nested_json_in_a_token_is_a_guest(secured: Settings) -> None:
+    nested = forged({"alg": "HS256"}, claims()).split(".")[1:]
+    deep = "W1tb" * 1500
+    assert who_sends(secured, ".".join([deep, *nested])) == GUEST
+
+
+@given(credentials=st.text(st.characters(max_codepoint=255), max_size=200))
+def test_nonsense_is_a_guest(settings: Settings, credentials: str) -> None:
+    secured = settings.model_copy(update={"supabase_jwt_secret": SecretStr(SECRET)})
+    assert identity(request_with(secured, authorization=credentials)) == GUEST
+    assert who_sends(secured, credentials) == GUEST
+
+
+def test_the_token_is_checked_once_per_request(secured: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = request_with(secured, authorization=f"Bearer {token()}")
+    first = identity(request)
+    monkeypatch.setattr(jwt, "decode", None)
+    assert identity(request) is first
+
+
+def test_the_role_in_the_app_metadata_makes_an_administrator(secured: Settings) -> None:
+    assert require_admin(request_with(secured, authorization=f"Bearer {admin_token()}")) == USER
+
+
+@pytest.mark.parametrize("header", ["authorization", "x_admin_key"])
+def test_the_service_key_opens_admin(secured: Settings, header: str) -> None:
+    value = ADMIN_KEY if header == "x_admin_key" else f"Bearer {ADMIN_KEY}"
+    assert require_admin(request_with(secured, **{header: value})) == "service key"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({}, id="any user"),
+        pytest.param({"user_metadata": {"role": "admin"}}, id="a role that the user wrote"),
+        pytest.param({"role": "admin"}, id="a role outside of the metadata"),
+        pytest.param({"app_metadata": {"role": "Admin"}}, id="another word"),
+        pytest.param({"app_metadata": {"role": ["admin"]}}, id="a list of roles"),
+        pytest.param({"app_metadata": {"roles": "admin"}}, id="another name"),
+        pytest.param({"app_metadata": "admin"}, id="metadata that is a text"),
+        pytest.param({"is_admin": True}, id="a claim of that name"),
+    ],
+)
+def test_other_users_are_forbidden(secured: Settings, changes: dict[str, Any]) -> None:
+    assert refusal_of(request_with(secured, authorization=f"Bearer {token(**changes)}")) == 403
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"authorization": "Bearer"},
+        {"authorization": "Bearer "},
+        {"authorization": f"Basic {ADMIN_KEY}"},
+        {"authorization": ADMIN_KEY},
+        {"authorization": f"Bearer {ADMIN_KEY[:-1]}"},
+        {"authorization": f"Bearer {ADMIN_KEY}x"},
+        {"authorization": f"Bearer {forged({'alg': 'none'}, claims(app_metadata={'role': 'admin'}))}"},
+        {"x_admin_key": ""},
+        {"x_admin_key": ADMIN_KEY.upper()},
+        {"x_admin_key": f"{ADMIN_KEY}\u00e9"},
+    ],
+)
+def test_strangers_are_asked_who_they_are(secured: Settings, headers: dict[str, str]) -> None:
+    assert refusal_of(request_with(secured, **headers)) == 401
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"x_admin_key": ""}, {"authorization": "Bearer "}, {"authorization": "Bearer None"}]
+)
+def test_admin_is_closed_where_no_secret_is_set(settings: Settings, headers: dict[str, str]) -> None:
+    closed = settings.model_copy(update={"supabase_jwt_secret": None, "admin_key": None})
+    assert refusal_of(request_with(closed, **headers)) == 401
+    assert refusal_of(request_with(closed, authorization=f"Bearer {admin_token()}")) == 401

@@ -1,0 +1,213 @@
+import asyncio
+import time
+from collections.abc import AsyncIterator, Collection
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from itertools import count
+from math import ceil
+from typing import Protocol
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import REGISTRY
+from redis.asyncio import Redis
+
+from app.access.rate_limiter import PREFIX, RateLimits, Verdict, Window, group_of
+from app.backends.redis import GuardedRedis
+from core import clients
+from core.settings import Settings
+from core.timeouts import DEFAULTS
+from tests.support.api.silent_server import silent_server
+
+CLIENTS = count()
+
+
+@pytest.fixture
+def client() -> str:
+    """One that has not asked before."""
+    return f"address:test-{time.time_ns()}-{next(CLIENTS)}"
+
+
+def sample(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0
+
+
+async def hit(limits: RateLimits, client: str, group: str = "default") -> Verdict:
+    verdict = await limits.hit(group, client)
+    assert verdict is not None
+    return verdict
+
+
+class MakeLimits(Protocol):
+    def __call__(self, rates: str, url: str | None = None) -> RateLimits:
+        """Of the default group, counted in this Redis or that of the settings."""
+        ...
+
+
+@pytest.fixture
+async def limits(settings: Settings) -> AsyncIterator[MakeLimits]:
+    async with AsyncExitStack() as stack:
+
+        def make(rates: str, url: str | None = None) -> RateLimits:
+            redis = GuardedRedis(clients.redis(url or settings.redis_url))
+            stack.push_async_callback(redis.close)
+            return RateLimits(redis, settings.model_copy(update={"rate_limit_default": rates}))
+
+        yield make
+
+
+@st.composite
+def windows(draw: st.DrawFn) -> Window:
+    limit, seconds = draw(st.integers(1, 300)), draw(st.sampled_from([1, 60, 3600]))
+    before, current = draw(st.integers(0, limit)), draw(st.integers(0, limit))
+    return Window(limit, seconds, before, current, since=draw(st.floats(0, seconds, exclude_max=True)))
+
+
+def after(window: Window, seconds: float) -> Window:
+    """The same window later, when nobody has asked in between."""
+    passed = window.since + seconds
+    ended, since = divmod(passed, window.seconds)
+    if ended == 0:
+        return replace(window, since=since)
+    return replace(window, before=window.current if ended == 1 else 0, current=0, since=since)
+
+
+@given(windows())
+def test_a_request_fits_exactly_when_some_are_said_to_remain(window: Window) -> None:
+    assert (window.remaining >= 1) == (window.wait == 0)
+
+
+@given(windows())
+def test_after_the_time_to_wait_one_more_request_fits(window: Window) -> None:
+    assert after(window, ceil(window.wait)).remaining >= 1
+
+
+@given(windows())
+def test_before_the_time_to_wait_no_request_fits(window: Window) -> None:
+    if window.wait > 0.002:
+        assert after(window, window.wait - 0.001).remaining == 0
+
+
+@given(st.lists(windows(), min_size=1, max_size=3))
+def test_who_waits_as_long_as_he_is_told_fits_in_every_window(several: list[Window]) -> None:
+    verdict = Verdict(allowed=False, windows=several)
+    assert all(after(window, verdict.retry_after).remaining >= 1 for window in several)
+
+
+async def test_as_many_requests_pass_as_the_rate_says(limits: MakeLimits, client: str) -> None:
+    hourly = limits("5/hour")
+    verdicts = [await hit(hourly, client) for _ in range(7)]
+    assert [verdict.allowed for verdict in verdicts] == [True] * 5 + [False] * 2
+
+
+async def test_requests_at_the_same_moment_are_all_counted(limits: MakeLimits, client: str) -> None:
+    hourly = limits("20/hour; 100/day")
+    verdicts = await asyncio.gather(*(hit(hourly, client) for _ in range(40)))
+    assert sum(verdict.allowed for verdict in verdicts) == 20
+
+
+async def test_a_refused_request_counts_in_no_window(limits: MakeLimits, client: str) -> None:
+    both = limits("2/hour; 5/day")
+    verdicts = [await hit(both, client) for _ in range(9)]
+    assert [window.remaining for window in verdicts[-1].windows] == [0, 3]
+
+
+async def test_clients_and_groups_are_counted_apart(limits: MakeLimits, client: str) -> None:
+    once = limits("1/hour")
+    assert (await hit(once, client)).allowed
+    assert (await hit(once, f"{client}-b")).allowed
+    assert (await hit(once, client, "events")).allowed
+    assert not (await hit(once, client)).allowed
+
+
+async def test_a_refused_client_passes_after_the_time_he_is_told(limits: MakeLimits, client: str) -> None:
+    quick = limits("3/second")
+    while (verdict := await hit(quick, client)).allowed:
+        pass
+    await asyncio.sleep(verdict.retry_after)
+    assert (await hit(quick, client)).allowed
+
+
+async def test_the_count_slides_over_the_window_before(limits: MakeLimits, redis: Redis, client: str) -> None:
+    hourly = limits("100/hour")
+    since = (await hit(hourly, client)).windows[0].since
+    await an_hour_later(redis, f"{PREFIX}:default:{client}", requests=90)
+    window = (await hit(hourly, client)).windows[0]
+    assert window.used == pytest.approx(90 * (1 - since / 3600) + 1, abs=0.1)
+
+
+async def an_hour_later(redis: Redis, key: str, requests: int) -> None:
+    """As if the client's one request had been so many, an hour ago."""
+    await redis.execute_command("HINCRBY", key, "3600:at", -1)  # type: ignore[no-untyped-call]
+    await redis.execute_command("HSET", key, "3600:now", requests)  # type: ignore[no-untyped-call]
+
+
+async def test_what_was_counted_is_forgotten_by_itself(limits: MakeLimits, redis: Redis, client: str) -> None:
+    await limits("5/hour; 2/minute").hit("default", client)
+    assert 3600 < await redis.ttl(f"{PREFIX}:default:{client}") <= 2 * 3600
+
+
+async def test_a_request_takes_one_round_trip(limits: MakeLimits, client: str, sent: list[Collection[bytes]]) -> None:
+    both = limits("5/hour; 2/minute")
+    await hit(both, client)
+    sent.clear()
+    await hit(both, client)
+    assert len(sent) == 1
+
+
+async def test_a_redis_that_refuses_lets_pass_and_is_counted(limits: MakeLimits, client: str) -> None:
+    failures = sample("smarttrip_rate_limit_failures_total")
+    assert await limits("1/hour", "redis://127.0.0.1:1/0").hit("default", client) is None
+    assert sample("smarttrip_rate_limit_failures_total") == failures + 1
+
+
+async def test_a_redis_that_is_silent_lets_pass_at_once(limits: MakeLimits, client: str) -> None:
+    async with silent_server() as port:
+        began = time.monotonic()
+        assert await limits("1/hour", f"redis://127.0.0.1:{port}/0").hit("default", client) is None
+        assert time.monotonic() - began < DEFAULTS.redis_seconds + 0.2
+
+
+async def test_redis_may_forget_the_script(limits: MakeLimits, redis: Redis, client: str) -> None:
+    hourly = limits("5/hour")
+    await hit(hourly, client)
+    await redis.script_flush()
+    assert (await hit(hourly, client)).windows[0].remaining == 3
+
+
+async def test_refusals_are_counted_by_group(limits: MakeLimits, client: str) -> None:
+    refusals = sample("smarttrip_rate_limit_refusals_total", group="default")
+    nothing = limits("0/hour")
+    assert not (await hit(nothing, client)).allowed
+    assert sample("smarttrip_rate_limit_refusals_total", group="default") == refusals + 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "group"),
+    [
+        ("POST", "/api/v2/recommendations", "recommendations"),
+        ("GET", "/api/locations", "resources"),
+        ("GET", "/api/countries", "resources"),
+        ("GET", "/api/countries/5", "resources"),
+        ("GET", "/api/v2/companies/5/templates", "resources"),
+        ("GET", "/api/events/types", "resources"),
+        ("POST", "/api/events", "events"),
+        ("POST", "/api/events/batch", "events"),
+        ("POST", "/api/session/start", "events"),
+        ("GET", "/api/v2/occurrences/5", "default"),
+        ("GET", "/api/v2/companiesandmore", "default"),
+        ("POST", "/api/admin/reindex", "default"),
+        ("GET", "/no/such/path", "default"),
+        ("GET", "/livez", None),
+        ("GET", "/readyz", None),
+        ("GET", "/metrics", None),
+        ("GET", "/api/health", None),
+        ("GET", "/docs", None),
+        ("GET", "/docs/page.js", None),
+        ("GET", "/openapi.json", None),
+        ("OPTIONS", "/api/v2/recommendations", None),
+    ],
+)
+def test_each_path_belongs_to_its_group(method: str, path: str, group: str | None) -> None:
+    assert group_of(method, path) == group

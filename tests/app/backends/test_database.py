@@ -1,0 +1,135 @@
+"""Which server reads and writes go to. What is a replica here is a second way to the same server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+from sqlalchemy import make_url, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.backends.circuit_breaker import State
+from app.backends.database import Database
+from app.backends.replica_pool import KNOWN_FOR
+from app.http.errors import ApiError
+from core import clients
+from core.settings import Settings
+from tests.support.eventually import eventually
+from tests.support.fault_proxy import FaultProxy, Mode
+
+Ways = tuple[FaultProxy, FaultProxy, FaultProxy]
+"""To the primary and to two replicas."""
+
+
+@pytest.fixture
+async def ways(settings: Settings) -> AsyncIterator[Ways]:
+    async with AsyncExitStack() as stack:
+        one, two, three = [await stack.enter_async_context(FaultProxy(settings.database_url)) for _ in range(3)]
+        yield one, two, three
+
+
+@pytest.fixture
+async def replicated(ways: Ways) -> AsyncIterator[Database]:
+    primary, *replicas = (clients.postgres(way.url, connect_timeout=0.5) for way in ways)
+    database = Database(primary, replicas)
+    await eventually(lambda: len(usable(database)) == 2)
+    yield database
+    await database.close()
+
+
+def usable(database: Database) -> set[AsyncEngine | None]:
+    return {database._replicas.next() for _ in range(4)} - {None}
+
+
+async def read(database: Database) -> None:
+    async with database.read() as session:
+        assert await session.scalar(text("SELECT 1")) == 1
+
+
+async def write(database: Database) -> None:
+    async with database.write() as session:
+        assert await session.scalar(text("SELECT 1")) == 1
+
+
+def received(way: FaultProxy) -> int:
+    return sum(connection.received for connection in way.connections)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"database": "restored_elsewhere"}, {"database": "template0"}, {"username": "locked_out"}],
+    ids=["no such database", "lets nobody in", "no such role"],
+)
+async def test_a_server_that_refuses_the_connection_is_unavailable(settings: Settings, change: dict[str, Any]) -> None:
+    url = make_url(settings.database_url).set(**change)
+    database = Database(clients.postgres(url.render_as_string(hide_password=False)))
+    for use in (read, write):
+        with pytest.raises(ApiError) as refusal:
+            await use(database)
+        assert (refusal.value.status, refusal.value.code) == (503, "unavailable")
+    await database.close()
+
+
+async def test_after_a_rest_replicas_are_not_used_before_they_are_looked_at(replicated: Database) -> None:
+    for replica in replicated._replicas._replicas:
+        replica.checked_at -= KNOWN_FOR
+    assert replicated._replicas.next() is None
+    await eventually(lambda: len(usable(replicated)) == 2)
+
+
+async def test_reads_go_to_the_replicas_in_turn_and_writes_to_the_primary(replicated: Database, ways: Ways) -> None:
+    before = [received(way) for way in ways]
+    for _ in range(4):
+        await read(replicated)
+    primary, *replicas = (received(way) - start for way, start in zip(ways, before, strict=True))
+    assert primary == 0
+    assert all(replicas)
+    await write(replicated)
+    assert received(ways[0]) > before[0]
+
+
+@pytest.mark.parametrize("mode", [Mode.CUT, Mode.RESET])
+async def test_no_read_fails_with_a_replica_and_it_is_used_again_once_it_is_back(
+    replicated: Database, ways: Ways, mode: Mode
+) -> None:
+    _, broken, _ = ways
+    await broken.switch(mode)
+    for _ in range(10):
+        await read(replicated)
+    assert replicated.breaker.state is State.CLOSED
+    await broken.switch(Mode.PASS)
+    before = received(broken)
+
+    async def used_again() -> bool:
+        await read(replicated)
+        return received(broken) > before
+
+    await eventually(used_again, within=10)
+
+
+async def test_without_replicas_the_primary_is_read(replicated: Database, ways: Ways) -> None:
+    for way in ways[1:]:
+        await way.switch(Mode.CUT)
+    for _ in range(4):
+        await read(replicated)
+    assert received(ways[0]) > 0
+
+
+async def test_before_a_replica_has_been_looked_at_it_is_not_used(ways: Ways) -> None:
+    primary, *replicas = (clients.postgres(way.url) for way in ways)
+    database = Database(primary, replicas)
+    await read(database)
+    assert received(ways[0]) > 0
+    await database.close()
+
+
+async def test_a_replica_that_says_nothing_is_left_out_before_many_have_waited(
+    replicated: Database, ways: Ways
+) -> None:
+    _, silent, _ = ways
+    await silent.switch(Mode.STALL)
+    await eventually(lambda: len(usable(replicated)) == 1, within=10)
+    async with asyncio.timeout(1):
+        for _ in range(4):
+            await read(replicated)

@@ -1,0 +1,283 @@
+import asyncio
+import base64
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from app.backends.http_client import Answer, HttpClient
+from tests.support.eventually import eventually
+
+FOUND = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfound"
+LAST = b"HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 4\r\n\r\nlast"
+CERTIFICATE = Path(__file__).with_name("localhost.pem")
+"""Of 127.0.0.1, with its key, for a hundred years; `openssl req -x509 -addext subjectAltName=IP:127.0.0.1` made it."""
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nfou\r\n2\r\nnd\r\n0\r\n\r\n"
+
+
+class Conversation:
+    """One connection, seen from the server."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self.requests: list[bytes] = []
+
+    async def hear(self) -> bytes:
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        length = next(line for line in head.splitlines() if line.lower().startswith(b"content-length:"))
+        self.requests.append(head + await self._reader.readexactly(int(length.partition(b":")[2])))
+        return self.requests[-1]
+
+    def say(self, answer: bytes) -> None:
+        self._writer.write(answer)
+
+    async def ended(self) -> bool:
+        return not await self._reader.read(1)
+
+
+class Server:
+    """Each connection follows the script."""
+
+    def __init__(self, script: Callable[[Conversation], Awaitable[None]]) -> None:
+        self._script = script
+        self.conversations: list[Conversation] = []
+        self.going = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.conversations.append(conversation := Conversation(reader, writer))
+        self.going += 1
+        try:
+            await self._script(conversation)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            self.going -= 1
+            writer.close()
+
+    @property
+    def requests(self) -> list[int]:
+        """How many came over each connection."""
+        return [len(conversation.requests) for conversation in self.conversations]
+
+
+@asynccontextmanager
+async def server(
+    script: Callable[[Conversation], Awaitable[None]], *, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[tuple[Server, str]]:
+    """And its address without the scheme."""
+    served = Server(script)
+    listening = await asyncio.start_server(served.serve, "127.0.0.1", 0, ssl=tls)
+    try:
+        yield served, f"127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    finally:
+        listening.close()
+
+
+def client(address: str, *, seconds: float = 5, connections: int = 8) -> HttpClient:
+    return HttpClient(f"http://{address}", seconds=seconds, connections=connections)
+
+
+async def found_each_time(script: Callable[[Conversation], Awaitable[None]], times: int) -> Server:
+    """The server, after so many requests one after the other."""
+    async with server(script) as (served, address):
+        asking = client(address)
+        assert [await asking.post("/_search", b"{}") for _ in range(times)] == [Answer(200, b"found")] * times
+        asking.close()
+    return served
+
+
+async def always_found(conversation: Conversation) -> None:
+    while True:
+        await conversation.hear()
+        conversation.say(FOUND)
+
+
+async def test_requests_one_after_the_other_share_a_connection() -> None:
+    assert (await found_each_time(always_found, 3)).requests == [3]
+
+
+async def test_requests_at_once_have_a_connection_each() -> None:
+    async with server(always_found) as (served, address):
+        asking = client(address)
+        await asyncio.gather(*(asking.post("/_search", b"{}") for _ in range(4)))
+        await asyncio.gather(*(asking.post("/_search", b"{}") for _ in range(4)))
+        asking.close()
+    assert served.requests == [2, 2, 2, 2]
+
+
+async def test_it_is_full_while_as_many_requests_are_under_way_as_there_may_be_connections() -> None:
+    heard = asyncio.Event()
+
+    async def wait_before_answering(conversation: Conversation) -> None:
+        await conversation.hear()
+        heard.set()
+        await conversation.ended()
+
+    async with server(wait_before_answering) as (_, address):
+        asking = client(address, connections=1)
+        request = asyncio.create_task(asking.post("/_search", b"{}"))
+        await heard.wait()
+        assert asking.is_full
+        request.cancel()
+        await asyncio.gather(request, return_exceptions=True)
+        assert not asking.is_full
+
+
+async def test_the_request_has_what_the_url_says() -> None:
+    async with server(always_found) as (served, address):
+        asking = client(f"user:p%40ss@{address}/behind/")
+        await asking.post("/trips/_search?request_cache=true", b'{"size":1}')
+        asking.close()
+    head, _, body = served.conversations[0].requests[0].partition(b"\r\n\r\n")
+    request, *fields = head.decode().split("\r\n")
+    assert request == "POST /behind/trips/_search?request_cache=true HTTP/1.1"
+    assert sorted(fields) == [
+        f"authorization: Basic {base64.b64encode(b'user:p@ss').decode()}",
+        "content-length: 10",
+        "content-type: application/json",
+        f"host: {address}",
+    ]
+    assert body == b'{"size":1}'
+
+
+async def test_an_answer_may_come_in_pieces() -> None:
+    async def in_pieces(conversation: Conversation) -> None:
+        await conversation.hear()
+        for position in range(len(CHUNKED)):
+            conversation.say(CHUNKED[position : position + 1])
+            await asyncio.sleep(0)
+        await conversation.ended()
+
+    await found_each_time(in_pieces, 1)
+
+
+async def test_a_connection_that_the_server_will_close_is_not_used_again() -> None:
+    async def one_answer(conversation: Conversation) -> None:
+        await conversation.hear()
+        conversation.say(LAST)
+        await conversation.ended()
+
+    async with server(one_answer) as (served, address):
+        asking = client(address)
+        assert [await asking.post("/_search", b"{}") for _ in range(2)] == [Answer(404, b"last")] * 2
+    assert served.requests == [1, 1]
+
+
+async def test_where_a_kept_connection_breaks_the_request_is_sent_on_a_new_one() -> None:
+    async def break_at_the_second(conversation: Conversation) -> None:
+        await conversation.hear()
+        conversation.say(FOUND)
+        await conversation.hear()
+
+    assert (await found_each_time(break_at_the_second, 3)).requests == [2, 2, 1]
+
+
+async def test_a_connection_that_was_closed_in_between_is_not_noticed() -> None:
+    async def close_after_the_first(conversation: Conversation) -> None:
+        await conversation.hear()
+        conversation.say(FOUND)
+
+    assert len((await found_each_time(close_after_the_first, 5)).conversations) == 5
+
+
+@pytest.mark.parametrize(
+    "said", [b"", FOUND[:-1], b"Good day\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"]
+)
+async def test_what_breaks_twice_or_is_no_http_is_an_error(said: bytes) -> None:
+    async def break_off(conversation: Conversation) -> None:
+        await conversation.hear()
+        conversation.say(said)
+
+    async with server(break_off) as (served, address):
+        asking = client(address)
+        with pytest.raises(ConnectionError):
+            await asking.post("/_search", b"{}")
+    assert served.requests == [1, 1]
+    assert not asking.is_full
+
+
+async def test_an_answer_that_takes_too_long_is_not_asked_for_again() -> None:
+    ended = asyncio.Event()
+
+    async def say_nothing(conversation: Conversation) -> None:
+        await conversation.hear()
+        await conversation.ended()
+        ended.set()
+
+    async with server(say_nothing) as (served, address):
+        with pytest.raises(TimeoutError):
+            await client(address, seconds=0.05).post("/_search", b"{}")
+        await ended.wait()
+    assert served.requests == [1]
+
+
+async def test_connecting_counts_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(*_: object, **__: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", never)
+    with pytest.raises(TimeoutError):
+        await client("127.0.0.1:1", seconds=0.05).post("/_search", b"{}")
+
+
+async def test_nobody_gets_the_answer_to_a_request_that_was_given_up() -> None:
+    heard = asyncio.Event()
+
+    async def answer_only_the_second(conversation: Conversation) -> None:
+        request = await conversation.hear()
+        if request.endswith(b"first"):
+            heard.set()
+            await conversation.ended()
+        else:
+            conversation.say(FOUND)
+
+    async with server(answer_only_the_second) as (served, address):
+        asking = client(address)
+        first = asyncio.create_task(asking.post("/_search", b"first"))
+        await heard.wait()
+        first.cancel()
+        assert await asking.post("/_search", b"second") == Answer(200, b"found")
+    assert served.requests == [1, 1]
+    assert first.cancelled()
+
+
+async def test_an_answer_that_nobody_asked_for_ends_the_connection() -> None:
+    async def say_more(conversation: Conversation) -> None:
+        await conversation.hear()
+        conversation.say(FOUND)
+        conversation.say(LAST)
+        await conversation.ended()
+
+    assert (await found_each_time(say_more, 2)).requests == [1, 1]
+
+
+async def test_a_server_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(ConnectionRefusedError):
+        await client("127.0.0.1:1").post("/_search", b"{}")
+
+
+async def test_closing_ends_all_connections() -> None:
+    async with server(always_found) as (served, address):
+        asking = client(address)
+        await asyncio.gather(*(asking.post("/_search", b"{}") for _ in range(3)))
+        asking.close()
+        await eventually(lambda: served.going == 0)
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_for_https_the_authorities_of_the_machine_count(monkeypatch: pytest.MonkeyPatch, trusted: bool) -> None:
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(CERTIFICATE)
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    async with server(always_found, tls=tls) as (_, address):
+        asking = HttpClient(f"https://{address}", seconds=5, connections=1)
+        if trusted:
+            assert await asking.post("/_search", b"{}") == Answer(200, b"found")
+        else:
+            with pytest.raises(ssl.SSLCertVerificationError):
+                await asking.post("/_search", b"{}")
+        asking.close()

@@ -1,0 +1,257 @@
+"""What all endpoints that read have in common, on a catalogue that has some of everything."""
+
+import asyncio
+import gzip
+import time
+from collections.abc import Awaitable, Callable
+
+import httpx2
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.backends.database import Database
+from app.routes import reference_data, trips
+from core import clients
+from core.settings import Settings
+from indexer.invalidation import announce
+from tests.app.routes.statements import Statements
+from tests.support.api.responses import get
+from tests.support.api.serving import serving
+from tests.support.eventually import eventually
+from tests.support.factories import Catalogue
+
+ENDPOINTS = {endpoint.path: endpoint for endpoint in (*reference_data.ENDPOINTS, *trips.ENDPOINTS)}
+REFERENCE = [endpoint.path for endpoint in reference_data.ENDPOINTS]
+TRIPS = [endpoint.path for endpoint in trips.ENDPOINTS]
+
+STATEMENTS = {
+    "/api/v2/companies/{id:int}/templates": 5,
+    "/api/v2/templates": 4,
+    "/api/v2/templates?include_occurrences=true": 5,
+    "/api/v2/templates/{id:int}": 3,
+    "/api/v2/templates/{id:int}/occurrences": 5,
+    "/api/v2/occurrences": 4,
+    "/api/v2/occurrences?include_template=false": 2,
+    "/api/v2/occurrences/{id:int}": 3,
+    "/api/v2/trip-occurrences": 4,
+}
+"""Where it is more than one: a page, its total, its templates' countries and tags, what the list belongs to."""
+
+FORMS = [*ENDPOINTS, *(path for path in STATEMENTS if "?" in path)]
+
+
+@pytest.fixture
+async def world(catalogue: Catalogue) -> None:
+    """Lists have two entries and more; each thing has a 1."""
+    company = await catalogue.company()
+    for _ in range(2):
+        country, tag, kind = await catalogue.country(), await catalogue.tag(), await catalogue.trip_type()
+        guide = await catalogue.guide(name_he="")
+        template = await catalogue.template(
+            company_id=company,
+            countries=[country],
+            tags=[tag],
+            primary_country_id=country,
+            trip_type_id=kind,
+            properties={"nested": {"list": [1, None, "א"]}},
+        )
+        for guided_by in (guide, None):
+            await catalogue.occurrence(trip_template_id=template, guide_id=guided_by)
+
+
+def address(path: str) -> str:
+    return path.replace("{id:int}", "1")
+
+
+@pytest.mark.usefixtures("world")
+async def test_answers_are_what_their_models_say(api: httpx2.AsyncClient) -> None:
+    for path in FORMS:
+        model = ENDPOINTS[path.partition("?")[0]].answer
+        assert model is not None
+        response = await api.get(address(path))
+        assert response.status_code == 200
+        read = model.model_validate_json(response.content)
+        assert read.model_dump(mode="json", by_alias=True) == response.json(), path
+
+
+@pytest.mark.usefixtures("world")
+async def test_an_answer_takes_a_constant_number_of_statements(api: httpx2.AsyncClient, statements: Statements) -> None:
+    for path in FORMS:
+        statements.clear()
+        await api.get(address(path))
+        assert len(statements) == STATEMENTS.get(path, 1), path
+
+
+@pytest.mark.usefixtures("world")
+async def test_an_answer_is_read_once(api: httpx2.AsyncClient, statements: Statements) -> None:
+    for path in FORMS:
+        first = await api.get(address(path))
+        statements.clear()
+        assert (await api.get(address(path))).content == first.content
+        assert statements == [], path
+
+
+@pytest.mark.usefixtures("world")
+async def test_200_who_miss_at_once_cause_one_query(api: httpx2.AsyncClient, statements: Statements) -> None:
+    answers = await asyncio.gather(*(api.get("/api/locations") for _ in range(200)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.content for answer in answers}) == 1
+    assert len(statements) == 1
+
+
+@pytest.mark.usefixtures("world")
+async def test_who_has_the_answer_is_told_so(api: httpx2.AsyncClient) -> None:
+    for path in ENDPOINTS:
+        etag = (await api.get(address(path))).headers["etag"]
+        for known in (etag, f"W/{etag}", f'"other", {etag}', "*"):
+            response = await api.get(address(path), headers={"If-None-Match": known})
+            assert (response.status_code, response.content, response.headers["etag"]) == (304, b"", etag)
+        assert (await api.get(address(path), headers={"If-None-Match": '"other"'})).status_code == 200
+
+
+@pytest.mark.usefixtures("world")
+async def test_reference_data_may_be_kept_by_shared_caches(api: httpx2.AsyncClient) -> None:
+    for path in REFERENCE:
+        response = await api.get(address(path))
+        assert response.headers["cache-control"] == "public, s-maxage=3600, stale-while-revalidate=86400", path
+
+
+@pytest.mark.usefixtures("world")
+async def test_trips_are_asked_for_again_each_time(api: httpx2.AsyncClient) -> None:
+    for path in TRIPS:
+        assert (await api.get(address(path))).headers["cache-control"] == "no-cache", path
+
+
+@pytest.mark.usefixtures("world")
+async def test_an_answer_is_compressed_for_those_who_take_it(api: httpx2.AsyncClient) -> None:
+    plain = await api.get("/api/v2/occurrences", headers={"Accept-Encoding": "gzip;q=0"})
+    assert "content-encoding" not in plain.headers
+    async with api.stream("GET", "/api/v2/occurrences", headers={"Accept-Encoding": "gzip"}) as compressed:
+        assert compressed.headers["content-encoding"] == "gzip"
+        assert compressed.headers["etag"] != plain.headers["etag"]
+        body = b"".join([part async for part in compressed.aiter_raw()])
+    assert len(body) == int(compressed.headers["content-length"]) < len(plain.content)
+    assert gzip.decompress(body) == plain.content
+
+
+@pytest.mark.usefixtures("world")
+async def test_the_head_is_that_of_the_answer(api: httpx2.AsyncClient) -> None:
+    for path in ENDPOINTS:
+        whole, head = await api.get(address(path)), await api.head(address(path))
+        assert head.status_code == 200
+        for name in ("content-type", "content-length", "etag", "cache-control"):
+            assert head.headers[name] == whole.headers[name]
+
+
+async def test_another_method_is_refused_with_the_right_ones(api: httpx2.AsyncClient) -> None:
+    for path in ENDPOINTS:
+        response = await api.post(address(path), json={})
+        assert response.status_code == 405
+        assert set(response.headers["allow"].replace(" ", "").split(",")) == {"GET", "HEAD"}
+        assert response.json()["code"] == "method_not_allowed"
+
+
+CHANGES = [
+    ("country", "UPDATE countries SET name = 'New'", ["/api/locations", "/api/countries", "/api/countries/1"]),
+    ("guide", "UPDATE guides SET name = 'New'", ["/api/guides", "/api/guides/1", "/api/v2/occurrences/1"]),
+    ("type", "UPDATE trip_types SET name = 'New'", ["/api/trip-types", "/api/v2/templates/1"]),
+    ("tag", "UPDATE tags SET name = 'New'", ["/api/tags", "/api/v2/templates", "/api/v2/trip-occurrences"]),
+    ("company", "UPDATE companies SET name = 'New'", ["/api/v2/companies", "/api/v2/companies/1"]),
+    ("company", "UPDATE companies SET name = 'New'", ["/api/v2/companies/1/templates", "/api/v2/templates/1"]),
+    ("template", "UPDATE trip_templates SET is_active = false", ["/api/v2/companies/1", "/api/v2/templates"]),
+    ("template", "UPDATE trip_templates SET title = 'New'", ["/api/v2/occurrences/1", "/api/v2/occurrences"]),
+    ("occurrence", "UPDATE trip_occurrences SET status = 'Full'", ["/api/v2/occurrences", "/api/v2/trip-occurrences"]),
+    ("occurrence", "UPDATE trip_occurrences SET notes = 'New'", ["/api/v2/templates/1/occurrences"]),
+    (
+        "occurrence",
+        "UPDATE trip_occurrences SET status = 'Cancelled'",
+        ["/api/v2/templates?include_occurrences=true", "/api/v2/schema-info"],
+    ),
+    ("all", "UPDATE countries SET name = 'New'", ["/api/locations", "/api/v2/occurrences/1"]),
+]
+
+
+def differs(api: httpx2.AsyncClient, path: str, before: bytes) -> Callable[[], Awaitable[bool]]:
+    async def check() -> bool:
+        return (await api.get(path)).content != before
+
+    return check
+
+
+@pytest.mark.parametrize("case", CHANGES)
+@pytest.mark.usefixtures("world")
+async def test_a_change_is_seen_within_two_seconds(
+    api: httpx2.AsyncClient, database: AsyncEngine, redis: Redis, case: tuple[str, str, list[str]]
+) -> None:
+    kind, change, paths = case
+    before = {path: (await api.get(path)).content for path in paths}
+    async with database.begin() as connection:
+        await connection.execute(text(change.replace(" = 'New'", " = 'New' || id")))
+    assert [(await api.get(path)).content for path in paths] == list(before.values())
+    told_at = time.monotonic()
+    await announce(redis, [kind])
+    for path, body in before.items():
+        await eventually(differs(api, path, body))
+    assert time.monotonic() - told_at < 2
+
+
+@pytest.mark.usefixtures("world")
+async def test_a_second_process_sees_a_change_too(
+    api: httpx2.AsyncClient, database: AsyncEngine, redis: Redis, settings: Settings
+) -> None:
+    async with serving(settings, database=Database(database)) as other:
+        before = (await api.get("/api/tags")).content
+        assert (await other.get("/api/tags")).content == before
+        async with database.begin() as connection:
+            await connection.execute(text("UPDATE tags SET name_he = name_he || '!'"))
+        await announce(redis, ["tag"])
+        for client in (api, other):
+            await eventually(differs(client, "/api/tags", before), within=2)
+
+
+@pytest.mark.usefixtures("world")
+async def test_without_redis_all_is_answered(
+    database: AsyncEngine, settings: Settings, statements: Statements, unused_tcp_port: int
+) -> None:
+    without = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{unused_tcp_port}/0"})
+    async with serving(without, database=Database(database)) as api:
+        for path in ENDPOINTS:
+            assert (await api.get(address(path))).status_code == 200
+        statements.clear()
+        await asyncio.gather(*(api.get("/api/v2/templates?limit=1") for _ in range(100)))
+        assert len(statements) == STATEMENTS["/api/v2/templates"]
+
+
+async def test_without_the_database_the_client_is_told_to_come_back(
+    settings: Settings, redis: Redis, unused_tcp_port: int
+) -> None:
+    await redis.flushdb()
+    async with serving(settings, database=nowhere(unused_tcp_port)) as api:
+        for path in ENDPOINTS:
+            response = await api.get(address(path))
+            assert response.status_code == 503, path
+            assert int(response.headers["retry-after"]) > 0
+            # The word that lets the web client try again by itself.
+            assert "connection" in response.json()["error"]
+
+
+def nowhere(port: int) -> Database:
+    return Database(clients.postgres(f"postgresql+asyncpg://app@127.0.0.1:{port}/postgres"))
+
+
+@pytest.mark.usefixtures("world")
+async def test_without_the_database_what_is_kept_is_served(
+    api: httpx2.AsyncClient, settings: Settings, redis: Redis, unused_tcp_port: int
+) -> None:
+    before = await get(api, "/api/locations")
+    async with serving(settings, database=nowhere(unused_tcp_port)) as late:
+        await announce(redis, ["country"])
+        response = await late.get("/api/locations")
+        await eventually(lambda: _is_stale(late))
+    assert response.json() == before
+
+
+async def _is_stale(api: httpx2.AsyncClient) -> bool:
+    return (await api.get("/api/locations")).headers["cache-control"] == "no-cache"

@@ -1,0 +1,119 @@
+import re
+from typing import Any
+
+import httpx2
+import orjson
+import pytest
+from openapi_pydantic import OpenAPI
+from starlette.routing import Route
+
+from app.endpoints.openapi import document
+from app.main import create_app
+from app.routes import ENDPOINTS
+from core.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def described() -> dict[str, Any]:
+    content: dict[str, Any] = orjson.loads(document(ENDPOINTS))
+    return content
+
+
+def operations(described: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    return {
+        (method.upper(), path): operation
+        for path, methods in described["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+def test_routes_and_document_say_the_same(settings: Settings, described: dict[str, Any]) -> None:
+    routed = {
+        (method, route.path_format)
+        for route in create_app(settings).routes
+        if isinstance(route, Route)
+        for method in route.methods or ()
+        if method != "HEAD"
+    }
+    assert routed == set(operations(described))
+
+
+async def test_the_document_is_served_as_it_is_made(api: httpx2.AsyncClient, described: dict[str, Any]) -> None:
+    answer = await api.get("/openapi.json")
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.json() == described
+    again = await api.get("/openapi.json", headers={"If-None-Match": answer.headers["ETag"]})
+    assert again.status_code == 304
+
+
+def test_the_document_is_openapi_3_1(described: dict[str, Any]) -> None:
+    assert described["openapi"].startswith("3.1.")
+    OpenAPI.model_validate(described)
+
+
+def test_every_reference_leads_somewhere(described: dict[str, Any]) -> None:
+    references = set(re.findall(r'"\$ref":"#/([^"]+)"', orjson.dumps(described).decode()))
+    assert references
+    for reference in references:
+        place: Any = described
+        for part in reference.split("/"):
+            place = place[part]
+
+
+def test_operations_have_names_of_their_own(described: dict[str, Any]) -> None:
+    names = [operation["operationId"] for operation in operations(described).values()]
+    assert len(set(names)) == len(names)
+    assert all(operation["summary"] and operation["tags"] for operation in operations(described).values())
+
+
+HEALTH = ("GET", "/api/health")
+"""An unhealthy service is a 503, and says the same of itself as a healthy one."""
+
+
+def test_every_failure_has_the_one_shape(described: dict[str, Any]) -> None:
+    for key, operation in operations(described).items():
+        for status, answer in operation["responses"].items():
+            if int(status) >= 400 and key != HEALTH:
+                response = described["components"]["responses"][answer["$ref"].rpartition("/")[2]]
+                schema = response["content"]["application/json"]["schema"]
+                assert schema == {"$ref": "#/components/schemas/Failure"}
+
+
+def test_every_part_of_a_path_is_a_parameter(described: dict[str, Any]) -> None:
+    for (_, path), operation in operations(described).items():
+        named = {found["name"] for found in operation.get("parameters", ()) if found["in"] == "path"}
+        assert named == set(re.findall(r"{(\w+)}", path))
+
+
+def test_an_unhealthy_service_answers_like_a_healthy_one(described: dict[str, Any]) -> None:
+    responses = operations(described)[HEALTH]["responses"]
+    assert set(responses) == {"200", "503"}
+    assert responses["503"]["content"] == responses["200"]["content"]
+
+
+def test_only_admin_calls_ask_for_credentials(described: dict[str, Any]) -> None:
+    asking = {key for key, operation in operations(described).items() if operation.get("security")}
+    assert asking == {key for key in operations(described) if key[1].startswith("/api/admin/")}
+    for key in asking:
+        assert {"401", "403"} <= set(operations(described)[key]["responses"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "statuses"),
+    [
+        ("GET", "/api/countries", {"200", "400", "429", "503"}),
+        ("GET", "/api/countries/{id}", {"200", "404", "429", "503"}),
+        ("POST", "/api/v2/recommendations", {"200", "400", "408", "413", "415", "429", "503"}),
+        ("GET", "/livez", {"200"}),
+    ],
+)
+def test_an_operation_names_all_its_statuses(
+    described: dict[str, Any], method: str, path: str, statuses: set[str]
+) -> None:
+    assert set(operations(described)[method, path]["responses"]) == statuses
+
+
+def test_answers_name_the_fields_as_clients_see_them(described: dict[str, Any]) -> None:
+    occurrence = described["components"]["schemas"]["Occurrence"]
+    assert {"effectivePrice", "durationDays", "spotsLeft", "template"} <= set(occurrence["required"])

@@ -1,0 +1,37 @@
+from signal import SIGTERM
+
+import httpx2
+
+from core.settings import Settings
+from tests.support.api.serve_process import answers, serve_process
+from tests.support.eventually import eventually
+
+
+async def test_a_process_told_to_end_first_says_so_and_still_answers(settings: Settings, sample_index: None) -> None:
+    async with (
+        serve_process(settings, DRAIN_SECONDS="2") as serving,
+        httpx2.AsyncClient(base_url=serving.url) as client,
+    ):
+        await eventually(lambda: answers(f"{serving.url}/readyz"))
+        serving.process.send_signal(SIGTERM)
+
+        async def drains() -> bool:
+            return (await client.get("/readyz")).status_code == 503
+
+        await eventually(drains)
+        refusal = await client.get("/readyz")
+        assert refusal.json()["code"] == "draining"
+        answer = await client.post("/api/v2/recommendations", json={})
+        assert answer.status_code == 200
+        assert answer.headers["connection"] == "close"
+        assert await serving.process.wait() in (0, -SIGTERM)
+
+
+async def test_worker_processes_end_with_a_parent_that_is_killed(settings: Settings) -> None:
+    async with serve_process(settings, WORKERS="2", DRAIN_SECONDS="0") as serving:
+        serving.process.kill()
+
+        async def gone() -> bool:
+            return not await answers(f"{serving.url}/livez")
+
+        await eventually(gone, within=30)

@@ -1,0 +1,41 @@
+import gzip
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.recommendations.appendable_body import OpenBody
+
+objects = st.dictionaries(st.text(), st.text() | st.integers() | st.none(), min_size=1, max_size=50)
+
+
+def opened(body: Mapping[str, object], *, gzipped: bool, note: bytes = b"") -> OpenBody:
+    return OpenBody.build(json.dumps(body).encode()[:-1], note, gzipped=gzipped)
+
+
+def read(body: OpenBody, last: bytes) -> Any:
+    closed = b"".join(body.close(last))
+    return json.loads(gzip.decompress(closed) if body.gzipped else closed)
+
+
+@given(objects, st.uuids(), st.binary(max_size=100), st.booleans())
+def test_a_closed_body_is_the_object_with_its_last_field(
+    body: dict[str, object], last: object, note: bytes, gzipped: bool
+) -> None:
+    shared = OpenBody.unpack(opened(body, gzipped=gzipped, note=note).pack())
+    assert read(shared, f'"the last":"{last}"'.encode()) == body | {"the last": str(last)}
+    assert (shared.note, shared.gzipped) == (note, gzipped)
+
+
+def test_one_body_is_closed_many_times() -> None:
+    body = opened({"a": 1}, gzipped=True)
+    assert read(body, b'"b":1') == {"a": 1, "b": 1}
+    assert read(body, b'"b":2') == {"a": 1, "b": 2}
+
+
+def test_compression_is_worth_it() -> None:
+    text = {"text": "a departure " * 1000}
+    plain, small = (b"".join(opened(text, gzipped=gzipped).close(b'"b":1')) for gzipped in (False, True))
+    assert len(small) < len(plain) / 10

@@ -1,0 +1,34 @@
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.backends.database import Database
+from app.recommendations.elasticsearch_search import IndexSearch
+from app.repositories.lookups import read_catalogue
+from core.settings import Settings
+from indexer.rebuild.reindex import reindex
+from schemas.enums import PRIVATE_GROUPS, PRIVATE_GROUPS_ID, Continent
+from tests.support.factories import Catalogue
+
+
+async def test_of_a_catalogue_without_empty_countries_the_index_knows_what_the_database_does(
+    index: IndexSearch, settings: Settings, catalogue: Catalogue, database: AsyncEngine
+) -> None:
+    for continent in (Continent.ASIA, Continent.EUROPE, Continent.NORTH_AND_CENTRAL_AMERICA):
+        private = await catalogue.trip_type(name=PRIVATE_GROUPS if continent is Continent.EUROPE else continent.name)
+        country = await catalogue.country(continent=continent)
+        template = await catalogue.template(trip_type_id=private, primary_country_id=country)
+        await catalogue.occurrence(trip_template_id=template)
+    await catalogue.occurrence(trip_template_id=await catalogue.template(trip_type_id=None, primary_country_id=None))
+    await reindex(settings, lambda progress: None)
+    async with Database(database).read() as session:
+        expected = await read_catalogue(session)
+    assert expected.private_type_id != PRIVATE_GROUPS_ID
+    assert await index.catalogue() == expected
+
+
+async def test_an_index_without_private_groups_leaves_their_usual_id(
+    index: IndexSearch, settings: Settings, catalogue: Catalogue
+) -> None:
+    await catalogue.occurrence(trip_template_id=await catalogue.template())
+    await reindex(settings, lambda progress: None)
+    found = await index.catalogue()
+    assert found.private_type_id == PRIVATE_GROUPS_ID

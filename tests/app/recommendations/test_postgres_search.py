@@ -1,0 +1,90 @@
+"""The fallback finds what the index finds."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.backends.database import Database
+from app.http.errors import ApiError
+from app.recommendations.elasticsearch_search import IndexSearch
+from app.recommendations.engine import Recommendations, find_recommendations
+from app.recommendations.postgres_search import DatabaseSearch
+from app.repositories.lookups import read_catalogue
+from schemas.api.preferences import Preferences
+from schemas.enums import Continent
+from scoring.context import Catalogue, Search
+from tests.conftest import TODAY
+
+bodies = st.fixed_dictionaries(
+    {},
+    optional={
+        "selected_countries": st.lists(st.integers(1, 140) | st.just(2**40), max_size=4),
+        "selected_continents": st.lists(st.sampled_from(list(Continent)), max_size=3),
+        "preferred_type_id": st.integers(0, 12),
+        "preferred_theme_ids": st.lists(st.integers(1, 14), max_size=4),
+        "min_duration": st.integers(0, 25),
+        "max_duration": st.integers(0, 40),
+        "budget": st.decimals(0, 20_000, places=3).map(str),
+        "difficulty": st.integers(0, 5),
+        "year": st.integers(2025, 2028),
+        "month": st.integers(1, 12),
+    },
+)
+
+
+def shown(found: Recommendations) -> list[tuple[int, int, bool, list[str], bytes]]:
+    return [
+        (trip.document.id, trip.score, trip.is_relaxed, trip.labels, bytes(trip.document.trip)) for trip in found.all
+    ]
+
+
+@pytest.fixture
+async def database_reads(engine: AsyncEngine, sample_index: None) -> Database:
+    return Database(engine)
+
+
+@pytest.fixture
+async def catalogue_now(database_reads: Database) -> AsyncIterator[Catalogue]:
+    async with database_reads.read() as session:
+        yield await read_catalogue(session)
+
+
+@hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(body=bodies)
+async def test_database_and_index_recommend_the_same(
+    index: IndexSearch,
+    database_reads: Database,
+    catalogue_now: Catalogue,
+    body: dict[str, Any],
+) -> None:
+    search = Search(Preferences.model_validate(body), TODAY, catalogue_now)
+    fallback = DatabaseSearch(database_reads, max_candidates=10_000)
+    expected = await find_recommendations(index, search)
+    found = await find_recommendations(fallback, search)
+    assert shown(found) == shown(expected)
+    assert found.total_candidates == expected.total_candidates
+
+
+async def test_beyond_the_bound_only_the_first_to_depart_are_looked_at(
+    database_reads: Database, catalogue_now: Catalogue
+) -> None:
+    search = Search(Preferences.model_validate({}), TODAY, catalogue_now)
+    everything = await find_recommendations(DatabaseSearch(database_reads, max_candidates=10_000), search)
+    found = await find_recommendations(DatabaseSearch(database_reads, max_candidates=40), search)
+    assert everything.total_candidates > 40
+    assert found.total_candidates == 40
+    assert max(trip.document.start for trip in found.all) < max(trip.document.start for trip in everything.all)
+
+
+async def test_more_searches_than_the_database_should_bear_are_refused(
+    database_reads: Database, catalogue_now: Catalogue
+) -> None:
+    fallback = DatabaseSearch(database_reads, max_candidates=10_000, at_once=0, turn_within=0)
+    with pytest.raises(ApiError) as refusal:
+        await find_recommendations(fallback, Search(Preferences.model_validate({}), TODAY, catalogue_now))
+    assert (refusal.value.status, refusal.value.code) == (503, "overloaded")

@@ -1,0 +1,59 @@
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+import psutil
+import pytest
+
+from app.server.sockets import PortTaken, claim
+from core.settings import Settings
+from tests.support.api.serve_process import Serving, serve_process
+from tests.support.eventually import eventually
+
+CONNECTIONS = 64
+
+
+async def test_connections_are_spread_over_all_worker_processes(settings: Settings) -> None:
+    async with serve_process(settings, WORKERS="2") as serving, AsyncExitStack() as opened:
+
+        async def both_listen() -> bool:
+            return [*_sockets(serving, psutil.CONN_LISTEN)].count(1) == 2
+
+        await eventually(both_listen)
+        for _ in range(CONNECTIONS):
+            _, writer = await asyncio.open_connection("127.0.0.1", serving.port)
+            opened.callback(writer.close)
+
+        async def all_are_taken() -> bool:
+            return sum(_sockets(serving, psutil.CONN_ESTABLISHED)) == CONNECTIONS
+
+        await eventually(all_are_taken)
+        # So uneven by chance less than once in ten million times.
+        assert sum(taken > CONNECTIONS / 8 for taken in _sockets(serving, psutil.CONN_ESTABLISHED)) == 2
+
+
+async def test_no_second_server_gets_the_port(settings: Settings) -> None:
+    async with (
+        serve_process(settings, WORKERS="2") as first,
+        serve_process(settings, port=first.port, WORKERS="2") as second,
+    ):
+        assert await asyncio.wait_for(second.process.wait(), 30) != 0
+
+
+def test_of_two_servers_that_start_at_once_one_gets_the_port(unused_tcp_port: int) -> None:
+    with claim("127.0.0.1", unused_tcp_port):
+        with pytest.raises(PortTaken):
+            claim("127.0.0.1", unused_tcp_port)
+        claim("127.0.0.1", unused_tcp_port + 1).close()
+    claim("127.0.0.1", unused_tcp_port).close()
+
+
+def _sockets(serving: Serving, status: str) -> Sequence[int]:
+    """On the server's port, by process."""
+    return [
+        sum(
+            connection.status == status and bool(connection.laddr) and connection.laddr.port == serving.port
+            for connection in process.net_connections(kind="tcp")
+        )
+        for process in psutil.Process(serving.process.pid).children(recursive=True)
+    ]

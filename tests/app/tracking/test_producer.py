@@ -1,0 +1,222 @@
+"""Into Redis in one round trip, past it when it is down, and never more than there is room for."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import orjson
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.tracking.producer import LOST, MAX_WAITING
+from core.settings import Settings
+from schemas.tables import DeadEvent, Event, RecommendationRequest, TripInteraction
+from tests.support.api.serving import serving
+from tests.support.fault_proxy import FaultProxy, Mode
+from tests.support.rows import rows
+from tests.support.tracking.visits import FULL_EVENT, SESSION, drain, event, intake_of, request_log
+from tracking import stream
+
+CPU_BUDGET = 0.005
+"""Seconds of a batch of 100 events."""
+
+
+def bodies(count: int) -> list[bytes]:
+    return [
+        orjson.dumps({"event_uuid": uuid4(), "event_type": "page_view", "session_id": SESSION, "anonymous_id": SESSION})
+        for _ in range(count)
+    ]
+
+
+async def test_a_batch_takes_one_round_trip(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
+    async with FaultProxy(settings.redis_url) as proxy, intake_of(proxy.url, settings.database_url) as intake:
+        await intake.take_events(bodies(1))
+        (connection,) = proxy.connections
+        before = len(connection.sent)
+        await intake.take_events(bodies(100))
+        sent = bytes(connection.sent[before:])
+    assert sent.count(b"EVALSHA") == 1
+    assert sent.startswith(b"*107\r\n")
+    assert await stream.length(redis) == 101
+
+
+async def test_what_comes_meanwhile_goes_into_the_next_round_trip(
+    settings: Settings, database: AsyncEngine, redis: Redis
+) -> None:
+    async with FaultProxy(settings.redis_url) as proxy, intake_of(proxy.url, settings.database_url) as intake:
+        await intake.take_events(bodies(1))
+        (connection,) = proxy.connections
+        before = len(connection.sent)
+        await asyncio.gather(*(intake.take_events(bodies(1)) for _ in range(50)))
+        assert bytes(connection.sent[before:]).count(b"EVALSHA") == 1
+    assert await stream.length(redis) == 51
+
+
+async def test_who_gives_up_takes_nothing_away_from_the_others(
+    settings: Settings, database: AsyncEngine, redis: Redis
+) -> None:
+    async with intake_of(settings.redis_url, settings.database_url) as intake:
+        impatient, patient = (asyncio.create_task(intake.take_events(bodies(1))) for _ in range(2))
+        await asyncio.sleep(0)
+        impatient.cancel()
+        await patient
+        await intake.take_events(bodies(1))
+    assert impatient.cancelled()
+    assert await stream.length(redis) == 3
+
+
+async def test_a_batch_of_100_events_costs_little(settings: Settings, database: AsyncEngine) -> None:
+    async with serving(settings) as api:
+        costs = []
+        for _ in range(10):
+            body = orjson.dumps({"events": [FULL_EVENT] * 100})
+            began = time.process_time()
+            response = await api.post("/api/events/batch", content=body, headers={"content-type": "application/json"})
+            costs.append(time.process_time() - began)
+            assert response.json()["processed"] == 100
+    assert min(costs) < CPU_BUDGET
+
+
+async def test_beyond_the_bound_events_are_refused_and_the_stream_does_not_grow(
+    settings: Settings, database: AsyncEngine, redis: Redis
+) -> None:
+    narrow = settings.model_copy(update={"tracking_limit": 150})
+    async with serving(narrow) as api:
+        batch = {"events": [event()] * 100}
+        assert (await api.post("/api/events/batch", json=batch)).status_code == 202
+        refused = await api.post("/api/events/batch", json=batch)
+        assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
+        assert int(refused.headers["retry-after"]) > 0
+        assert await stream.length(redis) == 100
+        assert (await api.post("/api/events", json=event())).status_code == 202
+        await drain(redis, database)
+        assert (await api.post("/api/events/batch", json=batch)).status_code == 202
+
+
+async def test_the_bound_holds_against_a_crowd(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
+    async with intake_of(settings.redis_url, settings.database_url, limit=100) as intake:
+        taken = await asyncio.gather(*(intake.take_events(bodies(9)) for _ in range(40)), return_exceptions=True)
+    assert sum(result is None for result in taken) == 11
+    assert await stream.length(redis) == 99
+
+
+async def test_request_logs_have_room_left_by_a_flood_of_events(
+    settings: Settings, database: AsyncEngine, redis: Redis
+) -> None:
+    async with intake_of(settings.redis_url, settings.database_url, limit=100) as intake:
+        await intake.take_events(bodies(100))
+        await intake.log_recommendations([request_log()])
+        assert await stream.length(redis) == 101
+
+
+@pytest.mark.parametrize("mode", [Mode.CUT, Mode.STALL, Mode.RESET])
+async def test_without_redis_events_go_straight_to_postgres(
+    settings: Settings, database: AsyncEngine, mode: Mode
+) -> None:
+    async with FaultProxy(settings.redis_url) as broken:
+        await broken.switch(mode)
+        async with serving(settings.model_copy(update={"redis_url": broken.url})) as api:
+            batch = {"events": [event(position=position) for position in range(20)]}
+            assert (await api.post("/api/events/batch", json=batch)).status_code == 202
+            assert (await api.post("/api/events", json=FULL_EVENT)).status_code == 202
+    positions = [row.position_in_results for row in await rows(database, Event)]
+    assert positions == [*range(20), FULL_EVENT["position"]]
+    (trip,) = await rows(database, TripInteraction)
+    assert trip.click_count == 1
+
+
+async def test_a_standby_that_is_not_promoted_yet_is_down_and_no_bug(settings: Settings, database: AsyncEngine) -> None:
+    async with FaultProxy(settings.redis_url) as broken:
+        await broken.switch(Mode.CUT)
+        async with read_only(database), serving(settings.model_copy(update={"redis_url": broken.url})) as api:
+            answer = await api.post("/api/events", json=event())
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+
+
+@asynccontextmanager
+async def read_only(database: AsyncEngine) -> AsyncIterator[None]:
+    """As its new connections find it."""
+    alter = f"ALTER DATABASE {database.url.database}"
+    async with database.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.exec_driver_sql(f"{alter} SET default_transaction_read_only = on")
+        try:
+            yield
+        finally:
+            await connection.exec_driver_sql(f"{alter} RESET default_transaction_read_only")
+
+
+async def test_an_event_that_redis_took_without_saying_so_counts_once(
+    settings: Settings, database: AsyncEngine, redis: Redis
+) -> None:
+    async with FaultProxy(settings.redis_url) as slow, intake_of(slow.url, settings.database_url) as intake:
+        await intake.take_events(bodies(1))
+        slow.delay = 1.0
+        await slow.switch(Mode.SLOW)
+        await intake.take_events(bodies(1))
+        assert len(await rows(database, Event)) == 1
+        await slow.switch(Mode.PASS)
+        await drain(redis, database)
+    assert len(await rows(database, Event)) == 2
+
+
+async def test_a_bad_event_on_the_direct_way_harms_no_other(
+    settings: Settings, database: AsyncEngine, redis: Redis
+) -> None:
+    async with FaultProxy(settings.redis_url) as broken, intake_of(broken.url, settings.database_url) as intake:
+        await broken.switch(Mode.CUT)
+        await intake.take_events([*bodies(2), b"{}", *bodies(2)])
+    assert (len(await rows(database, Event)), len(await rows(database, DeadEvent))) == (4, 1)
+
+
+async def test_with_both_down_the_client_is_asked_to_come_again(settings: Settings, database: AsyncEngine) -> None:
+    async with FaultProxy(settings.redis_url) as redis, FaultProxy(settings.database_url) as postgres:
+        broken = settings.model_copy(update={"redis_url": redis.url, "database_url": postgres.url})
+        async with serving(broken) as api:
+            await redis.switch(Mode.CUT)
+            await postgres.switch(Mode.CUT)
+            response = await api.post("/api/events", json=event())
+            assert response.status_code == 503
+            assert response.json()["code"] == "unavailable"
+            assert "retry-after" in response.headers
+            await redis.switch(Mode.PASS)
+            await postgres.switch(Mode.PASS)
+            assert (await api.post("/api/events", json=event())).status_code == 202
+
+
+async def test_the_direct_way_is_bounded_too(settings: Settings, database: AsyncEngine) -> None:
+    async with (
+        FaultProxy(settings.redis_url) as broken,
+        serving(settings.model_copy(update={"redis_url": broken.url})) as api,
+        database.begin() as connection,
+    ):
+        await broken.switch(Mode.CUT)
+        await connection.execute(text("LOCK TABLE events"))
+        began = time.monotonic()
+        batch = {"events": [event()] * 100}
+        crowd = 1 + MAX_WAITING // 100 + 10
+        answers = await asyncio.gather(*(api.post("/api/events/batch", json=batch) for _ in range(crowd)))
+        assert {answer.status_code for answer in answers} == {503}
+        assert {answer.json()["code"] for answer in answers} == {"overloaded", "unavailable"}
+        assert time.monotonic() - began < 10
+
+
+async def test_a_log_that_can_be_kept_nowhere_is_counted_and_disturbs_nobody(
+    settings: Settings, database: AsyncEngine
+) -> None:
+    before = LOST._value.get()
+    async with (
+        FaultProxy(settings.redis_url) as redis,
+        FaultProxy(settings.database_url) as postgres,
+        intake_of(redis.url, postgres.url) as intake,
+    ):
+        await redis.switch(Mode.CUT)
+        await intake.log_recommendations([request_log()])
+        assert len(await rows(database, RecommendationRequest)) == 1
+        await postgres.switch(Mode.CUT)
+        await intake.log_recommendations([request_log()])
+    assert LOST._value.get() == before + 1

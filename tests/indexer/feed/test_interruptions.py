@@ -1,0 +1,168 @@
+"""Batches that are killed, cancelled, overlapped or brought to a standstill at any step lose and bring back nothing."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from core.settings import Settings
+from indexer.backends import Stores
+from indexer.feed import batch
+from indexer.feed.batch import process
+from indexer.index import bulk_writer, outbox
+from tests.support.factories import Catalogue
+from tests.support.sync import assert_in_sync, drain, execute, indexed, trip, waiting
+
+
+@dataclass
+class Sync:
+    settings: Settings
+    stores: Stores
+    ids: dict[str, int]
+
+
+@pytest.fixture
+def sync(settings: Settings, stores: Stores, ids: dict[str, int]) -> Sync:
+    return Sync(settings, stores, ids)
+
+
+class Killed(BaseException):
+    """Nothing catches it, as nothing catches a kill."""
+
+
+@pytest.fixture(params=["before", "after"])
+def kill(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
+    """Makes of a step one that dies before or after it is done."""
+
+    def deadly(step: Callable[..., Awaitable[Any]]) -> Any:
+        async def die(*arguments: Any, **options: Any) -> None:
+            if request.param == "after":
+                await step(*arguments, **options)
+            raise Killed
+
+        return die
+
+    return deadly
+
+
+@pytest.mark.parametrize(
+    ("module", "step"),
+    [(outbox, "claim"), (bulk_writer, "write"), (outbox, "remove")],
+    ids=["claiming", "writing", "forgetting"],
+)
+async def test_a_kill_loses_nothing(
+    sync: Sync, monkeypatch: pytest.MonkeyPatch, kill: Callable[[Any], Any], module: Any, step: str
+) -> None:
+    await execute(sync.stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
+    await execute(sync.stores.postgres, "DELETE FROM trip_occurrences WHERE id = :other", other=sync.ids["other"])
+    with monkeypatch.context() as patch:
+        patch.setattr(module, step, kill(getattr(module, step)))
+        with pytest.raises(Killed):
+            await process(sync.stores, retry=True)
+    assert await waiting(sync.stores.postgres) == 3
+    await drain(sync.stores)
+    assert (await trip(sync.stores, sync.ids["trip"]))["spotsLeft"] == 5
+    await assert_in_sync(sync.settings)
+
+
+async def test_a_cancelled_batch_loses_nothing(
+    settings: Settings, stores: Stores, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
+    reached = asyncio.Event()
+
+    async def stuck(*arguments: Any) -> Any:
+        reached.set()
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bulk_writer, "write", stuck)
+        task = asyncio.create_task(process(stores, retry=True))
+        await reached.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    await drain(stores)
+    await assert_in_sync(settings)
+
+
+async def test_batches_side_by_side_take_different_rows_and_end_in_sync(
+    settings: Settings, catalogue: Catalogue, stores: Stores, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "OLDEST", 7)
+    monkeypatch.setattr(outbox, "NEWEST", 3)
+    for _ in range(20):
+        await catalogue.occurrence(trip_template_id=ids["template"])
+    for left in range(5):
+        await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = :left", left=left)
+    claimed: list[int] = []
+
+    async def worker() -> None:
+        while (found := await process(stores, retry=True)).claimed:
+            claimed.extend(row.id for row in found.claimed)
+
+    await asyncio.gather(worker(), worker(), worker())
+    await drain(stores)
+    assert len(claimed) == len(set(claimed))
+    await assert_in_sync(settings)
+
+
+async def test_a_change_during_the_batch_is_not_lost(
+    settings: Settings, stores: Stores, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
+    real = bulk_writer.write
+
+    async def write(*arguments: Any) -> Any:
+        await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 6")
+        return await real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bulk_writer, "write", write)
+        await process(stores, retry=True)
+    assert await waiting(stores.postgres) == 2
+    await drain(stores)
+    assert (await trip(stores, ids["trip"]))["spotsLeft"] == 6
+    await assert_in_sync(settings)
+
+
+async def test_a_batch_that_stood_still_is_not_written_and_its_departures_are_read_again(
+    settings: Settings, stores: Stores, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5 WHERE id = :trip", trip=ids["trip"])
+    with monkeypatch.context() as patch:
+        patch.setattr(batch, "STALLED_AFTER", -1.0)
+        with pytest.raises(batch.Stalled):
+            await process(stores, retry=True)
+    assert (await trip(stores, ids["trip"]))["spotsLeft"] != 5
+    await drain(stores)
+    await assert_in_sync(settings)
+
+
+async def test_a_batch_that_stood_still_while_it_wrote_brings_back_no_deleted_departure(
+    settings: Settings, stores: Stores, ids: dict[str, int], index: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The deletion is handled by another worker and forgotten by Elasticsearch before the old write arrives."""
+    await stores.elasticsearch.indices.put_settings(index=index, settings={"index.gc_deletes": "0s"})
+    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5 WHERE id = :trip", trip=ids["trip"])
+    real = bulk_writer.write
+
+    async def late(*arguments: Any) -> Any:
+        await execute(stores.postgres, "DELETE FROM trip_occurrences WHERE id = :trip", trip=ids["trip"])
+        with monkeypatch.context() as patch:
+            patch.setattr(bulk_writer, "write", real)
+            await process(stores, retry=True)
+        await stores.elasticsearch.indices.forcemerge(index=index)
+        monkeypatch.setattr(batch, "STALLED_AFTER", -1.0)
+        return await real(*arguments)
+
+    monkeypatch.setattr(batch, "STALLED_AFTER", 60.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(bulk_writer, "write", late)
+        await process(stores, retry=True)
+    monkeypatch.setattr(batch, "STALLED_AFTER", 60.0)
+    await drain(stores)
+    assert ids["trip"] not in await indexed(stores)
+    await assert_in_sync(settings)

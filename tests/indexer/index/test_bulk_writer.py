@@ -1,0 +1,183 @@
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+import pytest
+
+from core import clients
+from core.settings import Settings
+from indexer.backends import Stores
+from indexer.index import admin, bulk_writer
+from tests.support.sync import indexed
+
+
+def document(trip_id: int, **values: Any) -> bytes:
+    fields: dict[str, Any] = {
+        "id": trip_id,
+        "active": True,
+        "country": None,
+        "continent": None,
+        "antarctica": False,
+        "type": None,
+        "themes": [],
+        "level": 1,
+        "start": "2027-01-01",
+        "month": 1,
+        "days": 1,
+        "price": 100,
+        "spots": 1,
+        "status": "Open",
+        "trip": {},
+    }
+    return orjson.dumps({**fields, **values})
+
+
+BAD = {"level": 1000}
+"""More than the mapping's type holds."""
+
+
+@pytest.fixture
+async def name(stores: Stores) -> str:
+    """An index that nothing has been written to."""
+    name = admin.new_name(stores.alias)
+    await admin.create(stores.elasticsearch, name, {})
+    await admin.serve(stores.elasticsearch, name)
+    return name
+
+
+async def write(
+    stores: Stores, names: Sequence[str], version: int, changes: bulk_writer.Changes
+) -> list[bulk_writer.Outcome]:
+    outcomes = await bulk_writer.write(stores.elasticsearch, names, version, changes)
+    return [outcomes[name] for name in names]
+
+
+async def spots(stores: Stores, name: str) -> dict[int, int]:
+    return {trip_id: found["spots"] for trip_id, found in (await indexed(stores, name)).items()}
+
+
+async def test_the_highest_version_stays_whatever_the_order(stores: Stores, name: str) -> None:
+    for version, left in ((5, 55), (9, 99), (7, 77)):
+        (outcome,) = await write(stores, [name], version, {1: document(1, spots=left)})
+        assert outcome.kept == outcome.refused == {}
+    assert await spots(stores, name) == {1: 99}
+    assert outcome.outdated == 1
+
+
+async def test_a_batch_that_is_sent_twice_is_as_good_as_one(stores: Stores, name: str) -> None:
+    for _ in range(2):
+        assert await write(stores, [name], 5, {1: document(1), 2: None}) == [bulk_writer.Outcome()]
+    assert (await spots(stores, name)).keys() == {1}
+
+
+async def test_a_deletion_is_remembered_by_its_version(stores: Stores, name: str) -> None:
+    await write(stores, [name], 8, {1: None})
+    (outcome,) = await write(stores, [name], 7, {1: document(1)})
+    assert outcome.outdated == 1
+    assert await spots(stores, name) == {}
+
+
+async def test_each_document_carries_its_version(stores: Stores, name: str) -> None:
+    await write(stores, [name], (3 << 48) | 7, {1: document(1)})
+    assert (await indexed(stores, name))[1]["version"] == (3 << 48) | 7
+
+
+async def test_a_bad_document_is_refused_and_the_others_are_written(stores: Stores, name: str) -> None:
+    changes = {1: document(1), 2: document(2, **BAD), 3: document(3)}
+    (outcome,) = await write(stores, [name], 5, changes)
+    assert outcome.refused.keys() == {2}
+    assert outcome.kept == {}
+    assert (await spots(stores, name)).keys() == {1, 3}
+
+
+async def test_a_blocked_index_keeps_the_changes_for_later(stores: Stores, name: str) -> None:
+    settings = {"index.blocks.write": True}
+    await stores.elasticsearch.indices.put_settings(index=name, settings=settings)
+    (outcome,) = await write(stores, [name], 5, {1: document(1), 2: None})
+    assert outcome.kept.keys() == {1, 2}
+    assert outcome.refused == {}
+
+
+async def test_a_closed_index_keeps_the_changes_for_later(stores: Stores, name: str) -> None:
+    await stores.elasticsearch.indices.close(index=name)
+    (outcome,) = await write(stores, [name], 5, {1: document(1), 2: None})
+    assert outcome.kept.keys() == {1, 2}
+    assert outcome.refused == {}
+
+
+async def test_a_write_does_not_make_an_index_that_was_dropped(stores: Stores, name: str) -> None:
+    await admin.drop(stores.elasticsearch, [name])
+    (outcome,) = await write(stores, [name], 5, {1: document(1), 2: None})
+    assert outcome.missing
+    assert outcome.kept.keys() == {1, 2}
+    assert not await stores.elasticsearch.indices.exists(index=name)
+
+
+async def test_what_one_index_refuses_another_takes(stores: Stores, name: str) -> None:
+    refused, written = await write(stores, [f"{stores.alias}-gone", name], 5, {1: document(1)})
+    assert refused.missing
+    assert written == bulk_writer.Outcome()
+    assert (await spots(stores, name)).keys() == {1}
+
+
+async def test_a_server_that_cannot_be_reached_keeps_the_changes_for_later(settings: Settings) -> None:
+    async with clients.elasticsearch("http://127.0.0.1:9", max_retries=0) as es:
+        outcomes = await bulk_writer.write(es, ["any"], 5, {1: document(1), 2: None})
+    assert outcomes["any"].kept.keys() == {1, 2}
+
+
+async def test_large_changes_go_in_several_requests(stores: Stores, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk_writer, "BODY_BYTES", 500)
+    changes = {trip_id: document(trip_id, trip="x" * 200) for trip_id in range(1, 10)}
+    assert len(list(bulk_writer.bodies(5, changes))) > 3
+    await write(stores, [name], 5, changes)
+    assert (await spots(stores, name)).keys() == changes.keys()
+
+
+async def test_a_request_that_is_refused_as_a_whole_is_taken_apart(stores: Stores, name: str) -> None:
+    good = next(bulk_writer.bodies(5, {1: document(1), 2: document(2)}))
+    body = bulk_writer.Body(5, [*good.operations, b'{"nonsense":{}}\n{}'], [*good.ids, 3])
+    outcome = await bulk_writer.send(stores.elasticsearch, name, body)
+    assert outcome.refused.keys() == {3}
+    assert outcome.kept == {}
+    assert (await spots(stores, name)).keys() == {1, 2}
+
+
+NOTED = {"index": {"status": 200}}
+"""The last item is the version, kept in the index's history."""
+ERROR = {"type": "some_exception", "reason": "because"}
+
+
+@pytest.mark.parametrize("status", [403, 429, 500, 502, 503])
+def test_what_a_server_refuses_for_now_is_kept(status: int) -> None:
+    answer = {"items": [{"index": {"status": 201}}, {"index": {"status": status, "error": ERROR}}, NOTED]}
+    outcome = bulk_writer.judge(answer, [1, 2])
+    assert outcome == bulk_writer.Outcome(kept={2: "some_exception: because"})
+
+
+def test_each_answer_is_judged_by_itself() -> None:
+    missing = {"type": "index_not_found_exception", "reason": "no such index"}
+    answers = [
+        {"index": {"status": 200}},
+        {"delete": {"status": 404}},
+        {"index": {"status": 409, "error": ERROR}},
+        {"index": {"status": 400, "error": ERROR}},
+        {"delete": {"status": 429, "error": ERROR}},
+        {"delete": {"status": 404, "error": missing}},
+    ]
+    outcome = bulk_writer.judge({"items": [*answers, NOTED]}, [1, 2, 3, 4, 5, 6])
+    assert outcome.outdated == 1
+    assert outcome.refused.keys() == {4}
+    assert outcome.kept.keys() == {5, 6}
+    assert outcome.missing
+
+
+def test_what_was_not_noted_does_not_count_as_written() -> None:
+    answers = [{"index": {"status": 200}}, {"delete": {"status": 200}}, {"index": {"status": 503, "error": ERROR}}]
+    assert bulk_writer.judge({"items": answers}, [1, 2]).kept.keys() == {1, 2}
+
+
+async def test_the_latest_version_is_remembered_even_of_deletions(stores: Stores, name: str) -> None:
+    for version, changes in ((5, {1: document(1)}), (9, {1: None}), (7, {2: document(2)})):
+        await write(stores, [name], version, changes)
+    assert await admin.highest_version(stores.elasticsearch, name) == 9

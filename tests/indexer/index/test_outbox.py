@@ -1,0 +1,132 @@
+from collections.abc import Sequence
+
+import pytest
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from indexer.index import outbox
+from indexer.index.outbox import DIRECT, FANNED, Claimed
+from schemas.tables import DeadLetter, OutboxRow
+
+
+async def put(engine: AsyncEngine, count: int, *, lane: int = DIRECT, attempts: int = 0) -> None:
+    rows = [{"kind": "occurrence", "row_id": number, "lane": lane, "attempts": attempts} for number in range(count)]
+    async with engine.begin() as connection:
+        await connection.execute(insert(OutboxRow), rows)
+
+
+async def claim(engine: AsyncEngine, *, retry: bool = True) -> list[Claimed]:
+    async with engine.begin() as connection:
+        return await outbox.claim(connection, retry=retry)
+
+
+def row_ids(rows: Sequence[Claimed], lane: int = DIRECT) -> set[int | None]:
+    return {row.row_id for row in rows if row.lane == lane}
+
+
+@pytest.fixture(autouse=True)
+def shares(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, size in (("NEWEST", 2), ("OLDEST", 3), ("FAN_OUT", 4)):
+        monkeypatch.setattr(outbox, name, size)
+
+
+async def test_the_oldest_and_the_newest_changes_are_taken(database: AsyncEngine) -> None:
+    await put(database, 10)
+    assert row_ids(await claim(database)) == {0, 1, 2, 8, 9}
+
+
+async def test_a_row_is_claimed_once_even_if_it_is_old_and_new(database: AsyncEngine) -> None:
+    await put(database, 4)
+    assert len(await claim(database)) == 4
+
+
+async def test_neither_lane_starves_the_other(database: AsyncEngine) -> None:
+    await put(database, 50)
+    await put(database, 50, lane=FANNED)
+    rows = await claim(database)
+    assert (len(row_ids(rows)), len(row_ids(rows, FANNED))) == (5, 4)
+
+
+async def test_causes_wait_while_enough_of_what_they_lead_to_does_but_new_ones_are_taken(
+    database: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "FANNED_ENOUGH", 4)
+    async with database.begin() as connection:
+        rows = [{"kind": "company", "row_id": 1, "cursor": None}, {"kind": "company", "row_id": 2, "cursor": 7}]
+        await connection.execute(insert(OutboxRow), rows)
+    await put(database, 4, lane=FANNED)
+    assert companies(await claim(database)) == {1, 2}
+    await put(database, 1, lane=FANNED)
+    assert companies(await claim(database)) == {1}
+
+
+def companies(rows: Sequence[Claimed]) -> set[int | None]:
+    return {row.row_id for row in rows if row.kind == "company"}
+
+
+async def test_what_one_batch_has_claimed_another_skips(database: AsyncEngine) -> None:
+    await put(database, 6)
+    async with database.begin() as connection:
+        first = await outbox.claim(connection, retry=True)
+        second = await claim(database)
+    assert row_ids(first).isdisjoint(row_ids(second))
+    assert row_ids(first) | row_ids(second) == set(range(6))
+
+
+async def test_rows_that_failed_are_left_out_until_it_is_time_to_retry(database: AsyncEngine) -> None:
+    await put(database, 2, attempts=1)
+    assert await claim(database, retry=False) == []
+    assert len(await claim(database, retry=True)) == 2
+
+
+async def test_a_change_that_commits_late_is_still_found(database: AsyncEngine) -> None:
+    async with database.connect() as slow:
+        await slow.execute(insert(OutboxRow).values(kind="occurrence", row_id=100))
+        await put(database, 1)
+        (first,) = await claim(database)
+        async with database.begin() as connection:
+            await outbox.remove(connection, [first.id])
+        await slow.commit()
+    (late,) = await claim(database)
+    assert late.row_id == 100
+    assert late.id < first.id
+
+
+async def test_only_the_rows_named_are_removed(database: AsyncEngine) -> None:
+    await put(database, 3)
+    rows = sorted(await claim(database), key=lambda row: row.id)
+    async with database.begin() as connection:
+        await outbox.remove(connection, [rows[1].id])
+    assert row_ids(await claim(database)) == {0, 2}
+
+
+async def test_attempts_are_counted(database: AsyncEngine) -> None:
+    await put(database, 2)
+    first, second = await claim(database)
+    async with database.begin() as connection:
+        await outbox.count_attempt(connection, [first.id])
+    assert {row.id: row.attempts for row in await claim(database)} == {first.id: 1, second.id: 0}
+
+
+async def test_a_dead_letter_says_what_and_why_and_since_when(database: AsyncEngine) -> None:
+    await put(database, 2)
+    rows = await claim(database)
+    async with database.begin() as connection:
+        await outbox.bury(connection, rows, {1: "too bad"})
+        (letter,) = (await connection.execute(select(DeadLetter.__table__))).all()
+    (dead,) = (row for row in rows if row.row_id == 1)
+    assert (letter.kind, letter.row_id, letter.error, letter.created_at) == (
+        "occurrence",
+        1,
+        "too bad",
+        dead.created_at,
+    )
+
+
+async def test_departures_are_put_into_a_lane_with_the_age_of_their_cause(database: AsyncEngine) -> None:
+    await put(database, 1)
+    (cause,) = await claim(database)
+    async with database.begin() as connection:
+        await outbox.enqueue(connection, [7, 8], lane=FANNED, since=cause.created_at)
+    added = [row for row in await claim(database) if row.lane == FANNED]
+    assert {(row.row_id, row.created_at) for row in added} == {(7, cause.created_at), (8, cause.created_at)}

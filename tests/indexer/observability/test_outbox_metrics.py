@@ -1,0 +1,31 @@
+from prometheus_client import REGISTRY
+
+from indexer.backends import Stores
+from indexer.observability.outbox_metrics import measure
+from tests.support.sync import execute
+
+
+def value(name: str) -> float:
+    return REGISTRY.get_sample_value(name) or 0.0
+
+
+async def test_what_waits_can_be_watched(stores: Stores) -> None:
+    await execute(
+        stores.postgres,
+        "INSERT INTO smarttrip.outbox (kind, row_id, attempts, created_at)"
+        " SELECT 'occurrence', n, n, now() - make_interval(mins => n) FROM generate_series(1, 3) AS n",
+    )
+    await execute(
+        stores.postgres,
+        "INSERT INTO smarttrip.outbox_dead (kind, row_id, error, created_at) VALUES ('occurrence', 1, 'bad', now())",
+    )
+    await measure(stores.postgres)
+    assert value("smarttrip_outbox_rows") == 3
+    assert 180 <= value("smarttrip_outbox_oldest_seconds") < 240
+    assert value("smarttrip_outbox_attempts") == 3
+    assert value("smarttrip_outbox_dead_rows") == 1
+
+
+async def test_an_empty_outbox_is_no_age(stores: Stores) -> None:
+    await measure(stores.postgres)
+    assert value("smarttrip_outbox_rows") == value("smarttrip_outbox_oldest_seconds") == 0

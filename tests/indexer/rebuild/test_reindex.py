@@ -1,0 +1,372 @@
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import select
+
+from core.settings import Settings
+from core.tasks import end
+from indexer.backends import Stores
+from indexer.errors import ReindexMismatch, ReindexRunning
+from indexer.feed.batch import process
+from indexer.index import admin, targets
+from indexer.index.admin import all_names, behind_alias
+from indexer.index.targets import State
+from indexer.rebuild import checksums, loader
+from indexer.rebuild import reindex as module
+from indexer.rebuild.progress import Progress, read_progress
+from indexer.rebuild.reindex import reindex
+from schemas.index_document import DOCUMENT_VERSION
+from schemas.tables import IndexTarget
+from tests.support.eventually import eventually
+from tests.support.factories import Catalogue
+from tests.support.sync import assert_in_sync, drain, execute, indexed, unheard, waiting
+
+
+@pytest.fixture
+async def trips(catalogue: Catalogue, no_index: None) -> list[int]:
+    template = await catalogue.template(tags=[await catalogue.tag()], primary_country_id=await catalogue.country())
+    return [await catalogue.occurrence(trip_template_id=template) for _ in range(25)]
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loader, "CHUNK", 4)
+
+
+async def known(stores: Stores) -> dict[str, str]:
+    async with stores.postgres.connect() as connection:
+        rows = await connection.execute(select(IndexTarget.name, IndexTarget.state))
+        return {row.name: row.state for row in rows}
+
+
+async def assert_nothing_is_left_over(stores: Stores) -> None:
+    """Each index is known to Postgres, and the alias points at the one in use."""
+    states = await known(stores)
+    assert await all_names(stores.elasticsearch, stores.alias) == states.keys()
+    in_use = [name for name, state in states.items() if state == State.LIVE]
+    assert in_use == [await behind_alias(stores.elasticsearch, stores.alias)]
+    assert State.BUILDING not in states.values()
+
+
+async def test_the_first_one_makes_the_index(settings: Settings, stores: Stores, trips: list[int]) -> None:
+    report = await reindex(settings, unheard)
+    assert (report.previous, report.documents, report.refused) == (None, len(trips), {})
+    assert (await indexed(stores)).keys() == set(trips)
+    await drain(stores)
+    await assert_in_sync(settings)
+    await assert_nothing_is_left_over(stores)
+
+
+async def test_progress_goes_from_nothing_to_everything(settings: Settings, trips: list[int]) -> None:
+    heard: list[Progress] = []
+    await reindex(settings, heard.append)
+    assert (heard[0].done, heard[0].total) == (0, len(trips))
+    assert (heard[-1].done, heard[-1].total) == (len(trips), len(trips))
+    assert [step.done for step in heard] == sorted(step.done for step in heard)
+
+
+async def test_others_can_see_how_far_it_is(
+    settings: Settings, trips: list[int], redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await read_progress(redis) is None
+    await reindex(settings, unheard)
+    body = await read_progress(redis)
+    assert body is not None
+    assert (body["state"], body["done"], body["total"]) == ("done", len(trips), len(trips))
+
+
+async def test_the_index_before_is_kept_and_the_one_before_that_dropped(
+    settings: Settings, stores: Stores, trips: list[int]
+) -> None:
+    names = [(await reindex(settings, unheard)).name for _ in range(3)]
+    assert await known(stores) == {names[1]: State.PREVIOUS, names[2]: State.LIVE}
+    await assert_nothing_is_left_over(stores)
+
+
+async def test_an_index_says_which_documents_and_database_it_is_made_of(
+    settings: Settings, stores: Stores, trips: list[int]
+) -> None:
+    meta = await admin.meta(stores.elasticsearch, (await reindex(settings, unheard)).name)
+    assert meta["document_version"] == DOCUMENT_VERSION
+    assert meta["timeline"] >= 1
+
+
+async def test_a_departure_that_cannot_be_shown_is_told_and_left_out(
+    settings: Settings, stores: Stores, trips: list[int]
+) -> None:
+    await execute(stores.postgres, "UPDATE trip_occurrences SET end_date = 'infinity' WHERE id = :id", id=trips[7])
+    report = await reindex(settings, unheard)
+    assert report.refused.keys() == {trips[7]}
+    assert (await indexed(stores)).keys() == set(trips) - {trips[7]}
+
+
+@asynccontextmanager
+async def writers(settings: Settings, stores: Stores, trips: list[int]) -> AsyncIterator[None]:
+    """The platform changes, deletes and inserts without pause, and a worker follows."""
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")  # noqa: T201  # to repeat what failed
+    chance = random.Random(seed)
+    statements = (
+        "UPDATE trip_occurrences SET spots_left = spots_left + 1 WHERE id = :id",
+        "UPDATE trip_templates SET base_price = base_price + 1",
+        "DELETE FROM trip_occurrences WHERE id = :id",
+        "INSERT INTO trip_occurrences (id, trip_template_id, start_date, end_date, spots_left)"
+        " SELECT :id, id, '2027-05-01', '2027-05-09', 4 FROM trip_templates LIMIT 1 ON CONFLICT DO NOTHING",
+    )
+
+    async def write() -> None:
+        while True:
+            statement = chance.choice(statements)
+            values = {"id": chance.choice(trips)} if ":id" in statement else {}
+            await execute(stores.postgres, statement, **values)
+
+    async def follow() -> None:
+        while True:
+            if not (await process(stores, retry=True)).claimed:
+                await asyncio.sleep(0.01)
+
+    tasks = [asyncio.create_task(work) for work in (write(), follow(), follow())]
+    try:
+        yield
+        assert not any(task.done() for task in tasks)
+    finally:
+        await end(tasks)
+
+
+async def test_no_change_is_lost_while_it_runs(settings: Settings, stores: Stores, trips: list[int]) -> None:
+    await reindex(settings, unheard)
+    async with writers(settings, stores, trips):
+        for _ in range(3):
+            await reindex(settings, unheard)
+    await drain(stores)
+    await assert_in_sync(settings)
+    await assert_nothing_is_left_over(stores)
+
+
+async def test_changes_that_no_worker_follows_wait_and_are_not_lost(
+    settings: Settings, stores: Stores, trips: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = admin.serve
+
+    async def serve(*arguments: Any) -> None:
+        await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 99 WHERE id = :id", id=trips[0])
+        await execute(stores.postgres, "UPDATE trip_templates SET base_price = 77")
+        await execute(stores.postgres, "DELETE FROM trip_occurrences WHERE id = :id", id=trips[1])
+        await real(*arguments)
+
+    monkeypatch.setattr(admin, "serve", serve)
+    await reindex(settings, unheard)
+    assert await waiting(stores.postgres) > 0
+    await drain(stores)
+    await assert_in_sync(settings)
+
+
+async def test_a_table_truncated_meanwhile_ends_in_an_empty_index(
+    settings: Settings, stores: Stores, trips: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = admin.serve
+
+    async def serve(*arguments: Any) -> None:
+        await execute(stores.postgres, "TRUNCATE trip_occurrences CASCADE")
+        await real(*arguments)
+
+    monkeypatch.setattr(admin, "serve", serve)
+    await reindex(settings, unheard)
+    await drain(stores)
+    assert await indexed(stores) == {}
+
+
+async def test_a_second_one_is_refused_while_one_runs(
+    settings: Settings, trips: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started, may_end = asyncio.Event(), asyncio.Event()
+    real = loader.Load.run
+
+    async def run(self: loader.Load) -> None:
+        started.set()
+        await may_end.wait()
+        await real(self)
+
+    monkeypatch.setattr(loader.Load, "run", run)
+    first = asyncio.create_task(reindex(settings, unheard))
+    await started.wait()
+    with pytest.raises(ReindexRunning):
+        await reindex(settings, unheard)
+    may_end.set()
+    assert (await first).documents == len(trips)
+
+
+async def test_the_alias_stays_when_the_new_index_differs(
+    settings: Settings, stores: Stores, trips: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (await reindex(settings, unheard)).name
+    await drain(stores)
+    real = admin.serve
+
+    async def lose_one(es: Any, name: str) -> None:
+        await es.delete(index=name, id=str(trips[3]))
+        await real(es, name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(admin, "serve", lose_one)
+        with pytest.raises(ReindexMismatch, match=f"documents {len(trips) - 1} in the index, {len(trips)} in Postgres"):
+            await reindex(settings, unheard)
+    assert await behind_alias(stores.elasticsearch, stores.alias) == before
+    await assert_nothing_is_left_over(stores)
+    await assert_in_sync(settings)
+
+
+@pytest.mark.parametrize(
+    ("statement", "field"),
+    [
+        ("UPDATE trip_occurrences SET spots_left = spots_left + 1", "spots"),
+        ("UPDATE trip_occurrences SET end_date = end_date + 1", "days"),
+        ("UPDATE trip_occurrences SET start_date = start_date - 1, end_date = end_date - 1", "start"),
+        ("UPDATE trip_occurrences SET start_date = start_date - 31, end_date = end_date - 31", "month"),
+        ("UPDATE trip_occurrences SET price_override = 0.01", "price"),
+        ("UPDATE trip_templates SET difficulty_level = 5", "level"),
+        ("UPDATE trip_templates SET is_active = false", "active"),
+        ("UPDATE trip_templates SET primary_country_id = NULL", "country"),
+        ("DELETE FROM trip_template_tags", "themes"),
+    ],
+)
+async def test_a_difference_in_what_searches_filter_by_is_found(
+    settings: Settings, stores: Stores, trips: list[int], statement: str, field: str
+) -> None:
+    name = (await reindex(settings, unheard)).name
+    await execute(stores.postgres, statement)
+    async with stores.postgres.connect() as connection:
+        rows = await checksums.sums_of_rows(connection, set())
+        without = await checksums.pending(connection)
+    documents = await checksums.sums_of_index(stores.elasticsearch, name, set())
+    assert any(found.startswith(f"{field} ") for found in checksums.differences(rows, documents))
+    assert without == set(trips)
+
+
+async def test_what_waits_in_the_outbox_is_not_compared(settings: Settings, stores: Stores, trips: list[int]) -> None:
+    name = (await reindex(settings, unheard)).name
+    await drain(stores)
+    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 99 WHERE id = :id", id=trips[0])
+    async with stores.postgres.connect() as connection:
+        waits = await checksums.pending(connection)
+        assert waits == {trips[0]}
+        rows = await checksums.sums_of_rows(connection, waits)
+    documents = await checksums.sums_of_index(stores.elasticsearch, name, waits)
+    assert rows["documents"] == len(trips) - 1
+    assert checksums.differences(rows, documents) == []
+
+
+@pytest.mark.parametrize("kind", ["template", "guide", "tag"])
+async def test_more_may_wait_than_a_statement_has_parameters(stores: Stores, trips: list[int], kind: str) -> None:
+    await execute(
+        stores.postgres,
+        "INSERT INTO smarttrip.outbox (kind, row_id) SELECT :kind, id FROM generate_series(1, 40000) AS id",
+        kind=kind,
+    )
+    async with stores.postgres.connect() as connection:
+        assert await checksums.pending(connection) == set(trips)
+
+
+class Killed(BaseException):
+    """Nothing catches it, as nothing catches a kill."""
+
+
+async def die(*arguments: Any) -> None:
+    raise Killed
+
+
+STEPS = {
+    "registering": (targets, "register"),
+    "loading": (loader.Load, "run"),
+    "in a chunk": (loader.Load, "_load_chunk"),
+    "serving": (admin, "serve"),
+    "comparing": (module, "_compare"),
+    "swapping": (admin, "swap"),
+}
+
+
+@pytest.mark.parametrize(("owner", "step"), STEPS.values(), ids=STEPS.keys())
+@pytest.mark.usefixtures("trips")
+async def test_one_that_is_killed_can_be_run_again_and_leaves_no_index(
+    settings: Settings, stores: Stores, monkeypatch: pytest.MonkeyPatch, owner: Any, step: str
+) -> None:
+    before = (await reindex(settings, unheard)).name
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, step, die)
+        patch.setattr(module, "_abandon", die)
+        with pytest.raises((Killed, BaseExceptionGroup)):
+            await reindex(settings, unheard)
+    assert await behind_alias(stores.elasticsearch, stores.alias) == before
+    await drain(stores)
+    await assert_in_sync(settings)
+    await reindex(settings, unheard)
+    await drain(stores)
+    await assert_in_sync(settings)
+    await assert_nothing_is_left_over(stores)
+
+
+async def test_one_that_is_killed_between_the_swap_and_its_commit_is_set_right_by_the_next(
+    settings: Settings, stores: Stores, trips: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await reindex(settings, unheard)
+    real = admin.swap
+
+    async def swap_and_die(*arguments: Any) -> None:
+        await real(*arguments)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(admin, "swap", swap_and_die)
+        with pytest.raises(Killed):
+            await reindex(settings, unheard)
+    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
+    await drain(stores)
+    await assert_in_sync(settings)
+    await reindex(settings, unheard)
+    await assert_nothing_is_left_over(stores)
+    await assert_in_sync(settings)
+
+
+async def test_one_that_is_cancelled_cleans_up_after_itself(
+    settings: Settings, stores: Stores, trips: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (await reindex(settings, unheard)).name
+    slow = settings.model_copy(update={"reindex_rate": 2.0})
+    running = asyncio.create_task(reindex(slow, unheard))
+
+    async def has_begun() -> bool:
+        return State.BUILDING in (await known(stores)).values()
+
+    await eventually(has_begun)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert await known(stores) == {before: State.LIVE}
+    await assert_nothing_is_left_over(stores)
+
+
+async def test_the_rate_is_a_limit(settings: Settings, trips: list[int]) -> None:
+    slow = settings.model_copy(update={"reindex_rate": 25.0})
+    heard: list[Progress] = []
+    await reindex(slow, heard.append)
+    assert heard[-1].seconds > 0.9
+
+
+async def test_an_index_that_was_lost_while_it_was_built_is_not_put_in_use(
+    settings: Settings, stores: Stores, trips: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (await reindex(settings, unheard)).name
+    real = admin.serve
+
+    async def forget(es: Any, name: str) -> None:
+        await real(es, name)
+        await execute(stores.postgres, "DELETE FROM smarttrip.index_targets WHERE name = :name", name=name)
+
+    monkeypatch.setattr(admin, "serve", forget)
+    with pytest.raises(ReindexMismatch, match="was lost"):
+        await reindex(settings, unheard)
+    assert await behind_alias(stores.elasticsearch, stores.alias) == before

@@ -1,0 +1,207 @@
+"""The rules once more, as plain as they can be written: a full sort, no rule table, no query, no shared code."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from fractions import Fraction
+
+from schemas.index_document import TripDocument
+
+
+@dataclass(frozen=True)
+class Wants:
+    countries: frozenset[int] = frozenset()
+    continents: frozenset[str] = frozenset()
+    type_id: int | None = None
+    themes: frozenset[int] = frozenset()
+    shortest: int = 1
+    longest: int = 365
+    budget: Decimal | None = None
+    difficulty: int | None = None
+    year: int | None = None
+    month: int | None = None
+    start_date: date | None = None
+
+
+class World:
+    """A catalogue and the day on which it is searched; no dataclass, since a failing case would print every trip."""
+
+    def __init__(
+        self, name: str, today: date, private_type: int, continents: dict[int, str], documents: list[TripDocument]
+    ) -> None:
+        self.name = name
+        self.today = today
+        self.private_type = private_type
+        self.continents = continents
+        self.documents = documents
+
+    def __repr__(self) -> str:
+        return f"<{self.name}, {self.today}>"
+
+
+@dataclass(frozen=True)
+class Shown:
+    id: int
+    score: int
+    is_relaxed: bool
+    labels: tuple[str, ...]
+
+
+def answer(wants: Wants, world: World) -> tuple[list[Shown], int]:
+    """What is shown, best first, and the number of primary candidates."""
+    candidates = [trip for trip in world.documents if is_primary(trip, wants, world)]
+    primary = best(candidates, wants, world, relaxed=False)[:30]
+    if len(primary) > 5:
+        return primary, len(candidates)
+    listed = {shown.id for shown in primary}
+    others = [trip for trip in world.documents if trip.id not in listed and is_relaxed(trip, wants, world)]
+    return primary + best(others, wants, world, relaxed=True)[: 30 - len(primary)], len(candidates)
+
+
+def best(trips: Iterable[TripDocument], wants: Wants, world: World, *, relaxed: bool) -> list[Shown]:
+    ranked = []
+    for trip in trips:
+        points = points_of(trip, wants, world, relaxed=relaxed)
+        if points is None:
+            continue
+        score = (15 if relaxed else 30) + sum(number for number, _ in points)
+        score = 0 if score < 0 else 100 if score > 100 else score
+        labels = ["Expanded Result [-15]"] if relaxed else []
+        labels += [f"{text} [{'+' if number > 0 else ''}{number}]" for number, text in points]
+        if score >= 30:
+            ranked.append((-score, trip.start, trip.id, Shown(trip.id, score, relaxed, tuple(labels))))
+    return [shown for *_, shown in sorted(ranked, key=lambda entry: entry[:3])]
+
+
+def is_primary(trip: TripDocument, wants: Wants, world: World) -> bool:
+    if not trip.active or trip.status in ("Cancelled", "Full"):
+        return False
+    if (wants.countries or wants.continents) and not (in_countries(trip, wants) or trip.continent in wants.continents):
+        return False
+    if wants.type_id is not None and trip.type != str(wants.type_id):
+        return False
+    if wants.difficulty is not None and abs(trip.level - wants.difficulty) > 1:
+        return False
+    if wants.budget is not None and share(trip, wants.budget) > Fraction(130, 100):
+        return False
+    return wants.type_id == world.private_type or (is_bookable(trip, world) and is_dated(trip, wants, world))
+
+
+def is_relaxed(trip: TripDocument, wants: Wants, world: World) -> bool:
+    if not trip.active or trip.status in ("Cancelled", "Full"):
+        return False
+    if wants.countries or wants.continents:
+        reached = set(wants.continents)
+        for country in wants.countries:
+            if country in world.continents:
+                reached.add(world.continents[country])
+        if not (in_countries(trip, wants) or trip.continent in reached):
+            return False
+    if wants.difficulty is not None and abs(trip.level - wants.difficulty) > 2:
+        return False
+    if wants.budget is not None and share(trip, wants.budget) > Fraction(150, 100):
+        return False
+    if wants.type_id == world.private_type:
+        return trip.type == str(world.private_type) or is_bookable(trip, world)
+    return is_bookable(trip, world) and is_nearly_dated(trip, wants)
+
+
+def in_countries(trip: TripDocument, wants: Wants) -> bool:
+    return trip.country is not None and int(trip.country) in wants.countries
+
+
+def share(trip: TripDocument, budget: Decimal) -> Fraction:
+    """The price as a part of the budget."""
+    return Fraction(trip.price, 100) / Fraction(budget)
+
+
+def is_bookable(trip: TripDocument, world: World) -> bool:
+    start = date.fromisoformat(trip.start)
+    return trip.spots > 0 and start >= world.today and start.year <= world.today.year + 1
+
+
+def is_dated(trip: TripDocument, wants: Wants, world: World) -> bool:
+    start = date.fromisoformat(trip.start)
+    if wants.year is not None and start.year != wants.year:
+        return False
+    if wants.month is not None and start.month != wants.month:
+        return False
+    legacy = wants.start_date is not None and wants.year is None and wants.start_date > world.today
+    return not legacy or (wants.start_date is not None and start >= wants.start_date)
+
+
+def is_nearly_dated(trip: TripDocument, wants: Wants) -> bool:
+    start = date.fromisoformat(trip.start)
+    if wants.year is not None and wants.month is not None:
+        return abs((start.year * 12 + start.month) - (wants.year * 12 + wants.month)) <= 2
+    if wants.year is not None:
+        return (wants.year - 1, 11) <= (start.year, start.month) <= (wants.year + 1, 2)
+    if wants.month is not None:
+        return min((start.month - wants.month) % 12, (wants.month - start.month) % 12) <= 2
+    return True
+
+
+def points_of(trip: TripDocument, wants: Wants, world: World, *, relaxed: bool) -> list[tuple[int, str]] | None:
+    """None for a departure that is dropped."""
+    points: list[tuple[int, str]] = []
+    if wants.themes:
+        hits = len([theme for theme in wants.themes if str(theme) in trip.themes])
+        if hits >= 2:
+            points.append((25, "Excellent Theme Match"))
+        elif hits == 1:
+            points.append((12, "Good Theme Match"))
+        else:
+            points.append((-15, "No Theme Match"))
+    if relaxed and wants.type_id is not None and trip.type != str(wants.type_id):
+        points.append((-10, "Different Type"))
+    if wants.difficulty is not None and trip.level == wants.difficulty:
+        points.append((15, "Perfect Difficulty"))
+    stays = duration_points(trip, wants, world, relaxed=relaxed)
+    if stays is None:
+        return None
+    return points + stays + money_points(trip, wants) + urgency_points(trip, world) + place_points(trip, wants)
+
+
+def duration_points(trip: TripDocument, wants: Wants, world: World, *, relaxed: bool) -> list[tuple[int, str]] | None:
+    days = trip.days
+    if trip.type == str(world.private_type):
+        return [(12, "Flexible Duration")]
+    if wants.shortest <= days <= wants.longest:
+        return [(12, f"Ideal Duration ({days}d)")]
+    nearest = min(abs(days - wants.shortest), abs(days - wants.longest))
+    if nearest <= (10 if relaxed else 4):
+        return [(8, f"Good Duration ({days}d)")]
+    return None if nearest > 7 and not relaxed else []
+
+
+def money_points(trip: TripDocument, wants: Wants) -> list[tuple[int, str]]:
+    if wants.budget is None:
+        return []
+    if share(trip, wants.budget) <= 1:
+        return [(12, "Within Budget")]
+    if share(trip, wants.budget) <= Fraction(110, 100):
+        return [(8, "Slightly Over (+10%)")]
+    if share(trip, wants.budget) <= Fraction(120, 100):
+        return [(5, "Over Budget (+20%)")]
+    return []
+
+
+def urgency_points(trip: TripDocument, world: World) -> list[tuple[int, str]]:
+    points = []
+    if trip.status == "Guaranteed":
+        points.append((7, "Guaranteed"))
+    if trip.status == "Last Places":
+        points.append((15, "Last Places"))
+    wait = date.fromisoformat(trip.start) - world.today
+    if trip.type != str(world.private_type) and wait <= timedelta(days=30):
+        points.append((7, f"Soon ({wait.days}d)"))
+    return points
+
+
+def place_points(trip: TripDocument, wants: Wants) -> list[tuple[int, str]]:
+    if in_countries(trip, wants) or ("Antarctica" in wants.continents and trip.antarctica):
+        return [(15, "Country Match")]
+    if trip.continent in wants.continents:
+        return [(5, "Continent Match")]
+    return []

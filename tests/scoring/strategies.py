@@ -1,0 +1,125 @@
+"""Random catalogues and wishes that meet at the edges of the rules as often as not."""
+
+import random
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import strategies as st
+from msgspec import Raw
+
+from schemas.enums import Continent, Status
+from schemas.index_document import TripDocument
+from tests.scoring.reference import Wants, World
+
+TODAYS = (date(2026, 11, 24), date(2027, 1, 1), date(2027, 12, 31), date(2028, 2, 29), date(2027, 6, 15))
+CONTINENTS = dict(enumerate(list(Continent) * 2, 1))
+ANTARCTICA = 7
+TYPES = (1, 2, 10)
+THEMES = (1, 2, 3, 4, 5)
+BUDGETS = tuple(map(Decimal, ("0.01", "33.33", "999.99", "1000", "2500.5", "7000", "7000.005", "99999999.99")))
+DURATIONS = (1, 2, 5, 7, 8, 10, 12, 13, 14, 17, 20, 21, 24, 30, 40, 365)
+STATUSES = (*Status, Status.OPEN, Status.LAST_PLACES)
+
+
+def world(seed: int, size: int = 400) -> World:
+    choose = random.Random(seed)
+    today = TODAYS[seed % len(TODAYS)]
+    continents = {country: name.value for country, name in CONTINENTS.items()}
+    ids = choose.sample(range(1, 10_000), size)
+    departures = [_departure(choose, id_, today) for id_ in ids]
+    return World(f"seed {seed}", today, TYPES[seed % len(TYPES)], continents, departures)
+
+
+def _departure(choose: random.Random, id_: int, today: date) -> TripDocument:
+    country = choose.choice((None, *CONTINENTS))
+    start = _start(choose, today)
+    return TripDocument(
+        id=id_,
+        active=choose.random() < 0.95,
+        country=None if country is None else str(country),
+        continent=None if country is None else CONTINENTS[country].value,
+        antarctica=country == ANTARCTICA,
+        type=choose.choice((None, *(str(type_) for type_ in TYPES))),
+        themes=[str(theme) for theme in sorted(choose.sample(THEMES, choose.choice((0, 1, 2, 2, 4))))],
+        level=choose.randint(1, 5),
+        start=start.isoformat(),
+        month=start.month,
+        days=max(1, choose.choice(DURATIONS) + choose.choice((-11, -8, -7, -5, -4, -1, 0, 0, 0, 1, 4, 5, 7, 8, 11))),
+        price=_price(choose),
+        spots=choose.choice((0, 1, 1, 5)),
+        status=choose.choice(STATUSES).value,
+        version=1,
+        trip=Raw(b"{}"),
+    )
+
+
+def _start(choose: random.Random, today: date) -> date:
+    edges = (
+        today,
+        today - timedelta(1),
+        today + timedelta(choose.choice((1, 29, 30, 31))),
+        date(today.year + 1, 12, 31),
+        date(today.year + 2, 1, 1),
+        date(2099, 12, 31),
+        _month_end(choose, today),
+        _month_end(choose, today) + timedelta(1),
+    )
+    return choose.choice(edges) if choose.random() < 0.5 else today + timedelta(choose.randint(-30, 740))
+
+
+def _month_end(choose: random.Random, today: date) -> date:
+    month = choose.randint(0, 23)
+    return date(today.year + month // 12, month % 12 + 1, 1) - timedelta(1)
+
+
+def _price(choose: random.Random) -> int:
+    edge = choose.choice(BUDGETS) * choose.choice((100, 110, 120, 130, 150))
+    return min(max(0, int(edge) + choose.choice((-1, 0, 0, 1, 2))), 9_999_999_999)
+
+
+def perhaps(absent: Any, wish: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Mostly absent: all the wishes at once find nothing in any catalogue."""
+    return st.one_of(st.just(absent), st.just(absent), wish)
+
+
+def some(values: Any) -> st.SearchStrategy[frozenset[Any]]:
+    return st.frozensets(st.sampled_from(values), min_size=1, max_size=4)
+
+
+def wants_on(today: date) -> st.SearchStrategy[Wants]:
+    years = st.integers(-2, 3).map(lambda shift: today.year + shift)
+    days = st.sampled_from((-40, 0, 1, 30, 200)).map(lambda shift: today + timedelta(shift))
+    return st.builds(
+        Wants,
+        countries=perhaps(frozenset(), some((*CONTINENTS, 99_999))),
+        continents=perhaps(frozenset(), some([name.value for name in Continent])),
+        type_id=perhaps(None, st.sampled_from((*TYPES, *TYPES, 99_999))),
+        themes=st.just(frozenset()) | some((*THEMES, 99_999)),
+        shortest=perhaps(1, st.sampled_from(DURATIONS)),
+        longest=perhaps(365, st.sampled_from(DURATIONS)),
+        budget=perhaps(None, st.sampled_from((*BUDGETS, *BUDGETS[3:]))),
+        difficulty=st.none() | st.integers(0, 5),
+        year=perhaps(None, years | years | st.sampled_from((1, 1999, 9999))),
+        month=perhaps(None, st.integers(1, 12)),
+        start_date=perhaps(None, days),
+    )
+
+
+def body(wants: Wants, *, as_text: bool) -> dict[str, Any]:
+    """The wishes as a client sends them."""
+    number = str if as_text else int
+    sent: dict[str, Any] = {
+        "selected_countries": [number(id_) for id_ in wants.countries],
+        "selected_continents": list(wants.continents),
+        "preferred_type_id": wants.type_id,
+        "preferred_theme_ids": [number(id_) for id_ in wants.themes],
+        "min_duration": number(wants.shortest),
+        "max_duration": number(wants.longest),
+        "budget": None if wants.budget is None else str(wants.budget) if as_text else float(wants.budget),
+        "difficulty": wants.difficulty,
+        "year": "all" if wants.year is None else number(wants.year),
+        "month": "all" if wants.month is None else number(wants.month),
+        "start_date": wants.start_date and wants.start_date.isoformat(),
+    }
+    return sent

@@ -1,0 +1,68 @@
+from datetime import date, timedelta
+from itertools import compress
+from typing import Any
+
+from elasticsearch import AsyncElasticsearch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from scoring.predicates import ALWAYS, AllOf, AnyOf, AtLeast, Between, Condition, Is, Not, OneOf
+from tests.scoring.builders import departure
+from tests.scoring.reference import World
+
+FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "country": st.integers(1, 15).map(str),
+    "type": st.sampled_from(("1", "2", "10", "99")),
+    "themes": st.integers(1, 6).map(str),
+    "level": st.integers(0, 6),
+    "price": st.integers(0, 10**10),
+    "start": st.integers(-40, 800).map(lambda days: (date(2026, 11, 24) + timedelta(days)).isoformat()),
+}
+RANGES = ("level", "price", "start")
+
+
+def of_a_field(name: str) -> st.SearchStrategy[Condition]:
+    value, values = FIELDS[name], st.lists(FIELDS[name], max_size=4, unique=True).map(tuple)
+    conditions: list[st.SearchStrategy[Condition]] = [
+        st.builds(Is, st.just(name), value),
+        st.builds(OneOf, st.just(name), values),
+        st.builds(AtLeast, st.integers(1, 3), st.just(name), values),
+    ]
+    if name in RANGES:
+        conditions.append(st.builds(Between, st.just(name), st.none() | value, st.none() | value))
+    return st.one_of(conditions)
+
+
+CONDITIONS: st.SearchStrategy[Condition] = st.recursive(
+    st.just(ALWAYS) | st.sampled_from(sorted(FIELDS)).flatmap(of_a_field),
+    lambda inner: (
+        st.builds(Not, inner)
+        | st.builds(AllOf, st.lists(inner, max_size=3).map(tuple))
+        | st.builds(AnyOf, st.lists(inner, max_size=3).map(tuple))
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(condition=CONDITIONS)
+async def test_a_condition_means_the_same_in_python_and_in_elasticsearch(
+    es: AsyncElasticsearch, worlds: list[tuple[World, str]], condition: Condition
+) -> None:
+    world, index = worlds[0]
+    answer = await es.search(index=index, query=condition.filter(), size=1000)
+    found = {hit["_source"]["id"] for hit in answer["hits"]["hits"]}
+    assert found == {trip.id for trip in compress(world.documents, condition.matches(world.documents))}
+
+
+def test_nothing_positive_holds_for_a_field_that_is_null() -> None:
+    nowhere = departure(country=None)
+    positive = (
+        Is("country", "1"),
+        OneOf("country", ("1",)),
+        Between("country", None, None),
+        AtLeast(1, "country", ("1",)),
+    )
+    for condition in positive:
+        assert condition.matches([nowhere]) == [False]
+        assert Not(condition).matches([nowhere]) == [True]

@@ -1,0 +1,160 @@
+"""The benchmark's parts that need the service and those it is compared with."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from core.settings import Settings
+from indexer.rebuild.reindex import reindex
+from schemas.redis_keys import TRACKING
+from scripts import sample_data
+from scripts.benchmark.baseline_servers import BARE_BYTES
+from scripts.benchmark.compare import Contender
+from scripts.benchmark.memory_growth import PORTIONS, soak
+from scripts.benchmark.processes import Server, api, compared
+from scripts.benchmark.sanity_check import compare
+from scripts.benchmark.scenarios import (
+    BARE,
+    CONNECTIONS,
+    RATE_SHARE,
+    SERVICE,
+    Measuring,
+    Pairing,
+    events,
+    recommendations,
+    resource,
+)
+from scripts.benchmark.suite import LOCATIONS
+from scripts.benchmark.workload import Ids, searches
+from scripts.errors import CommandError
+from tests.conftest import TODAY, empty
+
+SAMPLE = 600
+
+
+@pytest.fixture(scope="module")
+async def env(settings: Settings, engine: AsyncEngine, redis: Redis) -> dict[str, str]:
+    """Of the servers, with a sample catalogue in database and index."""
+    await empty(engine)
+    await redis.flushdb()
+    await sample_data.seed(settings.database_url, SAMPLE, today=TODAY)
+    await reindex(settings, lambda _progress: None)
+    return {
+        "DATABASE_URL": settings.database_url,
+        "REDIS_URL": settings.redis_url,
+        "ELASTICSEARCH_URL": settings.elasticsearch_url,
+        "ELASTICSEARCH_ALIAS": settings.elasticsearch_alias,
+        "TODAY": TODAY.isoformat(),
+        "RATE_LIMIT_ENABLED": "false",
+        "LOG_LEVEL": "error",
+    }
+
+
+@pytest.fixture(scope="module")
+def service(env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with api({**env, "ANSWER_CACHE_SECONDS": "0"}, log(tmp_path_factory)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def database_only(env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with compared("database_only", env, log(tmp_path_factory)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def bare(env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with compared("bare", {**env, BARE_BYTES: "100"}, log(tmp_path_factory)) as server:
+        yield server
+
+
+def log(folders: pytest.TempPathFactory) -> Path:
+    return folders.mktemp("server") / "log"
+
+
+@pytest.fixture(scope="module")
+def mix() -> Sequence[dict[str, Any]]:
+    return searches(Ids(range(1, 9), range(1, 4), range(1, 6), TODAY.year), 60, seed=7)
+
+
+async def test_the_service_finds_what_all_candidates_scored_in_python_give(
+    service: Server, database_only: Server, mix: Sequence[dict[str, Any]], engine: AsyncEngine
+) -> None:
+    asked = recommendations(service, [{}, *mix])
+    right = Contender(replace(asked.plan, url=f"{database_only.url}/"), database_only)
+    await asyncio.to_thread(compare, asked, right)
+
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE trip_occurrences SET spots_left = 0 WHERE id % 3 = 0"))
+    with pytest.raises(CommandError, match=r"To \{.*\} the service answers \[\(\d+, \d+\), .*; right is \["):
+        await asyncio.to_thread(compare, asked, right)
+
+
+async def test_a_failed_search_of_the_sample_is_told(service: Server, mix: Sequence[dict[str, Any]]) -> None:
+    asked = recommendations(service, mix)
+    nowhere = Contender(replace(asked.plan, url=f"{service.url}/nowhere"), service)
+    with pytest.raises(CommandError, match="A search of the sample failed: status 404"):
+        await asyncio.to_thread(compare, asked, nowhere)
+
+
+async def test_an_open_row_follows_at_half_the_rate_of_8_at_once(
+    service: Server, bare: Server, env: dict[str, str]
+) -> None:
+    pairing = Pairing("reference data", cold(resource(service, LOCATIONS)), BARE, cold(bare_like(service, bare)))
+    rows = await asyncio.to_thread(lambda: list(measuring(env).rows(pairing)))
+    assert [(row.name, row.concurrency) for row in rows] == [
+        ("reference data", 1),
+        ("reference data", 8),
+        ("reference data, open", CONNECTIONS),
+        ("reference data", 64),
+    ]
+    _, closed, opened, _ = rows
+    assert opened.rate == closed.results[SERVICE].run.per_second * RATE_SHARE
+    requests = [result.run.requests + result.run.errors for result in opened.results.values()]
+    assert requests == pytest.approx([opened.rate * SECONDS] * 2, abs=1)
+    assert all(result.memory_mb and result.memory_mb > 20 for result in opened.results.values())
+
+
+async def test_a_row_of_events_starts_with_an_empty_stream(
+    service: Server, bare: Server, env: dict[str, str], redis: Redis
+) -> None:
+    await redis.xadd(TRACKING, {"left": "by others"}, id="1-1")
+    intake = cold(events(service, 100))
+    pairing = Pairing(
+        "events", intake, BARE, cold(Contender(replace(intake.plan, url=f"{bare.url}/", status=200), bare))
+    )
+    row = await asyncio.to_thread(measuring(env).row, pairing, 8)
+    assert row.results[SERVICE].run.errors == 0
+    assert await redis.xlen(TRACKING) == row.results[SERVICE].run.sent
+    assert await redis.xrange(TRACKING, max="1-1") == []
+
+
+async def test_memory_is_noted_after_each_portion(service: Server, mix: Sequence[dict[str, Any]]) -> None:
+    plans = [kind.plan for kind in (recommendations(service, mix), resource(service, LOCATIONS), events(service, 10))]
+    held = await asyncio.to_thread(soak, SAMPLE, service, plans, (4, 3, 3))
+    assert held.requests == [10 * (number + 1) for number in range(PORTIONS)]
+    assert len(held.megabytes) == PORTIONS
+    assert all(20 < megabytes < 1000 for megabytes in held.megabytes)
+    assert held.errors == 0
+
+
+SECONDS = 0.2
+
+
+def measuring(env: dict[str, str]) -> Measuring:
+    return Measuring(SAMPLE, rounds=1, seconds=SECONDS, services=dict, redis_url=env["REDIS_URL"])
+
+
+def cold(contender: Contender) -> Contender:
+    return replace(contender, plan=replace(contender.plan, warm_up=False))
+
+
+def bare_like(service: Server, bare: Server) -> Contender:
+    return Contender(replace(resource(service, LOCATIONS).plan, url=f"{bare.url}/"), bare)

@@ -1,0 +1,62 @@
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from scripts.dev_stack.elasticsearch import jars
+from scripts.dev_stack.paths import build_once, open_folder
+from scripts.dev_stack.ports import PORTS, free_port, is_free
+from scripts.errors import CommandError
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's services run as another user")
+def test_a_new_folder_of_root_s_is_opened_for_the_services_user(folder: Path) -> None:
+    assert folder.stat().st_mode & 0o777 == 0o700
+    open_folder(folder)
+    assert folder.stat().st_mode & 0o777 == 0o711
+
+
+def test_ports_stay_below_those_that_the_kernel_hands_out() -> None:
+    assert {free_port() in PORTS for _ in range(100)} == {True}
+    assert PORTS.stop <= 32768
+
+
+def test_a_port_is_not_free_while_someone_listens() -> None:
+    port = free_port()
+    assert is_free(port)
+    with socket.create_server(("127.0.0.1", port)):
+        assert not is_free(port)
+        assert free_port(preferred=port) != port
+
+
+def test_a_build_that_fails_leaves_nothing_and_the_next_one_is_whole(folder: Path) -> None:
+    target = folder / "built"
+
+    def broken(scratch: Path) -> None:
+        (scratch / "half").touch()
+        raise CommandError("no network")
+
+    with pytest.raises(CommandError):
+        build_once(target, broken)
+    assert not target.exists()
+
+    build_once(target, lambda scratch: (scratch / "whole").touch())
+    assert [path.name for path in target.iterdir()] == ["whole"]
+
+
+def test_what_is_built_is_not_built_again(folder: Path) -> None:
+    builds: list[Path] = []
+    for _ in range(2):
+        build_once(folder / "built", builds.append)
+    assert len(builds) == 1
+
+
+@pytest.mark.slow
+def test_a_jar_with_another_sum_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("M2_REPO", str(tmp_path / "repository"))
+    foreign = tmp_path / "sums"
+    foreign.write_text("".join(f"{'0' * 64}  {line.split()[1]}\n" for line in jars.SUMS.read_text().splitlines()))
+    monkeypatch.setattr(jars, "SUMS", foreign)
+    with pytest.raises(CommandError, match=r"ecj.* is not the file that"):
+        jars.fetch(jars.COMPILER)

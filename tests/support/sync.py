@@ -1,0 +1,65 @@
+"""Driving the feed by hand, and looking at what it leads to."""
+
+from typing import Any
+
+from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from core.settings import Settings
+from indexer.backends import Stores
+from indexer.feed.batch import Batch, process
+from indexer.rebuild.progress import Progress
+from indexer.rebuild.verify import verify
+from schemas.tables import OutboxRow
+
+
+def unheard(progress: Progress) -> None:
+    pass
+
+
+async def execute(engine: AsyncEngine, statement: str, **values: Any) -> None:
+    """As one of the platform's writers does it: plain SQL in a transaction of its own."""
+    async with engine.begin() as connection:
+        await connection.execute(text(statement), values)
+
+
+async def waiting(engine: AsyncEngine) -> int:
+    async with engine.connect() as connection:
+        return await connection.scalar(select(func.count()).select_from(OutboxRow)) or 0
+
+
+async def drain(stores: Stores) -> list[Batch]:
+    """Batches until nothing is left that can be done."""
+    batches = []
+    while (batch := await process(stores, retry=True)).claimed:
+        batches.append(batch)
+        assert not batch.failed, batch.written
+    return batches
+
+
+async def indexed(stores: Stores, name: str | None = None) -> dict[int, dict[str, Any]]:
+    """All documents that searches find, by departure id."""
+    es = stores.elasticsearch
+    await es.indices.refresh(index=name or stores.alias)
+    answer = await es.search(index=name or stores.alias, size=10_000, sort=[{"id": "asc"}])
+    return {int(hit["_id"]): hit["_source"] for hit in answer["hits"]["hits"]}
+
+
+async def trip(stores: Stores, trip_id: int) -> Any:
+    """As answers show it."""
+    return (await indexed(stores))[trip_id]["trip"]
+
+
+async def assert_in_sync(settings: Settings) -> None:
+    """The verifier that ends every scenario: each field of each departure is what Postgres says, and nothing waits."""
+    report = await verify(settings, repair=False)
+    assert not report.differences
+    assert not report.lagging
+
+
+async def is_in_sync(settings: Settings) -> bool:
+    try:
+        await assert_in_sync(settings)
+    except AssertionError:
+        return False
+    return True

@@ -1,0 +1,191 @@
+"""The worker's side of the stream, through whatever happens to it and to its servers."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from uuid import UUID, uuid4
+
+import orjson
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from core import clients
+from core.settings import Settings
+from core.tasks import end
+from schemas.redis_keys import TRACKING
+from schemas.tables import DeadEvent, Event, RecommendationRequest, TripInteraction
+from tests.support.eventually import eventually
+from tests.support.fault_proxy import FaultProxy, Mode
+from tests.support.rows import rows
+from tests.support.tracking.entries import TRIP, event, request_log
+from tracking import stream
+from tracking.batch_writer import store
+from tracking.consumer import FAILURES, follow_tracking, store_next
+from tracking.stream import Entry
+
+
+async def leave(redis: Redis, entries: Sequence[Entry]) -> None:
+    async with redis.pipeline() as pipeline:
+        for kind, body in entries:
+            pipeline.xadd(TRACKING, {kind: body})
+        await pipeline.execute()
+
+
+@asynccontextmanager
+async def following(redis_url: str, postgres_url: str) -> AsyncIterator[None]:
+    engine = clients.postgres(postgres_url)
+    async with clients.redis(redis_url, timeout=5) as redis:
+        task = asyncio.create_task(follow_tracking(redis, engine))
+        try:
+            yield
+            assert not task.done(), task
+        finally:
+            await end([task])
+            await engine.dispose()
+
+
+@pytest.fixture
+async def follower(settings: Settings, database: AsyncEngine) -> AsyncIterator[None]:
+    async with following(settings.redis_url, settings.database_url):
+        yield
+
+
+async def stored(engine: AsyncEngine) -> int:
+    async with engine.connect() as connection:
+        return await connection.scalar(select(func.count()).select_from(Event)) or 0
+
+
+async def until_drained(redis: Redis, within: float = 10.0) -> None:
+    async def empty() -> bool:
+        return await stream.length(redis) == 0
+
+    await eventually(empty, within)
+
+
+def failures() -> float:
+    return sum(sample.value for sample in next(iter(FAILURES.collect())).samples if sample.name.endswith("_total"))
+
+
+async def until_it_fails() -> None:
+    before = failures()
+    await eventually(lambda: failures() > before, within=10)
+
+
+def ids(entries: Sequence[Entry]) -> list[str]:
+    return [orjson.loads(entry.body)["event_uuid"] for entry in entries]
+
+
+async def test_what_arrives_is_stored_and_removed(database: AsyncEngine, redis: Redis, follower: None) -> None:
+    await leave(redis, [event(), request_log()])
+    await until_drained(redis)
+    await leave(redis, [event()])
+    await until_drained(redis)
+    assert await stored(database) == 2
+    assert len(await rows(database, RecommendationRequest)) == 1
+
+
+async def test_an_entry_in_the_middle_that_is_bad_keeps_nobody(
+    database: AsyncEngine, redis: Redis, follower: None
+) -> None:
+    await leave(redis, [event(), event("teleported"), Entry("", b""), event()])
+    await until_drained(redis)
+    assert await stored(database) == 2
+    assert len(await rows(database, DeadEvent)) == 2
+
+
+async def test_a_worker_that_dies_between_storing_and_removing_counts_nothing_twice(
+    database: AsyncEngine, redis: Redis
+) -> None:
+    await leave(redis, [event("click_trip", trip_id=TRIP) for _ in range(5)])
+    await store(database, list((await stream.read(redis, 3, 1)).values()))
+    assert await store_next(redis, database) == 5
+    (trip,) = await rows(database, TripInteraction)
+    assert (trip.click_count, await stored(database), await stream.length(redis)) == (5, 5, 0)
+
+
+WORKER = """
+import asyncio, sys
+from indexer import connections
+from indexer.tracking import follow
+follow.BATCH = 20
+redis, engine = connections.redis(sys.argv[1], timeout=5), connections.postgres(sys.argv[2])
+asyncio.run(follow.follow_tracking(redis, engine))
+"""
+
+
+async def test_workers_that_are_killed_lose_nothing_and_count_nothing_twice(
+    settings: Settings, database: AsyncEngine, redis: Redis
+) -> None:
+    clicks = [event("click_trip", trip_id=TRIP) for _ in range(3000)]
+    await leave(redis, clicks)
+    for part in range(1, 4):
+        worker = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", WORKER, settings.redis_url, settings.database_url
+        )
+
+        async def got_on(part: int = part) -> bool:
+            return await stored(database) >= part * 200
+
+        await eventually(got_on, within=30)
+        worker.kill()
+        await worker.wait()
+    assert await stream.length(redis) > 0
+    async with following(settings.redis_url, settings.database_url):
+        await until_drained(redis)
+    assert [str(row.event_uuid) for row in await rows(database, Event)] == ids(clicks)
+    (trip,) = await rows(database, TripInteraction)
+    assert trip.click_count == 3000
+
+
+async def test_two_workers_keep_the_order_of_a_session(
+    settings: Settings, database: AsyncEngine, redis: Redis, follower: None
+) -> None:
+    sessions = [uuid4() for _ in range(3)]
+    entries = [event(session_id=sessions[number % 3]) for number in range(3000)]
+    async with following(settings.redis_url, settings.database_url):
+        for first in range(0, len(entries), 100):
+            await leave(redis, entries[first : first + 100])
+        await until_drained(redis)
+    assert [str(row.event_uuid) for row in await rows(database, Event)] == ids(entries)
+
+
+async def test_postgres_may_be_gone_for_a_while(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
+    async with FaultProxy(settings.database_url) as postgres, following(settings.redis_url, postgres.url):
+        await leave(redis, [event()])
+        await until_drained(redis)
+        await postgres.switch(Mode.CUT)
+        entries = [event(event_uuid=UUID(int=number)) for number in range(50)]
+        await leave(redis, entries)
+        await until_it_fails()
+        assert await stream.length(redis) == 50
+        await postgres.switch(Mode.PASS)
+        await until_drained(redis)
+    assert [str(row.event_uuid) for row in await rows(database, Event)][1:] == ids(entries)
+    assert await rows(database, DeadEvent) == []
+
+
+@pytest.mark.parametrize("mode", [Mode.CUT, Mode.RESET, Mode.STALL])
+async def test_redis_may_be_gone_for_a_while(
+    settings: Settings, database: AsyncEngine, redis: Redis, mode: Mode
+) -> None:
+    async with FaultProxy(settings.redis_url) as broken, following(broken.url, settings.database_url):
+        await leave(redis, [event()])
+        await until_drained(redis)
+        await broken.switch(mode)
+        await leave(redis, [event() for _ in range(50)])
+        await until_it_fails()
+        await broken.switch(Mode.PASS)
+        await until_drained(redis)
+    assert await stored(database) == 51
+
+
+async def test_after_a_flush_the_worker_goes_on(database: AsyncEngine, redis: Redis, follower: None) -> None:
+    await leave(redis, [event()])
+    await until_drained(redis)
+    await redis.flushdb()
+    await leave(redis, [event()])
+    await until_drained(redis)
+    assert await stored(database) == 2

@@ -1,0 +1,81 @@
+"""Entries of the stream into Postgres, each with its effects once."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import orjson
+import structlog
+from prometheus_client import Counter
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tracking.event_writer import write_events
+from tracking.locks import LOCK
+from tracking.request_log_writer import write_recommendations
+from tracking.stream import EVENT, RECOMMENDATION, Entry
+
+log = structlog.get_logger()
+
+SET_ASIDE = Counter("smarttrip_tracking_set_aside_total", "Events and request logs that Postgres refused")
+
+WRITERS = {EVENT: write_events, RECOMMENDATION: write_recommendations}
+
+REFUSALS = ("22", "23", "54")
+"""SQLSTATE classes that are the data's own fault: malformed, against a constraint, or beyond a limit. Whatever else
+goes wrong (no connection, no such table, no right to write) would hit every entry, and is waited for."""
+
+REMEMBER = text("""
+INSERT INTO smarttrip.event_dead (body, reason)
+SELECT CAST(:body AS jsonb), :reason
+WHERE NOT EXISTS (SELECT FROM smarttrip.event_dead WHERE body = CAST(:body AS jsonb))
+""")
+
+
+async def store(engine: AsyncEngine, entries: Sequence[Entry]) -> None:
+    """In order. What Postgres refuses is found by halving, and set aside; other errors of the database are raised."""
+    reason = await attempt(engine, entries)
+    if reason is None:
+        return
+    if len(entries) > 1:
+        middle = len(entries) // 2
+        await store(engine, entries[:middle])
+        await store(engine, entries[middle:])
+    else:
+        await _set_aside(engine, entries[0], reason)
+
+
+async def attempt(engine: AsyncEngine, entries: Sequence[Entry]) -> str | None:
+    """All of them or none; why none, if they were refused."""
+    by_kind: dict[str, list[bytes]] = defaultdict(list)
+    for kind, body in entries:
+        by_kind[kind].append(body)
+    if unknown := by_kind.keys() - WRITERS.keys():
+        return f"unknown kind: {min(unknown)}"
+    try:
+        async with engine.begin() as connection:
+            await connection.execute(LOCK)
+            for kind, bodies in by_kind.items():
+                await WRITERS[kind](connection, bodies)
+    except DBAPIError as error:
+        if not _is_refusal(error):
+            raise
+        return str(error.orig)
+    return None
+
+
+def _is_refusal(error: DBAPIError) -> bool:
+    sqlstate: str | None = getattr(error.orig, "sqlstate", None)
+    return sqlstate is not None and sqlstate.startswith(REFUSALS)
+
+
+async def _set_aside(engine: AsyncEngine, entry: Entry, reason: str) -> None:
+    """As text inside of JSON, which Postgres takes whatever the text is."""
+    text_of_entry = entry.body.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    body = orjson.dumps({"kind": entry.kind, "entry": text_of_entry}).decode()
+    async with engine.begin() as connection:
+        await connection.execute(LOCK)
+        await connection.execute(REMEMBER, {"body": body, "reason": reason.replace("\0", "")})
+    SET_ASIDE.inc()
+    # The reason may quote what a person sent; it is for administrators to read, not for the log.
+    log.warning("tracking_set_aside", kind=entry.kind)

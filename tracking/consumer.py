@@ -1,0 +1,52 @@
+"""The worker's side of the stream."""
+
+import asyncio
+from typing import NoReturn
+
+import structlog
+from prometheus_client import Counter, Gauge
+from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from core.errors import FAILURES as OUTAGES
+from tracking import stream
+from tracking.batch_writer import store
+
+log = structlog.get_logger()
+
+STORED = Counter("smarttrip_tracking_stored_total", "Entries taken from the stream of tracking events and request logs")
+FAILURES = Counter("smarttrip_tracking_failures_total", "Batches that could not be stored yet, by error", ["error"])
+WAITING = Gauge("smarttrip_tracking_stream_entries", "Entries in the stream when it was last read")
+
+BATCH = 500
+QUIET_SECONDS = 2.0
+"""How long a read waits for something to store; the client's own time-out has to be longer."""
+
+FIRST_RETRY_SECONDS = 0.1
+LAST_RETRY_SECONDS = 5.0
+
+
+async def follow_tracking(redis: Redis, engine: AsyncEngine) -> NoReturn:
+    """Runs until it is cancelled. What can't be stored now stays in the stream and is tried again."""
+    retry_after = FIRST_RETRY_SECONDS
+    while True:
+        try:
+            await store_next(redis, engine)
+        except OUTAGES as error:
+            FAILURES.labels(type(error).__name__).inc()
+            log.warning("tracking_failed", error=type(error).__name__, retry_after=retry_after)
+            await asyncio.sleep(retry_after)
+            retry_after = min(retry_after * 2, LAST_RETRY_SECONDS)
+        else:
+            retry_after = FIRST_RETRY_SECONDS
+
+
+async def store_next(redis: Redis, engine: AsyncEngine, *, wait_seconds: float = QUIET_SECONDS) -> int:
+    """Stores the oldest entries and then removes them; answers how many."""
+    entries = await stream.read(redis, BATCH, wait_seconds)
+    if entries:
+        await store(engine, list(entries.values()))
+        await stream.remove(redis, entries)
+        STORED.inc(len(entries))
+    WAITING.set(await stream.length(redis))
+    return len(entries)

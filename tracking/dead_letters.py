@@ -1,0 +1,29 @@
+"""What was set aside, once more: after the cause is gone it can be stored."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from schemas.tables import DeadEvent
+from tracking.batch_writer import attempt
+from tracking.stream import Entry
+
+AT_MOST = 1000
+
+
+async def retry_dead_events(engine: AsyncEngine, ids: Sequence[int] | None = None) -> int:
+    """Tries these, or the oldest ones; answers how many could be stored now, and so are set aside no longer."""
+    chosen = select(DeadEvent.id, DeadEvent.body).order_by(DeadEvent.id).limit(AT_MOST)
+    if ids is not None:
+        chosen = chosen.where(DeadEvent.id.in_(ids))
+    async with engine.connect() as connection:
+        dead = (await connection.execute(chosen)).all()
+    stored = [dead_id for dead_id, body in dead if await attempt(engine, [_entry(body)]) is None]
+    async with engine.begin() as connection:
+        await connection.execute(delete(DeadEvent).where(DeadEvent.id.in_(stored)))
+    return len(stored)
+
+
+def _entry(body: dict[str, str]) -> Entry:
+    return Entry(body["kind"], body["entry"].encode())

@@ -1,0 +1,126 @@
+"""Tracking events: their rows, and what they add to sessions, users and trips, in one statement."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import bindparam, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tracking.trip_metrics import DWELL, MAX_COUNT, RATES, TYPES
+
+# Counted is what is really inserted, so that an event that comes twice has its effects once. Sessions are locked before
+# users, as everywhere. An unknown type leaves event_type_id empty, which the column refuses.
+STORE = text(f"""
+WITH incoming AS (
+    SELECT entry.*, event_types.id AS event_type_id, coalesce(sessions.user_id, users.id) AS user_id
+    FROM ROWS FROM (jsonb_to_recordset(CAST(:events AS jsonb)) AS (
+        event_uuid uuid, event_type text, session_id uuid, anonymous_id uuid, trip_id integer, source text,
+        recommendation_request_id uuid, event_data jsonb, position_in_results integer, score_at_time numeric,
+        "timestamp" timestamptz, client_timestamp timestamptz, page_url text, referrer text
+    )) WITH ORDINALITY AS entry (
+        event_uuid, event_type, session_id, anonymous_id, trip_id, source,
+        recommendation_request_id, event_data, position_in_results, score_at_time,
+        "timestamp", client_timestamp, page_url, referrer, place
+    )
+    LEFT JOIN event_types ON event_types.name = entry.event_type
+    LEFT JOIN sessions ON sessions.session_id = entry.session_id
+    LEFT JOIN users ON users.anonymous_id = entry.anonymous_id
+),
+inserted AS (
+    INSERT INTO events (
+        user_id, session_id, anonymous_id, trip_id, recommendation_request_id, source, event_data, position_in_results,
+        score_at_time, "timestamp", client_timestamp, page_url, referrer, created_at, event_type_id, event_uuid
+    )
+    SELECT
+        user_id, session_id, anonymous_id, trip_id, recommendation_request_id, source,
+        coalesce(event_data, '{{}}'), position_in_results, score_at_time, "timestamp", client_timestamp, page_url,
+        referrer, now(), event_type_id, event_uuid
+    FROM incoming
+    ORDER BY place
+    ON CONFLICT (event_uuid) DO NOTHING
+    RETURNING user_id, session_id, trip_id, event_data, "timestamp" AS at, event_type_id
+),
+happened AS (
+    SELECT inserted.*, event_types.name AS type FROM inserted JOIN event_types ON event_types.id = event_type_id
+),
+to_sessions AS (
+    UPDATE sessions SET
+        search_count = coalesce(search_count, 0) + searches,
+        click_count = coalesce(click_count, 0) + clicks,
+        save_count = coalesce(save_count, 0) + saves,
+        contact_count = coalesce(contact_count, 0) + contacts,
+        ended_at = CASE WHEN ended_at >= latest THEN ended_at END,
+        duration_seconds = CASE WHEN ended_at >= latest THEN duration_seconds END
+    FROM (
+        SELECT
+            session_id AS id,
+            count(*) FILTER (WHERE type = 'search_submit') AS searches,
+            count(*) FILTER (WHERE type = 'click_trip') AS clicks,
+            count(*) FILTER (WHERE type = 'save_trip') AS saves,
+            count(*) FILTER (WHERE type IN ('contact_whatsapp', 'contact_phone')) AS contacts,
+            max(at) AS latest
+        FROM happened GROUP BY session_id
+    ) AS added
+    WHERE sessions.session_id = added.id
+    RETURNING sessions.id
+),
+to_users AS (
+    UPDATE users SET
+        total_searches = coalesce(total_searches, 0) + searches,
+        total_clicks = coalesce(total_clicks, 0) + clicks,
+        last_seen_at = greatest(last_seen_at, latest),
+        updated_at = now()
+    FROM (
+        SELECT
+            user_id AS id,
+            count(*) FILTER (WHERE type = 'search_submit') AS searches,
+            count(*) FILTER (WHERE type = 'click_trip') AS clicks,
+            max(at) AS latest
+        FROM happened GROUP BY user_id
+    ) AS added
+    WHERE users.id = added.id AND (SELECT count(*) FROM to_sessions) >= 0
+    RETURNING users.id
+),
+to_trips AS (
+    INSERT INTO trip_interactions AS trip (
+        trip_id, impression_count, click_count, total_dwell_time_seconds, save_count, whatsapp_contact_count,
+        phone_contact_count, booking_start_count, last_clicked_at, unique_viewers, unique_clickers,
+        avg_dwell_time_seconds, impressions_7d, clicks_7d, updated_at
+    )
+    SELECT
+        trip_id,
+        count(*) FILTER (WHERE type = 'impression'),
+        count(*) FILTER (WHERE type = 'click_trip'),
+        least({MAX_COUNT}, coalesce(sum({DWELL}) FILTER (WHERE type = 'trip_dwell_time'), 0)),
+        count(*) FILTER (WHERE type = 'save_trip'),
+        count(*) FILTER (WHERE type = 'contact_whatsapp'),
+        count(*) FILTER (WHERE type = 'contact_phone'),
+        count(*) FILTER (WHERE type = 'booking_start'),
+        max(at) FILTER (WHERE type = 'click_trip'),
+        0, 0, 0, 0, 0, now()
+    FROM happened
+    WHERE trip_id IS NOT NULL AND type IN :trip_types
+    GROUP BY trip_id
+    ORDER BY trip_id
+    ON CONFLICT (trip_id) DO UPDATE SET
+        impression_count = coalesce(trip.impression_count, 0) + excluded.impression_count,
+        click_count = coalesce(trip.click_count, 0) + excluded.click_count,
+        total_dwell_time_seconds = least(
+            {MAX_COUNT}, coalesce(trip.total_dwell_time_seconds, 0)::bigint + excluded.total_dwell_time_seconds
+        ),
+        save_count = coalesce(trip.save_count, 0) + excluded.save_count,
+        whatsapp_contact_count = coalesce(trip.whatsapp_contact_count, 0) + excluded.whatsapp_contact_count,
+        phone_contact_count = coalesce(trip.phone_contact_count, 0) + excluded.phone_contact_count,
+        booking_start_count = coalesce(trip.booking_start_count, 0) + excluded.booking_start_count,
+        last_clicked_at = greatest(trip.last_clicked_at, excluded.last_clicked_at),
+        updated_at = now()
+    RETURNING trip.trip_id
+)
+SELECT trip_id FROM to_trips
+""").bindparams(bindparam("trip_types", TYPES, expanding=True))  # noqa: S608  # of constants
+
+
+async def write_events(connection: AsyncConnection, bodies: Sequence[bytes]) -> None:
+    """In the order given."""
+    events = b"[%b]" % b",".join(bodies)
+    changed = (await connection.scalars(STORE, {"events": events.decode(errors="replace")})).all()
+    await connection.execute(RATES, {"trips": changed})

@@ -1,0 +1,36 @@
+"""Sessions end when nothing has been heard of them for a while."""
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tracking.locks import LOCK
+
+IDLE_MINUTES = 30
+CHUNK = 1000
+
+CLOSE = text("""
+WITH idle AS (
+    SELECT sessions.id, began, greatest(began, heard) AS ended
+    FROM sessions
+    CROSS JOIN LATERAL (SELECT coalesce(started_at, created_at) AS began) AS start
+    CROSS JOIN LATERAL (
+        SELECT max("timestamp") AS heard FROM events WHERE events.session_id = sessions.session_id
+    ) AS latest
+    WHERE ended_at IS NULL AND greatest(began, heard) < now() - make_interval(mins => :minutes)
+    LIMIT :chunk
+)
+UPDATE sessions SET ended_at = ended, duration_seconds = round(extract(epoch FROM ended - began))
+FROM idle WHERE sessions.id = idle.id
+""")
+
+
+async def close_sessions(engine: AsyncEngine) -> int:
+    """A session ends with the last event that was heard of it. Answers how many ended."""
+    closed = 0
+    while True:
+        async with engine.begin() as connection:
+            await connection.execute(LOCK)
+            rows = (await connection.execute(CLOSE, {"minutes": IDLE_MINUTES, "chunk": CHUNK})).rowcount
+        closed += rows
+        if rows < CHUNK:
+            return closed

@@ -1,0 +1,103 @@
+"""How travellers take to trips: what trip_interactions says, derived from the events."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from schemas.event_types import CONVERSION, ENGAGEMENT
+from schemas.tables import TripInteraction
+
+TYPES = (*ENGAGEMENT, *CONVERSION)
+"""Events that count for the trip that they name."""
+
+MAX_DWELL = 86_400
+"""Seconds that one visit of a trip's page counts for: no forgotten tab outweighs all readers."""
+
+DWELL = f"""CASE WHEN jsonb_typeof(event_data -> 'duration_seconds') = 'number'
+    THEN greatest(0, least({MAX_DWELL}, CAST(event_data ->> 'duration_seconds' AS numeric)))::integer
+    ELSE 0 END"""
+"""Seconds that a row of events tells of."""
+
+MAX_COUNT = 2**31 - 1
+"""Where the column of a sum ends."""
+
+
+def _rate(part: str, whole: str) -> str:
+    """Clicks without an impression, from a link say, may make it more than 1; the column ends below 10."""
+    return f"CASE WHEN {whole} > 0 THEN least(9.9999, ({part})::numeric / {whole}) END"
+
+
+RATES = text(f"""
+UPDATE trip_interactions SET
+    click_through_rate = {_rate("click_count", "impression_count")},
+    save_rate = {_rate("save_count", "click_count")},
+    contact_rate = {_rate("whatsapp_contact_count + phone_contact_count", "click_count")},
+    updated_at = now()
+WHERE trip_id = ANY(:trips)
+""")  # noqa: S608  # of constants
+
+CHUNK = 200
+
+STALE = text("""
+SELECT trip_id FROM events WHERE "timestamp" >= now() - interval '7 days' AND trip_id IS NOT NULL
+UNION
+SELECT trip_id FROM trip_interactions WHERE impressions_7d > 0 OR clicks_7d > 0
+ORDER BY trip_id
+""")
+"""Trips whose figures may have changed: met with in the last 7 days, or in those before that are counted now."""
+
+COUNT = text(f"""
+SELECT
+    trip_id,
+    count(*) FILTER (WHERE type = 'impression') AS impression_count,
+    count(*) FILTER (WHERE type = 'click_trip') AS click_count,
+    count(*) FILTER (WHERE type = 'save_trip') AS save_count,
+    count(*) FILTER (WHERE type = 'contact_whatsapp') AS whatsapp_contact_count,
+    count(*) FILTER (WHERE type = 'contact_phone') AS phone_contact_count,
+    count(*) FILTER (WHERE type = 'booking_start') AS booking_start_count,
+    count(DISTINCT anonymous_id) FILTER (WHERE type = 'impression') AS unique_viewers,
+    count(DISTINCT anonymous_id) FILTER (WHERE type = 'click_trip') AS unique_clickers,
+    least({MAX_COUNT}, coalesce(sum(dwell) FILTER (WHERE type = 'trip_dwell_time'), 0)) AS total_dwell_time_seconds,
+    coalesce(round(avg(dwell) FILTER (WHERE type = 'trip_dwell_time')), 0)::integer AS avg_dwell_time_seconds,
+    count(*) FILTER (WHERE type = 'impression' AND at >= now() - interval '7 days') AS impressions_7d,
+    count(*) FILTER (WHERE type = 'click_trip' AND at >= now() - interval '7 days') AS clicks_7d,
+    max(at) FILTER (WHERE type = 'click_trip') AS last_clicked_at
+FROM unnest(CAST(:trips AS integer[])) AS chosen (trip_id)
+LEFT JOIN (
+    SELECT events.trip_id, events.anonymous_id, events."timestamp" AS at, event_types.name AS type, {DWELL} AS dwell
+    FROM events JOIN event_types ON event_types.id = events.event_type_id
+    WHERE events.trip_id = ANY(:trips)
+) AS met USING (trip_id)
+GROUP BY trip_id
+ORDER BY trip_id
+""")  # noqa: S608  # of constants
+
+RECOUNTED = {"avg_dwell_time_seconds", "impressions_7d", "clicks_7d"}
+"""The other figures never fall: old events are removed after some time, and new ones are counted meanwhile."""
+
+
+async def aggregate_trips(engine: AsyncEngine) -> int:
+    """Counts again the trips that were met with lately: unique people, the last 7 days, rates. Answers how many."""
+    async with engine.connect() as connection:
+        trips = (await connection.scalars(STALE)).all()
+    for first in range(0, len(trips), CHUNK):
+        await _aggregate(engine, trips[first : first + CHUNK])
+    return len(trips)
+
+
+async def _aggregate(engine: AsyncEngine, trips: Sequence[int]) -> None:
+    # Counted without holding a lock: the storer, who has to wait for it, keeps others waiting.
+    async with engine.connect() as connection:
+        counted = (await connection.execute(COUNT, {"trips": trips})).mappings().all()
+    rows = insert(TripInteraction).values([{**row, "updated_at": func.now()} for row in counted])
+    known, new = TripInteraction.__table__.c, rows.excluded
+    merged = {
+        name: new[name] if name in RECOUNTED else func.greatest(known[name], new[name])
+        for name in counted[0]
+        if name != "trip_id"
+    }
+    async with engine.begin() as connection:
+        await connection.execute(rows.on_conflict_do_update(index_elements=["trip_id"], set_=merged))
+        await connection.execute(RATES, {"trips": trips})
