@@ -10,51 +10,51 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 
 from app.access.authentication import Identity
-from app.access.rate_limiter import RateLimits
+from app.access.rate_limiter import RateLimiter
 from app.backends import factory
-from app.backends.circuit_breaker import Breaker
+from app.backends.circuit_breaker import CircuitBreaker
 from app.backends.database import Database
-from app.cache import Cache
-from app.cache.fast_path import KeptTargets
-from app.cache.subscriber import running_cache
-from app.http.raw_response import Fields
+from app.cache import ResponseCache
+from app.cache.fast_path import CachedGetIndex
+from app.cache.subscriber import open_cache
+from app.http.raw_response import RequestHeaders
 from app.http.timeouts import Deadlines, watched_deadlines
-from app.lifecycle.readiness import Readiness, readying
-from app.lifecycle.shutdown import Draining, draining_on_sigterm
-from app.observability.metrics import forget_this_process
-from app.observability.request_metrics import telling
-from app.recommendations.elasticsearch_search import IndexSearch
-from app.recommendations.postgres_search import DatabaseSearch
-from app.recommendations.request_index import AskedBefore
-from app.recommendations.service import Answers
-from app.server.admission import Load, watched_load
-from app.tracking.producer import Intake
-from app.tracking.request_log_buffer import RequestLogs, running_request_logs
-from core.business_date import Clock, business_clock
+from app.lifecycle.readiness import ReadinessProbe, logging_until_ready
+from app.lifecycle.shutdown import DrainState, drain_on_sigterm
+from app.observability.metrics import mark_process_dead
+from app.observability.request_metrics import flushing
+from app.recommendations.elasticsearch_search import ElasticsearchTripSearch
+from app.recommendations.postgres_search import PostgresTripSearch
+from app.recommendations.request_index import RawRequestIndex
+from app.recommendations.service import RecommendationService
+from app.server.admission import AdmissionController, running_admission
+from app.tracking.producer import TrackingProducer
+from app.tracking.request_log_buffer import RequestLogBuffer, running_request_log_buffer
+from core.business_date import BusinessDateProvider, business_date_provider
 from core.settings import Settings
 
 
 class State(TypedDict):
     settings: Settings
-    today: Clock
+    today: BusinessDateProvider
     database: Database
     elasticsearch: AsyncElasticsearch
     redis: Redis
-    breakers: Mapping[str, Breaker]
+    breakers: Mapping[str, CircuitBreaker]
     """By the names of the dependencies."""
-    cache: Cache
-    kept_targets: KeptTargets
-    asked_before: AskedBefore
-    answers: Answers
-    rate_limits: RateLimits
-    intake: Intake
-    request_logs: RequestLogs
-    readiness: Readiness
-    draining: Draining
-    load: Load
+    cache: ResponseCache
+    kept_targets: CachedGetIndex
+    asked_before: RawRequestIndex
+    answers: RecommendationService
+    rate_limits: RateLimiter
+    intake: TrackingProducer
+    request_logs: RequestLogBuffer
+    readiness: ReadinessProbe
+    draining: DrainState
+    load: AdmissionController
     deadlines: Deadlines
     request_id: str
-    fields: Fields
+    fields: RequestHeaders
     """Both set for each request at the edge."""
     body: bytes | None
     """None until it has been read, by `app.http.requests.read_body`."""
@@ -71,7 +71,7 @@ ApiRequest = Request[State]
 def lifespan(settings: Settings) -> Callable[[Starlette], AbstractAsyncContextManager[State]]:
     @asynccontextmanager
     async def hold(app: Starlette) -> AsyncIterator[State]:
-        with draining_on_sigterm(settings.drain_seconds) as draining:
+        with drain_on_sigterm(settings.drain_seconds) as draining:
             async with _serving(settings, draining) as state:
                 yield state
 
@@ -79,42 +79,42 @@ def lifespan(settings: Settings) -> Callable[[Starlette], AbstractAsyncContextMa
 
 
 @asynccontextmanager
-async def _serving(settings: Settings, draining: Draining) -> AsyncIterator[State]:
+async def _serving(settings: Settings, draining: DrainState) -> AsyncIterator[State]:
     database, elasticsearch, searches, redis = (
         factory.database(settings),
         factory.elasticsearch(settings),
-        factory.searches(settings),
+        factory.search_http_client(settings),
         factory.redis(settings),
     )
-    index = IndexSearch(searches, settings.elasticsearch_alias, cached=settings.answer_cache_seconds > 0)
-    readiness = Readiness(elasticsearch, settings.elasticsearch_alias, database, draining)
+    index = ElasticsearchTripSearch(searches, settings.elasticsearch_alias, cached=settings.answer_cache_seconds > 0)
+    readiness = ReadinessProbe(elasticsearch, settings.elasticsearch_alias, database, draining)
     settle_seconds = REPLICA_BEHIND_SECONDS if settings.database_replica_urls else 0.0
     try:
-        intake = Intake(redis, database, settings.tracking_limit)
+        intake = TrackingProducer(redis, database, settings.tracking_limit)
         async with (
-            running_cache(redis, settle_seconds=settle_seconds) as cache,
-            running_request_logs(intake) as request_logs,
-            readying(readiness),
-            telling(),
-            watched_load(settings.max_requests_in_flight) as load,
+            open_cache(redis, settle_seconds=settle_seconds) as cache,
+            running_request_log_buffer(intake) as request_logs,
+            logging_until_ready(readiness),
+            flushing(),
+            running_admission(settings.max_requests_in_flight) as load,
             watched_deadlines() as deadlines,
         ):
             yield State(
                 settings=settings,
-                today=business_clock(settings),
+                today=business_date_provider(settings),
                 database=database,
                 elasticsearch=elasticsearch,
                 redis=redis.client,
                 breakers={"postgres": database.breaker, "redis": redis.breaker, "elasticsearch": index.breaker},
                 cache=cache,
-                answers=Answers(
+                answers=RecommendationService(
                     cache,
                     database,
                     index,
-                    DatabaseSearch(database, max_candidates=settings.fallback_candidates),
+                    PostgresTripSearch(database, max_candidates=settings.fallback_candidates),
                     keep_seconds=settings.answer_cache_seconds,
                 ),
-                rate_limits=RateLimits(redis, settings),
+                rate_limits=RateLimiter(redis, settings),
                 intake=intake,
                 request_logs=request_logs,
                 readiness=readiness,
@@ -124,12 +124,12 @@ async def _serving(settings: Settings, draining: Draining) -> AsyncIterator[Stat
                 request_id="",
                 fields={},
                 body=None,
-                kept_targets=KeptTargets(),
-                asked_before=AskedBefore(),
+                kept_targets=CachedGetIndex(),
+                asked_before=RawRequestIndex(),
                 identity=None,
             )
     finally:
-        forget_this_process()
+        mark_process_dead()
         await redis.close()
         searches.close()
         await elasticsearch.close()

@@ -6,16 +6,16 @@ from starlette.middleware import Middleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import ASGIApp
 
-from app.endpoints.endpoint import routes
+from app.endpoints.endpoint import build_routes
 from app.http.convertors import register_path_ids
-from app.http.errors import on_http_exception
-from app.lifecycle.shutdown import end_with_parent
+from app.http.errors import handle_http_exception
+from app.lifecycle.shutdown import exit_with_parent
 from app.lifespan import lifespan
-from app.middleware.fast_path import Kept
-from app.middleware.rate_limiting import RateLimiting
-from app.middleware.request_context import Edge
+from app.middleware.fast_path import CachedFastPathMiddleware
+from app.middleware.rate_limiting import RateLimitMiddleware
+from app.middleware.request_context import RequestContextMiddleware
 from app.routes import ENDPOINTS
-from core.gc_tuning import collect_less
+from core.gc_tuning import tune_gc
 from core.settings import Settings, load_settings
 
 
@@ -31,9 +31,9 @@ class Application(Starlette):
 def create_app(settings: Settings) -> Starlette:
     register_path_ids()
     app = Application(
-        routes=routes(ENDPOINTS),
+        routes=build_routes(ENDPOINTS),
         middleware=_middleware(settings),
-        exception_handlers={HTTPException: on_http_exception},
+        exception_handlers={HTTPException: handle_http_exception},
         lifespan=lifespan(settings),
     )
     app.router.redirect_slashes = False
@@ -43,15 +43,15 @@ def create_app(settings: Settings) -> Starlette:
 def _middleware(settings: Settings) -> list[Middleware]:
     """Outermost first."""
     return [
-        Middleware(Edge, allowed_origins=settings.allowed_origins),
-        *([Middleware(RateLimiting)] if settings.rate_limit_enabled else []),
-        Middleware(Kept),
+        Middleware(RequestContextMiddleware, allowed_origins=settings.allowed_origins),
+        *([Middleware(RateLimitMiddleware)] if settings.rate_limit_enabled else []),
+        Middleware(CachedFastPathMiddleware),
     ]
 
 
 def app_from_environment() -> Starlette:
     """What uvicorn's worker processes call."""
-    end_with_parent()
+    exit_with_parent()
     app = create_app(load_settings())
-    collect_less()
+    tune_gc()
     return app

@@ -5,10 +5,10 @@ from datetime import date, datetime
 
 from core.settings import Settings
 
-Clock = Callable[[], date]
+BusinessDateProvider = Callable[[], date]
 
 
-def business_clock(settings: Settings) -> Clock:
+def business_date_provider(settings: Settings) -> BusinessDateProvider:
     """Today in the business time zone, or the fixed date of the settings."""
     fixed, zone = settings.today, settings.zone
     return lambda: fixed or datetime.now(zone).date()

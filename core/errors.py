@@ -4,4 +4,4 @@ from elasticsearch import ApiError, TransportError
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-FAILURES = (SQLAlchemyError, OSError, ApiError, TransportError, RedisError)
+BACKEND_ERRORS = (SQLAlchemyError, OSError, ApiError, TransportError, RedisError)

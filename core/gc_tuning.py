@@ -3,7 +3,7 @@
 import gc
 
 
-def collect_less() -> None:
+def tune_gc() -> None:
     """What is there by now stays; of what comes, a great deal may come before it is looked through."""
     gc.collect()
     gc.freeze()

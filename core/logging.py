@@ -8,10 +8,10 @@ from contextvars import ContextVar
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
+request_id_var: ContextVar[str | None] = ContextVar("request_id", default=None)
 """Of the request that is being answered."""
 
-PERSONAL = re.compile(
+PII_PATTERN = re.compile(
     r"(?s:DETAIL: .*?(?=\n\[SQL|\n\n|\Z))"  # the row that Postgres refused
     r"|[^\s/'\"(),:;=<>]+@[^\s/'\"(),:;=<>]+"  # e-mail addresses, and passwords in addresses of servers
     r"|eyJ[\w-]+\.[\w.-]+"  # tokens
@@ -22,11 +22,11 @@ PERSONAL = re.compile(
 def configure_logs(level: str) -> None:
     structlog.configure(
         processors=[
-            with_request_id,
+            add_request_id,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            without_people,
+            redact_pii,
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
@@ -36,10 +36,10 @@ def configure_logs(level: str) -> None:
     logging.getLogger("elastic_transport.transport").setLevel(logging.WARNING)
 
 
-def with_request_id(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    asked = REQUEST_ID.get()
+def add_request_id(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    asked = request_id_var.get()
     return event if asked is None else {"request_id": asked, **event}
 
 
-def without_people(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    return {name: PERSONAL.sub("***", value) if isinstance(value, str) else value for name, value in event.items()}
+def redact_pii(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    return {name: PII_PATTERN.sub("***", value) if isinstance(value, str) else value for name, value in event.items()}

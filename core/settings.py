@@ -9,8 +9,8 @@ from limits import parse_many
 from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from core.timeouts import Bounds
-from schemas.lenient import EMPTY_IS_ABSENT
+from core.timeouts import ResourceLimits
+from schemas.lenient import empty_as_none
 
 
 class SettingsError(Exception):
@@ -63,17 +63,17 @@ Origin = Annotated[str, AfterValidator(_origin)]
 Rates = Annotated[str, AfterValidator(_rates)]
 
 
-class Settings(Bounds, BaseSettings):
+class Settings(ResourceLimits, BaseSettings):
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True)
 
     database_url: PostgresUrl
     database_replica_urls: CommaList[PostgresUrl] = []
-    database_direct_url: Annotated[PostgresUrl | None, EMPTY_IS_ABSENT] = None
+    database_direct_url: Annotated[PostgresUrl | None, empty_as_none] = None
     redis_url: Annotated[str, BeforeValidator(_redis_url)]
     elasticsearch_url: Annotated[str, BeforeValidator(_http_url)]
     elasticsearch_alias: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,99}$")] = "trips"
 
-    today: Annotated[date | None, EMPTY_IS_ABSENT] = None
+    today: Annotated[date | None, empty_as_none] = None
     timezone: str = "Asia/Jerusalem"
 
     host: str = "127.0.0.1"
@@ -81,8 +81,8 @@ class Settings(Bounds, BaseSettings):
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     allowed_origins: CommaList[Origin] = ["http://localhost:3000"]
     trusted_proxies: CommaList[IPvAnyNetwork] = []
-    supabase_jwt_secret: Annotated[SecretStr | None, EMPTY_IS_ABSENT] = None
-    admin_key: Annotated[SecretStr | None, EMPTY_IS_ABSENT] = None
+    supabase_jwt_secret: Annotated[SecretStr | None, empty_as_none] = None
+    admin_key: Annotated[SecretStr | None, empty_as_none] = None
     rate_limit_enabled: bool = True
     rate_limit_default: Rates = "200/hour; 50/minute"
     rate_limit_recommendations: Rates = "10/minute"
@@ -92,9 +92,9 @@ class Settings(Bounds, BaseSettings):
     drain_seconds: Annotated[float, Field(ge=0, le=60)] = 2
     answer_cache_seconds: Annotated[int, Field(ge=0)] = 240
     fallback_candidates: Annotated[int, Field(ge=1)] = 50_000
-    reindex_rate: Annotated[float | None, Field(gt=0), EMPTY_IS_ABSENT] = None
+    reindex_rate: Annotated[float | None, Field(gt=0), empty_as_none] = None
     index_keep_hours: Annotated[float, Field(ge=0)] = 24
-    worker_port: Annotated[int | None, Field(ge=1, le=65535), EMPTY_IS_ABSENT] = None
+    worker_port: Annotated[int | None, Field(ge=1, le=65535), empty_as_none] = None
     tracking_limit: Annotated[int, Field(ge=100, le=10_000_000)] = 100_000
     tracking_retention_days: Annotated[int, Field(ge=1, le=3650)] = 365
     log_level: Literal["debug", "info", "warning", "error"] = "info"

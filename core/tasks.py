@@ -8,7 +8,7 @@ from typing import Any
 AGAIN_SECONDS = 0.1
 
 
-async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
+async def cancel_and_wait(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancels until they are done; what they raise is for whoever looks at them.
 
     Once is not enough: `asyncio.wait_for` of Python 3.11, with which the Redis client sends, may swallow a
@@ -22,10 +22,10 @@ async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
 
 
 @asynccontextmanager
-async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def background_task(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Goes on while the block lasts."""
     task = asyncio.create_task(work)
     try:
         yield
     finally:
-        await end([task])
+        await cancel_and_wait([task])

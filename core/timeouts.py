@@ -8,7 +8,7 @@ Seconds = Annotated[float, Field(gt=0, le=600)]
 Connections = Annotated[int, Field(ge=1, le=1000)]
 
 
-class Bounds(BaseModel, frozen=True):
+class ResourceLimits(BaseModel, frozen=True):
     request_seconds: Seconds = 8
     """For a whole answer; what waits for others is bounded below that."""
     admin_seconds: Seconds = 300
@@ -37,4 +37,4 @@ class Bounds(BaseModel, frozen=True):
     background_redis_seconds: Seconds = 5
 
 
-DEFAULTS = Bounds()
+DEFAULTS = ResourceLimits()

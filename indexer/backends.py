@@ -14,7 +14,7 @@ POOL_SIZE = 10
 
 
 @dataclass(frozen=True)
-class Stores:
+class Backends:
     postgres: AsyncEngine
     """The primary: a replica may not have seen yet what an outbox row tells of."""
     elasticsearch: AsyncElasticsearch
@@ -22,7 +22,7 @@ class Stores:
 
 
 @asynccontextmanager
-async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
+async def open_backends(settings: Settings) -> AsyncIterator[Backends]:
     """Closed when the block ends."""
     postgres = clients.postgres(
         settings.database_url,
@@ -35,7 +35,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
         settings.elasticsearch_url, timeout=settings.background_index_seconds, max_retries=0
     )
     try:
-        yield Stores(postgres, elasticsearch, settings.elasticsearch_alias)
+        yield Backends(postgres, elasticsearch, settings.elasticsearch_alias)
     finally:
         await elasticsearch.close()
         await postgres.dispose()

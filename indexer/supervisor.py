@@ -5,13 +5,13 @@ from contextlib import suppress
 
 import structlog
 
-from core.errors import FAILURES
+from core.errors import BACKEND_ERRORS
 from core.settings import Settings
-from indexer.backends import Stores
-from indexer.errors import Refusal, ReindexRunning
+from indexer.backends import Backends
+from indexer.errors import IndexerError, ReindexRunningError
 from indexer.index import admin, targets
-from indexer.index.reconcile import Fault, builder, clean_up, find_fault
-from indexer.index.targets import State
+from indexer.index.reconcile import IndexProblem, find_problem, rebuild_connection, reconcile
+from indexer.index.targets import TargetState
 from indexer.rebuild.reindex import reindex
 
 log = structlog.get_logger()
@@ -23,8 +23,8 @@ LONGEST_PAUSE_SECONDS = 300.0
 """Between two checks when one after the other fails: a reindex that fails again and again must not be all that runs."""
 
 
-class Guard:
-    def __init__(self, settings: Settings, stores: Stores) -> None:
+class IndexSupervisor:
+    def __init__(self, settings: Settings, stores: Backends) -> None:
         self._settings = settings
         self._stores = stores
         self._doubted = asyncio.Event()
@@ -48,7 +48,7 @@ class Guard:
             try:
                 await self.check()
                 pause = SPACING_SECONDS
-            except (Refusal, *FAILURES) as error:
+            except (IndexerError, *BACKEND_ERRORS) as error:
                 log.warning("index_check_failed", error=type(error).__name__, message=str(error)[:300])
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
             await asyncio.sleep(pause)
@@ -56,8 +56,8 @@ class Guard:
                 await asyncio.wait_for(self._doubted.wait(), CHECK_SECONDS)
 
     async def check(self) -> None:
-        fault = await find_fault(self._stores)
-        if fault is Fault.OTHER_DOCUMENTS and not self._just_started:
+        fault = await find_problem(self._stores)
+        if fault is IndexProblem.OTHER_DOCUMENTS and not self._just_started:
             # A newer process has put its own index in use: this one waits to be replaced.
             fault = None
         try:
@@ -65,17 +65,17 @@ class Guard:
                 log.warning("index_rebuilt", because=fault or "it was asked for")
                 await reindex(self._settings, lambda progress: None)
                 self._ordered = False
-            elif await self._is_anything_left():
-                async with builder(self._settings) as connection:
-                    await clean_up(connection, self._stores)
-        except ReindexRunning:
+            elif await self._has_leftovers():
+                async with rebuild_connection(self._settings) as connection:
+                    await reconcile(connection, self._stores)
+        except ReindexRunningError:
             # By another process, which may fail: then it is this one's turn.
             return
         self._just_started = False
 
-    async def _is_anything_left(self) -> bool:
+    async def _has_leftovers(self) -> bool:
         """Of a rebuild or a rollback that was killed. Also true while one runs; `builder` then refuses."""
-        live = await admin.behind_alias(self._stores.elasticsearch, self._stores.alias)
+        live = await admin.live_index(self._stores.elasticsearch, self._stores.alias)
         async with self._stores.postgres.connect() as connection:
             known = await targets.read_targets(connection)
-        return any(t.state is State.BUILDING or (t.state is State.LIVE) != (t.name == live) for t in known)
+        return any(t.state is TargetState.BUILDING or (t.state is TargetState.LIVE) != (t.name == live) for t in known)

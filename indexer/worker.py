@@ -9,19 +9,19 @@ import structlog
 import uvloop
 
 from core import clients
-from core.gc_tuning import collect_less
+from core.gc_tuning import tune_gc
 from core.settings import Settings
-from core.tasks import end
-from indexer.backends import open_stores
-from indexer.feed.consumer import Follower
-from indexer.feed.notifier import Announcer
+from core.tasks import cancel_and_wait
+from indexer.backends import open_backends
+from indexer.feed.consumer import OutboxConsumer
+from indexer.feed.notifier import ChangeNotifier
 from indexer.index.outbox import LANES
 from indexer.jobs import queue
-from indexer.jobs.schedule import all_jobs
-from indexer.observability.health_server import serve_health
-from indexer.observability.outbox_metrics import keep_gauges
-from indexer.supervisor import Guard
-from tracking.consumer import follow_tracking
+from indexer.jobs.schedule import scheduled_jobs
+from indexer.observability.health_server import run_health_server
+from indexer.observability.outbox_metrics import collect_forever
+from indexer.supervisor import IndexSupervisor
+from tracking.consumer import consume_stream
 
 log = structlog.get_logger()
 
@@ -31,7 +31,7 @@ LAST_BATCH_SECONDS = 6.0
 
 def run(settings: Settings) -> None:
     """Until SIGTERM or SIGINT."""
-    collect_less()
+    tune_gc()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run_until_signal(settings))
 
@@ -45,31 +45,31 @@ async def _run_until_signal(settings: Settings) -> None:
 
 async def work(settings: Settings, stop: asyncio.Event) -> None:
     async with (
-        open_stores(settings) as stores,
+        open_backends(settings) as stores,
         clients.redis(settings.redis_url, timeout=settings.redis_seconds) as redis,
         clients.redis(settings.redis_url, timeout=settings.background_redis_seconds) as patient_redis,
     ):
-        announcer = Announcer(stores, redis)
-        guard = Guard(settings, stores)
-        followers = [Follower(stores, lane, announcer, guard.doubt) for lane in LANES]
+        announcer = ChangeNotifier(stores, redis)
+        guard = IndexSupervisor(settings, stores)
+        followers = [OutboxConsumer(stores, lane, announcer, guard.doubt) for lane in LANES]
         beside = [
-            announcer.keep_showing(),
-            announcer.keep_telling(),
+            announcer.run_refresh(),
+            announcer.run_publish(),
             guard.run(),
-            keep_gauges(stores.postgres),
-            follow_tracking(patient_redis, stores.postgres),
-            queue.work(settings.redis_url, all_jobs(settings, stores.postgres, guard)),
+            collect_forever(stores.postgres),
+            consume_stream(patient_redis, stores.postgres),
+            queue.run_worker(settings.redis_url, scheduled_jobs(settings, stores.postgres, guard)),
         ]
         if settings.worker_port is not None:
-            beside.append(serve_health(settings.host, settings.worker_port, followers))
+            beside.append(run_health_server(settings.host, settings.worker_port, followers))
         log.info("worker_started")
-        await _run_together(followers, beside, stop)
+        await _run_all(followers, beside, stop)
         await announcer.flush()
     log.info("worker_stopped")
 
 
-async def _run_together(
-    followers: Sequence[Follower], beside: Sequence[Coroutine[Any, Any, None]], stop: asyncio.Event
+async def _run_all(
+    followers: Sequence[OutboxConsumer], beside: Sequence[Coroutine[Any, Any, None]], stop: asyncio.Event
 ) -> None:
     """Each of `beside` runs until it is cancelled; one that fails ends them all."""
     async with asyncio.TaskGroup() as tasks:
@@ -82,4 +82,4 @@ async def _run_together(
             await asyncio.wait(following, timeout=LAST_BATCH_SECONDS)
         finally:
             # The group itself cancels once only when one fails.
-            await end((*following, *others))
+            await cancel_and_wait((*following, *others))

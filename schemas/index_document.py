@@ -38,7 +38,7 @@ class TripDocument(msgspec.Struct, kw_only=True):
     """Of the reading of Postgres that it was written under."""
 
 
-parse = msgspec.json.Decoder(TripDocument).decode
+decode_document = msgspec.json.Decoder(TripDocument).decode
 
 
 KEYWORD = {"type": "keyword"}

@@ -20,7 +20,7 @@ Value = TypeVar("Value")
 MAX_LIST = 500
 
 INT4 = 2**31
-NO_ID = -INT4
+UNMATCHABLE_ID = -INT4
 """An id that no row has. It stands for every id that no column can hold: asked for, and matching nothing."""
 
 MAX_DAYS = 10_000_000
@@ -29,7 +29,7 @@ MAX_DAYS = 10_000_000
 MAX_PRICE = Decimal("99999999.99")
 """The highest price that the platform can store: every larger budget means the same."""
 
-TINY_BUDGET = Decimal("0.0001")
+MIN_BUDGET = Decimal("0.0001")
 """Less than a cent at every percentage: every smaller budget means the same."""
 
 MAX_DECIMALS = 30
@@ -51,7 +51,7 @@ def _is_empty(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def whole(number: object) -> object:
+def to_integral(number: object) -> object:
     """JSON knows one kind of number: 5.0 is 5."""
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
@@ -84,34 +84,34 @@ def whole_from(low: int, high: int) -> Callable[[object], int]:
     return read
 
 
-def an_id(value: object) -> int:
+def parse_id(value: object) -> int:
     number = _whole(value)
-    return int(number) if -INT4 < number < INT4 else NO_ID
+    return int(number) if -INT4 < number < INT4 else UNMATCHABLE_ID
 
 
-def days(value: object) -> int:
+def parse_days(value: object) -> int:
     number = _whole(value)
     if number < 0:
         raise ValueError("should be a number of days, 0 or more")
     return int(min(number, Decimal(MAX_DAYS)))
 
 
-def money(value: object) -> Decimal:
+def parse_amount(value: object) -> Decimal:
     number = _number(value)
     if number < 0:
         raise ValueError("should be an amount of money, 0 or more")
     if number == 0:
         return Decimal(0)
-    return _plain(min(max(number, TINY_BUDGET), MAX_PRICE))
+    return _plain(min(max(number, MIN_BUDGET), MAX_PRICE))
 
 
 def _plain(number: Decimal) -> Decimal:
     """One spelling for equal amounts: 1500, 1500.00 and 1.5E+3 become 1500."""
-    whole, _, decimals = f"{number:f}".partition(".")
+    to_integral, _, decimals = f"{number:f}".partition(".")
     decimals = decimals.rstrip("0")
     if len(decimals) > MAX_DECIMALS:
         raise ValueError(f"should have at most {MAX_DECIMALS} decimals")
-    return Decimal(f"{whole}.{decimals}")
+    return Decimal(f"{to_integral}.{decimals}")
 
 
 def continent(value: object) -> Continent:
@@ -131,14 +131,14 @@ def optional(read: Callable[[object], Value]) -> BeforeValidator:
     return BeforeValidator(lambda value: None if _is_empty(value) else read(value))
 
 
-EMPTY_IS_ABSENT = optional(lambda value: value)
+empty_as_none = optional(lambda value: value)
 
 
-def zero_is_absent(read: Callable[[object], Value], default: Value) -> BeforeValidator:
+def zero_as_none(read: Callable[[object], Value], default: Value) -> BeforeValidator:
     return BeforeValidator(lambda value: default if _is_empty(value) else read(value) or default)
 
 
-def or_all(read: Callable[[object], int]) -> BeforeValidator:
+def allow_all(read: Callable[[object], int]) -> BeforeValidator:
     def validate(value: object) -> int | None:
         if _is_empty(value) or (isinstance(value, str) and value.strip().casefold() == "all"):
             return None
@@ -150,7 +150,7 @@ def or_all(read: Callable[[object], int]) -> BeforeValidator:
     return BeforeValidator(validate)
 
 
-def set_of(read: Callable[[object], Any]) -> BeforeValidator:
+def sorted_set(read: Callable[[object], Any]) -> BeforeValidator:
     """A list in any order, with repetitions, as a sorted tuple without them."""
 
     def validate(value: object) -> tuple[Any, ...]:

@@ -1,13 +1,13 @@
 """Names in Redis that more than one package uses."""
 
-GENERATION = "smarttrip:generation"
+GENERATION_COUNTER = "smarttrip:generation"
 """Counter that the worker raises each time it tells the caches of a change."""
 
-CHANGES = "smarttrip:changes"
+INVALIDATION_CHANNEL = "smarttrip:changes"
 """How the channel begins on which the worker tells every process what changed: {"generation": int, "kinds": [str]}."""
 
-TRACKING = "smarttrip:tracking"
+TRACKING_STREAM = "smarttrip:tracking"
 """Stream of tracking events and request logs, from the API to the worker, which removes what it has stored."""
 
-REINDEX = "smarttrip:reindex"
+REINDEX_PROGRESS = "smarttrip:reindex"
 """How far the running or the last reindex is: JSON, see `indexer.rebuild.progress`."""

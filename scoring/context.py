@@ -6,7 +6,7 @@ from datetime import date
 
 from schemas.api.preferences import Preferences
 from scoring import weights
-from scoring.predicates import Between, Condition, Is
+from scoring.predicates import Condition, Equals, Range
 
 
 def _terms(values: Iterable[object]) -> tuple[str, ...]:
@@ -15,7 +15,7 @@ def _terms(values: Iterable[object]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class SearchLookups:
     """What preferences are resolved against; `continents` has each country's by its display name."""
 
     private_type_id: int
@@ -23,15 +23,15 @@ class Catalogue:
 
 
 @dataclass(frozen=True)
-class Search:
+class SearchContext:
     preferences: Preferences
     today: date
-    catalogue: Catalogue
+    catalogue: SearchLookups
     relaxed: bool = False
     listed: tuple[int, ...] = ()
     """Departures that the primary search has found already."""
 
-    def relax(self, listed: tuple[int, ...]) -> "Search":
+    def relax(self, listed: tuple[int, ...]) -> "SearchContext":
         return replace(self, relaxed=True, listed=listed)
 
     @property
@@ -56,10 +56,10 @@ class Search:
 
     @property
     def private_departure(self) -> Condition:
-        return Is("type", str(self.catalogue.private_type_id))
+        return Equals("type", str(self.catalogue.private_type_id))
 
     def price_within(self, percent: int) -> Condition:
         """Price <= percent % of the budget, exactly: the hundredth part and a hundred minor units cancel out."""
         assert self.preferences.budget is not None
         numerator, denominator = self.preferences.budget.as_integer_ratio()
-        return Between("price", None, numerator * percent // denominator)
+        return Range("price", None, numerator * percent // denominator)

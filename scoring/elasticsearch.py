@@ -11,17 +11,17 @@ from typing import Any
 
 from scoring import weights
 from scoring.predicates import Condition, none_of
-from scoring.rules import Alternatives
+from scoring.rules import RuleGroup
 
 
-def search_body(condition: Condition, rules: Sequence[Alternatives], size: int = weights.RESULTS) -> dict[str, Any]:
+def build_search(condition: Condition, rules: Sequence[RuleGroup], size: int = weights.RESULTS) -> dict[str, Any]:
     """Equal searches have equal bodies. `hits.total` is the number of candidates."""
     query = {
         "query": {"bool": {"filter": [condition.filter()]}},
         "functions": [function for alternatives in rules for function in _functions(alternatives)],
         "score_mode": "sum",
         "boost_mode": "replace",
-        "max_boost": weights.HIGHEST + offset(rules),
+        "max_boost": weights.HIGHEST + score_offset(rules),
     }
     return {
         "query": {"function_score": query},
@@ -31,12 +31,12 @@ def search_body(condition: Condition, rules: Sequence[Alternatives], size: int =
     }
 
 
-def offset(rules: Sequence[Alternatives]) -> int:
+def score_offset(rules: Sequence[RuleGroup]) -> int:
     """By how much Elasticsearch's score is higher than the rules'."""
     return -sum(rule.points for rule in chain.from_iterable(rules) if rule.points < 0)
 
 
-def _functions(alternatives: Alternatives) -> Iterator[dict[str, Any]]:
+def _functions(alternatives: RuleGroup) -> Iterator[dict[str, Any]]:
     """Each rule counts where it holds and none of those before it does."""
     earlier: list[dict[str, Any]] = []
     for rule in alternatives:

@@ -5,59 +5,59 @@ from datetime import date, timedelta
 
 from schemas.enums import NOT_ON_SALE
 from scoring import weights
-from scoring.context import Search
-from scoring.predicates import AllOf, AnyOf, Between, Condition, Is, Not, OneOf
+from scoring.context import SearchContext
+from scoring.predicates import And, Condition, Equals, In, Not, Or, Range
 
-ACTIVE = Is("active", True)
-ON_SALE = Not(OneOf("status", tuple(status.value for status in NOT_ON_SALE)))
-HAS_SPOTS = Between("spots", 1, None)
+ACTIVE = Equals("active", True)
+ON_SALE = Not(In("status", tuple(status.value for status in NOT_ON_SALE)))
+HAS_SPOTS = Range("spots", 1, None)
 
 
-def candidates(search: Search) -> Condition:
+def candidate_filter(search: SearchContext) -> Condition:
     """All of the conditions under which a departure is scored."""
-    return AllOf(tuple(_relaxed(search) if search.relaxed else _primary(search)))
+    return And(tuple(_relaxed(search) if search.relaxed else _primary(search)))
 
 
-def on_offer(today: date) -> Condition:
+def bookable_filter(today: date) -> Condition:
     """What a traveller could book, whatever the preferences."""
-    return AllOf((ACTIVE, ON_SALE, HAS_SPOTS, Between("start", today.isoformat(), None)))
+    return And((ACTIVE, ON_SALE, HAS_SPOTS, Range("start", today.isoformat(), None)))
 
 
-def _primary(search: Search) -> Iterator[Condition]:
+def _primary(search: SearchContext) -> Iterator[Condition]:
     yield from _common(search, search.continents)
     if search.preferences.preferred_type_id is not None:
-        yield Is("type", str(search.preferences.preferred_type_id))
+        yield Equals("type", str(search.preferences.preferred_type_id))
     if not search.is_private:
         yield from _bookable(search.today)
         yield from _chosen_dates(search)
 
 
-def _relaxed(search: Search) -> Iterator[Condition]:
+def _relaxed(search: SearchContext) -> Iterator[Condition]:
     yield from _common(search, _widened_continents(search))
     if search.listed:
-        yield Not(OneOf("id", search.listed))
+        yield Not(In("id", search.listed))
     if search.is_private:
-        yield AnyOf((search.private_departure, AllOf(tuple(_bookable(search.today)))))
+        yield Or((search.private_departure, And(tuple(_bookable(search.today)))))
     else:
         yield from _bookable(search.today)
-        yield from _dates_around(search)
+        yield from _widened_dates(search)
 
 
-def _common(search: Search, continents: tuple[str, ...]) -> Iterator[Condition]:
+def _common(search: SearchContext, continents: tuple[str, ...]) -> Iterator[Condition]:
     """What both searches ask for, each within its own limits."""
     preferences, limits = search.preferences, search.limits
     yield ACTIVE
     yield ON_SALE
     if preferences.has_places:
-        yield AnyOf((OneOf("country", search.countries), OneOf("continent", continents)))
+        yield Or((In("country", search.countries), In("continent", continents)))
     if preferences.difficulty is not None:
         tolerance = limits.difficulty_tolerance
-        yield Between("level", preferences.difficulty - tolerance, preferences.difficulty + tolerance)
+        yield Range("level", preferences.difficulty - tolerance, preferences.difficulty + tolerance)
     if preferences.budget is not None:
         yield search.price_within(limits.budget_percent)
 
 
-def _widened_continents(search: Search) -> tuple[str, ...]:
+def _widened_continents(search: SearchContext) -> tuple[str, ...]:
     """The chosen continents and those of the chosen countries."""
     known = search.catalogue.continents
     reached = {known[country] for country in search.preferences.selected_countries if country in known}
@@ -66,32 +66,32 @@ def _widened_continents(search: Search) -> tuple[str, ...]:
 
 def _bookable(today: date) -> Iterator[Condition]:
     yield HAS_SPOTS
-    yield Between("start", today.isoformat(), date(today.year + weights.YEARS_AHEAD, 12, 31).isoformat())
+    yield Range("start", today.isoformat(), date(today.year + weights.YEARS_AHEAD, 12, 31).isoformat())
 
 
-def _chosen_dates(search: Search) -> Iterator[Condition]:
+def _chosen_dates(search: SearchContext) -> Iterator[Condition]:
     preferences = search.preferences
     if preferences.year is not None:
         yield _months(preferences.year, 1, 12)
     if preferences.month is not None:
-        yield Is("month", preferences.month)
+        yield Equals("month", preferences.month)
     if preferences.earliest_start and preferences.earliest_start > search.today:
-        yield Between("start", preferences.earliest_start.isoformat(), None)
+        yield Range("start", preferences.earliest_start.isoformat(), None)
 
 
-def _dates_around(search: Search) -> Iterator[Condition]:
+def _widened_dates(search: SearchContext) -> Iterator[Condition]:
     """The chosen dates, widened on both sides."""
     year, month, around = search.preferences.year, search.preferences.month, weights.MONTHS_AROUND
     if year is not None:
         yield _months(year, (month or 1) - around, (month or 12) + around)
     elif month is not None:
-        yield OneOf("month", tuple(sorted((month - 1 + shift) % 12 + 1 for shift in range(-around, around + 1))))
+        yield In("month", tuple(sorted((month - 1 + shift) % 12 + 1 for shift in range(-around, around + 1))))
 
 
 def _months(year: int, first: int, last: int) -> Condition:
     """From the start of one month to the end of another, counted from January = 1 of the year."""
     last_day = _first_day(year, last + 1) - timedelta(1)
-    return Between("start", _first_day(year, first).isoformat(), last_day.isoformat())
+    return Range("start", _first_day(year, first).isoformat(), last_day.isoformat())
 
 
 def _first_day(year: int, month: int) -> date:

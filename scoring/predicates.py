@@ -50,7 +50,7 @@ def none_of(filters: list[dict[str, Any]]) -> dict[str, Any]:
     return {"bool": {"must_not": filters}}
 
 
-class Is(Struct, frozen=True):
+class Equals(Struct, frozen=True):
     field: str
     value: Scalar
 
@@ -64,7 +64,7 @@ class Is(Struct, frozen=True):
         return {"term": {self.field: self.value}}
 
 
-class OneOf(Struct, frozen=True):
+class In(Struct, frozen=True):
     field: str
     values: tuple[Scalar, ...]
 
@@ -79,7 +79,7 @@ class OneOf(Struct, frozen=True):
         return {"terms": {self.field: list(self.values)}}
 
 
-class Between(Struct, frozen=True):
+class Range(Struct, frozen=True):
     """Of a field with one value. Both ends belong to it; None leaves an end open."""
 
     field: str
@@ -98,7 +98,7 @@ class Between(Struct, frozen=True):
         return {"range": {self.field: {end: value for end, value in ends.items() if value is not None}}}
 
 
-class AtLeast(Struct, frozen=True):
+class AtLeastN(Struct, frozen=True):
     """So many of these different values are among the field's."""
 
     count: int
@@ -113,10 +113,10 @@ class AtLeast(Struct, frozen=True):
         ]
 
     def filter(self) -> dict[str, Any]:
-        return _at_least(self.count, [Is(self.field, value).filter() for value in self.values])
+        return _at_least(self.count, [Equals(self.field, value).filter() for value in self.values])
 
 
-class AllOf(Struct, frozen=True):
+class And(Struct, frozen=True):
     conditions: tuple[Condition, ...]
 
     def matches(self, documents: Sequence[TripDocument]) -> list[bool]:
@@ -126,7 +126,7 @@ class AllOf(Struct, frozen=True):
         return {"bool": {"filter": [condition.filter() for condition in self.conditions]}}
 
 
-class AnyOf(Struct, frozen=True):
+class Or(Struct, frozen=True):
     conditions: tuple[Condition, ...]
 
     def matches(self, documents: Sequence[TripDocument]) -> list[bool]:
@@ -146,7 +146,7 @@ class Not(Struct, frozen=True):
         return none_of([self.condition.filter()])
 
 
-class Always(Struct, frozen=True):
+class Everything(Struct, frozen=True):
     def matches(self, documents: Sequence[TripDocument]) -> list[bool]:
         return [True] * len(documents)
 
@@ -154,4 +154,4 @@ class Always(Struct, frozen=True):
         return {"match_all": {}}
 
 
-ALWAYS = Always()
+ALWAYS = Everything()

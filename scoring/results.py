@@ -6,15 +6,15 @@ from scoring import weights
 from scoring.explain import Recommendation
 
 
-def needs_relaxed(primary: Sequence[Recommendation]) -> bool:
-    return len(primary) <= weights.RELAXED_WHEN_AT_MOST
+def needs_relaxed_search(primary: Sequence[Recommendation]) -> bool:
+    return len(primary) <= weights.RELAX_AT_MOST
 
 
-def needs_refinement(results: Sequence[Recommendation]) -> bool:
+def show_refinement(results: Sequence[Recommendation]) -> bool:
     return not results or results[0].score < weights.THRESHOLDS["HIGH"]
 
 
-def message(primary: int, relaxed: int) -> str:
+def summary_message(primary: int, relaxed: int) -> str:
     if not primary + relaxed:
         return "No trips match your criteria. Try adjusting your preferences."
     found = f"Found {primary} recommended trips"

@@ -10,13 +10,13 @@ from msgspec import Struct
 from schemas.enums import Continent, Status
 from schemas.index_document import TripDocument
 from scoring import weights
-from scoring.context import Search
-from scoring.predicates import ALWAYS, AllOf, AnyOf, AtLeast, Between, Condition, Is, Not, OneOf
+from scoring.context import SearchContext
+from scoring.predicates import ALWAYS, And, AtLeastN, Condition, Equals, In, Not, Or, Range
 
 BASE = "base"
 
 
-class Line(Struct):
+class ScoreLine(Struct):
     """One rule that applies to a departure."""
 
     rule: str
@@ -30,71 +30,71 @@ class Rule(Struct, frozen=True, dict=True):
     text: str | Callable[[TripDocument], str]
     condition: Condition
 
-    def line(self, document: TripDocument) -> Line:
+    def explain(self, document: TripDocument) -> ScoreLine:
         """What it says of a departure to which it applies."""
         return self._same_line if isinstance(self.text, str) else self._line(self.text(document))
 
     @cached_property
-    def _same_line(self) -> Line:
+    def _same_line(self) -> ScoreLine:
         assert isinstance(self.text, str)
         return self._line(self.text)
 
-    def _line(self, text: str) -> Line:
-        return Line(self.name, self.points, f"{text} [{self.points:+d}]")
+    def _line(self, text: str) -> ScoreLine:
+        return ScoreLine(self.name, self.points, f"{text} [{self.points:+d}]")
 
 
-Alternatives: TypeAlias = tuple[Rule, ...]
+RuleGroup: TypeAlias = tuple[Rule, ...]
 """Of these rules only the first that holds counts."""
 
 
-def rules(search: Search) -> tuple[Alternatives, ...]:
+def applicable_rules(search: SearchContext) -> tuple[RuleGroup, ...]:
     """Those that can apply in this search, in the order in which they are explained."""
     return tuple(filter(None, (tuple(alternatives(search)) for alternatives in ALTERNATIVES)))
 
 
-def base(_search: Search) -> Iterator[Rule]:
+def base(_search: SearchContext) -> Iterator[Rule]:
     yield Rule(BASE, weights.BASE, "Base Score", ALWAYS)
 
 
-def expanded(search: Search) -> Iterator[Rule]:
+def expanded(search: SearchContext) -> Iterator[Rule]:
     if search.relaxed:
         yield Rule("expanded", weights.EXPANDED, "Expanded Result", ALWAYS)
 
 
-def themes(search: Search) -> Iterator[Rule]:
+def themes(search: SearchContext) -> Iterator[Rule]:
     if search.themes:
-        two, one = AtLeast(2, "themes", search.themes), OneOf("themes", search.themes)
+        two, one = AtLeastN(2, "themes", search.themes), In("themes", search.themes)
         yield Rule("excellent_themes", weights.EXCELLENT_THEMES, "Excellent Theme Match", two)
         yield Rule("good_themes", weights.GOOD_THEMES, "Good Theme Match", one)
 
 
-def no_themes(search: Search) -> Iterator[Rule]:
+def no_themes(search: SearchContext) -> Iterator[Rule]:
     if search.themes:
-        yield Rule("no_themes", weights.NO_THEMES, "No Theme Match", Not(OneOf("themes", search.themes)))
+        yield Rule("no_themes", weights.NO_THEMES, "No Theme Match", Not(In("themes", search.themes)))
 
 
-def other_type(search: Search) -> Iterator[Rule]:
+def different_type(search: SearchContext) -> Iterator[Rule]:
     asked = search.preferences.preferred_type_id
     if search.relaxed and asked is not None:
-        yield Rule("different_type", weights.DIFFERENT_TYPE, "Different Type", Not(Is("type", str(asked))))
+        yield Rule("different_type", weights.DIFFERENT_TYPE, "Different Type", Not(Equals("type", str(asked))))
 
 
-def difficulty(search: Search) -> Iterator[Rule]:
+def difficulty(search: SearchContext) -> Iterator[Rule]:
     level = search.preferences.difficulty
     if level is not None:
-        yield Rule("perfect_difficulty", weights.PERFECT_DIFFICULTY, "Perfect Difficulty", Is("level", level))
+        yield Rule("perfect_difficulty", weights.PERFECT_DIFFICULTY, "Perfect Difficulty", Equals("level", level))
 
 
-def duration(search: Search) -> Iterator[Rule]:
+def duration(search: SearchContext) -> Iterator[Rule]:
     shortest, longest = search.preferences.min_duration, search.preferences.max_duration
     good, dropped_beyond = search.limits.good_duration_days, search.limits.dropped_beyond_days
-    near, ideal = _days_near(good, shortest, longest), Between("days", shortest, longest)
+    near, ideal = _days_near(good, shortest, longest), Range("days", shortest, longest)
     yield Rule("flexible_duration", weights.IDEAL_DURATION, "Flexible Duration", search.private_departure)
     yield Rule("ideal_duration", weights.IDEAL_DURATION, _days("Ideal Duration"), ideal)
     yield Rule("good_duration", weights.GOOD_DURATION, _days("Good Duration"), near)
     if dropped_beyond is not None:
         far = Not(_days_near(dropped_beyond, shortest, longest))
-        yield Rule("wrong_duration", weights.DROPPED, _days("Wrong Duration"), far)
+        yield Rule("wrong_duration", weights.DISQUALIFY, _days("Wrong Duration"), far)
 
 
 def _days(text: str) -> Callable[[TripDocument], str]:
@@ -102,10 +102,10 @@ def _days(text: str) -> Callable[[TripDocument], str]:
 
 
 def _days_near(distance: int, *ends: int) -> Condition:
-    return AnyOf(tuple(Between("days", end - distance, end + distance) for end in ends))
+    return Or(tuple(Range("days", end - distance, end + distance) for end in ends))
 
 
-def budget(search: Search) -> Iterator[Rule]:
+def budget(search: SearchContext) -> Iterator[Rule]:
     if search.preferences.budget is not None:
         within, slightly, over = map(search.price_within, (100, weights.SLIGHTLY_OVER_PERCENT, weights.OVER_PERCENT))
         yield Rule("within_budget", weights.WITHIN_BUDGET, "Within Budget", within)
@@ -113,43 +113,43 @@ def budget(search: Search) -> Iterator[Rule]:
         yield Rule("over_budget", weights.OVER_BUDGET, "Over Budget (+20%)", over)
 
 
-def guaranteed(_search: Search) -> Iterator[Rule]:
-    yield Rule("guaranteed", weights.GUARANTEED, "Guaranteed", Is("status", Status.GUARANTEED.value))
+def guaranteed(_search: SearchContext) -> Iterator[Rule]:
+    yield Rule("guaranteed", weights.GUARANTEED, "Guaranteed", Equals("status", Status.GUARANTEED.value))
 
 
-def last_places(_search: Search) -> Iterator[Rule]:
-    yield Rule("last_places", weights.LAST_PLACES, "Last Places", Is("status", Status.LAST_PLACES.value))
+def last_places(_search: SearchContext) -> Iterator[Rule]:
+    yield Rule("last_places", weights.LAST_PLACES, "Last Places", Equals("status", Status.LAST_PLACES.value))
 
 
-def soon(search: Search) -> Iterator[Rule]:
+def departing_soon(search: SearchContext) -> Iterator[Rule]:
     def text(document: TripDocument) -> str:
         return f"Soon ({(date.fromisoformat(document.start) - search.today).days}d)"
 
     latest = search.today + timedelta(weights.SOON_DAYS)
-    departs = Between("start", None, latest.isoformat())
-    yield Rule("soon", weights.SOON, text, AllOf((Not(search.private_departure), departs)))
+    departs = Range("start", None, latest.isoformat())
+    yield Rule("soon", weights.SOON, text, And((Not(search.private_departure), departs)))
 
 
-def places(search: Search) -> Iterator[Rule]:
+def location(search: SearchContext) -> Iterator[Rule]:
     if search.preferences.has_places:
-        country: Condition = OneOf("country", search.countries)
+        country: Condition = In("country", search.countries)
         if Continent.ANTARCTICA in search.continents:
-            country = AnyOf((country, Is("antarctica", True)))
+            country = Or((country, Equals("antarctica", True)))
         yield Rule("country", weights.COUNTRY, "Country Match", country)
-        yield Rule("continent", weights.CONTINENT, "Continent Match", OneOf("continent", search.continents))
+        yield Rule("continent", weights.CONTINENT, "Continent Match", In("continent", search.continents))
 
 
-ALTERNATIVES: tuple[Callable[[Search], Iterator[Rule]], ...] = (
+ALTERNATIVES: tuple[Callable[[SearchContext], Iterator[Rule]], ...] = (
     base,
     expanded,
     themes,
     no_themes,
-    other_type,
+    different_type,
     difficulty,
     duration,
     budget,
     guaranteed,
     last_places,
-    soon,
-    places,
+    departing_soon,
+    location,
 )

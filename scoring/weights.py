@@ -22,7 +22,7 @@ CONTINENT = 5
 EXPANDED = -15
 DIFFERENT_TYPE = -10
 
-DROPPED = -1000
+DISQUALIFY = -1000
 """Takes a trip below the floor whatever else speaks for it."""
 
 SLIGHTLY_OVER_PERCENT = 110
@@ -31,11 +31,11 @@ SOON_DAYS = 30
 
 HIGHEST = 100
 LOWEST = 0
-FLOOR = 30
+MIN_SHOWN_SCORE = 30
 """The lowest score that is shown."""
 
 RESULTS = 30
-RELAXED_WHEN_AT_MOST = 5
+RELAX_AT_MOST = 5
 YEARS_AHEAD = 1
 MONTHS_AROUND = 2
 

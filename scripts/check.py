@@ -10,7 +10,7 @@ from pathlib import Path
 from signal import SIGINT
 
 from scripts.dev_stack.context import running_stack
-from scripts.errors import CommandError
+from scripts.errors import CliError
 
 STATIC_CHECKS = (
     ("lint", ("ruff", "check")),
@@ -66,7 +66,7 @@ def _run(command: Sequence[str], env: Mapping[str, str]) -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
-    except CommandError as error:
+    except CliError as error:
         print(error, file=sys.stderr)
         sys.exit(error.code)
     except KeyboardInterrupt:

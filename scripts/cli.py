@@ -6,7 +6,7 @@ import sys
 import typer
 
 from scripts.commands import bench, database, demo, index, processes, stack, user
-from scripts.commands.errors import in_a_sentence
+from scripts.commands.errors import describe_error
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,7 +36,7 @@ def main() -> None:
     try:
         app()
     except Exception as error:
-        expected = in_a_sentence(error)
+        expected = describe_error(error)
         if expected is None:
             raise
         print(expected.sentence, file=sys.stderr)

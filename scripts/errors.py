@@ -3,20 +3,20 @@
 from enum import IntEnum
 
 
-class Exit(IntEnum):
+class ExitCode(IntEnum):
     FAILED = 1
     USAGE = 2
     NOT_RUNNING = 3
     BUSY = 4
 
 
-class CommandError(Exception):
+class CliError(Exception):
     """A sentence for the person at the terminal."""
 
-    def __init__(self, sentence: str, code: Exit = Exit.FAILED) -> None:
+    def __init__(self, sentence: str, code: ExitCode = ExitCode.FAILED) -> None:
         super().__init__(sentence)
         self.code = code
 
 
-def port_taken(port: int) -> CommandError:
-    return CommandError(f"Port {port} is taken; choose another one with PORT.", Exit.BUSY)
+def port_taken(port: int) -> CliError:
+    return CliError(f"Port {port} is taken; choose another one with PORT.", ExitCode.BUSY)

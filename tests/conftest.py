@@ -18,7 +18,7 @@ import migrations
 from core import clients
 from core.settings import Settings, load_settings
 from schemas.tables import Base
-from tests.support.factories import Catalogue
+from tests.support.factories import CatalogueFactory
 
 TODAY = date(2026, 11, 24)
 SERVICES = ("DATABASE_URL", "REDIS_URL", "ELASTICSEARCH_URL")
@@ -105,8 +105,8 @@ async def database(engine: AsyncEngine, redis: Redis) -> AsyncEngine:
 
 
 @pytest.fixture
-def catalogue(database: AsyncEngine) -> Catalogue:
-    return Catalogue(database)
+def catalogue(database: AsyncEngine) -> CatalogueFactory:
+    return CatalogueFactory(database)
 
 
 def plain(url: str) -> str:

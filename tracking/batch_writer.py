@@ -11,9 +11,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tracking.event_writer import write_events
-from tracking.locks import LOCK
+from tracking.locks import TRACKING_LOCK
 from tracking.request_log_writer import write_recommendations
-from tracking.stream import EVENT, RECOMMENDATION, Entry
+from tracking.stream import EVENT, RECOMMENDATION, StreamEntry
 
 log = structlog.get_logger()
 
@@ -21,20 +21,20 @@ SET_ASIDE = Counter("smarttrip_tracking_set_aside_total", "Events and request lo
 
 WRITERS = {EVENT: write_events, RECOMMENDATION: write_recommendations}
 
-REFUSALS = ("22", "23", "54")
+DATA_ERROR_CLASSES = ("22", "23", "54")
 """SQLSTATE classes that are the data's own fault: malformed, against a constraint, or beyond a limit. Whatever else
 goes wrong (no connection, no such table, no right to write) would hit every entry, and is waited for."""
 
-REMEMBER = text("""
+INSERT_DEAD_EVENT = text("""
 INSERT INTO smarttrip.event_dead (body, reason)
 SELECT CAST(:body AS jsonb), :reason
 WHERE NOT EXISTS (SELECT FROM smarttrip.event_dead WHERE body = CAST(:body AS jsonb))
 """)
 
 
-async def store(engine: AsyncEngine, entries: Sequence[Entry]) -> None:
+async def store(engine: AsyncEngine, entries: Sequence[StreamEntry]) -> None:
     """In order. What Postgres refuses is found by halving, and set aside; other errors of the database are raised."""
-    reason = await attempt(engine, entries)
+    reason = await try_store(engine, entries)
     if reason is None:
         return
     if len(entries) > 1:
@@ -45,7 +45,7 @@ async def store(engine: AsyncEngine, entries: Sequence[Entry]) -> None:
         await _set_aside(engine, entries[0], reason)
 
 
-async def attempt(engine: AsyncEngine, entries: Sequence[Entry]) -> str | None:
+async def try_store(engine: AsyncEngine, entries: Sequence[StreamEntry]) -> str | None:
     """All of them or none; why none, if they were refused."""
     by_kind: dict[str, list[bytes]] = defaultdict(list)
     for kind, body in entries:
@@ -54,7 +54,7 @@ async def attempt(engine: AsyncEngine, entries: Sequence[Entry]) -> str | None:
         return f"unknown kind: {min(unknown)}"
     try:
         async with engine.begin() as connection:
-            await connection.execute(LOCK)
+            await connection.execute(TRACKING_LOCK)
             for kind, bodies in by_kind.items():
                 await WRITERS[kind](connection, bodies)
     except DBAPIError as error:
@@ -66,16 +66,16 @@ async def attempt(engine: AsyncEngine, entries: Sequence[Entry]) -> str | None:
 
 def _is_refusal(error: DBAPIError) -> bool:
     sqlstate: str | None = getattr(error.orig, "sqlstate", None)
-    return sqlstate is not None and sqlstate.startswith(REFUSALS)
+    return sqlstate is not None and sqlstate.startswith(DATA_ERROR_CLASSES)
 
 
-async def _set_aside(engine: AsyncEngine, entry: Entry, reason: str) -> None:
+async def _set_aside(engine: AsyncEngine, entry: StreamEntry, reason: str) -> None:
     """As text inside of JSON, which Postgres takes whatever the text is."""
     text_of_entry = entry.body.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
     body = orjson.dumps({"kind": entry.kind, "entry": text_of_entry}).decode()
     async with engine.begin() as connection:
-        await connection.execute(LOCK)
-        await connection.execute(REMEMBER, {"body": body, "reason": reason.replace("\0", "")})
+        await connection.execute(TRACKING_LOCK)
+        await connection.execute(INSERT_DEAD_EVENT, {"body": body, "reason": reason.replace("\0", "")})
     SET_ASIDE.inc()
     # The reason may quote what a person sent; it is for administrators to read, not for the log.
     log.warning("tracking_set_aside", kind=entry.kind)

@@ -8,7 +8,7 @@ from prometheus_client import Counter, Gauge
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.errors import FAILURES as OUTAGES
+from core.errors import BACKEND_ERRORS as OUTAGES
 from tracking import stream
 from tracking.batch_writer import store
 
@@ -26,12 +26,12 @@ FIRST_RETRY_SECONDS = 0.1
 LAST_RETRY_SECONDS = 5.0
 
 
-async def follow_tracking(redis: Redis, engine: AsyncEngine) -> NoReturn:
+async def consume_stream(redis: Redis, engine: AsyncEngine) -> NoReturn:
     """Runs until it is cancelled. What can't be stored now stays in the stream and is tried again."""
     retry_after = FIRST_RETRY_SECONDS
     while True:
         try:
-            await store_next(redis, engine)
+            await store_next_batch(redis, engine)
         except OUTAGES as error:
             FAILURES.labels(type(error).__name__).inc()
             log.warning("tracking_failed", error=type(error).__name__, retry_after=retry_after)
@@ -41,7 +41,7 @@ async def follow_tracking(redis: Redis, engine: AsyncEngine) -> NoReturn:
             retry_after = FIRST_RETRY_SECONDS
 
 
-async def store_next(redis: Redis, engine: AsyncEngine, *, wait_seconds: float = QUIET_SECONDS) -> int:
+async def store_next_batch(redis: Redis, engine: AsyncEngine, *, wait_seconds: float = QUIET_SECONDS) -> int:
     """Stores the oldest entries and then removes them; answers how many."""
     entries = await stream.read(redis, BATCH, wait_seconds)
     if entries:

@@ -24,7 +24,7 @@ def _searches(condition: str) -> str:
     return f"count(*) FILTER (WHERE {condition})"
 
 
-FIGURES = {
+METRIC_COLUMNS = {
     "total_requests": "count(*)",
     "unique_sessions": "count(DISTINCT session_id)",
     "avg_response_time_ms": "round(avg(response_time_ms), 2)",
@@ -48,22 +48,22 @@ FIGURES = {
 }
 """Columns of recommendation_metrics_daily, as made from rows of recommendation_requests."""
 
-SELECTED = ", ".join(f"{figure} AS {name}" for name, figure in FIGURES.items())
+SELECTED = ", ".join(f"{figure} AS {name}" for name, figure in METRIC_COLUMNS.items())
 
-BETWEEN = "created_at BETWEEN CAST(:since AS timestamptz) AND CAST(:until AS timestamptz)"
+PERIOD = "created_at BETWEEN CAST(:since AS timestamptz) AND CAST(:until AS timestamptz)"
 
 
-def top(values: str) -> str:
+def top_query(values: str) -> str:
     """What was asked for most: value and n of at most :limit rows."""
     return f"""
         SELECT value, count(*) AS n
         FROM recommendation_requests CROSS JOIN LATERAL unnest({values}) AS asked (value)
-        WHERE {BETWEEN} AND value IS NOT NULL
+        WHERE {PERIOD} AND value IS NOT NULL
         GROUP BY value ORDER BY n DESC, value LIMIT :limit
     """  # noqa: S608  # of constants
 
 
-TOPS = {
+TOP_LISTS = {
     "top_continents": ("name", "selected_continents"),
     "top_countries": ("id", "selected_countries"),
     "top_types": ("id", "ARRAY[preferred_type_id]"),
@@ -74,16 +74,17 @@ TOPS = {
 
 def _top_json(key: str, values: str) -> str:
     entry = f"jsonb_build_object('{key}', value, 'count', n)"
-    return f"(SELECT coalesce(jsonb_agg({entry} ORDER BY n DESC, value), '[]') FROM ({top(values)}) AS most)"  # noqa: S608
+    return f"(SELECT coalesce(jsonb_agg({entry} ORDER BY n DESC, value), '[]') FROM ({top_query(values)}) AS most)"  # noqa: S608
 
 
-_COLUMNS = (*FIGURES, *TOPS)
+_COLUMNS = (*METRIC_COLUMNS, *TOP_LISTS)
 
 UPSERT = text(f"""
 INSERT INTO recommendation_metrics_daily (date, {", ".join(_COLUMNS)}, created_at, updated_at)
-SELECT :day, {", ".join(FIGURES.values())}, {", ".join(_top_json(*of) for of in TOPS.values())}, now(), now()
+SELECT :day, {", ".join(METRIC_COLUMNS.values())},
+    {", ".join(_top_json(*of) for of in TOP_LISTS.values())}, now(), now()
 FROM recommendation_requests
-WHERE {BETWEEN}
+WHERE {PERIOD}
 HAVING count(*) > 0
 ON CONFLICT (date) DO UPDATE SET
     {", ".join(f"{column} = excluded.{column}" for column in _COLUMNS)}, updated_at = now()

@@ -6,8 +6,8 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.tables import DeadEvent
-from tracking.batch_writer import attempt
-from tracking.stream import Entry
+from tracking.batch_writer import try_store
+from tracking.stream import StreamEntry
 
 AT_MOST = 1000
 
@@ -19,11 +19,11 @@ async def retry_dead_events(engine: AsyncEngine, ids: Sequence[int] | None = Non
         chosen = chosen.where(DeadEvent.id.in_(ids))
     async with engine.connect() as connection:
         dead = (await connection.execute(chosen)).all()
-    stored = [dead_id for dead_id, body in dead if await attempt(engine, [_entry(body)]) is None]
+    stored = [dead_id for dead_id, body in dead if await try_store(engine, [_entry(body)]) is None]
     async with engine.begin() as connection:
         await connection.execute(delete(DeadEvent).where(DeadEvent.id.in_(stored)))
     return len(stored)
 
 
-def _entry(body: dict[str, str]) -> Entry:
-    return Entry(body["kind"], body["entry"].encode())
+def _entry(body: dict[str, str]) -> StreamEntry:
+    return StreamEntry(body["kind"], body["entry"].encode())

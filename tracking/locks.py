@@ -2,5 +2,5 @@
 
 from sqlalchemy import text
 
-LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('smarttrip.tracking', 0))")
+TRACKING_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('smarttrip.tracking', 0))")
 """Held until the transaction ends. Without it, two that take the same rows in another order would deadlock."""

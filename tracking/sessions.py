@@ -3,7 +3,7 @@
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tracking.locks import LOCK
+from tracking.locks import TRACKING_LOCK
 
 IDLE_MINUTES = 30
 CHUNK = 1000
@@ -29,7 +29,7 @@ async def close_sessions(engine: AsyncEngine) -> int:
     closed = 0
     while True:
         async with engine.begin() as connection:
-            await connection.execute(LOCK)
+            await connection.execute(TRACKING_LOCK)
             rows = (await connection.execute(CLOSE, {"minutes": IDLE_MINUTES, "chunk": CHUNK})).rowcount
         closed += rows
         if rows < CHUNK:

@@ -9,41 +9,41 @@ from typing import NamedTuple
 
 from redis.asyncio import Redis
 
-from schemas.redis_keys import TRACKING
+from schemas.redis_keys import TRACKING_STREAM
 
 EVENT = "event"
 RECOMMENDATION = "recommendation"
 
 
-class Entry(NamedTuple):
+class StreamEntry(NamedTuple):
     kind: str
     body: bytes
     """JSON."""
 
 
-async def read(redis: Redis, count: int, wait_seconds: float) -> dict[bytes, Entry]:
+async def read(redis: Redis, count: int, wait_seconds: float) -> dict[bytes, StreamEntry]:
     """The oldest entries by their ids; waits for the first one, but not longer than that."""
-    answer = await redis.xread({TRACKING: "0"}, count=count, block=int(wait_seconds * 1000))
+    answer = await redis.xread({TRACKING_STREAM: "0"}, count=count, block=int(wait_seconds * 1000))
     return {entry_id: _entry(fields) for _, entries in answer for entry_id, fields in entries}
 
 
-async def scan(redis: Redis, page: int = 1000) -> AsyncIterator[tuple[bytes, Entry]]:
+async def scan(redis: Redis, page: int = 1000) -> AsyncIterator[tuple[bytes, StreamEntry]]:
     """All entries, the oldest first, with their ids; also those that arrive meanwhile."""
     after = b"-"
-    while entries := await redis.xrange(TRACKING, min=after, count=page):
+    while entries := await redis.xrange(TRACKING_STREAM, min=after, count=page):
         for entry_id, fields in entries:
             yield entry_id, _entry(fields)
         after = b"(" + entries[-1][0]
 
 
-def _entry(fields: Mapping[bytes, bytes]) -> Entry:
+def _entry(fields: Mapping[bytes, bytes]) -> StreamEntry:
     kind, body = next(iter(fields.items()))
-    return Entry(kind.decode(errors="replace"), body)
+    return StreamEntry(kind.decode(errors="replace"), body)
 
 
 async def remove(redis: Redis, ids: Iterable[bytes]) -> None:
-    await redis.xdel(TRACKING, *ids)
+    await redis.xdel(TRACKING_STREAM, *ids)
 
 
 async def length(redis: Redis) -> int:
-    return int(await redis.xlen(TRACKING))
+    return int(await redis.xlen(TRACKING_STREAM))

@@ -26,10 +26,10 @@ class Identity:
     is_admin: bool = False
 
 
-GUEST = Identity()
+ANONYMOUS = Identity()
 
 
-def identity(request: "ApiRequest") -> Identity:
+def authenticate(request: "ApiRequest") -> Identity:
     """By the token that came with the request; without a good one, a guest. Checked once per request."""
     known = request.state["identity"]
     if known is None:
@@ -41,7 +41,7 @@ def require_admin(request: "ApiRequest") -> str:
     """The name of the administrator, for the log. Raises 401 to strangers and 403 to users as ApiError."""
     if _has_service_key(request):
         return "service key"
-    asking = identity(request)
+    asking = authenticate(request)
     if asking.user is None:
         message = "Please send the token of an administrator, or the service key."
         raise ApiError(401, "unauthorized", message, headers={"WWW-Authenticate": "Bearer"})
@@ -71,7 +71,7 @@ def _bearer(request: "ApiRequest") -> str:
 
 def _identify(token: str, secret: SecretStr | None) -> Identity:
     if not token or secret is None or len(token) > MAX_TOKEN:
-        return GUEST
+        return ANONYMOUS
     try:
         claims: dict[str, Any] = jwt.decode(
             token,
@@ -82,13 +82,13 @@ def _identify(token: str, secret: SecretStr | None) -> Identity:
             options={"require": ["exp", "sub"], "verify_iat": False},
         )
     except jwt.PyJWTError:
-        return GUEST
+        return ANONYMOUS
     return _from_claims(claims)
 
 
 def _from_claims(claims: dict[str, Any]) -> Identity:
     if not claims["sub"]:
-        return GUEST
+        return ANONYMOUS
     email, about = claims.get("email"), claims.get("app_metadata")
     return Identity(
         user=claims["sub"],

@@ -20,12 +20,12 @@ MAX_HOPS = 16
 """Proxies that a request may have come through; what is further away is not looked at."""
 
 
-def client_address(request: "ApiRequest") -> Address:
+def client_ip(request: "ApiRequest") -> Address:
     trusted: Sequence[IPvAnyNetwork] = request.state["settings"].trusted_proxies
     address = (parse_address(request.client.host) if request.client else None) or UNKNOWN
     if not _is_trusted(address, trusted):
         return address
-    for reported in reversed(_hops(request.headers)):
+    for reported in reversed(_forwarded_for(request.headers)):
         hop = parse_address(reported)
         if hop is None:
             break
@@ -39,7 +39,7 @@ def _is_trusted(address: Address, trusted: Iterable[IPvAnyNetwork]) -> bool:
     return any(address in network for network in trusted)
 
 
-def _hops(headers: Headers) -> list[str]:
+def _forwarded_for(headers: Headers) -> list[str]:
     """The nearest ones, nearest last."""
     forwarded = ",".join(headers.getlist("x-forwarded-for"))
     return forwarded.rsplit(",", MAX_HOPS)[-MAX_HOPS:]

@@ -12,7 +12,7 @@ from pathlib import Path
 from limits import parse_many
 from prometheus_client import Counter
 
-from app.backends.redis import GuardedRedis
+from app.backends.redis import ResilientRedis
 from app.http.errors import ApiError
 from app.recommendations.request_index import PATH as RECOMMENDATIONS
 from core.settings import Settings
@@ -37,7 +37,7 @@ RESOURCES = {
 RESOURCES_BY_ID = ("/api/countries/", "/api/guides/", "/api/v2/companies/")
 
 
-def group_of(method: str, path: str) -> str | None:
+def rate_limit_group(method: str, path: str) -> str | None:
     """Requests of one group are counted together; None is not counted."""
     if method == "OPTIONS" or path in UNLIMITED or path.startswith("/docs/"):
         return None
@@ -51,7 +51,7 @@ def group_of(method: str, path: str) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class SlidingWindow:
     """A sliding window after a request: the window before counts by the part of it that is still inside."""
 
     limit: int
@@ -82,12 +82,12 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RateLimitResult:
     allowed: bool
-    windows: Sequence[Window]
+    windows: Sequence[SlidingWindow]
 
     @property
-    def tightest(self) -> Window:
+    def tightest(self) -> SlidingWindow:
         return min(self.windows, key=lambda window: (window.remaining, -window.wait))
 
     @property
@@ -106,8 +106,8 @@ class Verdict:
         }
 
 
-class RateLimits:
-    def __init__(self, redis: GuardedRedis, settings: Settings) -> None:
+class RateLimiter:
+    def __init__(self, redis: ResilientRedis, settings: Settings) -> None:
         self._redis = redis
         self._count = redis.client.register_script(SCRIPT)
         self._windows = {
@@ -117,7 +117,7 @@ class RateLimits:
             "events": _windows(settings.rate_limit_events),
         }
 
-    async def hit(self, group: str, client: str) -> Verdict | None:
+    async def hit(self, group: str, client: str) -> RateLimitResult | None:
         """None when Redis can't say: the request then passes, and the failure is counted."""
         windows = self._windows[group]
         arguments = [number for window in windows for number in window]
@@ -137,13 +137,13 @@ def _windows(rates: str) -> list[tuple[int, int]]:
     return sorted((rate.get_expiry(), rate.amount) for rate in parse_many(rates))
 
 
-def _verdict(windows: list[tuple[int, int]], counted: list[int]) -> Verdict:
+def _verdict(windows: list[tuple[int, int]], counted: list[int]) -> RateLimitResult:
     allowed, *numbers = counted
     counts = zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True)
-    return Verdict(
+    return RateLimitResult(
         allowed=bool(allowed),
         windows=[
-            Window(limit, seconds, before, current, milliseconds / 1000)
+            SlidingWindow(limit, seconds, before, current, milliseconds / 1000)
             for (seconds, limit), (before, current, milliseconds) in zip(windows, counts, strict=True)
         ],
     )

@@ -9,23 +9,23 @@ from elasticsearch import AsyncElasticsearch, TransportError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from app.backends.database import Database, database_errors
+from app.backends.database import Database, map_database_errors
 from app.http.errors import conflict, unavailable
-from app.recommendations.elasticsearch_search import INDEX
+from app.recommendations.elasticsearch_search import SEARCH_INDEX_LABEL
 from app.repositories import admin
 from core.settings import Settings
-from indexer.errors import Refusal, ReindexRunning
+from indexer.errors import IndexerError, ReindexRunningError
 from indexer.index import admin as index_admin
 from indexer.jobs import queue
 from indexer.jobs.schedule import REINDEX
 from indexer.rebuild.progress import read_progress
-from indexer.rebuild.verify import Report, verify
-from schemas.api.admin import MAX_SHOWN, IndexState, Reindex, Verified
-from schemas.redis_keys import GENERATION
+from indexer.rebuild.verify import VerifyResult, verify
+from schemas.api.admin import MAX_SHOWN, IndexState, ReindexProgress, VerifyReport
+from schemas.redis_keys import GENERATION_COUNTER
 
 log = structlog.get_logger()
 
-REQUESTED = "smarttrip:reindex:requested"
+REINDEX_REQUEST_KEY = "smarttrip:reindex:requested"
 REQUEST_SECONDS = 5
 """As long as the worker may take to begin what it was asked for."""
 
@@ -34,15 +34,15 @@ VERIFY_RATE = 5000.0
 
 
 @contextmanager
-def as_api_errors() -> Iterator[None]:
+def map_indexer_errors() -> Iterator[None]:
     """Turns what the indexer refuses into a 409, and servers that don't answer into a 503."""
     try:
-        with database_errors():
+        with map_database_errors():
             yield
-    except Refusal as refusal:
+    except IndexerError as refusal:
         raise conflict(str(refusal)) from None
     except (ElasticsearchError, TransportError) as error:
-        raise unavailable(INDEX) from error
+        raise unavailable(SEARCH_INDEX_LABEL) from error
     except RedisError as error:
         raise unavailable("the queue of jobs") from error
 
@@ -51,25 +51,25 @@ async def request_reindex(settings: Settings, database: Database, redis: Redis) 
     """Has the worker begin one soon. Raises 409 and 503 as ApiError."""
     async with database.write() as session:
         if await admin.is_rebuilding(session):
-            raise conflict(str(ReindexRunning()))
-    with as_api_errors():
-        if not await redis.set(REQUESTED, 1, nx=True, ex=REQUEST_SECONDS):
+            raise conflict(str(ReindexRunningError()))
+    with map_indexer_errors():
+        if not await redis.set(REINDEX_REQUEST_KEY, 1, nx=True, ex=REQUEST_SECONDS):
             raise conflict("A reindex has been asked for already; it is about to begin.")
-        await queue.request(settings.redis_url, REINDEX)
+        await queue.enqueue(settings.redis_url, REINDEX)
 
 
-async def index_state(
+async def get_index_status(
     settings: Settings, database: Database, elasticsearch: AsyncElasticsearch, redis: Redis
 ) -> IndexState:
     """Raises 503 as ApiError when Postgres doesn't answer; of the others only the figures are missing then."""
     async with database.write() as session:
         rebuilding = await admin.is_rebuilding(session)
         targets = await admin.targets(session)
-        outbox = await admin.waiting(session)
+        outbox = await admin.outbox_backlog(session)
         letters = await admin.dead_letter_counts(session)
-        departures = await admin.departures(session)
+        departures = await admin.count_departures(session)
     name, documents = await _in_use(elasticsearch, settings.elasticsearch_alias)
-    generation, reindex = await _told(redis)
+    generation, reindex = await _read_progress(redis)
     return IndexState(
         alias=settings.elasticsearch_alias,
         index=name,
@@ -86,30 +86,30 @@ async def index_state(
 
 async def _in_use(elasticsearch: AsyncElasticsearch, alias: str) -> tuple[str | None, int | None]:
     try:
-        name = await index_admin.behind_alias(elasticsearch, alias)
+        name = await index_admin.live_index(elasticsearch, alias)
         return name, (await elasticsearch.count(index=name))["count"] if name else None
     except (ElasticsearchError, TransportError) as error:
         log.warning("index_unknown", error=type(error).__name__)
         return None, None
 
 
-async def _told(redis: Redis) -> tuple[int | None, Reindex | None]:
+async def _read_progress(redis: Redis) -> tuple[int | None, ReindexProgress | None]:
     try:
-        generation, progress = await redis.get(GENERATION), await read_progress(redis)
+        generation, progress = await redis.get(GENERATION_COUNTER), await read_progress(redis)
     except RedisError as error:
         log.warning("progress_unknown", error=type(error).__name__)
         return None, None
-    return int(generation) if generation else None, Reindex.model_validate(progress) if progress else None
+    return int(generation) if generation else None, ReindexProgress.model_validate(progress) if progress else None
 
 
-async def verify_index(settings: Settings, *, repair: bool) -> Verified:
+async def verify_index(settings: Settings, *, repair: bool) -> VerifyReport:
     """Raises 409 and 503 as ApiError."""
-    with as_api_errors():
-        return _shown(await verify(settings, repair, rate=VERIFY_RATE))
+    with map_indexer_errors():
+        return _to_response(await verify(settings, repair, rate=VERIFY_RATE))
 
 
-def _shown(report: Report) -> Verified:
-    return Verified.model_validate(
+def _to_response(report: VerifyResult) -> VerifyReport:
+    return VerifyReport.model_validate(
         {
             "in_sync": report.in_sync,
             "checked": report.checked,

@@ -4,22 +4,22 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from core.tasks import end
+from core.tasks import cancel_and_wait
 
-Asked = TypeVar("Asked")
-Outcome = TypeVar("Outcome")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
-class Together(Generic[Asked, Outcome]):
-    def __init__(self, round_trip: Callable[[Sequence[Asked]], Awaitable[Sequence[Outcome | Exception]]]) -> None:
+class Batcher(Generic[Item, Result]):
+    def __init__(self, round_trip: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]]) -> None:
         """`round_trip` has an outcome for each that is asked, or fails for all."""
         self._round_trip = round_trip
-        self._waiting: list[tuple[Asked, asyncio.Future[Outcome]]] = []
+        self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._going: asyncio.Task[None] | None = None
 
-    async def ask(self, asked: Asked) -> Outcome:
+    async def ask(self, asked: Item) -> Result:
         """Raises what its round trip raised."""
-        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        outcome: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((asked, outcome))
         if self._going is None:
             self._going = asyncio.create_task(self._go())
@@ -28,7 +28,7 @@ class Together(Generic[Asked, Outcome]):
     async def close(self) -> None:
         """Once nobody waits any more."""
         if self._going is not None:
-            await end([self._going])
+            await cancel_and_wait([self._going])
 
     async def _go(self) -> None:
         while self._waiting:
@@ -42,11 +42,11 @@ class Together(Generic[Asked, Outcome]):
                 group, self._waiting = [*group, *self._waiting], []
                 outcomes = [error] * len(group)
             for (_, waited_for), outcome in zip(group, outcomes, strict=True):
-                _settle(waited_for, outcome)
+                _resolve(waited_for, outcome)
         self._going = None
 
 
-def _settle(waited_for: asyncio.Future[Outcome], outcome: Outcome | Exception) -> None:
+def _resolve(waited_for: asyncio.Future[Result], outcome: Result | Exception) -> None:
     """Who waited and gave up takes nothing away from the others."""
     if waited_for.done():
         return

@@ -12,65 +12,67 @@ from app.http.errors import ApiError, unavailable
 
 log = structlog.get_logger()
 
-STATE = Gauge("smarttrip_breaker_state", "0 closed, 1 half-open, 2 open", ["dependency"], multiprocess_mode="livemax")
+STATE_GAUGE = Gauge(
+    "smarttrip_breaker_state", "0 closed, 1 half-open, 2 open", ["dependency"], multiprocess_mode="livemax"
+)
 
 
-class State(IntEnum):
+class CircuitState(IntEnum):
     CLOSED = 0
     HALF_OPEN = 1
     OPEN = 2
 
 
-class Breaker:
+class CircuitBreaker:
     """Opens after `failures` in a row; after `open_seconds` one caller at a time tries whether it works again."""
 
     def __init__(self, dependency: str, called: str, *, failures: int = 5, open_seconds: float = 1.0) -> None:
         """`dependency` is its name in figures and logs, `called` what people read."""
-        self.state = State.CLOSED
+        self.state = CircuitState.CLOSED
         self._dependency = dependency
         self._called = called
         self._limit = failures
         self._open_seconds = open_seconds
         self._failures = 0
         self._opened_at = 0.0
-        self._gauge = STATE.labels(dependency)
-        self._gauge.set(State.CLOSED)
+        self._gauge = STATE_GAUGE.labels(dependency)
+        self._gauge.set(CircuitState.CLOSED)
 
     @contextmanager
-    def guard(self) -> Iterator[None]:
+    def protect(self) -> Iterator[None]:
         """Raises 503 as ApiError while it is open; a 503 from the block is a failure of the dependency."""
-        self._admit()
+        self._check_open()
         try:
             yield
         except ApiError as error:
-            self._failed() if error.status == 503 else self._worked()
+            self._record_failure() if error.status == 503 else self._record_success()
             raise
         except BaseException:
             # Cancelled, or a bug of ours: says nothing of the dependency, and the next caller may probe it.
-            if self.state is State.HALF_OPEN:
-                self._move(State.OPEN)
+            if self.state is CircuitState.HALF_OPEN:
+                self._set_state(CircuitState.OPEN)
             raise
-        self._worked()
+        self._record_success()
 
-    def _admit(self) -> None:
-        if self.state is State.CLOSED:
+    def _check_open(self) -> None:
+        if self.state is CircuitState.CLOSED:
             return
-        if self.state is State.HALF_OPEN or monotonic() - self._opened_at < self._open_seconds:
+        if self.state is CircuitState.HALF_OPEN or monotonic() - self._opened_at < self._open_seconds:
             raise unavailable(self._called)
-        self._move(State.HALF_OPEN)
+        self._set_state(CircuitState.HALF_OPEN)
 
-    def _worked(self) -> None:
+    def _record_success(self) -> None:
         self._failures = 0
-        if self.state is not State.CLOSED:
-            self._move(State.CLOSED)
+        if self.state is not CircuitState.CLOSED:
+            self._set_state(CircuitState.CLOSED)
 
-    def _failed(self) -> None:
+    def _record_failure(self) -> None:
         self._failures += 1
-        if self.state is State.HALF_OPEN or self._failures >= self._limit:
+        if self.state is CircuitState.HALF_OPEN or self._failures >= self._limit:
             self._opened_at = monotonic()
-            self._move(State.OPEN)
+            self._set_state(CircuitState.OPEN)
 
-    def _move(self, state: State) -> None:
+    def _set_state(self, state: CircuitState) -> None:
         if state is not self.state:
             log.warning("breaker", dependency=self._dependency, state=state.name.lower())
             self.state = state

@@ -8,13 +8,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from app.backends.circuit_breaker import Breaker
-from app.backends.replica_pool import Replicas
+from app.backends.circuit_breaker import CircuitBreaker
+from app.backends.replica_pool import ReplicaPool
 from app.http.errors import unavailable
 
 log = structlog.get_logger()
 
-DATABASE = "the database"
+DATABASE_LABEL = "the database"
 
 
 class ReadSession(AsyncSession):
@@ -28,20 +28,20 @@ class WriteSession(AsyncSession):
 class Database:
     def __init__(self, primary: AsyncEngine, replicas: Sequence[AsyncEngine] = (), *, max_lag: float = 5.0) -> None:
         self.primary = primary
-        self.breaker = Breaker("postgres", DATABASE)
-        self._replicas = Replicas(replicas, max_lag=max_lag)
+        self.breaker = CircuitBreaker("postgres", DATABASE_LABEL)
+        self._replicas = ReplicaPool(replicas, max_lag=max_lag)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:
         """A replica in turn, skipped while it fails or lags; the primary otherwise. Raises 503 as ApiError."""
-        with self.breaker.guard(), database_errors():
+        with self.breaker.protect(), map_database_errors():
             async with await self._read_session() as session:
                 yield session
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[WriteSession]:
         """Raises 503 as ApiError."""
-        with self.breaker.guard(), database_errors():
+        with self.breaker.protect(), map_database_errors():
             async with WriteSession(self.primary, expire_on_commit=False) as session, session.begin():
                 yield session
 
@@ -50,7 +50,7 @@ class Database:
         await self.primary.dispose()
 
     async def _read_session(self) -> ReadSession:
-        while (replica := self._replicas.next()) is not None:
+        while (replica := self._replicas.pick()) is not None:
             session = ReadSession(replica, expire_on_commit=False)
             try:
                 await session.connection()
@@ -64,7 +64,7 @@ class Database:
 
 
 @contextmanager
-def database_errors() -> Iterator[None]:
+def map_database_errors() -> Iterator[None]:
     """Turns a database that can't be reached or doesn't answer in time into a 503; other errors stay bugs."""
     try:
         yield
@@ -72,10 +72,10 @@ def database_errors() -> Iterator[None]:
         if not is_unavailable(error):
             raise
         log.warning("database_unavailable", error=type(error).__name__)
-        raise unavailable(DATABASE) from error
+        raise unavailable(DATABASE_LABEL) from error
 
 
-PASSING_CLASSES = ("08", "25006", "28", "3D", "40", "53", "55", "57", "58")
+TRANSIENT_SQLSTATE_CLASSES = ("08", "25006", "28", "3D", "40", "53", "55", "57", "58")
 """SQLSTATE classes of a server that is unreachable, out of resources, shutting down or cancelling, or broken; of one
 that takes no writes (25006), lets nobody in, or has no such database, while it is being restored or promoted; and of
 one that gave up a transaction for another's sake, as replicas do for what comes from the primary."""
@@ -85,4 +85,4 @@ def is_unavailable(error: BaseException) -> bool:
     if not isinstance(error, DBAPIError):
         return isinstance(error, (PoolTimeoutError, OSError))
     sqlstate: str | None = getattr(error.orig, "sqlstate", None)
-    return error.connection_invalidated or sqlstate is None or sqlstate.startswith(PASSING_CLASSES)
+    return error.connection_invalidated or sqlstate is None or sqlstate.startswith(TRANSIENT_SQLSTATE_CLASSES)

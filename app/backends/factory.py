@@ -5,11 +5,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.backends.database import Database
 from app.backends.http_client import HttpClient
-from app.backends.redis import GuardedRedis
+from app.backends.redis import ResilientRedis
 from core import clients
 from core.settings import Settings
 
-CONNECTIONS_BESIDE = 2
+ADMIN_CONNECTIONS = 2
 """To Elasticsearch, beside those for searches: checks, and what administrators ask."""
 
 
@@ -29,11 +29,11 @@ def database(settings: Settings) -> Database:
 def elasticsearch(settings: Settings) -> AsyncElasticsearch:
     """For all but searches."""
     return clients.elasticsearch(
-        settings.elasticsearch_url, timeout=settings.elasticsearch_seconds, connections_per_node=CONNECTIONS_BESIDE
+        settings.elasticsearch_url, timeout=settings.elasticsearch_seconds, connections_per_node=ADMIN_CONNECTIONS
     )
 
 
-def searches(settings: Settings) -> HttpClient:
+def search_http_client(settings: Settings) -> HttpClient:
     return HttpClient(
         settings.elasticsearch_url,
         seconds=settings.elasticsearch_seconds,
@@ -41,8 +41,8 @@ def searches(settings: Settings) -> HttpClient:
     )
 
 
-def redis(settings: Settings) -> GuardedRedis:
+def redis(settings: Settings) -> ResilientRedis:
     client = clients.redis(
         settings.redis_url, timeout=settings.redis_seconds, max_connections=settings.redis_connections
     )
-    return GuardedRedis(client, seconds=settings.redis_seconds)
+    return ResilientRedis(client, seconds=settings.redis_seconds)

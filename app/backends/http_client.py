@@ -13,22 +13,22 @@ from urllib.parse import urlsplit
 from elastic_transport.client_utils import url_to_node_config
 from httptools import HttpParserError, HttpResponseParser
 
-from app.http.raw_response import JSON, content_length, lines
+from app.http.raw_response import JSON, content_length, encode_headers
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     status: int
     body: bytes
 
 
-class Connection(asyncio.Protocol):
+class HttpConnection(asyncio.Protocol):
     """Kept after an answer; one request at a time."""
 
     _transport: asyncio.Transport
 
     def __init__(self) -> None:
-        self._waiting: asyncio.Future[Answer] | None = None
+        self._waiting: asyncio.Future[HttpResponse] | None = None
         """Also after who waited has gone: then the answer is still to come."""
         self._parser = HttpResponseParser(self)
         self._body: list[bytes] = []
@@ -44,7 +44,7 @@ class Connection(asyncio.Protocol):
         """Whether it can be sent another request."""
         return self._waiting is None and not self._transport.is_closing()
 
-    async def send(self, request: bytes) -> Answer:
+    async def send(self, request: bytes) -> HttpResponse:
         """Raises OSError if the connection breaks, or is closed already."""
         if self._transport.is_closing():
             raise _closed()
@@ -79,7 +79,7 @@ class Connection(asyncio.Protocol):
             # Nobody asked for it: it might be taken for the answer to the next request.
             self.end()
             return
-        answer = Answer(self._parser.get_status_code(), b"".join(self._body))
+        answer = HttpResponse(self._parser.get_status_code(), b"".join(self._body))
         self._body.clear()
         if not self._parser.should_keep_alive():
             self._transport.close()
@@ -92,12 +92,12 @@ class Connection(asyncio.Protocol):
 
 
 def field_lines(fields: Mapping[str, str]) -> bytes:
-    return lines((name.encode(), value.encode()) for name, value in fields.items())
+    return encode_headers((name.encode(), value.encode()) for name, value in fields.items())
 
 
 def request(method: str, target: str, fields: bytes, body: bytes) -> bytes:
     """`fields` are lines, all but that of the body's length."""
-    length = lines([content_length(len(body))])
+    length = encode_headers([content_length(len(body))])
     return b"%b %b HTTP/1.1\r\n%b%b\r\n%b" % (method.encode(), target.encode(), fields, length, body)
 
 
@@ -113,13 +113,13 @@ class HttpClient:
         self._seconds = seconds
         self._most = connections
         self._in_use = 0
-        self._idle: list[Connection] = []
+        self._idle: list[HttpConnection] = []
 
     @property
     def is_full(self) -> bool:
         return self._in_use >= self._most
 
-    async def post(self, target: str, body: bytes) -> Answer:
+    async def post(self, target: str, body: bytes) -> HttpResponse:
         """Raises OSError, of which TimeoutError is one.
 
         Where a connection breaks, the request is sent once more, on a new one.
@@ -143,18 +143,18 @@ class HttpClient:
         while (connection := self._take_idle()) is not None:
             connection.end()
 
-    def _take_idle(self) -> Connection | None:
+    def _take_idle(self) -> HttpConnection | None:
         while self._idle:
             connection = self._idle.pop()
             if connection.is_free:
                 return connection
         return None
 
-    async def _open(self, due: float) -> Connection:
+    async def _open(self, due: float) -> HttpConnection:
         async with asyncio.timeout_at(due):
-            return await Connection.open(self._host, self._port, self._tls)
+            return await HttpConnection.open(self._host, self._port, self._tls)
 
-    async def _ask(self, connection: Connection, whole: bytes, due: float) -> Answer:
+    async def _ask(self, connection: HttpConnection, whole: bytes, due: float) -> HttpResponse:
         timer = asyncio.get_running_loop().call_at(due, connection.end, TimeoutError())
         try:
             return await connection.send(whole)

@@ -10,14 +10,14 @@ from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
 from redis.exceptions import NoScriptError, RedisError
 
-from app.backends.circuit_breaker import Breaker
-from app.backends.redis_pipeline import Pipelined, Word
+from app.backends.circuit_breaker import CircuitBreaker
+from app.backends.redis_pipeline import AutoPipeline, RedisArg
 from app.http.errors import unavailable
 from core.timeouts import DEFAULTS
 
 log = structlog.get_logger()
 
-REDIS = "Redis"
+REDIS_LABEL = "Redis"
 
 FAILURES = 3
 """Few: while they go on, each costs a request its wait."""
@@ -25,12 +25,12 @@ FAILURES = 3
 Answer = TypeVar("Answer")
 
 
-class GuardedRedis:
+class ResilientRedis:
     def __init__(self, client: Redis, *, seconds: float = DEFAULTS.redis_seconds) -> None:
         self.client = client
-        self.breaker = Breaker("redis", REDIS, failures=FAILURES)
+        self.breaker = CircuitBreaker("redis", REDIS_LABEL, failures=FAILURES)
         self._seconds = seconds
-        self._pipelined = Pipelined(client.connection_pool.make_connection(), seconds)  # type: ignore[no-untyped-call]
+        self._pipelined = AutoPipeline(client.connection_pool.make_connection(), seconds)  # type: ignore[no-untyped-call]
 
     async def ask(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
         """What `call` gets from the client. Raises 503 as ApiError."""
@@ -38,7 +38,7 @@ class GuardedRedis:
             async with asyncio.timeout(self._seconds):
                 return await call()
 
-    async def run(self, script: AsyncScript, key: str, *arguments: Word) -> Any:
+    async def run(self, script: AsyncScript, key: str, *arguments: RedisArg) -> Any:
         """What the script answers: for what many requests do, since those of one moment share a round trip.
 
         Raises 503 as ApiError.
@@ -55,9 +55,9 @@ class GuardedRedis:
 
     @contextmanager
     def _guard(self) -> Iterator[None]:
-        with self.breaker.guard():
+        with self.breaker.protect():
             try:
                 yield
             except (RedisError, OSError) as error:
                 log.warning("redis_failed", error=type(error).__name__)
-                raise unavailable(REDIS) from error
+                raise unavailable(REDIS_LABEL) from error

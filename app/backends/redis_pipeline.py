@@ -11,21 +11,21 @@ import hiredis
 from redis.asyncio import Connection
 from redis.exceptions import ResponseError
 
-from app.backends.batching import Together
+from app.backends.batching import Batcher
 
-Word = str | bytes | memoryview | int
+RedisArg = str | bytes | memoryview | int
 
 
-class Pipelined:
+class AutoPipeline:
     def __init__(self, connection: Connection, seconds: float) -> None:
         """A round trip may take so many seconds, connecting included."""
         # For all steps together there is one time-out.
         connection.socket_timeout = None
         self._connection = connection
         self._seconds = seconds
-        self._together: Together[bytes, Any] = Together(self._round_trip)
+        self._together: Batcher[bytes, Any] = Batcher(self._round_trip)
 
-    async def ask(self, *command: Word) -> Any:
+    async def ask(self, *command: RedisArg) -> Any:
         """Redis' reply. Raises RedisError or OSError."""
         # Its stub knows commands of one word only.
         return await self._together.ask(hiredis.pack_command(command))  # type: ignore[arg-type]

@@ -14,13 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 log = structlog.get_logger()
 
-PATIENCE = 1.0
+CHECK_TIMEOUT = 1.0
 """Seconds that a replica may take to tell its lag."""
 
-KNOWN_FOR = 5.0
+CHECK_VALID_SECONDS = 5.0
 """Seconds after a check: whoever reads after a longer rest reads from the primary."""
 
-LAG = text(
+LAG_QUERY = text(
     "SELECT CASE"
     " WHEN NOT pg_is_in_recovery() THEN 0"
     # Nothing more comes to one that hears nothing, however complete it looks.
@@ -38,7 +38,7 @@ class Replica:
     check: asyncio.Task[None] | None = None
 
 
-class Replicas:
+class ReplicaPool:
     """Checked in the background, so that nobody waits for one that fails; not used before the first check."""
 
     def __init__(self, engines: Sequence[AsyncEngine], *, max_lag: float = 5.0, check_every: float = 2.0) -> None:
@@ -47,11 +47,11 @@ class Replicas:
         self._max_lag = max_lag
         self._check_every = check_every
 
-    def next(self) -> AsyncEngine | None:
+    def pick(self) -> AsyncEngine | None:
         """In turn; None while none is usable."""
         for replica in itertools.islice(self._turn, len(self._replicas)):
             self._check_if_due(replica)
-            if replica.usable and time.monotonic() - replica.checked_at < KNOWN_FOR:
+            if replica.usable and time.monotonic() - replica.checked_at < CHECK_VALID_SECONDS:
                 return replica.engine
         return None
 
@@ -76,8 +76,8 @@ class Replicas:
 
     async def _check(self, replica: Replica) -> None:
         try:
-            async with asyncio.timeout(PATIENCE), replica.engine.connect() as connection:
-                lag = float(await connection.scalar(LAG))
+            async with asyncio.timeout(CHECK_TIMEOUT), replica.engine.connect() as connection:
+                lag = float(await connection.scalar(LAG_QUERY))
         except (DBAPIError, PoolTimeoutError, OSError) as error:
             log.warning("replica_failed", error=type(error).__name__)
             lag = float("inf")

@@ -6,35 +6,35 @@ from cachetools import LRUCache
 from starlette.routing import Route
 from starlette.types import Scope
 
-from app.cache import Kind
+from app.cache import EntityKind
 from app.http.conditional import cached_response
-from app.http.raw_response import Prepared
+from app.http.raw_response import RawResponse
 
-MOST = 2000
+MAX_ENTRIES = 2000
 """Targets that one process remembers."""
 
 
 @dataclass(frozen=True, slots=True)
-class KeptTarget:
+class CachedRoute:
     """A path with its query, and under which key its answer lies in the cache."""
 
     key: str
-    depends_on: frozenset[Kind]
+    depends_on: frozenset[EntityKind]
     cache_control: str
     route: Route
     """Under which its requests are counted."""
 
 
-class KeptTargets:
+class CachedGetIndex:
     def __init__(self) -> None:
-        self._targets: LRUCache[tuple[str, bytes], KeptTarget] = LRUCache(MOST)
+        self._targets: LRUCache[tuple[str, bytes], CachedRoute] = LRUCache(MAX_ENTRIES)
 
-    def remember(self, scope: Scope, key: str, depends_on: frozenset[Kind], cache_control: str) -> None:
+    def remember(self, scope: Scope, key: str, depends_on: frozenset[EntityKind], cache_control: str) -> None:
         if scope["method"] == "GET":
-            target = KeptTarget(key, depends_on, cache_control, scope["route"])
+            target = CachedRoute(key, depends_on, cache_control, scope["route"])
             self._targets[scope["path"], scope["query_string"]] = target
 
-    def answer(self, scope: Scope) -> Prepared | None:
+    def answer(self, scope: Scope) -> RawResponse | None:
         """None if this process does not hold it."""
         target = self._targets.get((scope["path"], scope["query_string"]))
         if target is None:

@@ -5,12 +5,12 @@ import time
 from collections.abc import Collection, Iterable
 from typing import Literal, get_args
 
-Kind = Literal["occurrence", "template", "company", "guide", "country", "tag", "type"]
+EntityKind = Literal["occurrence", "template", "company", "guide", "country", "tag", "type"]
 
-ALL_KINDS: frozenset[Kind] = frozenset(get_args(Kind))
+ALL_KINDS: frozenset[EntityKind] = frozenset(get_args(EntityKind))
 
 
-class Generations:
+class InvalidationState:
     """Which generation last touched each kind.
 
     The worker numbers its changes one by one, so a number left out or out of order means that changes went unheard;
@@ -33,7 +33,7 @@ class Generations:
         if generation != self.current + 1:
             return generation == self.current
         if "all" in kinds:
-            self._outdate_everything(generation)
+            self._invalidate_all(generation)
             return True
         self.current = generation
         now = time.monotonic()
@@ -47,23 +47,23 @@ class Generations:
         self.following = True
         self.settled.set()
         if counter != self.current:
-            self._outdate_everything(counter)
+            self._invalidate_all(counter)
 
-    def lose(self) -> None:
+    def disconnect(self) -> None:
         self.following = False
         self.settled.set()
 
-    def cover(self, generation: int, kinds: Iterable[Kind]) -> bool:
+    def is_current(self, generation: int, kinds: Iterable[EntityKind]) -> bool:
         """Whether what was made at `generation` from these kinds still holds, as far as this process has heard."""
         if not self._complete_since <= generation <= self.current:
             return False
         return all(self._touched.get(kind, 0) <= generation for kind in kinds)
 
-    def touched_within(self, seconds: float, kinds: Iterable[Kind]) -> bool:
+    def changed_within(self, seconds: float, kinds: Iterable[EntityKind]) -> bool:
         latest = max((self._touched_at.get(kind, self._outdated_at) for kind in kinds), default=self._outdated_at)
         return time.monotonic() - latest < seconds
 
-    def _outdate_everything(self, generation: int) -> None:
+    def _invalidate_all(self, generation: int) -> None:
         self.current = self._complete_since = generation
         self._touched.clear()
         self._touched_at.clear()

@@ -6,7 +6,7 @@ _LOOKUPS = Counter("smarttrip_cache_lookups", "Lookups by where the answer came 
 
 FROM_PROCESS = _LOOKUPS.labels("process")
 FROM_REDIS = _LOOKUPS.labels("redis")
-FILLED = _LOOKUPS.labels("fill")
+LOADED = _LOOKUPS.labels("fill")
 STALE = _LOOKUPS.labels("stale")
 
 REDIS_ERRORS = Counter(

@@ -4,9 +4,9 @@ import struct
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from app.backends.redis import GuardedRedis
+from app.backends.redis import ResilientRedis
 from app.cache.metrics import REDIS_ERRORS
-from app.http.encoded_body import Record
+from app.http.encoded_body import StoredEntry
 from app.http.errors import ApiError
 
 PREFIX = "smarttrip:cache:1:"
@@ -18,22 +18,22 @@ LOCK_SECONDS = 5
 Answer = TypeVar("Answer")
 
 
-class SharedLevel:
-    def __init__(self, redis: GuardedRedis) -> None:
+class RedisStore:
+    def __init__(self, redis: ResilientRedis) -> None:
         self._ask = redis.ask
         self._redis = redis.client
 
-    async def read(self, key: str) -> Record | None:
+    async def read(self, key: str) -> StoredEntry | None:
         packed = await self._try(lambda: self._redis.get(PREFIX + key), None)
         return _record(packed)
 
-    async def claim(self, key: str, generation: int) -> tuple[bool, Record | None]:
+    async def claim(self, key: str, generation: int) -> tuple[bool, StoredEntry | None]:
         """Whether the caller is the one to make this body, and what lies there by now, in one step."""
         alone: tuple[bool, bytes | None] = (True, None)
         claimed, packed = await self._try(lambda: self._claim(key, generation), alone)
         return claimed, _record(packed)
 
-    async def write(self, key: str, record: Record, *, keep_seconds: float) -> None:
+    async def write(self, key: str, record: StoredEntry, *, keep_seconds: float) -> None:
         packed = record.pack()
         await self._try(lambda: self._redis.set(PREFIX + key, packed, px=int(keep_seconds * 1000)), None)
 
@@ -61,9 +61,9 @@ def _lock(key: str, generation: int) -> str:
     return f"{PREFIX}lock:{generation}:{key}"
 
 
-def _record(packed: bytes | None) -> Record | None:
+def _record(packed: bytes | None) -> StoredEntry | None:
     try:
-        return Record.unpack(packed) if packed else None
+        return StoredEntry.unpack(packed) if packed else None
     except struct.error:
         # Not of our making.
         return None

@@ -8,13 +8,13 @@ from typing import TypeGuard
 
 from cachetools import LRUCache
 
-from app.cache.invalidation import Generations, Kind
-from app.cache.metrics import FILLED, FROM_PROCESS, FROM_REDIS, STALE
-from app.cache.redis_store import SharedLevel
-from app.http.encoded_body import CachedBody, Record, finish
+from app.cache.invalidation import EntityKind, InvalidationState
+from app.cache.metrics import FROM_PROCESS, FROM_REDIS, LOADED, STALE
+from app.cache.redis_store import RedisStore
+from app.http.encoded_body import EncodedBody, StoredEntry, encode_body
 from app.http.errors import ApiError
 
-Fill = Callable[[], Awaitable[bytes]]
+Loader = Callable[[], Awaitable[bytes]]
 
 PROCESS_SECONDS = 1.0
 """How long a process goes by its own copy: what holds when no change can be heard."""
@@ -29,34 +29,34 @@ POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class CacheRequest:
     key: str
-    depends_on: frozenset[Kind]
-    fill: Fill
+    depends_on: frozenset[EntityKind]
+    fill: Loader
     ttl: float
     compress: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class LocalEntry:
     """A body as this process holds it; `fresh_until` is on the monotonic clock."""
 
-    body: CachedBody
+    body: EncodedBody
     generation: int
     fresh_until: float
 
 
 @dataclass(frozen=True, slots=True)
-class Flight:
+class InFlight:
     generation: int
-    landing: asyncio.Task[CachedBody]
+    task: asyncio.Task[EncodedBody]
 
 
-class Cache:
+class ResponseCache:
     def __init__(
         self,
-        shared: SharedLevel,
-        generations: Generations,
+        shared: RedisStore,
+        generations: InvalidationState,
         *,
         max_bytes: int = 12 * 1024 * 1024,
         settle_seconds: float = 0.0,
@@ -65,12 +65,12 @@ class Cache:
         self._shared = shared
         self._generations = generations
         self._settle_seconds = settle_seconds
-        self._copies: LRUCache[str, Copy] = LRUCache(max_bytes, getsizeof=_size)
-        self._flights: dict[str, Flight] = {}
+        self._copies: LRUCache[str, LocalEntry] = LRUCache(max_bytes, getsizeof=_size)
+        self._flights: dict[str, InFlight] = {}
 
     async def get(
-        self, key: str, depends_on: frozenset[Kind], fill: Fill, ttl: float, *, compress: bool = True
-    ) -> CachedBody:
+        self, key: str, depends_on: frozenset[EntityKind], fill: Loader, ttl: float, *, compress: bool = True
+    ) -> EncodedBody:
         """The body under `key`, at most `ttl` seconds old and not older than the last change of what it depends on.
 
         Of all who miss it, in all processes, one calls `fill`. If that raises a 503 an older body is served
@@ -80,107 +80,111 @@ class Cache:
         if body is not None:
             return body
         flight = self._flights.get(key)
-        if flight is None or not self._generations.cover(flight.generation, depends_on):
-            flight = self._take_off(Wanted(key, depends_on, fill, ttl, compress))
+        if flight is None or not self._generations.is_current(flight.generation, depends_on):
+            flight = self._start_fill(CacheRequest(key, depends_on, fill, ttl, compress))
         # A caller who gives up must not take the others' answer away.
-        return await asyncio.shield(flight.landing)
+        return await asyncio.shield(flight.task)
 
-    def held(self, key: str, depends_on: frozenset[Kind]) -> CachedBody | None:
+    def held(self, key: str, depends_on: frozenset[EntityKind]) -> EncodedBody | None:
         """The body under `key` if this process has it and it still holds."""
         copy = self._copies.get(key)
         if (
             copy is None
             or copy.fresh_until <= time.monotonic()
-            or not self._generations.cover(copy.generation, depends_on)
+            or not self._generations.is_current(copy.generation, depends_on)
         ):
             return None
         FROM_PROCESS.inc()
         return copy.body
 
     async def close(self) -> None:
-        await asyncio.gather(*(flight.landing for flight in self._flights.values()), return_exceptions=True)
+        await asyncio.gather(*(flight.task for flight in self._flights.values()), return_exceptions=True)
 
-    def _take_off(self, wanted: Wanted) -> Flight:
+    def _start_fill(self, wanted: CacheRequest) -> InFlight:
         generation = self._generations.current
-        flight = Flight(generation, asyncio.create_task(self._obtain(wanted, generation)))
+        flight = InFlight(generation, asyncio.create_task(self._resolve(wanted, generation)))
         self._flights[wanted.key] = flight
 
-        def land(landing: asyncio.Task[CachedBody]) -> None:
+        def land(landing: asyncio.Task[EncodedBody]) -> None:
             if self._flights.get(wanted.key) is flight:
                 del self._flights[wanted.key]
             if not landing.cancelled():
                 # Marks a failure as seen, for when every caller has given up.
                 landing.exception()
 
-        flight.landing.add_done_callback(land)
+        flight.task.add_done_callback(land)
         return flight
 
-    async def _obtain(self, wanted: Wanted, generation: int) -> CachedBody:
+    async def _resolve(self, wanted: CacheRequest, generation: int) -> EncodedBody:
         if not self._generations.following:
-            return await self._make(wanted, generation, older=None)
+            return await self._fill(wanted, generation, older=None)
         record = await self._shared.read(wanted.key)
         give_up_at = time.monotonic() + WAIT_SECONDS
         while not self._usable(record, wanted):
             claimed, record = await self._shared.claim(wanted.key, generation)
             if claimed:
-                return await self._make_claimed(wanted, generation, record)
+                return await self._fill_with_lock(wanted, generation, record)
             if time.monotonic() > give_up_at:
-                return await self._make(wanted, generation, record)
+                return await self._fill(wanted, generation, record)
             await asyncio.sleep(POLL_SECONDS)
-        return self._take(wanted.key, record)
+        return self._accept(wanted.key, record)
 
-    def _usable(self, record: Record | None, wanted: Wanted) -> TypeGuard[Record]:
+    def _usable(self, record: StoredEntry | None, wanted: CacheRequest) -> TypeGuard[StoredEntry]:
         return (
             record is not None
             and record.fresh_until > time.time()
-            and self._generations.cover(record.generation, wanted.depends_on)
+            and self._generations.is_current(record.generation, wanted.depends_on)
         )
 
-    def _take(self, key: str, record: Record) -> CachedBody:
+    def _accept(self, key: str, record: StoredEntry) -> EncodedBody:
         FROM_REDIS.inc()
-        return self._keep(key, record.body, record.generation, record.fresh_until - time.time())
+        return self._store_local(key, record.body, record.generation, record.fresh_until - time.time())
 
-    async def _make_claimed(self, wanted: Wanted, generation: int, record: Record | None) -> CachedBody:
+    async def _fill_with_lock(self, wanted: CacheRequest, generation: int, record: StoredEntry | None) -> EncodedBody:
         try:
             if self._usable(record, wanted):
-                return self._take(wanted.key, record)
-            return await self._make(wanted, generation, record)
+                return self._accept(wanted.key, record)
+            return await self._fill(wanted, generation, record)
         finally:
             await self._shared.release(wanted.key, generation)
 
-    async def _make(self, wanted: Wanted, generation: int, older: Record | None) -> CachedBody:
+    async def _fill(self, wanted: CacheRequest, generation: int, older: StoredEntry | None) -> EncodedBody:
         try:
             identity = await wanted.fill()
         except ApiError as error:
-            return self._fall_back(wanted, generation, older, error)
-        FILLED.inc()
-        body = await finish(identity, compress=wanted.compress)
+            return self._serve_stale(wanted, generation, older, error)
+        LOADED.inc()
+        body = await encode_body(identity, compress=wanted.compress)
         ttl = wanted.ttl
-        if self._generations.touched_within(self._settle_seconds, wanted.depends_on):
+        if self._generations.changed_within(self._settle_seconds, wanted.depends_on):
             ttl = min(ttl, PROCESS_SECONDS)
         # What changed meanwhile may or may not be in this body: those who asked before may have it, nobody later.
-        if self._generations.cover(generation, wanted.depends_on):
-            self._keep(wanted.key, body, generation, ttl)
+        if self._generations.is_current(generation, wanted.depends_on):
+            self._store_local(wanted.key, body, generation, ttl)
             if self._generations.following:
-                record = Record(body, generation, time.time() + ttl)
+                record = StoredEntry(body, generation, time.time() + ttl)
                 await self._shared.write(wanted.key, record, keep_seconds=ttl + wanted.ttl)
         return body
 
-    def _fall_back(self, wanted: Wanted, generation: int, older: Record | None, error: ApiError) -> CachedBody:
+    def _serve_stale(
+        self, wanted: CacheRequest, generation: int, older: StoredEntry | None, error: ApiError
+    ) -> EncodedBody:
         held = older or self._copies.get(wanted.key)
         if error.status != 503 or held is None:
             raise error
         STALE.inc()
-        return self._keep(wanted.key, replace(held.body, stale=True), generation, STALE_SECONDS, at_most=STALE_SECONDS)
+        return self._store_local(
+            wanted.key, replace(held.body, stale=True), generation, STALE_SECONDS, at_most=STALE_SECONDS
+        )
 
-    def _keep(
-        self, key: str, body: CachedBody, generation: int, ttl: float, *, at_most: float = PROCESS_SECONDS
-    ) -> CachedBody:
-        copy = Copy(body, generation, time.monotonic() + min(ttl, at_most))
+    def _store_local(
+        self, key: str, body: EncodedBody, generation: int, ttl: float, *, at_most: float = PROCESS_SECONDS
+    ) -> EncodedBody:
+        copy = LocalEntry(body, generation, time.monotonic() + min(ttl, at_most))
         if _size(copy) <= self._copies.maxsize:
             self._copies[key] = copy
         return body
 
 
-def _size(copy: Copy) -> int:
+def _size(copy: LocalEntry) -> int:
     return len(copy.body.identity) + len(copy.body.gzip or b"") + 500

@@ -12,7 +12,7 @@ from app.lifespan import ApiRequest
 log = structlog.get_logger()
 
 
-async def as_admin(request: ApiRequest, answer: Callable[[ApiRequest], Awaitable[Response]]) -> Response:
+async def run_as_admin(request: ApiRequest, answer: Callable[[ApiRequest], Awaitable[Response]]) -> Response:
     """Raises 401 or 403 as ApiError before anything is done."""
     who, outcome = "unknown", "failed"
     try:

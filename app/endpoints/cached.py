@@ -8,13 +8,13 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from app.backends.database import ReadSession
-from app.cache import Kind
+from app.cache import EntityKind
 from app.endpoints.endpoint import Handler
-from app.http.conditional import REFERENCE, REVALIDATE, cached_response
+from app.http.conditional import NO_CACHE, PUBLIC_ONE_HOUR, cached_response
 from app.http.errors import not_found
 from app.lifespan import ApiRequest
 from schemas.api.entities import to_json
-from schemas.api.envelopes import Listed, Single
+from schemas.api.envelopes import DetailResponse, ListResponse
 
 Read = Callable[[ReadSession], Awaitable[BaseModel]]
 ReadRows = Callable[[ReadSession], Awaitable[Sequence[object]]]
@@ -22,21 +22,21 @@ ReadRow = Callable[[ReadSession, int], Awaitable[object | None]]
 
 
 @dataclass(frozen=True)
-class Keeping:
+class CachePolicy:
     seconds: float
     cache_control: str
-    depends_on: frozenset[Kind]
+    depends_on: frozenset[EntityKind]
 
 
-def reference_data(*kinds: Kind) -> Keeping:
-    return Keeping(3600, REFERENCE, frozenset(kinds))
+def reference_policy(*kinds: EntityKind) -> CachePolicy:
+    return CachePolicy(3600, PUBLIC_ONE_HOUR, frozenset(kinds))
 
 
-def trip_data(*kinds: Kind) -> Keeping:
-    return Keeping(60, REVALIDATE, frozenset(kinds))
+def trip_policy(*kinds: EntityKind) -> CachePolicy:
+    return CachePolicy(60, NO_CACHE, frozenset(kinds))
 
 
-async def answer(request: ApiRequest, keeping: Keeping, key: str, read: Read) -> Response:
+async def cached_json(request: ApiRequest, keeping: CachePolicy, key: str, read: Read) -> Response:
     """What `read` makes, from the cache where it is there."""
     state = request.state
 
@@ -50,17 +50,19 @@ async def answer(request: ApiRequest, keeping: Keeping, key: str, read: Read) ->
     return cached_response(request.scope, body, keeping.cache_control)
 
 
-def listing(keeping: Keeping, envelope: type[Listed[Any]], read_rows: ReadRows) -> Handler:
+def list_endpoint(keeping: CachePolicy, envelope: type[ListResponse[Any]], read_rows: ReadRows) -> Handler:
     async def handle(request: ApiRequest) -> Response:
         async def read(session: ReadSession) -> BaseModel:
             return envelope.of(await read_rows(session))
 
-        return await answer(request, keeping, request.scope["path"], read)
+        return await cached_json(request, keeping, request.scope["path"], read)
 
     return handle
 
 
-def single(keeping: Keeping, envelope: type[Single[Any]], read_row: ReadRow, *, thing: str) -> Handler:
+def detail_endpoint(
+    keeping: CachePolicy, envelope: type[DetailResponse[Any]], read_row: ReadRow, *, thing: str
+) -> Handler:
     """The row whose id the path names."""
 
     async def handle(request: ApiRequest) -> Response:
@@ -72,6 +74,6 @@ def single(keeping: Keeping, envelope: type[Single[Any]], read_row: ReadRow, *, 
                 raise not_found(thing)
             return envelope.of(row)
 
-        return await answer(request, keeping, f"{thing}:{number}", read)
+        return await cached_json(request, keeping, f"{thing}:{number}", read)
 
     return handle

@@ -10,11 +10,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from app.endpoints.admin_guard import as_admin
+from app.endpoints.admin_guard import run_as_admin
 from app.http.errors import timed_out
 from app.http.raw_response import JSON
 from app.http.requests import MAX_BODY, read_json, read_model, read_query
-from core.timeouts import Bounds
+from core.timeouts import ResourceLimits
 
 Handler = Callable[..., Awaitable[Response]]
 
@@ -35,25 +35,25 @@ class Endpoint:
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     max_body: int = MAX_BODY
-    also: tuple[int, ...] = ()
+    extra_statuses: tuple[int, ...] = ()
     """Other statuses with an answer of the same shape."""
     errors: tuple[int, ...] = ()
     headers: tuple[str, ...] = ()
     """Those that the handler reads, apart from credentials."""
     admin: bool = False
 
-    async def respond(self, request: Request[Any]) -> Response:
+    async def handle(self, request: Request[Any]) -> Response:
         if self.admin:
-            return await as_admin(request, self._answer)
-        return await self._answer(request)
+            return await run_as_admin(request, self._invoke)
+        return await self._invoke(request)
 
-    async def _answer(self, request: Request[Any]) -> Response:
+    async def _invoke(self, request: Request[Any]) -> Response:
         arguments: dict[str, BaseModel] = {}
         if self.query:
             arguments["query"] = read_query(self.query, request)
         if self.body:
             arguments["body"] = read_model(self.body, await read_json(request, self.max_body))
-        bounds: Bounds = request.state["settings"]
+        bounds: ResourceLimits = request.state["settings"]
         try:
             with request.state["deadlines"].within(bounds.admin_seconds if self.admin else bounds.request_seconds):
                 return await self.handler(request, **arguments)
@@ -62,20 +62,20 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
-class ByMethod:
+class MethodDispatcher:
     """The application at one path. A class: Starlette wraps functions in error handlers, which Edge is."""
 
     endpoints: Mapping[str, Endpoint]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
-        response = await self.endpoints[method].respond(Request(scope, receive, send))
+        response = await self.endpoints[method].handle(Request(scope, receive, send))
         await response(scope, receive, send)
 
 
-def routes(endpoints: Iterable[Endpoint]) -> list[Route]:
+def build_routes(endpoints: Iterable[Endpoint]) -> list[Route]:
     """One route per path, so that a wrong method is answered with all the right ones; in the order given."""
     by_path: dict[str, dict[str, Endpoint]] = {}
     for endpoint in endpoints:
         by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
-    return [Route(path, ByMethod(by_method), methods=list(by_method)) for path, by_method in by_path.items()]
+    return [Route(path, MethodDispatcher(by_method), methods=list(by_method)) for path, by_method in by_path.items()]

@@ -26,14 +26,14 @@ from openapi_pydantic import (
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from app.access.rate_limiter import group_of
+from app.access.rate_limiter import rate_limit_group
 from app.endpoints.endpoint import Endpoint
 from app.http.raw_response import JSON
-from app.server.admission import NEVER_REFUSED
-from schemas.api.errors import Failure
+from app.server.admission import EXEMPT_PATHS
+from schemas.api.errors import ErrorResponse
 
 Mode = Literal["validation", "serialization"]
-Shapes = Mapping[tuple[Any, Mode], dict[str, Any]]
+SchemaRefs = Mapping[tuple[Any, Mode], dict[str, Any]]
 """Where each model's schema is in the document: as it is read, or as it is written."""
 
 TOKEN, KEY = "token", "service_key"
@@ -54,7 +54,7 @@ ABOUT = (
 PATH_PARAMETER = re.compile(r"{(?P<name>\w+)(?::(?P<kind>\w+))?}")
 
 
-def document(endpoints: Sequence[Endpoint]) -> bytes:
+def build_openapi(endpoints: Sequence[Endpoint]) -> bytes:
     shapes, schemas = _schemas(endpoints)
     paths: dict[str, dict[str, Operation]] = {}
     for endpoint in endpoints:
@@ -75,10 +75,10 @@ def document(endpoints: Sequence[Endpoint]) -> bytes:
     return described.model_dump_json(by_alias=True, exclude_none=True, exclude_unset=True).encode()
 
 
-def _schemas(endpoints: Iterable[Endpoint]) -> tuple[Shapes, dict[str, Any]]:
+def _schemas(endpoints: Iterable[Endpoint]) -> tuple[SchemaRefs, dict[str, Any]]:
     models = dict.fromkeys(chain.from_iterable(map(_models, endpoints)))
     template = "#/components/schemas/{model}"
-    shapes, definitions = models_json_schema([*models, (Failure, "validation")], ref_template=template)
+    shapes, definitions = models_json_schema([*models, (ErrorResponse, "validation")], ref_template=template)
     return shapes, definitions["$defs"]
 
 
@@ -91,7 +91,7 @@ def _models(endpoint: Endpoint) -> Iterator[tuple[type[BaseModel], Mode]]:
         yield endpoint.answer, "serialization"
 
 
-def _operation(endpoint: Endpoint, shapes: Shapes, schemas: Mapping[str, Any]) -> Operation:
+def _operation(endpoint: Endpoint, shapes: SchemaRefs, schemas: Mapping[str, Any]) -> Operation:
     return Operation(
         operationId=_name(endpoint),
         summary=endpoint.summary,
@@ -105,8 +105,10 @@ def _operation(endpoint: Endpoint, shapes: Shapes, schemas: Mapping[str, Any]) -
         or None,
         requestBody=_body(endpoint, shapes, schemas),
         responses={
-            **{str(status): _answer(endpoint, status, shapes) for status in (endpoint.status, *endpoint.also)},
-            **{str(status): _reference("responses", _phrase(status)) for status in refusals(endpoint)},
+            **{
+                str(status): _answer(endpoint, status, shapes) for status in (endpoint.status, *endpoint.extra_statuses)
+            },
+            **{str(status): _reference("responses", _phrase(status)) for status in error_statuses(endpoint)},
         },
         security=[{TOKEN: []}, {KEY: []}] if endpoint.admin else None,
     )
@@ -127,7 +129,7 @@ def _path_parameters(endpoint: Endpoint) -> Iterator[Parameter]:
         yield _parameter(found["name"], "path", schema, required=True)
 
 
-def _query_parameters(endpoint: Endpoint, shapes: Shapes, schemas: Mapping[str, Any]) -> Iterator[Parameter]:
+def _query_parameters(endpoint: Endpoint, shapes: SchemaRefs, schemas: Mapping[str, Any]) -> Iterator[Parameter]:
     if endpoint.query is None:
         return
     schema = _resolve(shapes[endpoint.query, "validation"], schemas)
@@ -141,7 +143,7 @@ def _parameter(name: str, location: str, schema: Mapping[str, Any], **more: bool
     return Parameter.model_validate({"name": name, "in": location, "schema": shown, **about, **more})
 
 
-def _body(endpoint: Endpoint, shapes: Shapes, schemas: Mapping[str, Any]) -> RequestBody | None:
+def _body(endpoint: Endpoint, shapes: SchemaRefs, schemas: Mapping[str, Any]) -> RequestBody | None:
     if endpoint.body is None:
         return None
     shape = shapes[endpoint.body, "validation"]
@@ -153,7 +155,7 @@ def _resolve(shape: Mapping[str, str], schemas: Mapping[str, Any]) -> dict[str, 
     return schema
 
 
-def _answer(endpoint: Endpoint, status: int, shapes: Shapes) -> Response:
+def _answer(endpoint: Endpoint, status: int, shapes: SchemaRefs) -> Response:
     shape = shapes[endpoint.answer, "serialization"] if endpoint.answer else {}
     return Response(description=HTTPStatus(status).phrase, content={endpoint.media_type: _media_type(shape)})
 
@@ -162,7 +164,7 @@ def _media_type(schema: Mapping[str, Any]) -> MediaType:
     return MediaType.model_validate({"schema": schema})
 
 
-def refusals(endpoint: Endpoint) -> list[int]:
+def error_statuses(endpoint: Endpoint) -> list[int]:
     """Statuses other than success: those that the endpoint names, and those that follow from what it is."""
     implied = {
         400: endpoint.query or endpoint.body,
@@ -172,21 +174,21 @@ def refusals(endpoint: Endpoint) -> list[int]:
         408: endpoint.body,
         413: endpoint.body,
         415: endpoint.body,
-        429: group_of(endpoint.method, endpoint.path),
-        503: endpoint.path not in NEVER_REFUSED,
+        429: rate_limit_group(endpoint.method, endpoint.path),
+        503: endpoint.path not in EXEMPT_PATHS,
     }
     all_of_them = {*endpoint.errors, *(status for status, applies in implied.items() if applies)}
-    return sorted(all_of_them.difference(endpoint.also))
+    return sorted(all_of_them.difference(endpoint.extra_statuses))
 
 
 def _refusals(endpoints: Iterable[Endpoint]) -> Iterator[tuple[str, Response]]:
-    for status in sorted(set(chain.from_iterable(map(refusals, endpoints)))):
+    for status in sorted(set(chain.from_iterable(map(error_statuses, endpoints)))):
         seconds = {"Retry-After": Header(description="Seconds.", param_schema=Schema(type="integer"))}
         yield (
             _phrase(status),
             Response(
                 description=HTTPStatus(status).phrase,
-                content={JSON: _media_type({"$ref": f"#/components/schemas/{Failure.__name__}"})},
+                content={JSON: _media_type({"$ref": f"#/components/schemas/{ErrorResponse.__name__}"})},
                 headers=seconds if status in RETRIED else None,
             ),
         )

@@ -5,49 +5,62 @@ from functools import lru_cache
 
 from starlette.types import Scope
 
-from app.cache import CachedBody
+from app.cache import EncodedBody
 from app.http import security_headers
-from app.http.raw_response import GZIPPED, IS_JSON, VARIES, Fields, Header, Prepared, content_length
+from app.http.raw_response import (
+    CONTENT_ENCODING_GZIP,
+    CONTENT_TYPE_JSON,
+    VARY_ACCEPT_ENCODING,
+    Header,
+    RawResponse,
+    RequestHeaders,
+    content_length,
+)
 
-REFERENCE = "public, s-maxage=3600, stale-while-revalidate=86400"
+PUBLIC_ONE_HOUR = "public, s-maxage=3600, stale-while-revalidate=86400"
 """For what changes rarely: a gateway may keep it for an hour."""
 
-REVALIDATE = "no-cache"
+NO_CACHE = "no-cache"
 """May be kept, but is asked for again each time."""
 
 
-def cached_response(scope: Scope, body: CachedBody, cache_control: str) -> Prepared:
-    fields: Fields = scope["state"]["fields"]
-    gzipped = body.gzip if takes_gzip(fields) else None
+def cached_response(scope: Scope, body: EncodedBody, cache_control: str) -> RawResponse:
+    fields: RequestHeaders = scope["state"]["fields"]
+    gzipped = body.gzip if accepts_gzip_response(fields) else None
     content = body.identity if gzipped is None else gzipped
     etag = _identity_tag(body) if gzipped is None else _gzip_tag(body)
-    control = REVALIDATE if body.stale else cache_control
+    control = NO_CACHE if body.stale else cache_control
     known = fields.get(b"if-none-match")
-    if known is not None and (held := _held(known.decode("latin-1"), body, etag)):
-        return Prepared(304, _caching(held, control), ())
-    return Prepared(200, _headers(etag, control, len(content), gzipped is not None), (content,))
+    if known is not None and (held := _matching_etag(known.decode("latin-1"), body, etag)):
+        return RawResponse(304, _caching(held, control), ())
+    return RawResponse(200, _headers(etag, control, len(content), gzipped is not None), (content,))
 
 
 @lru_cache(maxsize=1024)
 def _headers(etag: str, control: str, length: int, gzipped: bool) -> tuple[Header, ...]:
-    coding = (GZIPPED,) if gzipped else ()
-    return (content_length(length), IS_JSON, *coding, *_caching(etag, control))
+    coding = (CONTENT_ENCODING_GZIP,) if gzipped else ()
+    return (content_length(length), CONTENT_TYPE_JSON, *coding, *_caching(etag, control))
 
 
 def _caching(etag: str, control: str) -> tuple[Header, ...]:
-    return (b"etag", etag.encode()), (b"cache-control", control.encode()), VARIES, *security_headers.HEADERS
+    return (
+        (b"etag", etag.encode()),
+        (b"cache-control", control.encode()),
+        VARY_ACCEPT_ENCODING,
+        *security_headers.HEADERS,
+    )
 
 
-def _identity_tag(body: CachedBody) -> str:
+def _identity_tag(body: EncodedBody) -> str:
     return f'"{body.etag}"'
 
 
-def _gzip_tag(body: CachedBody) -> str:
+def _gzip_tag(body: EncodedBody) -> str:
     """Of its own: a strong tag stands for exact bytes."""
     return f'"{body.etag}-gzip"'
 
 
-def _held(if_none_match: str, body: CachedBody, selected: str) -> str | None:
+def _matching_etag(if_none_match: str, body: EncodedBody, selected: str) -> str | None:
     """The tag under which the client holds this body: whichever form it has says the same."""
     if if_none_match.strip() == "*":
         return selected
@@ -58,7 +71,7 @@ def _held(if_none_match: str, body: CachedBody, selected: str) -> str | None:
 _TAG = re.compile(r'(?:W/)?("[^"]*")')
 
 
-def takes_gzip(fields: Fields) -> bool:
+def accepts_gzip_response(fields: RequestHeaders) -> bool:
     return accepts_gzip(fields.get(b"accept-encoding", b""))
 
 

@@ -3,11 +3,11 @@
 from starlette.convertors import IntegerConvertor, register_url_convertor
 
 
-class PathId(IntegerConvertor):
+class BoundedIntConvertor(IntegerConvertor):
     """Digits, but not so many that they become a number that nothing can hold."""
 
     regex = "[0-9]{1,18}"
 
 
 def register_path_ids() -> None:
-    register_url_convertor("int", PathId())
+    register_url_convertor("int", BoundedIntConvertor())

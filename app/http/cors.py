@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.http.errors import bad_request, error_response
-from app.http.raw_response import Fields, Header
+from app.http.raw_response import Header, RequestHeaders
 
 METHODS = ("GET", "POST", "PUT", "DELETE", "OPTIONS")
 HEADERS = ("Content-Type", "Authorization", "X-Session-ID", "X-Request-ID")
@@ -17,14 +17,14 @@ EXPOSED = ("X-Request-ID", "Retry-After", "RateLimit-Limit", "RateLimit-Remainin
 VARY = (b"vary", b"Origin")
 """Of all answers, so that no cache gives one origin what was said to another."""
 
-NOT_SHARED = (VARY,)
+DEFAULT_HEADERS = (VARY,)
 
 
-class Cors:
+class CorsPolicy:
     def __init__(self, allowed_origins: Sequence[str]) -> None:
         self._headers = {origin.encode(): _headers(origin) for origin in allowed_origins}
         self._preflight = CORSMiddleware(
-            _nobody,
+            _unreachable_app,
             allow_origins=allowed_origins,
             allow_credentials=True,
             allow_methods=METHODS,
@@ -33,9 +33,9 @@ class Cors:
 
     def headers(self, origin: bytes | None) -> Sequence[Header]:
         """What an answer has to say to this origin."""
-        return self._headers.get(origin, NOT_SHARED) if origin is not None else NOT_SHARED
+        return self._headers.get(origin, DEFAULT_HEADERS) if origin is not None else DEFAULT_HEADERS
 
-    def preflight(self, scope: Scope, fields: Fields) -> Response | None:
+    def preflight(self, scope: Scope, fields: RequestHeaders) -> Response | None:
         """The answer to a browser that asks whether it may ask; None if this is no such question."""
         if (
             scope["method"] != "OPTIONS"
@@ -63,5 +63,5 @@ def _headers(origin: str) -> tuple[Header, ...]:
     )
 
 
-async def _nobody(scope: Scope, receive: Receive, send: Send) -> None:
+async def _unreachable_app(scope: Scope, receive: Receive, send: Send) -> None:
     raise AssertionError("only preflights are asked of it")

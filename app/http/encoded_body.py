@@ -15,7 +15,7 @@ LARGEST_TO_COMPRESS_INLINE = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class CachedBody:
+class EncodedBody:
     identity: bytes
     gzip: bytes | None
     """None where compressing gains nothing."""
@@ -25,14 +25,14 @@ class CachedBody:
     """An older state, served because a newer one could not be had."""
 
 
-async def finish(identity: bytes, *, compress: bool) -> CachedBody:
+async def encode_body(identity: bytes, *, compress: bool) -> EncodedBody:
     if not compress or len(identity) < SMALLEST_TO_COMPRESS:
         compressed = None
     elif len(identity) <= LARGEST_TO_COMPRESS_INLINE:
         compressed = gzip_of(identity)
     else:
         compressed = await asyncio.to_thread(gzip_of, identity)
-    return CachedBody(identity, compressed, _etag(identity))
+    return EncodedBody(identity, compressed, _etag(identity))
 
 
 def gzip_of(identity: bytes) -> bytes:
@@ -44,10 +44,10 @@ def _etag(identity: bytes) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class StoredEntry:
     """A body as processes share it."""
 
-    body: CachedBody
+    body: EncodedBody
     generation: int
     """Of the catalogue, as known when its making began."""
     fresh_until: float
@@ -58,11 +58,11 @@ class Record:
         return _HEADER.pack(self.generation, self.fresh_until, len(identity)) + identity + compressed
 
     @classmethod
-    def unpack(cls, packed: bytes) -> "Record":
+    def unpack(cls, packed: bytes) -> "StoredEntry":
         generation, fresh_until, length = _HEADER.unpack_from(packed)
         identity = packed[_HEADER.size : _HEADER.size + length]
         compressed = packed[_HEADER.size + length :] or None
-        return cls(CachedBody(identity, compressed, _etag(identity)), generation, fresh_until)
+        return cls(EncodedBody(identity, compressed, _etag(identity)), generation, fresh_until)
 
 
 _HEADER = struct.Struct(">qdI")

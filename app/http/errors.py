@@ -72,19 +72,19 @@ def timed_out(*, retry_after: int = 2) -> ApiError:
     return ApiError(503, "timeout", message, headers={"Retry-After": str(retry_after)})
 
 
-def too_slow() -> ApiError:
+def request_timeout() -> ApiError:
     """The client's own fault, and its connection is of no more use."""
     message = "The request took too long to arrive."
     return ApiError(408, "timeout", message, headers={"Connection": "close"})
 
 
-def too_many(retry_after: int, headers: Mapping[str, str]) -> ApiError:
+def rate_limited(retry_after: int, headers: Mapping[str, str]) -> ApiError:
     """In words after which the web client doesn't try again by itself."""
     message = f"You have made too many requests. Please wait {retry_after} seconds and try again."
     return ApiError(429, "too_many_requests", message, headers={**headers, "Retry-After": str(retry_after)})
 
 
-def invalid(error: ValidationError) -> ApiError:
+def validation_error(error: ValidationError) -> ApiError:
     """What pydantic found wrong, field by field."""
     details: list[Detail] = [
         {"field": ".".join(map(str, problem["loc"])) or "body", "message": _lower_first(problem["msg"])}
@@ -116,7 +116,7 @@ _STARLETTE_ERRORS: dict[int, tuple[ErrorCode, str]] = {
 }
 
 
-async def on_http_exception(request: Request, error: Exception) -> Response:
+async def handle_http_exception(request: Request, error: Exception) -> Response:
     """Starlette's own refusals (no such route, wrong method) in our shape."""
     assert isinstance(error, HTTPException)
     code, message = _STARLETTE_ERRORS.get(error.status_code, ("bad_request", error.detail))

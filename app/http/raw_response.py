@@ -12,43 +12,43 @@ from starlette.types import Message, Receive, Scope, Send
 
 JSON = "application/json"
 
-WHOLE = "smarttrip.response.whole"
+RAW_RESPONSE_EXTENSION = "smarttrip.response.whole"
 
 Header = tuple[bytes, bytes]
-Fields = Mapping[bytes, bytes]
+RequestHeaders = Mapping[bytes, bytes]
 """A request's headers."""
 
-IS_JSON: Header = (b"content-type", JSON.encode())
-GZIPPED: Header = (b"content-encoding", b"gzip")
-VARIES: Header = (b"vary", b"Accept-Encoding")
-CLOSE: Header = (b"connection", b"close")
+CONTENT_TYPE_JSON: Header = (b"content-type", JSON.encode())
+CONTENT_ENCODING_GZIP: Header = (b"content-encoding", b"gzip")
+VARY_ACCEPT_ENCODING: Header = (b"vary", b"Accept-Encoding")
+CONNECTION_CLOSE: Header = (b"connection", b"close")
 
 
 def content_length(length: int) -> Header:
     return b"content-length", b"%d" % length
 
 
-def lines(headers: Iterable[Header]) -> bytes:
+def encode_headers(headers: Iterable[Header]) -> bytes:
     """As they stand in the head of an answer."""
     return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
 @lru_cache(maxsize=4096)
-def same_lines(headers: tuple[Header, ...]) -> bytes:
+def encode_headers_cached(headers: tuple[Header, ...]) -> bytes:
     """`lines` of headers that many answers have."""
-    return lines(headers)
+    return encode_headers(headers)
 
 
 def add_headers(message: Message, headers: Iterable[Header]) -> None:
     """To the message that begins an answer, of either kind; others stay as they are."""
-    if message["type"] == WHOLE:
-        message["head"] = (*message["head"], lines(headers))
+    if message["type"] == RAW_RESPONSE_EXTENSION:
+        message["head"] = (*message["head"], encode_headers(headers))
     elif message["type"] == "http.response.start":
         # A list of its own: that of a prepared answer is sent many times.
         message["headers"] = [*message["headers"], *headers]
 
 
-class Prepared(Response):
+class RawResponse(Response):
     """`headers` are all but those that every answer gets; `parts` are the body."""
 
     def __init__(self, status: int, headers: tuple[Header, ...], parts: Sequence[bytes | memoryview]) -> None:
@@ -58,9 +58,9 @@ class Prepared(Response):
         self._parts = parts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if WHOLE in scope.get("extensions", ()) and _may_be_whole(scope):
-            head = (same_lines(self._pairs),)
-            await send({"type": WHOLE, "status": self.status_code, "head": head, "body": self._parts})
+        if RAW_RESPONSE_EXTENSION in scope.get("extensions", ()) and _may_be_whole(scope):
+            head = (encode_headers_cached(self._pairs),)
+            await send({"type": RAW_RESPONSE_EXTENSION, "status": self.status_code, "head": head, "body": self._parts})
             return
         self.raw_headers = [*self._pairs]
         self.body = b"".join(self._parts)

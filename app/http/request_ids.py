@@ -2,12 +2,12 @@
 
 import re
 
-from app.http.raw_response import Fields
+from app.http.raw_response import RequestHeaders
 from app.ids import new_hex
 
-SANE = re.compile(rb"[A-Za-z0-9._-]{8,64}")
+VALID_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
 
-def request_id(fields: Fields) -> str:
+def request_id(fields: RequestHeaders) -> str:
     given = fields.get(b"x-request-id", b"")
-    return given.decode() if SANE.fullmatch(given) else new_hex()
+    return given.decode() if VALID_REQUEST_ID.fullmatch(given) else new_hex()

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.types import Receive, Scope
 
-from app.http.errors import ApiError, bad_request, invalid, too_large, too_slow
+from app.http.errors import ApiError, bad_request, request_timeout, too_large, validation_error
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -36,7 +36,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
             async with asyncio.timeout(state["settings"].body_seconds):
                 state["body"] = await _read(receive, limit)
         except TimeoutError:
-            raise too_slow() from None
+            raise request_timeout() from None
     body: bytes = state["body"]
     if len(body) > limit:
         raise too_large(limit)
@@ -61,10 +61,10 @@ def _parse(body: bytes) -> object:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        return _parse_loosely(body, str(error))
+        return _parse_lenient(body, str(error))
 
 
-def _parse_loosely(body: bytes, problem: str) -> object:
+def _parse_lenient(body: bytes, problem: str) -> object:
     """What clients write all the same: NaN, so that the refusal can name its field, and halves of characters.
 
     A browser that cuts a text to a length leaves such a half; it becomes U+FFFD.
@@ -84,7 +84,7 @@ def read_model(model: type[Model], value: object) -> Model:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise invalid(error) from None
+        raise validation_error(error) from None
 
 
 def read_query(model: type[Model], request: Request[Any]) -> Model:

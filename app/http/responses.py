@@ -6,17 +6,26 @@ import orjson
 from starlette.requests import Request
 
 from app.http import security_headers
-from app.http.conditional import takes_gzip
+from app.http.conditional import accepts_gzip_response
 from app.http.encoded_body import SMALLEST_TO_COMPRESS, gzip_of
-from app.http.raw_response import GZIPPED, IS_JSON, VARIES, Header, Prepared, content_length
+from app.http.raw_response import (
+    CONTENT_ENCODING_GZIP,
+    CONTENT_TYPE_JSON,
+    VARY_ACCEPT_ENCODING,
+    Header,
+    RawResponse,
+    content_length,
+)
 
 
-def json_response(request: Request[Any], body: Any, *, status: int = 200) -> Prepared:
+def json_response(request: Request[Any], body: Any, *, status: int = 200) -> RawResponse:
     """That no cache may keep; see `app.http.conditional` for those that may."""
     text = orjson.dumps(body)
     coding: tuple[Header, ...] = ()
     if len(text) >= SMALLEST_TO_COMPRESS:
-        coding = (VARIES,)
-        if takes_gzip(request.state["fields"]):
-            text, coding = gzip_of(text), (VARIES, GZIPPED)
-    return Prepared(status, (content_length(len(text)), IS_JSON, *coding, *security_headers.OF_THE_API), (text,))
+        coding = (VARY_ACCEPT_ENCODING,)
+        if accepts_gzip_response(request.state["fields"]):
+            text, coding = gzip_of(text), (VARY_ACCEPT_ENCODING, CONTENT_ENCODING_GZIP)
+    return RawResponse(
+        status, (content_length(len(text)), CONTENT_TYPE_JSON, *coding, *security_headers.API_HEADERS), (text,)
+    )

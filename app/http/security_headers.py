@@ -6,4 +6,4 @@ HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
-OF_THE_API = (*HEADERS, (b"cache-control", b"private, no-store"))
+API_HEADERS = (*HEADERS, (b"cache-control", b"private, no-store"))

@@ -7,7 +7,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Any
 
-from core.tasks import beside
+from core.tasks import background_task
 
 LOOK_SECONDS = 0.25
 """How late a limit may be noticed."""
@@ -63,5 +63,5 @@ class Deadline:
 @asynccontextmanager
 async def watched_deadlines() -> AsyncIterator[Deadlines]:
     deadlines = Deadlines()
-    async with beside(deadlines.watch()):
+    async with background_task(deadlines.watch()):
         yield deadlines

@@ -11,9 +11,9 @@ from elasticsearch import AsyncElasticsearch
 
 from app.backends.database import Database
 from app.http.errors import ApiError, unavailable
-from app.lifecycle.shutdown import Draining
-from app.recommendations.elasticsearch_search import INDEX
-from core.tasks import beside
+from app.lifecycle.shutdown import DrainState
+from app.recommendations.elasticsearch_search import SEARCH_INDEX_LABEL
+from core.tasks import background_task
 from schemas.api.errors import ErrorCode
 
 log = structlog.get_logger()
@@ -21,17 +21,17 @@ log = structlog.get_logger()
 FIRST_PAUSE_SECONDS = 0.2
 LAST_PAUSE_SECONDS = 5.0
 
-YOUNG_SECONDS = 30.0
+STARTUP_GRACE_SECONDS = 30.0
 """How long a process that has never reached the index waits for it before the database will do."""
 
 
-class Readiness:
+class ReadinessProbe:
     """From the first time that the index answers, as long as index or database do, until the process is told to end.
 
     An index that has not been built is waited for, one that can't be reached for a while only.
     """
 
-    def __init__(self, elasticsearch: AsyncElasticsearch, alias: str, database: Database, draining: Draining) -> None:
+    def __init__(self, elasticsearch: AsyncElasticsearch, alias: str, database: Database, draining: DrainState) -> None:
         self._elasticsearch = elasticsearch
         self._alias = alias
         self._database = database
@@ -62,20 +62,20 @@ class Readiness:
             self._was_ready = True
         except ApiError as error:
             # Taking every process out because of the index would take away the fallback as well.
-            if not self._was_ready and (error.code == "no_index" or self._young):
+            if not self._was_ready and (error.code == "no_index" or self._is_starting):
                 raise
             async with self._database.read() as session:
                 await session.connection()
 
     @property
-    def _young(self) -> bool:
-        return time.monotonic() - self._began < YOUNG_SECONDS
+    def _is_starting(self) -> bool:
+        return time.monotonic() - self._began < STARTUP_GRACE_SECONDS
 
     async def _look_for_index(self) -> None:
         try:
             found = await self._elasticsearch.indices.exists_alias(name=self._alias)
         except TransportError:
-            raise unavailable(INDEX) from None
+            raise unavailable(SEARCH_INDEX_LABEL) from None
         if not found:
             raise _not_ready("no_index", "The search index has not been built yet.")
 
@@ -85,7 +85,7 @@ def _not_ready(code: ErrorCode, message: str) -> ApiError:
 
 
 @asynccontextmanager
-async def readying(readiness: Readiness) -> AsyncIterator[None]:
+async def logging_until_ready(readiness: ReadinessProbe) -> AsyncIterator[None]:
     """Says in the log what is missing, for as long as something is and the block lasts."""
-    async with beside(readiness.wait()):
+    async with background_task(readiness.wait()):
         yield

@@ -14,14 +14,14 @@ import structlog
 log = structlog.get_logger()
 
 
-class Draining:
+class DrainState:
     active = False
 
 
 @contextmanager
-def draining_on_sigterm(seconds: float) -> Iterator[Draining]:
+def drain_on_sigterm(seconds: float) -> Iterator[DrainState]:
     """Puts off what SIGTERM does by `seconds`, in which load balancers notice that this process is not ready."""
-    draining = Draining()
+    draining = DrainState()
     if threading.current_thread() is not threading.main_thread():
         yield draining
         return
@@ -44,7 +44,7 @@ def draining_on_sigterm(seconds: float) -> Iterator[Draining]:
         signal.signal(signal.SIGTERM, end)
 
 
-def end_with_parent() -> None:
+def exit_with_parent() -> None:
     """A worker process whose parent was killed would serve on, with nobody to end it."""
     parent = multiprocessing.parent_process()
     if parent is None:

@@ -6,7 +6,7 @@ from app.http.requests import MAX_BODY, read_body
 from app.recommendations.request_index import PATH
 
 
-class Kept:
+class CachedFastPathMiddleware:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 

@@ -5,31 +5,31 @@ from ipaddress import IPv6Address, ip_network
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.access.authentication import identity
-from app.access.client_ip import client_address
-from app.access.rate_limiter import group_of
-from app.http.errors import too_many
+from app.access.authentication import authenticate
+from app.access.client_ip import client_ip
+from app.access.rate_limiter import rate_limit_group
+from app.http.errors import rate_limited
 from app.http.raw_response import add_headers
 from app.lifespan import State
 
 
-class RateLimiting:
+class RateLimitMiddleware:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        group = group_of(scope["method"], scope["path"]) if scope["type"] == "http" else None
+        group = rate_limit_group(scope["method"], scope["path"]) if scope["type"] == "http" else None
         if group is None:
             await self.app(scope, receive, send)
             return
         request: Request[State] = Request(scope)
-        verdict = await request.state["rate_limits"].hit(group, client_of(request))
+        verdict = await request.state["rate_limits"].hit(group, rate_limit_key(request))
         if verdict is None:
             await self.app(scope, receive, send)
             return
         headers = verdict.headers
         if not verdict.allowed:
-            raise too_many(verdict.retry_after, headers)
+            raise rate_limited(verdict.retry_after, headers)
 
         told = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
@@ -40,12 +40,12 @@ class RateLimiting:
         await self.app(scope, receive, send_with_limits)
 
 
-def client_of(request: Request[State]) -> str:
+def rate_limit_key(request: Request[State]) -> str:
     """The user, or else where the request comes from: of IPv6 the network, whose addresses all belong to one."""
-    user = identity(request).user
+    user = authenticate(request).user
     if user is not None:
         return f"user:{user}"
-    address = client_address(request)
+    address = client_ip(request)
     if isinstance(address, IPv6Address):
         return f"address:{ip_network((address, 64), strict=False).network_address}"
     return f"address:{address}"

@@ -6,12 +6,12 @@ import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.http import security_headers
-from app.http.cors import Cors
+from app.http.cors import CorsPolicy
 from app.http.errors import ApiError, error_response
-from app.http.raw_response import CLOSE, Fields, Header
+from app.http.raw_response import CONNECTION_CLOSE, Header, RequestHeaders
 from app.http.request_ids import request_id
-from app.middleware.instrumentation import Exchange
-from core.logging import REQUEST_ID
+from app.middleware.instrumentation import InstrumentedSend
+from core.logging import request_id_var
 
 log = structlog.get_logger()
 
@@ -20,7 +20,7 @@ UNEXPECTED = ApiError(500, "internal", "Something went wrong on our side. Please
 API = "/api/"
 
 
-class Edge:
+class RequestContextMiddleware:
     """Ids, figures, security headers and CORS; and the last stop of every error.
 
     Expected errors become their answer, others a 500 that says nothing of the inside.
@@ -28,32 +28,32 @@ class Edge:
 
     def __init__(self, app: ASGIApp, allowed_origins: Sequence[str]) -> None:
         self.app = app
-        self._cors = Cors(allowed_origins)
+        self._cors = CorsPolicy(allowed_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        fields: Fields = dict(scope["headers"])
+        fields: RequestHeaders = dict(scope["headers"])
         scope["state"]["fields"] = fields
         asked = scope["state"]["request_id"] = request_id(fields)
-        REQUEST_ID.set(asked)
+        request_id_var.set(asked)
         is_api = scope["path"].startswith(API)
         added = ((b"x-request-id", asked.encode()), *self._added(scope, fields, is_api))
-        unless_said = security_headers.OF_THE_API if is_api else security_headers.HEADERS
-        exchange = Exchange(send, added, unless_said)
+        unless_said = security_headers.API_HEADERS if is_api else security_headers.HEADERS
+        exchange = InstrumentedSend(send, added, unless_said)
         preflight = self._cors.preflight(scope, fields) if is_api else None
         try:
             await self._answer(preflight or self.app, scope, receive, exchange)
         finally:
             exchange.end(scope)
 
-    def _added(self, scope: Scope, fields: Fields, is_api: bool) -> Sequence[Header]:
+    def _added(self, scope: Scope, fields: RequestHeaders, is_api: bool) -> Sequence[Header]:
         shared = self._cors.headers(fields.get(b"origin")) if is_api else ()
         # While the process is ending, keep-alive connections are sent elsewhere.
-        return (*shared, CLOSE) if scope["state"]["draining"].active else shared
+        return (*shared, CONNECTION_CLOSE) if scope["state"]["draining"].active else shared
 
-    async def _answer(self, app: ASGIApp, scope: Scope, receive: Receive, exchange: Exchange) -> None:
+    async def _answer(self, app: ASGIApp, scope: Scope, receive: Receive, exchange: InstrumentedSend) -> None:
         try:
             await app(scope, receive, exchange.send)
         except ApiError as error:

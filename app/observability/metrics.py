@@ -16,13 +16,13 @@ from prometheus_client import (
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
-DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+MULTIPROC_DIR = "PROMETHEUS_MULTIPROC_DIR"
 """Variable that names where worker processes keep their figures, so that each can tell those of all."""
 
-SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5, 10)
+LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5, 10)
 
 
-class TalliedHistogram(Histogram):
+class BatchHistogram(Histogram):
     """One that takes many observations at once."""
 
     def observe_all(self, buckets: Sequence[int], total: float) -> None:
@@ -33,24 +33,24 @@ class TalliedHistogram(Histogram):
         self._sum.inc(total)
 
 
-LATENCY = TalliedHistogram(
-    "smarttrip_http_request_seconds", "Time until the last byte", ["method", "route", "status"], buckets=SECONDS
+LATENCY = BatchHistogram(
+    "smarttrip_http_request_seconds", "Time until the last byte", ["method", "route", "status"], buckets=LATENCY_BUCKETS
 )
 REQUEST_BYTES = Counter("smarttrip_http_request_bytes_total", "Bodies received", ["route"])
 RESPONSE_BYTES = Counter("smarttrip_http_response_bytes_total", "Bodies sent", ["route"])
 IN_FLIGHT = Gauge("smarttrip_http_requests_in_flight", "Requests being answered", multiprocess_mode="livesum")
 
 
-def exposition() -> bytes:
+def render_metrics() -> bytes:
     """All figures as text: this process's, or those of all worker processes where there are several."""
-    if DIRECTORY not in os.environ:
+    if MULTIPROC_DIR not in os.environ:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry)
 
 
-def forget_this_process() -> None:
+def mark_process_dead() -> None:
     """At the end of a worker process: what it had in flight no longer counts."""
-    if DIRECTORY in os.environ:
+    if MULTIPROC_DIR in os.environ:
         multiprocess.mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 
-from app.observability.metrics import IN_FLIGHT, LATENCY, REQUEST_BYTES, RESPONSE_BYTES, SECONDS
-from core.tasks import beside
+from app.observability.metrics import IN_FLIGHT, LATENCY, LATENCY_BUCKETS, REQUEST_BYTES, RESPONSE_BYTES
+from core.tasks import background_task
 
 TELL_SECONDS = 1.0
 
@@ -18,7 +18,7 @@ in_flight = 0
 """Requests that this process is answering."""
 
 
-class Tally:
+class RequestCounters:
     """Of the requests of one method to one route that had one status, since the last telling."""
 
     __slots__ = ("_buckets", "_latency", "_received", "_request_bytes", "_response_bytes", "_seconds", "_sent")
@@ -29,50 +29,50 @@ class Tally:
         self._clear()
 
     def add(self, seconds: float, received: int, sent: int) -> None:
-        self._buckets[bisect_left(SECONDS, seconds)] += 1
+        self._buckets[bisect_left(LATENCY_BUCKETS, seconds)] += 1
         self._seconds += seconds
         self._received += received
         self._sent += sent
 
-    def tell(self) -> None:
+    def flush(self) -> None:
         self._latency.observe_all(self._buckets, self._seconds)
         self._request_bytes.inc(self._received)
         self._response_bytes.inc(self._sent)
         self._clear()
 
     def _clear(self) -> None:
-        self._buckets = [0] * (len(SECONDS) + 1)
+        self._buckets = [0] * (len(LATENCY_BUCKETS) + 1)
         self._seconds, self._received, self._sent = 0.0, 0, 0
 
 
-_tallies: list[Tally] = []
+_tallies: list[RequestCounters] = []
 
 
 @cache
-def tally(method: str, route: str, status: int) -> Tally:
+def tally(method: str, route: str, status: int) -> RequestCounters:
     """Of which there are few: methods and routes that nobody has are counted under one name."""
-    counting = Tally(method, route, status)
+    counting = RequestCounters(method, route, status)
     _tallies.append(counting)
     return counting
 
 
-def tell() -> None:
+def flush() -> None:
     IN_FLIGHT.set(in_flight)
     for counting in _tallies:
-        counting.tell()
+        counting.flush()
 
 
 @asynccontextmanager
-async def telling() -> AsyncIterator[None]:
+async def flushing() -> AsyncIterator[None]:
     """While the block lasts, and once more at its end."""
     try:
-        async with beside(_keep_telling()):
+        async with background_task(_keep_telling()):
             yield
     finally:
-        tell()
+        flush()
 
 
 async def _keep_telling() -> None:
     while True:
         await asyncio.sleep(TELL_SECONDS)
-        tell()
+        flush()

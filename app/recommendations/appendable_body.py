@@ -17,7 +17,7 @@ _PACKED = struct.Struct(">I?II")
 """Length of the note, whether the body is compressed, length and checksum of its text."""
 
 
-class OpenBody(Struct, frozen=True):
+class AppendableJsonBody(Struct, frozen=True):
     data: bytes | memoryview
     """`{"a":1`: at least one field, no closing brace; deflated if `gzipped`."""
     gzipped: bool
@@ -27,7 +27,7 @@ class OpenBody(Struct, frozen=True):
     """What the maker wants to remember with it; not sent."""
 
     @classmethod
-    def build(cls, text: bytes, note: bytes, *, gzipped: bool) -> "OpenBody":
+    def build(cls, text: bytes, note: bytes, *, gzipped: bool) -> "AppendableJsonBody":
         if not gzipped:
             return cls(text, False, len(text), 0, note)
         deflate = zlib.compressobj(LEVEL, wbits=-zlib.MAX_WBITS)
@@ -38,7 +38,7 @@ class OpenBody(Struct, frozen=True):
         return b"".join((_PACKED.pack(len(self.note), self.gzipped, self.length, self.checksum), self.note, self.data))
 
     @classmethod
-    def unpack(cls, packed: bytes) -> "OpenBody":
+    def unpack(cls, packed: bytes) -> "AppendableJsonBody":
         """Takes views of `packed`, not copies."""
         note_length, gzipped, length, checksum = _PACKED.unpack_from(packed)
         view = memoryview(packed)[_PACKED.size :]

@@ -8,27 +8,27 @@ import msgspec
 import orjson
 import structlog
 
-from app.backends.circuit_breaker import Breaker
+from app.backends.circuit_breaker import CircuitBreaker
 from app.backends.http_client import HttpClient
 from app.http.errors import ApiError, overloaded, unavailable
-from app.recommendations.es_lookups import QUESTION, catalogue_of
-from app.recommendations.es_responses import COUNT, FACETS, HITS, Answered, FoundTrips
+from app.recommendations.es_lookups import LOOKUP_QUERY, parse_lookups
+from app.recommendations.es_responses import COUNT, FACETS, HITS, EsResponse, SearchResponse
 from schemas.index_document import TripDocument
-from scoring.context import Catalogue
-from scoring.elasticsearch import search_body
+from scoring.context import SearchLookups
+from scoring.elasticsearch import build_search
 from scoring.predicates import Condition
-from scoring.rules import Alternatives
+from scoring.rules import RuleGroup
 
 log = structlog.get_logger()
 
-Answer = TypeVar("Answer", bound=Answered)
+Answer = TypeVar("Answer", bound=EsResponse)
 Result = TypeVar("Result")
 
-INDEX = "the search index"
+SEARCH_INDEX_LABEL = "the search index"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchHits:
     """The best candidates, in order, and the number of all."""
 
     total: int
@@ -38,7 +38,7 @@ class Found:
 class TripSearch(Protocol):
     """Where candidates come from, ranked by the rules."""
 
-    async def find(self, condition: Condition, rules: Sequence[Alternatives], size: int) -> Found:
+    async def find(self, condition: Condition, rules: Sequence[RuleGroup], size: int) -> SearchHits:
         """Raises 503 as ApiError."""
         ...
 
@@ -48,23 +48,23 @@ def search_path(alias: str, *, cached: bool = True) -> str:
     return f"/{alias}/_search?request_cache={str(cached).lower()}"
 
 
-class IndexSearch:
+class ElasticsearchTripSearch:
     def __init__(self, elasticsearch: HttpClient, alias: str, *, cached: bool = True) -> None:
         self._elasticsearch = elasticsearch
         self._search = search_path(alias, cached=cached)
         self._count = f"/{alias}/_count"
-        self.breaker = Breaker("elasticsearch", INDEX)
+        self.breaker = CircuitBreaker("elasticsearch", SEARCH_INDEX_LABEL)
 
-    async def find(self, condition: Condition, rules: Sequence[Alternatives], size: int) -> Found:
-        return await self._ask(self._search, search_body(condition, rules, size), HITS, _found)
+    async def find(self, condition: Condition, rules: Sequence[RuleGroup], size: int) -> SearchHits:
+        return await self._ask(self._search, build_search(condition, rules, size), HITS, _found)
 
     async def count(self, condition: Condition) -> int:
         """Raises 503 as ApiError."""
         return await self._ask(self._count, {"query": condition.filter()}, COUNT, lambda answer: answer.count)
 
-    async def catalogue(self) -> Catalogue:
+    async def catalogue(self) -> SearchLookups:
         """As far as it is known here. Raises 503 as ApiError."""
-        return await self._ask(self._search, QUESTION, FACETS, lambda answer: catalogue_of(answer.aggregations))
+        return await self._ask(self._search, LOOKUP_QUERY, FACETS, lambda answer: parse_lookups(answer.aggregations))
 
     async def _ask(
         self,
@@ -76,7 +76,7 @@ class IndexSearch:
         if self._elasticsearch.is_full:
             # One more would only wait for others, and the time of all would grow.
             raise overloaded()
-        with self.breaker.guard():
+        with self.breaker.protect():
             text = await self._request(target, orjson.dumps(body))
             try:
                 answer = decoder.decode(text)
@@ -97,8 +97,8 @@ class IndexSearch:
 
     def _unavailable(self, reason: str) -> ApiError:
         log.warning("search_unavailable", reason=reason)
-        return unavailable(INDEX)
+        return unavailable(SEARCH_INDEX_LABEL)
 
 
-def _found(answer: FoundTrips) -> Found:
-    return Found(answer.hits.total.value, [hit.source for hit in answer.hits.hits])
+def _found(answer: SearchResponse) -> SearchHits:
+    return SearchHits(answer.hits.total.value, [hit.source for hit in answer.hits.hits])

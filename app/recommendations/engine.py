@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from app.recommendations.elasticsearch_search import Found, TripSearch
+from app.recommendations.elasticsearch_search import SearchHits, TripSearch
 from scoring import weights
-from scoring.context import Search
-from scoring.explain import Recommendation, recommend
-from scoring.filters import candidates
-from scoring.results import needs_relaxed
-from scoring.rules import rules
+from scoring.context import SearchContext
+from scoring.explain import Recommendation, score_documents
+from scoring.filters import candidate_filter
+from scoring.results import needs_relaxed_search
+from scoring.rules import applicable_rules
 
 
 @dataclass(frozen=True)
-class Recommendations:
+class RankedResults:
     primary: Sequence[Recommendation]
     relaxed: Sequence[Recommendation]
     total_candidates: int
@@ -25,17 +25,17 @@ class Recommendations:
         return (*self.primary, *self.relaxed)
 
 
-async def find_recommendations(trips: TripSearch, search: Search) -> Recommendations:
+async def find_recommendations(trips: TripSearch, search: SearchContext) -> RankedResults:
     """Raises 503 as ApiError."""
-    found, primary = await _ranked(trips, search, weights.RESULTS)
+    found, primary = await _search(trips, search, weights.RESULTS)
     relaxed: list[Recommendation] = []
-    if needs_relaxed(primary):
+    if needs_relaxed_search(primary):
         listed = tuple(recommendation.document.id for recommendation in primary)
-        _, relaxed = await _ranked(trips, search.relax(listed), weights.RESULTS - len(primary))
-    return Recommendations(primary, relaxed, found.total)
+        _, relaxed = await _search(trips, search.relax(listed), weights.RESULTS - len(primary))
+    return RankedResults(primary, relaxed, found.total)
 
 
-async def _ranked(trips: TripSearch, search: Search, size: int) -> tuple[Found, list[Recommendation]]:
-    applying = rules(search)
-    found = await trips.find(candidates(search), applying, size)
-    return found, recommend(found.documents, applying, is_relaxed=search.relaxed)
+async def _search(trips: TripSearch, search: SearchContext, size: int) -> tuple[SearchHits, list[Recommendation]]:
+    applying = applicable_rules(search)
+    found = await trips.find(candidate_filter(search), applying, size)
+    return found, score_documents(found.documents, applying, is_relaxed=search.relaxed)

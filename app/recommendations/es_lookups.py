@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from schemas.enums import PRIVATE_GROUPS, PRIVATE_GROUPS_ID
-from scoring.context import Catalogue
+from scoring.context import SearchLookups
 
 MOST = 1000
 """Countries and types; there are fewer."""
 
-QUESTION: Mapping[str, Any] = {
+LOOKUP_QUERY: Mapping[str, Any] = {
     "size": 0,
     "aggs": {
         "countries": {
@@ -27,9 +27,9 @@ QUESTION: Mapping[str, Any] = {
 }
 
 
-def catalogue_of(found: Mapping[str, Any]) -> Catalogue:
+def parse_lookups(found: Mapping[str, Any]) -> SearchLookups:
     """`found` is the aggregations' part of the answer to QUESTION."""
-    return Catalogue(
+    return SearchLookups(
         private_type_id=next(filter(None, map(_private, found["types"]["buckets"])), PRIVATE_GROUPS_ID),
         continents={
             int(country["key"]): continent["key"]

@@ -12,7 +12,7 @@ class Shards(Struct):
     failed: int
 
 
-class Answered(Struct, kw_only=True):
+class EsResponse(Struct, kw_only=True):
     shards: Shards = field(name="_shards")
     timed_out: bool = False
 
@@ -34,16 +34,16 @@ class Hits(Struct):
     hits: list[Hit]
 
 
-class FoundTrips(Answered):
+class SearchResponse(EsResponse):
     hits: Hits
 
 
-class Counted(Answered):
+class CountResponse(EsResponse):
     count: int
 
 
-class Facets(Answered):
+class AggregationResponse(EsResponse):
     aggregations: dict[str, Any]
 
 
-HITS, COUNT, FACETS = Decoder(FoundTrips), Decoder(Counted), Decoder(Facets)
+HITS, COUNT, FACETS = Decoder(SearchResponse), Decoder(CountResponse), Decoder(AggregationResponse)

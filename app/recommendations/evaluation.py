@@ -6,19 +6,21 @@ from datetime import date
 
 from pydantic import ValidationError
 
-from app.http.errors import invalid
-from app.recommendations.service import Answers
+from app.http.errors import validation_error
+from app.recommendations.service import RecommendationService
 from schemas.api.evaluation import ScenarioResult
 from schemas.api.preferences import Preferences
 from schemas.tables import EvaluationScenario
 from scoring.explain import Recommendation
 
-AT_ONCE = 4
+MAX_CONCURRENCY = 4
 
 
-async def evaluate(answers: Answers, scenarios: Iterable[EvaluationScenario], today: date) -> list[ScenarioResult]:
+async def run_scenarios(
+    answers: RecommendationService, scenarios: Iterable[EvaluationScenario], today: date
+) -> list[ScenarioResult]:
     """Raises 503 as ApiError."""
-    turns = asyncio.Semaphore(AT_ONCE)
+    turns = asyncio.Semaphore(MAX_CONCURRENCY)
 
     async def in_turn(scenario: EvaluationScenario) -> ScenarioResult:
         async with turns:
@@ -27,13 +29,13 @@ async def evaluate(answers: Answers, scenarios: Iterable[EvaluationScenario], to
     return await asyncio.gather(*map(in_turn, scenarios))
 
 
-async def _evaluate(answers: Answers, scenario: EvaluationScenario, today: date) -> ScenarioResult:
+async def _evaluate(answers: RecommendationService, scenario: EvaluationScenario, today: date) -> ScenarioResult:
     try:
         preferences = Preferences.model_validate(scenario.preferences)
     except ValidationError as error:
-        return _result(scenario, [], [f"the preferences can't be understood. {invalid(error).message}"])
+        return _result(scenario, [], [f"the preferences can't be understood. {validation_error(error).message}"])
     found = (await answers.recommend(preferences, today)).all
-    return _result(scenario, found, list(failures(scenario, found)))
+    return _result(scenario, found, list(unmet_expectations(scenario, found)))
 
 
 def _result(scenario: EvaluationScenario, found: Sequence[Recommendation], failed: list[str]) -> ScenarioResult:
@@ -51,7 +53,7 @@ def _top_score(found: Sequence[Recommendation]) -> int | None:
     return max((recommendation.score for recommendation in found), default=None)
 
 
-def failures(scenario: EvaluationScenario, found: Sequence[Recommendation]) -> Iterator[str]:
+def unmet_expectations(scenario: EvaluationScenario, found: Sequence[Recommendation]) -> Iterator[str]:
     wanted = scenario.expected_min_results
     if wanted is not None and len(found) < wanted:
         yield f"{len(found)} results, expected at least {wanted}"

@@ -26,8 +26,8 @@ from sqlalchemy import (
 from schemas.enums import ANTARCTICA, Continent
 from schemas.tables import Country, TripOccurrence, TripTemplate, TripTemplateTag, effective_price
 from scoring import weights
-from scoring.predicates import AllOf, Always, AnyOf, AtLeast, Between, Condition, Is, Not, OneOf, Scalar
-from scoring.rules import Alternatives
+from scoring.predicates import And, AtLeastN, Condition, Equals, Everything, In, Not, Or, Range, Scalar
+from scoring.rules import RuleGroup
 
 Columns = TypeVarTuple("Columns")
 
@@ -57,7 +57,7 @@ def _id(value: Scalar) -> ColumnElement[int]:
     return literal(int(value), BigInteger)
 
 
-_READ: dict[str, Callable[[Any], Any]] = {
+VALUE_CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "country": _id,
     "type": _id,
     THEMES: _id,
@@ -68,18 +68,18 @@ _READ: dict[str, Callable[[Any], Any]] = {
 """From a document's value to the column's, where they differ."""
 
 
-def ranked(condition: Condition, rules: Sequence[Alternatives], size: int, max_candidates: int) -> Select[int, int]:
+def ranking_query(condition: Condition, rules: Sequence[RuleGroup], size: int, max_candidates: int) -> Select[int, int]:
     """`id`s of the best candidates in order, each with the `total` of all.
 
     Of more than `max_candidates` only the first to depart are looked at.
     """
     points = (
-        case(*((render(rule.condition), rule.points) for rule in alternatives), else_=0) for alternatives in rules
+        case(*((to_sql(rule.condition), rule.points) for rule in alternatives), else_=0) for alternatives in rules
     )
     score: ColumnElement[int] = func.least(sum(points, start=literal(0)), weights.HIGHEST)
     start, id_ = TripOccurrence.start_date, TripOccurrence.id
     looked_at = (
-        matching(select(id_, start, score.label("score")), condition)
+        filter_query(select(id_, start, score.label("score")), condition)
         .order_by(start, id_)
         .limit(max_candidates)
         .subquery()
@@ -92,77 +92,77 @@ def ranked(condition: Condition, rules: Sequence[Alternatives], size: int, max_c
     )
 
 
-def counted(condition: Condition) -> Select[int]:
-    return matching(select(func.count(TripOccurrence.id)), condition)
+def count_query(condition: Condition) -> Select[int]:
+    return filter_query(select(func.count(TripOccurrence.id)), condition)
 
 
-def matching(query: Select[*Columns], condition: Condition) -> Select[*Columns]:
+def filter_query(query: Select[*Columns], condition: Condition) -> Select[*Columns]:
     """A query on departures, of those alone for which the condition holds."""
     return (
         query.join(TripTemplate, TripTemplate.id == TripOccurrence.trip_template_id)
         .outerjoin(Country, Country.id == TripTemplate.primary_country_id)
-        .where(render(condition))
+        .where(to_sql(condition))
     )
 
 
 @singledispatch
-def render(condition: Condition) -> ColumnElement[bool]:
+def to_sql(condition: Condition) -> ColumnElement[bool]:
     """Never null: a condition on an absent value is false, and its contrary true."""
     raise TypeError(f"no SQL for {condition}")
 
 
-@render.register
-def _(condition: Is) -> ColumnElement[bool]:
-    return render(OneOf(condition.field, (condition.value,)))
+@to_sql.register
+def _(condition: Equals) -> ColumnElement[bool]:
+    return to_sql(In(condition.field, (condition.value,)))
 
 
-@render.register
-def _(condition: OneOf) -> ColumnElement[bool]:
+@to_sql.register
+def _(condition: In) -> ColumnElement[bool]:
     if condition.field == THEMES:
-        return render(AtLeast(1, THEMES, condition.values))
+        return to_sql(AtLeastN(1, THEMES, condition.values))
     values = [_read(condition.field, value) for value in condition.values]
-    return _known(COLUMNS[condition.field].in_(values))
+    return _false_if_null(COLUMNS[condition.field].in_(values))
 
 
-@render.register
-def _(condition: Between) -> ColumnElement[bool]:
+@to_sql.register
+def _(condition: Range) -> ColumnElement[bool]:
     column = COLUMNS[condition.field]
     low = true() if condition.low is None else column >= _read(condition.field, condition.low)
     high = true() if condition.high is None else column <= _read(condition.field, condition.high)
-    return _known(and_(low, high))
+    return _false_if_null(and_(low, high))
 
 
-@render.register
-def _(condition: AtLeast) -> ColumnElement[bool]:
+@to_sql.register
+def _(condition: AtLeastN) -> ColumnElement[bool]:
     assert condition.field == THEMES
     wanted = TripTemplateTag.tag_id.in_([_id(value) for value in condition.values])
     hits = select(func.count()).where(TripTemplateTag.trip_template_id == TripTemplate.id, wanted).scalar_subquery()
     return hits >= condition.count
 
 
-@render.register
-def _(condition: AllOf) -> ColumnElement[bool]:
-    return and_(true(), *(render(part) for part in condition.conditions))
+@to_sql.register
+def _(condition: And) -> ColumnElement[bool]:
+    return and_(true(), *(to_sql(part) for part in condition.conditions))
 
 
-@render.register
-def _(condition: AnyOf) -> ColumnElement[bool]:
-    return or_(false(), *(render(part) for part in condition.conditions))
+@to_sql.register
+def _(condition: Or) -> ColumnElement[bool]:
+    return or_(false(), *(to_sql(part) for part in condition.conditions))
 
 
-@render.register
+@to_sql.register
 def _(condition: Not) -> ColumnElement[bool]:
-    return not_(render(condition.condition))
+    return not_(to_sql(condition.condition))
 
 
-@render.register
-def _(_condition: Always) -> ColumnElement[bool]:
+@to_sql.register
+def _(_condition: Everything) -> ColumnElement[bool]:
     return true()
 
 
 def _read(field: str, value: Scalar) -> Any:
-    return _READ.get(field, lambda same: same)(value)
+    return VALUE_CONVERTERS.get(field, lambda same: same)(value)
 
 
-def _known(comparison: ColumnElement[bool]) -> ColumnElement[bool]:
+def _false_if_null(comparison: ColumnElement[bool]) -> ColumnElement[bool]:
     return func.coalesce(comparison, false())

@@ -5,18 +5,18 @@ from collections.abc import Sequence
 
 from app.backends.database import Database
 from app.http.errors import overloaded
-from app.recommendations.elasticsearch_search import Found
-from app.recommendations.postgres_conditions import ranked
-from indexer.documents.builder import read_documents
-from schemas.index_document import parse
+from app.recommendations.elasticsearch_search import SearchHits
+from app.recommendations.postgres_conditions import ranking_query
+from indexer.documents.builder import build_documents
+from schemas.index_document import decode_document
 from scoring.predicates import Condition
-from scoring.rules import Alternatives
+from scoring.rules import RuleGroup
 
-NOT_KEPT = {"compiled_cache": None}
+NO_COMPILED_CACHE = {"compiled_cache": None}
 """There are as many statements as kinds of searches, and compiled each takes 400 kB."""
 
 
-class DatabaseSearch:
+class PostgresTripSearch:
     def __init__(self, database: Database, *, max_candidates: int, at_once: int = 2, turn_within: float = 0.5) -> None:
         """Beyond `max_candidates` only the first to depart are looked at.
 
@@ -28,7 +28,7 @@ class DatabaseSearch:
         self._turns = asyncio.Semaphore(at_once)
         self._turn_within = turn_within
 
-    async def find(self, condition: Condition, rules: Sequence[Alternatives], size: int) -> Found:
+    async def find(self, condition: Condition, rules: Sequence[RuleGroup], size: int) -> SearchHits:
         try:
             async with asyncio.timeout(self._turn_within):
                 await self._turns.acquire()
@@ -39,10 +39,10 @@ class DatabaseSearch:
         finally:
             self._turns.release()
 
-    async def _find(self, condition: Condition, rules: Sequence[Alternatives], size: int) -> Found:
+    async def _find(self, condition: Condition, rules: Sequence[RuleGroup], size: int) -> SearchHits:
         async with self._database.read() as session:
-            statement = ranked(condition, rules, size, self._max_candidates)
-            rows = (await session.execute(statement, execution_options=NOT_KEPT)).all()
-            documents = (await read_documents(await session.connection(), [row.id for row in rows])).documents
+            statement = ranking_query(condition, rules, size, self._max_candidates)
+            rows = (await session.execute(statement, execution_options=NO_COMPILED_CACHE)).all()
+            documents = (await build_documents(await session.connection(), [row.id for row in rows])).documents
             total = rows[0].total if rows else 0
-            return Found(total, [parse(documents[row.id]) for row in rows if row.id in documents])
+            return SearchHits(total, [decode_document(documents[row.id]) for row in rows if row.id in documents])

@@ -7,49 +7,49 @@ from cachetools import LRUCache
 from starlette.routing import Route
 from starlette.types import Scope
 
-from app.http.conditional import takes_gzip
-from app.http.raw_response import IS_JSON, Fields, Prepared
-from app.recommendations.response import reply
-from app.recommendations.service import Answer, Wanted
+from app.http.conditional import accepts_gzip_response
+from app.http.raw_response import CONTENT_TYPE_JSON, RawResponse, RequestHeaders
+from app.recommendations.response import build_response
+from app.recommendations.service import CachedResponse, SearchRequest
 
 PATH = "/api/v2/recommendations"
 
-MOST = 4000
-LONGEST = 2000
+MAX_ENTRIES = 4000
+MAX_BODY_BYTES = 2000
 """Bytes of a body that is remembered; the web client's have a few hundred."""
 
 
-class Asked(NamedTuple):
+class RawRequest(NamedTuple):
     body: bytes
     today: date
     gzipped: bool
 
 
-class Known(NamedTuple):
+class CachedKey(NamedTuple):
     key: str
     """Under which the answer is kept."""
     route: Route
     """Under which its requests are counted."""
 
 
-class AskedBefore:
+class RawRequestIndex:
     def __init__(self) -> None:
-        self._known: LRUCache[Asked, Known] = LRUCache(MOST)
+        self._known: LRUCache[RawRequest, CachedKey] = LRUCache(MAX_ENTRIES)
 
-    def remember(self, scope: Scope, wanted: Wanted) -> None:
+    def remember(self, scope: Scope, wanted: SearchRequest) -> None:
         body: bytes = scope["state"]["body"]
-        if len(body) <= LONGEST:
-            self._known[Asked(body, wanted.today, wanted.gzipped)] = Known(wanted.key, scope["route"])
+        if len(body) <= MAX_BODY_BYTES:
+            self._known[RawRequest(body, wanted.today, wanted.gzipped)] = CachedKey(wanted.key, scope["route"])
 
-    def answer(self, scope: Scope, body: bytes) -> Prepared | None:
+    def answer(self, scope: Scope, body: bytes) -> RawResponse | None:
         """None if this process does not hold it."""
         state = scope["state"]
-        fields: Fields = state["fields"]
-        if fields.get(IS_JSON[0]) != IS_JSON[1]:
+        fields: RequestHeaders = state["fields"]
+        if fields.get(CONTENT_TYPE_JSON[0]) != CONTENT_TYPE_JSON[1]:
             return None
-        known = self._known.get(Asked(body, state["today"](), takes_gzip(fields)))
-        held: Answer | None = state["answers"].held(known.key) if known else None
+        known = self._known.get(RawRequest(body, state["today"](), accepts_gzip_response(fields)))
+        held: CachedResponse | None = state["answers"].held(known.key) if known else None
         if known is None or held is None:
             return None
         scope["route"] = known.route
-        return reply(scope, held, datetime.now(UTC))
+        return build_response(scope, held, datetime.now(UTC))

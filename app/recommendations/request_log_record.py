@@ -4,12 +4,12 @@ from typing import Any
 
 import orjson
 
-from app.recommendations.engine import Recommendations
+from app.recommendations.engine import RankedResults
 from schemas.api.preferences import Preferences
-from schemas.lenient import NO_ID
+from schemas.lenient import UNMATCHABLE_ID
 
 
-def note_of(found: Recommendations, preferences: Preferences) -> bytes:
+def build_log_record(found: RankedResults, preferences: Preferences) -> bytes:
     """JSON with the names of the log's columns."""
     answered = {
         "total_candidates": found.total_candidates,
@@ -27,7 +27,7 @@ def _asked_for(preferences: Preferences) -> dict[str, Any]:
         "preferences": preferences.model_dump(exclude_defaults=True),
         "selected_countries": _storable(preferences.selected_countries),
         "selected_continents": preferences.selected_continents,
-        "preferred_type_id": None if type_id == NO_ID else type_id,
+        "preferred_type_id": None if type_id == UNMATCHABLE_ID else type_id,
         "preferred_theme_ids": _storable(preferences.preferred_theme_ids),
         "min_duration": preferences.min_duration,
         "max_duration": preferences.max_duration,
@@ -39,4 +39,4 @@ def _asked_for(preferences: Preferences) -> dict[str, Any]:
 
 
 def _storable(ids: tuple[int, ...]) -> list[int]:
-    return [an_id for an_id in ids if an_id != NO_ID]
+    return [an_id for an_id in ids if an_id != UNMATCHABLE_ID]

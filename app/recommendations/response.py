@@ -5,19 +5,26 @@ from datetime import UTC, datetime, timedelta
 from starlette.types import Scope
 
 from app.http import security_headers
-from app.http.raw_response import GZIPPED, IS_JSON, VARIES, Fields, Prepared, content_length
+from app.http.raw_response import (
+    CONTENT_ENCODING_GZIP,
+    CONTENT_TYPE_JSON,
+    VARY_ACCEPT_ENCODING,
+    RawResponse,
+    RequestHeaders,
+    content_length,
+)
 from app.ids import new_id
-from app.recommendations.service import Answer
+from app.recommendations.service import CachedResponse
 from app.tracking.records import RequestLog
 
-HEADERS = (IS_JSON, VARIES, *security_headers.OF_THE_API)
+HEADERS = (CONTENT_TYPE_JSON, VARY_ACCEPT_ENCODING, *security_headers.API_HEADERS)
 SESSION_ID = b"x-session-id"
 MILLISECOND = timedelta(milliseconds=1)
 
 
-def reply(scope: Scope, answer: Answer, asked_at: datetime) -> Prepared:
+def build_response(scope: Scope, answer: CachedResponse, asked_at: datetime) -> RawResponse:
     state, request_id = scope["state"], new_id()
-    fields: Fields = state["fields"]
+    fields: RequestHeaders = state["fields"]
     state["request_logs"].add(
         RequestLog(
             request_id=request_id,
@@ -29,7 +36,7 @@ def reply(scope: Scope, answer: Answer, asked_at: datetime) -> Prepared:
         )
     )
     content = answer.body.close(b'"request_id":"%b"' % request_id.encode())
-    coding = (GZIPPED,) if answer.body.gzipped else ()
+    coding = (CONTENT_ENCODING_GZIP,) if answer.body.gzipped else ()
     warning = ((b"warning", answer.warning.encode()),) if answer.warning else ()
     length = content_length(sum(map(len, content)))
-    return Prepared(200, (length, *HEADERS, *coding, *warning), content)
+    return RawResponse(200, (length, *HEADERS, *coding, *warning), content)

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from sqlalchemy import Select, delete, func, insert, select, text
 
 from app.backends.database import WriteSession
-from indexer.index.targets import REBUILDING
+from indexer.index.targets import REBUILD_LOCK
 from indexer.observability.outbox_metrics import WAITING
 from schemas.api.admin import DeadLetter as ShownLetter
-from schemas.api.admin import DeadLetterCounts, DeadLettersQuery, Queue, Target, Waiting
-from schemas.api.envelopes import Found
+from schemas.api.admin import DeadLetterCounts, DeadLettersQuery, OutboxBacklog, Queue, WriteTarget
+from schemas.api.envelopes import PageRows
 from schemas.tables import DeadEvent, DeadLetter, IndexTarget, OutboxRow, TripOccurrence
 
-LOCKED = text("""
+LOCK_HELD = text("""
 SELECT EXISTS (
   SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
   WHERE locktype = 'advisory' AND datname = current_database()
@@ -20,7 +20,7 @@ SELECT EXISTS (
 )
 """)
 
-LETTERS: dict[Queue, Select[int, str, dict[str, object], object]] = {
+DEAD_LETTER_QUERIES: dict[Queue, Select[int, str, dict[str, object], object]] = {
     "index": select(
         DeadLetter.id,
         DeadLetter.error.label("reason"),
@@ -33,21 +33,21 @@ LETTERS: dict[Queue, Select[int, str, dict[str, object], object]] = {
 
 async def is_rebuilding(session: WriteSession) -> bool:
     """Whether a reindex or a rollback is running, anywhere."""
-    return bool(await session.scalar(LOCKED, {"key": REBUILDING}))
+    return bool(await session.scalar(LOCK_HELD, {"key": REBUILD_LOCK}))
 
 
-async def departures(session: WriteSession) -> int:
+async def count_departures(session: WriteSession) -> int:
     return await session.scalar(select(func.count()).select_from(TripOccurrence)) or 0
 
 
-async def targets(session: WriteSession) -> list[Target]:
+async def targets(session: WriteSession) -> list[WriteTarget]:
     rows = await session.scalars(select(IndexTarget).order_by(IndexTarget.created_at))
-    return [Target.model_validate(row) for row in rows]
+    return [WriteTarget.model_validate(row) for row in rows]
 
 
-async def waiting(session: WriteSession) -> Waiting:
+async def outbox_backlog(session: WriteSession) -> OutboxBacklog:
     row = (await session.execute(WAITING)).one()
-    return Waiting(rows=row.rows, oldest_seconds=row.oldest, attempts=row.attempts)
+    return OutboxBacklog(rows=row.rows, oldest_seconds=row.oldest, attempts=row.attempts)
 
 
 async def dead_letter_counts(session: WriteSession) -> DeadLetterCounts:
@@ -58,12 +58,12 @@ async def dead_letter_counts(session: WriteSession) -> DeadLetterCounts:
     return DeadLetterCounts.model_validate((await session.execute(select(*counts))).one())
 
 
-async def dead_letters(session: WriteSession, query: DeadLettersQuery) -> Found[ShownLetter]:
+async def dead_letters(session: WriteSession, query: DeadLettersQuery) -> PageRows[ShownLetter]:
     """The latest first."""
-    chosen = LETTERS[query.queue]
+    chosen = DEAD_LETTER_QUERIES[query.queue]
     page = chosen.order_by(text("id DESC")).limit(query.limit).offset(query.offset)
     rows = [ShownLetter.model_validate(row) for row in await session.execute(page)]
-    return Found(rows, await session.scalar(select(func.count()).select_from(chosen.subquery())) or 0)
+    return PageRows(rows, await session.scalar(select(func.count()).select_from(chosen.subquery())) or 0)
 
 
 async def retry_index_letters(session: WriteSession, ids: Sequence[int]) -> int:

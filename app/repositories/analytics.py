@@ -7,22 +7,22 @@ from typing import Any
 from sqlalchemy import text
 
 from app.backends.database import ReadSession
-from tracking.daily_metrics import BETWEEN, FIGURES, SELECTED, TOPS, bounds, top
+from tracking.daily_metrics import METRIC_COLUMNS, PERIOD, SELECTED, TOP_LISTS, bounds, top_query
 
-SUMMARY = text(f"SELECT {SELECTED} FROM recommendation_requests WHERE {BETWEEN}")  # noqa: S608  # of constants
+SUMMARY = text(f"SELECT {SELECTED} FROM recommendation_requests WHERE {PERIOD}")  # noqa: S608  # of constants
 
 # A day's requests may be removed, or not be aggregated yet: what knows of more of them is right.
 DAILY = text(f"""
 SELECT DISTINCT ON (date) * FROM (
     SELECT (created_at AT TIME ZONE 'UTC')::date AS date, {SELECTED}
-    FROM recommendation_requests WHERE {BETWEEN} GROUP BY 1
+    FROM recommendation_requests WHERE {PERIOD} GROUP BY 1
     UNION ALL
-    SELECT date, {", ".join(FIGURES)} FROM recommendation_metrics_daily WHERE date BETWEEN :first AND :last
+    SELECT date, {", ".join(METRIC_COLUMNS)} FROM recommendation_metrics_daily WHERE date BETWEEN :first AND :last
 ) AS known
 ORDER BY date, total_requests DESC
 """)  # noqa: S608  # of constants
 
-MOST = {name: text(top(values)) for name, (_, values) in TOPS.items()}
+TOP_QUERIES = {name: text(top_query(values)) for name, (_, values) in TOP_LISTS.items()}
 
 
 async def summary(session: ReadSession, days: int) -> Mapping[str, Any]:
@@ -37,8 +37,8 @@ async def daily(session: ReadSession, first: date, last: date) -> dict[date, Map
 
 async def top_searches(session: ReadSession, days: int, limit: int) -> dict[str, list[dict[str, Any]]]:
     lists: dict[str, list[dict[str, Any]]] = {}
-    for name, statement in MOST.items():
-        key = TOPS[name][0]
+    for name, statement in TOP_QUERIES.items():
+        key = TOP_LISTS[name][0]
         rows = await session.execute(statement, {"limit": limit, **_last(days)})
         lists[name] = [{key: value, "count": count} for value, count in rows]
     return lists
@@ -51,4 +51,4 @@ def _last(days: int) -> dict[str, datetime]:
 
 def _numbers(row: Mapping[Any, Any]) -> dict[str, Any]:
     """A figure of nothing is 0."""
-    return {name: row[name] or 0 for name in FIGURES}
+    return {name: row[name] or 0 for name in METRIC_COLUMNS}

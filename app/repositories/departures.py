@@ -21,8 +21,8 @@ from sqlalchemy.orm.interfaces import ORMOption
 
 from app.backends.database import ReadSession
 from app.repositories.lookups import PRIVATE_TYPE_ID
-from app.repositories.queries import equals, find_page
-from schemas.api.envelopes import Found
+from app.repositories.queries import equals_id, paginate
+from schemas.api.envelopes import PageRows
 from schemas.api.queries import OccurrencesQuery, PageQuery, TripOccurrencesQuery
 from schemas.enums import NOT_ON_SALE, Status
 from schemas.tables import TripOccurrence, TripTemplate, effective_price
@@ -33,7 +33,7 @@ UPCOMING = 5
 _TEMPLATE = joinedload(TripOccurrence.template)
 _GUIDE = joinedload(TripOccurrence.guide)
 
-WHOLE: tuple[ORMOption, ...] = (
+FULL: tuple[ORMOption, ...] = (
     _GUIDE,
     _TEMPLATE.joinedload(TripTemplate.company),
     _TEMPLATE.joinedload(TripTemplate.trip_type),
@@ -53,31 +53,31 @@ NOT_CANCELLED = TripOccurrence.status != Status.CANCELLED
 ON_SALE = TripOccurrence.status.not_in(NOT_ON_SALE)
 
 
-async def find_occurrences(session: ReadSession, query: OccurrencesQuery, today: date) -> Found[TripOccurrence]:
+async def find_occurrences(session: ReadSession, query: OccurrencesQuery, today: date) -> PageRows[TripOccurrence]:
     """Bookable ones."""
     conditions = (ON_SALE, TripOccurrence.start_date >= today, *_conditions(query))
-    return await _page(session, conditions, query, WHOLE if query.include_template else WITHOUT_TEMPLATE)
+    return await _page(session, conditions, query, FULL if query.include_template else WITHOUT_TEMPLATE)
 
 
-async def find_trips(session: ReadSession, query: TripOccurrencesQuery, today: date) -> Found[TripOccurrence]:
+async def find_available(session: ReadSession, query: TripOccurrencesQuery, today: date) -> PageRows[TripOccurrence]:
     """Those of active templates that have places left; Private Groups have no fixed dates or places."""
     available = and_(TripOccurrence.start_date >= today, TripOccurrence.spots_left > 0)
     if query.trip_type_id is not None:
         available = or_(literal(query.trip_type_id, BigInteger) == PRIVATE_TYPE_ID, available)
     conditions = (ON_SALE, TripTemplate.is_active, available, *_trip_conditions(query))
-    return await _page(session, conditions, query, WHOLE)
+    return await _page(session, conditions, query, FULL)
 
 
-async def occurrences_of(session: ReadSession, template_id: int, page: PageQuery) -> Found[TripOccurrence]:
+async def occurrences_of(session: ReadSession, template_id: int, page: PageQuery) -> PageRows[TripOccurrence]:
     """All of a template, whatever their state."""
-    return await _page(session, (equals(TripOccurrence.trip_template_id, template_id),), page, WHOLE)
+    return await _page(session, (equals_id(TripOccurrence.trip_template_id, template_id),), page, FULL)
 
 
 async def occurrence(session: ReadSession, number: int) -> TripOccurrence | None:
-    return await session.scalar(select(TripOccurrence).where(equals(TripOccurrence.id, number)).options(*WHOLE))
+    return await session.scalar(select(TripOccurrence).where(equals_id(TripOccurrence.id, number)).options(*FULL))
 
 
-async def upcoming(
+async def next_departures(
     session: ReadSession, template_ids: Sequence[int], today: date
 ) -> Mapping[int, Sequence[TripOccurrence]]:
     """The next departures of each template."""
@@ -96,9 +96,9 @@ async def upcoming(
 
 def _conditions(query: OccurrencesQuery) -> Iterator[ColumnElement[bool]]:
     if query.template_id is not None:
-        yield equals(TripOccurrence.trip_template_id, query.template_id)
+        yield equals_id(TripOccurrence.trip_template_id, query.template_id)
     if query.guide_id is not None:
-        yield equals(TripOccurrence.guide_id, query.guide_id)
+        yield equals_id(TripOccurrence.guide_id, query.guide_id)
     if query.status is not None:
         yield TripOccurrence.status == query.status
     if query.min_price is not None:
@@ -126,13 +126,13 @@ def _start_conditions(query: OccurrencesQuery) -> Iterator[ColumnElement[bool]]:
 
 def _trip_conditions(query: TripOccurrencesQuery) -> Iterator[ColumnElement[bool]]:
     if query.trip_type_id is not None:
-        yield equals(TripTemplate.trip_type_id, query.trip_type_id)
+        yield equals_id(TripTemplate.trip_type_id, query.trip_type_id)
     if query.country_id is not None:
-        yield equals(TripTemplate.primary_country_id, query.country_id)
+        yield equals_id(TripTemplate.primary_country_id, query.country_id)
     if query.difficulty is not None:
-        yield equals(TripTemplate.difficulty_level, query.difficulty)
+        yield equals_id(TripTemplate.difficulty_level, query.difficulty)
     if query.guide_id is not None:
-        yield equals(TripOccurrence.guide_id, query.guide_id)
+        yield equals_id(TripOccurrence.guide_id, query.guide_id)
     if query.status is not None:
         yield TripOccurrence.status == query.status
 
@@ -142,6 +142,6 @@ async def _page(
     conditions: Iterable[SQLColumnExpression[bool]],
     page: PageQuery,
     options: Sequence[ORMOption],
-) -> Found[TripOccurrence]:
+) -> PageRows[TripOccurrence]:
     chosen = select(TripOccurrence).join(TripOccurrence.template).where(*conditions)
-    return await find_page(session, chosen, BY_START, page, options)
+    return await paginate(session, chosen, BY_START, page, options)

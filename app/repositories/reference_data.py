@@ -6,12 +6,12 @@ from typing import Any
 from sqlalchemy import func, select
 
 from app.backends.database import ReadSession
-from app.repositories.queries import equals
+from app.repositories.queries import equals_id
 from schemas.enums import ANTARCTICA, Continent
 from schemas.tables import Company, Country, Guide, Tag, TripTemplate, TripType
 
 
-async def places(session: ReadSession) -> Sequence[Country]:
+async def all_countries(session: ReadSession) -> Sequence[Country]:
     return (await session.scalars(select(Country).order_by(Country.name_he, Country.id))).all()
 
 
@@ -24,7 +24,7 @@ async def countries(session: ReadSession, continent: Continent | None) -> Sequen
 
 
 async def country(session: ReadSession, number: int) -> Country | None:
-    return await session.scalar(select(Country).where(equals(Country.id, number)))
+    return await session.scalar(select(Country).where(equals_id(Country.id, number)))
 
 
 async def active_guides(session: ReadSession) -> Sequence[Guide]:
@@ -32,7 +32,7 @@ async def active_guides(session: ReadSession) -> Sequence[Guide]:
 
 
 async def guide(session: ReadSession, number: int) -> Guide | None:
-    return await session.scalar(select(Guide).where(equals(Guide.id, number)))
+    return await session.scalar(select(Guide).where(equals_id(Guide.id, number)))
 
 
 async def trip_types(session: ReadSession) -> Sequence[TripType]:
@@ -55,10 +55,10 @@ async def company(session: ReadSession, number: int) -> Mapping[str, Any] | None
         .correlate(Company)
         .scalar_subquery()
     )
-    chosen = select(*Company.__table__.c, templates.label("template_count")).where(equals(Company.id, number))
+    chosen = select(*Company.__table__.c, templates.label("template_count")).where(equals_id(Company.id, number))
     row = (await session.execute(chosen)).mappings().one_or_none()
     return None if row is None else dict(row)
 
 
 async def company_exists(session: ReadSession, number: int) -> bool:
-    return await session.scalar(select(Company.id).where(equals(Company.id, number))) is not None
+    return await session.scalar(select(Company.id).where(equals_id(Company.id, number))) is not None

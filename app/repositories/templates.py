@@ -7,12 +7,12 @@ from sqlalchemy.orm import joinedload, selectinload
 from sqlalchemy.orm.interfaces import ORMOption
 
 from app.backends.database import ReadSession
-from app.repositories.queries import equals, find_page
-from schemas.api.envelopes import Found
+from app.repositories.queries import equals_id, paginate
+from schemas.api.envelopes import PageRows
 from schemas.api.queries import PageQuery, TemplatesQuery
 from schemas.tables import Country, TripTemplate
 
-WHOLE: tuple[ORMOption, ...] = (
+FULL: tuple[ORMOption, ...] = (
     joinedload(TripTemplate.company),
     joinedload(TripTemplate.trip_type),
     joinedload(TripTemplate.primary_country),
@@ -21,34 +21,34 @@ WHOLE: tuple[ORMOption, ...] = (
 )
 
 
-async def find_templates(session: ReadSession, query: TemplatesQuery) -> Found[TripTemplate]:
+async def find_templates(session: ReadSession, query: TemplatesQuery) -> PageRows[TripTemplate]:
     return await _active(session, query, *_conditions(query))
 
 
-async def templates_of(session: ReadSession, company_id: int, page: PageQuery) -> Found[TripTemplate]:
-    return await _active(session, page, equals(TripTemplate.company_id, company_id))
+async def templates_of(session: ReadSession, company_id: int, page: PageQuery) -> PageRows[TripTemplate]:
+    return await _active(session, page, equals_id(TripTemplate.company_id, company_id))
 
 
 async def template(session: ReadSession, number: int) -> TripTemplate | None:
-    return await session.scalar(select(TripTemplate).where(equals(TripTemplate.id, number)).options(*WHOLE))
+    return await session.scalar(select(TripTemplate).where(equals_id(TripTemplate.id, number)).options(*FULL))
 
 
 async def template_exists(session: ReadSession, number: int) -> bool:
-    return await session.scalar(select(TripTemplate.id).where(equals(TripTemplate.id, number))) is not None
+    return await session.scalar(select(TripTemplate.id).where(equals_id(TripTemplate.id, number))) is not None
 
 
-async def _active(session: ReadSession, page: PageQuery, *conditions: ColumnElement[bool]) -> Found[TripTemplate]:
+async def _active(session: ReadSession, page: PageQuery, *conditions: ColumnElement[bool]) -> PageRows[TripTemplate]:
     chosen = select(TripTemplate).where(TripTemplate.is_active, *conditions)
-    return await find_page(session, chosen, (TripTemplate.title, TripTemplate.id), page, WHOLE)
+    return await paginate(session, chosen, (TripTemplate.title, TripTemplate.id), page, FULL)
 
 
 def _conditions(query: TemplatesQuery) -> Iterator[ColumnElement[bool]]:
     if query.company_id is not None:
-        yield equals(TripTemplate.company_id, query.company_id)
+        yield equals_id(TripTemplate.company_id, query.company_id)
     if query.trip_type_id is not None:
-        yield equals(TripTemplate.trip_type_id, query.trip_type_id)
+        yield equals_id(TripTemplate.trip_type_id, query.trip_type_id)
     if query.difficulty is not None:
-        yield equals(TripTemplate.difficulty_level, query.difficulty)
+        yield equals_id(TripTemplate.difficulty_level, query.difficulty)
     if query.country_id is not None:
-        visited = TripTemplate.countries.any(equals(Country.id, query.country_id))
-        yield or_(visited, equals(TripTemplate.primary_country_id, query.country_id))
+        visited = TripTemplate.countries.any(equals_id(Country.id, query.country_id))
+        yield or_(visited, equals_id(TripTemplate.primary_country_id, query.country_id))

@@ -9,9 +9,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
 from app.backends.database import WriteSession
-from schemas.api.tracking import Identify, SessionStart
+from schemas.api.tracking import IdentifyRequest, SessionStart
 from schemas.tables import BrowsingSession, User
-from tracking.locks import LOCK
+from tracking.locks import TRACKING_LOCK
 
 
 @dataclass(frozen=True)
@@ -25,40 +25,40 @@ class Visitor:
 
 
 @dataclass(frozen=True)
-class Started:
+class SessionStarted:
     user_id: int
     is_new: bool
 
 
 @dataclass(frozen=True)
-class Known:
+class UserRef:
     user_id: int
     is_registered: bool
 
 
-SEEN = {"last_seen_at": func.greatest(User.last_seen_at, func.now()), "updated_at": func.now()}
+LAST_SEEN = {"last_seen_at": func.greatest(User.last_seen_at, func.now()), "updated_at": func.now()}
 
 
-async def start_session(session: WriteSession, start: SessionStart, visitor: Visitor) -> Started:
+async def start_session(session: WriteSession, start: SessionStart, visitor: Visitor) -> SessionStarted:
     """A session that is open already stays as it is; one that has ended begins again."""
     known = select(BrowsingSession.user_id).where(
         BrowsingSession.session_id == start.session_id, BrowsingSession.ended_at.is_(None)
     )
     user_id = await session.scalar(known)
     if user_id is not None:
-        return Started(user_id, is_new=False)
+        return SessionStarted(user_id, is_new=False)
     if visitor.email is not None:
-        user_id = await _owner(session, visitor.email, start.anonymous_id)
+        user_id = await _user_for_verified_email(session, visitor.email, start.anonymous_id)
     else:
-        user_id = await _guest(session, start.anonymous_id, start.email)
-    if not await _open(session, start, visitor, user_id):
-        return Started(await session.scalar(known) or user_id, is_new=False)
+        user_id = await _user_for_visitor(session, start.anonymous_id, start.email)
+    if not await _open_session(session, start, visitor, user_id):
+        return SessionStarted(await session.scalar(known) or user_id, is_new=False)
     visits = {"total_sessions": func.coalesce(User.total_sessions, 0) + 1}
-    await session.execute(update(User).where(User.id == user_id).values(SEEN | visits))
-    return Started(user_id, is_new=True)
+    await session.execute(update(User).where(User.id == user_id).values(LAST_SEEN | visits))
+    return SessionStarted(user_id, is_new=True)
 
 
-async def _open(session: WriteSession, start: SessionStart, visitor: Visitor, user_id: int) -> bool:
+async def _open_session(session: WriteSession, start: SessionStart, visitor: Visitor, user_id: int) -> bool:
     """False if it is open already."""
     new = insert(BrowsingSession).values(
         session_id=start.session_id,
@@ -83,11 +83,11 @@ async def _open(session: WriteSession, start: SessionStart, visitor: Visitor, us
     return await session.scalar(opened) is not None
 
 
-async def _guest(session: WriteSession, anonymous_id: UUID, email: str | None) -> int:
+async def _user_for_visitor(session: WriteSession, anonymous_id: UUID, email: str | None) -> int:
     while True:
-        if guest := await _find(session, User.anonymous_id == anonymous_id):
+        if guest := await _find_user(session, User.anonymous_id == anonymous_id):
             return guest.user_id
-        if email is not None and (named := await _find(session, User.email == email)):
+        if email is not None and (named := await _find_user(session, User.email == email)):
             return named.user_id
         created = await _create(session, anonymous_id, email, is_registered=False)
         # None if someone else has just made a user with one of the two, who is found in the next turn.
@@ -95,17 +95,17 @@ async def _guest(session: WriteSession, anonymous_id: UUID, email: str | None) -
             return created
 
 
-async def _owner(session: WriteSession, email: str, anonymous_id: UUID) -> int:
+async def _user_for_verified_email(session: WriteSession, email: str, anonymous_id: UUID) -> int:
     """The user of an address that a token proves: who has it already, else the visitor, else a new one."""
     # The user is changed before sessions are, which is the wrong way round.
-    await session.execute(LOCK)
+    await session.execute(TRACKING_LOCK)
     while True:
-        if owner := await _find(session, User.email == email):
-            await _change(session, owner.user_id, {"is_registered": True})
+        if owner := await _find_user(session, User.email == email):
+            await _update_user(session, owner.user_id, {"is_registered": True})
             return owner.user_id
-        visitor = await _find(session, User.anonymous_id == anonymous_id)
+        visitor = await _find_user(session, User.anonymous_id == anonymous_id)
         if visitor and not visitor.is_registered:
-            if await _change(session, visitor.user_id, {"email": email, "is_registered": True}):
+            if await _update_user(session, visitor.user_id, {"email": email, "is_registered": True}):
                 return visitor.user_id
             continue
         # In this browser somebody else was registered before, and keeps its anonymous id.
@@ -114,38 +114,38 @@ async def _owner(session: WriteSession, email: str, anonymous_id: UUID) -> int:
             return created
 
 
-async def identify(session: WriteSession, body: Identify, proven: str | None) -> Known:
+async def identify(session: WriteSession, body: IdentifyRequest, proven: str | None) -> UserRef:
     """`proven` is the e-mail of a token. Without it an e-mail of somebody else's changes nothing."""
     email = body.email or proven
     if email is not None and email == proven:
-        return await _log_in(session, await _owner(session, email, body.anonymous_id), body)
-    guest = await _find(session, User.anonymous_id == body.anonymous_id)
+        return await _log_in(session, await _user_for_verified_email(session, email, body.anonymous_id), body)
+    guest = await _find_user(session, User.anonymous_id == body.anonymous_id)
     if guest is None:
         await _create(session, body.anonymous_id, None, is_registered=False)
         return await identify(session, body, proven)
     if not guest.is_registered:
         told = {"email": email, "name": body.name}
-        await _change(session, guest.user_id, {name: value for name, value in told.items() if value is not None})
+        await _update_user(session, guest.user_id, {name: value for name, value in told.items() if value is not None})
     return guest
 
 
-async def _log_in(session: WriteSession, user_id: int, body: Identify) -> Known:
+async def _log_in(session: WriteSession, user_id: int, body: IdentifyRequest) -> UserRef:
     """What goes on in this browser is the user's from now on."""
     running = update(BrowsingSession).where(
         BrowsingSession.anonymous_id == body.anonymous_id, BrowsingSession.ended_at.is_(None)
     )
     await session.execute(running.values(user_id=user_id))
     if body.name is not None:
-        await _change(session, user_id, {"name": body.name})
-    return Known(user_id, is_registered=True)
+        await _update_user(session, user_id, {"name": body.name})
+    return UserRef(user_id, is_registered=True)
 
 
-async def _find(session: WriteSession, condition: ColumnElement[bool]) -> Known | None:
+async def _find_user(session: WriteSession, condition: ColumnElement[bool]) -> UserRef | None:
     columns = select(User.id, func.coalesce(User.is_registered, False))
     # Until the transaction ends nobody can erase the user, to whom a session is about to refer.
     held = columns.where(condition).with_for_update(read=True, key_share=True)
     row = (await session.execute(held)).one_or_none()
-    return Known(*row) if row else None
+    return UserRef(*row) if row else None
 
 
 async def _create(session: WriteSession, anonymous_id: UUID, email: str | None, *, is_registered: bool) -> int | None:
@@ -168,11 +168,11 @@ async def _create(session: WriteSession, anonymous_id: UUID, email: str | None, 
     return user_id
 
 
-async def _change(session: WriteSession, user_id: int, values: dict[str, Any]) -> bool:
+async def _update_user(session: WriteSession, user_id: int, values: dict[str, Any]) -> bool:
     """False, with nothing changed, if the e-mail is another user's."""
     try:
         async with session.begin_nested():
-            await session.execute(update(User).where(User.id == user_id).values(SEEN | values))
+            await session.execute(update(User).where(User.id == user_id).values(LAST_SEEN | values))
     except IntegrityError:
         return False
     return True

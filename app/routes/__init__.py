@@ -29,4 +29,4 @@ _DESCRIBED: tuple[Endpoint, ...] = (
     *admin.ENDPOINTS,
 )
 
-ENDPOINTS: tuple[Endpoint, ...] = (*_DESCRIBED, *docs.describing(_DESCRIBED))
+ENDPOINTS: tuple[Endpoint, ...] = (*_DESCRIBED, *docs.docs_endpoints(_DESCRIBED))

@@ -2,8 +2,8 @@
 
 from starlette.responses import Response
 
-from app.admin.index_service import as_api_errors, index_state, request_reindex, verify_index
-from app.backends.database import database_errors
+from app.admin.index_service import get_index_status, map_indexer_errors, request_reindex, verify_index
+from app.backends.database import map_database_errors
 from app.endpoints.endpoint import Endpoint
 from app.http.raw_response import JSON
 from app.lifespan import ApiRequest
@@ -13,13 +13,13 @@ from schemas.api.admin import (
     AdminModel,
     DeadLetters,
     DeadLettersQuery,
-    IndexAnswer,
-    Requested,
-    Retried,
-    Retry,
-    RolledBack,
-    Verify,
-    VerifyAnswer,
+    IndexStatusResponse,
+    ReindexAccepted,
+    RetryRequest,
+    RetryResponse,
+    RollbackResponse,
+    VerifyRequest,
+    VerifyResponse,
 )
 from schemas.api.entities import to_json
 from tracking.dead_letters import retry_dead_events
@@ -33,24 +33,24 @@ async def reindex(request: ApiRequest) -> Response:
     state = request.state
     await request_reindex(state["settings"], state["database"], state["redis"])
     return _respond(
-        Requested(message="A new index is about to be built; /api/admin/index tells how far it is."), status=202
+        ReindexAccepted(message="A new index is about to be built; /api/admin/index tells how far it is."), status=202
     )
 
 
 async def index(request: ApiRequest) -> Response:
     state = request.state
-    found = await index_state(state["settings"], state["database"], state["elasticsearch"], state["redis"])
-    return _respond(IndexAnswer(data=found))
+    found = await get_index_status(state["settings"], state["database"], state["elasticsearch"], state["redis"])
+    return _respond(IndexStatusResponse(data=found))
 
 
-async def verify(request: ApiRequest, body: Verify) -> Response:
-    return _respond(VerifyAnswer(data=await verify_index(request.state["settings"], repair=body.repair)))
+async def verify(request: ApiRequest, body: VerifyRequest) -> Response:
+    return _respond(VerifyResponse(data=await verify_index(request.state["settings"], repair=body.repair)))
 
 
 async def rollback(request: ApiRequest) -> Response:
-    with as_api_errors():
+    with map_indexer_errors():
         name = await roll_back(request.state["settings"])
-    return _respond(RolledBack(index=name))
+    return _respond(RollbackResponse(index=name))
 
 
 async def dead_letters(request: ApiRequest, query: DeadLettersQuery) -> Response:
@@ -63,13 +63,13 @@ async def dead_letters(request: ApiRequest, query: DeadLettersQuery) -> Response
     )
 
 
-async def retry(request: ApiRequest, body: Retry) -> Response:
+async def retry(request: ApiRequest, body: RetryRequest) -> Response:
     database = request.state["database"]
     if body.queue == "events":
-        with database_errors():
-            return _respond(Retried(retried=await retry_dead_events(database.primary, body.ids)))
+        with map_database_errors():
+            return _respond(RetryResponse(retried=await retry_dead_events(database.primary, body.ids)))
     async with database.write() as session:
-        return _respond(Retried(retried=await admin.retry_index_letters(session, body.ids)))
+        return _respond(RetryResponse(retried=await admin.retry_index_letters(session, body.ids)))
 
 
 ENDPOINTS = (
@@ -79,7 +79,7 @@ ENDPOINTS = (
         handler=reindex,
         summary="Have a new index built beside the one in use; one at a time",
         tag="admin",
-        answer=Requested,
+        answer=ReindexAccepted,
         status=202,
         errors=(409, 503),
         admin=True,
@@ -90,7 +90,7 @@ ENDPOINTS = (
         handler=index,
         summary="The index, what it has not heard of yet, and how far a reindex is",
         tag="admin",
-        answer=IndexAnswer,
+        answer=IndexStatusResponse,
         errors=(503,),
         admin=True,
     ),
@@ -100,8 +100,8 @@ ENDPOINTS = (
         handler=verify,
         summary="Compare the index with Postgres, field by field",
         tag="admin",
-        body=Verify,
-        answer=VerifyAnswer,
+        body=VerifyRequest,
+        answer=VerifyResponse,
         errors=(409, 503),
         admin=True,
     ),
@@ -111,7 +111,7 @@ ENDPOINTS = (
         handler=rollback,
         summary="Back to the index that was in use before; a second time undoes it",
         tag="admin",
-        answer=RolledBack,
+        answer=RollbackResponse,
         errors=(409, 503),
         admin=True,
     ),
@@ -132,8 +132,8 @@ ENDPOINTS = (
         handler=retry,
         summary="Try once more what was set aside",
         tag="admin",
-        body=Retry,
-        answer=Retried,
+        body=RetryRequest,
+        answer=RetryResponse,
         errors=(503,),
         admin=True,
     ),

@@ -19,9 +19,9 @@ from schemas.api.analytics import (
     TopSearchesAnswer,
     TopSearchesQuery,
 )
-from tracking.daily_metrics import FIGURES
+from tracking.daily_metrics import METRIC_COLUMNS
 
-NO_REQUESTS = dict.fromkeys(FIGURES, 0)
+NO_REQUESTS = dict.fromkeys(METRIC_COLUMNS, 0)
 
 
 async def metrics(request: ApiRequest, query: MetricsQuery) -> Response:

@@ -6,9 +6,9 @@ from pathlib import Path
 from starlette.responses import Response
 
 from app.endpoints.endpoint import Endpoint, Handler
-from app.endpoints.openapi import document
-from app.http.conditional import REVALIDATE, cached_response
-from app.http.encoded_body import CachedBody, finish
+from app.endpoints.openapi import build_openapi
+from app.http.conditional import NO_CACHE, cached_response
+from app.http.encoded_body import EncodedBody, encode_body
 from app.lifespan import ApiRequest
 
 STATIC = Path(__file__).parent.parent / "static"
@@ -19,14 +19,14 @@ PAGE_POLICY = (
 )
 
 
-def describing(endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
+def docs_endpoints(endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
     """Endpoints that describe the others and themselves."""
-    described: list[CachedBody] = []
+    described: list[EncodedBody] = []
 
     async def openapi(request: ApiRequest) -> Response:
         if not described:
-            described.append(await finish(document((*endpoints, *own)), compress=True))
-        return cached_response(request.scope, described[0], REVALIDATE)
+            described.append(await encode_body(build_openapi((*endpoints, *own)), compress=True))
+        return cached_response(request.scope, described[0], NO_CACHE)
 
     own = (
         Endpoint(
@@ -48,7 +48,7 @@ def _file(path: str, name: str, media_type: str, *, summary: str) -> Endpoint:
     return Endpoint(
         method="GET",
         path=path,
-        handler=_sending((STATIC / name).read_bytes(), media_type),
+        handler=_static((STATIC / name).read_bytes(), media_type),
         summary=summary,
         tag="description",
         answer=None,
@@ -56,9 +56,9 @@ def _file(path: str, name: str, media_type: str, *, summary: str) -> Endpoint:
     )
 
 
-def _sending(content: bytes, media_type: str) -> Handler:
+def _static(content: bytes, media_type: str) -> Handler:
     async def send(request: ApiRequest) -> Response:
-        headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": REVALIDATE}
+        headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": NO_CACHE}
         return Response(content, headers=headers, media_type=media_type)
 
     return send

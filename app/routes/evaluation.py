@@ -6,25 +6,25 @@ from app.endpoints.endpoint import Endpoint
 from app.http.errors import not_found
 from app.http.responses import json_response
 from app.lifespan import ApiRequest
-from app.recommendations.evaluation import evaluate
+from app.recommendations.evaluation import run_scenarios
 from app.repositories import evaluation
-from schemas.api.envelopes import Listed
-from schemas.api.evaluation import EvaluationAnswer, EvaluationRun, Scenario, ScenariosQuery
+from schemas.api.envelopes import ListResponse
+from schemas.api.evaluation import EvaluationAnswer, EvaluationRequest, ScenariosQuery, ScenarioSummary
 
 
 async def scenarios(request: ApiRequest, query: ScenariosQuery) -> Response:
     async with request.state["database"].read() as session:
         found = await evaluation.scenarios(session, query.category)
-    return json_response(request, Listed[Scenario].of(found).model_dump())
+    return json_response(request, ListResponse[ScenarioSummary].of(found).model_dump())
 
 
-async def run(request: ApiRequest, body: EvaluationRun) -> Response:
+async def run(request: ApiRequest, body: EvaluationRequest) -> Response:
     ids = body.scenario_ids or []
     async with request.state["database"].read() as session:
         if unknown := await evaluation.unknown_ids(session, ids):
             raise not_found(f"Scenario{'s' if len(unknown) > 1 else ''} {', '.join(map(str, unknown))}")
         chosen = await evaluation.scenarios(session, body.category, ids)
-    results = await evaluate(request.state["answers"], chosen, request.state["today"]())
+    results = await run_scenarios(request.state["answers"], chosen, request.state["today"]())
     passed = sum(result.passed for result in results)
     answer = EvaluationAnswer(
         success=True,
@@ -44,7 +44,7 @@ ENDPOINTS = (
         summary="Active scenarios",
         tag="analytics",
         query=ScenariosQuery,
-        answer=Listed[Scenario],
+        answer=ListResponse[ScenarioSummary],
         errors=(503,),
     ),
     Endpoint(
@@ -53,7 +53,7 @@ ENDPOINTS = (
         handler=run,
         summary="Run scenarios through the recommender and say which expectations are not met",
         tag="analytics",
-        body=EvaluationRun,
+        body=EvaluationRequest,
         answer=EvaluationAnswer,
         errors=(404, 503),
     ),

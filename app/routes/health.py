@@ -31,7 +31,7 @@ COUNTS_SECONDS = 10.0
 async def health(request: ApiRequest) -> Response:
     state = request.state
     checks = {"postgres": _postgres(state), "redis": _redis(state), "elasticsearch": _elasticsearch(state)}
-    states = await asyncio.gather(*(_within_patience(name, check) for name, check in checks.items()))
+    states = await asyncio.gather(*(_with_timeout(name, check) for name, check in checks.items()))
     dependencies = Dependencies(**dict(zip(checks, states, strict=True)))
     body = Health(
         status=_status(dependencies),
@@ -56,7 +56,7 @@ def _status(dependencies: Dependencies) -> Literal["healthy", "degraded", "unhea
     return "degraded" if searching or dependencies.postgres == "up" else "unhealthy"
 
 
-async def _within_patience(name: str, check: Awaitable[DependencyState]) -> DependencyState:
+async def _with_timeout(name: str, check: Awaitable[DependencyState]) -> DependencyState:
     try:
         async with asyncio.timeout(PATIENCE):
             return await check
@@ -94,7 +94,7 @@ async def _counts(state: State) -> TableCounts:
     return TableCounts.model_validate_json(body.identity)
 
 
-async def welcome(request: ApiRequest) -> Response:
+async def root(request: ApiRequest) -> Response:
     """A browser is shown the API's page."""
     if "text/html" in request.headers.get("accept", ""):
         return RedirectResponse("/docs", headers={"Vary": "Accept"})
@@ -102,7 +102,7 @@ async def welcome(request: ApiRequest) -> Response:
 
 
 ENDPOINTS = (
-    Endpoint(method="GET", path="/", handler=welcome, summary="What this is", tag="system", answer=Welcome),
+    Endpoint(method="GET", path="/", handler=root, summary="What this is", tag="system", answer=Welcome),
     Endpoint(
         method="GET",
         path="/api/health",
@@ -110,6 +110,6 @@ ENDPOINTS = (
         summary="The service's state, its dependencies' and how much it holds",
         tag="system",
         answer=Health,
-        also=(503,),
+        extra_statuses=(503,),
     ),
 )

@@ -5,13 +5,13 @@ from starlette.responses import Response
 
 from app.endpoints.endpoint import Endpoint
 from app.lifespan import ApiRequest
-from app.observability.metrics import exposition
-from app.observability.request_metrics import tell
+from app.observability.metrics import render_metrics
+from app.observability.request_metrics import flush
 
 
 async def metrics(request: ApiRequest) -> Response:
-    tell()
-    return Response(exposition(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+    flush()
+    return Response(render_metrics(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 ENDPOINTS = (

@@ -5,21 +5,21 @@ from datetime import UTC, datetime
 from starlette.responses import Response
 
 from app.endpoints.endpoint import Endpoint
-from app.http.conditional import takes_gzip
+from app.http.conditional import accepts_gzip_response
 from app.lifespan import ApiRequest
 from app.recommendations.request_index import PATH
-from app.recommendations.response import reply
-from app.recommendations.service import Wanted
+from app.recommendations.response import build_response
+from app.recommendations.service import SearchRequest
 from schemas.api.preferences import Preferences
 from schemas.api.recommendations import RecommendationsAnswer
 
 
 async def recommendations(request: ApiRequest, body: Preferences) -> Response:
     state, asked_at = request.state, datetime.now(UTC)
-    wanted = Wanted(body, state["today"](), takes_gzip(state["fields"]))
+    wanted = SearchRequest(body, state["today"](), accepts_gzip_response(state["fields"]))
     answer = await state["answers"].answer(wanted)
     state["asked_before"].remember(request.scope, wanted)
-    return reply(request.scope, answer, asked_at)
+    return build_response(request.scope, answer, asked_at)
 
 
 ENDPOINTS = (

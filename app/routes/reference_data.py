@@ -3,36 +3,36 @@
 from starlette.responses import Response
 
 from app.backends.database import ReadSession
-from app.endpoints.cached import answer, listing, reference_data, single
+from app.endpoints.cached import cached_json, detail_endpoint, list_endpoint, reference_policy
 from app.endpoints.endpoint import Endpoint
 from app.http.errors import not_found
 from app.lifespan import ApiRequest
 from app.repositories import reference_data as repository
 from app.repositories.templates import templates_of
 from schemas.api.entities import Company, Country, Guide, Tag, Template, TripType
-from schemas.api.envelopes import Listed, Page, Single
+from schemas.api.envelopes import DetailResponse, ListResponse, PageResponse
 from schemas.api.queries import CountriesQuery, PageQuery
 from schemas.api.reference_data import CompanyDetails, ContinentName, Locations
 from schemas.enums import Continent
 
-COUNTRIES = reference_data("country")
-GUIDES = reference_data("guide")
-TYPES = reference_data("type")
-TAGS = reference_data("tag")
-COMPANIES = reference_data("company")
-COMPANY_WITH_COUNT = reference_data("company", "template")
-COMPANY_TEMPLATES = reference_data("company", "template", "country", "tag", "type")
+COUNTRIES = reference_policy("country")
+GUIDES = reference_policy("guide")
+TYPES = reference_policy("type")
+TAGS = reference_policy("tag")
+COMPANIES = reference_policy("company")
+COMPANY_WITH_COUNT = reference_policy("company", "template")
+COMPANY_TEMPLATES = reference_policy("company", "template", "country", "tag", "type")
 
 
 async def locations(request: ApiRequest) -> Response:
     async def read(session: ReadSession) -> Locations:
-        countries = await repository.places(session)
+        countries = await repository.all_countries(session)
         present = sorted({country.continent for country in countries}, key=lambda continent: continent.name)
         return Locations.model_validate(
             {"count": len(countries), "countries": countries, "continents": list(map(_named, present))}
         )
 
-    return await answer(request, COUNTRIES, "locations", read)
+    return await cached_json(request, COUNTRIES, "locations", read)
 
 
 def _named(continent: Continent) -> ContinentName:
@@ -40,21 +40,23 @@ def _named(continent: Continent) -> ContinentName:
 
 
 async def countries(request: ApiRequest, query: CountriesQuery) -> Response:
-    async def read(session: ReadSession) -> Listed[Country]:
-        return Listed[Country].of(await repository.countries(session, query.continent))
+    async def read(session: ReadSession) -> ListResponse[Country]:
+        return ListResponse[Country].of(await repository.countries(session, query.continent))
 
-    return await answer(request, COUNTRIES, f"countries:{query.continent}", read)
+    return await cached_json(request, COUNTRIES, f"countries:{query.continent}", read)
 
 
 async def company_templates(request: ApiRequest, query: PageQuery) -> Response:
     number: int = request.path_params["id"]
 
-    async def read(session: ReadSession) -> Page[Template]:
+    async def read(session: ReadSession) -> PageResponse[Template]:
         if not await repository.company_exists(session, number):
             raise not_found("Company")
-        return Page[Template].of(await templates_of(session, number, query), query)
+        return PageResponse[Template].of(await templates_of(session, number, query), query)
 
-    return await answer(request, COMPANY_TEMPLATES, f"company:{number}:templates:{query.limit}:{query.offset}", read)
+    return await cached_json(
+        request, COMPANY_TEMPLATES, f"company:{number}:templates:{query.limit}:{query.offset}", read
+    )
 
 
 ENDPOINTS = (
@@ -74,70 +76,72 @@ ENDPOINTS = (
         summary="Countries by name, of a continent if one is given",
         tag="resources",
         query=CountriesQuery,
-        answer=Listed[Country],
+        answer=ListResponse[Country],
         errors=(503,),
     ),
     Endpoint(
         method="GET",
         path="/api/countries/{id:int}",
-        handler=single(COUNTRIES, Single[Country], repository.country, thing="Country"),
+        handler=detail_endpoint(COUNTRIES, DetailResponse[Country], repository.country, thing="Country"),
         summary="A country",
         tag="resources",
-        answer=Single[Country],
+        answer=DetailResponse[Country],
         errors=(404, 503),
     ),
     Endpoint(
         method="GET",
         path="/api/guides",
-        handler=listing(GUIDES, Listed[Guide], repository.active_guides),
+        handler=list_endpoint(GUIDES, ListResponse[Guide], repository.active_guides),
         summary="Active guides by name",
         tag="resources",
-        answer=Listed[Guide],
+        answer=ListResponse[Guide],
         errors=(503,),
     ),
     Endpoint(
         method="GET",
         path="/api/guides/{id:int}",
-        handler=single(GUIDES, Single[Guide], repository.guide, thing="Guide"),
+        handler=detail_endpoint(GUIDES, DetailResponse[Guide], repository.guide, thing="Guide"),
         summary="A guide, also an inactive one",
         tag="resources",
-        answer=Single[Guide],
+        answer=DetailResponse[Guide],
         errors=(404, 503),
     ),
     Endpoint(
         method="GET",
         path="/api/trip-types",
-        handler=listing(TYPES, Listed[TripType], repository.trip_types),
+        handler=list_endpoint(TYPES, ListResponse[TripType], repository.trip_types),
         summary="Trip types by name",
         tag="resources",
-        answer=Listed[TripType],
+        answer=ListResponse[TripType],
         errors=(503,),
     ),
     Endpoint(
         method="GET",
         path="/api/tags",
-        handler=listing(TAGS, Listed[Tag], repository.tags),
+        handler=list_endpoint(TAGS, ListResponse[Tag], repository.tags),
         summary="Tags by name: the themes of trips",
         tag="resources",
-        answer=Listed[Tag],
+        answer=ListResponse[Tag],
         errors=(503,),
     ),
     Endpoint(
         method="GET",
         path="/api/v2/companies",
-        handler=listing(COMPANIES, Listed[Company], repository.active_companies),
+        handler=list_endpoint(COMPANIES, ListResponse[Company], repository.active_companies),
         summary="Active companies by name",
         tag="resources",
-        answer=Listed[Company],
+        answer=ListResponse[Company],
         errors=(503,),
     ),
     Endpoint(
         method="GET",
         path="/api/v2/companies/{id:int}",
-        handler=single(COMPANY_WITH_COUNT, Single[CompanyDetails], repository.company, thing="Company"),
+        handler=detail_endpoint(
+            COMPANY_WITH_COUNT, DetailResponse[CompanyDetails], repository.company, thing="Company"
+        ),
         summary="A company, also an inactive one, with the number of its active templates",
         tag="resources",
-        answer=Single[CompanyDetails],
+        answer=DetailResponse[CompanyDetails],
         errors=(404, 503),
     ),
     Endpoint(
@@ -147,7 +151,7 @@ ENDPOINTS = (
         summary="A company's active templates by title",
         tag="resources",
         query=PageQuery,
-        answer=Page[Template],
+        answer=PageResponse[Template],
         errors=(404, 503),
     ),
 )

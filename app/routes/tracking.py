@@ -6,8 +6,8 @@ from ipaddress import ip_network
 from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
 
-from app.access.authentication import identity
-from app.access.client_ip import UNKNOWN, client_address
+from app.access.authentication import authenticate
+from app.access.client_ip import UNKNOWN, client_ip
 from app.endpoints.endpoint import Endpoint
 from app.http.errors import ApiError
 from app.http.requests import MAX_BATCH_BODY, read_model
@@ -16,15 +16,15 @@ from app.ids import new_id
 from app.lifespan import ApiRequest
 from app.repositories import visitors
 from app.repositories.visitors import Visitor
-from app.tracking.records import event_entry
+from app.tracking.records import encode_event
 from schemas.api.tracking import (
-    BatchAccepted,
     Email,
     EventAccepted,
     EventBatch,
+    EventBatchResponse,
     EventTypes,
-    Identified,
-    Identify,
+    IdentifyRequest,
+    IdentifyResponse,
     SessionStart,
     SessionStarted,
     TrackedEvent,
@@ -53,14 +53,14 @@ async def start_session(request: ApiRequest, body: SessionStart) -> Response:
     )
 
 
-async def identify(request: ApiRequest, body: Identify) -> Response:
+async def identify(request: ApiRequest, body: IdentifyRequest) -> Response:
     async with request.state["database"].write() as session:
         known = await visitors.identify(session, body, _proven_email(request))
     return json_response(request, {"success": True, "user_id": known.user_id, "is_registered": known.is_registered})
 
 
 def _proven_email(request: ApiRequest) -> str | None:
-    email = identity(request).email
+    email = authenticate(request).email
     try:
         return None if email is None else _EMAIL.validate_python(email)
     except ValidationError:
@@ -68,7 +68,7 @@ def _proven_email(request: ApiRequest) -> str | None:
 
 
 def _network(request: ApiRequest) -> str | None:
-    address = client_address(request)
+    address = client_ip(request)
     if address == UNKNOWN:
         return None
     return str(ip_network((address, NETWORK_BITS[address.version]), strict=False))
@@ -76,7 +76,7 @@ def _network(request: ApiRequest) -> str | None:
 
 async def take_event(request: ApiRequest, body: TrackedEvent) -> Response:
     event_id = body.event_id or new_id()
-    await request.state["intake"].take_events([event_entry(body, event_id, datetime.now(UTC))])
+    await request.state["intake"].take_events([encode_event(body, event_id, datetime.now(UTC))])
     return json_response(request, {"success": True, "event_id": event_id}, status=202)
 
 
@@ -90,7 +90,7 @@ async def take_events(request: ApiRequest, body: EventBatch) -> Response:
         except ApiError as error:
             errors.append({"index": index, "error": error.message})
         else:
-            entries.append(event_entry(event, event.event_id or new_id(), received_at))
+            entries.append(encode_event(event, event.event_id or new_id(), received_at))
     if entries:
         await request.state["intake"].take_events(entries)
     answer = {"success": True, "processed": len(entries), "total": len(body.events), "errors": errors or None}
@@ -126,8 +126,8 @@ ENDPOINTS = (
         handler=identify,
         summary="Tell the e-mail or the name of a visitor",
         tag="tracking",
-        body=Identify,
-        answer=Identified,
+        body=IdentifyRequest,
+        answer=IdentifyResponse,
         errors=(503,),
     ),
     Endpoint(
@@ -149,7 +149,7 @@ ENDPOINTS = (
         tag="tracking",
         body=EventBatch,
         max_body=MAX_BATCH_BODY,
-        answer=BatchAccepted,
+        answer=EventBatchResponse,
         status=202,
         errors=(503,),
     ),

@@ -7,24 +7,24 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from app.backends.database import ReadSession
-from app.endpoints.cached import answer, single, trip_data
+from app.endpoints.cached import cached_json, detail_endpoint, trip_policy
 from app.endpoints.endpoint import Endpoint
 from app.http.errors import not_found
 from app.lifespan import ApiRequest
 from app.repositories import departures
 from app.repositories import templates as trips
 from app.repositories.statistics import statistics
-from schemas.api.entities import Occurrence, Template
-from schemas.api.envelopes import Found, Page, Single
+from schemas.api.entities import Departure, Template
+from schemas.api.envelopes import DetailResponse, PageResponse, PageRows
 from schemas.api.queries import OccurrencesQuery, PageQuery, TemplatesQuery, TripOccurrencesQuery
 from schemas.api.trips import OccurrenceOnly, SchemaInfo, TemplateWithOccurrences
 from schemas.tables import TripTemplate
 
-TEMPLATES = trip_data("template", "company", "country", "tag", "type")
-OCCURRENCES = trip_data("occurrence", "template", "company", "guide", "country", "tag", "type")
-STATISTICS = trip_data("occurrence", "template", "company")
+TEMPLATES = trip_policy("template", "company", "country", "tag", "type")
+OCCURRENCES = trip_policy("occurrence", "template", "company", "guide", "country", "tag", "type")
+STATISTICS = trip_policy("occurrence", "template", "company")
 
-ADDRESSES = {
+ENDPOINT_INDEX = {
     "companies": "/api/v2/companies",
     "templates": "/api/v2/templates",
     "occurrences": "/api/v2/occurrences",
@@ -40,18 +40,18 @@ async def templates(request: ApiRequest, query: TemplatesQuery) -> Response:
     async def read(session: ReadSession) -> BaseModel:
         found = await trips.find_templates(session, query)
         if not query.include_occurrences:
-            return Page[Template].of(found, query)
+            return PageResponse[Template].of(found, query)
         rows = await _with_occurrences(session, found.rows, today)
-        return Page[TemplateWithOccurrences].of(Found(rows, found.total), query)
+        return PageResponse[TemplateWithOccurrences].of(PageRows(rows, found.total), query)
 
     keeping = OCCURRENCES if query.include_occurrences else TEMPLATES
-    return await answer(request, keeping, f"templates:{today}:{query.model_dump_json()}", read)
+    return await cached_json(request, keeping, f"templates:{today}:{query.model_dump_json()}", read)
 
 
 async def _with_occurrences(
     session: ReadSession, rows: Sequence[TripTemplate], today: date
 ) -> list[TemplateWithOccurrences]:
-    upcoming = await departures.upcoming(session, [row.id for row in rows], today)
+    upcoming = await departures.next_departures(session, [row.id for row in rows], today)
     return [
         TemplateWithOccurrences.model_validate(
             {**dict(Template.model_validate(row)), "upcoming_occurrences": upcoming[row.id]}
@@ -63,12 +63,12 @@ async def _with_occurrences(
 async def template_occurrences(request: ApiRequest, query: PageQuery) -> Response:
     number: int = request.path_params["id"]
 
-    async def read(session: ReadSession) -> Page[Occurrence]:
+    async def read(session: ReadSession) -> PageResponse[Departure]:
         if not await trips.template_exists(session, number):
             raise not_found("Template")
-        return Page[Occurrence].of(await departures.occurrences_of(session, number, query), query)
+        return PageResponse[Departure].of(await departures.occurrences_of(session, number, query), query)
 
-    return await answer(request, OCCURRENCES, f"template:{number}:occurrences:{query.model_dump_json()}", read)
+    return await cached_json(request, OCCURRENCES, f"template:{number}:occurrences:{query.model_dump_json()}", read)
 
 
 async def occurrences(request: ApiRequest, query: OccurrencesQuery) -> Response:
@@ -76,28 +76,28 @@ async def occurrences(request: ApiRequest, query: OccurrencesQuery) -> Response:
 
     async def read(session: ReadSession) -> BaseModel:
         found = await departures.find_occurrences(session, query, today)
-        envelope = Page[Occurrence] if query.include_template else Page[OccurrenceOnly]
+        envelope = PageResponse[Departure] if query.include_template else PageResponse[OccurrenceOnly]
         return envelope.of(found, query)
 
-    return await answer(request, OCCURRENCES, f"occurrences:{today}:{query.model_dump_json()}", read)
+    return await cached_json(request, OCCURRENCES, f"occurrences:{today}:{query.model_dump_json()}", read)
 
 
 async def trip_occurrences(request: ApiRequest, query: TripOccurrencesQuery) -> Response:
     today = request.state["today"]()
 
-    async def read(session: ReadSession) -> Page[Occurrence]:
-        return Page[Occurrence].of(await departures.find_trips(session, query, today), query)
+    async def read(session: ReadSession) -> PageResponse[Departure]:
+        return PageResponse[Departure].of(await departures.find_available(session, query, today), query)
 
-    return await answer(request, OCCURRENCES, f"trip-occurrences:{today}:{query.model_dump_json()}", read)
+    return await cached_json(request, OCCURRENCES, f"trip-occurrences:{today}:{query.model_dump_json()}", read)
 
 
 async def schema_info(request: ApiRequest) -> Response:
     today = request.state["today"]()
 
     async def read(session: ReadSession) -> SchemaInfo:
-        return SchemaInfo(statistics=await statistics(session, today), endpoints=ADDRESSES)
+        return SchemaInfo(statistics=await statistics(session, today), endpoints=ENDPOINT_INDEX)
 
-    return await answer(request, STATISTICS, f"schema-info:{today}", read)
+    return await cached_json(request, STATISTICS, f"schema-info:{today}", read)
 
 
 ENDPOINTS = (
@@ -108,16 +108,16 @@ ENDPOINTS = (
         summary="Active templates by title, with their next departures if asked for",
         tag="trips",
         query=TemplatesQuery,
-        answer=Page[Template | TemplateWithOccurrences],
+        answer=PageResponse[Template | TemplateWithOccurrences],
         errors=(503,),
     ),
     Endpoint(
         method="GET",
         path="/api/v2/templates/{id:int}",
-        handler=single(TEMPLATES, Single[Template], trips.template, thing="Template"),
+        handler=detail_endpoint(TEMPLATES, DetailResponse[Template], trips.template, thing="Template"),
         summary="A template, also an inactive one",
         tag="trips",
-        answer=Single[Template],
+        answer=DetailResponse[Template],
         errors=(404, 503),
     ),
     Endpoint(
@@ -127,7 +127,7 @@ ENDPOINTS = (
         summary="All departures of a template by start",
         tag="trips",
         query=PageQuery,
-        answer=Page[Occurrence],
+        answer=PageResponse[Departure],
         errors=(404, 503),
     ),
     Endpoint(
@@ -137,16 +137,16 @@ ENDPOINTS = (
         summary="Departures to come by start, neither cancelled nor full",
         tag="trips",
         query=OccurrencesQuery,
-        answer=Page[Occurrence | OccurrenceOnly],
+        answer=PageResponse[Departure | OccurrenceOnly],
         errors=(503,),
     ),
     Endpoint(
         method="GET",
         path="/api/v2/occurrences/{id:int}",
-        handler=single(OCCURRENCES, Single[Occurrence], departures.occurrence, thing="Occurrence"),
+        handler=detail_endpoint(OCCURRENCES, DetailResponse[Departure], departures.occurrence, thing="Departure"),
         summary="A departure, whatever its state",
         tag="trips",
-        answer=Single[Occurrence],
+        answer=DetailResponse[Departure],
         errors=(404, 503),
     ),
     Endpoint(
@@ -156,7 +156,7 @@ ENDPOINTS = (
         summary="Departures of active templates with places left by start; of Private Groups all that can be booked",
         tag="trips",
         query=TripOccurrencesQuery,
-        answer=Page[Occurrence],
+        answer=PageResponse[Departure],
         errors=(503,),
     ),
     Endpoint(

@@ -12,18 +12,18 @@ from time import monotonic
 
 from uvicorn.server import ServerState
 
-NEVER_REFUSED = frozenset(("/livez", "/readyz", "/metrics", "/api/health"))
+EXEMPT_PATHS = frozenset(("/livez", "/readyz", "/metrics", "/api/health"))
 
 TICK_SECONDS = 0.01
-CALM_SECONDS = 0.1
+IDLE_TICK_SECONDS = 0.1
 """Between ticks while few are in flight: each wakes the process, and takes the CPU from others."""
 LATE_SECONDS = 0.005
 """How late a tick is when the loop has more to do than it can."""
-SOON_SECONDS = 0.03
+MAX_QUEUE_SECONDS = 0.03
 """How long a request may wait for others: a small part of what its answer may take, since all else is slower then."""
-FEW = 24
+MIN_CONCURRENCY = 24
 """Always taken on, however late the loop is: so many may have come while the process was not given the CPU."""
-MANY = FEW // 2
+BUSY_THRESHOLD = MIN_CONCURRENCY // 2
 """In flight, of which each tick may have to decide."""
 LONG_SECONDS = 0.5
 """In flight for so long, a request is taken to wait for a dependency, and takes no room from others."""
@@ -31,7 +31,7 @@ BURST = 32
 """Taken on beside those in flight at the last tick: what they do to the loop is not known before the next."""
 
 
-class Load:
+class AdmissionController:
     def __init__(self, most: int) -> None:
         """`most` requests in flight is the end, however well it goes."""
         self.server = ServerState()
@@ -49,18 +49,18 @@ class Load:
         self._waiting: Set[asyncio.Task[None]] = frozenset()
         """Those that had been in flight at the look before as well."""
 
-    def has_room(self) -> bool:
+    def can_admit(self) -> bool:
         """For one more; with many in flight that is looked at more often from now on."""
         in_flight = len(self.server.tasks)
-        if self._calm and in_flight >= MANY:
+        if self._calm and in_flight >= BUSY_THRESHOLD:
             self.watch()
         return in_flight < self._allowed
 
     def watch(self) -> None:
         """Until `end`."""
         self.end()
-        self._calm = len(self.server.tasks) < MANY
-        seconds = CALM_SECONDS if self._calm else TICK_SECONDS
+        self._calm = len(self.server.tasks) < BUSY_THRESHOLD
+        seconds = IDLE_TICK_SECONDS if self._calm else TICK_SECONDS
         self._next_tick = asyncio.get_running_loop().call_later(seconds, self._tick, monotonic() + seconds)
 
     def end(self) -> None:
@@ -74,20 +74,20 @@ class Load:
     def tick(self, due: float, now: float) -> None:
         """Looks at how late it is."""
         if now - due > LATE_SECONDS:
-            self._late_until = now + SOON_SECONDS
-        if now - self._counted_at >= SOON_SECONDS:
+            self._late_until = now + MAX_QUEUE_SECONDS
+        if now - self._counted_at >= MAX_QUEUE_SECONDS:
             self._count_finished(now)
         if now - self._looked_at >= LONG_SECONDS:
             self._find_waiting(now)
         if now < self._late_until:
-            allowed = len(self._waiting & self.server.tasks) + max(FEW, self._finished_soon)
+            allowed = len(self._waiting & self.server.tasks) + max(MIN_CONCURRENCY, self._finished_soon)
         else:
             allowed = max(len(self.server.tasks) + BURST, self._finished_soon)
         self._allowed = min(self._most, allowed)
 
     def _count_finished(self, now: float) -> None:
         answered = self.server.total_requests - self.refused
-        lately = round((answered - self._answered) * SOON_SECONDS / (now - self._counted_at))
+        lately = round((answered - self._answered) * MAX_QUEUE_SECONDS / (now - self._counted_at))
         # The better of two counts: during one the process may not have been given the CPU.
         self._finished_soon, self._finished_lately = max(lately, self._finished_lately), lately
         self._answered, self._counted_at = answered, now
@@ -98,8 +98,8 @@ class Load:
 
 
 @asynccontextmanager
-async def watched_load(most: int) -> AsyncIterator[Load]:
-    load = Load(most)
+async def running_admission(most: int) -> AsyncIterator[AdmissionController]:
+    load = AdmissionController(most)
     load.watch()
     try:
         yield load

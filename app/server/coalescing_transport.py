@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 
-class Corked:
+class CoalescingTransport:
     """Passes everything on, but what is written first waits for what follows it in the same turn of the loop."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:

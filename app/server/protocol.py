@@ -8,11 +8,13 @@ from prometheus_client import Counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from app.http.raw_response import CLOSE, WHOLE, same_lines
-from app.server.coalescing_transport import Corked
+from app.http.raw_response import CONNECTION_CLOSE, RAW_RESPONSE_EXTENSION, encode_headers_cached
+from app.server.coalescing_transport import CoalescingTransport
 from core.settings import Settings
 
-SLOW = Counter("smarttrip_http_slow_clients_total", "Connections ended because of how long the client took", ["doing"])
+SLOW_CLIENTS = Counter(
+    "smarttrip_http_slow_clients_total", "Connections ended because of how long the client took", ["doing"]
+)
 
 MAX_HEAD = 32 * 1024
 """Bytes of a request before its body: its address and its headers."""
@@ -25,9 +27,9 @@ class HeadTooLongError(Exception):
     """Never leaves the parser, which turns it into a 400."""
 
 
-class BoundedProtocol(HttpToolsProtocol):
+class TimeoutProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(cast(asyncio.Transport, Corked(transport, self.loop)))
+        super().connection_made(cast(asyncio.Transport, CoalescingTransport(transport, self.loop)))
         settings: Settings = self.app_state["settings"]
         # The body has a time of its own, which ends sooner and with an answer.
         self._request_seconds = 2 * settings.body_seconds
@@ -36,9 +38,9 @@ class BoundedProtocol(HttpToolsProtocol):
         """None while no head is being read."""
         self._receiving = False
         self._parsing = False
-        self._arrived: tuple[RequestResponseCycle, Any] | None = None
+        self._pending_request: tuple[RequestResponseCycle, Any] | None = None
         """A request whose head has been parsed, and what is to answer it."""
-        self._reading_timer: asyncio.TimerHandle | None = self._end_in(IDLE_SECONDS, "connecting")
+        self._reading_timer: asyncio.TimerHandle | None = self._abort_after(IDLE_SECONDS, "connecting")
         self._writing_timer: asyncio.TimerHandle | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -50,12 +52,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._parsing = True
         super().data_received(data)
         self._parsing = False
-        if self._arrived is not None:
-            arrived, self._arrived = self._arrived, None
+        if self._pending_request is not None:
+            arrived, self._pending_request = self._pending_request, None
             self._start(*arrived)
         # Most requests arrive whole: they need no timer.
         if self._receiving and self._reading_timer is None:
-            self._reading_timer = self._end_in(self._request_seconds, "sending")
+            self._reading_timer = self._abort_after(self._request_seconds, "sending")
         if self._head_bytes is not None:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD and not self.transport.is_closing():
@@ -81,7 +83,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         if self._parsing:
             # Most bodies come with the head: then the whole request can be handed over at once.
-            self._arrived = cycle, app
+            self._pending_request = cycle, app
         else:
             self._start(cycle, app)
 
@@ -94,7 +96,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self, cycle: RequestResponseCycle, app: ASGIApp, scope: Scope, receive: Receive, send: Send
     ) -> None:
         async def send_any(message: Message) -> None:
-            if message["type"] != WHOLE:
+            if message["type"] != RAW_RESPONSE_EXTENSION:
                 await send(message)
                 return
             if cycle.flow.write_paused and not cycle.disconnected:
@@ -102,17 +104,17 @@ class BoundedProtocol(HttpToolsProtocol):
             if not cycle.disconnected:
                 self._send_whole(cycle, message)
 
-        scope["extensions"] = {WHOLE: {}}
+        scope["extensions"] = {RAW_RESPONSE_EXTENSION: {}}
         await app(scope, receive, send_any)
 
     def _send_whole(self, cycle: RequestResponseCycle, message: Message) -> None:
         """Does at once what uvicorn does header by header, for answers whose headers need no second look."""
-        last = () if cycle.keep_alive else (CLOSE,)
-        more = same_lines((*cycle.default_headers, *last))
+        last = () if cycle.keep_alive else (CONNECTION_CLOSE,)
+        more = encode_headers_cached((*cycle.default_headers, *last))
         head = (STATUS_LINE[message["status"]], *message["head"], more, b"\r\n")
-        self._finish(cycle, b"".join(head), *message["body"])
+        self._write_response(cycle, b"".join(head), *message["body"])
 
-    def _finish(self, cycle: RequestResponseCycle, *parts: bytes | memoryview) -> None:
+    def _write_response(self, cycle: RequestResponseCycle, *parts: bytes | memoryview) -> None:
         """`parts` are the whole answer."""
         cycle.response_started = cycle.response_complete = True
         self.transport.writelines(parts)
@@ -122,7 +124,7 @@ class BoundedProtocol(HttpToolsProtocol):
         cycle.on_response()
 
     def pause_writing(self) -> None:
-        self._writing_timer = self._end_in(self._answer_seconds, "taking")
+        self._writing_timer = self._abort_after(self._answer_seconds, "taking")
         super().pause_writing()
 
     def resume_writing(self) -> None:
@@ -142,9 +144,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._writing_timer is not None:
             self._writing_timer.cancel()
 
-    def _end_in(self, seconds: float, doing: str) -> asyncio.TimerHandle:
+    def _abort_after(self, seconds: float, doing: str) -> asyncio.TimerHandle:
         return self.loop.call_later(seconds, self._end, doing)
 
     def _end(self, doing: str) -> None:
-        SLOW.labels(doing).inc()
+        SLOW_CLIENTS.labels(doing).inc()
         self.transport.abort()

@@ -12,8 +12,8 @@ from uvicorn.supervisors import Multiprocess
 
 from app.observability import metrics
 from app.server.protocol import IDLE_SECONDS
-from app.server.shedding_protocol import GuardedProtocol
-from app.server.sockets import OneEach, claim
+from app.server.shedding_protocol import LoadSheddingProtocol
+from app.server.sockets import ReusePortSocket, acquire_port_lock
 from core.logging import configure_logs
 from core.settings import Settings
 
@@ -35,7 +35,7 @@ def serve(settings: Settings, app: str = "app.main:app_from_environment") -> Non
         port=settings.port,
         workers=settings.workers,
         loop="uvloop",
-        http=GuardedProtocol,
+        http=LoadSheddingProtocol,
         access_log=False,
         log_level=settings.log_level,
         proxy_headers=False,
@@ -44,13 +44,13 @@ def serve(settings: Settings, app: str = "app.main:app_from_environment") -> Non
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     if settings.workers == 1:
-        _serve_alone(config)
+        _serve_single(config)
     else:
-        with _figures_of_all(), claim(settings.host, settings.port):
-            Multiprocess(config, [OneEach(config.bind_socket())]).run()
+        with _multiprocess_metrics(), acquire_port_lock(settings.host, settings.port):
+            Multiprocess(config, [ReusePortSocket(config.bind_socket())]).run()
 
 
-def _serve_alone(config: uvicorn.Config) -> None:
+def _serve_single(config: uvicorn.Config) -> None:
     server = uvicorn.Server(config)
     with suppress(KeyboardInterrupt):
         server.run()
@@ -59,8 +59,8 @@ def _serve_alone(config: uvicorn.Config) -> None:
 
 
 @contextmanager
-def _figures_of_all() -> Iterator[None]:
+def _multiprocess_metrics() -> Iterator[None]:
     """A place where the worker processes put their metrics together."""
     with TemporaryDirectory(prefix="smarttrip-metrics-") as directory:
-        os.environ[metrics.DIRECTORY] = directory
+        os.environ[metrics.MULTIPROC_DIR] = directory
         yield

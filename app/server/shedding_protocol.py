@@ -8,47 +8,49 @@ from prometheus_client import Counter
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from app.http.errors import ApiError, overloaded
-from app.server.admission import NEVER_REFUSED, Load
-from app.server.protocol import BoundedProtocol
-from app.server.static_error import Refusal
+from app.server.admission import EXEMPT_PATHS, AdmissionController
+from app.server.protocol import TimeoutProtocol
+from app.server.static_error import StaticErrorResponse
 from core.settings import Settings
 
-SHED = Counter("smarttrip_http_requests_shed_total", "Requests refused because too many were being answered")
+SHED_REQUESTS = Counter("smarttrip_http_requests_shed_total", "Requests refused because too many were being answered")
 
-UNREADABLE = ApiError(400, "bad_request", "The request cannot be read: it is not HTTP/1.1, or its head is too long.")
+MALFORMED_REQUEST = ApiError(
+    400, "bad_request", "The request cannot be read: it is not HTTP/1.1, or its head is too long."
+)
 
 
-class Refusals:
+class RejectionResponses:
     def __init__(self, allowed_origins: tuple[str, ...]) -> None:
-        self.overloaded = Refusal(overloaded(), allowed_origins)
-        self.unreadable = Refusal(UNREADABLE, allowed_origins)
+        self.overloaded = StaticErrorResponse(overloaded(), allowed_origins)
+        self.unreadable = StaticErrorResponse(MALFORMED_REQUEST, allowed_origins)
 
 
 # One set for all connections of a process.
-refusals = lru_cache(maxsize=1)(Refusals)
+rejection_responses = lru_cache(maxsize=1)(RejectionResponses)
 
 
-class GuardedProtocol(BoundedProtocol):
+class LoadSheddingProtocol(TimeoutProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         settings: Settings = self.app_state["settings"]
-        self._refusals = refusals(tuple(settings.allowed_origins))
-        self._load: Load = self.app_state["load"]
+        self._refusals = rejection_responses(tuple(settings.allowed_origins))
+        self._load: AdmissionController = self.app_state["load"]
         self._load.server = self.server_state
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        if self._load.has_room() or cycle.scope["path"] in NEVER_REFUSED:
+        if self._load.can_admit() or cycle.scope["path"] in EXEMPT_PATHS:
             super()._start_asgi_task(cycle, app)
         else:
-            self._refuse(cycle)
+            self._reject(cycle)
 
-    def _refuse(self, cycle: RequestResponseCycle) -> None:
-        SHED.inc()
+    def _reject(self, cycle: RequestResponseCycle) -> None:
+        SHED_REQUESTS.inc()
         self._load.refused += 1
         fields, is_head = dict(cycle.scope["headers"]), cycle.scope["method"] == "HEAD"
         close = not cycle.keep_alive
         refusal = self._refusals.overloaded.answer(fields, cycle.default_headers, close=close, head=is_head)
-        self._finish(cycle, refusal)
+        self._write_response(cycle, refusal)
 
     def send_400_response(self, msg: str) -> None:
         self.transport.write(self._refusals.unreadable.answer({}, self.server_state.default_headers, close=True))

@@ -9,11 +9,11 @@ import socket
 Address = tuple[str | int, ...]
 
 
-class PortTaken(Exception):  # noqa: N818  # nothing is broken
+class PortInUse(Exception):  # noqa: N818  # nothing is broken
     """By another server of several processes, which may not listen yet."""
 
 
-def claim(host: str, port: int) -> socket.socket:
+def acquire_port_lock(host: str, port: int) -> socket.socket:
     """Keeps the port for whoever holds this, until it ends. Raises PortTaken.
 
     Two that are bound and don't listen yet don't keep each other away: the kernel lets them be bound alike.
@@ -24,11 +24,11 @@ def claim(host: str, port: int) -> socket.socket:
         held.bind(f"\0smarttrip {host} {port}")
     except OSError as error:
         held.close()
-        raise PortTaken from error
+        raise PortInUse from error
     return held
 
 
-class OneEach(socket.socket):
+class ReusePortSocket(socket.socket):
     """Held by the parent, which never listens. The processes that it is handed to get one that is bound alike."""
 
     def __init__(self, bound: socket.socket) -> None:
@@ -38,10 +38,10 @@ class OneEach(socket.socket):
         self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _bound, (self.family, self.getsockname())
+        return _bind_reuseport, (self.family, self.getsockname())
 
 
-def _bound(family: socket.AddressFamily, address: Address) -> socket.socket:
+def _bind_reuseport(family: socket.AddressFamily, address: Address) -> socket.socket:
     own = socket.socket(family)
     own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

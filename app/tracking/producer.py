@@ -7,14 +7,14 @@ from functools import partial
 import structlog
 from prometheus_client import Counter
 
-from app.backends.batching import Together
-from app.backends.database import Database, database_errors
-from app.backends.redis import GuardedRedis
+from app.backends.batching import Batcher
+from app.backends.database import Database, map_database_errors
+from app.backends.redis import ResilientRedis
 from app.http.errors import ApiError, overloaded
-from app.tracking.records import RequestLog, request_entry
-from schemas.redis_keys import TRACKING
+from app.tracking.records import RequestLog, encode_request_log
+from schemas.redis_keys import TRACKING_STREAM
 from tracking.batch_writer import store
-from tracking.stream import EVENT, RECOMMENDATION, Entry
+from tracking.stream import EVENT, RECOMMENDATION, StreamEntry
 
 log = structlog.get_logger()
 
@@ -54,14 +54,14 @@ LOG_RESERVE = 1.25
 """Request logs may fill the stream further than events: a flood of these leaves room for them."""
 
 
-class Intake:
-    def __init__(self, redis: GuardedRedis, database: Database, limit: int) -> None:
+class TrackingProducer:
+    def __init__(self, redis: ResilientRedis, database: Database, limit: int) -> None:
         """`limit` is the most entries that may wait in the stream."""
         self._redis = redis
         self._append = redis.client.register_script(APPEND)
         self._database = database
         self._limit = limit
-        self._events = Together(partial(self._keep, EVENT, limit))
+        self._events = Batcher(partial(self._keep, EVENT, limit))
         self._waiting = 0
         """Bodies of events whose round trip is not over."""
 
@@ -84,7 +84,7 @@ class Intake:
         """Nobody waits for a log, so that its loss is only counted."""
         try:
             room = int(self._limit * LOG_RESERVE)
-            (kept,) = await self._keep(RECOMMENDATION, room, [[*map(request_entry, requests)]])
+            (kept,) = await self._keep(RECOMMENDATION, room, [[*map(encode_request_log, requests)]])
             if not kept:
                 raise overloaded()
         except ApiError as error:
@@ -101,17 +101,17 @@ class Intake:
         for batch in batches:
             args += (len(batch), *batch)
         try:
-            kept = int(await self._redis.run(self._append, TRACKING, *args))
+            kept = int(await self._redis.run(self._append, TRACKING_STREAM, *args))
         except ApiError:
             # Whether or not Redis took them after all: by their ids they are stored once.
-            entries = [Entry(kind, body) for batch in batches for body in batch]
+            entries = [StreamEntry(kind, body) for batch in batches for body in batch]
             await self._store(entries)
             DIRECT.labels(kind).inc(len(entries))
             return [True] * len(batches)
         REFUSED.labels(kind).inc(sum(map(len, batches[kept:])))
         return [number < kept for number in range(len(batches))]
 
-    async def _store(self, entries: Sequence[Entry]) -> None:
-        with self._database.breaker.guard(), database_errors():
+    async def _store(self, entries: Sequence[StreamEntry]) -> None:
+        with self._database.breaker.protect(), map_database_errors():
             async with asyncio.timeout(DIRECT_SECONDS):
                 await store(self._database.primary, entries)

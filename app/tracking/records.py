@@ -15,7 +15,7 @@ MAX_SESSION_ID = 64
 _ESCAPED_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
-def event_entry(event: TrackedEvent, event_id: UUID | str, received_at: datetime) -> bytes:
+def encode_event(event: TrackedEvent, event_id: UUID | str, received_at: datetime) -> bytes:
     body = orjson.dumps(
         {
             "event_uuid": event_id,
@@ -60,7 +60,7 @@ def _session(sent: str) -> str | None:
         return sent if len(sent) <= MAX_SESSION_ID else None
 
 
-def request_entry(log: RequestLog) -> bytes:
+def encode_request_log(log: RequestLog) -> bytes:
     body = {
         "request_id": log.request_id,
         "session_id": _session(log.session_id),

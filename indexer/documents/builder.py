@@ -7,19 +7,19 @@ from datetime import date
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from indexer.documents.rows import Row, read_rows, shown
-from indexer.documents.templates import Known, Template, read_guides, read_templates
+from indexer.documents.rows import Row, fetch_rows, select_entity
+from indexer.documents.templates import DocumentCache, TemplateDocument, read_guides, read_templates
 from schemas import tables
 from schemas.api import entities
 
-OCCURRENCES = shown(tables.TripOccurrence, entities.OccurrenceFields)
+OCCURRENCES = select_entity(tables.TripOccurrence, entities.OccurrenceFields)
 
-UNREADABLE = (ValueError, TypeError, ArithmeticError, LookupError, RecursionError)
+ROW_ERRORS = (ValueError, TypeError, ArithmeticError, LookupError, RecursionError)
 """What a row raises that can't become a document; a server that fails raises something else."""
 
 
 @dataclass
-class Reading:
+class DocumentBatch:
     """Departures that exist are in one of the two; those in neither are gone."""
 
     documents: dict[int, bytes] = field(default_factory=dict)
@@ -28,30 +28,32 @@ class Reading:
     """Why a departure can't be shown, by its id."""
 
 
-async def read_documents(connection: AsyncConnection, ids: Iterable[int], known: Known | None = None) -> Reading:
+async def build_documents(
+    connection: AsyncConnection, ids: Iterable[int], known: DocumentCache | None = None
+) -> DocumentBatch:
     """Read in one `snapshot`. Bad rows cost only their own departures: a chunk that fails is read again in halves."""
     chunk = sorted(set(ids))
-    known = known or Known()
+    known = known or DocumentCache()
     try:
         return await _read_chunk(connection, chunk, known)
-    except UNREADABLE as error:
+    except ROW_ERRORS as error:
         if len(chunk) == 1:
-            return Reading(refused={chunk[0]: _reason(error)})
+            return DocumentBatch(refused={chunk[0]: _reason(error)})
     middle = len(chunk) // 2
-    first = await read_documents(connection, chunk[:middle], known)
-    second = await read_documents(connection, chunk[middle:], known)
-    return Reading(first.documents | second.documents, first.refused | second.refused)
+    first = await build_documents(connection, chunk[:middle], known)
+    second = await build_documents(connection, chunk[middle:], known)
+    return DocumentBatch(first.documents | second.documents, first.refused | second.refused)
 
 
-async def _read_chunk(connection: AsyncConnection, ids: list[int], known: Known) -> Reading:
-    occurrences = await read_rows(connection, OCCURRENCES, ids)
+async def _read_chunk(connection: AsyncConnection, ids: list[int], known: DocumentCache) -> DocumentBatch:
+    occurrences = await fetch_rows(connection, OCCURRENCES, ids)
     templates = await read_templates(connection, {row["trip_template_id"] for row in occurrences}, known)
     guides = await read_guides(connection, {row["guide_id"] for row in occurrences}, known)
-    reading = Reading()
+    reading = DocumentBatch()
     for row in occurrences:
         try:
             reading.documents[row["id"]] = _document(row, templates[row["trip_template_id"]], guides[row["guide_id"]])
-        except UNREADABLE as error:
+        except ROW_ERRORS as error:
             reading.refused[row["id"]] = _reason(error)
     return reading
 
@@ -60,7 +62,7 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:1000]
 
 
-def _document(row: Row, template: Template, guide: bytes) -> bytes:
+def _document(row: Row, template: TemplateDocument, guide: bytes) -> bytes:
     occurrence = entities.OccurrenceFields.model_validate({**row, "template": template.defaults})
     if occurrence.start_date == date.min or occurrence.end_date == date.max:
         raise ValueError("a departure without a first or last day")

@@ -25,13 +25,13 @@ async def snapshot(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
             yield connection
 
 
-def shown(table: type[DeclarativeBase], entity: type[Entity]) -> Select[Any]:
+def select_entity(table: type[DeclarativeBase], entity: type[Entity]) -> Select[Any]:
     """The columns that the entity shows, of the rows whose ids are in IDS."""
     columns = table.__table__.c
     return select(*(columns[name] for name in entity.model_fields if name in columns)).where(columns["id"] == any_(IDS))
 
 
-async def read_rows(connection: AsyncConnection, statement: Select[Any], ids: Iterable[int | None]) -> list[Row]:
+async def fetch_rows(connection: AsyncConnection, statement: Select[Any], ids: Iterable[int | None]) -> list[Row]:
     wanted = sorted(number for number in ids if number is not None)
     if not wanted:
         return []
@@ -40,8 +40,8 @@ async def read_rows(connection: AsyncConnection, statement: Select[Any], ids: It
     return [dict(zip(keys, row, strict=True)) for row in result]
 
 
-async def read_entities(
+async def fetch_entities(
     connection: AsyncConnection, statement: Select[Any], entity: type[Shown], ids: Iterable[int | None]
 ) -> dict[int | None, Shown]:
-    rows = await read_rows(connection, statement, ids)
+    rows = await fetch_rows(connection, statement, ids)
     return {row["id"]: entity.model_validate(row) for row in rows}

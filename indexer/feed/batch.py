@@ -8,34 +8,34 @@ import structlog
 from elasticsearch import ApiError, TransportError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from indexer.backends import Stores
-from indexer.documents.builder import read_documents
+from indexer.backends import Backends
+from indexer.documents.builder import build_documents
 from indexer.documents.rows import snapshot
-from indexer.errors import ForeignIndex, NoLiveIndex, OtherDocuments
+from indexer.errors import ForeignIndexError, IncompatibleDocumentsError, NoLiveIndexError
 from indexer.feed import fan_out
 from indexer.index import bulk_writer, outbox, targets, versions
-from indexer.index.bulk_writer import Outcome
-from indexer.index.outbox import CAUSES, DIRECT, LANES, OCCURRENCE, Claimed
-from indexer.index.reconcile import Fault, foreign
-from indexer.index.targets import STALLED_AFTER, State, Target
+from indexer.index.bulk_writer import WriteOutcome
+from indexer.index.outbox import CAUSES, DIRECT, LANES, OCCURRENCE, ClaimedRow
+from indexer.index.reconcile import IndexProblem, check_origin
+from indexer.index.targets import STALLED_AFTER, Target, TargetState
 
 log = structlog.get_logger()
 
 HISTORY_CHECKED = "smarttrip_history_checked"
 
-HASTE = 0.5
+UPSTREAM_CHANGE_TIMEOUT = 0.5
 """Seconds that a batch of causes waits for Elasticsearch: it writes to no index, and caches wait for it."""
 
-PATIENCE_WITH_PREVIOUS = 8
+PREVIOUS_INDEX_MAX_ATTEMPTS = 8
 """Attempts after which the previous index, kept for a rollback, may no longer hold up the one in use."""
 
 
-class Stalled(Exception):  # noqa: N818  # the whole batch is called off, nothing is wrong with it
+class BatchStalled(Exception):  # noqa: N818  # the whole batch is called off, nothing is wrong with it
     """The process stood still between reading and writing: what it read may be older than a deletion's memory."""
 
 
 @dataclass
-class Written:
+class WriteResult:
     """What became of departures, over all indices."""
 
     kept: dict[int, str] = field(default_factory=dict)
@@ -46,13 +46,13 @@ class Written:
 
 
 @dataclass
-class Batch:
+class BatchResult:
     """The claimed rows that are neither done nor kept are fan-outs with more to come."""
 
-    claimed: Sequence[Claimed] = ()
-    done: Sequence[Claimed] = ()
-    kept: Sequence[Claimed] = ()
-    written: Written = field(default_factory=Written)
+    claimed: Sequence[ClaimedRow] = ()
+    done: Sequence[ClaimedRow] = ()
+    kept: Sequence[ClaimedRow] = ()
+    written: WriteResult = field(default_factory=WriteResult)
 
     @property
     def failed(self) -> bool:
@@ -60,82 +60,88 @@ class Batch:
         return bool(self.kept) and len(self.kept) == len(self.claimed)
 
 
-async def process(stores: Stores, lanes: Collection[int] = LANES, *, retry: bool) -> Batch:
+async def process_batch(stores: Backends, lanes: Collection[int] = LANES, *, retry: bool) -> BatchResult:
     """Raises Untrusted, Stalled, and what the servers raise; the rows then stay as they were."""
     started = time.monotonic()
-    rows: list[Claimed] = []
+    rows: list[ClaimedRow] = []
     try:
         async with stores.postgres.begin() as connection:
-            await targets.join_batches(connection)
-            written_to = _writable(await targets.read_targets(connection))
-            await _check_history(connection, _in_haste(stores) if set(lanes) == {CAUSES} else stores, written_to)
+            await targets.enter_batch(connection)
+            written_to = _writable_targets(await targets.read_targets(connection))
+            await _check_database_history(
+                connection, _with_short_timeout(stores) if set(lanes) == {CAUSES} else stores, written_to
+            )
             rows += await outbox.claim(connection, lanes, retry=retry)
             return await _handle(connection, stores, written_to, rows, deadline=started + STALLED_AFTER)
     finally:
         if time.monotonic() > started + STALLED_AFTER:
-            await _read_again(stores, _trip_ids(rows))
+            await _reenqueue(stores, _trip_ids(rows))
 
 
-def _in_haste(stores: Stores) -> Stores:
+def _with_short_timeout(stores: Backends) -> Backends:
     """For batches of causes."""
-    return replace(stores, elasticsearch=stores.elasticsearch.options(request_timeout=HASTE))
+    return replace(stores, elasticsearch=stores.elasticsearch.options(request_timeout=UPSTREAM_CHANGE_TIMEOUT))
 
 
-def _writable(known: Sequence[Target]) -> list[Target]:
+def _writable_targets(known: Sequence[Target]) -> list[Target]:
     for target in known:
-        if target.state is not State.PREVIOUS and not target.ours:
-            raise OtherDocuments(target.name)
-    writable = [target for target in known if target.ours]
-    if all(target.state is State.PREVIOUS for target in writable):
-        raise NoLiveIndex
+        if target.state is not TargetState.PREVIOUS and not target.is_compatible:
+            raise IncompatibleDocumentsError(target.name)
+    writable = [target for target in known if target.is_compatible]
+    if all(target.state is TargetState.PREVIOUS for target in writable):
+        raise NoLiveIndexError
     return writable
 
 
-async def _check_history(connection: AsyncConnection, stores: Stores, written_to: list[Target]) -> None:
+async def _check_database_history(connection: AsyncConnection, stores: Backends, written_to: list[Target]) -> None:
     """Before the first write on each connection: one to a Postgres that was set back is always a new one."""
     assert connection.sync_connection is not None
     info = connection.sync_connection.info
     if HISTORY_CHECKED in info:
         return
-    live = [target.name for target in written_to if target.state is State.LIVE]
+    live = [target.name for target in written_to if target.state is TargetState.LIVE]
     try:
         # On this very connection: followers that each waited for one more would leave a small pool none.
-        faults = {name: await foreign(stores, name, connection) for name in live}
+        faults = {name: await check_origin(stores, name, connection) for name in live}
     except (ApiError, TransportError):
         # A server that can't be asked takes no writes either; causes go on without it.
         return
     for name, fault in faults.items():
-        if fault in (Fault.OTHER_POSTGRES, Fault.SET_BACK):
-            raise ForeignIndex(name, fault)
+        if fault in (IndexProblem.OTHER_POSTGRES, IndexProblem.SET_BACK):
+            raise ForeignIndexError(name, fault)
     info[HISTORY_CHECKED] = True
 
 
 async def _handle(
-    connection: AsyncConnection, stores: Stores, written_to: list[Target], rows: list[Claimed], *, deadline: float
-) -> Batch:
+    connection: AsyncConnection, stores: Backends, written_to: list[Target], rows: list[ClaimedRow], *, deadline: float
+) -> BatchResult:
     departures = [row for row in rows if row.kind == OCCURRENCE]
     names = [target.name for target in written_to]
-    expansion = await fan_out.expand(
+    expansion = await fan_out.expand_changes(
         connection, stores.elasticsearch, names, [row for row in rows if row.kind != OCCURRENCE]
     )
     outcomes = await _write(stores, names, _trip_ids(rows), deadline=deadline)
-    written = _judge(written_to, outcomes, patient=all(row.attempts < PATIENCE_WITH_PREVIOUS for row in departures))
+    written = _merge_outcomes(
+        written_to, outcomes, patient=all(row.attempts < PREVIOUS_INDEX_MAX_ATTEMPTS for row in departures)
+    )
     kept = {row.id for row in departures if row.row_id in written.kept}.union(expansion.failed)
     done = {row.id for row in departures}.union(expansion.finished) - kept
-    batch = Batch(rows, [row for row in rows if row.id in done], [row for row in rows if row.id in kept], written)
-    await _settle(connection, batch)
+    batch = BatchResult(rows, [row for row in rows if row.id in done], [row for row in rows if row.id in kept], written)
+    await _finish(connection, batch)
     return batch
 
 
-async def _write(stores: Stores, names: list[str], trip_ids: list[int], *, deadline: float) -> dict[str, Outcome]:
+async def _write(
+    stores: Backends, names: list[str], trip_ids: list[int], *, deadline: float
+) -> dict[str, WriteOutcome]:
     """A departure that is gone, or can't be shown as it is now, is removed from the indices."""
     if not trip_ids:
-        return {name: Outcome() for name in names}
-    version = await versions.take(stores.postgres)
+        return {name: WriteOutcome() for name in names}
+    version = await versions.next_version(stores.postgres)
     async with snapshot(stores.postgres) as connection:
-        reading = await read_documents(connection, trip_ids)
+        reading = await build_documents(connection, trip_ids)
         if time.monotonic() > deadline:
-            raise Stalled
+            raise BatchStalled
         changes = {trip_id: reading.documents.get(trip_id) for trip_id in trip_ids}
         outcomes = await bulk_writer.write(stores.elasticsearch, names, version, changes)
         unwanted = {trip_id for outcome in outcomes.values() for trip_id in outcome.refused}
@@ -146,13 +152,13 @@ async def _write(stores: Stores, names: list[str], trip_ids: list[int], *, deadl
     return outcomes
 
 
-def _judge(written_to: list[Target], outcomes: dict[str, Outcome], *, patient: bool) -> Written:
+def _merge_outcomes(written_to: list[Target], outcomes: dict[str, WriteOutcome], *, patient: bool) -> WriteResult:
     """All of an index in use or being built counts; the previous one only as long as it keeps up."""
-    written = Written()
-    for target in sorted(written_to, key=lambda target: target.state is State.PREVIOUS):
+    written = WriteResult()
+    for target in sorted(written_to, key=lambda target: target.state is TargetState.PREVIOUS):
         outcome = outcomes[target.name]
-        lags_alone = target.state is State.PREVIOUS and bool(outcome.kept.keys() - written.kept.keys())
-        if target.state is State.LIVE:
+        lags_alone = target.state is TargetState.PREVIOUS and bool(outcome.kept.keys() - written.kept.keys())
+        if target.state is TargetState.LIVE:
             written.live_missing = outcome.missing
         elif outcome.missing or (lags_alone and not patient):
             written.lost.append(target.name)
@@ -162,26 +168,26 @@ def _judge(written_to: list[Target], outcomes: dict[str, Outcome], *, patient: b
     return written
 
 
-async def _settle(connection: AsyncConnection, batch: Batch) -> None:
+async def _finish(connection: AsyncConnection, batch: BatchResult) -> None:
     written = batch.written
     if written.lost:
         log.warning("index_given_up", names=written.lost)
-        await targets.forget(connection, written.lost)
+        await targets.remove(connection, written.lost)
     if written.refused:
         log.error("departures_refused", reasons=written.refused)
-        await outbox.bury(connection, batch.done, written.refused)
+        await outbox.move_to_dead_letters(connection, batch.done, written.refused)
     if batch.kept:
         await outbox.count_attempt(connection, [row.id for row in batch.kept])
     if batch.done:
         await outbox.remove(connection, [row.id for row in batch.done])
 
 
-async def _read_again(stores: Stores, trip_ids: list[int]) -> None:
+async def _reenqueue(stores: Backends, trip_ids: list[int]) -> None:
     """What a batch wrote after it stood still may have brought back what was deleted and forgotten meanwhile."""
     log.warning("batch_stalled", departures=len(trip_ids))
     async with stores.postgres.begin() as connection:
         await outbox.enqueue(connection, trip_ids, lane=DIRECT)
 
 
-def _trip_ids(rows: Sequence[Claimed]) -> list[int]:
+def _trip_ids(rows: Sequence[ClaimedRow]) -> list[int]:
     return sorted({row.row_id for row in rows if row.kind == OCCURRENCE and row.row_id is not None})

@@ -7,12 +7,12 @@ from contextlib import suppress
 
 import structlog
 
-from core.errors import FAILURES
+from core.errors import BACKEND_ERRORS
 from indexer import metrics
-from indexer.backends import Stores
-from indexer.errors import Untrusted
-from indexer.feed.batch import Batch, Stalled, process
-from indexer.feed.notifier import Announcer
+from indexer.backends import Backends
+from indexer.errors import IndexNotWritableError
+from indexer.feed.batch import BatchResult, BatchStalled, process_batch
+from indexer.feed.notifier import ChangeNotifier
 from indexer.index import outbox
 from indexer.index.outbox import CAUSES, LANES
 
@@ -26,10 +26,10 @@ UNTRUSTED_SECONDS = 1.0
 """The longest pause while there is no index to write to: caches are to know of changes all the same."""
 
 
-class Follower:
+class OutboxConsumer:
     """Of one lane: what is slow in the others holds nothing up."""
 
-    def __init__(self, stores: Stores, lane: int, announcer: Announcer, doubt: Callable[[], None]) -> None:
+    def __init__(self, stores: Backends, lane: int, announcer: ChangeNotifier, doubt: Callable[[], None]) -> None:
         """`doubt` is called when the index may be missing, or Postgres may not be the one it was."""
         self._stores = stores
         self._lane = lane
@@ -59,14 +59,14 @@ class Follower:
             retry = time.monotonic() >= self._retry_at
             started = time.monotonic()
             try:
-                batch = await process(self._stores, [self._lane], retry=retry)
-            except Untrusted as error:
-                pause = self._give_up(error)
+                batch = await process_batch(self._stores, [self._lane], retry=retry)
+            except IndexNotWritableError as error:
+                pause = self._back_off(error)
                 if self._lane == CAUSES:
                     await self._tell_of_causes()
                 return min(pause, UNTRUSTED_SECONDS)
-            except (Stalled, *FAILURES) as error:
-                return self._give_up(error)
+            except (BatchStalled, *BACKEND_ERRORS) as error:
+                return self._back_off(error)
             self._note(batch, time.monotonic() - started, retry=retry)
             if batch.failed:
                 return self._until_retry()
@@ -74,7 +74,7 @@ class Follower:
                 return min(POLL_SECONDS, self._until_retry()) if self._failures else POLL_SECONDS
         return 0.0
 
-    def _give_up(self, error: Exception) -> float:
+    def _back_off(self, error: Exception) -> float:
         metrics.ERRORS.labels(type(error).__name__).inc()
         log.warning("batch_failed", error=type(error).__name__, message=str(error)[:300])
         self._doubt()
@@ -86,13 +86,13 @@ class Follower:
         try:
             async with self._stores.postgres.connect() as connection:
                 waiting = await outbox.count_causes(connection)
-        except FAILURES as error:
+        except BACKEND_ERRORS as error:
             log.warning("causes_unknown", error=type(error).__name__)
             return
-        self._announcer.will_tell(kind for kind, rows in waiting.items() if self._told.get(kind) != rows)
+        self._announcer.queue_publish(kind for kind, rows in waiting.items() if self._told.get(kind) != rows)
         self._told = waiting
 
-    def _note(self, batch: Batch, seconds: float, *, retry: bool) -> None:
+    def _note(self, batch: BatchResult, seconds: float, *, retry: bool) -> None:
         self._announcer.note(batch)
         if batch.claimed:
             _measure(batch, seconds)
@@ -115,7 +115,7 @@ class Follower:
         return max(0.0, self._retry_at - time.monotonic())
 
 
-def _measure(batch: Batch, seconds: float) -> None:
+def _measure(batch: BatchResult, seconds: float) -> None:
     metrics.BATCH_ROWS.observe(len(batch.claimed))
     metrics.BATCH_SECONDS.observe(seconds)
     metrics.ROWS.labels("done").inc(len(batch.done))

@@ -7,15 +7,15 @@ from elasticsearch import ApiError, AsyncElasticsearch, TransportError
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.sql import among
+from core.sql import in_array
 from indexer.index import admin, outbox
-from indexer.index.outbox import FAN_OUT, FANNED, Claimed
+from indexer.index.outbox import FAN_OUT, FANNED, ClaimedRow
 from schemas.tables import TripOccurrence, TripTemplate, TripTemplateTag
 
-ALL = "all"
+EVERYTHING = "all"
 """Everything, also what Postgres no longer has: what a TRUNCATE leaves."""
 
-BEFORE_ALL = -(2**31)
+MIN_ID = -(2**31)
 
 TEMPLATE_COLUMNS = {
     "template": TripTemplate.id,
@@ -24,7 +24,7 @@ TEMPLATE_COLUMNS = {
     "type": TripTemplate.trip_type_id,
 }
 
-KINDS = {ALL, "guide", "tag", *TEMPLATE_COLUMNS}
+ENTITY_KINDS = {EVERYTHING, "guide", "tag", *TEMPLATE_COLUMNS}
 
 
 @dataclass
@@ -40,15 +40,15 @@ class _Group:
 
     kind: str
     cursor: int
-    rows: list[Claimed] = field(default_factory=list)
+    rows: list[ClaimedRow] = field(default_factory=list)
 
     @property
     def ids(self) -> list[int]:
         return [row.id for row in self.rows]
 
 
-async def expand(
-    connection: AsyncConnection, es: AsyncElasticsearch, indices: Sequence[str], rows: Iterable[Claimed]
+async def expand_changes(
+    connection: AsyncConnection, es: AsyncElasticsearch, indices: Sequence[str], rows: Iterable[ClaimedRow]
 ) -> Expansion:
     """Adds at most FAN_OUT departures to the second lane, and notes how far it came."""
     expansion = Expansion()
@@ -56,7 +56,7 @@ async def expand(
     for group in _groups(rows):
         if room == 0:
             break
-        if group.kind not in KINDS:
+        if group.kind not in ENTITY_KINDS:
             expansion.failed += group.ids
             continue
         try:
@@ -68,15 +68,15 @@ async def expand(
         if len(trip_ids) < room:
             expansion.finished += group.ids
         else:
-            await outbox.advance(connection, group.ids, max(trip_ids))
+            await outbox.save_cursor(connection, group.ids, max(trip_ids))
         room -= len(trip_ids)
     return expansion
 
 
-def _groups(rows: Iterable[Claimed]) -> Collection[_Group]:
+def _groups(rows: Iterable[ClaimedRow]) -> Collection[_Group]:
     groups: dict[tuple[str, int], _Group] = {}
     for row in rows:
-        key = (row.kind, BEFORE_ALL if row.cursor is None else row.cursor)
+        key = (row.kind, MIN_ID if row.cursor is None else row.cursor)
         groups.setdefault(key, _Group(*key)).rows.append(row)
     return groups.values()
 
@@ -89,23 +89,23 @@ async def _dependents(
     One that comes to show it later, or with an id that was passed already, has an outbox row of its own.
     """
     departures = select(TripOccurrence.id).where(TripOccurrence.id > group.cursor)
-    if group.kind != ALL:
-        departures = departures.where(shows(group.kind, {row.row_id for row in group.rows}))
+    if group.kind != EVERYTHING:
+        departures = departures.where(depends_on(group.kind, {row.row_id for row in group.rows}))
     found = (await connection.scalars(departures.order_by(TripOccurrence.id).limit(limit))).all()
-    if group.kind != ALL:
+    if group.kind != EVERYTHING:
         return found
-    if group.cursor == BEFORE_ALL:
+    if group.cursor == MIN_ID:
         await es.indices.refresh(index=list(indices), ignore_unavailable=True)
     indexed = [await admin.ids_after(es, name, group.cursor, limit) for name in indices]
     return sorted(set(found).union(*indexed))[:limit]
 
 
-def shows(kind: str, row_ids: Collection[int | None]) -> ColumnElement[bool]:
+def depends_on(kind: str, row_ids: Collection[int | None]) -> ColumnElement[bool]:
     """Condition on a departure: its document shows one of these rows of the kind."""
     if kind == "guide":
-        return among(TripOccurrence.guide_id, row_ids)
+        return in_array(TripOccurrence.guide_id, row_ids)
     if kind == "tag":
-        templates = select(TripTemplateTag.trip_template_id).where(among(TripTemplateTag.tag_id, row_ids))
+        templates = select(TripTemplateTag.trip_template_id).where(in_array(TripTemplateTag.tag_id, row_ids))
     else:
-        templates = select(TripTemplate.id).where(among(TEMPLATE_COLUMNS[kind], row_ids))
+        templates = select(TripTemplate.id).where(in_array(TEMPLATE_COLUMNS[kind], row_ids))
     return TripOccurrence.trip_template_id.in_(templates)

@@ -9,11 +9,11 @@ from elasticsearch import ApiError, TransportError
 from redis.asyncio import Redis
 
 from indexer import metrics
-from indexer.backends import Stores
+from indexer.backends import Backends
 from indexer.feed import fan_out
-from indexer.feed.batch import Batch
-from indexer.index.outbox import LANES, OCCURRENCE, Claimed
-from indexer.invalidation import announce
+from indexer.feed.batch import BatchResult
+from indexer.index.outbox import LANES, OCCURRENCE, ClaimedRow
+from indexer.invalidation import publish
 
 log = structlog.get_logger()
 
@@ -21,51 +21,51 @@ SPACING_SECONDS = 0.3
 RETRY_SECONDS = 1.0
 
 
-class Announcer:
+class ChangeNotifier:
     """Collects what batches did, and keeps it until Elasticsearch has shown it and Redis has told it.
 
     Whoever reads from Postgres must not wait for Elasticsearch: what was found to have changed is told at once, and
     departures again when searches see them.
     """
 
-    def __init__(self, stores: Stores, redis: Redis) -> None:
+    def __init__(self, stores: Backends, redis: Redis) -> None:
         self._stores = stores
         self._redis = redis
-        self._unseen: list[Claimed] = []
+        self._unrefreshed: list[ClaimedRow] = []
         # A worker that was killed may have written what nobody was told of.
-        self._untold: set[str] = {fan_out.ALL}
+        self._unpublished: set[str] = {fan_out.EVERYTHING}
         self._to_show, self._to_tell = asyncio.Event(), asyncio.Event()
         self._to_tell.set()
 
-    def note(self, batch: Batch) -> None:
+    def note(self, batch: BatchResult) -> None:
         done = [row for row in batch.done if row.kind == OCCURRENCE]
         done_ids = {row.id for row in done}
         if done:
-            self._unseen += done
+            self._unrefreshed += done
             self._to_show.set()
-        self.will_tell(row.kind for row in batch.claimed if row.id not in done_ids and not row.attempts)
+        self.queue_publish(row.kind for row in batch.claimed if row.id not in done_ids and not row.attempts)
 
-    async def keep_showing(self) -> None:
+    async def run_refresh(self) -> None:
         """Until it is cancelled."""
-        await _repeat(self._show, self._to_show)
+        await _debounced(self._refresh, self._to_show)
 
-    async def keep_telling(self) -> None:
+    async def run_publish(self) -> None:
         """Until it is cancelled."""
-        await _repeat(self._tell, self._to_tell)
+        await _debounced(self._publish, self._to_tell)
 
     async def flush(self) -> bool:
         """False if something is still to be shown or told."""
-        shown = await self._show()
-        return await self._tell() and shown
+        shown = await self._refresh()
+        return await self._publish() and shown
 
-    def will_tell(self, kinds: Iterable[str]) -> None:
+    def queue_publish(self, kinds: Iterable[str]) -> None:
         """Caches, soon."""
-        self._untold |= set(kinds)
-        if self._untold:
+        self._unpublished |= set(kinds)
+        if self._unpublished:
             self._to_tell.set()
 
-    async def _show(self) -> bool:
-        rows, self._unseen = self._unseen, []
+    async def _refresh(self) -> bool:
+        rows, self._unrefreshed = self._unrefreshed, []
         if not rows:
             return True
         try:
@@ -73,23 +73,23 @@ class Announcer:
         except (ApiError, TransportError) as error:
             log.warning("refresh_failed", error=type(error).__name__)
             # The index refreshes by itself soon; its lag is then that of the next success.
-            self._unseen = rows + self._unseen
+            self._unrefreshed = rows + self._unrefreshed
             return False
         now = datetime.now(UTC)
         for row in rows:
             metrics.LAG.labels(LANES[row.lane]).observe((now - row.created_at).total_seconds())
-        self.will_tell({OCCURRENCE})
+        self.queue_publish({OCCURRENCE})
         return True
 
-    async def _tell(self) -> bool:
-        kinds, self._untold = self._untold, set()
-        if not kinds or await announce(self._redis, kinds):
+    async def _publish(self) -> bool:
+        kinds, self._unpublished = self._unpublished, set()
+        if not kinds or await publish(self._redis, kinds):
             return True
-        self._untold |= kinds
+        self._unpublished |= kinds
         return False
 
 
-async def _repeat(step: Callable[[], Awaitable[bool]], due: asyncio.Event) -> None:
+async def _debounced(step: Callable[[], Awaitable[bool]], due: asyncio.Event) -> None:
     """Whenever it is due, and again soon if it fails."""
     while True:
         await due.wait()

@@ -20,7 +20,7 @@ Changes = Mapping[int, bytes | None]
 
 
 @dataclass
-class Outcome:
+class WriteOutcome:
     """What became of the writes to one index. Those in neither are done: written, outdated, or gone already."""
 
     kept: dict[int, str] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class Outcome:
     outdated: int = 0
     """A later reading had been written before."""
 
-    def add(self, other: "Outcome") -> None:
+    def add(self, other: "WriteOutcome") -> None:
         self.kept |= other.kept
         self.refused |= other.refused
         self.missing |= other.missing
@@ -40,22 +40,22 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Body:
+class BulkBody:
     """A bulk request that fits any index: an operation for each id."""
 
     version: int
     operations: Sequence[bytes]
     ids: Sequence[int]
 
-    def halves(self) -> tuple["Body", "Body"]:
+    def split(self) -> tuple["BulkBody", "BulkBody"]:
         middle = len(self.ids) // 2
         return (
-            Body(self.version, self.operations[:middle], self.ids[:middle]),
-            Body(self.version, self.operations[middle:], self.ids[middle:]),
+            BulkBody(self.version, self.operations[:middle], self.ids[:middle]),
+            BulkBody(self.version, self.operations[middle:], self.ids[middle:]),
         )
 
 
-def bodies(version: int, changes: Changes) -> Iterator[Body]:
+def bodies(version: int, changes: Changes) -> Iterator[BulkBody]:
     """Of about BODY_BYTES each."""
     operations: list[bytes] = []
     ids: list[int] = []
@@ -66,10 +66,10 @@ def bodies(version: int, changes: Changes) -> Iterator[Body]:
         ids.append(trip_id)
         size += len(operation)
         if size >= BODY_BYTES:
-            yield Body(version, operations, ids)
+            yield BulkBody(version, operations, ids)
             operations, ids, size = [], [], 0
     if ids:
-        yield Body(version, operations, ids)
+        yield BulkBody(version, operations, ids)
 
 
 def _operation(version: int, trip_id: int, document: bytes | None) -> bytes:
@@ -79,15 +79,17 @@ def _operation(version: int, trip_id: int, document: bytes | None) -> bytes:
     return b'{"index":%b}\n%b,"version":%d}' % (target, document[:-1], version)
 
 
-def _note(name: str, version: int) -> bytes:
+def _version_record(name: str, version: int) -> bytes:
     """Keeps the version in the index's history."""
-    target = {"_index": admin.writes(admin.history(name)), "_id": name}
+    target = {"_index": admin.write_alias(admin.history_index(name)), "_id": name}
     return orjson.dumps({"index": {**target, "version": version, "version_type": "external_gte"}}) + b"\n{}"
 
 
-async def write(es: AsyncElasticsearch, names: Sequence[str], version: int, changes: Changes) -> dict[str, Outcome]:
+async def write(
+    es: AsyncElasticsearch, names: Sequence[str], version: int, changes: Changes
+) -> dict[str, WriteOutcome]:
     """To each of the indices; never raises for what a server refuses."""
-    outcomes = {name: Outcome() for name in names}
+    outcomes = {name: WriteOutcome() for name in names}
     for body in bodies(version, changes):
         answers = await asyncio.gather(*(send(es, name, body) for name in names))
         for name, answer in zip(names, answers, strict=True):
@@ -100,44 +102,46 @@ UNACCEPTABLE = (400, 413)
 """The server's answer to a request that it will never take, whatever its state."""
 
 
-async def send(es: AsyncElasticsearch, name: str, body: Body) -> Outcome:
+async def send(es: AsyncElasticsearch, name: str, body: BulkBody) -> WriteOutcome:
     try:
         answer = await es.bulk(
-            index=admin.writes(name),
-            operations=cast(Any, [*body.operations, _note(name, body.version)]),  # bytes are passed on as they are
+            index=admin.write_alias(name),
+            operations=cast(
+                Any, [*body.operations, _version_record(name, body.version)]
+            ),  # bytes are passed on as they are
             require_alias=True,
             timeout=SHARD_PATIENCE,
             filter_path="errors,items.*.status,items.*.error.type,items.*.error.reason",
         )
     except ApiError as error:
         if error.status_code in UNACCEPTABLE:
-            return await _send_apart(es, name, body, str(error))
-        return Outcome(kept=dict.fromkeys(body.ids, str(error)))
+            return await _bisect(es, name, body, str(error))
+        return WriteOutcome(kept=dict.fromkeys(body.ids, str(error)))
     except TransportError as error:
-        return Outcome(kept=dict.fromkeys(body.ids, f"{type(error).__name__}: {error}"))
-    return judge(answer.body, body.ids) if answer["errors"] else Outcome()
+        return WriteOutcome(kept=dict.fromkeys(body.ids, f"{type(error).__name__}: {error}"))
+    return classify(answer.body, body.ids) if answer["errors"] else WriteOutcome()
 
 
-async def _send_apart(es: AsyncElasticsearch, name: str, body: Body, refusal: str) -> Outcome:
+async def _bisect(es: AsyncElasticsearch, name: str, body: BulkBody, refusal: str) -> WriteOutcome:
     """One unacceptable document makes the server refuse the whole request: find it."""
     if len(body.ids) == 1:
-        return Outcome(refused={body.ids[0]: refusal})
-    first, second = body.halves()
+        return WriteOutcome(refused={body.ids[0]: refusal})
+    first, second = body.split()
     outcome = await send(es, name, first)
     outcome.add(await send(es, name, second))
     return outcome
 
 
-def judge(answer: Mapping[str, Any], ids: Sequence[int]) -> Outcome:
+def classify(answer: Mapping[str, Any], ids: Sequence[int]) -> WriteOutcome:
     """A 403 is a blocked index, not a bad document; a 404 with an error is a missing index, without one a deletion.
 
     A 400 is a bad document, unless the index is closed.
     """
-    outcome = Outcome()
+    outcome = WriteOutcome()
     *results, noted = (next(iter(item.values())) for item in answer["items"])
     if noted.get("error") and noted["status"] != 409:
         # What is not noted must not count as written.
-        return Outcome(kept=dict.fromkeys(ids, _reason(noted["error"])))
+        return WriteOutcome(kept=dict.fromkeys(ids, _reason(noted["error"])))
     for trip_id, result in zip(ids, results, strict=True):
         status, error = result["status"], result.get("error")
         if status == 409:

@@ -31,19 +31,19 @@ LANES = {DIRECT: "direct", FANNED: "fanned", CAUSES: "causes"}
 """What followers take: departures that were changed (rows of lane 0); departures that show something that was (rows of
 lane 1); and what itself was changed, rows of every other kind, whatever their lane."""
 
-NEWEST = 100
+NEWEST_SHARE = 100
 """Direct changes taken from the end of the queue, so that a single one isn't stuck behind a large import."""
-OLDEST = 400
+OLDEST_SHARE = 400
 FAN_OUT = 500
 """Departures of the second lane taken by a batch, and the most that a batch adds to it."""
-FANNED_ENOUGH = 2000
+MAX_FANNED_BACKLOG = 2000
 """With more waiting in the second lane, only causes that have not begun are expanded."""
 
 OCCURRENCE = "occurrence"
 
 
 @dataclass(frozen=True)
-class Claimed:
+class ClaimedRow:
     id: int
     kind: str
     row_id: int | None
@@ -53,7 +53,7 @@ class Claimed:
     created_at: datetime
 
 
-CLAIMED = tuple(OutboxRow.__table__.c[field.name] for field in fields(Claimed))
+CLAIMED = tuple(OutboxRow.__table__.c[field.name] for field in fields(ClaimedRow))
 
 
 def _claimable(condition: ColumnElement[bool], *, retry: bool) -> Select[*tuple[Any, ...]]:
@@ -64,10 +64,10 @@ def _claimable(condition: ColumnElement[bool], *, retry: bool) -> Select[*tuple[
 def _is_enough_fanned() -> ColumnElement[bool]:
     row = aliased(OutboxRow)
     waiting = select(row.id).where((row.lane == FANNED) & (row.kind == OCCURRENCE))
-    return waiting.offset(FANNED_ENOUGH).limit(1).exists()
+    return waiting.offset(MAX_FANNED_BACKLOG).limit(1).exists()
 
 
-async def claim(connection: AsyncConnection, lanes: Collection[int] = LANES, *, retry: bool) -> list[Claimed]:
+async def claim(connection: AsyncConnection, lanes: Collection[int] = LANES, *, retry: bool) -> list[ClaimedRow]:
     """Locks rows that no other batch has, each lane its share; with `retry` also those that failed before."""
     row = OutboxRow
     departure = row.kind == OCCURRENCE
@@ -75,13 +75,13 @@ async def claim(connection: AsyncConnection, lanes: Collection[int] = LANES, *, 
     fanned = _claimable((row.lane == FANNED) & departure, retry=retry)
     causes = _claimable(~departure & (row.cursor.is_(None) | ~_is_enough_fanned()), retry=retry)
     shares = {
-        DIRECT: [direct.order_by(row.id.desc()).limit(NEWEST), direct.order_by(row.id).limit(OLDEST)],
+        DIRECT: [direct.order_by(row.id.desc()).limit(NEWEST_SHARE), direct.order_by(row.id).limit(OLDEST_SHARE)],
         FANNED: [fanned.order_by(row.id).limit(FAN_OUT)],
-        CAUSES: [causes.order_by(row.id).limit(OLDEST)],
+        CAUSES: [causes.order_by(row.id).limit(OLDEST_SHARE)],
     }
     parts = [share.cte() for lane in lanes for share in shares[lane]]
     rows = await connection.execute(union(*(select(part) for part in parts)))
-    return [Claimed(*found) for found in rows]
+    return [ClaimedRow(*found) for found in rows]
 
 
 async def count_causes(connection: AsyncConnection) -> dict[str, tuple[int, int]]:
@@ -113,12 +113,14 @@ async def count_attempt(connection: AsyncConnection, row_ids: Iterable[int]) -> 
     await connection.execute(failed, {"ids": list(row_ids)})
 
 
-async def advance(connection: AsyncConnection, row_ids: Iterable[int], cursor: int) -> None:
+async def save_cursor(connection: AsyncConnection, row_ids: Iterable[int], cursor: int) -> None:
     moved = update(OutboxRow).where(OutboxRow.id == OUTBOX_IDS).values(cursor=cursor)
     await connection.execute(moved, {"ids": list(row_ids)})
 
 
-async def bury(connection: AsyncConnection, rows: Iterable[Claimed], reasons: Mapping[int, str]) -> None:
+async def move_to_dead_letters(
+    connection: AsyncConnection, rows: Iterable[ClaimedRow], reasons: Mapping[int, str]
+) -> None:
     """Keeps what could not be shown, and why, by departure id."""
     letters = [
         {"kind": row.kind, "row_id": row.row_id, "error": reasons[row.row_id], "created_at": row.created_at}

@@ -17,7 +17,7 @@ CURRENT = text(
 
 
 @dataclass(frozen=True)
-class Origin:
+class DatabaseOrigin:
     """The database as it is now: which server, how often another one took over, and the last version it gave out."""
 
     system: str
@@ -29,7 +29,7 @@ class Origin:
         return {"system": self.system, "timeline": self.timeline}
 
 
-async def take(engine: AsyncEngine) -> int:
+async def next_version(engine: AsyncEngine) -> int:
     """The next version; what is to be written under it must be read afterwards.
 
     Committed by itself, so that it is on disk before it is used: a crash of the server can't give it out again.
@@ -40,14 +40,14 @@ async def take(engine: AsyncEngine) -> int:
     return _version(row.timeline, row.number)
 
 
-async def origin(engine: AsyncEngine) -> Origin:
+async def database_origin(engine: AsyncEngine) -> DatabaseOrigin:
     async with engine.connect() as connection:
         return await origin_seen_by(connection)
 
 
-async def origin_seen_by(connection: AsyncConnection) -> Origin:
+async def origin_seen_by(connection: AsyncConnection) -> DatabaseOrigin:
     row = (await connection.execute(CURRENT)).one()
-    return Origin(row.system, row.timeline, _version(row.timeline, row.number))
+    return DatabaseOrigin(row.system, row.timeline, _version(row.timeline, row.number))
 
 
 def _version(timeline: int, number: int) -> int:

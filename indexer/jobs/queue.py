@@ -48,13 +48,13 @@ def connect(url: str) -> ArqRedis:
     return redis
 
 
-async def request(url: str, name: str) -> None:
+async def enqueue(url: str, name: str) -> None:
     """Has a worker run the job soon. Raises RedisError."""
     async with connect(url) as redis:
         await redis.enqueue_job(name)
 
 
-async def work(url: str, jobs: Sequence[Job]) -> None:
+async def run_worker(url: str, jobs: Sequence[Job]) -> None:
     """Runs until it is cancelled, over all outages of Redis."""
     pause = FIRST_PAUSE_SECONDS
     while True:
@@ -81,10 +81,10 @@ async def _work_once(url: str, jobs: Sequence[Job]) -> None:
 
 def _worker(redis: ArqRedis, jobs: Sequence[Job]) -> Worker:
     return Worker(
-        functions=[func(_counted(job), name=job.name, timeout=job.timeout) for job in jobs],
+        functions=[func(_instrumented(job), name=job.name, timeout=job.timeout) for job in jobs],
         cron_jobs=[
             cron(
-                _counted(job),
+                _instrumented(job),
                 name=f"cron:{job.name}",
                 hour=None if job.hours is None else set(job.hours),
                 minute=set(job.minutes),
@@ -107,7 +107,7 @@ def _worker(redis: ArqRedis, jobs: Sequence[Job]) -> Worker:
     )
 
 
-def _counted(job: Job) -> Any:
+def _instrumented(job: Job) -> Any:
     async def run(context: dict[Any, Any]) -> None:
         with metrics.JOBS.labels(job.name).time(), metrics.JOB_FAILURES.labels(job.name).count_exceptions():
             await job.run()

@@ -6,11 +6,11 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.settings import Settings
-from indexer.errors import ReindexRunning
+from indexer.errors import ReindexRunningError
 from indexer.jobs.queue import Job
 from indexer.rebuild import retention
 from indexer.rebuild.verify import verify
-from indexer.supervisor import Guard
+from indexer.supervisor import IndexSupervisor
 from tracking.daily_metrics import aggregate_days
 from tracking.retention import remove_old
 from tracking.sessions import close_sessions
@@ -30,7 +30,7 @@ SHORT = 60.0
 LONG = 3600.0
 
 
-def all_jobs(settings: Settings, engine: AsyncEngine, guard: Guard) -> list[Job]:
+def scheduled_jobs(settings: Settings, engine: AsyncEngine, guard: IndexSupervisor) -> list[Job]:
     async def reindex() -> None:
         guard.order()
 
@@ -39,9 +39,9 @@ def all_jobs(settings: Settings, engine: AsyncEngine, guard: Guard) -> list[Job]
         log.info("index_verified", checked=report.checked, drifted=report.drifted, lagging=report.lagging)
 
     async def tidy() -> None:
-        with suppress(ReindexRunning):
-            await retention.drop_previous(settings)
-        await retention.forget_dead_letters(settings)
+        with suppress(ReindexRunningError):
+            await retention.drop_expired_previous_index(settings)
+        await retention.purge_dead_letters(settings)
 
     async def count_trips() -> None:
         await aggregate_trips(engine)

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from aiohttp import web
 from prometheus_client import generate_latest
 
-from indexer.feed.consumer import Follower
+from indexer.feed.consumer import OutboxConsumer
 
 STUCK_AFTER_SECONDS = 20.0
 """Without progress for so long the worker is not ready, though it lives."""
 
 
-async def serve_health(host: str, port: int, followers: Sequence[Follower]) -> None:
+async def run_health_server(host: str, port: int, followers: Sequence[OutboxConsumer]) -> None:
     """Runs until it is cancelled."""
 
     async def ready(request: web.Request) -> web.Response:

@@ -6,7 +6,7 @@ import structlog
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.errors import FAILURES
+from core.errors import BACKEND_ERRORS
 from indexer import metrics
 from schemas.tables import DeadLetter, OutboxRow
 
@@ -22,17 +22,17 @@ WAITING = select(
 DEAD = select(func.count()).select_from(DeadLetter)
 
 
-async def keep_gauges(engine: AsyncEngine) -> None:
+async def collect_forever(engine: AsyncEngine) -> None:
     """Runs until it is cancelled."""
     while True:
         try:
-            await measure(engine)
-        except FAILURES as error:
+            await collect(engine)
+        except BACKEND_ERRORS as error:
             log.warning("gauges_failed", error=type(error).__name__)
         await asyncio.sleep(PERIOD_SECONDS)
 
 
-async def measure(engine: AsyncEngine) -> None:
+async def collect(engine: AsyncEngine) -> None:
     async with engine.connect() as connection:
         waiting = (await connection.execute(WAITING)).one()
         dead = await connection.scalar(DEAD)

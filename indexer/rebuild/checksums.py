@@ -8,7 +8,7 @@ from elasticsearch import AsyncElasticsearch
 from sqlalchemy import BigInteger, ColumnElement, cast, func, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.sql import among
+from core.sql import in_array
 from indexer.feed import fan_out
 from indexer.index.outbox import OCCURRENCE
 from schemas.tables import OutboxRow, TripOccurrence, TripTemplate, TripTemplateTag, effective_price
@@ -23,21 +23,21 @@ SUMMED = ("id", "level", "month", "days", "price", "spots")
 COUNTED = ("country", "type", "themes")
 
 
-async def pending(connection: AsyncConnection) -> set[int] | None:
+async def pending_departures(connection: AsyncConnection) -> set[int] | None:
     """Departures that the outbox still has to tell of; None if it may be any."""
     by_kind: dict[str, set[int | None]] = defaultdict(set)
     for kind, row_id in await connection.execute(select(OutboxRow.kind, OutboxRow.row_id).distinct()):
         by_kind[kind].add(row_id)
     trip_ids = {row_id for row_id in by_kind.pop(OCCURRENCE, ()) if row_id is not None}
-    if fan_out.ALL in by_kind or not by_kind.keys() <= fan_out.KINDS:
+    if fan_out.EVERYTHING in by_kind or not by_kind.keys() <= fan_out.ENTITY_KINDS:
         return None
     if by_kind:
-        shown = or_(*(fan_out.shows(kind, ids) for kind, ids in by_kind.items()))
+        shown = or_(*(fan_out.depends_on(kind, ids) for kind, ids in by_kind.items()))
         trip_ids.update((await connection.scalars(select(TripOccurrence.id).where(shown))).all())
     return trip_ids
 
 
-async def sums_of_rows(connection: AsyncConnection, without: Collection[int]) -> Sums:
+async def database_checksums(connection: AsyncConnection, without: Collection[int]) -> Sums:
     trip, template = TripOccurrence, TripTemplate
     tags = select(func.count()).where(TripTemplateTag.trip_template_id == template.id).scalar_subquery()
     columns: dict[str, ColumnElement[Any]] = {
@@ -55,7 +55,7 @@ async def sums_of_rows(connection: AsyncConnection, without: Collection[int]) ->
         "themes": _sum(tags),
     }
     rows = select(*(column.label(name) for name, column in columns.items())).join(template)
-    found = await connection.execute(rows.where(not_(among(trip.id, without))))
+    found = await connection.execute(rows.where(not_(in_array(trip.id, without))))
     return dict(found.mappings().one())
 
 
@@ -63,7 +63,7 @@ def _sum(value: Any) -> ColumnElement[int]:
     return cast(func.coalesce(func.sum(value), 0), BigInteger)
 
 
-async def sums_of_index(es: AsyncElasticsearch, name: str, without: Collection[int]) -> Sums:
+async def index_checksums(es: AsyncElasticsearch, name: str, without: Collection[int]) -> Sums:
     """As of the index's last refresh."""
     ids = sorted(without)
     ignored = [{"terms": {"id": ids[start : start + TERMS]}} for start in range(0, len(ids), TERMS)]
@@ -87,7 +87,7 @@ async def sums_of_index(es: AsyncElasticsearch, name: str, without: Collection[i
     }
 
 
-def differences(rows: Sums, documents: Sums) -> list[str]:
+def diff(rows: Sums, documents: Sums) -> list[str]:
     return [
         f"{name} {documents[name]} in the index, {expected} in Postgres"
         for name, expected in rows.items()

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from sqlalchemy import func, select
 
 from indexer import metrics
-from indexer.backends import Stores
-from indexer.documents.builder import read_documents
+from indexer.backends import Backends
+from indexer.documents.builder import build_documents
 from indexer.documents.rows import snapshot
-from indexer.documents.templates import Known
-from indexer.errors import IndexUnavailable
-from indexer.feed.fan_out import BEFORE_ALL
+from indexer.documents.templates import DocumentCache
+from indexer.errors import IndexUnavailableError
+from indexer.feed.fan_out import MIN_ID
 from indexer.index import bulk_writer, versions
 from indexer.rebuild.progress import Progress
 from schemas.tables import TripOccurrence
@@ -27,10 +27,10 @@ PAUSES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
 
 
 @dataclass
-class Load:
+class BulkLoader:
     """One filling of one index; `rate` is its limit in departures a second."""
 
-    stores: Stores
+    stores: Backends
     name: str
     progress: Callable[[Progress], None]
     rate: float | None
@@ -38,16 +38,16 @@ class Load:
     done: int = 0
     total: int = 0
     _version: int = 0
-    _known: Known = field(default_factory=Known)
-    _after: int = BEFORE_ALL
-    _taken: int = 0
+    _known: DocumentCache = field(default_factory=DocumentCache)
+    _after: int = MIN_ID
+    _read_count: int = 0
     _started: float = field(default_factory=time.monotonic)
-    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _page_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self) -> None:
         """Raises IndexUnavailable when Elasticsearch takes nothing for long."""
         # One for all that is read from here on: whatever changes later is written by the feed under a higher one.
-        self._version = await versions.take(self.stores.postgres)
+        self._version = await versions.next_version(self.stores.postgres)
         async with self.stores.postgres.connect() as connection:
             self.total = await connection.scalar(select(func.count()).select_from(TripOccurrence)) or 0
         self._report()
@@ -67,19 +67,19 @@ class Load:
     async def _next_ids(self) -> Sequence[int]:
         """A departure that appears later with an id already passed has an outbox row of its own."""
         page = select(TripOccurrence.id).order_by(TripOccurrence.id).limit(CHUNK)
-        async with self._turn:
-            await self._hold_back()
+        async with self._page_lock:
+            await self._throttle()
             async with self.stores.postgres.connect() as connection:
                 ids = (await connection.scalars(page.where(TripOccurrence.id > self._after))).all()
             if ids:
                 self._after = ids[-1]
-                self._taken += len(ids)
+                self._read_count += len(ids)
         return ids
 
     async def _load_chunk(self, ids: Sequence[int]) -> None:
         # Open until the writes are done: a TRUNCATE waits for it, and its own outbox row is handled after them.
         async with snapshot(self.stores.postgres) as connection:
-            reading = await read_documents(connection, ids, self._known)
+            reading = await build_documents(connection, ids, self._known)
             self.refused |= reading.refused
             await self._write(reading.documents)
 
@@ -92,14 +92,14 @@ class Load:
                 return
             changes = {trip_id: changes[trip_id] for trip_id in outcome.kept}
             await asyncio.sleep(pause)
-        raise IndexUnavailable(next(iter(outcome.kept.values())))
+        raise IndexUnavailableError(next(iter(outcome.kept.values())))
 
     def _report(self) -> None:
         metrics.REINDEX_DONE.set(self.done)
         metrics.REINDEX_TOTAL.set(self.total)
         self.progress(Progress(self.done, self.total, time.monotonic() - self._started))
 
-    async def _hold_back(self) -> None:
+    async def _throttle(self) -> None:
         if self.rate is not None:
-            ahead = self._started + self._taken / self.rate - time.monotonic()
+            ahead = self._started + self._read_count / self.rate - time.monotonic()
             await asyncio.sleep(max(0.0, ahead))

@@ -8,10 +8,10 @@ from elasticsearch import AsyncElasticsearch
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from indexer.backends import Stores
-from indexer.documents.builder import Reading, read_documents
+from indexer.backends import Backends
+from indexer.documents.builder import DocumentBatch, build_documents
 from indexer.documents.rows import snapshot
-from indexer.feed.fan_out import BEFORE_ALL
+from indexer.feed.fan_out import MIN_ID
 from schemas.tables import TripOccurrence
 
 PAGE = 500
@@ -20,16 +20,16 @@ Document = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Page:
+class PagePair:
     """All departures of a range of ids: as Postgres has them, and as searches see them."""
 
-    reading: Reading
+    reading: DocumentBatch
     indexed: dict[int, Document]
 
 
-async def pages(stores: Stores, name: str) -> AsyncIterator[Page]:
+async def scan(stores: Backends, name: str) -> AsyncIterator[PagePair]:
     """Of about PAGE departures each, together all that are in Postgres or in the index."""
-    after = BEFORE_ALL
+    after = MIN_ID
     while True:
         async with snapshot(stores.postgres) as connection:
             ids = await _ids_after(connection, after)
@@ -38,8 +38,8 @@ async def pages(stores: Stores, name: str) -> AsyncIterator[Page]:
             if len(indexed) == 2 * PAGE:
                 # So many are left over in the index that they need pages of their own.
                 last = max(indexed)
-            reading = await read_documents(connection, [found for found in ids if last is None or found <= last])
-        yield Page(reading, indexed)
+            reading = await build_documents(connection, [found for found in ids if last is None or found <= last])
+        yield PagePair(reading, indexed)
         if last is None:
             return
         after = last
@@ -62,7 +62,7 @@ async def _indexed(es: AsyncElasticsearch, name: str, after: int, last: int | No
     return {hit["sort"][0]: hit["_source"] for hit in answer["hits"]["hits"]}
 
 
-async def indexed_now(es: AsyncElasticsearch, name: str, ids: list[int]) -> dict[int, Document]:
+async def get_realtime(es: AsyncElasticsearch, name: str, ids: list[int]) -> dict[int, Document]:
     """Also what searches don't see yet."""
     answer = await es.mget(index=name, ids=[str(trip_id) for trip_id in ids])
     return {int(found["_id"]): found["_source"] for found in answer["docs"] if found["found"]}

@@ -10,8 +10,8 @@ import orjson
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from core.tasks import beside
-from schemas.redis_keys import REINDEX
+from core.tasks import background_task
+from schemas.redis_keys import REINDEX_PROGRESS
 
 PERIOD_SECONDS = 0.5
 KEPT_SECONDS = 86_400
@@ -34,7 +34,7 @@ class Progress:
 
 
 @asynccontextmanager
-async def published(redis: Redis) -> AsyncIterator[Callable[[Progress], None]]:
+async def publishing_progress(redis: Redis) -> AsyncIterator[Callable[[Progress], None]]:
     """What the block reports is seen by others soon; that it ended, and how, as well."""
     latest = Progress()
 
@@ -49,7 +49,7 @@ async def published(redis: Redis) -> AsyncIterator[Callable[[Progress], None]]:
 
     state = "failed"
     try:
-        async with beside(publish_often()):
+        async with background_task(publish_often()):
             yield report
         state = "done"
     finally:
@@ -60,10 +60,10 @@ async def _publish(redis: Redis, state: str, progress: Progress) -> None:
     body = {"state": state, "done": progress.done, "total": progress.total, "seconds": round(progress.seconds, 1)}
     body |= {"rate": round(progress.rate, 1), "seconds_left": progress.seconds_left}
     with suppress(RedisError):
-        await redis.set(REINDEX, orjson.dumps(body), ex=KEPT_SECONDS)
+        await redis.set(REINDEX_PROGRESS, orjson.dumps(body), ex=KEPT_SECONDS)
 
 
 async def read_progress(redis: Redis) -> dict[str, Any] | None:
     """state (running, done or failed), done, total, seconds, rate, seconds_left. Raises RedisError."""
-    body = await redis.get(REINDEX)
+    body = await redis.get(REINDEX_PROGRESS)
     return None if body is None else orjson.loads(body)

@@ -2,12 +2,12 @@
 
 from core import clients
 from core.settings import Settings
-from indexer.backends import open_stores
-from indexer.errors import NoPreviousIndex
+from indexer.backends import open_backends
+from indexer.errors import NoPreviousIndexError
 from indexer.index import admin, targets
-from indexer.index.reconcile import builder, foreign
-from indexer.index.targets import State
-from indexer.invalidation import announce_everything
+from indexer.index.reconcile import check_origin, rebuild_connection
+from indexer.index.targets import TargetState
+from indexer.invalidation import publish_all_changed
 
 
 async def rollback(settings: Settings) -> str:
@@ -15,19 +15,19 @@ async def rollback(settings: Settings) -> str:
 
     Raises ReindexRunning and NoPreviousIndex.
     """
-    async with open_stores(settings) as stores, builder(settings) as connection:
+    async with open_backends(settings) as stores, rebuild_connection(settings) as connection:
         es = stores.elasticsearch
-        live = await admin.behind_alias(es, stores.alias)
+        live = await admin.live_index(es, stores.alias)
         async with connection.begin():
-            await targets.keep_batches_out(connection)
-            known = [target for target in await targets.read_targets(connection) if target.ours]
-            previous = next((target.name for target in known if target.state is State.PREVIOUS), None)
-            if live is None or previous is None or await foreign(stores, previous):
-                raise NoPreviousIndex
+            await targets.exclude_batches(connection)
+            known = [target for target in await targets.read_targets(connection) if target.is_compatible]
+            previous = next((target.name for target in known if target.state is TargetState.PREVIOUS), None)
+            if live is None or previous is None or await check_origin(stores, previous):
+                raise NoPreviousIndexError
             await es.indices.refresh(index=previous)
-            await targets.mark(connection, live, State.PREVIOUS)
-            await targets.mark(connection, previous, State.LIVE)
-            await admin.swap(es, stores.alias, live, previous)
+            await targets.mark(connection, live, TargetState.PREVIOUS)
+            await targets.mark(connection, previous, TargetState.LIVE)
+            await admin.swap_alias(es, stores.alias, live, previous)
     async with clients.redis(settings.redis_url, timeout=settings.redis_seconds) as redis:
-        await announce_everything(redis)
+        await publish_all_changed(redis)
     return previous

@@ -11,18 +11,18 @@ import structlog
 
 from core.settings import Settings
 from indexer import metrics
-from indexer.backends import Stores, open_stores
-from indexer.documents.builder import Reading, read_documents
+from indexer.backends import Backends, open_backends
+from indexer.documents.builder import DocumentBatch, build_documents
 from indexer.documents.rows import snapshot
-from indexer.errors import NoLiveIndex
+from indexer.errors import NoLiveIndexError
 from indexer.index import admin, outbox
 from indexer.index.outbox import DIRECT
 from indexer.rebuild import checksums
-from indexer.rebuild.paired_scan import Page, indexed_now, pages
+from indexer.rebuild.paired_scan import PagePair, get_realtime, scan
 
 log = structlog.get_logger()
 
-LOOKS = 3
+RECHECKS = 3
 """How often a departure must differ, with no change of it under way, to count as drift."""
 LOOK_SECONDS = 0.5
 LISTED = 1000
@@ -31,7 +31,7 @@ LISTED = 1000
 Differences = dict[int, tuple[str, ...]]
 
 MISSING = "missing"
-LEFT_OVER = "left over"
+ORPHANED = "left over"
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Difference:
 
 
 @dataclass
-class Report:
+class VerifyResult:
     checked: int = 0
     drifted: int = 0
     """Departures that differ though nothing that the outbox knows of is under way."""
@@ -68,22 +68,22 @@ async def verify(
     *,
     rate: float | None = None,
     progress: Callable[[int], None] = lambda checked: None,
-) -> Report:
+) -> VerifyResult:
     """At most `rate` departures a second; `progress` hears how many are checked. Raises NoLiveIndex."""
-    async with open_stores(settings) as stores:
+    async with open_backends(settings) as stores:
         report = await _verify(stores, repair, rate, progress)
     metrics.DRIFT.set(report.drifted)
     metrics.DRIFTED.inc(report.drifted)
     return report
 
 
-async def _verify(stores: Stores, repair: bool, rate: float | None, progress: Callable[[int], None]) -> Report:
+async def _verify(stores: Backends, repair: bool, rate: float | None, progress: Callable[[int], None]) -> VerifyResult:
     started = time.monotonic()
-    report = Report(repaired=repair)
-    name = await admin.behind_alias(stores.elasticsearch, stores.alias)
+    report = VerifyResult(repaired=repair)
+    name = await admin.live_index(stores.elasticsearch, stores.alias)
     if name is None:
-        raise NoLiveIndex
-    async for page in pages(stores, name):
+        raise NoLiveIndexError
+    async for page in scan(stores, name):
         await _check(stores, name, page, report)
         progress(report.checked)
         if rate is not None:
@@ -92,11 +92,11 @@ async def _verify(stores: Stores, repair: bool, rate: float | None, progress: Ca
     return report
 
 
-async def _check(stores: Stores, name: str, page: Page, report: Report) -> None:
+async def _check(stores: Backends, name: str, page: PagePair, report: VerifyResult) -> None:
     report.checked += len(page.reading.documents.keys() | page.reading.refused.keys() | page.indexed.keys())
     report.refused |= page.reading.refused
-    suspects = differing(page.reading, page.indexed)
-    drift = await _look_closer(stores, name, suspects.keys(), report) if suspects else {}
+    suspects = find_differences(page.reading, page.indexed)
+    drift = await _recheck(stores, name, suspects.keys(), report) if suspects else {}
     report.drifted += len(drift)
     report.differences += [Difference(*found) for found in drift.items()][: LISTED - len(report.differences)]
     if drift and report.repaired:
@@ -104,9 +104,9 @@ async def _check(stores: Stores, name: str, page: Page, report: Report) -> None:
             await outbox.enqueue(connection, drift, lane=DIRECT)
 
 
-def differing(reading: Reading, indexed: Mapping[int, Mapping[str, Any]]) -> Differences:
+def find_differences(reading: DocumentBatch, indexed: Mapping[int, Mapping[str, Any]]) -> Differences:
     """The fields that differ, by departure id."""
-    found: Differences = dict.fromkeys(indexed.keys() - reading.documents.keys(), (LEFT_OVER,))
+    found: Differences = dict.fromkeys(indexed.keys() - reading.documents.keys(), (ORPHANED,))
     for trip_id, document in reading.documents.items():
         other = indexed.get(trip_id)
         if other is None:
@@ -122,18 +122,18 @@ def _differing_fields(document: Mapping[str, Any], other: Mapping[str, Any]) -> 
     return tuple(sorted(name for name in names if orjson.dumps(document.get(name)) != orjson.dumps(other.get(name))))
 
 
-async def _look_closer(stores: Stores, name: str, suspects: Iterable[int], report: Report) -> Differences:
+async def _recheck(stores: Backends, name: str, suspects: Iterable[int], report: VerifyResult) -> Differences:
     """Those that differ at every look without a change under way.
 
     What the outbox doesn't know of at the moment of the snapshot has been written by then. So a difference is drift,
     or comes from a change after the snapshot, which the next look sees.
     """
     drift: Differences = dict.fromkeys(suspects, ())
-    for _ in range(LOOKS):
+    for _ in range(RECHECKS):
         async with snapshot(stores.postgres) as connection:
-            waiting = await checksums.pending(connection)
-            reading = await read_documents(connection, drift)
-        found = differing(reading, await indexed_now(stores.elasticsearch, name, sorted(drift)))
+            waiting = await checksums.pending_departures(connection)
+            reading = await build_documents(connection, drift)
+        found = find_differences(reading, await get_realtime(stores.elasticsearch, name, sorted(drift)))
         drift = {trip_id: fields for trip_id, fields in found.items() if waiting is not None and trip_id not in waiting}
         report.lagging += len(found) - len(drift)
         if not drift:

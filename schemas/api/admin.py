@@ -6,7 +6,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
 from schemas.api.entities import Timestamp
 from schemas.api.queries import PageQuery
-from schemas.lenient import whole
+from schemas.lenient import to_integral
 
 MAX_RETRIED = 100
 MAX_SHOWN = 100
@@ -15,19 +15,19 @@ MAX_SHOWN = 100
 Queue = Literal["index", "events"]
 """Of dead letters: changes that the index refused, or events that Postgres refused."""
 
-LetterId = Annotated[int, Field(strict=True, ge=1, lt=2**53), BeforeValidator(whole)]
+LetterId = Annotated[int, Field(strict=True, ge=1, lt=2**53), BeforeValidator(to_integral)]
 
 
 class AdminModel(BaseModel):
     model_config = ConfigDict(from_attributes=True, use_attribute_docstrings=True)
 
 
-class Requested(AdminModel):
+class ReindexAccepted(AdminModel):
     success: Literal[True] = True
     message: str
 
 
-class Target(AdminModel):
+class WriteTarget(AdminModel):
     """An index that the worker keeps up to date."""
 
     name: str
@@ -35,7 +35,7 @@ class Target(AdminModel):
     created_at: Timestamp
 
 
-class Waiting(AdminModel):
+class OutboxBacklog(AdminModel):
     """Changes that the index has not heard of yet."""
 
     rows: int
@@ -49,7 +49,7 @@ class DeadLetterCounts(AdminModel):
     events: int
 
 
-class Reindex(AdminModel):
+class ReindexProgress(AdminModel):
     """The running one, or else the last one."""
 
     state: Literal["running", "done", "failed"]
@@ -69,19 +69,19 @@ class IndexState(AdminModel):
     departures: int
     generation: int | None
     """Null where nothing has changed yet, or Redis doesn't answer."""
-    targets: list[Target]
-    outbox: Waiting
+    targets: list[WriteTarget]
+    outbox: OutboxBacklog
     dead_letters: DeadLetterCounts
     rebuilding: bool
-    reindex: Reindex | None
+    reindex: ReindexProgress | None
 
 
-class IndexAnswer(AdminModel):
+class IndexStatusResponse(AdminModel):
     success: Literal[True] = True
     data: IndexState
 
 
-class Verify(AdminModel):
+class VerifyRequest(AdminModel):
     repair: StrictBool = False
     """Have the worker read again what differs."""
 
@@ -92,7 +92,7 @@ class Difference(AdminModel):
     """Those that differ, or `missing` in the index, or `left over` there."""
 
 
-class Verified(AdminModel):
+class VerifyReport(AdminModel):
     in_sync: bool
     checked: int
     drifted: int
@@ -105,12 +105,12 @@ class Verified(AdminModel):
     seconds: float
 
 
-class VerifyAnswer(AdminModel):
+class VerifyResponse(AdminModel):
     success: Literal[True] = True
-    data: Verified
+    data: VerifyReport
 
 
-class RolledBack(AdminModel):
+class RollbackResponse(AdminModel):
     success: Literal[True] = True
     index: str
     """The one that is in use again."""
@@ -136,12 +136,12 @@ class DeadLetters(AdminModel):
     data: list[DeadLetter]
 
 
-class Retry(AdminModel):
+class RetryRequest(AdminModel):
     queue: Queue = "index"
     ids: Annotated[list[LetterId], Field(min_length=1, max_length=MAX_RETRIED)]
 
 
-class Retried(AdminModel):
+class RetryResponse(AdminModel):
     success: Literal[True] = True
     retried: int
     """Those that are dead letters no longer; an id that is none is passed over."""

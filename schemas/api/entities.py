@@ -41,7 +41,7 @@ def _objects_only(value: Any) -> Any:
 
 Money = Annotated[str, BeforeValidator(_to_scale), Field(pattern=r"^-?\d+\.\d{2}$", examples=["6630.00"])]
 Timestamp = Annotated[datetime, AfterValidator(_as_utc)]
-NonEmpty = Annotated[str | None, AfterValidator(lambda text: text or None)]
+EmptyAsNone = Annotated[str | None, AfterValidator(lambda text: text or None)]
 Properties = Annotated[dict[str, Any] | None, BeforeValidator(_objects_only)]
 
 
@@ -71,7 +71,7 @@ class Country(Entity):
 class Tag(Entity):
     id: int
     name: str
-    name_he: NonEmpty
+    name_he: EmptyAsNone
     description: str | None
     created_at: Timestamp
     updated_at: Timestamp
@@ -84,7 +84,7 @@ class TripType(Tag):
 class Guide(Entity):
     id: int
     name: str
-    name_he: NonEmpty
+    name_he: EmptyAsNone
     email: str
     phone: str | None
     gender: Gender
@@ -139,7 +139,7 @@ class TemplateFields(Entity):
     primary_country: Country | None
 
 
-class TripTemplate(TemplateFields):
+class RecommendedTemplate(TemplateFields):
     """As recommendations show it."""
 
     tags: list[Tag]
@@ -197,13 +197,13 @@ class OccurrenceFields(Entity):
         return info.data.get("image_url_override") or template_image
 
 
-class Occurrence(OccurrenceFields):
+class Departure(OccurrenceFields):
     template: Template
     guide: Guide | None
 
 
-class Trip(OccurrenceFields):
+class RecommendedDeparture(OccurrenceFields):
     """An occurrence as recommendations show it and the index carries it."""
 
-    template: TripTemplate
+    template: RecommendedTemplate
     guide: Guide | None

@@ -10,7 +10,7 @@ from schemas.api.queries import PageQuery
 Item = TypeVar("Item")
 
 
-class Single(Entity, Generic[Item]):
+class DetailResponse(Entity, Generic[Item]):
     success: Literal[True] = True
     data: Item
 
@@ -19,7 +19,7 @@ class Single(Entity, Generic[Item]):
         return cls.model_validate({"data": row})
 
 
-class Listed(Entity, Generic[Item]):
+class ListResponse(Entity, Generic[Item]):
     """All there are."""
 
     success: Literal[True] = True
@@ -32,14 +32,14 @@ class Listed(Entity, Generic[Item]):
 
 
 @dataclass(frozen=True, slots=True)
-class Found(Generic[Item]):
+class PageRows(Generic[Item]):
     """A page's rows, and how many there are on all pages."""
 
     rows: Sequence[Item]
     total: int
 
 
-class Page(Entity, Generic[Item]):
+class PageResponse(Entity, Generic[Item]):
     """A part of a longer list."""
 
     success: Literal[True] = True
@@ -50,7 +50,7 @@ class Page(Entity, Generic[Item]):
     data: list[Item]
 
     @classmethod
-    def of(cls, found: Found[Any], query: PageQuery) -> Self:
+    def of(cls, found: PageRows[Any], query: PageQuery) -> Self:
         return cls.model_validate(
             {
                 "count": len(found.rows),

@@ -26,7 +26,7 @@ Detail = dict[Literal["field", "message"], str]
 """What is wrong with one field of a request."""
 
 
-class Failure(BaseModel):
+class ErrorResponse(BaseModel):
     """Every answer other than a success."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)

@@ -5,23 +5,23 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from schemas.api.tracking import ShortText
-from schemas.lenient import INT4, MAX_LIST, whole
+from schemas.lenient import INT4, MAX_LIST, to_integral
 
-ScenarioId = Annotated[int, Field(strict=True, ge=1, lt=INT4), BeforeValidator(whole)]
+ScenarioId = Annotated[int, Field(strict=True, ge=1, lt=INT4), BeforeValidator(to_integral)]
 
 
 class ScenariosQuery(BaseModel):
     category: ShortText | None = None
 
 
-class EvaluationRun(BaseModel):
+class EvaluationRequest(BaseModel):
     """Without ids all active scenarios are run."""
 
     category: ShortText | None = None
     scenario_ids: Annotated[list[ScenarioId], Field(max_length=MAX_LIST)] | None = None
 
 
-class Scenario(BaseModel):
+class ScenarioSummary(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
     id: int

@@ -10,16 +10,16 @@ from schemas.enums import Continent
 from schemas.lenient import (
     MAX_DECIMALS,
     MAX_LIST,
-    an_id,
+    allow_all,
     continent,
-    days,
     iso_date,
-    money,
     optional,
-    or_all,
-    set_of,
+    parse_amount,
+    parse_days,
+    parse_id,
+    sorted_set,
     whole_from,
-    zero_is_absent,
+    zero_as_none,
 )
 
 MIN_DURATION = 1
@@ -50,17 +50,19 @@ _EMPTY = _text("")
 _DATE = ({"type": "string", "format": "date"}, _EMPTY)
 _CONTINENTS = [name for member in Continent for name in (member.value, member.name)] + ["North America"]
 
-Countries = Annotated[tuple[int, ...], set_of(an_id), _input("Country ids; empty is any country.", _list(*_ID))]
+Countries = Annotated[tuple[int, ...], sorted_set(parse_id), _input("Country ids; empty is any country.", _list(*_ID))]
 Continents = Annotated[
     tuple[Continent, ...],
-    set_of(continent),
+    sorted_set(continent),
     _input("Names of continents, in any case; with countries, either will do.", _list({"enum": _CONTINENTS})),
 ]
-Themes = Annotated[tuple[int, ...], set_of(an_id), _input("Tag ids; two that a trip has are best.", _list(*_ID))]
-TripTypeId = Annotated[int | None, zero_is_absent(an_id, None), _input("Trip type id; 0 is any type.", *_ID, _EMPTY)]
-MinDays = Annotated[int, zero_is_absent(days, MIN_DURATION), _input("Days; 0 is the default, 1.", *_DAYS)]
-MaxDays = Annotated[int, zero_is_absent(days, MAX_DURATION), _input("Days; 0 is the default, 365.", *_DAYS)]
-Budget = Annotated[Decimal | None, zero_is_absent(money, None), _input("In the prices' currency; 0 is none.", *_MONEY)]
+Themes = Annotated[tuple[int, ...], sorted_set(parse_id), _input("Tag ids; two that a trip has are best.", _list(*_ID))]
+TripTypeId = Annotated[int | None, zero_as_none(parse_id, None), _input("Trip type id; 0 is any type.", *_ID, _EMPTY)]
+MinDays = Annotated[int, zero_as_none(parse_days, MIN_DURATION), _input("Days; 0 is the default, 1.", *_DAYS)]
+MaxDays = Annotated[int, zero_as_none(parse_days, MAX_DURATION), _input("Days; 0 is the default, 365.", *_DAYS)]
+Budget = Annotated[
+    Decimal | None, zero_as_none(parse_amount, None), _input("In the prices' currency; 0 is none.", *_MONEY)
+]
 Difficulty = Annotated[
     int | None,
     optional(whole_from(0, 5)),
@@ -68,12 +70,12 @@ Difficulty = Annotated[
 ]
 Year = Annotated[
     int | None,
-    or_all(whole_from(1, 9999)),
+    allow_all(whole_from(1, 9999)),
     _input('Year of departure, or "all".', _number(1, 9999), _text("all|[1-9][0-9]{0,3}|")),
 ]
 Month = Annotated[
     int | None,
-    or_all(whole_from(1, 12)),
+    allow_all(whole_from(1, 12)),
     _input('Month of departure, or "all".', _number(1, 12), _text("all|[1-9]|1[0-2]|")),
 ]
 StartDate = Annotated[

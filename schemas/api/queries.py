@@ -8,14 +8,14 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from schemas.enums import Continent, Status
-from schemas.lenient import an_id, continent, iso_date, money, optional
+from schemas.lenient import continent, iso_date, optional, parse_amount, parse_id
 
 MAX_PAGE = 100
 MAX_TRIPS = 1000
 MAX_OFFSET = 10_000
 
 
-class Bookable(StrEnum):
+class BookableStatus(StrEnum):
     """The states that can be searched for."""
 
     OPEN = Status.OPEN.value
@@ -23,7 +23,7 @@ class Bookable(StrEnum):
     LAST_PLACES = Status.LAST_PLACES.value
 
     @classmethod
-    def parse(cls, text: object) -> "Bookable":
+    def parse(cls, text: object) -> "BookableStatus":
         """By member name, in any case, with blanks for underscores. Raises ValueError."""
         try:
             return cls["_".join(str(text).replace("_", " ").split()).upper()]
@@ -35,12 +35,14 @@ def _shown(**schema: Any) -> WithJsonSchema:
     return WithJsonSchema(schema)
 
 
-Number = Annotated[int | None, optional(an_id), _shown(type="integer")]
+IdFilter = Annotated[int | None, optional(parse_id), _shown(type="integer")]
 """An id or a level: any number may be asked for, those that nothing has match nothing."""
-Day = Annotated[date | None, optional(iso_date), _shown(type="string", format="date")]
-Price = Annotated[Decimal | None, optional(money), _shown(type="number", minimum=0)]
-Place = Annotated[Continent | None, optional(continent), _shown(enum=[*Continent.__members__, *Continent])]
-State = Annotated[Bookable | None, optional(Bookable.parse), _shown(enum=[*Bookable.__members__])]
+DateFilter = Annotated[date | None, optional(iso_date), _shown(type="string", format="date")]
+PriceFilter = Annotated[Decimal | None, optional(parse_amount), _shown(type="number", minimum=0)]
+ContinentFilter = Annotated[Continent | None, optional(continent), _shown(enum=[*Continent.__members__, *Continent])]
+StatusFilter = Annotated[
+    BookableStatus | None, optional(BookableStatus.parse), _shown(enum=[*BookableStatus.__members__])
+]
 
 
 class Query(BaseModel):
@@ -48,7 +50,7 @@ class Query(BaseModel):
 
 
 class CountriesQuery(Query):
-    continent: Place = None
+    continent: ContinentFilter = None
 
 
 class PageQuery(Query):
@@ -57,33 +59,33 @@ class PageQuery(Query):
 
 
 class TemplatesQuery(PageQuery):
-    company_id: Number = None
-    trip_type_id: Number = None
-    country_id: Number = None
+    company_id: IdFilter = None
+    trip_type_id: IdFilter = None
+    country_id: IdFilter = None
     """Any country of the template."""
-    difficulty: Number = None
+    difficulty: IdFilter = None
     include_occurrences: bool = False
 
 
 class OccurrencesQuery(PageQuery):
-    template_id: Number = None
-    guide_id: Number = None
-    status: State = None
+    template_id: IdFilter = None
+    guide_id: IdFilter = None
+    status: StatusFilter = None
     year: Annotated[int | None, Field(ge=1, le=9999), _shown(type="integer", minimum=1, maximum=9999)] = None
     month: Annotated[int | None, Field(ge=1, le=12), _shown(type="integer", minimum=1, maximum=12)] = None
-    start_date: Day = None
-    end_date: Day = None
+    start_date: DateFilter = None
+    end_date: DateFilter = None
     """The last day on which the departure may start."""
-    min_price: Price = None
-    max_price: Price = None
+    min_price: PriceFilter = None
+    max_price: PriceFilter = None
     include_template: bool = True
 
 
 class TripOccurrencesQuery(PageQuery):
     limit: Annotated[int, Field(ge=1, le=MAX_TRIPS)] = MAX_TRIPS
-    trip_type_id: Number = None
-    country_id: Number = None
+    trip_type_id: IdFilter = None
+    country_id: IdFilter = None
     """The template's primary country."""
-    guide_id: Number = None
-    status: State = None
-    difficulty: Number = None
+    guide_id: IdFilter = None
+    status: StatusFilter = None
+    difficulty: IdFilter = None

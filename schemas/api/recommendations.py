@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from schemas.api.entities import Trip
+from schemas.api.entities import RecommendedDeparture
 
 
 class BreakdownLine(BaseModel):
@@ -14,7 +14,7 @@ class BreakdownLine(BaseModel):
     label: str
 
 
-class RecommendedTrip(Trip):
+class RecommendedTrip(RecommendedDeparture):
     """Extras are snake_case, unlike the entity's own fields."""
 
     match_score: Annotated[int, Field(ge=0, le=100, alias="match_score")]

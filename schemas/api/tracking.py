@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from schemas.event_types import CATEGORIES, SOURCES
-from schemas.lenient import EMPTY_IS_ABSENT, INT4, whole
+from schemas.lenient import INT4, empty_as_none, to_integral
 
 MAX_TEXT = 4096
 """Characters that are kept of an address; browsers send no longer referrer."""
@@ -36,7 +36,7 @@ def without_nul(text: str) -> str:
     return text
 
 
-def _cut(text: str) -> str:
+def _truncate(text: str) -> str:
     return text[:MAX_TEXT]
 
 
@@ -70,7 +70,7 @@ def _address(email: str) -> str:
     return email
 
 
-def _small(metadata: dict[str, Any]) -> dict[str, Any]:
+def _limit_size(metadata: dict[str, Any]) -> dict[str, Any]:
     try:
         size = len(orjson.dumps(metadata))
     except orjson.JSONEncodeError:
@@ -82,7 +82,7 @@ def _small(metadata: dict[str, Any]) -> dict[str, Any]:
 
 NO_NUL = {"pattern": "^[^\\u0000]*$"}
 ShortText = Annotated[str, Field(max_length=100, json_schema_extra=NO_NUL), AfterValidator(without_nul)]
-Text = Annotated[str, Field(json_schema_extra=NO_NUL), AfterValidator(without_nul), AfterValidator(_cut)]
+Text = Annotated[str, Field(json_schema_extra=NO_NUL), AfterValidator(without_nul), AfterValidator(_truncate)]
 ADDRESS = r"^[^@\s\x00\x1c-\x1f\x85\ufeff]+@[^@\s\x00\x1c-\x1f\x85\ufeff]+$"
 """With the blanks on which dialects of regular expressions don't agree."""
 BLANK = r"^[\s\x1c-\x1f\x85]*$"
@@ -90,8 +90,8 @@ EMAIL = {"pattern": f"{BLANK}|{ADDRESS}", "maxLength": MAX_EMAIL}
 Email = Annotated[str, Field(json_schema_extra=EMAIL), AfterValidator(_address)]
 EventType = Annotated[str, Field(json_schema_extra={"enum": sorted(CATEGORIES)}), AfterValidator(_one_of(CATEGORIES))]
 Source = Annotated[str, Field(json_schema_extra={"enum": sorted(SOURCES)}), AfterValidator(_one_of(SOURCES))]
-Instant = Annotated[datetime, BeforeValidator(_instant, json_schema_input_type=datetime)]
-Metadata = Annotated[dict[str, Any], AfterValidator(_small)]
+UtcTimestamp = Annotated[datetime, BeforeValidator(_instant, json_schema_input_type=datetime)]
+Metadata = Annotated[dict[str, Any], AfterValidator(_limit_size)]
 
 
 class SessionStart(BaseModel):
@@ -99,7 +99,7 @@ class SessionStart(BaseModel):
     anonymous_id: UUID
     device_type: Literal["mobile", "tablet", "desktop"] | None = None
     referrer: Text | None = None
-    email: Annotated[Email | None, EMPTY_IS_ABSENT] = None
+    email: Annotated[Email | None, empty_as_none] = None
 
 
 class SessionStarted(BaseModel):
@@ -109,13 +109,13 @@ class SessionStarted(BaseModel):
     is_new_session: bool
 
 
-class Identify(BaseModel):
+class IdentifyRequest(BaseModel):
     anonymous_id: UUID
-    email: Annotated[Email | None, EMPTY_IS_ABSENT] = None
-    name: Annotated[ShortText | None, EMPTY_IS_ABSENT] = None
+    email: Annotated[Email | None, empty_as_none] = None
+    name: Annotated[ShortText | None, empty_as_none] = None
 
 
-class Identified(BaseModel):
+class IdentifyResponse(BaseModel):
     success: Literal[True]
     user_id: int
     is_registered: bool
@@ -134,13 +134,13 @@ class TrackedEvent(BaseModel):
     event_type: EventType
     session_id: UUID
     anonymous_id: UUID
-    trip_id: Annotated[int, Field(strict=True, ge=1, lt=INT4), BeforeValidator(whole)] | None = None
+    trip_id: Annotated[int, Field(strict=True, ge=1, lt=INT4), BeforeValidator(to_integral)] | None = None
     source: Annotated[Source | None, Field(validate_default=True, description="Required for click_trip.")] = None
     recommendation_request_id: UUID | None = None
     metadata: Metadata | None = None
-    position: Annotated[int, Field(strict=True, ge=0, lt=INT4), BeforeValidator(whole)] | None = None
+    position: Annotated[int, Field(strict=True, ge=0, lt=INT4), BeforeValidator(to_integral)] | None = None
     score: Annotated[float, Field(strict=True, ge=-999, le=999, allow_inf_nan=False)] | None = None
-    client_timestamp: Instant | None = None
+    client_timestamp: UtcTimestamp | None = None
     page_url: Text | None = None
     referrer: Text | None = None
     event_id: UUID | None = None
@@ -169,7 +169,7 @@ class EventError(BaseModel):
     error: str
 
 
-class BatchAccepted(BaseModel):
+class EventBatchResponse(BaseModel):
     success: Literal[True]
     processed: int
     total: int

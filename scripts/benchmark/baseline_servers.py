@@ -17,23 +17,23 @@ from starlette.routing import Route
 
 from app.backends.database import Database, ReadSession
 from app.http.raw_response import JSON
-from app.recommendations.postgres_conditions import matching
-from app.repositories.lookups import read_catalogue
-from app.server.admission import Load, watched_load
+from app.recommendations.postgres_conditions import filter_query
+from app.repositories.lookups import load_lookups
+from app.server.admission import AdmissionController, running_admission
 from app.server.run import serve
 from core import clients
-from core.business_date import Clock, business_clock
+from core.business_date import BusinessDateProvider, business_date_provider
 from core.settings import Settings, load_settings
-from schemas.api.entities import Trip, to_json
+from schemas.api.entities import RecommendedDeparture, to_json
 from schemas.api.preferences import Preferences
 from schemas.enums import ANTARCTICA
 from schemas.index_document import TripDocument
 from schemas.tables import TripOccurrence, TripTemplate
 from scoring import weights
-from scoring.context import Search
-from scoring.explain import recommend
-from scoring.filters import candidates
-from scoring.rules import rules
+from scoring.context import SearchContext
+from scoring.explain import score_documents
+from scoring.filters import candidate_filter
+from scoring.rules import applicable_rules
 
 BARE_BYTES = "BENCH_BARE_BYTES"
 
@@ -45,16 +45,16 @@ class BareState(TypedDict):
     """What the server's protocol wants of an application."""
 
     settings: Settings
-    load: Load
+    load: AdmissionController
 
 
-def bare() -> Starlette:
+def constant_server() -> Starlette:
     """Answers so many constant bytes, whatever is asked."""
     settings = load_settings()
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[BareState]:
-        async with watched_load(settings.max_requests_in_flight) as load:
+        async with running_admission(settings.max_requests_in_flight) as load:
             yield BareState(settings=settings, load=load)
 
     body = b'{"success":true,"data":"%b"}' % (b"x" * int(os.environ[BARE_BYTES]))
@@ -67,7 +67,7 @@ def bare() -> Starlette:
 
 class State(BareState):
     database: Database
-    today: Clock
+    today: BusinessDateProvider
 
 
 def database_only() -> Starlette:
@@ -80,8 +80,8 @@ def database_only() -> Starlette:
             settings.database_url, pool_timeout=PATIENCE, connect_timeout=PATIENCE, command_timeout=PATIENCE
         )
         database = Database(engine)
-        async with watched_load(settings.max_requests_in_flight) as load:
-            yield State(settings=settings, load=load, database=database, today=business_clock(settings))
+        async with running_admission(settings.max_requests_in_flight) as load:
+            yield State(settings=settings, load=load, database=database, today=business_date_provider(settings))
         await database.close()
 
     return Starlette(routes=[Route("/", _search_the_database, methods=["POST"])], lifespan=lifespan)
@@ -90,9 +90,9 @@ def database_only() -> Starlette:
 async def _search_the_database(request: Request[State]) -> Response:
     preferences = Preferences.model_validate(await request.json())
     async with request.state["database"].read() as session:
-        search = Search(preferences, request.state["today"](), await read_catalogue(session))
+        search = SearchContext(preferences, request.state["today"](), await load_lookups(session))
         departures = {trip.id: trip for trip in await _candidates(session, search)}
-    scored = recommend([_document(trip) for trip in departures.values()], rules(search))
+    scored = score_documents([_document(trip) for trip in departures.values()], applicable_rules(search))
     scored.sort(key=lambda result: (-result.score, result.document.start, result.document.id))
     trips = b",".join(_with_score(departures[result.document.id], result.score) for result in scored[: weights.RESULTS])
     envelope = orjson.dumps({"success": True, "total_candidates": len(departures)})[:-1]
@@ -100,12 +100,12 @@ async def _search_the_database(request: Request[State]) -> Response:
 
 
 def _with_score(trip: TripOccurrence, score: int) -> bytes:
-    return b'%b,"match_score":%d}' % (to_json(Trip.model_validate(trip))[:-1], score)
+    return b'%b,"match_score":%d}' % (to_json(RecommendedDeparture.model_validate(trip))[:-1], score)
 
 
-async def _candidates(session: ReadSession, search: Search) -> Sequence[TripOccurrence]:
+async def _candidates(session: ReadSession, search: SearchContext) -> Sequence[TripOccurrence]:
     template = joinedload(TripOccurrence.template)
-    query = matching(select(TripOccurrence), candidates(search)).options(
+    query = filter_query(select(TripOccurrence), candidate_filter(search)).options(
         joinedload(TripOccurrence.guide),
         template.joinedload(TripTemplate.company),
         template.joinedload(TripTemplate.trip_type),

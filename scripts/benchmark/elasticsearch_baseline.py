@@ -8,27 +8,27 @@ import orjson
 
 from app.backends.database import Database
 from app.backends.http_client import HttpClient
-from app.recommendations.elasticsearch_search import Found, IndexSearch, search_path
+from app.recommendations.elasticsearch_search import ElasticsearchTripSearch, SearchHits, search_path
 from app.recommendations.engine import find_recommendations
-from app.repositories.lookups import read_catalogue
+from app.repositories.lookups import load_lookups
 from core import clients
 from core.settings import Settings
 from schemas.api.preferences import Preferences
-from scoring.context import Search
-from scoring.elasticsearch import search_body
+from scoring.context import SearchContext
+from scoring.elasticsearch import build_search
 from scoring.predicates import Condition
-from scoring.rules import Alternatives
+from scoring.rules import RuleGroup
 
 
 class Recording:
     """Searches, and notes what it asked."""
 
-    def __init__(self, index: IndexSearch) -> None:
+    def __init__(self, index: ElasticsearchTripSearch) -> None:
         self._index = index
         self.asked: list[str] = []
 
-    async def find(self, condition: Condition, rules: Sequence[Alternatives], size: int) -> Found:
-        self.asked.append(orjson.dumps(search_body(condition, rules, size)).decode())
+    async def find(self, condition: Condition, rules: Sequence[RuleGroup], size: int) -> SearchHits:
+        self.asked.append(orjson.dumps(build_search(condition, rules, size)).decode())
         return await self._index.find(condition, rules, size)
 
 
@@ -42,13 +42,15 @@ async def _record(settings: Settings, bodies: Iterable[dict[str, Any]]) -> list[
     assert settings.today is not None
     database = Database(clients.postgres(settings.database_url))
     async with database.read() as session:
-        catalogue = await read_catalogue(session)
+        catalogue = await load_lookups(session)
     await database.close()
     asked = []
     elasticsearch = HttpClient(settings.elasticsearch_url, seconds=30, connections=1)
     for body in bodies:
-        recording = Recording(IndexSearch(elasticsearch, settings.elasticsearch_alias))
-        await find_recommendations(recording, Search(Preferences.model_validate(body), settings.today, catalogue))
+        recording = Recording(ElasticsearchTripSearch(elasticsearch, settings.elasticsearch_alias))
+        await find_recommendations(
+            recording, SearchContext(Preferences.model_validate(body), settings.today, catalogue)
+        )
         asked.append(recording.asked)
     elasticsearch.close()
     return asked

@@ -16,10 +16,10 @@ from typing import Any
 
 import uvloop
 
-from app.backends.http_client import Answer, Connection
-from scripts.benchmark.load_plan import Plan, Run
+from app.backends.http_client import HttpConnection, HttpResponse
+from scripts.benchmark.load_plan import LoadPlan, LoadResult
 from scripts.benchmark.raw_request import Call
-from scripts.errors import CommandError
+from scripts.errors import CliError
 
 STEADY_WITHIN = 0.1
 WINDOW_SECONDS = 0.5
@@ -28,12 +28,12 @@ REFUSED_SECONDS = 0.05
 
 
 class Generator:
-    def __init__(self, requests: Sequence[Sequence[Call]], plan: Plan) -> None:
+    def __init__(self, requests: Sequence[Sequence[Call]], plan: LoadPlan) -> None:
         self._requests: Iterator[Sequence[Call]] = itertools.cycle(requests)
         self._expected = plan.expected.encode()
         self._status = plan.status
         self._plan = plan
-        self._connections: asyncio.Queue[Connection] = asyncio.Queue()
+        self._connections: asyncio.Queue[HttpConnection] = asyncio.Queue()
         self._first = requests[0][0]
         self.latencies: list[float] = []
         self.wrong: list[str] = []
@@ -45,8 +45,8 @@ class Generator:
         for connection in await asyncio.gather(*(self._open() for _ in range(self._plan.concurrency))):
             self._connections.put_nowait(connection)
 
-    async def _open(self) -> Connection:
-        return await Connection.open(self._first.host, self._first.port)
+    async def _open(self) -> HttpConnection:
+        return await HttpConnection.open(self._first.host, self._first.port)
 
     async def ask(self, due: float) -> None:
         connection = await self._connections.get()
@@ -65,7 +65,7 @@ class Generator:
             self.latencies.append(time.perf_counter() - due)
             self.bytes += sum(len(answer.body) for answer in answers)
 
-    def _is_right(self, answer: Answer) -> bool:
+    def _is_right(self, answer: HttpResponse) -> bool:
         return answer.status == self._status and self._expected in answer.body[:400]
 
     async def loop(self, seconds: float, requests: int = 0) -> None:
@@ -116,17 +116,17 @@ def _moments(seconds: float, requests: int) -> Iterator[float]:
         yield moment
 
 
-def in_words(answer: Answer) -> str:
+def in_words(answer: HttpResponse) -> str:
     return f"status {answer.status}, {answer.body[:200].decode(errors='replace')!r}"
 
 
-def calls(plan: Plan) -> list[list[Call]]:
+def calls(plan: LoadPlan) -> list[list[Call]]:
     return [
         [Call.build(plan.method, plan.url, body.encode(), plan.headers) for body in bodies] for bodies in plan.bodies
     ]
 
 
-async def run(plan: Plan) -> Run:
+async def run(plan: LoadPlan) -> LoadResult:
     generator = Generator(calls(plan), plan)
     await generator.connect()
     if plan.warm_up:
@@ -134,14 +134,14 @@ async def run(plan: Plan) -> Run:
     started = time.perf_counter()
     await generator.loop(plan.seconds, plan.requests)
     sent = len(generator.latencies) + len(generator.wrong) + generator.warming
-    return Run.of(generator.latencies, sent, generator.wrong, generator.bytes, time.perf_counter() - started)
+    return LoadResult.of(generator.latencies, sent, generator.wrong, generator.bytes, time.perf_counter() - started)
 
 
 def main() -> None:
     plan: dict[str, Any] = json.load(sys.stdin)
     try:
-        print(json.dumps(vars(uvloop.run(run(Plan(**plan))))))
-    except CommandError as error:
+        print(json.dumps(vars(uvloop.run(run(LoadPlan(**plan))))))
+    except CliError as error:
         sys.exit(str(error))
 
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from scripts.errors import CommandError
+from scripts.errors import CliError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class LoadPlan:
     url: str
     method: str = "POST"
     bodies: Sequence[Sequence[str]] = (("",),)
@@ -27,7 +27,7 @@ class Plan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class LoadResult:
     """Latencies in milliseconds."""
 
     requests: int
@@ -41,10 +41,12 @@ class Run:
     body_bytes: float
 
     @classmethod
-    def of(cls, latencies: Sequence[float], sent: int, wrong: Sequence[str], body_bytes: int, seconds: float) -> "Run":
+    def of(
+        cls, latencies: Sequence[float], sent: int, wrong: Sequence[str], body_bytes: int, seconds: float
+    ) -> "LoadResult":
         """`wrong` tells of each wrong answer. Raises CommandError if no answer was right."""
         if not latencies:
-            raise CommandError(f"No answer was right; the first one: {wrong[0] if wrong else 'none came'}.")
+            raise CliError(f"No answer was right; the first one: {wrong[0] if wrong else 'none came'}.")
         ordered = sorted(latencies)
         count = len(ordered)
 
@@ -63,13 +65,13 @@ class Run:
         )
 
 
-def middle(runs: Sequence[Run]) -> Run:
+def median_run(runs: Sequence[LoadResult]) -> LoadResult:
     """Figure by figure the median; errors and requests are summed."""
 
     def of(name: str) -> float:
         return float(median(getattr(run, name) for run in runs))
 
-    return Run(
+    return LoadResult(
         requests=sum(run.requests for run in runs),
         sent=sum(run.sent for run in runs),
         errors=sum(run.errors for run in runs),

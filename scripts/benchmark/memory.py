@@ -9,7 +9,7 @@ import psutil
 import uvloop
 from rich.table import Table
 
-from core.gc_tuning import collect_less
+from core.gc_tuning import tune_gc
 from core.settings import Settings
 from indexer.rebuild.progress import Progress
 from indexer.rebuild.reindex import reindex
@@ -36,7 +36,7 @@ def measure(data: Path, departures: int, say: Say) -> Memory:
     with running_stack(data, busy=BUSY) as services:
         say(f"{departures:,} departures: catalogue")
         settings = filled(departures, services, TODAY)
-        collect_less()
+        tune_gc()
         say("reindex")
         uvloop.run(_reindex(settings, memory))
         say("verify")

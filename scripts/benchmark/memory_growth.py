@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from scripts.benchmark.compare import generate
-from scripts.benchmark.load_plan import Plan
+from scripts.benchmark.load_plan import LoadPlan
 from scripts.benchmark.processes import Server
 
 PORTIONS = 10
@@ -23,7 +23,7 @@ class Soak:
     errors: int
 
 
-def soak(size: int, server: Server, plans: Sequence[Plan], shares: Sequence[int] = SHARES) -> Soak:
+def soak(size: int, server: Server, plans: Sequence[LoadPlan], shares: Sequence[int] = SHARES) -> Soak:
     """The kinds of requests follow each other within each portion. Raises CommandError if no answer was right."""
     portion = [
         replace(plan, requests=share, seconds=0, concurrency=CONCURRENCY, warm_up=False)

@@ -13,7 +13,7 @@ import psutil
 from scripts.dev_stack import processes
 from scripts.dev_stack.ports import free_port, is_free
 from scripts.dev_stack.wait import until
-from scripts.errors import CommandError
+from scripts.errors import CliError
 
 SECONDS_TO_START = 30
 
@@ -47,7 +47,7 @@ def serving(command: Sequence[str], log: Path, env: dict[str, str]) -> Iterator[
     try:
         until(lambda: process.poll() is not None or not is_free(port), SECONDS_TO_START)
         if process.poll() is not None or is_free(port):
-            raise CommandError(f"A server did not start; its last words are in {log}.")
+            raise CliError(f"A server did not start; its last words are in {log}.")
         yield Server(f"http://127.0.0.1:{port}", process.pid)
     finally:
         processes.stop({process.pid: SIGTERM})

@@ -14,9 +14,9 @@ from elasticsearch import AsyncElasticsearch
 from rich.table import Table
 from sqlalchemy import delete
 
-from core.gc_tuning import collect_less
+from core.gc_tuning import tune_gc
 from core.settings import Settings
-from indexer.backends import open_stores
+from indexer.backends import open_backends
 from indexer.index import admin, bulk_writer, versions
 from indexer.rebuild.loader import CHUNK, IN_FLIGHT
 from indexer.rebuild.reindex import reindex
@@ -59,7 +59,7 @@ def measure(data: Path, departures: int, rounds: int, say: Say) -> Loading:
         settings = catalogue(departures, services, TODAY).settings
         path = data / "documents.ndjson"
         asyncio.run(forget_changes(settings))
-        collect_less()
+        tune_gc()
         try:
             bodies = asyncio.run(_write(settings, path))
             return uvloop.run(_take_turns(settings, bodies, Loading(departures), rounds, say))
@@ -69,15 +69,15 @@ def measure(data: Path, departures: int, rounds: int, say: Say) -> Loading:
 
 async def forget_changes(settings: Settings) -> None:
     """Those that the sample data left: the index has them all, and no worker is there to find that out."""
-    async with open_stores(settings) as stores, stores.postgres.begin() as connection:
+    async with open_backends(settings) as stores, stores.postgres.begin() as connection:
         await connection.execute(delete(OutboxRow))
 
 
 async def _write(settings: Settings, path: Path) -> Bodies:
     sizes: list[int] = []
-    async with open_stores(settings) as stores:
+    async with open_backends(settings) as stores:
         with path.open("wb") as file:
-            version = await versions.take(stores.postgres)
+            version = await versions.next_version(stores.postgres)
             async for documents in _documents(stores.elasticsearch, stores.alias):
                 bodies = bulk_writer.bodies(version, documents)
                 sizes += [file.write(b"\n".join(body.operations) + b"\n") for body in bodies]
@@ -108,14 +108,14 @@ async def _take_turns(settings: Settings, bodies: Bodies, loading: Loading, roun
 
 async def _load(settings: Settings, bodies: Bodies, departures: int) -> float:
     """Answers the seconds until all can be found."""
-    async with open_stores(settings) as stores:
+    async with open_backends(settings) as stores:
         es = stores.elasticsearch
         name = admin.new_name(stores.alias)
         started = time.monotonic()
         await admin.create(es, name, {})
         waiting = bodies.read()
         await asyncio.gather(*(_send_all(es, name, waiting) for _ in range(IN_FLIGHT)))
-        await admin.serve(es, name)
+        await admin.finish_loading(es, name)
         seconds = time.monotonic() - started
         assert (await es.count(index=name))["count"] == departures
         await admin.drop(es, [name])

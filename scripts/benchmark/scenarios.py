@@ -8,9 +8,9 @@ from uuid import UUID, uuid5
 
 from redis import Redis
 
-from schemas.redis_keys import TRACKING
-from scripts.benchmark.compare import Contender, Cpu, Result, contest
-from scripts.benchmark.load_plan import Plan
+from schemas.redis_keys import TRACKING_STREAM
+from scripts.benchmark.compare import Contestant, Cpu, Result, run_comparison
+from scripts.benchmark.load_plan import LoadPlan
 from scripts.benchmark.processes import Server
 
 SERVICE = "service"
@@ -40,9 +40,9 @@ class Pairing:
     """The service, and something that does the same work or less."""
 
     name: str
-    service: Contender
+    service: Contestant
     against: str
-    other: Contender
+    other: Contestant
 
 
 @dataclass(frozen=True)
@@ -100,28 +100,28 @@ class Measuring:
             )
             for who, contender in ((SERVICE, pairing.service), (pairing.against, pairing.other))
         }
-        results = contest(contenders, self.rounds, self.services)
+        results = run_comparison(contenders, self.rounds, self.services)
         return Row(pairing.name, self.size, concurrency, pairing.against, results, rate)
 
     def _empty_stream(self) -> None:
         """As a worker would, so that no row starts with what others left."""
         with Redis.from_url(self.redis_url) as redis:
-            redis.delete(TRACKING)
+            redis.delete(TRACKING_STREAM)
 
 
-def recommendations(server: Server, searches: Sequence[dict[str, Any]]) -> Contender:
+def recommendations(server: Server, searches: Sequence[dict[str, Any]]) -> Contestant:
     bodies = [[json.dumps(search)] for search in searches]
-    return Contender(Plan(url=f"{server.url}/api/v2/recommendations", bodies=bodies, expected=SUCCESS), server)
+    return Contestant(LoadPlan(url=f"{server.url}/api/v2/recommendations", bodies=bodies, expected=SUCCESS), server)
 
 
-def resource(server: Server, path: str) -> Contender:
-    return Contender(Plan(url=server.url + path, method="GET", expected=SUCCESS), server)
+def resource(server: Server, path: str) -> Contestant:
+    return Contestant(LoadPlan(url=server.url + path, method="GET", expected=SUCCESS), server)
 
 
-def events(server: Server, count: int) -> Contender:
+def events(server: Server, count: int) -> Contestant:
     """Single events, each with an id of its own."""
-    plan = Plan(url=f"{server.url}/api/events", bodies=list(_events(count)), expected=SUCCESS, status=202)
-    return Contender(plan, server)
+    plan = LoadPlan(url=f"{server.url}/api/events", bodies=list(_events(count)), expected=SUCCESS, status=202)
+    return Contestant(plan, server)
 
 
 def _events(count: int) -> Iterator[list[str]]:

@@ -9,10 +9,10 @@ from pathlib import Path
 import psutil
 
 from scripts.benchmark.baseline_servers import BARE_BYTES
-from scripts.benchmark.compare import Contender, Cpu, generate
+from scripts.benchmark.compare import Contestant, Cpu, generate
 from scripts.benchmark.datasets import Catalogue, catalogue
 from scripts.benchmark.elasticsearch_baseline import raw_searches
-from scripts.benchmark.load_plan import Plan
+from scripts.benchmark.load_plan import LoadPlan
 from scripts.benchmark.memory_growth import Soak, soak
 from scripts.benchmark.processes import Server, api, compared
 from scripts.benchmark.results import Measured
@@ -112,14 +112,14 @@ def _rows(bench: Bench, rounds: int, seconds: float) -> Iterator[Row]:
 
 
 @contextmanager
-def _database_only(bench: Bench, service: Contender) -> Iterator[Contender]:
+def _database_only(bench: Bench, service: Contestant) -> Iterator[Contestant]:
     with bench.compared("database_only") as server:
-        yield Contender(replace(service.plan, url=f"{server.url}/", requests=SEARCHED_AT_LEAST, warm_up=False), server)
+        yield Contestant(replace(service.plan, url=f"{server.url}/", requests=SEARCHED_AT_LEAST, warm_up=False), server)
 
 
-def _uncached(bench: Bench, measuring: Measuring, service: Contender) -> Iterator[Row]:
+def _uncached(bench: Bench, measuring: Measuring, service: Contestant) -> Iterator[Row]:
     url, bodies = raw_searches(bench.made.settings, bench.mix)
-    raw = Contender(Plan(url=url, bodies=bodies, expected=COMPLETE), server=None)
+    raw = Contestant(LoadPlan(url=url, bodies=bodies, expected=COMPLETE), server=None)
     generate(replace(raw.plan, concurrency=8, seconds=COMPILING_SECONDS, warm_up=False))
     yield from measuring.rows(Pairing(UNCACHED, service, RAW, raw))
     with _database_only(bench, service) as database:
@@ -140,11 +140,11 @@ def _against_bare(bench: Bench, measuring: Measuring, kept: Server) -> Iterator[
 
 
 @contextmanager
-def _bare(bench: Bench, service: Contender) -> Iterator[Contender]:
+def _bare(bench: Bench, service: Contestant) -> Iterator[Contestant]:
     """Answers as many bytes."""
     size = generate(replace(service.plan, seconds=0.5, warm_up=False)).body_bytes
     with bench.compared("bare", **{BARE_BYTES: str(int(size))}) as server:
-        yield Contender(replace(service.plan, url=f"{server.url}/", status=200), server)
+        yield Contestant(replace(service.plan, url=f"{server.url}/", status=200), server)
 
 
 def _soak(bench: Bench) -> Soak:

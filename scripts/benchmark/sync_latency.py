@@ -21,7 +21,7 @@ from scripts.benchmark.processes import serving
 from scripts.benchmark.reindex_speed import forget_changes
 from scripts.benchmark.suite import BUSY, TODAY, Say
 from scripts.dev_stack.context import running_stack
-from scripts.errors import CommandError
+from scripts.errors import CliError
 
 MARKS = 1_000_000
 """Changes are known by the places left that they write: the first of them. No departure of the sample has so many."""
@@ -106,7 +106,7 @@ async def _nothing_waits(database: Database) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while await database.fetchval("SELECT EXISTS (SELECT FROM smarttrip.outbox)"):
         if time.monotonic() > deadline:
-            raise CommandError("The worker doesn't get to the end of the outbox; its log is freshness.log.")
+            raise CliError("The worker doesn't get to the end of the outbox; its log is freshness.log.")
         await asyncio.sleep(LOOK_SECONDS)
 
 
@@ -129,7 +129,7 @@ class Writing:
         while not writing.done() or self._unseen:
             await self._look(lags)
             if time.monotonic() > deadline:
-                raise CommandError(f"{len(self._unseen)} changes did not arrive; the worker's log is freshness.log.")
+                raise CliError(f"{len(self._unseen)} changes did not arrive; the worker's log is freshness.log.")
             await asyncio.sleep(LOOK_SECONDS)
         await writing
         return lags

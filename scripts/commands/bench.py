@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from scripts.errors import Exit
+from scripts.errors import ExitCode
 
 app = typer.Typer(invoke_without_command=True)
 
@@ -38,7 +38,7 @@ def bench(  # noqa: PLR0913, PLR0917 -- each is an option
     if json:
         write_json(measured, json)
     if measured.errors:
-        raise typer.Exit(Exit.FAILED)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 @app.command()

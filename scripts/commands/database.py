@@ -24,14 +24,14 @@ def seed(
     if_empty: Annotated[bool, typer.Option("--if-empty", help="Do nothing where there are departures.")] = False,
 ) -> None:
     """Fill an empty catalogue with sample data that looks like the platform's."""
-    from core.business_date import business_clock
+    from core.business_date import business_date_provider
     from scripts import sample_data
 
     settings = load_settings()
     if if_empty and asyncio.run(_has_departures(settings.direct_url)):
         typer.echo("There are departures already.")
         return
-    today = business_clock(settings)()
+    today = business_date_provider(settings)()
     for table, count in asyncio.run(sample_data.seed(settings.direct_url, occurrences, seed, today=today)).items():
         typer.echo(f"{count:>9,}  {table}")
 

@@ -6,25 +6,25 @@ from collections.abc import Callable
 from socket import gaierror
 from typing import NamedTuple
 
-from scripts.errors import CommandError, Exit
+from scripts.errors import CliError, ExitCode
 
 
-class Ending(NamedTuple):
+class ExitMessage(NamedTuple):
     sentence: str
-    code: Exit
+    code: ExitCode
 
 
-def in_a_sentence(error: Exception) -> Ending | None:
+def describe_error(error: Exception) -> ExitMessage | None:
     """None: nothing that was to be expected, but a bug."""
-    if isinstance(error, CommandError):
-        return Ending(str(error), error.code)
+    if isinstance(error, CliError):
+        return ExitMessage(str(error), error.code)
     for kinds, code, sentence in _expected():
         if isinstance(error, kinds):
-            return Ending(sentence(error), code)
+            return ExitMessage(sentence(error), code)
     return None
 
 
-def _expected() -> list[tuple[tuple[type[Exception], ...], Exit, Callable[[Exception], str]]]:
+def _expected() -> list[tuple[tuple[type[Exception], ...], ExitCode, Callable[[Exception], str]]]:
     """The first that fits counts."""
     from asyncpg import PostgresError
     from elastic_transport import TransportError
@@ -32,21 +32,21 @@ def _expected() -> list[tuple[tuple[type[Exception], ...], Exit, Callable[[Excep
     from sqlalchemy.exc import DBAPIError
 
     from core.settings import SettingsError
-    from indexer.errors import Refusal, ReindexRunning
+    from indexer.errors import IndexerError, ReindexRunningError
     from migrations import MigrationError
 
     unreachable = (ConnectionError, TimeoutError, gaierror)
     return [
-        ((SettingsError,), Exit.USAGE, str),
-        ((ReindexRunning,), Exit.BUSY, str),
-        ((Refusal, MigrationError), Exit.FAILED, str),
-        ((TransportError,), Exit.NOT_RUNNING, lambda error: f"Elasticsearch does not answer: {error}"),
-        ((RedisError,), Exit.NOT_RUNNING, lambda error: f"Redis does not answer: {error}"),
-        ((PostgresError, DBAPIError), Exit.FAILED, _postgres_says),
+        ((SettingsError,), ExitCode.USAGE, str),
+        ((ReindexRunningError,), ExitCode.BUSY, str),
+        ((IndexerError, MigrationError), ExitCode.FAILED, str),
+        ((TransportError,), ExitCode.NOT_RUNNING, lambda error: f"Elasticsearch does not answer: {error}"),
+        ((RedisError,), ExitCode.NOT_RUNNING, lambda error: f"Redis does not answer: {error}"),
+        ((PostgresError, DBAPIError), ExitCode.FAILED, _postgres_says),
         # asyncpg leaves the errors of its connections as they are.
-        (unreachable, Exit.NOT_RUNNING, lambda error: f"Postgres does not answer: {error}"),
-        ((OSError,), Exit.FAILED, str),
-        ((ModuleNotFoundError,), Exit.FAILED, lambda error: f"{error}: this command needs ./scripts/setup."),
+        (unreachable, ExitCode.NOT_RUNNING, lambda error: f"Postgres does not answer: {error}"),
+        ((OSError,), ExitCode.FAILED, str),
+        ((ModuleNotFoundError,), ExitCode.FAILED, lambda error: f"{error}: this command needs ./scripts/setup."),
     ]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from core.settings import Settings, load_settings
-from scripts.errors import Exit
+from scripts.errors import ExitCode
 
 if TYPE_CHECKING:
     from indexer.rebuild.progress import Progress
@@ -24,11 +24,11 @@ def reindex() -> None:
     """Build a new index beside the one in use, compare it with Postgres, and put it in use."""
     import uvloop
 
-    from core.gc_tuning import collect_less
+    from core.gc_tuning import tune_gc
     from indexer.rebuild.reindex import reindex
 
     settings = _settings()
-    collect_less()
+    tune_gc()
     with shown_progress() as show:
         report = uvloop.run(reindex(settings, show))
     typer.echo(f"{report.name} is in use: {report.documents:,} departures in {report.seconds:.1f} s.")
@@ -49,7 +49,7 @@ def verify(
         typer.echo(f"  {difference}")
     _tell_refused(report.refused)
     if not report.in_sync:
-        raise typer.Exit(Exit.FAILED)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def rollback() -> None:

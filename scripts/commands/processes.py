@@ -18,7 +18,7 @@ def serve(
 ) -> None:
     """Serve the API until it is told to stop."""
     from app.server import run
-    from app.server.sockets import PortTaken
+    from app.server.sockets import PortInUse
 
     options = {"host": host, "port": port, "workers": workers}
     settings = load_settings(**{name: value for name, value in options.items() if value is not None})
@@ -26,7 +26,7 @@ def serve(
         raise port_taken(settings.port)
     try:
         run.serve(settings)
-    except PortTaken:
+    except PortInUse:
         raise port_taken(settings.port) from None
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from scripts.errors import Exit
+from scripts.errors import ExitCode
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -50,7 +50,7 @@ def down(data: Data = None) -> None:
 def status(data: Data = None) -> None:
     """Show which services answer, and where. Exit code 0: all of them; 3: not all."""
     if not _report(_folder(data)):
-        raise typer.Exit(Exit.NOT_RUNNING)
+        raise typer.Exit(ExitCode.NOT_RUNNING)
 
 
 @app.command()

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from core.settings import Settings, load_settings
-from scripts.errors import CommandError, Exit
+from scripts.errors import CliError, ExitCode
 
 app = typer.Typer(no_args_is_help=True, help="What is stored about a person.")
 
@@ -24,7 +24,7 @@ def export(email: Address) -> None:
 
     stored = asyncio.run(export_user(_settings(), _lower(email)))
     if stored is None:
-        raise CommandError("Nothing is stored about this address.")
+        raise CliError("Nothing is stored about this address.")
     typer.echo(orjson.dumps(stored, default=str, option=orjson.OPT_INDENT_2).decode())
 
 
@@ -57,7 +57,7 @@ def _lower(email: str) -> str:
     try:
         address: str = TypeAdapter(Email).validate_python(email)
     except ValidationError:
-        raise CommandError("EMAIL should be an e-mail address.", Exit.USAGE) from None
+        raise CliError("EMAIL should be an e-mail address.", ExitCode.USAGE) from None
     return address
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from scripts.errors import CommandError, Exit
+from scripts.errors import CliError, ExitCode
 
 
 @contextmanager
@@ -16,5 +16,5 @@ def locked(path: Path, busy: str | None = None) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
         except BlockingIOError:
-            raise CommandError(busy or "", Exit.BUSY) from None
+            raise CliError(busy or "", ExitCode.BUSY) from None
         yield

@@ -16,7 +16,7 @@ from scripts.dev_stack.postgres import POSTGRES
 from scripts.dev_stack.service import Service
 from scripts.dev_stack.valkey import VALKEY
 from scripts.dev_stack.wait import until
-from scripts.errors import CommandError, Exit
+from scripts.errors import CliError, ExitCode
 
 SERVICES = (POSTGRES, VALKEY, ELASTICSEARCH)
 SECONDS_TO_ANSWER = 60
@@ -25,7 +25,7 @@ PAUSES = (0.5, 2, 0)
 
 
 @dataclass
-class Place:
+class ServiceRecord:
     """Where a service was last: kept when it ends, so that it comes back on the same port."""
 
     pid: int
@@ -55,7 +55,7 @@ def up(data: Path, *, ephemeral: bool = False, tied: bool = False) -> None:
                 if not ended:
                     return
                 time.sleep(pause)
-            raise CommandError(f"{ended[0].name} does not stay up; its last words are in {ended[0].log(data)}.")
+            raise CliError(f"{ended[0].name} does not stay up; its last words are in {ended[0].log(data)}.")
         except BaseException:
             processes.stop(started)
             raise
@@ -81,20 +81,20 @@ def environment(data: Path) -> dict[str, str]:
     """The settings that lead to the services. Raises CommandError unless all of them answer."""
     states = status(data)
     if not all(state.answers for state in states):
-        raise CommandError(
-            f"The stack under {data} is not running; start it with: smarttrip stack up.", Exit.NOT_RUNNING
+        raise CliError(
+            f"The stack under {data} is not running; start it with: smarttrip stack up.", ExitCode.NOT_RUNNING
         )
     return {state.service.variable: str(state.url) for state in states}
 
 
-def _state(service: Service, places: dict[str, Place], data: Path) -> State:
+def _state(service: Service, places: dict[str, ServiceRecord], data: Path) -> State:
     if not _runs(service, places, data):
         return State(service, None, None, answers=False)
     place = places[service.name]
     return State(service, place.pid, service.url(place.port), service.answers(place.port))
 
 
-def _runs(service: Service, places: dict[str, Place], data: Path) -> bool:
+def _runs(service: Service, places: dict[str, ServiceRecord], data: Path) -> bool:
     place = places.get(service.name)
     return place is not None and service.runs_as(place.pid, data)
 
@@ -111,7 +111,7 @@ def _start_missing(data: Path, started: dict[int, Signals], *, ephemeral: bool, 
                 ends_with_us=service.stop_signal if tied else None,
             )
             started[process.pid] = service.stop_signal
-            places[service.name] = Place(process.pid, port)
+            places[service.name] = ServiceRecord(process.pid, port)
             _write(data, places)
 
 
@@ -119,16 +119,18 @@ def _answers_in_time(service: Service, data: Path) -> bool:
     """False: it has ended. Raises CommandError where it neither ends nor answers."""
     place = _read(data)[service.name]
     if not until(lambda: service.answers(place.port) or not service.runs_as(place.pid, data), SECONDS_TO_ANSWER):
-        raise CommandError(f"{service.name} does not answer within {SECONDS_TO_ANSWER} s: see {service.log(data)}.")
+        raise CliError(f"{service.name} does not answer within {SECONDS_TO_ANSWER} s: see {service.log(data)}.")
     return service.runs_as(place.pid, data)
 
 
-def _read(data: Path) -> dict[str, Place]:
+def _read(data: Path) -> dict[str, ServiceRecord]:
     path = _file(data)
-    return {name: Place(**place) for name, place in json.loads(path.read_text()).items()} if path.exists() else {}
+    return (
+        {name: ServiceRecord(**place) for name, place in json.loads(path.read_text()).items()} if path.exists() else {}
+    )
 
 
-def _write(data: Path, places: dict[str, Place]) -> None:
+def _write(data: Path, places: dict[str, ServiceRecord]) -> None:
     scratch = _file(data).with_suffix(".new")
     scratch.write_text(json.dumps({name: asdict(place) for name, place in places.items()}))
     scratch.rename(_file(data))

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from scripts.dev_stack.file_lock import locked
-from scripts.errors import CommandError
+from scripts.errors import CliError
 
 NOBODY = 65534
 
@@ -41,9 +41,7 @@ def open_folder(path: Path) -> Path:
         # As mktemp makes them: nothing is in it yet that could be meant for its owner alone.
         path.chmod(0o711)
     if not reachable(path):
-        raise CommandError(
-            f"As root, the services run as user {NOBODY}, who cannot enter {path}; choose another folder."
-        )
+        raise CliError(f"As root, the services run as user {NOBODY}, who cannot enter {path}; choose another folder.")
     return path
 
 
@@ -79,7 +77,7 @@ def package_folder(name: str) -> Path:
     """An installed package's folder, or a copy in the cache where the services' user cannot reach it."""
     spec = find_spec(name)
     if spec is None or spec.origin is None:
-        raise CommandError(f"The package {name} is not installed; run ./scripts/setup.")
+        raise CliError(f"The package {name} is not installed; run ./scripts/setup.")
     folder = Path(spec.origin).parent
     if reachable(folder):
         return folder

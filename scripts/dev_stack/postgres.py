@@ -6,7 +6,7 @@ from signal import SIGINT
 
 from scripts.dev_stack.paths import package_folder, service_user
 from scripts.dev_stack.service import Service
-from scripts.errors import CommandError
+from scripts.errors import CliError
 
 NAME = "smarttrip"
 """Of the role and of its database."""
@@ -63,7 +63,7 @@ def _run(command: list[str], text: str = "") -> None:
         check=False,
     )
     if done.returncode != 0:
-        raise CommandError(f"{Path(command[0]).name} failed: {done.stderr.strip()}")
+        raise CliError(f"{Path(command[0]).name} failed: {done.stderr.strip()}")
 
 
 def _answers(port: int) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import orjson
 
-from scripts.errors import CommandError
+from scripts.errors import CliError
 from scripts.sample_data import rows
 from scripts.sample_data.departures import departures
 from scripts.sample_data.scenarios import scenarios
@@ -51,7 +51,7 @@ def _jsonb(value: Any) -> bytes:
 
 async def _load(connection: "asyncpg.Connection[Any]", table: str, made: Iterable[rows.Row]) -> int:
     if await connection.fetchval(f"SELECT EXISTS (SELECT FROM {table})"):  # noqa: S608 -- one of the names above
-        raise CommandError(f"The table {table} has rows already; sample data goes into an empty catalogue only.")
+        raise CliError(f"The table {table} has rows already; sample data goes into an empty catalogue only.")
     columns: list[str] = []
     records = []
     for row in made:

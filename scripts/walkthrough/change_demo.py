@@ -7,7 +7,7 @@ import asyncpg
 from rich.console import Console
 
 from scripts.dev_stack.wait import until
-from scripts.errors import CommandError
+from scripts.errors import CliError
 from scripts.walkthrough.client import Client
 from scripts.walkthrough.search_demo import Search
 
@@ -44,5 +44,5 @@ def _seconds_until(client: Client, search: Search, departure: int, *, listed: bo
         return found[:1] == [departure] if listed else departure not in found
 
     if not until(followed, SECONDS_TO_FOLLOW, interval=0.02):
-        raise CommandError(f"The answer has not followed the change within {SECONDS_TO_FOLLOW} s.")
+        raise CliError(f"The answer has not followed the change within {SECONDS_TO_FOLLOW} s.")
     return time.monotonic() - began

@@ -5,7 +5,7 @@ import time
 from http.client import HTTPConnection
 from typing import Any, NamedTuple
 
-from scripts.errors import CommandError
+from scripts.errors import CliError
 
 SEARCH = "/api/v2/recommendations"
 
@@ -36,5 +36,5 @@ class Client:
         finally:
             connection.close()
         if not answer["success"]:
-            raise CommandError(f"The API refuses {method} {path}: {answer['error']}")
+            raise CliError(f"The API refuses {method} {path}: {answer['error']}")
         return Answer(answer, taken)

@@ -9,7 +9,7 @@ from signal import SIGTERM
 
 from scripts.dev_stack import processes
 from scripts.dev_stack.wait import http_answers, until
-from scripts.errors import CommandError
+from scripts.errors import CliError
 
 SMARTTRIP = str(Path(sys.executable).with_name("smarttrip"))
 SECONDS_TO_START = 30
@@ -31,7 +31,7 @@ class System:
         """Raises CommandError where one of them has ended."""
         for name, process in self._running.items():
             if process.poll() is not None:
-                raise CommandError(f"`smarttrip {name}` has ended; its last words are in {self._log(name)}.")
+                raise CliError(f"`smarttrip {name}` has ended; its last words are in {self._log(name)}.")
 
     def wait_until_ready(self, port: int) -> None:
         def settled() -> bool:
@@ -39,7 +39,7 @@ class System:
             return http_answers(port, "/readyz")
 
         if not until(settled, SECONDS_TO_START):
-            raise CommandError(f"The API is not ready after {SECONDS_TO_START} s; its log is {self._log('serve')}.")
+            raise CliError(f"The API is not ready after {SECONDS_TO_START} s; its log is {self._log('serve')}.")
 
     def _log(self, name: str) -> Path:
         return self._logs / f"{name}.log"

@@ -9,8 +9,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from rich.console import Console
 
 from core.settings import Settings, load_settings
-from indexer.backends import open_stores
-from indexer.index.reconcile import Fault, find_fault
+from indexer.backends import open_backends
+from indexer.index.reconcile import IndexProblem, find_problem
 from scripts.commands import database, index
 from scripts.dev_stack.context import running_stack
 from scripts.dev_stack.paths import cache_root
@@ -64,9 +64,9 @@ def _fill(settings: Settings) -> None:
         index.reindex()
 
 
-async def _fault(settings: Settings) -> Fault | None:
-    async with open_stores(settings) as stores:
-        return await find_fault(stores)
+async def _fault(settings: Settings) -> IndexProblem | None:
+    async with open_backends(settings) as stores:
+        return await find_problem(stores)
 
 
 def _show(console: Console, settings: Settings) -> None:

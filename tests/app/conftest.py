@@ -14,7 +14,7 @@ from scripts import sample_data
 from tests.conftest import TODAY, empty
 from tests.support.api.serving import serving
 from tests.support.api.uvicorn_server import uvicorn_serving
-from tests.support.factories import Catalogue
+from tests.support.factories import CatalogueFactory
 
 ADMIN_KEY = "the-service-key-of-these-tests"
 
@@ -60,13 +60,13 @@ async def address(settings: Settings, engine: AsyncEngine, redis: Redis) -> Asyn
     """Of a server over HTTP that has a few trips, with ids from 1 up, in its database and its index."""
     await empty(engine)
     await redis.flushdb()
-    await _fill(Catalogue(engine))
+    await _fill(CatalogueFactory(engine))
     await reindex(settings, lambda progress: None)
     with uvicorn_serving(settings.model_copy(update={"admin_key": SecretStr(ADMIN_KEY)})) as address:
         yield address
 
 
-async def _fill(catalogue: Catalogue) -> None:
+async def _fill(catalogue: CatalogueFactory) -> None:
     country = await catalogue.country(continent=Continent.ASIA)
     guide, trip_type, tag = await catalogue.guide(), await catalogue.trip_type(), await catalogue.tag()
     template = await catalogue.template(

@@ -11,7 +11,7 @@ from schemathesis.checks import CheckFunction
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from app.endpoints.openapi import KEY, document
+from app.endpoints.openapi import KEY, build_openapi
 from app.routes import ENDPOINTS
 from tests.app.conftest import ADMIN_KEY
 
@@ -20,7 +20,7 @@ RULES_BETWEEN_PARAMETERS = {"/api/metrics/daily"}
 """Here parameters that are good by themselves may not go together, which OpenAPI can't say."""
 
 api = schemathesis.openapi.from_dict(
-    orjson.loads(document(ENDPOINTS)),
+    orjson.loads(build_openapi(ENDPOINTS)),
     config=SchemathesisConfig.from_dict({"auth": {"openapi": {KEY: {"api_key": ADMIN_KEY}}}}),
 )
 

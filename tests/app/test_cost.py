@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message
 
-from app.backends.http_client import Answer, HttpClient
+from app.backends.http_client import HttpClient, HttpResponse
 from app.main import create_app
 from core.settings import Settings
 
@@ -82,7 +82,7 @@ async def test_searches_of_an_answer_are_one_or_two_and_of_a_kept_one_none(
     asked: list[str] = []
     original = HttpClient.post
 
-    async def counting(client: HttpClient, target: str, body: bytes) -> Answer:
+    async def counting(client: HttpClient, target: str, body: bytes) -> HttpResponse:
         asked.append(target.partition("?")[0].rpartition("/")[2])
         return await original(client, target, body)
 

@@ -10,7 +10,7 @@ import pytest
 from app.endpoints.endpoint import Endpoint
 from app.http.requests import MAX_BODY
 from app.routes import ENDPOINTS
-from schemas.api.errors import Failure
+from schemas.api.errors import ErrorResponse
 from schemas.api.tracking import TrackedEvent
 from tests.app.conftest import ADMIN_KEY
 
@@ -41,7 +41,7 @@ def path_of(endpoint: Endpoint, number: str = "1") -> str:
 
 def assert_refused(answer: httpx2.Response, *statuses: int) -> None:
     assert answer.status_code in statuses, answer.text[:500]
-    failure = Failure.model_validate(answer.json())
+    failure = ErrorResponse.model_validate(answer.json())
     assert failure.request_id == answer.headers["X-Request-ID"]
     assert not any(word in answer.text for word in ("Traceback", "asyncpg", "sqlalchemy", "SELECT", "127.0.0.1"))
 

@@ -7,22 +7,22 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.settings import Settings
-from indexer.backends import Stores, open_stores
+from indexer.backends import Backends, open_backends
 from indexer.index import bulk_writer, targets, versions
-from indexer.index.admin import all_names, behind_alias, ids_after, meta
-from indexer.index.reconcile import foreign
-from indexer.index.targets import State
+from indexer.index.admin import all_names, ids_after, live_index, meta
+from indexer.index.reconcile import check_origin
+from indexer.index.targets import TargetState
 from indexer.rebuild.reindex import reindex
 from schemas.index_document import DOCUMENT_VERSION, INDEX_SETTINGS
 from tests.conftest import drop_indices
-from tests.support.factories import Catalogue
-from tests.support.sync import drain, unheard
+from tests.support.factories import CatalogueFactory
+from tests.support.sync import drain, ignore_progress
 
 
 @pytest.fixture
-async def stores(settings: Settings, database: AsyncEngine) -> AsyncIterator[Stores]:
+async def stores(settings: Settings, database: AsyncEngine) -> AsyncIterator[Backends]:
     """Nothing in Postgres, which knows of no index either."""
-    async with open_stores(settings) as stores:
+    async with open_backends(settings) as stores:
         yield stores
 
 
@@ -32,7 +32,7 @@ async def no_index(settings: Settings) -> None:
 
 
 @pytest.fixture
-async def index(settings: Settings, stores: Stores, redis: Redis) -> str:
+async def index(settings: Settings, stores: Backends, redis: Redis) -> str:
     """Name of an empty index in use, of which nobody has been told."""
     name = await _emptied(stores) or (await _built(settings))
     await redis.flushdb()
@@ -40,7 +40,7 @@ async def index(settings: Settings, stores: Stores, redis: Redis) -> str:
 
 
 @pytest.fixture
-async def ids(catalogue: Catalogue, stores: Stores, index: str) -> dict[str, int]:
+async def ids(catalogue: CatalogueFactory, stores: Backends, index: str) -> dict[str, int]:
     """Of one departure and all that it shows, in an index that is in sync; and of a departure that shows none of it."""
     ids = {
         "company": await catalogue.company(),
@@ -60,26 +60,26 @@ async def ids(catalogue: Catalogue, stores: Stores, index: str) -> dict[str, int
 
 async def _built(settings: Settings) -> str:
     await drop_indices(settings)
-    return (await reindex(settings, unheard)).name
+    return (await reindex(settings, ignore_progress)).name
 
 
-async def _emptied(stores: Stores) -> str | None:
+async def _emptied(stores: Backends) -> str | None:
     """The one that the test before has left, if it is the only one and as it should be: building takes long."""
     es = stores.elasticsearch
     names = await all_names(es, stores.alias)
-    if len(names) != 1 or names != {await behind_alias(es, stores.alias)}:
+    if len(names) != 1 or names != {await live_index(es, stores.alias)}:
         return None
     (name,) = names
     settings = (await es.indices.get_settings(index=name))[name]["settings"]["index"]
     if settings["gc_deletes"] != INDEX_SETTINGS["gc_deletes"] or settings.get("blocks"):
         return None
-    if (await meta(es, name))["document_version"] != DOCUMENT_VERSION or await foreign(stores, name):
+    if (await meta(es, name))["document_version"] != DOCUMENT_VERSION or await check_origin(stores, name):
         return None
     await es.indices.refresh(index=name)
     ids = await ids_after(es, name, -(2**31), 10_000)
-    await bulk_writer.write(es, [name], await versions.take(stores.postgres), dict.fromkeys(ids))
+    await bulk_writer.write(es, [name], await versions.next_version(stores.postgres), dict.fromkeys(ids))
     await es.indices.refresh(index=name)
     async with stores.postgres.begin() as connection:
         await targets.register(connection, name)
-        await targets.mark(connection, name, State.LIVE)
+        await targets.mark(connection, name, TargetState.LIVE)
     return name

@@ -3,134 +3,134 @@ import asyncio
 import pytest
 
 from core.settings import Settings
-from core.tasks import end
+from core.tasks import cancel_and_wait
 from indexer import supervisor as module
-from indexer.backends import Stores
-from indexer.feed.batch import process
+from indexer.backends import Backends
+from indexer.feed.batch import process_batch
 from indexer.index import bulk_writer, versions
-from indexer.index.admin import all_names, behind_alias, history, new_name, swap
-from indexer.index.reconcile import Fault, builder, find_fault
-from indexer.index.targets import State, read_targets
+from indexer.index.admin import all_names, history_index, live_index, new_name, swap_alias
+from indexer.index.reconcile import IndexProblem, find_problem, rebuild_connection
+from indexer.index.targets import TargetState, read_targets
 from indexer.rebuild.reindex import reindex
-from indexer.supervisor import Guard
+from indexer.supervisor import IndexSupervisor
 from tests.indexer.index.test_bulk_writer import document
 from tests.support.eventually import eventually
-from tests.support.factories import Catalogue
-from tests.support.sync import assert_in_sync, drain, execute, unheard
+from tests.support.factories import CatalogueFactory
+from tests.support.sync import assert_in_sync, drain, execute, ignore_progress
 
 
 @pytest.fixture
-async def trips(catalogue: Catalogue, stores: Stores, index: str) -> list[int]:
+async def trips(catalogue: CatalogueFactory, stores: Backends, index: str) -> list[int]:
     trips = [await catalogue.occurrence() for _ in range(3)]
     await drain(stores)
     await stores.elasticsearch.indices.refresh(index=index)
     return trips
 
 
-async def in_use(stores: Stores) -> str | None:
-    return await behind_alias(stores.elasticsearch, stores.alias)
+async def in_use(stores: Backends) -> str | None:
+    return await live_index(stores.elasticsearch, stores.alias)
 
 
 async def test_an_index_that_can_be_trusted_is_left_alone(
-    settings: Settings, stores: Stores, index: str, trips: list[int]
+    settings: Settings, stores: Backends, index: str, trips: list[int]
 ) -> None:
-    assert await find_fault(stores) is None
-    await Guard(settings, stores).check()
+    assert await find_problem(stores) is None
+    await IndexSupervisor(settings, stores).check()
     assert await in_use(stores) == index
 
 
 async def test_the_first_index_is_made_by_itself(
-    settings: Settings, catalogue: Catalogue, stores: Stores, no_index: None
+    settings: Settings, catalogue: CatalogueFactory, stores: Backends, no_index: None
 ) -> None:
     await catalogue.occurrence()
-    assert await find_fault(stores) is Fault.NO_INDEX
-    await Guard(settings, stores).check()
+    assert await find_problem(stores) is IndexProblem.NO_INDEX
+    await IndexSupervisor(settings, stores).check()
     await drain(stores)
     await assert_in_sync(settings)
 
 
 async def test_an_index_that_was_dropped_is_built_again(
-    settings: Settings, stores: Stores, index: str, trips: list[int]
+    settings: Settings, stores: Backends, index: str, trips: list[int]
 ) -> None:
     await stores.elasticsearch.indices.delete(index=index)
-    assert await find_fault(stores) is Fault.NO_INDEX
-    await Guard(settings, stores).check()
+    assert await find_problem(stores) is IndexProblem.NO_INDEX
+    await IndexSupervisor(settings, stores).check()
     await assert_in_sync(settings)
 
 
 async def test_an_index_whose_history_was_lost_is_built_again(
-    settings: Settings, stores: Stores, index: str, trips: list[int]
+    settings: Settings, stores: Backends, index: str, trips: list[int]
 ) -> None:
-    await stores.elasticsearch.indices.delete(index=history(index))
+    await stores.elasticsearch.indices.delete(index=history_index(index))
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
-    batch = await process(stores, retry=True)
+    batch = await process_batch(stores, retry=True)
     assert batch.failed
-    await Guard(settings, stores).check()
+    await IndexSupervisor(settings, stores).check()
     assert await in_use(stores) != index
     await drain(stores)
     await assert_in_sync(settings)
 
 
 async def test_what_a_killed_rollback_left_is_put_right(
-    settings: Settings, stores: Stores, index: str, trips: list[int]
+    settings: Settings, stores: Backends, index: str, trips: list[int]
 ) -> None:
-    current = (await reindex(settings, unheard)).name
-    await swap(stores.elasticsearch, stores.alias, current, index)
-    await Guard(settings, stores).check()
+    current = (await reindex(settings, ignore_progress)).name
+    await swap_alias(stores.elasticsearch, stores.alias, current, index)
+    await IndexSupervisor(settings, stores).check()
     async with stores.postgres.connect() as connection:
         known = {target.name: target.state for target in await read_targets(connection)}
-    assert known == {index: State.LIVE, current: State.PREVIOUS}
+    assert known == {index: TargetState.LIVE, current: TargetState.PREVIOUS}
 
 
 async def test_a_postgres_set_back_to_an_earlier_state_has_the_index_built_again(
-    settings: Settings, stores: Stores, index: str, trips: list[int]
+    settings: Settings, stores: Backends, index: str, trips: list[int]
 ) -> None:
-    later = await versions.take(stores.postgres) + 100
+    later = await versions.next_version(stores.postgres) + 100
     await bulk_writer.write(stores.elasticsearch, [index], later, {9999: document(9999)})
     await stores.elasticsearch.indices.refresh(index=index)
-    assert await find_fault(stores) is Fault.SET_BACK
-    await Guard(settings, stores).check()
+    assert await find_problem(stores) is IndexProblem.SET_BACK
+    await IndexSupervisor(settings, stores).check()
     await assert_in_sync(settings)
     assert await all_names(stores.elasticsearch, stores.alias) == {await in_use(stores)}
 
 
 @pytest.mark.parametrize("meta", [{"timeline": 0}, {"system": "another"}], ids=["timeline", "system"])
 async def test_another_postgres_has_the_index_built_again(
-    settings: Settings, stores: Stores, index: str, trips: list[int], meta: dict[str, str | int]
+    settings: Settings, stores: Backends, index: str, trips: list[int], meta: dict[str, str | int]
 ) -> None:
     found = await stores.elasticsearch.indices.get_mapping(index=index)
     made_from = found[index]["mappings"]["_meta"]
     await stores.elasticsearch.indices.put_mapping(index=index, meta={**made_from, **meta})
-    assert await find_fault(stores) is Fault.OTHER_POSTGRES
-    await Guard(settings, stores).check()
+    assert await find_problem(stores) is IndexProblem.OTHER_POSTGRES
+    await IndexSupervisor(settings, stores).check()
     await assert_in_sync(settings)
-    assert await find_fault(stores) is None
+    assert await find_problem(stores) is None
 
 
 async def test_an_index_that_postgres_does_not_know_is_built_again(
-    settings: Settings, stores: Stores, trips: list[int]
+    settings: Settings, stores: Backends, trips: list[int]
 ) -> None:
     await execute(stores.postgres, "DELETE FROM smarttrip.index_targets")
-    assert await find_fault(stores) is Fault.UNKNOWN
-    await Guard(settings, stores).check()
+    assert await find_problem(stores) is IndexProblem.UNKNOWN
+    await IndexSupervisor(settings, stores).check()
     await assert_in_sync(settings)
 
 
 async def test_other_documents_are_replaced_by_the_process_that_starts_and_not_by_one_that_runs(
-    settings: Settings, stores: Stores, index: str, trips: list[int]
+    settings: Settings, stores: Backends, index: str, trips: list[int]
 ) -> None:
-    guard = Guard(settings, stores)
+    guard = IndexSupervisor(settings, stores)
     await guard.check()
     await execute(stores.postgres, "UPDATE smarttrip.index_targets SET mapping_hash = 'newer'")
     await guard.check()
     assert await in_use(stores) == index
-    await Guard(settings, stores).check()
+    await IndexSupervisor(settings, stores).check()
     assert await in_use(stores) != index
     await assert_in_sync(settings)
 
 
 async def test_what_a_killed_rebuild_left_is_cleared_away(
-    settings: Settings, stores: Stores, index: str, trips: list[int]
+    settings: Settings, stores: Backends, index: str, trips: list[int]
 ) -> None:
     left = new_name(stores.alias)
     await stores.elasticsearch.indices.create(index=left)
@@ -138,30 +138,30 @@ async def test_what_a_killed_rebuild_left_is_cleared_away(
         stores.postgres,
         "INSERT INTO smarttrip.index_targets (name, state, mapping_hash) VALUES (:name, :state, 'any')",
         name=left,
-        state=State.BUILDING,
+        state=TargetState.BUILDING,
     )
-    await Guard(settings, stores).check()
+    await IndexSupervisor(settings, stores).check()
     assert await all_names(stores.elasticsearch, stores.alias) == {index}
     await drain(stores)
 
 
-async def test_what_a_running_rebuild_makes_is_left_alone(settings: Settings, stores: Stores, index: str) -> None:
-    async with builder(settings):
+async def test_what_a_running_rebuild_makes_is_left_alone(settings: Settings, stores: Backends, index: str) -> None:
+    async with rebuild_connection(settings):
         await execute(
             stores.postgres,
             "INSERT INTO smarttrip.index_targets (name, state, mapping_hash) VALUES ('new', 'building', 'any')",
         )
-        await Guard(settings, stores).check()
+        await IndexSupervisor(settings, stores).check()
         async with stores.postgres.connect() as connection:
             found = await connection.exec_driver_sql("SELECT count(*) FROM smarttrip.index_targets")
             assert found.scalar() == 2
 
 
 async def test_doubt_has_it_look_at_once(
-    settings: Settings, stores: Stores, index: str, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, stores: Backends, index: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SPACING_SECONDS", 0.05)
-    guard = Guard(settings, stores)
+    guard = IndexSupervisor(settings, stores)
     running = asyncio.create_task(guard.run())
     try:
         await asyncio.sleep(0)
@@ -173,11 +173,11 @@ async def test_doubt_has_it_look_at_once(
 
         await eventually(built_again, within=10)
     finally:
-        await end([running])
+        await cancel_and_wait([running])
 
 
-async def test_an_ordered_reindex_is_made_whatever_the_state(settings: Settings, stores: Stores, index: str) -> None:
-    guard = Guard(settings, stores)
+async def test_an_ordered_reindex_is_made_whatever_the_state(settings: Settings, stores: Backends, index: str) -> None:
+    guard = IndexSupervisor(settings, stores)
     guard.order()
     await guard.check()
     assert await in_use(stores) != index

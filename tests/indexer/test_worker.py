@@ -12,14 +12,14 @@ import pytest
 from redis.asyncio import Redis
 
 from core.settings import Settings
-from indexer.backends import Stores
-from indexer.index.admin import behind_alias
+from indexer.backends import Backends
+from indexer.index.admin import live_index
 from indexer.jobs import queue
 from indexer.jobs.schedule import REINDEX
-from indexer.worker import _run_together
+from indexer.worker import _run_all
 from scripts.dev_stack.ports import free_port
 from tests.support.eventually import eventually
-from tests.support.factories import Catalogue
+from tests.support.factories import CatalogueFactory
 from tests.support.sync import assert_in_sync, execute, waiting
 
 
@@ -32,7 +32,7 @@ async def test_a_part_that_fails_ends_the_others_though_one_swallows_its_cancell
     async def fails() -> None:
         raise RuntimeError("a bug")
 
-    running = asyncio.create_task(_run_together([], [clings(), fails()], asyncio.Event()))
+    running = asyncio.create_task(_run_all([], [clings(), fails()], asyncio.Event()))
     await asyncio.wait([running], timeout=5)
     assert running.done()
     assert isinstance(running.exception(), ExceptionGroup)
@@ -89,22 +89,22 @@ async def worker(environment: dict[str, str]) -> AsyncIterator[Process]:
         await process.wait()
 
 
-async def nothing_waits(stores: Stores) -> bool:
+async def nothing_waits(stores: Backends) -> bool:
     return await waiting(stores.postgres) == 0
 
 
-async def caught_up(settings: Settings, stores: Stores) -> None:
+async def caught_up(settings: Settings, stores: Backends) -> None:
     await eventually(lambda: nothing_waits(stores), SOON)
     await assert_in_sync(settings)
 
 
 async def test_it_makes_the_first_index_and_follows(
-    settings: Settings, catalogue: Catalogue, stores: Stores, no_index: None, environment: dict[str, str]
+    settings: Settings, catalogue: CatalogueFactory, stores: Backends, no_index: None, environment: dict[str, str]
 ) -> None:
     trip_id = await catalogue.occurrence()
 
     async def has_index() -> bool:
-        return await behind_alias(stores.elasticsearch, stores.alias) is not None
+        return await live_index(stores.elasticsearch, stores.alias) is not None
 
     async with worker(environment):
         # The outbox is empty before the index that was made is in use.
@@ -122,7 +122,7 @@ async def test_a_signal_ends_it_cleanly(index: str, environment: dict[str, str],
 
 
 async def test_a_kill_in_the_middle_of_work_loses_nothing(
-    settings: Settings, catalogue: Catalogue, stores: Stores, index: str, environment: dict[str, str]
+    settings: Settings, catalogue: CatalogueFactory, stores: Backends, index: str, environment: dict[str, str]
 ) -> None:
     template = await catalogue.template()
     for _ in range(50):
@@ -139,7 +139,7 @@ async def test_a_kill_in_the_middle_of_work_loses_nothing(
 
 
 async def test_two_of_them_share_the_work(
-    settings: Settings, catalogue: Catalogue, stores: Stores, index: str, environment: dict[str, str]
+    settings: Settings, catalogue: CatalogueFactory, stores: Backends, index: str, environment: dict[str, str]
 ) -> None:
     template = await catalogue.template()
     other = {**environment, "WORKER_PORT": str(free_port())}
@@ -151,7 +151,7 @@ async def test_two_of_them_share_the_work(
 
 
 async def test_an_index_dropped_by_hand_comes_back(
-    settings: Settings, catalogue: Catalogue, stores: Stores, index: str, environment: dict[str, str]
+    settings: Settings, catalogue: CatalogueFactory, stores: Backends, index: str, environment: dict[str, str]
 ) -> None:
     await catalogue.occurrence()
     async with worker(environment):
@@ -159,20 +159,20 @@ async def test_an_index_dropped_by_hand_comes_back(
         await catalogue.occurrence()
 
         async def built_again() -> bool:
-            return await behind_alias(stores.elasticsearch, stores.alias) is not None
+            return await live_index(stores.elasticsearch, stores.alias) is not None
 
         await eventually(built_again, SOON)
         await caught_up(settings, stores)
 
 
 async def test_a_reindex_is_made_when_it_is_asked_for(
-    settings: Settings, stores: Stores, index: str, environment: dict[str, str], redis: Redis
+    settings: Settings, stores: Backends, index: str, environment: dict[str, str], redis: Redis
 ) -> None:
     async with worker(environment):
-        await queue.request(settings.redis_url, REINDEX)
+        await queue.enqueue(settings.redis_url, REINDEX)
 
         async def built_anew() -> bool:
-            return await behind_alias(stores.elasticsearch, stores.alias) not in (None, index)
+            return await live_index(stores.elasticsearch, stores.alias) not in (None, index)
 
         await eventually(built_anew, SOON)
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from schemas import tables
 from schemas.api import entities
 from tests.conftest import plain
-from tests.support.factories import WRITTEN, Catalogue
+from tests.support.factories import WRITTEN, CatalogueFactory
 
 Change = tuple[str, int | None]
 
@@ -23,7 +23,7 @@ KINDS: dict[type[tables.Base], tuple[str, type[entities.Entity]]] = {
     tables.Tag: ("tag", entities.Tag),
     tables.TripType: ("type", entities.TripType),
     tables.TripTemplate: ("template", entities.Template),
-    tables.TripOccurrence: ("occurrence", entities.Occurrence),
+    tables.TripOccurrence: ("occurrence", entities.Departure),
 }
 
 
@@ -53,7 +53,7 @@ async def writer(database: AsyncEngine) -> AsyncIterator[Writer]:
     await connection.close()
 
 
-async def add(catalogue: Catalogue, table: type[tables.Base]) -> int:
+async def add(catalogue: CatalogueFactory, table: type[tables.Base]) -> int:
     builders: dict[type[tables.Base], Callable[[], Awaitable[int]]] = {
         tables.Company: catalogue.company,
         tables.Country: catalogue.country,
@@ -68,7 +68,7 @@ async def add(catalogue: Catalogue, table: type[tables.Base]) -> int:
 
 @pytest.mark.parametrize("change", ["DROP COLUMN address", "RENAME COLUMN address TO street"])
 async def test_writers_notice_nothing_when_a_column_that_is_watched_goes(
-    catalogue: Catalogue, writer: Writer, change: str
+    catalogue: CatalogueFactory, writer: Writer, change: str
 ) -> None:
     company = await catalogue.company()
     undo = writer.connection.transaction()
@@ -97,7 +97,7 @@ def another_value(column: Any) -> str:
 
 @pytest.mark.parametrize("table", KINDS, ids=lambda table: table.__tablename__)
 async def test_insert_update_and_delete_each_leave_one_row(
-    writer: Writer, catalogue: Catalogue, table: type[tables.Base]
+    writer: Writer, catalogue: CatalogueFactory, table: type[tables.Base]
 ) -> None:
     kind, _ = KINDS[table]
     name = table.__tablename__
@@ -109,7 +109,7 @@ async def test_insert_update_and_delete_each_leave_one_row(
 
 @pytest.mark.parametrize("table", KINDS, ids=lambda table: table.__tablename__)
 async def test_every_column_that_the_entity_shows_is_watched(
-    writer: Writer, catalogue: Catalogue, table: type[tables.Base]
+    writer: Writer, catalogue: CatalogueFactory, table: type[tables.Base]
 ) -> None:
     kind, entity = KINDS[table]
     other = {
@@ -130,7 +130,7 @@ async def test_every_column_that_the_entity_shows_is_watched(
 
 @pytest.mark.parametrize("table", KINDS, ids=lambda table: table.__tablename__)
 async def test_an_update_that_changes_nothing_leaves_nothing(
-    writer: Writer, catalogue: Catalogue, table: type[tables.Base]
+    writer: Writer, catalogue: CatalogueFactory, table: type[tables.Base]
 ) -> None:
     await add(catalogue, table)
     assert await writer.write(f"UPDATE {table.__tablename__} SET updated_at = updated_at") == []
@@ -138,7 +138,7 @@ async def test_an_update_that_changes_nothing_leaves_nothing(
 
 @pytest.mark.parametrize("table", [tables.TripTemplate, tables.TripOccurrence], ids=lambda table: table.__tablename__)
 async def test_a_column_that_is_shown_nowhere_leaves_nothing(
-    writer: Writer, catalogue: Catalogue, table: type[tables.Base]
+    writer: Writer, catalogue: CatalogueFactory, table: type[tables.Base]
 ) -> None:
     await add(catalogue, table)
     assert await writer.write(f"UPDATE {table.__tablename__} SET legacy_trip_id = 5") == []
@@ -166,7 +166,7 @@ async def test_truncate_asks_for_everything_once_for_each_table_it_empties(
 
 @pytest.mark.parametrize("table", KINDS, ids=lambda table: table.__tablename__)
 async def test_a_changed_key_leaves_the_old_and_the_new_one(
-    writer: Writer, catalogue: Catalogue, table: type[tables.Base]
+    writer: Writer, catalogue: CatalogueFactory, table: type[tables.Base]
 ) -> None:
     kind, _ = KINDS[table]
     row_id = await add(catalogue, table)
@@ -174,7 +174,9 @@ async def test_a_changed_key_leaves_the_old_and_the_new_one(
     assert await writer.write(update) == [(kind, row_id), (kind, 9000)]
 
 
-async def test_a_statement_on_many_rows_leaves_one_for_each_that_changed(writer: Writer, catalogue: Catalogue) -> None:
+async def test_a_statement_on_many_rows_leaves_one_for_each_that_changed(
+    writer: Writer, catalogue: CatalogueFactory
+) -> None:
     template_id = await catalogue.template()
     ids = [await catalogue.occurrence(trip_template_id=template_id, spots_left=spots) for spots in (0, 5, 5)]
     update = "UPDATE trip_occurrences SET spots_left = greatest(spots_left, 3)"
@@ -184,7 +186,7 @@ async def test_a_statement_on_many_rows_leaves_one_for_each_that_changed(writer:
     assert await writer.write("UPDATE trip_occurrences SET spots_left = 2 WHERE false") == []
 
 
-async def test_a_link_of_a_template_leaves_the_template(writer: Writer, catalogue: Catalogue) -> None:
+async def test_a_link_of_a_template_leaves_the_template(writer: Writer, catalogue: CatalogueFactory) -> None:
     first, second = await catalogue.template(), await catalogue.template()
     for table, column, linked in (
         ("trip_template_tags", "tag_id", [await catalogue.tag(), await catalogue.tag()]),
@@ -200,14 +202,14 @@ async def test_a_link_of_a_template_leaves_the_template(writer: Writer, catalogu
         assert await writer.write(f"DELETE FROM {table}") == [("template", first), ("template", second)]
 
 
-async def test_a_changed_order_of_visits_leaves_the_template(writer: Writer, catalogue: Catalogue) -> None:
+async def test_a_changed_order_of_visits_leaves_the_template(writer: Writer, catalogue: CatalogueFactory) -> None:
     template_id = await catalogue.template(countries=[await catalogue.country(), await catalogue.country()])
     update = "UPDATE trip_template_countries SET visit_order = 3 - visit_order"
     assert set(await writer.write(update)) == {("template", template_id)}
     assert await writer.write("UPDATE trip_template_countries SET days_in_country = 4") == []
 
 
-async def test_what_goes_by_cascade_is_left_too(writer: Writer, catalogue: Catalogue) -> None:
+async def test_what_goes_by_cascade_is_left_too(writer: Writer, catalogue: CatalogueFactory) -> None:
     tag_id, guide_id = await catalogue.tag(), await catalogue.guide()
     template_id = await catalogue.template(tags=[tag_id], countries=[await catalogue.country()])
     occurrence_id = await catalogue.occurrence(guide_id=guide_id)
@@ -218,7 +220,7 @@ async def test_what_goes_by_cascade_is_left_too(writer: Writer, catalogue: Catal
     assert set(deleted) == {("template", template_id)}
 
 
-async def test_an_upsert_and_a_merge_leave_what_they_wrote(writer: Writer, catalogue: Catalogue) -> None:
+async def test_an_upsert_and_a_merge_leave_what_they_wrote(writer: Writer, catalogue: CatalogueFactory) -> None:
     tag_id = await catalogue.tag(name="Desert")
     values = "('Desert', 'מדבר', now(), now()), ('Snow', 'שלג', now(), now())"
     upsert = (
@@ -240,7 +242,7 @@ async def test_copied_rows_are_left_as_well(writer: Writer) -> None:
     assert await writer.changes() == [("tag", 1), ("tag", 2)]
 
 
-async def test_a_rolled_back_change_leaves_nothing(writer: Writer, catalogue: Catalogue) -> None:
+async def test_a_rolled_back_change_leaves_nothing(writer: Writer, catalogue: CatalogueFactory) -> None:
     await catalogue.occurrence()
     await writer.write()
     transaction = writer.connection.transaction()
@@ -250,7 +252,7 @@ async def test_a_rolled_back_change_leaves_nothing(writer: Writer, catalogue: Ca
     assert await writer.changes() == []
 
 
-async def test_a_role_without_rights_on_our_schema_can_write(writer: Writer, catalogue: Catalogue) -> None:
+async def test_a_role_without_rights_on_our_schema_can_write(writer: Writer, catalogue: CatalogueFactory) -> None:
     occurrence_id = await catalogue.occurrence()
     role = f"platform_{writer.connection.get_server_pid()}"
     await writer.write(
@@ -281,7 +283,7 @@ async def test_nobody_is_notified_so_that_no_commit_waits_for_another(database: 
 
 
 async def test_a_writer_never_waits_for_another_whose_transaction_stays_open(
-    writer: Writer, catalogue: Catalogue, database: AsyncEngine
+    writer: Writer, catalogue: CatalogueFactory, database: AsyncEngine
 ) -> None:
     template_id = await catalogue.template()
     first, second = [await catalogue.occurrence(trip_template_id=template_id) for _ in range(2)]

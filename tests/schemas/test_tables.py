@@ -8,9 +8,9 @@ from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import joinedload, selectinload
 
-from schemas.api.entities import Occurrence
+from schemas.api.entities import Departure
 from schemas.tables import Base, BrowsingSession, TripOccurrence, TripTemplate
-from tests.support.factories import Catalogue
+from tests.support.factories import CatalogueFactory
 
 WHOLE_TEMPLATE = (
     joinedload(TripTemplate.company),
@@ -21,7 +21,9 @@ WHOLE_TEMPLATE = (
 )
 
 
-async def test_an_occurrence_is_built_from_what_the_orm_reads(database: AsyncEngine, catalogue: Catalogue) -> None:
+async def test_an_occurrence_is_built_from_what_the_orm_reads(
+    database: AsyncEngine, catalogue: CatalogueFactory
+) -> None:
     tags = [await catalogue.tag() for _ in range(3)]
     countries = [await catalogue.country() for _ in range(3)]
     visits = [countries[2], countries[0], countries[1]]
@@ -37,7 +39,7 @@ async def test_an_occurrence_is_built_from_what_the_orm_reads(database: AsyncEng
         .options(joinedload(TripOccurrence.template).options(*WHOLE_TEMPLATE), joinedload(TripOccurrence.guide))
     )
     async with AsyncSession(database) as session:
-        occurrence = Occurrence.model_validate(await session.scalar(query))
+        occurrence = Departure.model_validate(await session.scalar(query))
     assert occurrence.effective_price == "1000.00"
     assert [country.id for country in occurrence.template.countries] == visits
     assert [tag.id for tag in occurrence.template.tags] == sorted(tags)
@@ -46,7 +48,7 @@ async def test_an_occurrence_is_built_from_what_the_orm_reads(database: AsyncEng
 
 
 async def test_what_was_not_asked_for_is_never_fetched_on_the_quiet(
-    database: AsyncEngine, catalogue: Catalogue
+    database: AsyncEngine, catalogue: CatalogueFactory
 ) -> None:
     occurrence_id = await catalogue.occurrence()
     async with AsyncSession(database) as session:

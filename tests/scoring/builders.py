@@ -6,7 +6,7 @@ from msgspec import Raw
 
 from schemas.api.preferences import Preferences
 from schemas.index_document import TripDocument
-from scoring.context import Catalogue, Search
+from scoring.context import SearchContext, SearchLookups
 
 TODAY = date(2026, 11, 24)
 PRIVATE = 10
@@ -41,9 +41,9 @@ def departure(**values: Any) -> TripDocument:
     return TripDocument(**{**plain, **values})
 
 
-def search(**preferences: Any) -> Search:
-    return Search(Preferences.model_validate(preferences), TODAY, Catalogue(PRIVATE, CONTINENTS))
+def search(**preferences: Any) -> SearchContext:
+    return SearchContext(Preferences.model_validate(preferences), TODAY, SearchLookups(PRIVATE, CONTINENTS))
 
 
-def relaxed(**preferences: Any) -> Search:
+def relaxed(**preferences: Any) -> SearchContext:
     return search(**preferences).relax(())

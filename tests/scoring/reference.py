@@ -10,7 +10,7 @@ from schemas.index_document import TripDocument
 
 
 @dataclass(frozen=True)
-class Wants:
+class ReferencePreferences:
     countries: frozenset[int] = frozenset()
     continents: frozenset[str] = frozenset()
     type_id: int | None = None
@@ -48,7 +48,7 @@ class Shown:
     labels: tuple[str, ...]
 
 
-def answer(wants: Wants, world: World) -> tuple[list[Shown], int]:
+def answer(wants: ReferencePreferences, world: World) -> tuple[list[Shown], int]:
     """What is shown, best first, and the number of primary candidates."""
     candidates = [trip for trip in world.documents if is_primary(trip, wants, world)]
     primary = best(candidates, wants, world, relaxed=False)[:30]
@@ -59,7 +59,7 @@ def answer(wants: Wants, world: World) -> tuple[list[Shown], int]:
     return primary + best(others, wants, world, relaxed=True)[: 30 - len(primary)], len(candidates)
 
 
-def best(trips: Iterable[TripDocument], wants: Wants, world: World, *, relaxed: bool) -> list[Shown]:
+def best(trips: Iterable[TripDocument], wants: ReferencePreferences, world: World, *, relaxed: bool) -> list[Shown]:
     ranked = []
     for trip in trips:
         points = points_of(trip, wants, world, relaxed=relaxed)
@@ -74,7 +74,7 @@ def best(trips: Iterable[TripDocument], wants: Wants, world: World, *, relaxed: 
     return [shown for *_, shown in sorted(ranked, key=lambda entry: entry[:3])]
 
 
-def is_primary(trip: TripDocument, wants: Wants, world: World) -> bool:
+def is_primary(trip: TripDocument, wants: ReferencePreferences, world: World) -> bool:
     if not trip.active or trip.status in ("Cancelled", "Full"):
         return False
     if (wants.countries or wants.continents) and not (in_countries(trip, wants) or trip.continent in wants.continents):
@@ -88,7 +88,7 @@ def is_primary(trip: TripDocument, wants: Wants, world: World) -> bool:
     return wants.type_id == world.private_type or (is_bookable(trip, world) and is_dated(trip, wants, world))
 
 
-def is_relaxed(trip: TripDocument, wants: Wants, world: World) -> bool:
+def is_relaxed(trip: TripDocument, wants: ReferencePreferences, world: World) -> bool:
     if not trip.active or trip.status in ("Cancelled", "Full"):
         return False
     if wants.countries or wants.continents:
@@ -107,7 +107,7 @@ def is_relaxed(trip: TripDocument, wants: Wants, world: World) -> bool:
     return is_bookable(trip, world) and is_nearly_dated(trip, wants)
 
 
-def in_countries(trip: TripDocument, wants: Wants) -> bool:
+def in_countries(trip: TripDocument, wants: ReferencePreferences) -> bool:
     return trip.country is not None and int(trip.country) in wants.countries
 
 
@@ -121,7 +121,7 @@ def is_bookable(trip: TripDocument, world: World) -> bool:
     return trip.spots > 0 and start >= world.today and start.year <= world.today.year + 1
 
 
-def is_dated(trip: TripDocument, wants: Wants, world: World) -> bool:
+def is_dated(trip: TripDocument, wants: ReferencePreferences, world: World) -> bool:
     start = date.fromisoformat(trip.start)
     if wants.year is not None and start.year != wants.year:
         return False
@@ -131,7 +131,7 @@ def is_dated(trip: TripDocument, wants: Wants, world: World) -> bool:
     return not legacy or (wants.start_date is not None and start >= wants.start_date)
 
 
-def is_nearly_dated(trip: TripDocument, wants: Wants) -> bool:
+def is_nearly_dated(trip: TripDocument, wants: ReferencePreferences) -> bool:
     start = date.fromisoformat(trip.start)
     if wants.year is not None and wants.month is not None:
         return abs((start.year * 12 + start.month) - (wants.year * 12 + wants.month)) <= 2
@@ -142,7 +142,9 @@ def is_nearly_dated(trip: TripDocument, wants: Wants) -> bool:
     return True
 
 
-def points_of(trip: TripDocument, wants: Wants, world: World, *, relaxed: bool) -> list[tuple[int, str]] | None:
+def points_of(
+    trip: TripDocument, wants: ReferencePreferences, world: World, *, relaxed: bool
+) -> list[tuple[int, str]] | None:
     """None for a departure that is dropped."""
     points: list[tuple[int, str]] = []
     if wants.themes:
@@ -163,7 +165,9 @@ def points_of(trip: TripDocument, wants: Wants, world: World, *, relaxed: bool) 
     return points + stays + money_points(trip, wants) + urgency_points(trip, world) + place_points(trip, wants)
 
 
-def duration_points(trip: TripDocument, wants: Wants, world: World, *, relaxed: bool) -> list[tuple[int, str]] | None:
+def duration_points(
+    trip: TripDocument, wants: ReferencePreferences, world: World, *, relaxed: bool
+) -> list[tuple[int, str]] | None:
     days = trip.days
     if trip.type == str(world.private_type):
         return [(12, "Flexible Duration")]
@@ -175,7 +179,7 @@ def duration_points(trip: TripDocument, wants: Wants, world: World, *, relaxed: 
     return None if nearest > 7 and not relaxed else []
 
 
-def money_points(trip: TripDocument, wants: Wants) -> list[tuple[int, str]]:
+def money_points(trip: TripDocument, wants: ReferencePreferences) -> list[tuple[int, str]]:
     if wants.budget is None:
         return []
     if share(trip, wants.budget) <= 1:
@@ -199,7 +203,7 @@ def urgency_points(trip: TripDocument, world: World) -> list[tuple[int, str]]:
     return points
 
 
-def place_points(trip: TripDocument, wants: Wants) -> list[tuple[int, str]]:
+def place_points(trip: TripDocument, wants: ReferencePreferences) -> list[tuple[int, str]]:
     if in_countries(trip, wants) or ("Antarctica" in wants.continents and trip.antarctica):
         return [(15, "Country Match")]
     if trip.continent in wants.continents:

@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from schemas.enums import Continent, Status
 from schemas.index_document import TripDocument
-from tests.scoring.reference import Wants, World
+from tests.scoring.reference import ReferencePreferences, World
 
 TODAYS = (date(2026, 11, 24), date(2027, 1, 1), date(2027, 12, 31), date(2028, 2, 29), date(2027, 6, 15))
 CONTINENTS = dict(enumerate(list(Continent) * 2, 1))
@@ -87,11 +87,11 @@ def some(values: Any) -> st.SearchStrategy[frozenset[Any]]:
     return st.frozensets(st.sampled_from(values), min_size=1, max_size=4)
 
 
-def wants_on(today: date) -> st.SearchStrategy[Wants]:
+def wants_on(today: date) -> st.SearchStrategy[ReferencePreferences]:
     years = st.integers(-2, 3).map(lambda shift: today.year + shift)
     days = st.sampled_from((-40, 0, 1, 30, 200)).map(lambda shift: today + timedelta(shift))
     return st.builds(
-        Wants,
+        ReferencePreferences,
         countries=perhaps(frozenset(), some((*CONTINENTS, 99_999))),
         continents=perhaps(frozenset(), some([name.value for name in Continent])),
         type_id=perhaps(None, st.sampled_from((*TYPES, *TYPES, 99_999))),
@@ -106,7 +106,7 @@ def wants_on(today: date) -> st.SearchStrategy[Wants]:
     )
 
 
-def body(wants: Wants, *, as_text: bool) -> dict[str, Any]:
+def body(wants: ReferencePreferences, *, as_text: bool) -> dict[str, Any]:
     """The wishes as a client sends them."""
     number = str if as_text else int
     sent: dict[str, Any] = {

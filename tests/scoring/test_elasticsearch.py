@@ -3,16 +3,16 @@ from typing import Any
 
 from elasticsearch import AsyncElasticsearch
 
-from scoring.context import Search
-from scoring.elasticsearch import offset, search_body
-from scoring.filters import candidates
-from scoring.rules import rules
+from scoring.context import SearchContext
+from scoring.elasticsearch import build_search, score_offset
+from scoring.filters import candidate_filter
+from scoring.rules import applicable_rules
 from tests.scoring.builders import relaxed, search
 from tests.scoring.reference import World
 
 
-def body(searched: Search) -> dict[str, Any]:
-    return search_body(candidates(searched), rules(searched))
+def body(searched: SearchContext) -> dict[str, Any]:
+    return build_search(candidate_filter(searched), applicable_rules(searched))
 
 
 EVERYTHING: dict[str, Any] = {
@@ -33,15 +33,15 @@ def test_no_weight_is_negative_and_the_cap_is_raised_by_the_penalties() -> None:
     searched = relaxed(preferred_theme_ids=[1], preferred_type_id=3)
     query = body(searched)["query"]["function_score"]
     assert all(function["weight"] > 0 for function in query["functions"])
-    assert offset(rules(searched)) == 15 + 15 + 10
+    assert score_offset(applicable_rules(searched)) == 15 + 15 + 10
     assert query["max_boost"] == 100 + 15 + 15 + 10
 
 
 def test_a_drop_outweighs_all_bonuses_and_stays_exact_in_32_bit_floats() -> None:
-    found = rules(search(**EVERYTHING))
+    found = applicable_rules(search(**EVERYTHING))
     points = {rule.name: rule.points for alternatives in found for rule in alternatives}
     assert sum(count for count in points.values() if count > 0) + points["wrong_duration"] < 0
-    assert 100 + offset(found) < 2**24
+    assert 100 + score_offset(found) < 2**24
 
 
 def test_thirty_are_asked_for_and_all_candidates_are_counted() -> None:

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from scoring.explain import Recommendation, recommend
-from scoring.results import message, needs_refinement, needs_relaxed
-from scoring.rules import rules
+from scoring.explain import Recommendation, score_documents
+from scoring.results import needs_relaxed_search, show_refinement, summary_message
+from scoring.rules import applicable_rules
 from tests.scoring.builders import KENYA, PLAIN_DAYS_RELAXED, departure, relaxed, search
 
 ALL_GOOD: dict[str, Any] = {
@@ -19,48 +19,52 @@ ALL_GOOD: dict[str, Any] = {
 
 def scored(score: int) -> Recommendation:
     """The base score and as much more as it takes."""
-    found = recommend([departure()], rules(search()))[0]
+    found = score_documents([departure()], applicable_rules(search()))[0]
     return replace(found, score=score)
 
 
 def test_the_score_is_cut_at_100_after_the_sum_which_the_breakdown_keeps() -> None:
     trip = departure(themes=["1", "2"], status="Last Places", start="2026-11-24")
-    found = recommend([trip], rules(search(**ALL_GOOD)))[0]
+    found = score_documents([trip], applicable_rules(search(**ALL_GOOD)))[0]
     assert found.score == 100
     assert sum(line.points for line in found.breakdown) == 30 + 25 + 15 + 12 + 12 + 15 + 7 + 15
 
 
 def test_the_labels_leave_out_the_base_score() -> None:
     trip = departure(status="Last Places", days=PLAIN_DAYS_RELAXED)
-    found = recommend([trip], rules(relaxed()), is_relaxed=True)[0]
+    found = score_documents([trip], applicable_rules(relaxed()), is_relaxed=True)[0]
     assert (found.labels, found.score) == (["Expanded Result [-15]", "Last Places [+15]"], 30)
     assert found.is_relaxed
 
 
 def test_thirty_is_shown_and_less_is_not() -> None:
-    themes = rules(search(preferred_theme_ids=[1], min_duration=360))
+    themes = applicable_rules(search(preferred_theme_ids=[1], min_duration=360))
     exact, below = departure(id=1, status="Last Places"), departure(id=2, status="Guaranteed")
-    assert [(found.document.id, found.score) for found in recommend([below, exact], themes)] == [(1, 30)]
+    assert [(found.document.id, found.score) for found in score_documents([below, exact], themes)] == [(1, 30)]
 
 
 def test_a_dropped_departure_is_not_shown_whatever_speaks_for_it() -> None:
     best = departure(themes=["1", "2"], status="Last Places", start="2026-11-24", days=100)
-    assert recommend([best], rules(search(**{**ALL_GOOD, "max_duration": 10}))) == []
+    assert score_documents([best], applicable_rules(search(**{**ALL_GOOD, "max_duration": 10}))) == []
 
 
 def test_the_order_given_is_kept() -> None:
     trips = [departure(id=2), departure(id=1, status="Last Places"), departure(id=3)]
-    assert [found.document.id for found in recommend(trips, rules(search(min_duration=360)))] == [2, 1, 3]
+    assert [found.document.id for found in score_documents(trips, applicable_rules(search(min_duration=360)))] == [
+        2,
+        1,
+        3,
+    ]
 
 
 @pytest.mark.parametrize(("primary", "needed"), [(0, True), (5, True), (6, False)])
 def test_the_relaxed_search_runs_after_five_results_or_fewer(primary: int, needed: bool) -> None:
-    assert needs_relaxed([scored(50)] * primary) is needed
+    assert needs_relaxed_search([scored(50)] * primary) is needed
 
 
 @pytest.mark.parametrize(("scores", "needed"), [([], True), ([69, 90], True), ([70], False), ([100, 30], False)])
 def test_refinement_is_suggested_unless_the_first_score_is_high(scores: list[int], needed: bool) -> None:
-    assert needs_refinement([scored(score) for score in scores]) is needed
+    assert show_refinement([scored(score) for score in scores]) is needed
 
 
 @pytest.mark.parametrize(
@@ -73,4 +77,4 @@ def test_refinement_is_suggested_unless_the_first_score_is_high(scores: list[int
     ],
 )
 def test_the_message_says_what_was_found(primary: int, relaxed_count: int, text: str) -> None:
-    assert message(primary, relaxed_count) == text
+    assert summary_message(primary, relaxed_count) == text

@@ -2,21 +2,21 @@ from typing import Any
 
 import pytest
 
-from scoring.context import Search
-from scoring.filters import candidates, on_offer
+from scoring.context import SearchContext
+from scoring.filters import bookable_filter, candidate_filter
 from tests.scoring.builders import FRANCE, KENYA, PRIVATE, TODAY, departure, relaxed, search
 
 Trip = dict[str, Any]
 PAST_AND_SOLD_OUT: Trip = {"start": "2020-01-01", "spots": 0}
 
 
-def is_candidate(searched: Search, **trip: Any) -> bool:
-    return candidates(searched).matches([departure(**trip)]) == [True]
+def is_candidate(searched: SearchContext, **trip: Any) -> bool:
+    return candidate_filter(searched).matches([departure(**trip)]) == [True]
 
 
 @pytest.mark.parametrize("searched", [search(), relaxed(), search(preferred_type_id=3), relaxed(preferred_type_id=4)])
 class TestBothSearches:
-    def test_take_a_trip_that_can_be_booked(self, searched: Search) -> None:
+    def test_take_a_trip_that_can_be_booked(self, searched: SearchContext) -> None:
         assert is_candidate(searched)
 
     @pytest.mark.parametrize(
@@ -30,11 +30,11 @@ class TestBothSearches:
             {"start": "2028-01-01"},
         ],
     )
-    def test_leave_out_what_cannot_be_booked(self, searched: Search, trip: Trip) -> None:
+    def test_leave_out_what_cannot_be_booked(self, searched: SearchContext, trip: Trip) -> None:
         assert not is_candidate(searched, **trip)
 
     @pytest.mark.parametrize("start", ["2026-11-24", "2027-12-31"])
-    def test_reach_from_today_to_the_end_of_next_year(self, searched: Search, start: str) -> None:
+    def test_reach_from_today_to_the_end_of_next_year(self, searched: SearchContext, start: str) -> None:
         assert is_candidate(searched, start=start)
 
 
@@ -178,4 +178,4 @@ class TestPrivateSearch:
     ],
 )
 def test_on_offer_is_what_could_be_booked(trip: Trip, offered: bool) -> None:
-    assert on_offer(TODAY).matches([departure(**trip)]) == [offered]
+    assert bookable_filter(TODAY).matches([departure(**trip)]) == [offered]

@@ -6,7 +6,7 @@ from elasticsearch import AsyncElasticsearch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scoring.predicates import ALWAYS, AllOf, AnyOf, AtLeast, Between, Condition, Is, Not, OneOf
+from scoring.predicates import ALWAYS, And, AtLeastN, Condition, Equals, In, Not, Or, Range
 from tests.scoring.builders import departure
 from tests.scoring.reference import World
 
@@ -24,12 +24,12 @@ RANGES = ("level", "price", "start")
 def of_a_field(name: str) -> st.SearchStrategy[Condition]:
     value, values = FIELDS[name], st.lists(FIELDS[name], max_size=4, unique=True).map(tuple)
     conditions: list[st.SearchStrategy[Condition]] = [
-        st.builds(Is, st.just(name), value),
-        st.builds(OneOf, st.just(name), values),
-        st.builds(AtLeast, st.integers(1, 3), st.just(name), values),
+        st.builds(Equals, st.just(name), value),
+        st.builds(In, st.just(name), values),
+        st.builds(AtLeastN, st.integers(1, 3), st.just(name), values),
     ]
     if name in RANGES:
-        conditions.append(st.builds(Between, st.just(name), st.none() | value, st.none() | value))
+        conditions.append(st.builds(Range, st.just(name), st.none() | value, st.none() | value))
     return st.one_of(conditions)
 
 
@@ -37,8 +37,8 @@ CONDITIONS: st.SearchStrategy[Condition] = st.recursive(
     st.just(ALWAYS) | st.sampled_from(sorted(FIELDS)).flatmap(of_a_field),
     lambda inner: (
         st.builds(Not, inner)
-        | st.builds(AllOf, st.lists(inner, max_size=3).map(tuple))
-        | st.builds(AnyOf, st.lists(inner, max_size=3).map(tuple))
+        | st.builds(And, st.lists(inner, max_size=3).map(tuple))
+        | st.builds(Or, st.lists(inner, max_size=3).map(tuple))
     ),
     max_leaves=6,
 )
@@ -58,10 +58,10 @@ async def test_a_condition_means_the_same_in_python_and_in_elasticsearch(
 def test_nothing_positive_holds_for_a_field_that_is_null() -> None:
     nowhere = departure(country=None)
     positive = (
-        Is("country", "1"),
-        OneOf("country", ("1",)),
-        Between("country", None, None),
-        AtLeast(1, "country", ("1",)),
+        Equals("country", "1"),
+        In("country", ("1",)),
+        Range("country", None, None),
+        AtLeastN(1, "country", ("1",)),
     )
     for condition in positive:
         assert condition.matches([nowhere]) == [False]

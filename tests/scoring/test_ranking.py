@@ -10,45 +10,49 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.api.preferences import Preferences
-from schemas.index_document import TripDocument, parse
-from scoring.context import Catalogue, Search
-from scoring.elasticsearch import offset, search_body
-from scoring.explain import Recommendation, recommend
-from scoring.filters import candidates
-from scoring.results import needs_relaxed
-from scoring.rules import rules
+from schemas.index_document import TripDocument, decode_document
+from scoring.context import SearchContext, SearchLookups
+from scoring.elasticsearch import build_search, score_offset
+from scoring.explain import Recommendation, score_documents
+from scoring.filters import candidate_filter
+from scoring.results import needs_relaxed_search
+from scoring.rules import applicable_rules
 from tests.scoring import reference
 from tests.scoring.conftest import SEEDS
-from tests.scoring.reference import Shown, Wants, World
+from tests.scoring.reference import ReferencePreferences, Shown, World
 from tests.scoring.strategies import TODAYS, body, wants_on
 
 CASES = 1_100
 
 
-async def ranked(es: AsyncElasticsearch, index: str, search: Search, size: int) -> tuple[list[Recommendation], int]:
+async def ranked(
+    es: AsyncElasticsearch, index: str, search: SearchContext, size: int
+) -> tuple[list[Recommendation], int]:
     """What Elasticsearch ranks and Python explains; each hit's two scores are held against each other."""
-    scored_by = rules(search)
-    answer = await es.search(index=index, **search_body(candidates(search), scored_by, size))
+    scored_by = applicable_rules(search)
+    answer = await es.search(index=index, **build_search(candidate_filter(search), scored_by, size))
     hits = answer["hits"]["hits"]
-    shown = recommend([parse(orjson.dumps(hit["_source"])) for hit in hits], scored_by, is_relaxed=search.relaxed)
-    scores = {hit["_source"]["id"]: hit["sort"][0] - offset(scored_by) for hit in hits}
+    shown = score_documents(
+        [decode_document(orjson.dumps(hit["_source"])) for hit in hits], scored_by, is_relaxed=search.relaxed
+    )
+    scores = {hit["_source"]["id"]: hit["sort"][0] - score_offset(scored_by) for hit in hits}
     good_enough = {id_: score for id_, score in scores.items() if score >= 30}
     assert {trip.document.id: trip.score for trip in shown} == good_enough
     return shown, answer["hits"]["total"]["value"]
 
 
-async def searched(es: AsyncElasticsearch, index: str, search: Search) -> tuple[list[Shown], int]:
+async def searched(es: AsyncElasticsearch, index: str, search: SearchContext) -> tuple[list[Shown], int]:
     primary, total = await ranked(es, index, search, 30)
     relaxed: list[Recommendation] = []
-    if needs_relaxed(primary):
+    if needs_relaxed_search(primary):
         others = search.relax(tuple(trip.document.id for trip in primary))
         relaxed, _ = await ranked(es, index, others, 30 - len(primary))
     return [shown(trip) for trip in primary + relaxed], total
 
 
-def sorted_in_python(documents: list[TripDocument], search: Search) -> list[Shown]:
-    found = [*compress(documents, candidates(search).matches(documents))]
-    trips = recommend(found, rules(search), is_relaxed=search.relaxed)
+def sorted_in_python(documents: list[TripDocument], search: SearchContext) -> list[Shown]:
+    found = [*compress(documents, candidate_filter(search).matches(documents))]
+    trips = score_documents(found, applicable_rules(search), is_relaxed=search.relaxed)
     trips.sort(key=lambda trip: (-trip.score, trip.document.start, trip.document.id))
     return [shown(trip) for trip in trips]
 
@@ -57,9 +61,9 @@ def shown(trip: Recommendation) -> Shown:
     return Shown(trip.document.id, trip.score, trip.is_relaxed, tuple(trip.labels))
 
 
-def a_search(world: World, wants: Wants, *, as_text: bool) -> Search:
+def a_search(world: World, wants: ReferencePreferences, *, as_text: bool) -> SearchContext:
     preferences = Preferences.model_validate(body(wants, as_text=as_text))
-    return Search(preferences, world.today, Catalogue(world.private_type, world.continents))
+    return SearchContext(preferences, world.today, SearchLookups(world.private_type, world.continents))
 
 
 @pytest.mark.timeout(300)

@@ -3,9 +3,9 @@ from typing import Any
 import pytest
 
 from schemas.index_document import TripDocument
-from scoring.context import Search
+from scoring.context import SearchContext
 from scoring.explain import breakdowns
-from scoring.rules import Line, rules
+from scoring.rules import ScoreLine, applicable_rules
 from tests.scoring.builders import (
     ANTARCTICA,
     KENYA,
@@ -18,12 +18,12 @@ from tests.scoring.builders import (
 )
 
 
-def breakdown(trip: TripDocument, searched: Search) -> list[Line]:
-    (lines,) = breakdowns([trip], rules(searched))
+def breakdown(trip: TripDocument, searched: SearchContext) -> list[ScoreLine]:
+    (lines,) = breakdowns([trip], applicable_rules(searched))
     return lines
 
 
-def labels(searched: Search, **trip: Any) -> list[str]:
+def labels(searched: SearchContext, **trip: Any) -> list[str]:
     """Beyond the base score; of a trip whose duration counts for nothing unless it is given."""
     trip.setdefault("days", PLAIN_DAYS_RELAXED if searched.relaxed else PLAIN_DAYS)
     return [line.label for line in breakdown(departure(**trip), searched)][1:]

@@ -10,7 +10,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from core.settings import Settings, load_settings
-from indexer.index.reconcile import builder
+from indexer.index.reconcile import rebuild_connection
 from scripts.cli import app, main
 from tests.conftest import drop_indices, fresh_database, own_redis, plain
 from tests.support.command import environment, smarttrip
@@ -171,7 +171,7 @@ async def test_from_an_empty_database_to_a_verified_index(own: Settings, es: Asy
     assert smarttrip("reindex", env=env).returncode == 0
     assert smarttrip("rollback", env=env).returncode == 0
 
-    async with builder(own):
+    async with rebuild_connection(own):
         busy = smarttrip("reindex", env=env)
     assert (busy.returncode, len(busy.stderr.splitlines())) == (4, 1)
 

@@ -11,9 +11,9 @@ from core.settings import Settings
 from schemas import tables
 from schemas.enums import PRIVATE_GROUPS, Continent, Status
 from scripts import sample_data
-from scripts.errors import CommandError
+from scripts.errors import CliError
 from tests.conftest import TODAY
-from tests.support.factories import STAMPS, Catalogue
+from tests.support.factories import STAMPS, CatalogueFactory
 
 FILLED = (
     *("countries", "companies", "guides", "trip_types", "tags", "trip_templates", "trip_template_tags"),
@@ -64,10 +64,10 @@ async def clear(engine: AsyncEngine) -> None:
 
 
 async def test_rows_that_are_there_already_are_never_mixed_with_samples(
-    settings: Settings, database: AsyncEngine, catalogue: Catalogue
+    settings: Settings, database: AsyncEngine, catalogue: CatalogueFactory
 ) -> None:
     await catalogue.tag()
-    with pytest.raises(CommandError, match="tags"):
+    with pytest.raises(CliError, match="tags"):
         await sample_data.seed(settings.database_url, 100, today=TODAY)
     async with database.connect() as connection:
         assert await connection.scalar(text("SELECT count(*) FROM countries")) == 0

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from core.settings import Settings
 from schemas.tables import User
 from scripts.cli import app
-from scripts.errors import CommandError
+from scripts.errors import CliError
 from tests.support.command import environment, smarttrip
 from tests.support.rows import rows
 from tests.support.tracking.people import BEN, DANA, NOA, three_people
@@ -76,7 +76,7 @@ async def test_nobody_is_forgotten_without_a_yes(in_process: CliRunner, database
 @pytest.mark.parametrize("address", ["dana", "", "dana@", "a@b@c", "x" * 300 + "@example.org"])
 def test_what_is_no_address_ends_with_2(in_process: CliRunner, command: list[str], address: str) -> None:
     wrong = in_process.invoke(app, ["user", *command, address])
-    assert isinstance(wrong.exception, CommandError)
+    assert isinstance(wrong.exception, CliError)
     assert (wrong.exception.code, str(wrong.exception)) == (2, "EMAIL should be an e-mail address.")
 
 

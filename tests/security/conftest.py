@@ -8,7 +8,7 @@ from core.settings import Settings
 from indexer.rebuild.reindex import reindex
 from tests.conftest import empty
 from tests.support.api.serve_process import serve_process
-from tests.support.factories import Catalogue
+from tests.support.factories import CatalogueFactory
 
 BODY_SECONDS = 0.6
 
@@ -18,7 +18,7 @@ async def trip(settings: Settings, engine: AsyncEngine, redis: Redis) -> int:
     """Id of the only departure, in the database and in the index."""
     await empty(engine)
     await redis.flushdb()
-    trip = await Catalogue(engine).occurrence()
+    trip = await CatalogueFactory(engine).occurrence()
     await reindex(settings, lambda progress: None)
     return trip
 

@@ -11,16 +11,16 @@ import pytest
 from redis.asyncio import Redis
 
 from app.backends.http_client import HttpClient
-from app.cache import Generations
-from app.cache.subscriber import follow_changes
+from app.cache import InvalidationState
+from app.cache.subscriber import subscribe_to_invalidations
 from app.endpoints.endpoint import Endpoint
 from app.http.errors import ApiError
 from app.http.raw_response import JSON
-from app.recommendations.elasticsearch_search import IndexSearch
+from app.recommendations.elasticsearch_search import ElasticsearchTripSearch
 from app.routes import ENDPOINTS
 from core.settings import Settings
-from schemas.api.errors import Failure
-from schemas.redis_keys import GENERATION
+from schemas.api.errors import ErrorResponse
+from schemas.redis_keys import GENERATION_COUNTER
 from tests.support.api.serving import serving
 from tests.support.eventually import eventually
 from tests.support.tracking.visits import event
@@ -53,7 +53,7 @@ async def test_with_everything_down_answers_say_nothing_of_the_inside(
         )
     assert answer.status_code < 500 or answer.status_code == 503
     if answer.status_code == 503 and endpoint.path != "/api/health":
-        Failure.model_validate(answer.json())
+        ErrorResponse.model_validate(answer.json())
     # An id of the request may have any digits, a port's as well.
     told = answer.text.replace(answer.headers["x-request-id"], "")
     assert not any(word in told for word in INSIDE)
@@ -121,7 +121,7 @@ async def test_an_index_that_talks_nonsense_counts_as_down(unlimited: Settings, 
 async def test_an_index_that_counts_nonsense_is_down_too() -> None:
     async with answering("application/json", b'{"_shards": {"failed": 0}, "aggregations": {}}') as url:
         with pytest.raises(ApiError) as raised:
-            await IndexSearch(HttpClient(url, seconds=5, connections=1), "trips").catalogue()
+            await ElasticsearchTripSearch(HttpClient(url, seconds=5, connections=1), "trips").catalogue()
     assert raised.value.code == "unavailable"
 
 
@@ -141,12 +141,12 @@ async def test_what_somebody_else_left_in_the_cache_is_not_believed(
 
 @pytest.mark.parametrize("counter", [b"x", b"1e5", b"0x10", b"\xff"])
 async def test_a_counter_that_is_no_number_is_waited_out(redis: Redis, counter: bytes) -> None:
-    generations = Generations()
-    await redis.set(GENERATION, counter)
-    following = asyncio.create_task(follow_changes(redis, generations))
+    generations = InvalidationState()
+    await redis.set(GENERATION_COUNTER, counter)
+    following = asyncio.create_task(subscribe_to_invalidations(redis, generations))
     await generations.settled.wait()
     assert not generations.following
-    await redis.set(GENERATION, 5)
+    await redis.set(GENERATION_COUNTER, 5)
     await eventually(lambda: generations.following)
     assert generations.current == 5
     following.cancel()

@@ -12,7 +12,7 @@ from core.settings import Settings
 from indexer.rebuild.reindex import reindex
 from schemas.tables import BrowsingSession, Event, User
 from tests.support.api.serving import serving
-from tests.support.factories import Catalogue
+from tests.support.factories import CatalogueFactory
 from tests.support.rows import rows
 from tests.support.tracking.visits import drain
 
@@ -83,7 +83,7 @@ def assert_shows(entity: dict[str, Any], fields: set[str], template: set[str] = 
 
 
 @pytest.fixture
-async def api(unlimited: Settings, catalogue: Catalogue) -> Any:
+async def api(unlimited: Settings, catalogue: CatalogueFactory) -> Any:
     """Of a catalogue that has one of everything, all with the id 1."""
     country, tag, trip_type = await catalogue.country(), await catalogue.tag(), await catalogue.trip_type()
     template = await catalogue.template(

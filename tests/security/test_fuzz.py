@@ -20,15 +20,15 @@ from starlette.types import Message
 from app.backends.http_client import HttpClient
 from app.lifespan import State
 from app.main import create_app
-from app.recommendations.elasticsearch_search import IndexSearch
-from app.recommendations.service import Answers
+from app.recommendations.elasticsearch_search import ElasticsearchTripSearch
+from app.recommendations.service import RecommendationService
 from core.settings import Settings
-from schemas.api.errors import Failure
+from schemas.api.errors import ErrorResponse
 from schemas.tables import DeadEvent
 from tests.security import fuzz
 from tests.support.rows import rows
 from tracking.batch_writer import store
-from tracking.stream import EVENT, Entry
+from tracking.stream import EVENT, StreamEntry
 
 INPUTS = int(os.environ.get("FUZZ_INPUTS", "1000"))
 FUZZ = hypothesis_settings(
@@ -38,7 +38,7 @@ FUZZ = hypothesis_settings(
 pytestmark = pytest.mark.timeout(7200)
 
 
-class EmptyIndex(IndexSearch):
+class EmptyIndex(ElasticsearchTripSearch):
     """Everything is done as for Elasticsearch, but nobody is asked."""
 
     async def _request(self, target: str, body: bytes) -> bytes:
@@ -50,10 +50,10 @@ class Storing:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._taken: list[Entry] = []
+        self._taken: list[StreamEntry] = []
 
     async def take_events(self, bodies: Sequence[bytes]) -> None:
-        self._taken += (Entry(EVENT, body) for body in bodies)
+        self._taken += (StreamEntry(EVENT, body) for body in bodies)
         if len(self._taken) >= 100:
             await self.store()
 
@@ -103,7 +103,7 @@ class Service:
         answer = orjson.loads(body)
         assert answer["success"] is (status < 400)
         if status == 400:
-            assert Failure.model_validate(answer).details
+            assert ErrorResponse.model_validate(answer).details
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ async def service(unlimited: Settings, database: AsyncEngine, redis: Redis) -> A
     async with app.router.lifespan_context(app) as held:
         state: State = held  # type: ignore[assignment]
         index = EmptyIndex(HttpClient("http://127.0.0.1:1", seconds=1, connections=1), unlimited.elasticsearch_alias)
-        answers = Answers(state["cache"], state["database"], index, None, keep_seconds=0)  # type: ignore[arg-type]
+        answers = RecommendationService(state["cache"], state["database"], index, None, keep_seconds=0)  # type: ignore[arg-type]
         storing = Storing(database)
         service = Service(app, {**state, "answers": answers, "request_logs": Forgetting(), "intake": storing})
         yield service

@@ -21,11 +21,11 @@ from app.tracking.records import MAX_SESSION_ID
 from core.settings import Settings
 from schemas.api.preferences import Preferences
 from schemas.tables import BrowsingSession, Event, RecommendationRequest, User
-from tests.app.routes.statements import Statements, counted
 from tests.support.api.serving import serving
 from tests.support.eventually import eventually
 from tests.support.fault_proxy import FaultProxy
 from tests.support.rows import rows
+from tests.support.statements import Statements, counted
 from tests.support.tracking.visits import drain
 from tracking import stream
 

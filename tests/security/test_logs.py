@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.routes import ENDPOINTS
-from core.logging import without_people
+from core.logging import redact_pii
 from core.settings import Settings
 from indexer.rebuild.reindex import reindex
 from scripts.dev_stack.ports import free_port
@@ -21,7 +21,7 @@ from tests.support.api.serve_process import answers, environment
 from tests.support.api.tokens import SECRET, token
 from tests.support.eventually import eventually
 from tests.support.processes import running
-from tests.support.raw_http import wire_to
+from tests.support.raw_http import connect_raw
 from tracking import stream
 
 EMAIL = "marker.person@example.org"
@@ -80,7 +80,7 @@ async def lines(settings: Settings, engine: AsyncEngine, redis: Redis, log: Path
         async with httpx2.AsyncClient(base_url=url, timeout=20) as client:
             await ask_everything(client)
             await go_wrong(client)
-        async with wire_to(url) as wire:
+        async with connect_raw(url) as wire:
             await wire.send(f"GET /{EMAIL} HTTP/1.1\r\nAuthorization: Bearer {TOKEN}\r\n: no name\r\n\r\n".encode())
             await wire.everything()
         await eventually(lambda: is_empty(redis), within=20)
@@ -169,4 +169,4 @@ def test_nothing_personal_or_secret_stands_in_the_log(lines: str, kind: str) -> 
     ],
 )
 def test_what_an_error_says_of_people_is_left_out(told: object, kept: object) -> None:
-    assert without_people(None, "info", {"event": told}) == {"event": kept}
+    assert redact_pii(None, "info", {"event": told}) == {"event": kept}

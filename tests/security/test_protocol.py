@@ -10,7 +10,7 @@ from app.http.requests import MAX_BODY
 from app.server.protocol import MAX_HEAD
 from tests.security.conftest import BODY_SECONDS
 from tests.support.eventually import eventually
-from tests.support.raw_http import wire_to
+from tests.support.raw_http import connect_raw
 
 HOST = b"Host: api.example.org\r\n"
 POST = b"POST /api/v2/recommendations HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n"
@@ -48,13 +48,13 @@ def statuses(said: bytes) -> list[int]:
 @pytest.mark.parametrize("data", SMUGGLED.values(), ids=SMUGGLED.keys())
 async def test_what_can_be_read_in_two_ways_is_refused_and_ends_the_connection(server: str, data: bytes) -> None:
     """The request hidden in it is never answered."""
-    async with wire_to(server) as wire:
+    async with connect_raw(server) as wire:
         await wire.send(data)
         assert statuses(await wire.everything()) in ([400], [])
 
 
 async def test_what_is_no_request_is_told_so_in_the_shape_of_all_errors(server: str) -> None:
-    async with wire_to(server) as wire:
+    async with connect_raw(server) as wire:
         await wire.send(b"HELLO\r\n\r\n")
         head, _, body = (await wire.everything()).partition(b"\r\n\r\n")
     assert statuses(head) == [400]
@@ -67,7 +67,7 @@ async def test_what_is_no_request_is_told_so_in_the_shape_of_all_errors(server: 
 
 async def test_requests_one_after_the_other_are_answered_in_order(server: str) -> None:
     """What is refused above is refused for its own sake."""
-    async with wire_to(server) as wire:
+    async with connect_raw(server) as wire:
         await wire.send(
             LIVE + POST + b"Content-Length: 2\r\n\r\n{}" + LIVE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
         )
@@ -79,7 +79,7 @@ KEPT = b"GET /api/locations HTTP/%b\r\nHost: x\r\n%b\r\n"
 
 async def test_kept_answers_end_the_connection_when_they_should(server: str) -> None:
     async def answers(*requests: bytes) -> list[tuple[bytes, bytes]]:
-        async with wire_to(server) as wire:
+        async with connect_raw(server) as wire:
             await wire.send(b"".join(requests))
             said = await wire.everything()
         heads, bodies = [], []
@@ -111,7 +111,7 @@ async def test_kept_answers_end_the_connection_when_they_should(server: str) -> 
     ids=["a long header", "an endless header", "many headers", "a long address", "an endless address"],
 )
 async def test_a_head_that_is_too_long_is_refused(server: str, head: bytes) -> None:
-    async with wire_to(server) as wire:
+    async with connect_raw(server) as wire:
         await wire.send(head)
         assert statuses(await wire.everything()) in ([400], [])
 
@@ -133,7 +133,7 @@ async def test_a_head_that_is_long_is_read(server: str) -> None:
 )
 async def test_what_comes_byte_by_byte_is_not_waited_for(server: str, data: bytes) -> None:
     head, end, rest = data.rpartition(b"\r\n\r\n") if b"\r\n\r\n" in data else (b"", b"", data)
-    async with wire_to(server) as wire:
+    async with connect_raw(server) as wire:
         await wire.send(head + end)
         assert await wire.trickle(rest, every=0.05) < 4 * BODY_SECONDS
 
@@ -141,7 +141,7 @@ async def test_what_comes_byte_by_byte_is_not_waited_for(server: str, data: byte
 async def test_a_client_that_takes_no_answers_is_left(server: str) -> None:
     """Its requests would hold their places, and its answers memory, for as long as it likes."""
     asked = b"GET /openapi.json HTTP/1.1\r\n" + HOST + b"\r\n"
-    async with wire_to(server, buffer=1024) as wire, httpx2.AsyncClient(base_url=server) as client:
+    async with connect_raw(server, buffer=1024) as wire, httpx2.AsyncClient(base_url=server) as client:
         await wire.send(asked * 500)
         await is_left(client, doing="taking")
         assert len(statuses(await wire.everything())) < 500
@@ -158,6 +158,6 @@ async def is_left(client: httpx2.AsyncClient, *, doing: str) -> None:
 
 async def test_a_body_is_read_no_further_than_its_limit(server: str) -> None:
     """Whatever length it announces: the rest is never taken."""
-    async with wire_to(server) as wire:
+    async with connect_raw(server) as wire:
         await wire.send(POST + b"Content-Length: 1000000000\r\n\r\n" + b" " * (MAX_BODY + 1))
         assert statuses(await wire.answer()) == [413]

@@ -12,7 +12,7 @@ from app.routes import ENDPOINTS
 from core.settings import Settings
 from indexer.jobs import queue
 from indexer.jobs.schedule import REINDEX
-from schemas.redis_keys import GENERATION, TRACKING
+from schemas.redis_keys import GENERATION_COUNTER, TRACKING_STREAM
 from tests.app.conftest import ADMIN_KEY
 from tests.support.api.serve_process import environment
 from tests.support.api.serving import serving
@@ -21,8 +21,8 @@ from tests.support.processes import running
 from tests.support.tracking.visits import event
 
 WITHOUT_END = {
-    GENERATION: "one number",
-    TRACKING: "TRACKING_LIMIT entries, and a fourth more of request logs; beyond it the API answers 503",
+    GENERATION_COUNTER: "one number",
+    TRACKING_STREAM: "TRACKING_LIMIT entries, and a fourth more of request logs; beyond it the API answers 503",
     queue.NAME: "jobs asked for: by the clock at most one of each, by administrators one in five seconds",
 }
 LONGEST = 2 * 86_400
@@ -77,10 +77,10 @@ async def kept(settings: Settings, redis: Redis, trip: int) -> dict[str, int]:
     async with running(environment(limited), "worker"), serving(limited) as api:
         api.headers.update({"X-Admin-Key": ADMIN_KEY, "X-Forwarded-For": PERSON})
         await ask_everything(api)
-        await queue.request(limited.redis_url, "count_trips")
+        await queue.enqueue(limited.redis_url, "count_trips")
 
         async def all_is_done() -> bool:
-            return not await redis.exists(TRACKING) or await redis.xlen(TRACKING) == 0
+            return not await redis.exists(TRACKING_STREAM) or await redis.xlen(TRACKING_STREAM) == 0
 
         await eventually(all_is_done, within=20)
         await eventually(lambda: any(name.startswith("smarttrip:reindex") for name in kept.seconds), within=20)
@@ -98,7 +98,7 @@ async def test_every_key_ends_by_itself_or_has_a_bound_of_its_own(kept: dict[str
 async def test_everything_that_is_kept_has_been_seen(kept: dict[str, int]) -> None:
     """Else the test above would not say much."""
     kinds = ("smarttrip:cache:1:lock:", "smarttrip:cache:1:recommendations", "smarttrip:limits:", "arq:job:", REINDEX)
-    for kind in (*kinds, GENERATION, TRACKING, queue.NAME):
+    for kind in (*kinds, GENERATION_COUNTER, TRACKING_STREAM, queue.NAME):
         assert any(kind in name for name in kept), kind
 
 

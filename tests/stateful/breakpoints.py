@@ -69,12 +69,12 @@ async def run_to(point: str, work: Coroutine[Any, Any, object]) -> Running:
 
 def put_points(patch: pytest.MonkeyPatch) -> None:
     for module in (batch, loader):
-        patch.setattr(module, "read_documents", _with_points(builder.read_documents, "before reading"))
-    patch.setattr(versions, "take", _with_points(versions.take, "before its version"))
+        patch.setattr(module, "read_documents", _with_points(builder.build_documents, "before reading"))
+    patch.setattr(versions, "next_version", _with_points(versions.next_version, "before its version"))
     patch.setattr(bulk_writer, "write", _with_points(bulk_writer.write, "before writing", "after writing"))
     patch.setattr(outbox, "remove", _with_points(outbox.remove, "before forgetting"))
-    patch.setattr(admin, "swap", _with_points(admin.swap, "before the swap", "after the swap"))
-    patch.setattr(reindex, "_abandon", _unless_dead(reindex._abandon))  # the dead clear nothing away
+    patch.setattr(admin, "swap_alias", _with_points(admin.swap_alias, "before the swap", "after the swap"))
+    patch.setattr(reindex, "_discard", _unless_dead(reindex._discard))  # the dead clear nothing away
 
 
 def _with_points(step: Callable[..., Any], before: str, after: str | None = None) -> Any:

@@ -13,17 +13,17 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.settings import Settings
-from indexer.backends import Stores
-from indexer.errors import NoPreviousIndex
-from indexer.feed.batch import process
-from indexer.index.admin import all_names, behind_alias
+from indexer.backends import Backends
+from indexer.errors import NoPreviousIndexError
+from indexer.feed.batch import process_batch
+from indexer.index.admin import all_names, live_index
 from indexer.rebuild.reindex import reindex
 from indexer.rebuild.rollback import rollback
 from indexer.rebuild.verify import verify
 from tests.conftest import drop_indices, empty
 from tests.stateful.breakpoints import AT_THE_SWAP, IN_A_BATCH, READING_AND_WRITING, Running, run_to
-from tests.support.factories import Catalogue
-from tests.support.sync import assert_in_sync, drain, unheard
+from tests.support.factories import CatalogueFactory
+from tests.support.sync import assert_in_sync, drain, ignore_progress
 
 Result = TypeVar("Result")
 
@@ -77,7 +77,7 @@ class Ground:
 
     loop: asyncio.AbstractEventLoop
     settings: Settings
-    stores: Stores
+    stores: Backends
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         return self.loop.run_until_complete(asyncio.wait_for(work, 60))
@@ -98,12 +98,12 @@ class History(RuleBasedStateMachine):
     async def _begin(self) -> None:
         await empty(self.ground.stores.postgres)
         await drop_indices(self.ground.settings)
-        catalogue = Catalogue(self.ground.stores.postgres)
+        catalogue = CatalogueFactory(self.ground.stores.postgres)
         for _ in range(2):
             await catalogue.template()
         await catalogue.guide()
         await catalogue.tag()
-        await reindex(self.ground.settings, unheard)
+        await reindex(self.ground.settings, ignore_progress)
 
     @rule(writer=st.integers(0, 1), change=CHANGES)
     def write(self, writer: int, change: Change) -> None:
@@ -144,7 +144,7 @@ class History(RuleBasedStateMachine):
 
     @rule(retry=st.booleans())
     def batch(self, *, retry: bool) -> None:
-        self.run(process(self.ground.stores, retry=retry))
+        self.run(process_batch(self.ground.stores, retry=retry))
         self.run(self._check_promises())
 
     @rule(first=CHANGES_OF_ONE, point=st.sampled_from(IN_A_BATCH), second=CHANGES_OF_ONE, dies=st.booleans())
@@ -155,16 +155,16 @@ class History(RuleBasedStateMachine):
 
     async def _overtake(self, first: Change, point: str, second: Change, *, dies: bool) -> None:
         await self._write_and_commit(first)
-        overtaken = await run_to(point, process(self.ground.stores, retry=True))
+        overtaken = await run_to(point, process_batch(self.ground.stores, retry=True))
         await self._write_and_commit(second)
         for _ in range(2):
-            await process(self.ground.stores, retry=True)
+            await process_batch(self.ground.stores, retry=True)
         await overtaken.end(dies=dies)
 
     @precondition(lambda self: len(self.batches) < 2)
     @rule(point=st.sampled_from(IN_A_BATCH))
     def begin_batch(self, point: str) -> None:
-        self.batches.append(self.run(run_to(point, process(self.ground.stores, retry=True))))
+        self.batches.append(self.run(run_to(point, process_batch(self.ground.stores, retry=True))))
 
     @precondition(lambda self: self.batches)
     @rule(which=st.integers(0, 1), dies=st.booleans())
@@ -176,7 +176,7 @@ class History(RuleBasedStateMachine):
     @rule(point=st.sampled_from(READING_AND_WRITING))
     def begin_reindex(self, point: str) -> None:
         self.rebuilt = True
-        self.rebuild = self.run(run_to(point, reindex(self.ground.settings, unheard)))
+        self.rebuild = self.run(run_to(point, reindex(self.ground.settings, ignore_progress)))
 
     @precondition(lambda self: not self.batches and self.rebuild is not None)
     @rule(dies=st.booleans())
@@ -188,13 +188,13 @@ class History(RuleBasedStateMachine):
     @precondition(lambda self: not self.batches and self.rebuild is None)
     @rule(point=st.sampled_from(["never", *AT_THE_SWAP]))
     def roll_back(self, point: str) -> None:
-        with suppress(NoPreviousIndex):
+        with suppress(NoPreviousIndexError):
             self.run(self._die_at(point, rollback(self.ground.settings)))
 
     @precondition(lambda self: not self.batches and self.rebuild is None)
     @rule(point=st.sampled_from(AT_THE_SWAP))
     def die_at_the_swap(self, point: str) -> None:
-        self.run(self._die_at(point, reindex(self.ground.settings, unheard)))
+        self.run(self._die_at(point, reindex(self.ground.settings, ignore_progress)))
 
     async def _die_at(self, point: str, work: Coroutine[Any, Any, object]) -> None:
         self.rebuilt = True
@@ -234,9 +234,9 @@ class History(RuleBasedStateMachine):
         await assert_in_sync(self.ground.settings)
         if not self.rebuilt:
             return
-        await reindex(self.ground.settings, unheard)
+        await reindex(self.ground.settings, ignore_progress)
         await assert_in_sync(self.ground.settings)
         stores = self.ground.stores
         names = await all_names(stores.elasticsearch, stores.alias)
         assert len(names) == 2
-        assert await behind_alias(stores.elasticsearch, stores.alias) == max(names)
+        assert await live_index(stores.elasticsearch, stores.alias) == max(names)

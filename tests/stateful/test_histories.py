@@ -9,7 +9,7 @@ from hypothesis import settings as bounds
 from hypothesis.stateful import run_state_machine_as_test
 
 from core.settings import Settings
-from indexer.backends import open_stores
+from indexer.backends import open_backends
 from tests.stateful.breakpoints import put_points
 from tests.stateful.state_machine import Ground, History
 
@@ -22,7 +22,7 @@ def ground(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Grou
     """With a loop of its own: hypothesis calls its rules from outside any."""
     put_points(monkeypatch)
     loop = asyncio.new_event_loop()
-    opened = open_stores(settings)
+    opened = open_backends(settings)
     yield Ground(loop, settings, loop.run_until_complete(opened.__aenter__()))
     loop.run_until_complete(opened.__aexit__(None, None, None))
     loop.close()

@@ -8,12 +8,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.settings import Settings
-from indexer.backends import Stores
-from indexer.feed.batch import process
+from indexer.backends import Backends
+from indexer.feed.batch import process_batch
 from indexer.rebuild.verify import verify
 from tests.indexer.conftest import index, no_index, stores
 from tests.stateful.breakpoints import IN_A_BATCH, put_points, run_to
-from tests.support.factories import Catalogue
+from tests.support.factories import CatalogueFactory
 from tests.support.sync import assert_in_sync, drain
 
 __all__ = ["index", "no_index", "stores"]
@@ -36,15 +36,15 @@ def points(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("point", IN_A_BATCH)
 async def test_the_later_change_stays(
-    settings: Settings, stores: Stores, index: str, catalogue: Catalogue, point: str
+    settings: Settings, stores: Backends, index: str, catalogue: CatalogueFactory, point: str
 ) -> None:
     await catalogue.template()
     for first, second in product(CHANGES, CHANGES):
         await write(stores.postgres, first)
-        overtaken = await run_to(point, process(stores, retry=True))
+        overtaken = await run_to(point, process_batch(stores, retry=True))
         await write(stores.postgres, second)
         for _ in range(2):
-            await process(stores, retry=True)
+            await process_batch(stores, retry=True)
         await overtaken.end(dies=False)
         await stores.elasticsearch.indices.refresh(index=index)
         assert not (await verify(settings, repair=False)).differences, (first, second)

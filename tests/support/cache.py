@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 
 from redis.asyncio import Redis
 
-from app.backends.redis import GuardedRedis
-from app.cache import Cache, CachedBody, Generations, Kind, SharedLevel
-from app.cache.subscriber import follow_changes
+from app.backends.redis import ResilientRedis
+from app.cache import EncodedBody, EntityKind, InvalidationState, RedisStore, ResponseCache
+from app.cache.subscriber import subscribe_to_invalidations
 from app.http.errors import ApiError
 from tests.support.eventually import eventually
 
-COUNTRY: frozenset[Kind] = frozenset(("country",))
+COUNTRY: frozenset[EntityKind] = frozenset(("country",))
 
 
 @dataclass
-class Source:
+class FakeLoader:
     """Makes bodies, counts how often, fails or waits if told to."""
 
     text: str = "first"
@@ -38,28 +38,28 @@ class Source:
 
 
 @dataclass
-class Process:
-    cache: Cache
-    generations: Generations
+class SimulatedProcess:
+    cache: ResponseCache
+    generations: InvalidationState
 
     async def get(
-        self, source: Source, *, key: str = "key", depends_on: frozenset[Kind] = COUNTRY, ttl: float = 60
-    ) -> CachedBody:
+        self, source: FakeLoader, *, key: str = "key", depends_on: frozenset[EntityKind] = COUNTRY, ttl: float = 60
+    ) -> EncodedBody:
         return await self.cache.get(key, depends_on, source.fill, ttl)
 
-    async def text(self, source: Source) -> str:
+    async def text(self, source: FakeLoader) -> str:
         return (await self.get(source)).identity.decode()
 
 
 @asynccontextmanager
-async def process(redis: Redis, *, settle_seconds: float = 0.0) -> AsyncIterator[Process]:
+async def process(redis: Redis, *, settle_seconds: float = 0.0) -> AsyncIterator[SimulatedProcess]:
     """One that hears of changes."""
-    generations = Generations()
-    cache = Cache(SharedLevel(GuardedRedis(redis)), generations, settle_seconds=settle_seconds)
-    following = asyncio.create_task(follow_changes(redis, generations))
+    generations = InvalidationState()
+    cache = ResponseCache(RedisStore(ResilientRedis(redis)), generations, settle_seconds=settle_seconds)
+    following = asyncio.create_task(subscribe_to_invalidations(redis, generations))
     try:
         await eventually(lambda: generations.following)
-        yield Process(cache, generations)
+        yield SimulatedProcess(cache, generations)
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)

@@ -28,7 +28,7 @@ STAMPS = {"created_at": WRITTEN, "updated_at": WRITTEN}
 START = date(2027, 1, 10)
 
 
-class Catalogue:
+class CatalogueFactory:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._number = count(1)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 PATIENCE = 10
 
 
-class Wire:
+class RawConnection:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
@@ -44,11 +44,11 @@ class Wire:
 
 
 @asynccontextmanager
-async def wire_to(url: str, *, buffer: int = 65536) -> AsyncIterator[Wire]:
+async def connect_raw(url: str, *, buffer: int = 65536) -> AsyncIterator[RawConnection]:
     """`buffer` is how much is taken from the server before anybody reads it."""
     server = urlsplit(url)
     reader, writer = await asyncio.open_connection(server.hostname, server.port, limit=buffer)
     try:
-        yield Wire(reader, writer)
+        yield RawConnection(reader, writer)
     finally:
         writer.transport.abort()

@@ -6,14 +6,14 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.settings import Settings
-from indexer.backends import Stores
-from indexer.feed.batch import Batch, process
+from indexer.backends import Backends
+from indexer.feed.batch import BatchResult, process_batch
 from indexer.rebuild.progress import Progress
 from indexer.rebuild.verify import verify
 from schemas.tables import OutboxRow
 
 
-def unheard(progress: Progress) -> None:
+def ignore_progress(progress: Progress) -> None:
     pass
 
 
@@ -28,16 +28,16 @@ async def waiting(engine: AsyncEngine) -> int:
         return await connection.scalar(select(func.count()).select_from(OutboxRow)) or 0
 
 
-async def drain(stores: Stores) -> list[Batch]:
+async def drain(stores: Backends) -> list[BatchResult]:
     """Batches until nothing is left that can be done."""
     batches = []
-    while (batch := await process(stores, retry=True)).claimed:
+    while (batch := await process_batch(stores, retry=True)).claimed:
         batches.append(batch)
         assert not batch.failed, batch.written
     return batches
 
 
-async def indexed(stores: Stores, name: str | None = None) -> dict[int, dict[str, Any]]:
+async def indexed(stores: Backends, name: str | None = None) -> dict[int, dict[str, Any]]:
     """All documents that searches find, by departure id."""
     es = stores.elasticsearch
     await es.indices.refresh(index=name or stores.alias)
@@ -45,7 +45,7 @@ async def indexed(stores: Stores, name: str | None = None) -> dict[int, dict[str
     return {int(hit["_id"]): hit["_source"] for hit in answer["hits"]["hits"]}
 
 
-async def trip(stores: Stores, trip_id: int) -> Any:
+async def trip(stores: Backends, trip_id: int) -> Any:
     """As answers show it."""
     return (await indexed(stores))[trip_id]["trip"]
 

@@ -14,7 +14,7 @@ from tests.support.rows import rows
 from tests.support.tracking.entries import TRIP, event, request_log
 from tracking.batch_writer import store
 from tracking.dead_letters import retry_dead_events
-from tracking.stream import EVENT, Entry
+from tracking.stream import EVENT, StreamEntry
 
 
 async def test_an_event_that_comes_again_has_no_second_effect(database: AsyncEngine) -> None:
@@ -39,10 +39,10 @@ async def test_events_and_request_logs_are_stored_together(database: AsyncEngine
 
 
 POISON = {
-    "no JSON": Entry(EVENT, b"{"),
-    "no object": Entry(EVENT, b"5"),
-    "no text": Entry(EVENT, b"\xff\xfe"),
-    "NUL": Entry(EVENT, b"\0"),
+    "no JSON": StreamEntry(EVENT, b"{"),
+    "no object": StreamEntry(EVENT, b"5"),
+    "no text": StreamEntry(EVENT, b"\xff\xfe"),
+    "NUL": StreamEntry(EVENT, b"\0"),
     "escaped NUL": event(page_url="a\0b"),
     "unknown type": event("teleported"),
     "no session": event(session_id=None),
@@ -51,8 +51,8 @@ POISON = {
     "score beyond the column": event(score_at_time=1e9),
     "time that is none": event(timestamp="once upon a time"),
     "long source": event(source="x" * 51),
-    "nested too deeply": Entry(EVENT, b'{"a":' * 20_000 + b"1" + b"}" * 20_000),
-    "unknown kind": Entry("invoice", b"{}"),
+    "nested too deeply": StreamEntry(EVENT, b'{"a":' * 20_000 + b"1" + b"}" * 20_000),
+    "unknown kind": StreamEntry("invoice", b"{}"),
     "request without result": request_log(result_trip_ids=None),
     "request of a long month": request_log(month="all"),
 }

@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core import clients
 from core.settings import Settings
-from core.tasks import end
-from schemas.redis_keys import TRACKING
+from core.tasks import cancel_and_wait
+from schemas.redis_keys import TRACKING_STREAM
 from schemas.tables import DeadEvent, Event, RecommendationRequest, TripInteraction
 from tests.support.eventually import eventually
 from tests.support.fault_proxy import FaultProxy, Mode
@@ -23,14 +23,14 @@ from tests.support.rows import rows
 from tests.support.tracking.entries import TRIP, event, request_log
 from tracking import stream
 from tracking.batch_writer import store
-from tracking.consumer import FAILURES, follow_tracking, store_next
-from tracking.stream import Entry
+from tracking.consumer import FAILURES, consume_stream, store_next_batch
+from tracking.stream import StreamEntry
 
 
-async def leave(redis: Redis, entries: Sequence[Entry]) -> None:
+async def leave(redis: Redis, entries: Sequence[StreamEntry]) -> None:
     async with redis.pipeline() as pipeline:
         for kind, body in entries:
-            pipeline.xadd(TRACKING, {kind: body})
+            pipeline.xadd(TRACKING_STREAM, {kind: body})
         await pipeline.execute()
 
 
@@ -38,12 +38,12 @@ async def leave(redis: Redis, entries: Sequence[Entry]) -> None:
 async def following(redis_url: str, postgres_url: str) -> AsyncIterator[None]:
     engine = clients.postgres(postgres_url)
     async with clients.redis(redis_url, timeout=5) as redis:
-        task = asyncio.create_task(follow_tracking(redis, engine))
+        task = asyncio.create_task(consume_stream(redis, engine))
         try:
             yield
             assert not task.done(), task
         finally:
-            await end([task])
+            await cancel_and_wait([task])
             await engine.dispose()
 
 
@@ -74,7 +74,7 @@ async def until_it_fails() -> None:
     await eventually(lambda: failures() > before, within=10)
 
 
-def ids(entries: Sequence[Entry]) -> list[str]:
+def ids(entries: Sequence[StreamEntry]) -> list[str]:
     return [orjson.loads(entry.body)["event_uuid"] for entry in entries]
 
 
@@ -90,7 +90,7 @@ async def test_what_arrives_is_stored_and_removed(database: AsyncEngine, redis: 
 async def test_an_entry_in_the_middle_that_is_bad_keeps_nobody(
     database: AsyncEngine, redis: Redis, follower: None
 ) -> None:
-    await leave(redis, [event(), event("teleported"), Entry("", b""), event()])
+    await leave(redis, [event(), event("teleported"), StreamEntry("", b""), event()])
     await until_drained(redis)
     assert await stored(database) == 2
     assert len(await rows(database, DeadEvent)) == 2
@@ -101,18 +101,18 @@ async def test_a_worker_that_dies_between_storing_and_removing_counts_nothing_tw
 ) -> None:
     await leave(redis, [event("click_trip", trip_id=TRIP) for _ in range(5)])
     await store(database, list((await stream.read(redis, 3, 1)).values()))
-    assert await store_next(redis, database) == 5
+    assert await store_next_batch(redis, database) == 5
     (trip,) = await rows(database, TripInteraction)
     assert (trip.click_count, await stored(database), await stream.length(redis)) == (5, 5, 0)
 
 
 WORKER = """
 import asyncio, sys
-from indexer import connections
-from indexer.tracking import follow
-follow.BATCH = 20
-redis, engine = connections.redis(sys.argv[1], timeout=5), connections.postgres(sys.argv[2])
-asyncio.run(follow.follow_tracking(redis, engine))
+from core import clients
+from tracking import consumer
+consumer.BATCH = 20
+redis, engine = clients.redis(sys.argv[1], timeout=5), clients.postgres(sys.argv[2])
+asyncio.run(consumer.consume_stream(redis, engine))
 """
 
 

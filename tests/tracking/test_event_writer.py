@@ -13,7 +13,7 @@ from schemas.tables import BrowsingSession, Event, EventType, TripInteraction, U
 from tests.support.rows import rows
 from tests.support.tracking.entries import PERSON, SESSION, TRIP, event
 from tracking.batch_writer import store
-from tracking.stream import Entry
+from tracking.stream import StreamEntry
 
 BEGAN = datetime(2026, 11, 24, 9, tzinfo=UTC)
 
@@ -184,7 +184,7 @@ async def test_a_sum_of_dwell_times_ends_where_its_column_does(database: AsyncEn
 
 
 async def test_counts_add_up_over_batches_sessions_and_trips(database: AsyncEngine, user_id: int) -> None:
-    def batch() -> list[Entry]:
+    def batch() -> list[StreamEntry]:
         return [event("click_trip", trip_id=trip) for trip in (1, 2, 1)] + [event("click_trip", session_id=uuid4())]
 
     await store(database, batch())

@@ -10,11 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from core import clients
 from core.settings import Settings
-from core.sql import among
+from core.sql import in_array
 from schemas.tables import DeadEvent, RecommendationRequest
 from tracking import stream
-from tracking.locks import LOCK
-from tracking.privacy.subject import WAITING, Person, find_person, set_aside, waiting
+from tracking.locks import TRACKING_LOCK
+from tracking.privacy.subject import WAITING, DataSubject, dead_entries, find_person, pending_entries
 
 log = structlog.get_logger()
 
@@ -43,12 +43,12 @@ async def _erase(engine: AsyncEngine, redis: Redis, email: str, *, last: bool) -
     command that is given once more because this one was cut short.
     """
     async with engine.connect() as connection:
-        await connection.execute(LOCK)
+        await connection.execute(TRACKING_LOCK)
         person = await find_person(connection, email)
         if person is None:
             return Counter(), 0
         erased = await _erase_rows(connection, person)
-        entries = await waiting(redis, person)
+        entries = await pending_entries(redis, person)
         if entries:
             await stream.remove(redis, entries)
         if last or not entries:
@@ -57,9 +57,9 @@ async def _erase(engine: AsyncEngine, redis: Redis, email: str, *, last: bool) -
     return erased, len(entries)
 
 
-async def _erase_rows(connection: AsyncConnection, person: Person) -> Counter[str]:
-    dead = await set_aside(connection, person)
-    await connection.execute(delete(DeadEvent).where(among(DeadEvent.id, dead)))
+async def _erase_rows(connection: AsyncConnection, person: DataSubject) -> Counter[str]:
+    dead = await dead_entries(connection, person)
+    await connection.execute(delete(DeadEvent).where(in_array(DeadEvent.id, dead)))
     erased = Counter({WAITING: len(dead)})
     for table, theirs in person.rows().items():
         # What was searched for says nothing of who did, and is counted by the day.

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from core import clients
 from core.settings import Settings
-from tracking.privacy.subject import WAITING, find_person, set_aside, waiting
+from tracking.privacy.subject import WAITING, dead_entries, find_person, pending_entries
 
 log = structlog.get_logger()
 
@@ -25,7 +25,10 @@ async def export_user(settings: Settings, email: str) -> dict[str, list[dict[str
             if person is None:
                 return None
             # First what waits: between the two reads it may come to be stored, but not the other way round.
-            entries = [*(await waiting(redis, person)).values(), *(await set_aside(connection, person)).values()]
+            entries = [
+                *(await pending_entries(redis, person)).values(),
+                *(await dead_entries(connection, person)).values(),
+            ]
             stored: dict[str, list[dict[str, Any]]] = {}
             for table, theirs in person.rows().items():
                 rows = await connection.execute(select(table.__table__).where(theirs).order_by(table.__table__.c.id))

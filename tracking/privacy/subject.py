@@ -8,17 +8,17 @@ from redis.asyncio import Redis
 from sqlalchemy import ColumnElement, String, func, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.sql import among
+from core.sql import in_array
 from schemas.tables import Base, BrowsingSession, DeadEvent, Event, RecommendationRequest, User
 from tracking import stream
-from tracking.stream import Entry
+from tracking.stream import StreamEntry
 
 WAITING = "not_stored_yet"
 """What has no table yet, beside the names of tables."""
 
 
 @dataclass(frozen=True)
-class Person:
+class DataSubject:
     """The ids that a person's data can be told by."""
 
     users: frozenset[int]
@@ -30,23 +30,23 @@ class Person:
 
     def rows(self) -> dict[type[Base], ColumnElement[bool]]:
         """Which rows of each table are the person's; what refers to something comes before it."""
-        nobodys = Event.user_id.is_(None) & not_(among(Event.session_id, self.sessions_of_others))
+        nobodys = Event.user_id.is_(None) & not_(in_array(Event.session_id, self.sessions_of_others))
         # Clients may write a session's id in capitals.
         session = func.lower(RecommendationRequest.session_id, type_=String)
         return {
             Event: or_(
-                among(Event.user_id, self.users),
-                among(Event.session_id, self.sessions),
-                nobodys & among(Event.anonymous_id, self.anonymous_ids),
+                in_array(Event.user_id, self.users),
+                in_array(Event.session_id, self.sessions),
+                nobodys & in_array(Event.anonymous_id, self.anonymous_ids),
             ),
             RecommendationRequest: or_(
-                among(RecommendationRequest.user_id, self.users), among(session, [*map(str, self.sessions)])
+                in_array(RecommendationRequest.user_id, self.users), in_array(session, [*map(str, self.sessions)])
             ),
-            BrowsingSession: among(BrowsingSession.session_id, self.sessions),
-            User: among(User.id, self.users),
+            BrowsingSession: in_array(BrowsingSession.session_id, self.sessions),
+            User: in_array(User.id, self.users),
         }
 
-    def owns(self, entry: Entry) -> bool:
+    def owns(self, entry: StreamEntry) -> bool:
         """Whether it is this person that an event or a request log tells of."""
         try:
             body = orjson.loads(entry.body)
@@ -67,17 +67,19 @@ def _uuid(value: object) -> UUID | None:
         return None
 
 
-async def find_person(connection: AsyncConnection, email: str) -> Person | None:
+async def find_person(connection: AsyncConnection, email: str) -> DataSubject | None:
     """`email` is in lower case. Until the transaction ends nobody can begin a session of the person's."""
     columns = select(User.id, User.anonymous_id).where(func.lower(User.email) == email).with_for_update()
     known = {user.id: user.anonymous_id for user in await connection.execute(columns)}
     if not known:
         return None
-    of_these_browsers = or_(among(BrowsingSession.user_id, known), among(BrowsingSession.anonymous_id, known.values()))
+    of_these_browsers = or_(
+        in_array(BrowsingSession.user_id, known), in_array(BrowsingSession.anonymous_id, known.values())
+    )
     found = select(BrowsingSession.session_id, BrowsingSession.user_id).where(of_these_browsers)
     sessions = (await connection.execute(found)).all()
     theirs = frozenset(session_id for session_id, user in sessions if user is None or user in known)
-    return Person(
+    return DataSubject(
         users=frozenset(known),
         anonymous_ids=frozenset(known.values()),
         sessions=theirs,
@@ -85,13 +87,13 @@ async def find_person(connection: AsyncConnection, email: str) -> Person | None:
     )
 
 
-async def waiting(redis: Redis, person: Person) -> dict[bytes, Entry]:
+async def pending_entries(redis: Redis, person: DataSubject) -> dict[bytes, StreamEntry]:
     """What the worker has not stored yet, by its id in the stream."""
     return {entry_id: entry async for entry_id, entry in stream.scan(redis) if person.owns(entry)}
 
 
-async def set_aside(connection: AsyncConnection, person: Person) -> dict[int, Entry]:
+async def dead_entries(connection: AsyncConnection, person: DataSubject) -> dict[int, StreamEntry]:
     """What could not be stored, by its id in the table."""
     rows = await connection.stream(select(DeadEvent.id, DeadEvent.body))
-    entries = {dead_id: Entry(body["kind"], body["entry"].encode()) async for dead_id, body in rows}
+    entries = {dead_id: StreamEntry(body["kind"], body["entry"].encode()) async for dead_id, body in rows}
     return {dead_id: entry for dead_id, entry in entries.items() if person.owns(entry)}

@@ -22,7 +22,7 @@ from scripts.dev_stack.paths import build_once, cache_root
 from scripts.dev_stack.ports import free_port
 from scripts.dev_stack.processes import start
 from scripts.dev_stack.wait import http_answers, until
-from scripts.errors import CommandError
+from scripts.errors import CliError
 
 _SOURCES = Path(__file__).parent
 _NODE = _SOURCES / "EsNode.java"
@@ -103,11 +103,11 @@ def _train(target: Path) -> None:
         node.terminate()
         node.wait(SECONDS_TO_TRAIN)
         if not class_cache(target).exists():
-            raise CommandError(f"Elasticsearch's training run failed: {log.read_text()[-2000:]}")
+            raise CliError(f"Elasticsearch's training run failed: {log.read_text()[-2000:]}")
 
 
 if __name__ == "__main__":
     try:
         home()
-    except CommandError as error:
+    except CliError as error:
         sys.exit(str(error))

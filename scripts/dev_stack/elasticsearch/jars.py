@@ -6,7 +6,7 @@ from pathlib import Path
 
 import jgo
 
-from scripts.errors import CommandError
+from scripts.errors import CliError
 
 VERSION = "9.5.3"
 SERVER = f"org.elasticsearch:elasticsearch:{VERSION}"
@@ -22,7 +22,7 @@ def fetch(coordinate: str) -> list[Path]:
     try:
         return [_checked(artifact, sums) for artifact in jgo.resolve(coordinate)]
     except (OSError, RuntimeError) as error:
-        raise CommandError(f"{coordinate} could not be fetched from Maven Central: {error}") from error
+        raise CliError(f"{coordinate} could not be fetched from Maven Central: {error}") from error
 
 
 def pin() -> None:
@@ -47,7 +47,7 @@ def _checked(artifact: "jgo.maven.Artifact", sums: dict[str, str]) -> Path:
         jar.unlink()
         jar = artifact.resolve()
     if _sum(jar) != sums.get(jar.name):
-        raise CommandError(f"{jar} is not the file that {SUMS.name} names: Elasticsearch is not built from it.")
+        raise CliError(f"{jar} is not the file that {SUMS.name} names: Elasticsearch is not built from it.")
     return jar
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from starlette.requests import Request
 
-from app.access.authentication import GUEST, Identity, identity, require_admin
+from app.access.authentication import ANONYMOUS, Identity, authenticate, require_admin
 from app.http.errors import ApiError
 from app.lifespan import ApiRequest
 from core.settings import Settings
@@ -32,7 +32,7 @@ def request_with(settings: Settings, **headers: str) -> ApiRequest:
 
 
 def who_sends(settings: Settings, credentials: str) -> Identity:
-    return identity(request_with(settings, authorization=f"Bearer {credentials}"))
+    return authenticate(request_with(settings, authorization=f"Bearer {credentials}"))
 
 
 def refusal_of(request: ApiRequest) -> int:
@@ -46,7 +46,7 @@ def test_a_token_of_supabase_names_the_user(secured: Settings) -> None:
 
 
 def test_the_scheme_is_read_in_any_case(secured: Settings) -> None:
-    assert identity(request_with(secured, authorization=f"bearer  {token()}")).user == USER
+    assert authenticate(request_with(secured, authorization=f"bearer  {token()}")).user == USER
 
 
 @pytest.mark.parametrize("email", [None, "", 5, ["dana@example.org"]])
@@ -60,8 +60,8 @@ def test_a_token_issued_by_a_clock_that_is_ahead_counts(secured: Settings) -> No
 
 def test_without_a_secret_every_token_is_a_guest(settings: Settings) -> None:
     without = settings.model_copy(update={"supabase_jwt_secret": None})
-    assert who_sends(without, token()) == GUEST
-    assert who_sends(without, forged({"alg": "HS256", "typ": "JWT"}, claims(), secret="")) == GUEST
+    assert who_sends(without, token()) == ANONYMOUS
+    assert who_sends(without, forged({"alg": "HS256", "typ": "JWT"}, claims(), secret="")) == ANONYMOUS
 
 
 @pytest.mark.parametrize(
@@ -84,27 +84,27 @@ def test_without_a_secret_every_token_is_a_guest(settings: Settings) -> None:
     ],
 )
 def test_a_token_that_is_not_in_order_is_a_guest(secured: Settings, changes: dict[str, Any]) -> None:
-    assert who_sends(secured, forged({"alg": "HS256", "typ": "JWT"}, claims(**changes))) == GUEST
+    assert who_sends(secured, forged({"alg": "HS256", "typ": "JWT"}, claims(**changes))) == ANONYMOUS
 
 
 def test_an_unsigned_token_is_a_guest(secured: Settings) -> None:
     unsigned = jwt.encode(claims(), "", algorithm="none")
-    assert who_sends(secured, unsigned) == GUEST
+    assert who_sends(secured, unsigned) == ANONYMOUS
     header, body, _ = unsigned.split(".")
     for signature in ("", token().split(".")[2]):
-        assert who_sends(secured, f"{header}.{body}.{signature}") == GUEST
+        assert who_sends(secured, f"{header}.{body}.{signature}") == ANONYMOUS
 
 
 @pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "", None, "RS256", "ES256", "HS384", "HS512", ["HS256"]])
 def test_the_token_does_not_choose_its_algorithm(secured: Settings, algorithm: Any) -> None:
-    assert who_sends(secured, forged({"alg": algorithm, "typ": "JWT"}, claims())) == GUEST
+    assert who_sends(secured, forged({"alg": algorithm, "typ": "JWT"}, claims())) == ANONYMOUS
 
 
 def test_a_public_key_is_no_secret(settings: Settings) -> None:
     """Key confusion: a token signed by HMAC with what everybody may know of an RSA key."""
     public_key = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA\n-----END PUBLIC KEY-----\n"
     confused = settings.model_copy(update={"supabase_jwt_secret": SecretStr(public_key)})
-    assert who_sends(confused, forged({"alg": "HS256", "typ": "JWT"}, claims(), secret=public_key)) == GUEST
+    assert who_sends(confused, forged({"alg": "HS256", "typ": "JWT"}, claims(), secret=public_key)) == ANONYMOUS
 
 
 @pytest.mark.parametrize(
@@ -118,34 +118,34 @@ def test_a_public_key_is_no_secret(settings: Settings) -> None:
     ],
 )
 def test_the_token_does_not_bring_its_own_key(secured: Settings, header: dict[str, Any]) -> None:
-    assert who_sends(secured, forged(header, claims(), secret="a key of the attacker's own choosing")) == GUEST
+    assert who_sends(secured, forged(header, claims(), secret="a key of the attacker's own choosing")) == ANONYMOUS
 
 
 @pytest.mark.parametrize("part", [0, 1, 2])
 def test_a_token_changed_anywhere_is_a_guest(secured: Settings, part: int) -> None:
     parts = token().split(".")
     parts[part] = parts[part][:-2] + ("AA" if parts[part][-2:] != "AA" else "BB")
-    assert who_sends(secured, ".".join(parts)) == GUEST
+    assert who_sends(secured, ".".join(parts)) == ANONYMOUS
 
 
 def test_deeply_nested_json_in_a_token_is_a_guest(secured: Settings) -> None:
     nested = forged({"alg": "HS256"}, claims()).split(".")[1:]
     deep = "W1tb" * 1500
-    assert who_sends(secured, ".".join([deep, *nested])) == GUEST
+    assert who_sends(secured, ".".join([deep, *nested])) == ANONYMOUS
 
 
 @given(credentials=st.text(st.characters(max_codepoint=255), max_size=200))
 def test_nonsense_is_a_guest(settings: Settings, credentials: str) -> None:
     secured = settings.model_copy(update={"supabase_jwt_secret": SecretStr(SECRET)})
-    assert identity(request_with(secured, authorization=credentials)) == GUEST
-    assert who_sends(secured, credentials) == GUEST
+    assert authenticate(request_with(secured, authorization=credentials)) == ANONYMOUS
+    assert who_sends(secured, credentials) == ANONYMOUS
 
 
 def test_the_token_is_checked_once_per_request(secured: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     request = request_with(secured, authorization=f"Bearer {token()}")
-    first = identity(request)
+    first = authenticate(request)
     monkeypatch.setattr(jwt, "decode", None)
-    assert identity(request) is first
+    assert authenticate(request) is first
 
 
 def test_the_role_in_the_app_metadata_makes_an_administrator(secured: Settings) -> None:

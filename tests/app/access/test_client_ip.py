@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.types import Scope
 
-from app.access.client_ip import MAX_HOPS, client_address, parse_address
+from app.access.client_ip import MAX_HOPS, client_ip, parse_address
 from core.settings import load_settings
 
 PROXIES = ["10.0.0.0/8", "192.0.2.1", "2001:db8:1::/48"]
@@ -23,7 +23,7 @@ def address_seen(
         "headers": [(header, value.encode("latin-1")) for value in forwarded],
         "state": {"settings": load_settings(trusted_proxies=networks)},
     }
-    return str(client_address(Request(scope)))
+    return str(client_ip(Request(scope)))
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
-from app.access.rate_limiter import PREFIX, RateLimits, Verdict, Window, group_of
-from app.backends.redis import GuardedRedis
+from app.access.rate_limiter import PREFIX, RateLimiter, RateLimitResult, SlidingWindow, rate_limit_group
+from app.backends.redis import ResilientRedis
 from core import clients
 from core.settings import Settings
 from core.timeouts import DEFAULTS
@@ -33,14 +33,14 @@ def sample(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(name, labels) or 0
 
 
-async def hit(limits: RateLimits, client: str, group: str = "default") -> Verdict:
+async def hit(limits: RateLimiter, client: str, group: str = "default") -> RateLimitResult:
     verdict = await limits.hit(group, client)
     assert verdict is not None
     return verdict
 
 
 class MakeLimits(Protocol):
-    def __call__(self, rates: str, url: str | None = None) -> RateLimits:
+    def __call__(self, rates: str, url: str | None = None) -> RateLimiter:
         """Of the default group, counted in this Redis or that of the settings."""
         ...
 
@@ -49,22 +49,22 @@ class MakeLimits(Protocol):
 async def limits(settings: Settings) -> AsyncIterator[MakeLimits]:
     async with AsyncExitStack() as stack:
 
-        def make(rates: str, url: str | None = None) -> RateLimits:
-            redis = GuardedRedis(clients.redis(url or settings.redis_url))
+        def make(rates: str, url: str | None = None) -> RateLimiter:
+            redis = ResilientRedis(clients.redis(url or settings.redis_url))
             stack.push_async_callback(redis.close)
-            return RateLimits(redis, settings.model_copy(update={"rate_limit_default": rates}))
+            return RateLimiter(redis, settings.model_copy(update={"rate_limit_default": rates}))
 
         yield make
 
 
 @st.composite
-def windows(draw: st.DrawFn) -> Window:
+def windows(draw: st.DrawFn) -> SlidingWindow:
     limit, seconds = draw(st.integers(1, 300)), draw(st.sampled_from([1, 60, 3600]))
     before, current = draw(st.integers(0, limit)), draw(st.integers(0, limit))
-    return Window(limit, seconds, before, current, since=draw(st.floats(0, seconds, exclude_max=True)))
+    return SlidingWindow(limit, seconds, before, current, since=draw(st.floats(0, seconds, exclude_max=True)))
 
 
-def after(window: Window, seconds: float) -> Window:
+def after(window: SlidingWindow, seconds: float) -> SlidingWindow:
     """The same window later, when nobody has asked in between."""
     passed = window.since + seconds
     ended, since = divmod(passed, window.seconds)
@@ -74,24 +74,24 @@ def after(window: Window, seconds: float) -> Window:
 
 
 @given(windows())
-def test_a_request_fits_exactly_when_some_are_said_to_remain(window: Window) -> None:
+def test_a_request_fits_exactly_when_some_are_said_to_remain(window: SlidingWindow) -> None:
     assert (window.remaining >= 1) == (window.wait == 0)
 
 
 @given(windows())
-def test_after_the_time_to_wait_one_more_request_fits(window: Window) -> None:
+def test_after_the_time_to_wait_one_more_request_fits(window: SlidingWindow) -> None:
     assert after(window, ceil(window.wait)).remaining >= 1
 
 
 @given(windows())
-def test_before_the_time_to_wait_no_request_fits(window: Window) -> None:
+def test_before_the_time_to_wait_no_request_fits(window: SlidingWindow) -> None:
     if window.wait > 0.002:
         assert after(window, window.wait - 0.001).remaining == 0
 
 
 @given(st.lists(windows(), min_size=1, max_size=3))
-def test_who_waits_as_long_as_he_is_told_fits_in_every_window(several: list[Window]) -> None:
-    verdict = Verdict(allowed=False, windows=several)
+def test_who_waits_as_long_as_he_is_told_fits_in_every_window(several: list[SlidingWindow]) -> None:
+    verdict = RateLimitResult(allowed=False, windows=several)
     assert all(after(window, verdict.retry_after).remaining >= 1 for window in several)
 
 
@@ -210,4 +210,4 @@ async def test_refusals_are_counted_by_group(limits: MakeLimits, client: str) ->
     ],
 )
 def test_each_path_belongs_to_its_group(method: str, path: str, group: str | None) -> None:
-    assert group_of(method, path) == group
+    assert rate_limit_group(method, path) == group

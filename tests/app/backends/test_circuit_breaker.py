@@ -1,12 +1,12 @@
 import pytest
 
-from app.backends.circuit_breaker import Breaker, State
+from app.backends.circuit_breaker import CircuitBreaker, CircuitState
 from app.http.errors import ApiError, not_found, unavailable
 
 
 @pytest.fixture
-def breaker() -> Breaker:
-    return Breaker("oracle", "the oracle", failures=3, open_seconds=10)
+def breaker() -> CircuitBreaker:
+    return CircuitBreaker("oracle", "the oracle", failures=3, open_seconds=10)
 
 
 @pytest.fixture
@@ -17,23 +17,23 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def fail(breaker: Breaker) -> None:
-    with pytest.raises(ApiError), breaker.guard():
+def fail(breaker: CircuitBreaker) -> None:
+    with pytest.raises(ApiError), breaker.protect():
         raise unavailable("the oracle")
 
 
-def work(breaker: Breaker) -> None:
-    with breaker.guard():
+def work(breaker: CircuitBreaker) -> None:
+    with breaker.protect():
         pass
 
 
-def open_it(breaker: Breaker) -> None:
+def open_it(breaker: CircuitBreaker) -> None:
     for _ in range(3):
         fail(breaker)
-    assert breaker.state is State.OPEN
+    assert breaker.state is CircuitState.OPEN
 
 
-def test_failures_in_a_row_open_it(breaker: Breaker) -> None:
+def test_failures_in_a_row_open_it(breaker: CircuitBreaker) -> None:
     fail(breaker)
     fail(breaker)
     work(breaker)
@@ -43,49 +43,49 @@ def test_failures_in_a_row_open_it(breaker: Breaker) -> None:
     open_it(breaker)
 
 
-def test_while_open_nothing_is_tried(breaker: Breaker) -> None:
+def test_while_open_nothing_is_tried(breaker: CircuitBreaker) -> None:
     open_it(breaker)
-    with pytest.raises(ApiError) as refusal, breaker.guard():
+    with pytest.raises(ApiError) as refusal, breaker.protect():
         pytest.fail("it was tried")
     assert refusal.value.status == 503
 
 
-def test_one_success_after_the_pause_closes_it(breaker: Breaker, clock: list[float]) -> None:
+def test_one_success_after_the_pause_closes_it(breaker: CircuitBreaker, clock: list[float]) -> None:
     open_it(breaker)
     clock[0] += 10
     work(breaker)
-    assert breaker.state is State.CLOSED
+    assert breaker.state is CircuitState.CLOSED
 
 
-def test_one_failure_after_the_pause_opens_it_for_another(breaker: Breaker, clock: list[float]) -> None:
+def test_one_failure_after_the_pause_opens_it_for_another(breaker: CircuitBreaker, clock: list[float]) -> None:
     open_it(breaker)
     clock[0] += 10
     fail(breaker)
-    assert breaker.state is State.OPEN
+    assert breaker.state is CircuitState.OPEN
     clock[0] += 9
-    with pytest.raises(ApiError), breaker.guard():
+    with pytest.raises(ApiError), breaker.protect():
         pytest.fail("it was tried")
 
 
-def test_only_one_caller_at_a_time_probes(breaker: Breaker, clock: list[float]) -> None:
+def test_only_one_caller_at_a_time_probes(breaker: CircuitBreaker, clock: list[float]) -> None:
     open_it(breaker)
     clock[0] += 10
-    with breaker.guard(), pytest.raises(ApiError), breaker.guard():
+    with breaker.protect(), pytest.raises(ApiError), breaker.protect():
         pytest.fail("it was tried twice")
-    assert breaker.state is State.CLOSED
+    assert breaker.state is CircuitState.CLOSED
 
 
-def test_a_probe_that_is_given_up_leaves_the_next_caller_to_probe(breaker: Breaker, clock: list[float]) -> None:
+def test_a_probe_that_is_given_up_leaves_the_next_caller_to_probe(breaker: CircuitBreaker, clock: list[float]) -> None:
     open_it(breaker)
     clock[0] += 10
-    with pytest.raises(KeyboardInterrupt), breaker.guard():
+    with pytest.raises(KeyboardInterrupt), breaker.protect():
         raise KeyboardInterrupt
     work(breaker)
-    assert breaker.state is State.CLOSED
+    assert breaker.state is CircuitState.CLOSED
 
 
-def test_answers_other_than_503_are_answers(breaker: Breaker) -> None:
+def test_answers_other_than_503_are_answers(breaker: CircuitBreaker) -> None:
     for _ in range(5):
-        with pytest.raises(ApiError), breaker.guard():
+        with pytest.raises(ApiError), breaker.protect():
             raise not_found("Trip")
-    assert breaker.state is State.CLOSED
+    assert breaker.state is CircuitState.CLOSED

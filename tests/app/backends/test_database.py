@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.backends.circuit_breaker import State
+from app.backends.circuit_breaker import CircuitState
 from app.backends.database import Database
-from app.backends.replica_pool import KNOWN_FOR
+from app.backends.replica_pool import CHECK_VALID_SECONDS
 from app.http.errors import ApiError
 from core import clients
 from core.settings import Settings
@@ -39,7 +39,7 @@ async def replicated(ways: Ways) -> AsyncIterator[Database]:
 
 
 def usable(database: Database) -> set[AsyncEngine | None]:
-    return {database._replicas.next() for _ in range(4)} - {None}
+    return {database._replicas.pick() for _ in range(4)} - {None}
 
 
 async def read(database: Database) -> None:
@@ -73,8 +73,8 @@ async def test_a_server_that_refuses_the_connection_is_unavailable(settings: Set
 
 async def test_after_a_rest_replicas_are_not_used_before_they_are_looked_at(replicated: Database) -> None:
     for replica in replicated._replicas._replicas:
-        replica.checked_at -= KNOWN_FOR
-    assert replicated._replicas.next() is None
+        replica.checked_at -= CHECK_VALID_SECONDS
+    assert replicated._replicas.pick() is None
     await eventually(lambda: len(usable(replicated)) == 2)
 
 
@@ -97,7 +97,7 @@ async def test_no_read_fails_with_a_replica_and_it_is_used_again_once_it_is_back
     await broken.switch(mode)
     for _ in range(10):
         await read(replicated)
-    assert replicated.breaker.state is State.CLOSED
+    assert replicated.breaker.state is CircuitState.CLOSED
     await broken.switch(Mode.PASS)
     before = received(broken)
 

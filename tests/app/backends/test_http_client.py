@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from app.backends.http_client import Answer, HttpClient
+from app.backends.http_client import HttpClient, HttpResponse
 from tests.support.eventually import eventually
 
 FOUND = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfound"
 LAST = b"HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 4\r\n\r\nlast"
-CERTIFICATE = Path(__file__).with_name("localhost.pem")
+CERTIFICATE = Path(__file__).parents[2] / "support/api/localhost.pem"
 """Of 127.0.0.1, with its key, for a hundred years; `openssl req -x509 -addext subjectAltName=IP:127.0.0.1` made it."""
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nfou\r\n2\r\nnd\r\n0\r\n\r\n"
 
@@ -84,7 +84,7 @@ async def found_each_time(script: Callable[[Conversation], Awaitable[None]], tim
     """The server, after so many requests one after the other."""
     async with server(script) as (served, address):
         asking = client(address)
-        assert [await asking.post("/_search", b"{}") for _ in range(times)] == [Answer(200, b"found")] * times
+        assert [await asking.post("/_search", b"{}") for _ in range(times)] == [HttpResponse(200, b"found")] * times
         asking.close()
     return served
 
@@ -162,7 +162,7 @@ async def test_a_connection_that_the_server_will_close_is_not_used_again() -> No
 
     async with server(one_answer) as (served, address):
         asking = client(address)
-        assert [await asking.post("/_search", b"{}") for _ in range(2)] == [Answer(404, b"last")] * 2
+        assert [await asking.post("/_search", b"{}") for _ in range(2)] == [HttpResponse(404, b"last")] * 2
     assert served.requests == [1, 1]
 
 
@@ -239,7 +239,7 @@ async def test_nobody_gets_the_answer_to_a_request_that_was_given_up() -> None:
         first = asyncio.create_task(asking.post("/_search", b"first"))
         await heard.wait()
         first.cancel()
-        assert await asking.post("/_search", b"second") == Answer(200, b"found")
+        assert await asking.post("/_search", b"second") == HttpResponse(200, b"found")
     assert served.requests == [1, 1]
     assert first.cancelled()
 
@@ -276,7 +276,7 @@ async def test_for_https_the_authorities_of_the_machine_count(monkeypatch: pytes
     async with server(always_found, tls=tls) as (_, address):
         asking = HttpClient(f"https://{address}", seconds=5, connections=1)
         if trusted:
-            assert await asking.post("/_search", b"{}") == Answer(200, b"found")
+            assert await asking.post("/_search", b"{}") == HttpResponse(200, b"found")
         else:
             with pytest.raises(ssl.SSLCertVerificationError):
                 await asking.post("/_search", b"{}")

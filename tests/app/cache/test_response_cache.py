@@ -5,15 +5,15 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
-from app.backends.redis import GuardedRedis
-from app.cache import Cache, Generations, SharedLevel
+from app.backends.redis import ResilientRedis
+from app.cache import InvalidationState, RedisStore, ResponseCache
 from app.cache.metrics import REDIS_ERRORS
 from app.cache.response_cache import PROCESS_SECONDS, STALE_SECONDS
 from app.http.errors import ApiError, not_found, unavailable
 from core import clients
-from indexer.invalidation import announce
+from indexer.invalidation import publish
 from tests.support.api.silent_server import silent_server
-from tests.support.cache import COUNTRY, Process, Source, process
+from tests.support.cache import COUNTRY, FakeLoader, SimulatedProcess, process
 from tests.support.eventually import eventually
 
 
@@ -21,73 +21,79 @@ from tests.support.eventually import eventually
 async def redis(redis: Redis) -> Redis:
     await redis.flushdb()
     # The first number after a lost counter outdates everything.
-    await announce(redis, [])
+    await publish(redis, [])
     return redis
 
 
 @pytest.fixture
-async def one(redis: Redis) -> AsyncIterator[Process]:
+async def one(redis: Redis) -> AsyncIterator[SimulatedProcess]:
     async with process(redis) as held:
         yield held
 
 
 @pytest.fixture
-async def other(redis: Redis) -> AsyncIterator[Process]:
+async def other(redis: Redis) -> AsyncIterator[SimulatedProcess]:
     async with process(redis) as held:
         yield held
 
 
-async def changed(redis: Redis, kind: str, *processes: Process) -> None:
+async def changed(redis: Redis, kind: str, *processes: SimulatedProcess) -> None:
     """All processes have heard."""
-    assert await announce(redis, [kind])
+    assert await publish(redis, [kind])
     heard = int(await redis.get("smarttrip:generation") or 0)
     await eventually(lambda: all(each.generations.current == heard for each in processes))
 
 
-async def test_a_body_is_made_once(one: Process) -> None:
-    source = Source()
+async def test_a_body_is_made_once(one: SimulatedProcess) -> None:
+    source = FakeLoader()
     assert [await one.text(source), await one.text(source)] == ["first", "first"]
     assert source.made == 1
 
 
-async def test_200_who_miss_at_once_cause_one_refill(one: Process) -> None:
-    source = Source()
+async def test_200_who_miss_at_once_cause_one_refill(one: SimulatedProcess) -> None:
+    source = FakeLoader()
     assert set(await asyncio.gather(*(one.text(source) for _ in range(200)))) == {"first"}
     assert source.made == 1
 
 
-async def test_200_who_miss_at_once_in_two_processes_cause_one_refill(one: Process, other: Process) -> None:
-    source = Source()
+async def test_200_who_miss_at_once_in_two_processes_cause_one_refill(
+    one: SimulatedProcess, other: SimulatedProcess
+) -> None:
+    source = FakeLoader()
     asked = [each.text(source) for _ in range(100) for each in (one, other)]
     assert set(await asyncio.gather(*asked)) == {"first"}
     assert source.made == 1
 
 
-async def test_what_one_process_made_another_finds(one: Process, other: Process) -> None:
-    source = Source()
+async def test_what_one_process_made_another_finds(one: SimulatedProcess, other: SimulatedProcess) -> None:
+    source = FakeLoader()
     made = await one.get(source)
     assert await other.get(source) == made
     assert source.made == 1
 
 
-async def test_a_change_is_seen_by_all_processes_within_two_seconds(redis: Redis, one: Process, other: Process) -> None:
-    source = Source()
+async def test_a_change_is_seen_by_all_processes_within_two_seconds(
+    redis: Redis, one: SimulatedProcess, other: SimulatedProcess
+) -> None:
+    source = FakeLoader()
     for each in (one, other):
         await each.text(source)
     source.text = "second"
     changed_at = time.monotonic()
-    assert await announce(redis, ["country"])
+    assert await publish(redis, ["country"])
     for each in (one, other):
         await eventually(lambda each=each: _is(each, source, "second"))  # type: ignore[misc]
     assert time.monotonic() - changed_at < 2
 
 
-async def _is(held: Process, source: Source, text: str) -> bool:
+async def _is(held: SimulatedProcess, source: FakeLoader, text: str) -> bool:
     return await held.text(source) == text
 
 
-async def test_a_change_of_another_kind_outdates_nothing(redis: Redis, one: Process, other: Process) -> None:
-    source = Source()
+async def test_a_change_of_another_kind_outdates_nothing(
+    redis: Redis, one: SimulatedProcess, other: SimulatedProcess
+) -> None:
+    source = FakeLoader()
     await one.text(source)
     await changed(redis, "guide", one, other)
     await one.text(source)
@@ -95,27 +101,31 @@ async def test_a_change_of_another_kind_outdates_nothing(redis: Redis, one: Proc
     assert source.made == 1
 
 
-async def test_a_refill_from_before_a_change_is_not_for_those_who_ask_after_it(redis: Redis, one: Process) -> None:
-    source = Source(text="before")
+async def test_a_refill_from_before_a_change_is_not_for_those_who_ask_after_it(
+    redis: Redis, one: SimulatedProcess
+) -> None:
+    source = FakeLoader(text="before")
     source.gate.clear()
     slow = asyncio.create_task(one.text(source))
     await eventually(lambda: source.made == 1)
     await changed(redis, "country", one)
 
-    quick = Source(text="after")
+    quick = FakeLoader(text="after")
     assert await one.text(quick) == "after"
     source.gate.set()
     assert await slow == "before"
     assert await one.text(quick) == "after"
 
 
-async def test_a_slow_refill_overwrites_nothing_newer(redis: Redis, one: Process, other: Process) -> None:
-    source = Source(text="before")
+async def test_a_slow_refill_overwrites_nothing_newer(
+    redis: Redis, one: SimulatedProcess, other: SimulatedProcess
+) -> None:
+    source = FakeLoader(text="before")
     source.gate.clear()
     slow = asyncio.create_task(one.text(source))
     await eventually(lambda: source.made == 1)
     await changed(redis, "country", one, other)
-    quick = Source(text="after")
+    quick = FakeLoader(text="after")
     assert await other.text(quick) == "after"
     source.gate.set()
     await slow
@@ -124,8 +134,8 @@ async def test_a_slow_refill_overwrites_nothing_newer(redis: Redis, one: Process
     assert quick.made == 1
 
 
-async def test_a_body_older_than_its_time_to_live_is_made_again(one: Process) -> None:
-    source = Source()
+async def test_a_body_older_than_its_time_to_live_is_made_again(one: SimulatedProcess) -> None:
+    source = FakeLoader()
     await one.get(source, ttl=0.05)
     source.text = "second"
 
@@ -135,8 +145,8 @@ async def test_a_body_older_than_its_time_to_live_is_made_again(one: Process) ->
     await eventually(made_again)
 
 
-async def test_an_old_body_is_served_when_a_new_one_cannot_be_had(redis: Redis, one: Process) -> None:
-    source = Source()
+async def test_an_old_body_is_served_when_a_new_one_cannot_be_had(redis: Redis, one: SimulatedProcess) -> None:
+    source = FakeLoader()
     fresh = await one.get(source)
     await changed(redis, "country", one)
     source.error = unavailable("the database")
@@ -144,8 +154,8 @@ async def test_an_old_body_is_served_when_a_new_one_cannot_be_had(redis: Redis, 
     assert (kept.identity, kept.stale, fresh.stale) == (fresh.identity, True, False)
 
 
-async def test_a_process_that_never_had_it_finds_an_old_body_in_redis(redis: Redis, one: Process) -> None:
-    source = Source()
+async def test_a_process_that_never_had_it_finds_an_old_body_in_redis(redis: Redis, one: SimulatedProcess) -> None:
+    source = FakeLoader()
     await one.get(source)
     await changed(redis, "country", one)
     source.error = unavailable("the database")
@@ -154,8 +164,8 @@ async def test_a_process_that_never_had_it_finds_an_old_body_in_redis(redis: Red
     assert (kept.identity, kept.stale) == (b"first", True)
 
 
-async def test_a_refill_that_fails_is_not_tried_by_every_request(redis: Redis, one: Process) -> None:
-    source = Source()
+async def test_a_refill_that_fails_is_not_tried_by_every_request(redis: Redis, one: SimulatedProcess) -> None:
+    source = FakeLoader()
     await one.get(source)
     await changed(redis, "country", one)
     source.error = unavailable("the database")
@@ -166,14 +176,16 @@ async def test_a_refill_that_fails_is_not_tried_by_every_request(redis: Redis, o
     assert source.made == 2
 
 
-async def test_a_failure_without_an_old_body_is_told(one: Process) -> None:
+async def test_a_failure_without_an_old_body_is_told(one: SimulatedProcess) -> None:
     with pytest.raises(ApiError) as told:
-        await one.get(Source(error=unavailable("the database")))
+        await one.get(FakeLoader(error=unavailable("the database")))
     assert told.value.status == 503
 
 
-async def test_what_is_not_there_is_asked_for_each_time_even_if_it_was_once(redis: Redis, one: Process) -> None:
-    source = Source()
+async def test_what_is_not_there_is_asked_for_each_time_even_if_it_was_once(
+    redis: Redis, one: SimulatedProcess
+) -> None:
+    source = FakeLoader()
     await one.get(source)
     await changed(redis, "country", one)
     source.error = not_found("Country")
@@ -183,17 +195,17 @@ async def test_what_is_not_there_is_asked_for_each_time_even_if_it_was_once(redi
     assert source.made == 3
 
 
-async def test_a_failed_refill_holds_up_no_other_process(one: Process, other: Process) -> None:
-    failing = Source(error=not_found("Country"))
+async def test_a_failed_refill_holds_up_no_other_process(one: SimulatedProcess, other: SimulatedProcess) -> None:
+    failing = FakeLoader(error=not_found("Country"))
     with pytest.raises(ApiError, match="Country not found"):
         await one.get(failing)
     began = time.monotonic()
-    assert await other.text(Source()) == "first"
+    assert await other.text(FakeLoader()) == "first"
     assert time.monotonic() - began < 0.5
 
 
-async def test_a_caller_who_gives_up_takes_nothing_from_the_others(one: Process) -> None:
-    source = Source()
+async def test_a_caller_who_gives_up_takes_nothing_from_the_others(one: SimulatedProcess) -> None:
+    source = FakeLoader()
     source.gate.clear()
     first, second = (asyncio.create_task(one.text(source)) for _ in range(2))
     await eventually(lambda: source.made == 1)
@@ -203,31 +215,36 @@ async def test_a_caller_who_gives_up_takes_nothing_from_the_others(one: Process)
     assert source.made == 1
 
 
-async def test_a_process_that_died_while_making_a_body_is_not_waited_for_long(redis: Redis, one: Process) -> None:
-    claimed, _ = await SharedLevel(GuardedRedis(redis)).claim("key", one.generations.current)
+async def test_a_process_that_died_while_making_a_body_is_not_waited_for_long(
+    redis: Redis, one: SimulatedProcess
+) -> None:
+    claimed, _ = await RedisStore(ResilientRedis(redis)).claim("key", one.generations.current)
     assert claimed
     began = time.monotonic()
-    assert await one.text(Source()) == "first"
+    assert await one.text(FakeLoader()) == "first"
     assert time.monotonic() - began < 2
 
 
 async def test_soon_after_a_change_bodies_are_kept_briefly_in_case_a_replica_lags(redis: Redis) -> None:
     async with process(redis, settle_seconds=60) as held:
         await changed(redis, "country", held)
-        await held.get(Source(), ttl=3600)
-        record = await SharedLevel(GuardedRedis(redis)).read("key")
+        await held.get(FakeLoader(), ttl=3600)
+        record = await RedisStore(ResilientRedis(redis)).read("key")
     assert record
     assert record.fresh_until - time.time() <= PROCESS_SECONDS
 
 
 async def test_the_process_keeps_no_more_than_its_bound(unreachable: Redis) -> None:
-    held = Process(Cache(SharedLevel(GuardedRedis(unreachable)), Generations(), max_bytes=250_000), Generations())
-    sources = [Source(text="x" * 100_000) for _ in range(3)]
+    held = SimulatedProcess(
+        ResponseCache(RedisStore(ResilientRedis(unreachable)), InvalidationState(), max_bytes=250_000),
+        InvalidationState(),
+    )
+    sources = [FakeLoader(text="x" * 100_000) for _ in range(3)]
     for turn in range(2):
         for number, source in enumerate(sources):
             await held.cache.get(f"{number}", COUNTRY, source.fill, 60, compress=False)
             assert source.made == turn + 1
-    large = Source(text="x" * 300_000)
+    large = FakeLoader(text="x" * 300_000)
     for _ in range(2):
         await held.cache.get("large", COUNTRY, large.fill, 60, compress=False)
     assert large.made == 2
@@ -240,26 +257,28 @@ async def unreachable(unused_tcp_port: int) -> AsyncIterator[Redis]:
 
 
 async def test_without_redis_the_process_keeps_its_own_bodies(unreachable: Redis) -> None:
-    held = Process(Cache(SharedLevel(GuardedRedis(unreachable)), Generations()), Generations())
-    source = Source()
+    held = SimulatedProcess(
+        ResponseCache(RedisStore(ResilientRedis(unreachable)), InvalidationState()), InvalidationState()
+    )
+    source = FakeLoader()
     assert set(await asyncio.gather(*(held.text(source) for _ in range(200)))) == {"first"}
     assert source.made == 1
 
 
 async def test_redis_failing_in_between_is_counted_and_done_without(unreachable: Redis) -> None:
-    generations = Generations()
+    generations = InvalidationState()
     generations.catch_up(0)
     counted = REDIS_ERRORS._value.get()
-    held = Process(Cache(SharedLevel(GuardedRedis(unreachable)), generations), generations)
-    assert await held.text(Source()) == "first"
+    held = SimulatedProcess(ResponseCache(RedisStore(ResilientRedis(unreachable)), generations), generations)
+    assert await held.text(FakeLoader()) == "first"
     assert REDIS_ERRORS._value.get() > counted
 
 
 async def test_a_redis_that_says_nothing_costs_little() -> None:
-    generations = Generations()
+    generations = InvalidationState()
     generations.catch_up(0)
     async with silent_server() as port, clients.redis(f"redis://127.0.0.1:{port}/0", timeout=5) as client:
-        held = Process(Cache(SharedLevel(GuardedRedis(client)), generations), generations)
+        held = SimulatedProcess(ResponseCache(RedisStore(ResilientRedis(client)), generations), generations)
         began = time.monotonic()
-        assert await held.text(Source()) == "first"
+        assert await held.text(FakeLoader()) == "first"
         assert time.monotonic() - began < 1

@@ -7,17 +7,17 @@ from sqlalchemy.engine import make_url
 from app.cache import ALL_KINDS
 from core import clients
 from core.settings import Settings
-from indexer.invalidation import announce, channel
-from schemas.redis_keys import GENERATION
+from indexer.invalidation import channel, publish
+from schemas.redis_keys import GENERATION_COUNTER
 from tests.support.api.proxy import Proxy
-from tests.support.cache import Process, process
+from tests.support.cache import SimulatedProcess, process
 from tests.support.eventually import eventually
 
 
 @pytest.fixture
 async def redis(redis: Redis) -> Redis:
     await redis.flushdb()
-    await announce(redis, [])
+    await publish(redis, [])
     return redis
 
 
@@ -30,70 +30,70 @@ async def proxy(settings: Settings) -> AsyncIterator[Proxy]:
 
 
 @pytest.fixture
-async def held(proxy: Proxy, redis: Redis, settings: Settings) -> AsyncIterator[Process]:
+async def held(proxy: Proxy, redis: Redis, settings: Settings) -> AsyncIterator[SimulatedProcess]:
     """A process whose way to Redis can be cut."""
     url = make_url(settings.redis_url).set(port=proxy.port).render_as_string(hide_password=False)
     async with clients.redis(url) as client, process(client) as held:
         yield held
 
 
-async def test_a_change_touches_its_kinds_alone(redis: Redis, held: Process) -> None:
+async def test_a_change_touches_its_kinds_alone(redis: Redis, held: SimulatedProcess) -> None:
     before = held.generations.current
-    await announce(redis, ["country", "tag"])
+    await publish(redis, ["country", "tag"])
     await eventually(lambda: held.generations.current == before + 1)
-    touched = {kind for kind in ALL_KINDS if not held.generations.cover(before, {kind})}
+    touched = {kind for kind in ALL_KINDS if not held.generations.is_current(before, {kind})}
     assert touched == {"country", "tag"}
 
 
-async def test_a_change_that_was_not_told_is_noticed(redis: Redis, held: Process) -> None:
+async def test_a_change_that_was_not_told_is_noticed(redis: Redis, held: SimulatedProcess) -> None:
     before = held.generations.current
-    await redis.incr(GENERATION)
-    await eventually(lambda: not held.generations.cover(before, {"country"}), within=2)
+    await redis.incr(GENERATION_COUNTER)
+    await eventually(lambda: not held.generations.is_current(before, {"country"}), within=2)
 
 
-async def test_a_redis_that_was_emptied_outdates_everything(redis: Redis, held: Process) -> None:
+async def test_a_redis_that_was_emptied_outdates_everything(redis: Redis, held: SimulatedProcess) -> None:
     before = held.generations.current
     await redis.flushdb()
-    await eventually(lambda: not held.generations.cover(before, {"country"}), within=2)
+    await eventually(lambda: not held.generations.is_current(before, {"country"}), within=2)
 
 
 @pytest.mark.parametrize("message", [b"", b"{}", b"\xff", b'{"generation": "x", "kinds": []}', b"[]"])
-async def test_an_unreadable_message_ends_nothing(redis: Redis, held: Process, message: bytes) -> None:
+async def test_an_unreadable_message_ends_nothing(redis: Redis, held: SimulatedProcess, message: bytes) -> None:
     await redis.publish(channel(redis), message)
     before = held.generations.current
-    await announce(redis, ["country"])
-    await eventually(lambda: not held.generations.cover(before, {"country"}))
+    await publish(redis, ["country"])
+    await eventually(lambda: not held.generations.is_current(before, {"country"}))
     assert held.generations.following
 
 
 async def test_what_changed_while_redis_was_out_of_reach_is_noticed_afterwards(
-    redis: Redis, held: Process, proxy: Proxy
+    redis: Redis, held: SimulatedProcess, proxy: Proxy
 ) -> None:
     before = held.generations.current
     await proxy.close()
     await eventually(lambda: not held.generations.following)
-    await announce(redis, ["country"])
+    await publish(redis, ["country"])
     await proxy.open()
     await eventually(lambda: held.generations.following)
-    assert not held.generations.cover(before, {"country"})
+    assert not held.generations.is_current(before, {"country"})
 
 
-async def test_an_interruption_without_changes_outdates_nothing(held: Process, proxy: Proxy) -> None:
+async def test_an_interruption_without_changes_outdates_nothing(held: SimulatedProcess, proxy: Proxy) -> None:
     before = held.generations.current
     await proxy.close()
     await eventually(lambda: not held.generations.following)
     await proxy.open()
     await eventually(lambda: held.generations.following)
-    assert held.generations.cover(before, ALL_KINDS)
+    assert held.generations.is_current(before, ALL_KINDS)
 
 
-async def test_a_subscription_that_broke_alone_is_renewed(redis: Redis, held: Process) -> None:
+async def test_a_subscription_that_broke_alone_is_renewed(redis: Redis, held: SimulatedProcess) -> None:
     database = redis.connection_pool.connection_kwargs["db"]
     for client in await redis.client_list(_type="pubsub"):
         if int(client["db"]) == database:
             await redis.client_kill_filter(_id=client["id"])
     before = held.generations.current
-    await announce(redis, ["country"])
-    await eventually(lambda: not held.generations.cover(before, {"country"}), within=2)
-    await announce(redis, ["tag"])
-    await eventually(lambda: not held.generations.cover(before + 1, {"tag"}), within=2)
+    await publish(redis, ["country"])
+    await eventually(lambda: not held.generations.is_current(before, {"country"}), within=2)
+    await publish(redis, ["tag"])
+    await eventually(lambda: not held.generations.is_current(before + 1, {"tag"}), within=2)

@@ -53,7 +53,7 @@ async def test_administrators_calls_have_a_time_of_their_own(settings: Settings,
     }
     async with watched_deadlines() as deadlines:
         scope["state"]["deadlines"] = deadlines
-        answering = endpoint(admin=admin).respond(Request(scope))
+        answering = endpoint(admin=admin).handle(Request(scope))
         if in_time:
             assert (await answering).status_code == 200
         else:

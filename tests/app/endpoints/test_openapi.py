@@ -7,7 +7,7 @@ import pytest
 from openapi_pydantic import OpenAPI
 from starlette.routing import Route
 
-from app.endpoints.openapi import document
+from app.endpoints.openapi import build_openapi
 from app.main import create_app
 from app.routes import ENDPOINTS
 from core.settings import Settings
@@ -15,7 +15,7 @@ from core.settings import Settings
 
 @pytest.fixture(scope="module")
 def described() -> dict[str, Any]:
-    content: dict[str, Any] = orjson.loads(document(ENDPOINTS))
+    content: dict[str, Any] = orjson.loads(build_openapi(ENDPOINTS))
     return content
 
 

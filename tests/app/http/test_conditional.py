@@ -2,22 +2,22 @@ import httpx2
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from app.cache import CachedBody
-from app.http.conditional import REFERENCE, accepts_gzip, cached_response
-from app.http.encoded_body import finish
+from app.cache import EncodedBody
+from app.http.conditional import PUBLIC_ONE_HOUR, accepts_gzip, cached_response
+from app.http.encoded_body import encode_body
 
 TEXT = b'{"success": true}' * 100
 
 
 @pytest.fixture
-async def body() -> CachedBody:
-    return await finish(TEXT, compress=True)
+async def body() -> EncodedBody:
+    return await encode_body(TEXT, compress=True)
 
 
-async def answer(body: CachedBody, **headers: str) -> httpx2.Response:
+async def answer(body: EncodedBody, **headers: str) -> httpx2.Response:
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         scope["state"] = {"fields": dict(scope["headers"])}
-        await cached_response(scope, body, REFERENCE)(scope, receive, send)
+        await cached_response(scope, body, PUBLIC_ONE_HOUR)(scope, receive, send)
 
     transport = httpx2.ASGITransport(app=application)
     async with httpx2.AsyncClient(
@@ -26,7 +26,7 @@ async def answer(body: CachedBody, **headers: str) -> httpx2.Response:
         return await client.get("/", headers={name.replace("_", "-"): value for name, value in headers.items()})
 
 
-async def test_a_body_goes_out_as_it_is_to_those_who_ask_for_nothing_else(body: CachedBody) -> None:
+async def test_a_body_goes_out_as_it_is_to_those_who_ask_for_nothing_else(body: EncodedBody) -> None:
     response = await answer(body)
     assert response.status_code == 200
     assert response.content == TEXT
@@ -35,7 +35,7 @@ async def test_a_body_goes_out_as_it_is_to_those_who_ask_for_nothing_else(body: 
     assert response.headers["cache-control"] == "public, s-maxage=3600, stale-while-revalidate=86400"
 
 
-async def test_a_body_goes_out_compressed_to_those_who_take_it(body: CachedBody) -> None:
+async def test_a_body_goes_out_compressed_to_those_who_take_it(body: EncodedBody) -> None:
     response = await answer(body, accept_encoding="gzip, deflate, br")
     assert response.content == TEXT
     assert response.headers["content-encoding"] == "gzip"
@@ -43,14 +43,14 @@ async def test_a_body_goes_out_compressed_to_those_who_take_it(body: CachedBody)
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "identity"])
-async def test_caches_hear_that_the_encoding_varies(body: CachedBody, encoding: str) -> None:
+async def test_caches_hear_that_the_encoding_varies(body: EncodedBody, encoding: str) -> None:
     response = await answer(body, accept_encoding=encoding)
     assert response.headers["vary"] == "Accept-Encoding"
     etag = response.headers["etag"]
     assert (await answer(body, accept_encoding=encoding, if_none_match=etag)).headers["vary"] == "Accept-Encoding"
 
 
-async def test_each_form_has_a_strong_tag_of_its_own(body: CachedBody) -> None:
+async def test_each_form_has_a_strong_tag_of_its_own(body: EncodedBody) -> None:
     plain, compressed = (
         (await answer(body)).headers["etag"],
         (await answer(body, accept_encoding="gzip")).headers["etag"],
@@ -89,28 +89,28 @@ def test_compression_is_accepted_as_the_header_says(header: str, *, accepted: bo
 
 @pytest.mark.parametrize("form", ["{0}", "W/{0}", '"other", {0}', '"other",W/{0} , "more"', "*", " * "])
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])
-async def test_who_has_the_body_is_told_so(body: CachedBody, form: str, encoding: str) -> None:
+async def test_who_has_the_body_is_told_so(body: EncodedBody, form: str, encoding: str) -> None:
     etag = (await answer(body, accept_encoding=encoding)).headers["etag"]
     response = await answer(body, accept_encoding=encoding, if_none_match=form.format(etag))
     assert response.status_code == 304
     assert response.content == b""
     assert response.headers["etag"] == etag
-    assert response.headers["cache-control"] == REFERENCE
+    assert response.headers["cache-control"] == PUBLIC_ONE_HOUR
     assert "content-type" not in response.headers
     assert "content-length" not in response.headers
 
 
-async def test_who_has_the_other_form_has_the_body_too(body: CachedBody) -> None:
+async def test_who_has_the_other_form_has_the_body_too(body: EncodedBody) -> None:
     plain = (await answer(body)).headers["etag"]
     response = await answer(body, accept_encoding="gzip", if_none_match=plain)
     assert (response.status_code, response.headers["etag"]) == (304, plain)
 
 
 @pytest.mark.parametrize("known", ['"other"', "", "unquoted", '""', 'W/"other", "more"'])
-async def test_who_has_something_else_gets_the_body(body: CachedBody, known: str) -> None:
+async def test_who_has_something_else_gets_the_body(body: EncodedBody, known: str) -> None:
     assert (await answer(body, if_none_match=known)).status_code == 200
 
 
-async def test_a_stale_body_is_for_no_shared_cache(body: CachedBody) -> None:
-    stale = CachedBody(body.identity, body.gzip, body.etag, stale=True)
+async def test_a_stale_body_is_for_no_shared_cache(body: EncodedBody) -> None:
+    stale = EncodedBody(body.identity, body.gzip, body.etag, stale=True)
     assert (await answer(stale)).headers["cache-control"] == "no-cache"

@@ -2,37 +2,37 @@ import gzip
 
 import pytest
 
-from app.http.encoded_body import CachedBody, Record, finish
+from app.http.encoded_body import EncodedBody, StoredEntry, encode_body
 
 LARGE = b"departure " * 20_000
 
 
 @pytest.mark.parametrize("identity", [b"x" * 600, LARGE])
 async def test_a_body_is_compressed_once_it_is_worth_it(identity: bytes) -> None:
-    body = await finish(identity, compress=True)
+    body = await encode_body(identity, compress=True)
     assert body.gzip is not None
     assert len(body.gzip) < len(identity)
     assert gzip.decompress(body.gzip) == body.identity == identity
 
 
 async def test_a_small_body_is_not_compressed() -> None:
-    assert (await finish(b"x" * 100, compress=True)).gzip is None
+    assert (await encode_body(b"x" * 100, compress=True)).gzip is None
 
 
 async def test_a_body_that_its_user_compresses_is_left_alone() -> None:
-    assert (await finish(LARGE, compress=False)).gzip is None
+    assert (await encode_body(LARGE, compress=False)).gzip is None
 
 
 async def test_equal_bodies_have_equal_tags_and_different_ones_have_not() -> None:
-    first, again, other = [await finish(text, compress=True) for text in (b"1", b"1", b"2")]
+    first, again, other = [await encode_body(text, compress=True) for text in (b"1", b"1", b"2")]
     assert first.etag == again.etag != other.etag
 
 
 @pytest.mark.parametrize("identity", [b"", b"small", LARGE])
 async def test_a_record_comes_back_from_its_packed_form(identity: bytes) -> None:
-    record = Record(await finish(identity, compress=True), generation=2**62, fresh_until=1795500000.25)
-    assert Record.unpack(record.pack()) == record
+    record = StoredEntry(await encode_body(identity, compress=True), generation=2**62, fresh_until=1795500000.25)
+    assert StoredEntry.unpack(record.pack()) == record
 
 
 def test_a_body_is_not_stale_unless_it_says_so() -> None:
-    assert not CachedBody(b"", None, "").stale
+    assert not EncodedBody(b"", None, "").stale

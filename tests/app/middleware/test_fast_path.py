@@ -11,10 +11,10 @@ from starlette.applications import Starlette
 
 from app.main import create_app
 from core.settings import Settings
-from indexer.invalidation import announce
+from indexer.invalidation import publish
 from tests.app.observability.test_request_metrics import Figures
 from tests.support.eventually import eventually
-from tests.support.factories import Catalogue
+from tests.support.factories import CatalogueFactory
 
 SEARCH = orjson.dumps({"difficulty": 2, "budget": 9000})
 JSON = {"Content-Type": "application/json"}
@@ -101,11 +101,11 @@ async def test_requests_are_counted_for_their_route(app: Starlette, api: httpx2.
     assert after == [count + 1 for count in before]
 
 
-async def test_a_change_ends_the_short_way(api: httpx2.AsyncClient, redis: Redis, catalogue: Catalogue) -> None:
+async def test_a_change_ends_the_short_way(api: httpx2.AsyncClient, redis: Redis, catalogue: CatalogueFactory) -> None:
     before = (await api.get(LOCATIONS)).json()["count"]
     await catalogue.country()
     assert (await api.get(LOCATIONS)).json()["count"] == before
-    await announce(redis, ["country"])
+    await publish(redis, ["country"])
 
     async def follows() -> bool:
         return bool((await api.get(LOCATIONS)).json()["count"] == before + 1)

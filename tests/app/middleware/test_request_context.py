@@ -8,16 +8,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from app.http.errors import ApiError, overloaded, timed_out, unavailable
-from app.lifecycle.shutdown import Draining
-from app.middleware.request_context import Edge
+from app.lifecycle.shutdown import DrainState
+from app.middleware.request_context import RequestContextMiddleware
 
 SECRET = "postgresql://app:password@10.0.0.5/platform"
 
 
 async def ask(application: ASGIApp, path: str = "/") -> httpx2.Response:
     async def stateful(scope: Scope, receive: Receive, send: Send) -> None:
-        scope["state"] = {"draining": Draining()}
-        await Edge(application, allowed_origins=[])(scope, receive, send)
+        scope["state"] = {"draining": DrainState()}
+        await RequestContextMiddleware(application, allowed_origins=[])(scope, receive, send)
 
     transport = httpx2.ASGITransport(app=stateful)
     async with httpx2.AsyncClient(transport=transport, base_url="http://testserver") as client:

@@ -5,8 +5,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import Receive, Scope, Send
 
-from app.lifecycle.shutdown import Draining
-from app.middleware.request_context import Edge
+from app.lifecycle.shutdown import DrainState
+from app.middleware.request_context import RequestContextMiddleware
 
 
 @pytest.fixture
@@ -72,8 +72,8 @@ async def test_a_client_that_goes_away_is_counted_and_no_longer_in_flight(figure
         return {"type": "http.disconnect"}
 
     before = await figures.requests(status="499")
-    scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "state": {"draining": Draining()}}
-    edge = Edge(never_answers, allowed_origins=[])
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "state": {"draining": DrainState()}}
+    edge = RequestContextMiddleware(never_answers, allowed_origins=[])
     request = asyncio.create_task(edge(scope, no_message, None))  # type: ignore[arg-type]
     await asyncio.sleep(0)
     assert await figures.of("smarttrip_http_requests_in_flight") == 2

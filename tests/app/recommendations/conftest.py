@@ -3,12 +3,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from app.backends.http_client import HttpClient
-from app.recommendations.elasticsearch_search import IndexSearch
+from app.recommendations.elasticsearch_search import ElasticsearchTripSearch
 from core.settings import Settings
 
 
 @pytest.fixture
-async def index(settings: Settings) -> AsyncIterator[IndexSearch]:
+async def index(settings: Settings) -> AsyncIterator[ElasticsearchTripSearch]:
     client = HttpClient(settings.elasticsearch_url, seconds=30, connections=1)
-    yield IndexSearch(client, settings.elasticsearch_alias)
+    yield ElasticsearchTripSearch(client, settings.elasticsearch_alias)
     client.close()

@@ -6,16 +6,16 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.recommendations.appendable_body import OpenBody
+from app.recommendations.appendable_body import AppendableJsonBody
 
 objects = st.dictionaries(st.text(), st.text() | st.integers() | st.none(), min_size=1, max_size=50)
 
 
-def opened(body: Mapping[str, object], *, gzipped: bool, note: bytes = b"") -> OpenBody:
-    return OpenBody.build(json.dumps(body).encode()[:-1], note, gzipped=gzipped)
+def opened(body: Mapping[str, object], *, gzipped: bool, note: bytes = b"") -> AppendableJsonBody:
+    return AppendableJsonBody.build(json.dumps(body).encode()[:-1], note, gzipped=gzipped)
 
 
-def read(body: OpenBody, last: bytes) -> Any:
+def read(body: AppendableJsonBody, last: bytes) -> Any:
     closed = b"".join(body.close(last))
     return json.loads(gzip.decompress(closed) if body.gzipped else closed)
 
@@ -24,7 +24,7 @@ def read(body: OpenBody, last: bytes) -> Any:
 def test_a_closed_body_is_the_object_with_its_last_field(
     body: dict[str, object], last: object, note: bytes, gzipped: bool
 ) -> None:
-    shared = OpenBody.unpack(opened(body, gzipped=gzipped, note=note).pack())
+    shared = AppendableJsonBody.unpack(opened(body, gzipped=gzipped, note=note).pack())
     assert read(shared, f'"the last":"{last}"'.encode()) == body | {"the last": str(last)}
     assert (shared.note, shared.gzipped) == (note, gzipped)
 

@@ -1,16 +1,16 @@
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.backends.database import Database
-from app.recommendations.elasticsearch_search import IndexSearch
-from app.repositories.lookups import read_catalogue
+from app.recommendations.elasticsearch_search import ElasticsearchTripSearch
+from app.repositories.lookups import load_lookups
 from core.settings import Settings
 from indexer.rebuild.reindex import reindex
 from schemas.enums import PRIVATE_GROUPS, PRIVATE_GROUPS_ID, Continent
-from tests.support.factories import Catalogue
+from tests.support.factories import CatalogueFactory
 
 
 async def test_of_a_catalogue_without_empty_countries_the_index_knows_what_the_database_does(
-    index: IndexSearch, settings: Settings, catalogue: Catalogue, database: AsyncEngine
+    index: ElasticsearchTripSearch, settings: Settings, catalogue: CatalogueFactory, database: AsyncEngine
 ) -> None:
     for continent in (Continent.ASIA, Continent.EUROPE, Continent.NORTH_AND_CENTRAL_AMERICA):
         private = await catalogue.trip_type(name=PRIVATE_GROUPS if continent is Continent.EUROPE else continent.name)
@@ -20,13 +20,13 @@ async def test_of_a_catalogue_without_empty_countries_the_index_knows_what_the_d
     await catalogue.occurrence(trip_template_id=await catalogue.template(trip_type_id=None, primary_country_id=None))
     await reindex(settings, lambda progress: None)
     async with Database(database).read() as session:
-        expected = await read_catalogue(session)
+        expected = await load_lookups(session)
     assert expected.private_type_id != PRIVATE_GROUPS_ID
     assert await index.catalogue() == expected
 
 
 async def test_an_index_without_private_groups_leaves_their_usual_id(
-    index: IndexSearch, settings: Settings, catalogue: Catalogue
+    index: ElasticsearchTripSearch, settings: Settings, catalogue: CatalogueFactory
 ) -> None:
     await catalogue.occurrence(trip_template_id=await catalogue.template())
     await reindex(settings, lambda progress: None)

@@ -14,7 +14,7 @@ from core.settings import Settings
 from indexer.rebuild.reindex import reindex
 from schemas.tables import EvaluationScenario
 from tests.support.api.responses import get
-from tests.support.factories import Catalogue
+from tests.support.factories import CatalogueFactory
 
 SCENARIOS = "/api/evaluation/scenarios"
 RUN = "/api/evaluation/run"
@@ -39,7 +39,7 @@ async def run(api: httpx2.AsyncClient, **body: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def safari(settings: Settings, catalogue: Catalogue) -> dict[str, int]:
+async def safari(settings: Settings, catalogue: CatalogueFactory) -> dict[str, int]:
     """Two departures of one trip, in the index."""
     country, trip_type = await catalogue.country(), await catalogue.trip_type()
     template = await catalogue.template(primary_country_id=country, trip_type_id=trip_type)

@@ -11,13 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.backends.database import Database
 from app.http.errors import ApiError
-from app.recommendations.elasticsearch_search import IndexSearch
-from app.recommendations.engine import Recommendations, find_recommendations
-from app.recommendations.postgres_search import DatabaseSearch
-from app.repositories.lookups import read_catalogue
+from app.recommendations.elasticsearch_search import ElasticsearchTripSearch
+from app.recommendations.engine import RankedResults, find_recommendations
+from app.recommendations.postgres_search import PostgresTripSearch
+from app.repositories.lookups import load_lookups
 from schemas.api.preferences import Preferences
 from schemas.enums import Continent
-from scoring.context import Catalogue, Search
+from scoring.context import SearchContext, SearchLookups
 from tests.conftest import TODAY
 
 bodies = st.fixed_dictionaries(
@@ -37,7 +37,7 @@ bodies = st.fixed_dictionaries(
 )
 
 
-def shown(found: Recommendations) -> list[tuple[int, int, bool, list[str], bytes]]:
+def shown(found: RankedResults) -> list[tuple[int, int, bool, list[str], bytes]]:
     return [
         (trip.document.id, trip.score, trip.is_relaxed, trip.labels, bytes(trip.document.trip)) for trip in found.all
     ]
@@ -49,21 +49,21 @@ async def database_reads(engine: AsyncEngine, sample_index: None) -> Database:
 
 
 @pytest.fixture
-async def catalogue_now(database_reads: Database) -> AsyncIterator[Catalogue]:
+async def catalogue_now(database_reads: Database) -> AsyncIterator[SearchLookups]:
     async with database_reads.read() as session:
-        yield await read_catalogue(session)
+        yield await load_lookups(session)
 
 
 @hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(body=bodies)
 async def test_database_and_index_recommend_the_same(
-    index: IndexSearch,
+    index: ElasticsearchTripSearch,
     database_reads: Database,
-    catalogue_now: Catalogue,
+    catalogue_now: SearchLookups,
     body: dict[str, Any],
 ) -> None:
-    search = Search(Preferences.model_validate(body), TODAY, catalogue_now)
-    fallback = DatabaseSearch(database_reads, max_candidates=10_000)
+    search = SearchContext(Preferences.model_validate(body), TODAY, catalogue_now)
+    fallback = PostgresTripSearch(database_reads, max_candidates=10_000)
     expected = await find_recommendations(index, search)
     found = await find_recommendations(fallback, search)
     assert shown(found) == shown(expected)
@@ -71,20 +71,20 @@ async def test_database_and_index_recommend_the_same(
 
 
 async def test_beyond_the_bound_only_the_first_to_depart_are_looked_at(
-    database_reads: Database, catalogue_now: Catalogue
+    database_reads: Database, catalogue_now: SearchLookups
 ) -> None:
-    search = Search(Preferences.model_validate({}), TODAY, catalogue_now)
-    everything = await find_recommendations(DatabaseSearch(database_reads, max_candidates=10_000), search)
-    found = await find_recommendations(DatabaseSearch(database_reads, max_candidates=40), search)
+    search = SearchContext(Preferences.model_validate({}), TODAY, catalogue_now)
+    everything = await find_recommendations(PostgresTripSearch(database_reads, max_candidates=10_000), search)
+    found = await find_recommendations(PostgresTripSearch(database_reads, max_candidates=40), search)
     assert everything.total_candidates > 40
     assert found.total_candidates == 40
     assert max(trip.document.start for trip in found.all) < max(trip.document.start for trip in everything.all)
 
 
 async def test_more_searches_than_the_database_should_bear_are_refused(
-    database_reads: Database, catalogue_now: Catalogue
+    database_reads: Database, catalogue_now: SearchLookups
 ) -> None:
-    fallback = DatabaseSearch(database_reads, max_candidates=10_000, at_once=0, turn_within=0)
+    fallback = PostgresTripSearch(database_reads, max_candidates=10_000, at_once=0, turn_within=0)
     with pytest.raises(ApiError) as refusal:
-        await find_recommendations(fallback, Search(Preferences.model_validate({}), TODAY, catalogue_now))
+        await find_recommendations(fallback, SearchContext(Preferences.model_validate({}), TODAY, catalogue_now))
     assert (refusal.value.status, refusal.value.code) == (503, "overloaded")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from tests.support.factories import Catalogue
+from tests.support.factories import CatalogueFactory
 
 OCCURRENCES = "/api/v2/occurrences"
 TEMPLATES = "/api/v2/templates"
@@ -18,7 +18,7 @@ NOBODY = (0, -1, 2**31 - 1, 2**31, 10**30)
 Rows = Sequence[dict[str, Any]]
 
 
-async def departures(catalogue: Catalogue, rows: Rows, template: int | None = None) -> list[int]:
+async def departures(catalogue: CatalogueFactory, rows: Rows, template: int | None = None) -> list[int]:
     """Of one template."""
     template = template or await catalogue.template()
     return [await catalogue.occurrence(trip_template_id=template, **row) for row in rows]

@@ -15,11 +15,11 @@ from structlog.testing import capture_logs
 
 from app.endpoints.endpoint import Endpoint
 from app.routes import ENDPOINTS
-from app.tracking.records import event_entry
+from app.tracking.records import encode_event
 from core import clients
 from core.settings import Settings
 from indexer import worker
-from indexer.index.targets import rebuilding
+from indexer.index.targets import rebuild_lock
 from indexer.rebuild.reindex import reindex
 from schemas.api.tracking import TrackedEvent
 from schemas.tables import DeadEvent, DeadLetter, Event, OutboxRow
@@ -27,7 +27,7 @@ from tests.conftest import drop_indices
 from tests.support.api.serving import serving
 from tests.support.api.tokens import SECRET, admin_token, claims, token
 from tests.support.eventually import eventually
-from tests.support.factories import Catalogue
+from tests.support.factories import CatalogueFactory
 from tests.support.rows import rows
 from tracking.stream import EVENT
 
@@ -59,7 +59,7 @@ def api(stranger: httpx2.AsyncClient) -> httpx2.AsyncClient:
 
 
 @pytest.fixture
-async def built(settings: Settings, catalogue: Catalogue, database: AsyncEngine) -> str:
+async def built(settings: Settings, catalogue: CatalogueFactory, database: AsyncEngine) -> str:
     """Name of an index of three departures, which knows of all changes."""
     await drop_indices(settings)
     for _ in range(3):
@@ -178,7 +178,7 @@ async def working(settings: Settings) -> AsyncIterator[None]:
 
 
 async def test_while_one_rebuilds_another_is_refused(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
-    async with rebuilding(database):
+    async with rebuild_lock(database):
         for path in ("/api/admin/reindex", "/api/admin/rollback"):
             answer = await api.post(path)
             assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
@@ -290,8 +290,8 @@ async def test_a_retried_event_is_stored_and_one_that_is_still_wrong_stays(
     api: httpx2.AsyncClient, database: AsyncEngine
 ) -> None:
     event = TrackedEvent(event_type="page_view", session_id=uuid4(), anonymous_id=uuid4())
-    good = event_entry(event, uuid4(), DIED)
-    bodies = [good, good.replace(b"page_view", b"teleported"), event_entry(event, uuid4(), DIED)]
+    good = encode_event(event, uuid4(), DIED)
+    bodies = [good, good.replace(b"page_view", b"teleported"), encode_event(event, uuid4(), DIED)]
     async with database.begin() as connection:
         for body in bodies:
             await connection.execute(

@@ -9,11 +9,11 @@ from elasticsearch import AsyncElasticsearch
 from app.routes.health import PATIENCE
 from core.settings import Settings
 from schemas.api.health import Health
-from tests.app.routes.statements import Statements
 from tests.conftest import drop_indices
 from tests.support.api.serving import serving
 from tests.support.api.silent_server import silent_server
-from tests.support.factories import Catalogue
+from tests.support.factories import CatalogueFactory
+from tests.support.statements import Statements
 
 PATH = "/api/health"
 UP = {"postgres": "up", "redis": "up", "elasticsearch": "up"}
@@ -36,7 +36,7 @@ async def health(api: httpx2.AsyncClient, status: int = 200) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("index")
-async def test_all_is_well(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+async def test_all_is_well(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     await catalogue.occurrence(trip_template_id=await catalogue.template(tags=[await catalogue.tag()]))
     await catalogue.country()
     body = await health(api)

@@ -9,10 +9,10 @@ from schemas.enums import Status
 from tests.app.routes.departures import DAY, NOBODY, OCCURRENCES, TRIPS, Rows, departures
 from tests.conftest import TODAY
 from tests.support.api.responses import get, ids, wrong_fields
-from tests.support.factories import Catalogue
+from tests.support.factories import CatalogueFactory
 
 
-async def test_they_are_those_to_come_by_start_then_id(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+async def test_they_are_those_to_come_by_start_then_id(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     states: Rows = [
         {"start_date": TODAY + DAY},
         {"start_date": TODAY - DAY},
@@ -26,12 +26,12 @@ async def test_they_are_those_to_come_by_start_then_id(api: httpx2.AsyncClient, 
     assert await ids(api, OCCURRENCES) == [today, first, second, third]
 
 
-async def test_those_of_inactive_templates_are_among_them(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+async def test_those_of_inactive_templates_are_among_them(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     number = await catalogue.occurrence(trip_template_id=await catalogue.template(is_active=False))
     assert await ids(api, OCCURRENCES) == [number]
 
 
-async def test_one_is_shown_whatever_its_state(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+async def test_one_is_shown_whatever_its_state(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     guide = await catalogue.guide(name="Dana")
     template = await catalogue.template(base_price=Decimal("900"), default_max_capacity=20, image_url="t.jpg")
     number = await catalogue.occurrence(
@@ -53,12 +53,12 @@ async def test_one_is_shown_whatever_its_state(api: httpx2.AsyncClient, catalogu
     assert data["template"]["id"] == data["tripTemplateId"] == template
 
 
-async def test_one_without_a_guide_says_so(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+async def test_one_without_a_guide_says_so(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     data = (await get(api, f"{OCCURRENCES}/{await catalogue.occurrence()}"))["data"]
     assert data["guideId"] is data["guide"] is None
 
 
-async def test_the_template_can_be_left_out(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+async def test_the_template_can_be_left_out(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     guide = await catalogue.guide()
     number = await catalogue.occurrence(guide_id=guide, max_capacity_override=0)
     whole = (await get(api, OCCURRENCES))["data"][0]
@@ -68,7 +68,7 @@ async def test_the_template_can_be_left_out(api: httpx2.AsyncClient, catalogue: 
     assert (bare["id"], bare["guide"]["id"], bare["effectiveMaxCapacity"]) == (number, guide, 0)
 
 
-async def test_template_and_guide_narrow_the_list(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+async def test_template_and_guide_narrow_the_list(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     guide, template = await catalogue.guide(), await catalogue.template()
     wanted = await catalogue.occurrence(trip_template_id=template, guide_id=guide)
     await catalogue.occurrence()
@@ -79,7 +79,7 @@ async def test_template_and_guide_narrow_the_list(api: httpx2.AsyncClient, catal
         assert await ids(api, OCCURRENCES, guide_id=nobody) == []
 
 
-async def test_a_status_goes_by_name_in_any_form(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+async def test_a_status_goes_by_name_in_any_form(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     states: Rows = [{"status": status} for status in (Status.OPEN, Status.GUARANTEED, Status.LAST_PLACES)]
     is_open, guaranteed, last = await departures(catalogue, states)
     assert await ids(api, OCCURRENCES, status="OPEN") == [is_open]
@@ -94,7 +94,7 @@ async def test_an_unknown_status_is_refused(api: httpx2.AsyncClient, path: str) 
         assert await wrong_fields(api, path, status=name) == ["status"]
 
 
-async def test_dates_bound_the_start(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+async def test_dates_bound_the_start(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     starts = [date(2026, 12, 31), date(2027, 1, 1), date(2027, 1, 31), date(2028, 1, 15)]
     first, second, third, fourth = await departures(catalogue, [{"start_date": start} for start in starts])
     assert await ids(api, OCCURRENCES, year=2027) == [second, third]
@@ -112,7 +112,7 @@ async def test_dates_bound_the_start(api: httpx2.AsyncClient, catalogue: Catalog
     ]
 
 
-async def test_prices_are_the_effective_ones_to_the_cent(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+async def test_prices_are_the_effective_ones_to_the_cent(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     template = await catalogue.template(base_price=Decimal("1000.00"))
     prices = [None, Decimal("0.00"), Decimal("1000.01"), Decimal("99999999.99")]
     base, free, more, most = await departures(catalogue, [{"price_override": price} for price in prices], template)
@@ -147,6 +147,8 @@ async def test_everything_wrong_is_named_at_once(api: httpx2.AsyncClient) -> Non
     assert await wrong_fields(api, OCCURRENCES, year="x", month="x", limit="x") == ["limit", "year", "month"]
 
 
-async def test_unknown_and_empty_parameters_count_for_nothing(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+async def test_unknown_and_empty_parameters_count_for_nothing(
+    api: httpx2.AsyncClient, catalogue: CatalogueFactory
+) -> None:
     number = await catalogue.occurrence()
     assert await ids(api, OCCURRENCES, year="", status="", start_date=" ", colour="red\0") == [number]

@@ -8,12 +8,12 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.tasks import end
+from core.tasks import cancel_and_wait
 from schemas.api.recommendations import RecommendationsAnswer
 from schemas.tables import RecommendationRequest
 from tests.support.eventually import eventually
 from tests.support.rows import rows
-from tracking.consumer import follow_tracking
+from tracking.consumer import consume_stream
 
 pytestmark = pytest.mark.usefixtures("sample_index")
 
@@ -68,13 +68,13 @@ async def test_every_request_is_logged_also_one_whose_answer_was_kept(
 ) -> None:
     search = {"difficulty": 3, "month": "all"}
     answers = [(await api.post(PATH, json=search, headers={"X-Session-ID": "a visitor"})).json() for _ in range(2)]
-    storing = asyncio.create_task(follow_tracking(redis, database))
+    storing = asyncio.create_task(consume_stream(redis, database))
 
     async def logged() -> bool:
         return len(await rows(database, RecommendationRequest)) == 2
 
     await eventually(logged, within=10)
-    await end([storing])
+    await cancel_and_wait([storing])
     kept = await rows(database, RecommendationRequest)
     assert {str(row.request_id) for row in kept} == {answer["request_id"] for answer in answers}
     for row in kept:

@@ -3,13 +3,13 @@ import pytest
 
 from schemas.enums import Continent, Gender
 from tests.support.api.responses import get, ids, refusal, wrong_fields
-from tests.support.factories import Catalogue
+from tests.support.factories import CatalogueFactory
 
 STAMPS = {"createdAt": "2026-11-01T09:30:00Z", "updatedAt": "2026-11-01T09:30:00Z"}
 
 
 @pytest.fixture
-async def world(catalogue: Catalogue) -> dict[str, int]:
+async def world(catalogue: CatalogueFactory) -> dict[str, int]:
     """Countries of three continents, named so that English and Hebrew orders differ."""
     return {
         "peru": await catalogue.country(name="Peru", name_he="ב", continent=Continent.SOUTH_AMERICA),
@@ -44,7 +44,9 @@ async def test_an_empty_catalogue_has_no_locations(api: httpx2.AsyncClient) -> N
     assert await get(api, "/api/locations") == {"success": True, "count": 0, "countries": [], "continents": []}
 
 
-async def test_a_country_shows_its_continent_as_people_call_it(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+async def test_a_country_shows_its_continent_as_people_call_it(
+    api: httpx2.AsyncClient, catalogue: CatalogueFactory
+) -> None:
     number = await catalogue.country(name="Cuba", name_he="קובה", continent=Continent.NORTH_AND_CENTRAL_AMERICA)
     country = {"id": number, "name": "Cuba", "nameHe": "קובה", "continent": "North & Central America", **STAMPS}
     assert await get(api, f"/api/countries/{number}") == {"success": True, "data": country}
@@ -80,14 +82,14 @@ async def test_antarctica_is_found_by_its_id(api: httpx2.AsyncClient, world: dic
     assert answer["data"]["name"] == "Antarctica"
 
 
-async def test_guides_are_the_active_ones_by_name(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+async def test_guides_are_the_active_ones_by_name(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     second, first = await catalogue.guide(name="B"), await catalogue.guide(name="A")
     await catalogue.guide(name="Retired", is_active=False)
     last = await catalogue.guide(name="B")
     assert await ids(api, "/api/guides") == [first, second, last]
 
 
-async def test_a_guide_who_is_not_active_is_found_by_id(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+async def test_a_guide_who_is_not_active_is_found_by_id(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     number = await catalogue.guide(
         name="Dana", name_he="", email="dana@example.com", gender=Gender.OTHER, age=40, is_active=False
     )
@@ -112,7 +114,7 @@ async def test_a_guide_who_is_not_active_is_found_by_id(api: httpx2.AsyncClient,
 
 @pytest.mark.parametrize(("path", "kind"), [("/api/trip-types", "trip_type"), ("/api/tags", "tag")])
 async def test_types_and_tags_are_listed_by_name(
-    api: httpx2.AsyncClient, catalogue: Catalogue, path: str, kind: str
+    api: httpx2.AsyncClient, catalogue: CatalogueFactory, path: str, kind: str
 ) -> None:
     add = getattr(catalogue, kind)
     second = await add(name="Hiking", name_he="", description="On foot")
@@ -127,13 +129,15 @@ async def test_types_and_tags_are_listed_by_name(
     }
 
 
-async def test_companies_are_the_active_ones_by_name(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+async def test_companies_are_the_active_ones_by_name(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     second, first = await catalogue.company(name="B"), await catalogue.company(name="A")
     await catalogue.company(name="Closed", is_active=False)
     assert await ids(api, "/api/v2/companies") == [first, second]
 
 
-async def test_a_company_tells_how_many_active_templates_it_has(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+async def test_a_company_tells_how_many_active_templates_it_has(
+    api: httpx2.AsyncClient, catalogue: CatalogueFactory
+) -> None:
     number, other = await catalogue.company(name="North", is_active=False), await catalogue.company()
     for company, is_active in ((number, True), (number, True), (number, False), (other, True)):
         await catalogue.template(company_id=company, is_active=is_active)
@@ -141,12 +145,14 @@ async def test_a_company_tells_how_many_active_templates_it_has(api: httpx2.Asyn
     assert (data["name"], data["isActive"], data["templateCount"]) == ("North", False, 2)
 
 
-async def test_a_listed_company_has_no_template_count(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+async def test_a_listed_company_has_no_template_count(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     await catalogue.company()
     assert "templateCount" not in (await get(api, "/api/v2/companies"))["data"][0]
 
 
-async def test_a_companys_templates_are_its_active_ones_by_title(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+async def test_a_companys_templates_are_its_active_ones_by_title(
+    api: httpx2.AsyncClient, catalogue: CatalogueFactory
+) -> None:
     number = await catalogue.company(is_active=False)
     second = await catalogue.template(company_id=number, title="B")
     first = await catalogue.template(company_id=number, title="A")
@@ -160,7 +166,9 @@ async def test_a_companys_templates_are_its_active_ones_by_title(api: httpx2.Asy
     assert page["data"][0]["id"] == second
 
 
-async def test_a_company_without_templates_has_an_empty_page(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+async def test_a_company_without_templates_has_an_empty_page(
+    api: httpx2.AsyncClient, catalogue: CatalogueFactory
+) -> None:
     answer = await get(api, f"/api/v2/companies/{await catalogue.company()}/templates")
     assert answer == {"success": True, "count": 0, "total": 0, "offset": 0, "limit": 50, "data": []}
 

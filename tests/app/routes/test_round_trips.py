@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.app.routes.statements import Statements
+from tests.support.statements import Statements
 from tests.support.tracking.visits import PERSON, SESSION, event
 
 VISITOR = {"session_id": SESSION, "anonymous_id": PERSON}

@@ -6,10 +6,10 @@ from schemas.enums import PRIVATE_GROUPS, Status
 from tests.app.routes.departures import DAY, NOBODY, TRIPS, Rows, departures
 from tests.conftest import TODAY
 from tests.support.api.responses import get, ids, wrong_fields
-from tests.support.factories import Catalogue
+from tests.support.factories import CatalogueFactory
 
 
-async def test_they_are_bookable_ones_of_active_templates(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+async def test_they_are_bookable_ones_of_active_templates(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     states: Rows = [
         {"start_date": TODAY + DAY},
         {"start_date": TODAY},
@@ -24,7 +24,7 @@ async def test_they_are_bookable_ones_of_active_templates(api: httpx2.AsyncClien
     assert await ids(api, TRIPS) == [first, second, third]
 
 
-async def test_each_filter_narrows_the_list(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+async def test_each_filter_narrows_the_list(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     country, kind, guide = await catalogue.country(), await catalogue.trip_type(), await catalogue.guide()
     template = await catalogue.template(trip_type_id=kind, primary_country_id=country, difficulty_level=5)
     wanted = await catalogue.occurrence(
@@ -39,7 +39,7 @@ async def test_each_filter_narrows_the_list(api: httpx2.AsyncClient, catalogue: 
             assert await ids(api, TRIPS, **{**filters, name: nobody}) == []
 
 
-async def test_only_the_primary_country_counts(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+async def test_only_the_primary_country_counts(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     primary, visited = await catalogue.country(), await catalogue.country()
     template = await catalogue.template(primary_country_id=primary, countries=[primary, visited])
     number = await catalogue.occurrence(trip_template_id=template)
@@ -47,7 +47,9 @@ async def test_only_the_primary_country_counts(api: httpx2.AsyncClient, catalogu
     assert await ids(api, TRIPS, country_id=visited) == []
 
 
-async def test_private_groups_have_no_fixed_dates_or_places(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+async def test_private_groups_have_no_fixed_dates_or_places(
+    api: httpx2.AsyncClient, catalogue: CatalogueFactory
+) -> None:
     private, other = await catalogue.trip_type(name=PRIVATE_GROUPS), await catalogue.trip_type()
     states: Rows = [
         {"start_date": TODAY - DAY},
@@ -63,7 +65,7 @@ async def test_private_groups_have_no_fixed_dates_or_places(api: httpx2.AsyncCli
 
 
 async def test_private_groups_are_type_ten_where_no_type_has_the_name(
-    api: httpx2.AsyncClient, catalogue: Catalogue
+    api: httpx2.AsyncClient, catalogue: CatalogueFactory
 ) -> None:
     ten = await catalogue.trip_type(id=10, name="Groups")
     past: dict[str, Any] = {"start_date": TODAY - DAY}
@@ -71,7 +73,7 @@ async def test_private_groups_are_type_ten_where_no_type_has_the_name(
     assert await ids(api, TRIPS, trip_type_id=10) == [number]
 
 
-async def test_all_are_listed_unless_a_limit_is_given(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+async def test_all_are_listed_unless_a_limit_is_given(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     numbers = await departures(catalogue, [{}] * 120)
     answer = await get(api, TRIPS)
     assert [trip["id"] for trip in answer["data"]] == numbers

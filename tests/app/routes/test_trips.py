@@ -5,12 +5,12 @@ from schemas.enums import Status
 from tests.app.routes.departures import DAY, OCCURRENCES, TEMPLATES, TRIPS, Rows, departures
 from tests.conftest import TODAY
 from tests.support.api.responses import get, refusal, wrong_fields
-from tests.support.factories import Catalogue
+from tests.support.factories import CatalogueFactory
 
 
 @pytest.mark.parametrize("path", [TEMPLATES, OCCURRENCES, TRIPS])
 async def test_they_never_overlap_and_leave_nothing_out(
-    api: httpx2.AsyncClient, catalogue: Catalogue, path: str
+    api: httpx2.AsyncClient, catalogue: CatalogueFactory, path: str
 ) -> None:
     if path == TEMPLATES:
         numbers = [await catalogue.template(title="The same") for _ in range(7)]
@@ -24,7 +24,7 @@ async def test_they_never_overlap_and_leave_nothing_out(
     assert seen == numbers
 
 
-async def test_fifty_are_shown_unless_asked_otherwise(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+async def test_fifty_are_shown_unless_asked_otherwise(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     await departures(catalogue, [{}] * 51)
     answer = await get(api, OCCURRENCES)
     assert [answer[name] for name in ("count", "total", "offset", "limit")] == [50, 51, 0, 50]
@@ -60,7 +60,7 @@ async def test_an_id_that_nothing_has_is_not_found(api: httpx2.AsyncClient, path
         assert (await refusal(api, path.format(no_number), 404))["error"] == "Endpoint not found"
 
 
-async def test_schema_info_counts_what_there_is(api: httpx2.AsyncClient, catalogue: Catalogue) -> None:
+async def test_schema_info_counts_what_there_is(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     active, inactive = await catalogue.template(), await catalogue.template(is_active=False)
     states: Rows = [{"start_date": TODAY}, {"start_date": TODAY - DAY}, {"status": Status.CANCELLED}]
     await departures(catalogue, states, active)

@@ -6,7 +6,15 @@ from typing import cast
 import pytest
 from uvicorn.server import ServerState
 
-from app.server.admission import BURST, FEW, LATE_SECONDS, LONG_SECONDS, SOON_SECONDS, Load, watched_load
+from app.server.admission import (
+    BURST,
+    LATE_SECONDS,
+    LONG_SECONDS,
+    MAX_QUEUE_SECONDS,
+    MIN_CONCURRENCY,
+    AdmissionController,
+    running_admission,
+)
 from tests.support.eventually import eventually
 
 IN_TIME, LATE = 0.0, 2 * LATE_SECONDS
@@ -15,11 +23,11 @@ IN_TIME, LATE = 0.0, 2 * LATE_SECONDS
 class Clock:
     """Ticks that are as late as one says."""
 
-    def __init__(self, load: Load) -> None:
+    def __init__(self, load: AdmissionController) -> None:
         self.load = load
         self._now = monotonic()
 
-    def tick(self, late: float, *, finished: int = 0, after: float = SOON_SECONDS) -> None:
+    def tick(self, late: float, *, finished: int = 0, after: float = MAX_QUEUE_SECONDS) -> None:
         self._now += after
         self.load.server.total_requests += finished
         self.load.tick(self._now - late, self._now)
@@ -27,14 +35,14 @@ class Clock:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock(Load(most=512))
+    return Clock(AdmissionController(most=512))
 
 
-def room(load: Load) -> int:
+def room(load: AdmissionController) -> int:
     """How many more come in one after the other."""
     busy: ServerState = load.server
     before = len(busy.tasks)
-    while load.has_room():
+    while load.can_admit():
         cast(set[object], busy.tasks).add(object())
     return len(busy.tasks) - before
 
@@ -68,7 +76,7 @@ def test_a_moment_without_the_cpu_is_not_slowness(clock: Clock) -> None:
     clock.tick(LATE)
     assert room(clock.load) == 40
     clock.tick(LATE)
-    assert not clock.load.has_room()
+    assert not clock.load.can_admit()
 
 
 def test_refusing_is_not_finishing(clock: Clock) -> None:
@@ -82,7 +90,7 @@ def test_what_waits_for_something_else_takes_no_room(clock: Clock) -> None:
     assert room(clock.load) == BURST
     for _ in range(2):
         clock.tick(LATE, after=LONG_SECONDS)
-    assert room(clock.load) == FEW
+    assert room(clock.load) == MIN_CONCURRENCY
 
 
 def test_what_has_just_begun_takes_room(clock: Clock) -> None:
@@ -94,19 +102,19 @@ def test_what_has_just_begun_takes_room(clock: Clock) -> None:
 
 def test_a_slow_process_still_takes_a_few(clock: Clock) -> None:
     clock.tick(LATE, finished=1)
-    assert room(clock.load) == FEW
+    assert room(clock.load) == MIN_CONCURRENCY
 
 
 def test_being_late_is_over_soon(clock: Clock) -> None:
     clock.tick(LATE, finished=40)
-    clock.tick(IN_TIME, after=SOON_SECONDS / 5)
+    clock.tick(IN_TIME, after=MAX_QUEUE_SECONDS / 5)
     assert room(clock.load) == 40
     clock.tick(IN_TIME)
     assert room(clock.load) == BURST
 
 
 async def test_a_crowd_is_looked_at_before_it_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.server.admission.CALM_SECONDS", 60.0)
-    async with watched_load(512) as load:
+    monkeypatch.setattr("app.server.admission.IDLE_TICK_SECONDS", 60.0)
+    async with running_admission(512) as load:
         assert room(load) == BURST
-        await eventually(load.has_room)
+        await eventually(load.can_admit)

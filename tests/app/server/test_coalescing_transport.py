@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any, cast
 
-from app.server.coalescing_transport import Corked
+from app.server.coalescing_transport import CoalescingTransport
 
 
 class Noting:
@@ -22,9 +22,9 @@ class Noting:
         self.packets.append(b"<closed>")
 
 
-def corked() -> tuple[Corked, list[bytes]]:
+def corked() -> tuple[CoalescingTransport, list[bytes]]:
     transport = Noting()
-    return Corked(cast(asyncio.Transport, transport), asyncio.get_running_loop()), transport.packets
+    return CoalescingTransport(cast(asyncio.Transport, transport), asyncio.get_running_loop()), transport.packets
 
 
 async def test_a_head_leaves_with_its_body() -> None:

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 import psutil
 import pytest
 
-from app.server.sockets import PortTaken, claim
+from app.server.sockets import PortInUse, acquire_port_lock
 from core.settings import Settings
 from tests.support.api.serve_process import Serving, serve_process
 from tests.support.eventually import eventually
@@ -41,11 +41,11 @@ async def test_no_second_server_gets_the_port(settings: Settings) -> None:
 
 
 def test_of_two_servers_that_start_at_once_one_gets_the_port(unused_tcp_port: int) -> None:
-    with claim("127.0.0.1", unused_tcp_port):
-        with pytest.raises(PortTaken):
-            claim("127.0.0.1", unused_tcp_port)
-        claim("127.0.0.1", unused_tcp_port + 1).close()
-    claim("127.0.0.1", unused_tcp_port).close()
+    with acquire_port_lock("127.0.0.1", unused_tcp_port):
+        with pytest.raises(PortInUse):
+            acquire_port_lock("127.0.0.1", unused_tcp_port)
+        acquire_port_lock("127.0.0.1", unused_tcp_port + 1).close()
+    acquire_port_lock("127.0.0.1", unused_tcp_port).close()
 
 
 def _sockets(serving: Serving, status: str) -> Sequence[int]:

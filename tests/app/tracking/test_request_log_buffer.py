@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.tracking import request_log_buffer
 from app.tracking.producer import LOST
-from app.tracking.request_log_buffer import RequestLogs, running_request_logs
+from app.tracking.request_log_buffer import RequestLogBuffer, running_request_log_buffer
 from core.settings import Settings
 from schemas.tables import RecommendationRequest
 from tests.support.eventually import eventually
@@ -21,7 +21,7 @@ from tracking import stream
 async def test_logs_arrive_by_themselves(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
     async with (
         intake_of(settings.redis_url, settings.database_url) as intake,
-        running_request_logs(intake) as logs,
+        running_request_log_buffer(intake) as logs,
     ):
         for count in (3, 6):
             for _ in range(3):
@@ -37,16 +37,16 @@ async def test_enough_for_a_round_trip_do_not_wait_for_more(
     settings: Settings, database: AsyncEngine, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a fast process has to drop what comes in one moment."""
-    monkeypatch.setattr(request_log_buffer, "MOMENT", 3600)
+    monkeypatch.setattr(request_log_buffer, "FLUSH_SECONDS", 3600)
     async with (
         intake_of(settings.redis_url, settings.database_url) as intake,
-        running_request_logs(intake) as logs,
+        running_request_log_buffer(intake) as logs,
     ):
-        for _ in range(request_log_buffer.ENOUGH):
+        for _ in range(request_log_buffer.BATCH_SIZE):
             logs.add(request_log())
 
         async def arrived() -> bool:
-            return await stream.length(redis) == request_log_buffer.ENOUGH
+            return await stream.length(redis) == request_log_buffer.BATCH_SIZE
 
         await eventually(arrived)
 
@@ -57,7 +57,7 @@ async def test_a_bug_of_ours_costs_what_was_being_sent_and_nothing_after_it(
     before = LOST._value.get()
     async with (
         intake_of(settings.redis_url, settings.database_url) as intake,
-        running_request_logs(intake) as logs,
+        running_request_log_buffer(intake) as logs,
     ):
         with monkeypatch.context() as broken:
             broken.setattr(intake, "_keep", None)
@@ -72,7 +72,10 @@ async def test_a_bug_of_ours_costs_what_was_being_sent_and_nothing_after_it(
 
 
 async def test_at_the_end_all_are_sent(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
-    async with intake_of(settings.redis_url, settings.database_url) as intake, running_request_logs(intake) as logs:
+    async with (
+        intake_of(settings.redis_url, settings.database_url) as intake,
+        running_request_log_buffer(intake) as logs,
+    ):
         for _ in range(450):
             logs.add(request_log())
         # The follower has begun to collect, and is stopped in the middle of it.
@@ -89,7 +92,7 @@ async def test_what_is_being_sent_at_the_end_is_stored_once(
         await intake.log_recommendations([request_log()])
         (connection,) = slow.connections
         sent = len(connection.sent)
-        async with running_request_logs(intake) as logs:
+        async with running_request_log_buffer(intake) as logs:
             await slow.switch(Mode.SLOW)
             logs.add(request_log())
             await eventually(lambda: b"EVALSHA" in connection.sent[sent:])
@@ -100,7 +103,7 @@ async def test_what_is_being_sent_at_the_end_is_stored_once(
 
 async def test_a_log_too_many_is_counted(settings: Settings, database: AsyncEngine) -> None:
     async with intake_of(settings.redis_url, settings.database_url) as intake:
-        logs = RequestLogs(intake)
+        logs = RequestLogBuffer(intake)
         before = LOST._value.get()
         for _ in range(request_log_buffer.MAX_WAITING + 3):
             logs.add(request_log())

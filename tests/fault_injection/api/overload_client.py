@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from app.backends.http_client import Connection
+from app.backends.http_client import HttpConnection
 from scripts.benchmark.raw_request import Call
 from tests.fault_injection.api.constant_rate_client import is_refusal
 
@@ -34,7 +34,7 @@ class Met:
         return self.status == 503 and is_refusal(self.retry_after or 0, orjson.loads(self.body))
 
 
-class Way(Connection):
+class Way(HttpConnection):
     """Hears when to come back, too."""
 
     retry_after: int | None = None

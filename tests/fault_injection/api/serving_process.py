@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from app.backends.factory import CONNECTIONS_BESIDE
+from app.backends.factory import ADMIN_CONNECTIONS
 from core.settings import Settings
 from core.timeouts import DEFAULTS
 from tests.support.api.serve_process import SMARTTRIP, Serving, answers, environment, serve_process
@@ -26,7 +26,7 @@ LAST_WORDS = 8_000
 DEPENDENCIES = {"elasticsearch": "elasticsearch_url", "redis": "redis_url", "postgres": "database_url"}
 
 CONNECTIONS = {
-    "elasticsearch": DEFAULTS.elasticsearch_connections + CONNECTIONS_BESIDE,
+    "elasticsearch": DEFAULTS.elasticsearch_connections + ADMIN_CONNECTIONS,
     # One more hears of changes.
     "redis": DEFAULTS.redis_connections + 1,
     # Cancelling a statement takes one of its own.

@@ -6,11 +6,11 @@ from contextlib import AsyncExitStack
 import httpx2
 import pytest
 
-from app.server.admission import NEVER_REFUSED
+from app.server.admission import EXEMPT_PATHS
 from core.settings import Settings
 from tests.support.api.serve_process import serve_process
 from tests.support.eventually import eventually
-from tests.support.raw_http import wire_to
+from tests.support.raw_http import connect_raw
 
 PATH = "/api/countries"
 ORIGIN = "https://trips.example.org"
@@ -37,7 +37,7 @@ async def full(api: httpx2.AsyncClient) -> AsyncIterator[None]:
 
         async def fill() -> bool:
             # Refused itself, if the request before it has only just been answered.
-            wire = await stack.enter_async_context(wire_to(str(api.base_url)))
+            wire = await stack.enter_async_context(connect_raw(str(api.base_url)))
             await wire.send(UNFINISHED)
             return await answers_with(api, 503)
 
@@ -98,7 +98,7 @@ async def test_a_refusal_without_a_body_leaves_the_connection_in_order(api: http
 
 
 @pytest.mark.usefixtures("full")
-@pytest.mark.parametrize("path", sorted(NEVER_REFUSED))
+@pytest.mark.parametrize("path", sorted(EXEMPT_PATHS))
 async def test_probes_are_let_in(api: httpx2.AsyncClient, path: str) -> None:
     assert (await api.get(path)).status_code == 200
 

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.settings import Settings
-from indexer.backends import Stores
+from indexer.backends import Backends
 from schemas.tables import OutboxRow
 from scripts import sample_data
 from tests.conftest import TODAY
@@ -37,7 +37,7 @@ WAYS = {
 class Scene:
     settings: Settings
     """Past everything that can be broken."""
-    stores: Stores
+    stores: Backends
     index: str
     platform: Platform
     ways: Mapping[str, FaultProxy]
@@ -86,6 +86,6 @@ async def platform(settings: Settings, database: AsyncEngine) -> Platform:
 
 @pytest.fixture
 async def scene(
-    settings: Settings, stores: Stores, index: str, platform: Platform, ways: Mapping[str, FaultProxy]
+    settings: Settings, stores: Backends, index: str, platform: Platform, ways: Mapping[str, FaultProxy]
 ) -> Scene:
     return Scene(settings, stores, index, platform, ways)

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 import migrations
 from core import clients
 from core.settings import Settings
-from indexer.backends import open_stores
+from indexer.backends import open_backends
 from indexer.rebuild.reindex import reindex
 from scripts import sample_data
 from scripts.dev_stack.elasticsearch.service import ELASTICSEARCH
@@ -18,7 +18,7 @@ from tests.fault_injection.worker.conftest import DEPARTURES, Scene
 from tests.fault_injection.worker.server_process import server
 from tests.fault_injection.worker.worker_process import working
 from tests.fault_injection.worker.writer_workload import Platform
-from tests.support.sync import unheard
+from tests.support.sync import ignore_progress
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning"),  # arq's own
@@ -34,8 +34,8 @@ async def test_a_postgres_that_crashes_and_comes_back_is_followed_on(settings: S
         engine = clients.postgres(own.database_url)
         platform = Platform(engine, seed=1)
         await platform.find_rows()
-        await reindex(own, unheard)
-        async with open_stores(own) as stores, working(own):
+        await reindex(own, ignore_progress)
+        async with open_backends(own) as stores, working(own):
             scene = Scene(own, stores, "", platform, {})
             await scene.in_sync()
             for _ in range(3):
@@ -52,8 +52,8 @@ async def test_an_elasticsearch_that_crashes_and_comes_back_is_written_on(
 ) -> None:
     async with server(ELASTICSEARCH) as elasticsearch:
         own = settings.model_copy(update={"elasticsearch_url": elasticsearch.url})
-        await reindex(own, unheard)
-        async with open_stores(own) as stores, working(own):
+        await reindex(own, ignore_progress)
+        async with open_backends(own) as stores, working(own):
             scene = Scene(own, stores, "", platform, {})
             await scene.in_sync()
             async with platform.writing():

@@ -8,8 +8,8 @@ from sqlalchemy.engine import make_url
 
 import migrations
 from core.settings import Settings
-from indexer.backends import open_stores
-from indexer.index.admin import behind_alias
+from indexer.backends import open_backends
+from indexer.index.admin import live_index
 from indexer.rebuild.reindex import reindex
 from scripts import sample_data
 from scripts.dev_stack.postgres import POSTGRES
@@ -20,7 +20,7 @@ from tests.fault_injection.worker.worker_process import SOON, working
 from tests.fault_injection.worker.writer_workload import Platform
 from tests.support.eventually import eventually
 from tests.support.fault_proxy import FaultProxy
-from tests.support.sync import unheard
+from tests.support.sync import ignore_progress
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")  # arq's own
 
@@ -56,7 +56,7 @@ async def test_a_postgres_set_back_to_an_earlier_state_has_the_index_built_again
 
 
 async def is_another(scene: Scene) -> bool:
-    return await behind_alias(scene.stores.elasticsearch, scene.stores.alias) != scene.index
+    return await live_index(scene.stores.elasticsearch, scene.stores.alias) != scene.index
 
 
 @pytest.mark.slow
@@ -67,8 +67,8 @@ async def test_a_standby_that_takes_over_without_the_last_changes_has_the_index_
         own = settings.model_copy(update={"database_url": way.url.replace("://", "+asyncpg://")})
         await asyncio.to_thread(migrations.upgrade, own.database_url)
         await sample_data.seed(own.database_url, DEPARTURES, today=TODAY)
-        name = (await reindex(own, unheard)).name
-        async with standby(primary) as second, open_stores(own) as stores, working(own):
+        name = (await reindex(own, ignore_progress)).name
+        async with standby(primary) as second, open_backends(own) as stores, working(own):
             platform = Platform(stores.postgres, seed=1)
             await platform.find_rows()
             scene = Scene(own, stores, name, platform, {})

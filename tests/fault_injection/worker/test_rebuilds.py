@@ -5,16 +5,16 @@ from asyncio.subprocess import DEVNULL, Process
 
 import pytest
 
-from indexer.errors import ReindexRunning
-from indexer.index.admin import all_names, behind_alias
+from indexer.errors import ReindexRunningError
+from indexer.index.admin import all_names, live_index
 from indexer.rebuild.reindex import reindex
 from indexer.rebuild.rollback import rollback
-from scripts.errors import Exit
+from scripts.errors import ExitCode
 from tests.fault_injection.worker.conftest import Scene
 from tests.fault_injection.worker.worker_process import SOON, working
 from tests.support.api.serve_process import SMARTTRIP, environment
 from tests.support.eventually import eventually
-from tests.support.sync import unheard
+from tests.support.sync import ignore_progress
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")  # arq's own
 
@@ -38,13 +38,13 @@ async def indices(scene: Scene) -> set[str]:
 
 
 async def in_use(scene: Scene) -> str | None:
-    return await behind_alias(scene.stores.elasticsearch, scene.stores.alias)
+    return await live_index(scene.stores.elasticsearch, scene.stores.alias)
 
 
 async def test_a_reindex_and_the_way_back_lose_no_change_that_is_made_meanwhile(scene: Scene) -> None:
     async with working(scene.settings):
         async with scene.platform.writing(rate=100):
-            report = await reindex(scene.settings, unheard)
+            report = await reindex(scene.settings, ignore_progress)
             assert await in_use(scene) == report.name
             assert await rollback(scene.settings) == scene.index
         await scene.in_sync()
@@ -59,7 +59,7 @@ async def test_of_two_reindexes_at_once_the_second_is_refused(scene: Scene) -> N
         async with scene.platform.writing():
             first = await begun(scene, REINDEX_RATE="8")
             second = await begun(scene)
-            assert await second.wait() == Exit.BUSY
+            assert await second.wait() == ExitCode.BUSY
             assert first.returncode is None
             assert await first.wait() == 0
         await scene.in_sync()
@@ -87,7 +87,7 @@ async def test_a_reindex_killed_at_any_moment_can_be_run_again_and_leaves_no_ind
 async def is_reindexed(scene: Scene) -> bool:
     """Unless the worker is just clearing away what the killed one left."""
     try:
-        await reindex(scene.settings, unheard)
-    except ReindexRunning:
+        await reindex(scene.settings, ignore_progress)
+    except ReindexRunningError:
         return False
     return True

@@ -6,7 +6,7 @@ from sqlalchemy import text
 from indexer.rebuild.reindex import reindex
 from tests.fault_injection.worker.conftest import Scene
 from tests.fault_injection.worker.worker_process import process, working
-from tests.support.sync import indexed, unheard
+from tests.support.sync import ignore_progress, indexed
 
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")  # arq's own
 
@@ -19,7 +19,7 @@ async def test_what_a_long_transaction_changed_arrives_when_it_commits_at_last(s
         for _ in range(20):
             await scene.platform.change()
         await scene.in_sync()
-        await reindex(scene.settings, unheard)
+        await reindex(scene.settings, ignore_progress)
         assert (await indexed(scene.stores))[trip]["spots"] != 77
         await slow.commit()
         await scene.in_sync()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from indexer.index.admin import behind_alias
+from indexer.index.admin import live_index
 from schemas.tables import DeadLetter
 from tests.fault_injection.worker.conftest import Scene
 from tests.fault_injection.worker.recorded_bulks import bulks, replay
@@ -90,4 +90,4 @@ async def test_an_index_dropped_by_hand_is_built_again(scene: Scene) -> None:
 
 
 async def has_another_index(scene: Scene) -> bool:
-    return await behind_alias(scene.stores.elasticsearch, scene.stores.alias) not in (None, scene.index)
+    return await live_index(scene.stores.elasticsearch, scene.stores.alias) not in (None, scene.index)

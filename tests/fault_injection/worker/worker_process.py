@@ -15,8 +15,10 @@ from tests.support.eventually import eventually
 
 PROGRAM = """
 import sys
-from indexer import batch, targets, worker
-from schemas.settings import load_settings
+from indexer import worker
+from indexer.feed import batch
+from indexer.index import targets
+from core.settings import load_settings
 batch.STALLED_AFTER = targets.STALLED_AFTER = float(sys.argv[1])
 worker.run(load_settings())
 """

@@ -8,18 +8,18 @@ from sqlalchemy import event, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import joinedload
 
-from indexer.documents.builder import Reading, read_documents
+from indexer.documents.builder import DocumentBatch, build_documents
 from indexer.documents.rows import snapshot
-from schemas.api.entities import Trip, to_json
+from schemas.api.entities import RecommendedDeparture, to_json
 from schemas.enums import Continent
 from schemas.tables import TripOccurrence, TripTemplate
-from tests.support.factories import Catalogue
+from tests.support.factories import CatalogueFactory
 from tests.support.sync import execute
 
 
-async def read(engine: AsyncEngine, *ids: int) -> Reading:
+async def read(engine: AsyncEngine, *ids: int) -> DocumentBatch:
     async with snapshot(engine) as connection:
-        return await read_documents(connection, ids)
+        return await build_documents(connection, ids)
 
 
 async def document(engine: AsyncEngine, trip_id: int) -> dict[str, Any]:
@@ -28,7 +28,7 @@ async def document(engine: AsyncEngine, trip_id: int) -> dict[str, Any]:
     return dict(orjson.loads(reading.documents[trip_id]))
 
 
-async def test_a_document_holds_what_the_rules_look_at(catalogue: Catalogue, database: AsyncEngine) -> None:
+async def test_a_document_holds_what_the_rules_look_at(catalogue: CatalogueFactory, database: AsyncEngine) -> None:
     country = await catalogue.country(continent=Continent.NORTH_AND_CENTRAL_AMERICA)
     trip_type, first, second = await catalogue.trip_type(), await catalogue.tag(), await catalogue.tag()
     template = await catalogue.template(
@@ -61,21 +61,23 @@ async def test_a_document_holds_what_the_rules_look_at(catalogue: Catalogue, dat
     }
 
 
-async def test_without_country_and_type_they_are_absent_values(catalogue: Catalogue, database: AsyncEngine) -> None:
+async def test_without_country_and_type_they_are_absent_values(
+    catalogue: CatalogueFactory, database: AsyncEngine
+) -> None:
     found = await document(database, await catalogue.occurrence())
     assert (found["country"], found["continent"], found["type"], found["themes"]) == (None, None, None, [])
 
 
 @pytest.mark.parametrize(("override", "price"), [(None, 100_000), (Decimal("0.00"), 0), (Decimal("0.05"), 5)])
 async def test_the_price_is_the_override_even_when_it_is_zero(
-    catalogue: Catalogue, database: AsyncEngine, override: Decimal | None, price: int
+    catalogue: CatalogueFactory, database: AsyncEngine, override: Decimal | None, price: int
 ) -> None:
     template = await catalogue.template(base_price=Decimal("1000.00"))
     trip_id = await catalogue.occurrence(trip_template_id=template, price_override=override)
     assert (await document(database, trip_id))["price"] == price
 
 
-async def test_only_the_country_antarctica_is_antarctica(catalogue: Catalogue, database: AsyncEngine) -> None:
+async def test_only_the_country_antarctica_is_antarctica(catalogue: CatalogueFactory, database: AsyncEngine) -> None:
     antarctica = await catalogue.country(name="Antarctica", continent=Continent.ANTARCTICA)
     other = await catalogue.country(name="South Georgia", continent=Continent.ANTARCTICA)
     for country, expected in ((antarctica, True), (other, False)):
@@ -84,7 +86,7 @@ async def test_only_the_country_antarctica_is_antarctica(catalogue: Catalogue, d
         assert (await document(database, trip_id))["antarctica"] is expected
 
 
-async def test_the_trip_is_the_contracts_entity(catalogue: Catalogue, database: AsyncEngine) -> None:
+async def test_the_trip_is_the_contracts_entity(catalogue: CatalogueFactory, database: AsyncEngine) -> None:
     template = await catalogue.template(
         primary_country_id=await catalogue.country(),
         trip_type_id=await catalogue.trip_type(),
@@ -106,12 +108,12 @@ async def test_the_trip_is_the_contracts_entity(catalogue: Catalogue, database: 
             loaded.selectinload(TripTemplate.tags),
         )
         rows = (await session.scalars(select(TripOccurrence).options(*options))).all()
-        expected = {row.id: orjson.loads(to_json(Trip.model_validate(row))) for row in rows}
+        expected = {row.id: orjson.loads(to_json(RecommendedDeparture.model_validate(row))) for row in rows}
     documents = (await read(database, *ids)).documents
     assert {trip_id: orjson.loads(found)["trip"] for trip_id, found in documents.items()} == expected
 
 
-async def test_departures_that_do_not_exist_are_in_neither(catalogue: Catalogue, database: AsyncEngine) -> None:
+async def test_departures_that_do_not_exist_are_in_neither(catalogue: CatalogueFactory, database: AsyncEngine) -> None:
     trip_id = await catalogue.occurrence()
     assert (await read(database, trip_id, trip_id + 1, -1)).documents.keys() == {trip_id}
 
@@ -128,7 +130,7 @@ async def test_departures_that_do_not_exist_are_in_neither(catalogue: Catalogue,
     ],
 )
 async def test_a_row_that_cannot_be_shown_costs_no_other(
-    catalogue: Catalogue, database: AsyncEngine, statement: str
+    catalogue: CatalogueFactory, database: AsyncEngine, statement: str
 ) -> None:
     template = await catalogue.template()
     ids = [await catalogue.occurrence(trip_template_id=template) for _ in range(5)]
@@ -139,7 +141,7 @@ async def test_a_row_that_cannot_be_shown_costs_no_other(
 
 
 async def test_what_cannot_be_shown_of_a_template_costs_only_its_departures(
-    catalogue: Catalogue, database: AsyncEngine
+    catalogue: CatalogueFactory, database: AsyncEngine
 ) -> None:
     bad, good = await catalogue.template(), await catalogue.template()
     ids = [await catalogue.occurrence(trip_template_id=template) for template in (good, bad, good, bad)]
@@ -150,7 +152,7 @@ async def test_what_cannot_be_shown_of_a_template_costs_only_its_departures(
 
 
 async def test_the_number_of_statements_does_not_grow_with_the_chunk(
-    catalogue: Catalogue, database: AsyncEngine
+    catalogue: CatalogueFactory, database: AsyncEngine
 ) -> None:
     ids = [await catalogue.occurrence(guide_id=await catalogue.guide()) for _ in range(8)]
     counts = []
@@ -164,13 +166,13 @@ async def test_the_number_of_statements_does_not_grow_with_the_chunk(
     assert counts[0] == counts[1] <= 7
 
 
-async def test_a_chunk_is_of_one_moment(catalogue: Catalogue, database: AsyncEngine) -> None:
+async def test_a_chunk_is_of_one_moment(catalogue: CatalogueFactory, database: AsyncEngine) -> None:
     template = await catalogue.template(title="before")
     trip_id = await catalogue.occurrence(trip_template_id=template, notes="before")
     async with snapshot(database) as connection:
         await connection.execute(text("SELECT 1"))
         await execute(database, "UPDATE trip_templates SET title = 'after'")
         await execute(database, "UPDATE trip_occurrences SET notes = 'after'")
-        reading = await read_documents(connection, [trip_id])
+        reading = await build_documents(connection, [trip_id])
     trip = orjson.loads(reading.documents[trip_id])["trip"]
     assert (trip["notes"], trip["template"]["title"]) == ("before", "before")

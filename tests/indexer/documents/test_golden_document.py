@@ -9,16 +9,16 @@ from typing import Any
 import orjson
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from indexer.documents.builder import read_documents
+from indexer.documents.builder import build_documents
 from indexer.documents.rows import snapshot
 from schemas.enums import Continent
 from schemas.index_document import DOCUMENT_VERSION, INDEX_SETTINGS, MAPPING
-from tests.support.factories import Catalogue
+from tests.support.factories import CatalogueFactory
 
 GOLDEN = Path(__file__).with_name("golden_document.json")
 
 
-async def _insert_departures(catalogue: Catalogue) -> list[int]:
+async def _insert_departures(catalogue: CatalogueFactory) -> list[int]:
     """Return the ids of two departures: one with every field set, one with nothing optional."""
     await catalogue.country(id=7, name="Antarctica", name_he="אנטארקטיקה", continent=Continent.ANTARCTICA)
     await catalogue.company(id=5, name="North Star", name_he="כוכב הצפון", description="<b>Expeditions</b>")
@@ -57,10 +57,10 @@ async def _insert_departures(catalogue: Catalogue) -> list[int]:
     ]
 
 
-async def test_document_matches_its_version(catalogue: Catalogue, database: AsyncEngine, tmp_path: Path) -> None:
+async def test_document_matches_its_version(catalogue: CatalogueFactory, database: AsyncEngine, tmp_path: Path) -> None:
     ids = await _insert_departures(catalogue)
     async with snapshot(database) as connection:
-        documents = (await read_documents(connection, ids)).documents
+        documents = (await build_documents(connection, ids)).documents
     made: dict[str, Any] = {
         "version": DOCUMENT_VERSION,
         "mapping": MAPPING,

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from core.settings import Settings
-from indexer.backends import Stores
+from indexer.backends import Backends
 from schemas.tables import TripTemplateTag
-from tests.support.factories import Catalogue
+from tests.support.factories import CatalogueFactory
 from tests.support.sync import assert_in_sync, drain, execute, indexed, trip, waiting
 
 Change = tuple[str, list[Any], object]
@@ -36,7 +36,7 @@ CHANGES: dict[str, Change] = {
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
 async def test_a_change_of_what_a_departure_shows_reaches_the_index(
-    settings: Settings, stores: Stores, ids: dict[str, int], change: Change
+    settings: Settings, stores: Backends, ids: dict[str, int], change: Change
 ) -> None:
     statement, path, value = change
     await execute(stores.postgres, statement, **{name: ids[name] for name in ids if f":{name}" in statement})
@@ -49,7 +49,7 @@ async def test_a_change_of_what_a_departure_shows_reaches_the_index(
 
 
 async def test_a_tag_given_to_a_template_reaches_the_index(
-    settings: Settings, catalogue: Catalogue, stores: Stores, ids: dict[str, int]
+    settings: Settings, catalogue: CatalogueFactory, stores: Backends, ids: dict[str, int]
 ) -> None:
     tag = await catalogue.tag()
     await catalogue.link(TripTemplateTag, ids["template"], [{"tag_id": tag}])
@@ -59,7 +59,7 @@ async def test_a_tag_given_to_a_template_reaches_the_index(
 
 
 async def test_a_deleted_departure_leaves_the_index_and_the_same_id_may_come_back(
-    settings: Settings, catalogue: Catalogue, stores: Stores, ids: dict[str, int]
+    settings: Settings, catalogue: CatalogueFactory, stores: Backends, ids: dict[str, int]
 ) -> None:
     await execute(stores.postgres, "DELETE FROM trip_occurrences WHERE id = :trip", trip=ids["trip"])
     await drain(stores)
@@ -70,28 +70,28 @@ async def test_a_deleted_departure_leaves_the_index_and_the_same_id_may_come_bac
     await assert_in_sync(settings)
 
 
-async def test_a_changed_id_moves_the_document(settings: Settings, stores: Stores, ids: dict[str, int]) -> None:
+async def test_a_changed_id_moves_the_document(settings: Settings, stores: Backends, ids: dict[str, int]) -> None:
     await execute(stores.postgres, "UPDATE trip_occurrences SET id = 9000 WHERE id = :trip", trip=ids["trip"])
     await drain(stores)
     assert (await indexed(stores)).keys() == {9000, ids["other"]}
     await assert_in_sync(settings)
 
 
-async def test_a_truncated_table_empties_the_index(settings: Settings, stores: Stores, ids: dict[str, int]) -> None:
+async def test_a_truncated_table_empties_the_index(settings: Settings, stores: Backends, ids: dict[str, int]) -> None:
     await execute(stores.postgres, "TRUNCATE trip_occurrences CASCADE")
     await drain(stores)
     assert await indexed(stores) == {}
     await assert_in_sync(settings)
 
 
-async def test_what_was_rolled_back_leaves_nothing_to_do(stores: Stores, ids: dict[str, int]) -> None:
+async def test_what_was_rolled_back_leaves_nothing_to_do(stores: Backends, ids: dict[str, int]) -> None:
     async with stores.postgres.connect() as connection:
         await connection.exec_driver_sql("UPDATE trip_occurrences SET spots_left = 0")
         await connection.rollback()
     assert await waiting(stores.postgres) == 0
 
 
-async def test_a_batch_says_which_kinds_changed(stores: Stores, ids: dict[str, int]) -> None:
+async def test_a_batch_says_which_kinds_changed(stores: Backends, ids: dict[str, int]) -> None:
     await execute(
         stores.postgres, "UPDATE companies SET name = name || '!' WHERE id = :company", company=ids["company"]
     )

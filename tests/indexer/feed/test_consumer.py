@@ -10,17 +10,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core import clients
 from core.settings import Settings
-from core.tasks import end
-from indexer.backends import Stores
+from core.tasks import cancel_and_wait
+from indexer.backends import Backends
 from indexer.feed import consumer as module
 from indexer.feed import fan_out
-from indexer.feed.batch import process
-from indexer.feed.consumer import Follower
-from indexer.feed.notifier import Announcer
+from indexer.feed.batch import process_batch
+from indexer.feed.consumer import OutboxConsumer
+from indexer.feed.notifier import ChangeNotifier
 from indexer.index import outbox
 from indexer.index.outbox import DIRECT, FANNED, LANES
 from tests.support.eventually import eventually
-from tests.support.factories import Catalogue
+from tests.support.factories import CatalogueFactory
 from tests.support.fault_proxy import FaultProxy, Mode
 from tests.support.sync import assert_in_sync, execute, waiting
 
@@ -33,16 +33,18 @@ class Doubts:
 
 
 @asynccontextmanager
-async def following(stores: Stores, redis: Redis, doubts: Doubts | None = None) -> AsyncIterator[list[Follower]]:
+async def following(
+    stores: Backends, redis: Redis, doubts: Doubts | None = None
+) -> AsyncIterator[list[OutboxConsumer]]:
     """Each lane by a follower of its own."""
-    announcer = Announcer(stores, redis)
-    followers = [Follower(stores, lane, announcer, doubts or Doubts()) for lane in LANES]
-    beside = (announcer.keep_showing(), announcer.keep_telling())
+    announcer = ChangeNotifier(stores, redis)
+    followers = [OutboxConsumer(stores, lane, announcer, doubts or Doubts()) for lane in LANES]
+    beside = (announcer.run_refresh(), announcer.run_publish())
     tasks = [asyncio.create_task(work) for work in (*(follower.run() for follower in followers), *beside)]
     try:
         yield followers
     finally:
-        await end(tasks)
+        await cancel_and_wait(tasks)
 
 
 async def nothing_waits(engine: AsyncEngine) -> bool:
@@ -50,7 +52,7 @@ async def nothing_waits(engine: AsyncEngine) -> bool:
 
 
 async def test_a_change_is_searchable_soon_after_its_commit(
-    settings: Settings, catalogue: Catalogue, stores: Stores, index: str, redis: Redis
+    settings: Settings, catalogue: CatalogueFactory, stores: Backends, index: str, redis: Redis
 ) -> None:
     trip_id = await catalogue.occurrence()
     async with following(stores, redis):
@@ -67,7 +69,7 @@ async def test_a_change_is_searchable_soon_after_its_commit(
 
 
 async def test_what_waited_before_it_began_is_done(
-    settings: Settings, catalogue: Catalogue, stores: Stores, index: str, redis: Redis
+    settings: Settings, catalogue: CatalogueFactory, stores: Backends, index: str, redis: Redis
 ) -> None:
     await catalogue.occurrence()
     async with following(stores, redis):
@@ -76,25 +78,25 @@ async def test_what_waited_before_it_began_is_done(
 
 
 async def test_a_lane_that_stands_still_is_seen_beside_others_that_get_on(
-    stores: Stores, index: str, redis: Redis
+    stores: Backends, index: str, redis: Redis
 ) -> None:
     def progress(lane: str) -> float:
         return REGISTRY.get_sample_value("smarttrip_feed_progress_timestamp_seconds", {"lane": lane}) or 0.0
 
     began = time.time()
-    follower = Follower(stores, FANNED, Announcer(stores, redis), Doubts())
+    follower = OutboxConsumer(stores, FANNED, ChangeNotifier(stores, redis), Doubts())
     running = asyncio.create_task(follower.run())
     await eventually(lambda: progress("fanned") > began)
     assert progress("direct") < began
     assert progress("causes") < began
-    await end([running])
+    await cancel_and_wait([running])
 
 
 async def test_a_stop_ends_it_after_the_batch_in_hand(
-    settings: Settings, catalogue: Catalogue, stores: Stores, index: str, redis: Redis
+    settings: Settings, catalogue: CatalogueFactory, stores: Backends, index: str, redis: Redis
 ) -> None:
     await catalogue.occurrence()
-    follower = Follower(stores, DIRECT, Announcer(stores, redis), Doubts())
+    follower = OutboxConsumer(stores, DIRECT, ChangeNotifier(stores, redis), Doubts())
     running = asyncio.create_task(follower.run())
     await asyncio.sleep(0)
     follower.stop()
@@ -102,7 +104,7 @@ async def test_a_stop_ends_it_after_the_batch_in_hand(
     await assert_no_claim_is_left(stores)
 
 
-async def assert_no_claim_is_left(stores: Stores) -> None:
+async def assert_no_claim_is_left(stores: Backends) -> None:
     async with stores.postgres.begin() as connection:
         await connection.exec_driver_sql("SELECT id FROM smarttrip.outbox FOR UPDATE NOWAIT")
 
@@ -110,14 +112,14 @@ async def assert_no_claim_is_left(stores: Stores) -> None:
 @pytest.mark.usefixtures("index")
 @pytest.mark.parametrize("mode", [Mode.CUT, Mode.RESET])
 async def test_it_goes_on_when_elasticsearch_is_back(
-    settings: Settings, catalogue: Catalogue, stores: Stores, redis: Redis, mode: Mode
+    settings: Settings, catalogue: CatalogueFactory, stores: Backends, redis: Redis, mode: Mode
 ) -> None:
     async with (
         FaultProxy(settings.elasticsearch_url) as proxy,
         clients.elasticsearch(proxy.url, max_retries=0) as es,
     ):
         await proxy.switch(mode)
-        doubtful = Stores(stores.postgres, es, stores.alias)
+        doubtful = Backends(stores.postgres, es, stores.alias)
         async with following(doubtful, redis):
             await catalogue.occurrence()
 
@@ -133,12 +135,12 @@ async def test_it_goes_on_when_elasticsearch_is_back(
 
 
 async def test_it_goes_on_when_postgres_is_back_and_doubts_that_it_is_the_same(
-    settings: Settings, catalogue: Catalogue, stores: Stores, index: str, redis: Redis
+    settings: Settings, catalogue: CatalogueFactory, stores: Backends, index: str, redis: Redis
 ) -> None:
     async with FaultProxy(settings.database_url) as proxy:
         engine = clients.postgres(proxy.url)
         doubts = Doubts()
-        async with following(Stores(engine, stores.elasticsearch, stores.alias), redis, doubts=doubts):
+        async with following(Backends(engine, stores.elasticsearch, stores.alias), redis, doubts=doubts):
             await proxy.switch(Mode.CUT)
             await catalogue.occurrence()
             await eventually(lambda: doubts.count > 0)
@@ -149,7 +151,7 @@ async def test_it_goes_on_when_postgres_is_back_and_doubts_that_it_is_the_same(
 
 
 async def test_a_missing_index_is_doubted_and_progress_is_not_claimed(
-    catalogue: Catalogue, stores: Stores, no_index: None, redis: Redis
+    catalogue: CatalogueFactory, stores: Backends, no_index: None, redis: Redis
 ) -> None:
     await catalogue.occurrence()
     doubts = Doubts()
@@ -160,7 +162,7 @@ async def test_a_missing_index_is_doubted_and_progress_is_not_claimed(
 
 
 async def test_rows_that_keep_failing_are_no_progress_but_others_are(
-    catalogue: Catalogue, stores: Stores, index: str, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    catalogue: CatalogueFactory, stores: Backends, index: str, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "POLL_SECONDS", 0.05)
     await catalogue.occurrence()
@@ -181,11 +183,11 @@ async def test_rows_that_keep_failing_are_no_progress_but_others_are(
 
 @pytest.mark.usefixtures("index")
 async def test_a_single_change_is_not_stuck_behind_a_large_import_or_a_fan_out(
-    catalogue: Catalogue, stores: Stores, monkeypatch: pytest.MonkeyPatch
+    catalogue: CatalogueFactory, stores: Backends, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for owner, name, size in (
-        (outbox, "NEWEST", 2),
-        (outbox, "OLDEST", 2),
+        (outbox, "NEWEST_SHARE", 2),
+        (outbox, "OLDEST_SHARE", 2),
         (outbox, "FAN_OUT", 2),
         (fan_out, "FAN_OUT", 2),
     ):
@@ -193,8 +195,8 @@ async def test_a_single_change_is_not_stuck_behind_a_large_import_or_a_fan_out(
     template = await catalogue.template()
     for _ in range(30):
         await catalogue.occurrence(trip_template_id=template)
-    await process(stores, retry=True)
+    await process_batch(stores, retry=True)
     late = await catalogue.occurrence()
-    batch = await process(stores, retry=True)
+    batch = await process_batch(stores, retry=True)
     assert late in {row.row_id for row in batch.done}
     assert await waiting(stores.postgres) > 20

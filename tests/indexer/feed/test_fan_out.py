@@ -3,40 +3,40 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy import insert
 
-from indexer.backends import Stores
+from indexer.backends import Backends
 from indexer.feed import fan_out
 from indexer.feed.fan_out import Expansion
 from indexer.index import bulk_writer, outbox
 from indexer.index.outbox import FANNED
 from schemas.tables import OutboxRow
 from tests.indexer.index.test_bulk_writer import document
-from tests.support.factories import Catalogue
+from tests.support.factories import CatalogueFactory
 from tests.support.sync import execute
 
 
-async def put(stores: Stores, kind: str, row_id: int | None) -> None:
+async def put(stores: Backends, kind: str, row_id: int | None) -> None:
     """The only row of the outbox."""
     await execute(stores.postgres, "TRUNCATE smarttrip.outbox")
     async with stores.postgres.begin() as connection:
         await connection.execute(insert(OutboxRow).values(kind=kind, row_id=row_id))
 
 
-async def expand(stores: Stores, indices: Sequence[str] = ()) -> Expansion:
+async def expand(stores: Backends, indices: Sequence[str] = ()) -> Expansion:
     """As a batch does with the rows of the first lane."""
     async with stores.postgres.begin() as connection:
         rows = [row for row in await outbox.claim(connection, retry=True) if row.lane != FANNED]
-        expansion = await fan_out.expand(connection, stores.elasticsearch, indices, rows)
+        expansion = await fan_out.expand_changes(connection, stores.elasticsearch, indices, rows)
         await outbox.remove(connection, expansion.finished)
     return expansion
 
 
-async def added(stores: Stores) -> list[int]:
+async def added(stores: Backends) -> list[int]:
     async with stores.postgres.begin() as connection:
         rows = await outbox.claim(connection, retry=True)
     return sorted(row.row_id for row in rows if row.lane == FANNED and row.row_id is not None)
 
 
-async def test_each_kind_leads_to_the_departures_that_show_it(catalogue: Catalogue, stores: Stores) -> None:
+async def test_each_kind_leads_to_the_departures_that_show_it(catalogue: CatalogueFactory, stores: Backends) -> None:
     company, country, trip_type = await catalogue.company(), await catalogue.country(), await catalogue.trip_type()
     tag, guide = await catalogue.tag(), await catalogue.guide()
     template = await catalogue.template(
@@ -52,7 +52,7 @@ async def test_each_kind_leads_to_the_departures_that_show_it(catalogue: Catalog
         "tag": tag,
         "guide": guide,
     }
-    assert causes.keys() | {"all"} == fan_out.KINDS
+    assert causes.keys() | {"all"} == fan_out.ENTITY_KINDS
     for kind, row_id in causes.items():
         await put(stores, kind, row_id)
         expansion = await expand(stores)
@@ -61,7 +61,7 @@ async def test_each_kind_leads_to_the_departures_that_show_it(catalogue: Catalog
 
 
 async def test_a_large_fan_out_goes_on_where_it_stopped(
-    catalogue: Catalogue, stores: Stores, monkeypatch: pytest.MonkeyPatch
+    catalogue: CatalogueFactory, stores: Backends, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fan_out, "FAN_OUT", 2)
     template = await catalogue.template()
@@ -72,7 +72,7 @@ async def test_a_large_fan_out_goes_on_where_it_stopped(
 
 
 async def test_many_causes_of_a_kind_are_resolved_together(
-    catalogue: Catalogue, stores: Stores, monkeypatch: pytest.MonkeyPatch
+    catalogue: CatalogueFactory, stores: Backends, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fan_out, "FAN_OUT", 3)
     templates = [await catalogue.template() for _ in range(4)]
@@ -85,7 +85,7 @@ async def test_many_causes_of_a_kind_are_resolved_together(
 
 
 async def test_everything_includes_what_only_the_index_still_has(
-    catalogue: Catalogue, stores: Stores, index: str, monkeypatch: pytest.MonkeyPatch
+    catalogue: CatalogueFactory, stores: Backends, index: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fan_out, "FAN_OUT", 2)
     trips = [await catalogue.occurrence() for _ in range(2)]
@@ -98,7 +98,9 @@ async def test_everything_includes_what_only_the_index_still_has(
     assert await added(stores) == trips + ghosts
 
 
-async def test_a_kind_from_a_newer_version_waits_and_holds_up_no_other(catalogue: Catalogue, stores: Stores) -> None:
+async def test_a_kind_from_a_newer_version_waits_and_holds_up_no_other(
+    catalogue: CatalogueFactory, stores: Backends
+) -> None:
     trip_id = await catalogue.occurrence()
     await put(stores, "galaxy", 1)
     await execute(stores.postgres, "UPDATE trip_templates SET title = title || '!'")

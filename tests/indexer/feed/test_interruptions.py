@@ -8,23 +8,23 @@ from typing import Any
 import pytest
 
 from core.settings import Settings
-from indexer.backends import Stores
+from indexer.backends import Backends
 from indexer.feed import batch
-from indexer.feed.batch import process
+from indexer.feed.batch import process_batch
 from indexer.index import bulk_writer, outbox
-from tests.support.factories import Catalogue
+from tests.support.factories import CatalogueFactory
 from tests.support.sync import assert_in_sync, drain, execute, indexed, trip, waiting
 
 
 @dataclass
 class Sync:
     settings: Settings
-    stores: Stores
+    stores: Backends
     ids: dict[str, int]
 
 
 @pytest.fixture
-def sync(settings: Settings, stores: Stores, ids: dict[str, int]) -> Sync:
+def sync(settings: Settings, stores: Backends, ids: dict[str, int]) -> Sync:
     return Sync(settings, stores, ids)
 
 
@@ -60,7 +60,7 @@ async def test_a_kill_loses_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(module, step, kill(getattr(module, step)))
         with pytest.raises(Killed):
-            await process(sync.stores, retry=True)
+            await process_batch(sync.stores, retry=True)
     assert await waiting(sync.stores.postgres) == 3
     await drain(sync.stores)
     assert (await trip(sync.stores, sync.ids["trip"]))["spotsLeft"] == 5
@@ -68,7 +68,7 @@ async def test_a_kill_loses_nothing(
 
 
 async def test_a_cancelled_batch_loses_nothing(
-    settings: Settings, stores: Stores, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
+    settings: Settings, stores: Backends, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
     reached = asyncio.Event()
@@ -79,7 +79,7 @@ async def test_a_cancelled_batch_loses_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr(bulk_writer, "write", stuck)
-        task = asyncio.create_task(process(stores, retry=True))
+        task = asyncio.create_task(process_batch(stores, retry=True))
         await reached.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -89,10 +89,14 @@ async def test_a_cancelled_batch_loses_nothing(
 
 
 async def test_batches_side_by_side_take_different_rows_and_end_in_sync(
-    settings: Settings, catalogue: Catalogue, stores: Stores, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
+    settings: Settings,
+    catalogue: CatalogueFactory,
+    stores: Backends,
+    ids: dict[str, int],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(outbox, "OLDEST", 7)
-    monkeypatch.setattr(outbox, "NEWEST", 3)
+    monkeypatch.setattr(outbox, "OLDEST_SHARE", 7)
+    monkeypatch.setattr(outbox, "NEWEST_SHARE", 3)
     for _ in range(20):
         await catalogue.occurrence(trip_template_id=ids["template"])
     for left in range(5):
@@ -100,7 +104,7 @@ async def test_batches_side_by_side_take_different_rows_and_end_in_sync(
     claimed: list[int] = []
 
     async def worker() -> None:
-        while (found := await process(stores, retry=True)).claimed:
+        while (found := await process_batch(stores, retry=True)).claimed:
             claimed.extend(row.id for row in found.claimed)
 
     await asyncio.gather(worker(), worker(), worker())
@@ -110,7 +114,7 @@ async def test_batches_side_by_side_take_different_rows_and_end_in_sync(
 
 
 async def test_a_change_during_the_batch_is_not_lost(
-    settings: Settings, stores: Stores, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
+    settings: Settings, stores: Backends, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
     real = bulk_writer.write
@@ -121,7 +125,7 @@ async def test_a_change_during_the_batch_is_not_lost(
 
     with monkeypatch.context() as patch:
         patch.setattr(bulk_writer, "write", write)
-        await process(stores, retry=True)
+        await process_batch(stores, retry=True)
     assert await waiting(stores.postgres) == 2
     await drain(stores)
     assert (await trip(stores, ids["trip"]))["spotsLeft"] == 6
@@ -129,20 +133,20 @@ async def test_a_change_during_the_batch_is_not_lost(
 
 
 async def test_a_batch_that_stood_still_is_not_written_and_its_departures_are_read_again(
-    settings: Settings, stores: Stores, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
+    settings: Settings, stores: Backends, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5 WHERE id = :trip", trip=ids["trip"])
     with monkeypatch.context() as patch:
         patch.setattr(batch, "STALLED_AFTER", -1.0)
-        with pytest.raises(batch.Stalled):
-            await process(stores, retry=True)
+        with pytest.raises(batch.BatchStalled):
+            await process_batch(stores, retry=True)
     assert (await trip(stores, ids["trip"]))["spotsLeft"] != 5
     await drain(stores)
     await assert_in_sync(settings)
 
 
 async def test_a_batch_that_stood_still_while_it_wrote_brings_back_no_deleted_departure(
-    settings: Settings, stores: Stores, ids: dict[str, int], index: str, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, stores: Backends, ids: dict[str, int], index: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The deletion is handled by another worker and forgotten by Elasticsearch before the old write arrives."""
     await stores.elasticsearch.indices.put_settings(index=index, settings={"index.gc_deletes": "0s"})
@@ -153,7 +157,7 @@ async def test_a_batch_that_stood_still_while_it_wrote_brings_back_no_deleted_de
         await execute(stores.postgres, "DELETE FROM trip_occurrences WHERE id = :trip", trip=ids["trip"])
         with monkeypatch.context() as patch:
             patch.setattr(bulk_writer, "write", real)
-            await process(stores, retry=True)
+            await process_batch(stores, retry=True)
         await stores.elasticsearch.indices.forcemerge(index=index)
         monkeypatch.setattr(batch, "STALLED_AFTER", -1.0)
         return await real(*arguments)
@@ -161,7 +165,7 @@ async def test_a_batch_that_stood_still_while_it_wrote_brings_back_no_deleted_de
     monkeypatch.setattr(batch, "STALLED_AFTER", 60.0)
     with monkeypatch.context() as patch:
         patch.setattr(bulk_writer, "write", late)
-        await process(stores, retry=True)
+        await process_batch(stores, retry=True)
     monkeypatch.setattr(batch, "STALLED_AFTER", 60.0)
     await drain(stores)
     assert ids["trip"] not in await indexed(stores)

@@ -11,25 +11,25 @@ from redis.asyncio.client import PubSub
 
 from core import clients
 from core.settings import Settings
-from core.tasks import end
-from indexer.backends import Stores
+from core.tasks import cancel_and_wait
+from indexer.backends import Backends
 from indexer.feed import notifier as module
-from indexer.feed.batch import Batch
-from indexer.feed.notifier import Announcer
+from indexer.feed.batch import BatchResult
+from indexer.feed.notifier import ChangeNotifier
 from indexer.index import bulk_writer, versions
-from indexer.index.outbox import DIRECT, Claimed
+from indexer.index.outbox import DIRECT, ClaimedRow
 from indexer.invalidation import KINDS, channel
-from schemas.redis_keys import GENERATION
+from schemas.redis_keys import GENERATION_COUNTER
 from tests.indexer.index.test_bulk_writer import document
 from tests.support.eventually import eventually
 from tests.support.fault_proxy import FaultProxy, Mode
 
 
-def changed(*kinds: str) -> Batch:
+def changed(*kinds: str) -> BatchResult:
     """A batch that has done one row of each kind."""
     now = datetime.now(UTC)
-    rows = [Claimed(number, kind, number, DIRECT, 0, None, now) for number, kind in enumerate(kinds)]
-    return Batch(claimed=rows, done=rows)
+    rows = [ClaimedRow(number, kind, number, DIRECT, 0, None, now) for number, kind in enumerate(kinds)]
+    return BatchResult(claimed=rows, done=rows)
 
 
 @pytest.fixture
@@ -48,9 +48,9 @@ async def subscription(redis: Redis) -> AsyncIterator[PubSub]:
 
 
 @pytest.fixture
-async def announcer(stores: Stores, index: str, redis: Redis, subscription: PubSub) -> Announcer:
+async def announcer(stores: Backends, index: str, redis: Redis, subscription: PubSub) -> ChangeNotifier:
     """Past its first word."""
-    announcer = Announcer(stores, redis)
+    announcer = ChangeNotifier(stores, redis)
     assert await announcer.flush()
     assert (await told(subscription))["kinds"] == sorted(KINDS)
     return announcer
@@ -62,14 +62,14 @@ async def told(subscription: PubSub) -> Any:
     return orjson.loads(message["data"])
 
 
-async def test_a_worker_that_starts_has_everything_read_again(announcer: Announcer) -> None:
+async def test_a_worker_that_starts_has_everything_read_again(announcer: ChangeNotifier) -> None:
     """Its predecessor may have been killed between writing and telling: see the fixture."""
 
 
 async def test_what_was_written_is_seen_by_searches_before_it_is_told(
-    stores: Stores, index: str, announcer: Announcer, subscription: PubSub
+    stores: Backends, index: str, announcer: ChangeNotifier, subscription: PubSub
 ) -> None:
-    version = await versions.take(stores.postgres)
+    version = await versions.next_version(stores.postgres)
     await bulk_writer.write(stores.elasticsearch, [index], version, {1: document(1)})
     announcer.note(changed("occurrence"))
     assert await announcer.flush()
@@ -77,75 +77,75 @@ async def test_what_was_written_is_seen_by_searches_before_it_is_told(
     assert (await stores.elasticsearch.count(index=stores.alias))["count"] == 1
 
 
-async def test_each_word_has_the_next_number(announcer: Announcer, subscription: PubSub, redis: Redis) -> None:
+async def test_each_word_has_the_next_number(announcer: ChangeNotifier, subscription: PubSub, redis: Redis) -> None:
     numbers = []
     for _ in range(3):
         announcer.note(changed("tag"))
         await announcer.flush()
         numbers.append((await told(subscription))["generation"])
     assert numbers == list(range(numbers[0], numbers[0] + 3))
-    assert int(await redis.get(GENERATION)) == numbers[-1]
+    assert int(await redis.get(GENERATION_COUNTER)) == numbers[-1]
 
 
 async def test_a_counter_that_was_lost_does_not_give_out_old_numbers_again(
-    announcer: Announcer, subscription: PubSub, redis: Redis
+    announcer: ChangeNotifier, subscription: PubSub, redis: Redis
 ) -> None:
-    before = int(await redis.get(GENERATION))
+    before = int(await redis.get(GENERATION_COUNTER))
     await redis.flushdb()
     announcer.note(changed("tag"))
     await announcer.flush()
     assert (await told(subscription))["generation"] > before
 
 
-async def test_many_changes_are_told_in_one_word(announcer: Announcer, subscription: PubSub) -> None:
+async def test_many_changes_are_told_in_one_word(announcer: ChangeNotifier, subscription: PubSub) -> None:
     for kind in ("tag", "occurrence", "tag", "company"):
         announcer.note(changed(kind))
     await announcer.flush()
     assert (await told(subscription))["kinds"] == ["company", "occurrence", "tag"]
 
 
-async def test_a_change_of_everything_is_told_as_each_kind(announcer: Announcer, subscription: PubSub) -> None:
+async def test_a_change_of_everything_is_told_as_each_kind(announcer: ChangeNotifier, subscription: PubSub) -> None:
     announcer.note(changed("all"))
     await announcer.flush()
     assert (await told(subscription))["kinds"] == sorted(KINDS)
 
 
 async def test_a_departure_that_elasticsearch_does_not_take_is_told_once_to_those_who_read_from_postgres(
-    announcer: Announcer, subscription: PubSub, redis: Redis
+    announcer: ChangeNotifier, subscription: PubSub, redis: Redis
 ) -> None:
     (row,) = changed("occurrence").claimed
     for attempts in range(3):
         tried = replace(row, attempts=attempts)
-        announcer.note(Batch(claimed=[tried], kept=[tried]))
+        announcer.note(BatchResult(claimed=[tried], kept=[tried]))
         await announcer.flush()
     word = await told(subscription)
     assert word["kinds"] == ["occurrence"]
-    assert int(await redis.get(GENERATION)) == word["generation"]
+    assert int(await redis.get(GENERATION_COUNTER)) == word["generation"]
 
 
 async def test_an_elasticsearch_that_stands_still_keeps_no_cache_waiting(
-    settings: Settings, stores: Stores, index: str, redis: Redis, subscription: PubSub
+    settings: Settings, stores: Backends, index: str, redis: Redis, subscription: PubSub
 ) -> None:
     async with FaultProxy(settings.elasticsearch_url) as proxy, clients.elasticsearch(proxy.url, timeout=60) as es:
-        announcer = Announcer(Stores(stores.postgres, es, stores.alias), redis)
+        announcer = ChangeNotifier(Backends(stores.postgres, es, stores.alias), redis)
         await announcer.flush()
         await told(subscription)
         await proxy.switch(Mode.STALL)
-        running = [asyncio.create_task(work) for work in (announcer.keep_showing(), announcer.keep_telling())]
+        running = [asyncio.create_task(work) for work in (announcer.run_refresh(), announcer.run_publish())]
         announcer.note(changed("occurrence"))
         try:
             await eventually(lambda: any(connection.sent for connection in proxy.connections))
             announcer.note(changed("company"))
             assert (await told(subscription))["kinds"] == ["company"]
         finally:
-            await end(running)
+            await cancel_and_wait(running)
 
 
 async def test_what_redis_could_not_be_told_is_told_when_it_is_back(
-    settings: Settings, stores: Stores, index: str, subscription: PubSub
+    settings: Settings, stores: Backends, index: str, subscription: PubSub
 ) -> None:
     async with FaultProxy(settings.redis_url) as proxy, clients.redis(proxy.url) as redis:
-        announcer = Announcer(stores, redis)
+        announcer = ChangeNotifier(stores, redis)
         assert await announcer.flush()
         await told(subscription)
         await proxy.switch(Mode.CUT)
@@ -157,13 +157,13 @@ async def test_what_redis_could_not_be_told_is_told_when_it_is_back(
 
 
 async def test_what_elasticsearch_did_not_show_is_shown_and_told_when_it_is_back(
-    settings: Settings, stores: Stores, index: str, redis: Redis, subscription: PubSub
+    settings: Settings, stores: Backends, index: str, redis: Redis, subscription: PubSub
 ) -> None:
     async with (
         FaultProxy(settings.elasticsearch_url) as proxy,
         clients.elasticsearch(proxy.url, max_retries=0) as es,
     ):
-        announcer = Announcer(Stores(stores.postgres, es, stores.alias), redis)
+        announcer = ChangeNotifier(Backends(stores.postgres, es, stores.alias), redis)
         await announcer.flush()
         await told(subscription)
         await proxy.switch(Mode.CUT)
@@ -175,11 +175,11 @@ async def test_what_elasticsearch_did_not_show_is_shown_and_told_when_it_is_back
 
 
 async def test_it_tells_by_itself_but_not_more_often_than_it_should(
-    announcer: Announcer, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    announcer: ChangeNotifier, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SPACING_SECONDS", 0.2)
-    first = int(await redis.get(GENERATION))
-    running = asyncio.create_task(announcer.keep_telling())
+    first = int(await redis.get(GENERATION_COUNTER))
+    running = asyncio.create_task(announcer.run_publish())
     try:
         loop = asyncio.get_running_loop()
         until = loop.time() + 1.0
@@ -188,9 +188,9 @@ async def test_it_tells_by_itself_but_not_more_often_than_it_should(
             await asyncio.sleep(0.01)
 
         async def last_is_told() -> bool:
-            return int(await redis.get(GENERATION)) > first
+            return int(await redis.get(GENERATION_COUNTER)) > first
 
         await eventually(last_is_told)
-        assert int(await redis.get(GENERATION)) - first <= 6
+        assert int(await redis.get(GENERATION_COUNTER)) - first <= 6
     finally:
-        await end([running])
+        await cancel_and_wait([running])

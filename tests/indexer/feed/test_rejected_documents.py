@@ -8,20 +8,20 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.settings import Settings
-from indexer.backends import Stores
-from indexer.documents.builder import read_documents
-from indexer.errors import ForeignIndex, NoLiveIndex, OtherDocuments
+from indexer.backends import Backends
+from indexer.documents.builder import build_documents
+from indexer.errors import ForeignIndexError, IncompatibleDocumentsError, NoLiveIndexError
 from indexer.feed import batch
-from indexer.feed.batch import process
+from indexer.feed.batch import process_batch
 from indexer.index import bulk_writer, versions
 from indexer.rebuild.reindex import reindex
 from schemas.tables import DeadLetter
-from tests.support.factories import Catalogue
-from tests.support.sync import assert_in_sync, drain, execute, indexed, unheard, waiting
+from tests.support.factories import CatalogueFactory
+from tests.support.sync import assert_in_sync, drain, execute, ignore_progress, indexed, waiting
 
 
 async def test_a_row_that_cannot_be_shown_is_removed_and_told_and_blocks_no_other(
-    settings: Settings, stores: Stores, ids: dict[str, int]
+    settings: Settings, stores: Backends, ids: dict[str, int]
 ) -> None:
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
     await execute(
@@ -39,16 +39,16 @@ async def test_a_row_that_cannot_be_shown_is_removed_and_told_and_blocks_no_othe
     assert ids["trip"] in await indexed(stores)
 
 
-async def dead(stores: Stores) -> set[int | None]:
+async def dead(stores: Backends) -> set[int | None]:
     async with stores.postgres.connect() as connection:
         return set(await connection.scalars(select(DeadLetter.row_id)))
 
 
 async def test_what_elasticsearch_refuses_is_removed_and_told_and_blocks_no_other(
-    stores: Stores, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
+    stores: Backends, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
-    real = read_documents
+    real = build_documents
 
     async def spoilt(connection: AsyncConnection, trip_ids: list[int]) -> Any:
         reading = await real(connection, trip_ids)
@@ -63,67 +63,67 @@ async def test_what_elasticsearch_refuses_is_removed_and_told_and_blocks_no_othe
     assert await waiting(stores.postgres) == 0
 
 
-async def block(stores: Stores, name: str, *, blocked: bool) -> None:
+async def block(stores: Backends, name: str, *, blocked: bool) -> None:
     await stores.elasticsearch.indices.put_settings(index=name, settings={"index.blocks.write": blocked})
 
 
 async def test_a_blocked_index_keeps_the_rows_and_counts_the_attempts(
-    settings: Settings, stores: Stores, ids: dict[str, int], index: str
+    settings: Settings, stores: Backends, ids: dict[str, int], index: str
 ) -> None:
     await block(stores, index, blocked=True)
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5 WHERE id = :trip", trip=ids["trip"])
     for attempt in range(2):
-        found = await process(stores, retry=True)
+        found = await process_batch(stores, retry=True)
         assert found.failed
         assert [row.attempts for row in found.kept] == [attempt]
-    assert (await process(stores, retry=False)).claimed == []
+    assert (await process_batch(stores, retry=False)).claimed == []
     assert await dead(stores) == set()
     await block(stores, index, blocked=False)
     await drain(stores)
     await assert_in_sync(settings)
 
 
-async def test_a_dropped_index_is_noticed_and_the_rows_stay(stores: Stores, ids: dict[str, int], index: str) -> None:
+async def test_a_dropped_index_is_noticed_and_the_rows_stay(stores: Backends, ids: dict[str, int], index: str) -> None:
     await stores.elasticsearch.indices.delete(index=index)
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5 WHERE id = :trip", trip=ids["trip"])
-    found = await process(stores, retry=True)
+    found = await process_batch(stores, retry=True)
     assert found.written.live_missing
     assert await waiting(stores.postgres) == 1
     assert not await stores.elasticsearch.indices.exists(index=index)
 
 
-async def test_without_an_index_changes_wait(catalogue: Catalogue, stores: Stores) -> None:
+async def test_without_an_index_changes_wait(catalogue: CatalogueFactory, stores: Backends) -> None:
     await catalogue.occurrence()
     rows = await waiting(stores.postgres)
-    with pytest.raises(NoLiveIndex):
-        await process(stores, retry=True)
+    with pytest.raises(NoLiveIndexError):
+        await process_batch(stores, retry=True)
     assert await waiting(stores.postgres) == rows > 0
 
 
-async def test_an_index_of_other_documents_is_not_written_to(stores: Stores, ids: dict[str, int]) -> None:
+async def test_an_index_of_other_documents_is_not_written_to(stores: Backends, ids: dict[str, int]) -> None:
     await execute(stores.postgres, "UPDATE smarttrip.index_targets SET mapping_hash = 'other'")
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 1")
-    with pytest.raises(OtherDocuments):
-        await process(stores, retry=True)
+    with pytest.raises(IncompatibleDocumentsError):
+        await process_batch(stores, retry=True)
     assert await waiting(stores.postgres) == 2
 
 
 async def test_the_previous_index_is_written_to_as_well(
-    settings: Settings, stores: Stores, ids: dict[str, int], index: str
+    settings: Settings, stores: Backends, ids: dict[str, int], index: str
 ) -> None:
-    current = (await reindex(settings, unheard)).name
+    current = (await reindex(settings, ignore_progress)).name
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
     await drain(stores)
     assert await indexed(stores, index) == await indexed(stores, current)
 
 
 async def test_a_previous_index_that_fails_holds_up_the_one_in_use_only_for_a_while(
-    settings: Settings, stores: Stores, ids: dict[str, int], index: str
+    settings: Settings, stores: Backends, ids: dict[str, int], index: str
 ) -> None:
-    await reindex(settings, unheard)
+    await reindex(settings, ignore_progress)
     await block(stores, index, blocked=True)
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5 WHERE id = :trip", trip=ids["trip"])
-    batches = [await process(stores, retry=True) for _ in range(batch.PATIENCE_WITH_PREVIOUS + 1)]
+    batches = [await process_batch(stores, retry=True) for _ in range(batch.PREVIOUS_INDEX_MAX_ATTEMPTS + 1)]
     assert batches[0].kept
     assert batches[-1].written.lost == [index]
     assert await waiting(stores.postgres) == 0
@@ -131,9 +131,9 @@ async def test_a_previous_index_that_fails_holds_up_the_one_in_use_only_for_a_wh
 
 
 async def test_a_previous_index_that_was_dropped_is_forgotten_at_once(
-    settings: Settings, stores: Stores, ids: dict[str, int], index: str
+    settings: Settings, stores: Backends, ids: dict[str, int], index: str
 ) -> None:
-    await reindex(settings, unheard)
+    await reindex(settings, ignore_progress)
     await stores.elasticsearch.indices.delete(index=index)
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5 WHERE id = :trip", trip=ids["trip"])
     (found,) = await drain(stores)
@@ -142,12 +142,12 @@ async def test_a_previous_index_that_was_dropped_is_forgotten_at_once(
 
 
 async def test_a_postgres_that_was_set_back_is_noticed_before_the_first_batch_on_its_new_connections(
-    stores: Stores, ids: dict[str, int], index: str
+    stores: Backends, ids: dict[str, int], index: str
 ) -> None:
-    later = await versions.take(stores.postgres) + 3
+    later = await versions.next_version(stores.postgres) + 3
     await bulk_writer.write(stores.elasticsearch, [index], later, {ids["trip"]: None})
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5 WHERE id = :trip", trip=ids["trip"])
     await stores.postgres.dispose()
-    with pytest.raises(ForeignIndex):
-        await process(stores, retry=True)
+    with pytest.raises(ForeignIndexError):
+        await process_batch(stores, retry=True)
     assert await waiting(stores.postgres) == 1

@@ -6,7 +6,7 @@ import pytest
 
 from core import clients
 from core.settings import Settings
-from indexer.backends import Stores
+from indexer.backends import Backends
 from indexer.index import admin, bulk_writer
 from tests.support.sync import indexed
 
@@ -37,26 +37,26 @@ BAD = {"level": 1000}
 
 
 @pytest.fixture
-async def name(stores: Stores) -> str:
+async def name(stores: Backends) -> str:
     """An index that nothing has been written to."""
     name = admin.new_name(stores.alias)
     await admin.create(stores.elasticsearch, name, {})
-    await admin.serve(stores.elasticsearch, name)
+    await admin.finish_loading(stores.elasticsearch, name)
     return name
 
 
 async def write(
-    stores: Stores, names: Sequence[str], version: int, changes: bulk_writer.Changes
-) -> list[bulk_writer.Outcome]:
+    stores: Backends, names: Sequence[str], version: int, changes: bulk_writer.Changes
+) -> list[bulk_writer.WriteOutcome]:
     outcomes = await bulk_writer.write(stores.elasticsearch, names, version, changes)
     return [outcomes[name] for name in names]
 
 
-async def spots(stores: Stores, name: str) -> dict[int, int]:
+async def spots(stores: Backends, name: str) -> dict[int, int]:
     return {trip_id: found["spots"] for trip_id, found in (await indexed(stores, name)).items()}
 
 
-async def test_the_highest_version_stays_whatever_the_order(stores: Stores, name: str) -> None:
+async def test_the_highest_version_stays_whatever_the_order(stores: Backends, name: str) -> None:
     for version, left in ((5, 55), (9, 99), (7, 77)):
         (outcome,) = await write(stores, [name], version, {1: document(1, spots=left)})
         assert outcome.kept == outcome.refused == {}
@@ -64,25 +64,25 @@ async def test_the_highest_version_stays_whatever_the_order(stores: Stores, name
     assert outcome.outdated == 1
 
 
-async def test_a_batch_that_is_sent_twice_is_as_good_as_one(stores: Stores, name: str) -> None:
+async def test_a_batch_that_is_sent_twice_is_as_good_as_one(stores: Backends, name: str) -> None:
     for _ in range(2):
-        assert await write(stores, [name], 5, {1: document(1), 2: None}) == [bulk_writer.Outcome()]
+        assert await write(stores, [name], 5, {1: document(1), 2: None}) == [bulk_writer.WriteOutcome()]
     assert (await spots(stores, name)).keys() == {1}
 
 
-async def test_a_deletion_is_remembered_by_its_version(stores: Stores, name: str) -> None:
+async def test_a_deletion_is_remembered_by_its_version(stores: Backends, name: str) -> None:
     await write(stores, [name], 8, {1: None})
     (outcome,) = await write(stores, [name], 7, {1: document(1)})
     assert outcome.outdated == 1
     assert await spots(stores, name) == {}
 
 
-async def test_each_document_carries_its_version(stores: Stores, name: str) -> None:
+async def test_each_document_carries_its_version(stores: Backends, name: str) -> None:
     await write(stores, [name], (3 << 48) | 7, {1: document(1)})
     assert (await indexed(stores, name))[1]["version"] == (3 << 48) | 7
 
 
-async def test_a_bad_document_is_refused_and_the_others_are_written(stores: Stores, name: str) -> None:
+async def test_a_bad_document_is_refused_and_the_others_are_written(stores: Backends, name: str) -> None:
     changes = {1: document(1), 2: document(2, **BAD), 3: document(3)}
     (outcome,) = await write(stores, [name], 5, changes)
     assert outcome.refused.keys() == {2}
@@ -90,7 +90,7 @@ async def test_a_bad_document_is_refused_and_the_others_are_written(stores: Stor
     assert (await spots(stores, name)).keys() == {1, 3}
 
 
-async def test_a_blocked_index_keeps_the_changes_for_later(stores: Stores, name: str) -> None:
+async def test_a_blocked_index_keeps_the_changes_for_later(stores: Backends, name: str) -> None:
     settings = {"index.blocks.write": True}
     await stores.elasticsearch.indices.put_settings(index=name, settings=settings)
     (outcome,) = await write(stores, [name], 5, {1: document(1), 2: None})
@@ -98,14 +98,14 @@ async def test_a_blocked_index_keeps_the_changes_for_later(stores: Stores, name:
     assert outcome.refused == {}
 
 
-async def test_a_closed_index_keeps_the_changes_for_later(stores: Stores, name: str) -> None:
+async def test_a_closed_index_keeps_the_changes_for_later(stores: Backends, name: str) -> None:
     await stores.elasticsearch.indices.close(index=name)
     (outcome,) = await write(stores, [name], 5, {1: document(1), 2: None})
     assert outcome.kept.keys() == {1, 2}
     assert outcome.refused == {}
 
 
-async def test_a_write_does_not_make_an_index_that_was_dropped(stores: Stores, name: str) -> None:
+async def test_a_write_does_not_make_an_index_that_was_dropped(stores: Backends, name: str) -> None:
     await admin.drop(stores.elasticsearch, [name])
     (outcome,) = await write(stores, [name], 5, {1: document(1), 2: None})
     assert outcome.missing
@@ -113,10 +113,10 @@ async def test_a_write_does_not_make_an_index_that_was_dropped(stores: Stores, n
     assert not await stores.elasticsearch.indices.exists(index=name)
 
 
-async def test_what_one_index_refuses_another_takes(stores: Stores, name: str) -> None:
+async def test_what_one_index_refuses_another_takes(stores: Backends, name: str) -> None:
     refused, written = await write(stores, [f"{stores.alias}-gone", name], 5, {1: document(1)})
     assert refused.missing
-    assert written == bulk_writer.Outcome()
+    assert written == bulk_writer.WriteOutcome()
     assert (await spots(stores, name)).keys() == {1}
 
 
@@ -126,7 +126,9 @@ async def test_a_server_that_cannot_be_reached_keeps_the_changes_for_later(setti
     assert outcomes["any"].kept.keys() == {1, 2}
 
 
-async def test_large_changes_go_in_several_requests(stores: Stores, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_large_changes_go_in_several_requests(
+    stores: Backends, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(bulk_writer, "BODY_BYTES", 500)
     changes = {trip_id: document(trip_id, trip="x" * 200) for trip_id in range(1, 10)}
     assert len(list(bulk_writer.bodies(5, changes))) > 3
@@ -134,9 +136,9 @@ async def test_large_changes_go_in_several_requests(stores: Stores, name: str, m
     assert (await spots(stores, name)).keys() == changes.keys()
 
 
-async def test_a_request_that_is_refused_as_a_whole_is_taken_apart(stores: Stores, name: str) -> None:
+async def test_a_request_that_is_refused_as_a_whole_is_taken_apart(stores: Backends, name: str) -> None:
     good = next(bulk_writer.bodies(5, {1: document(1), 2: document(2)}))
-    body = bulk_writer.Body(5, [*good.operations, b'{"nonsense":{}}\n{}'], [*good.ids, 3])
+    body = bulk_writer.BulkBody(5, [*good.operations, b'{"nonsense":{}}\n{}'], [*good.ids, 3])
     outcome = await bulk_writer.send(stores.elasticsearch, name, body)
     assert outcome.refused.keys() == {3}
     assert outcome.kept == {}
@@ -151,8 +153,8 @@ ERROR = {"type": "some_exception", "reason": "because"}
 @pytest.mark.parametrize("status", [403, 429, 500, 502, 503])
 def test_what_a_server_refuses_for_now_is_kept(status: int) -> None:
     answer = {"items": [{"index": {"status": 201}}, {"index": {"status": status, "error": ERROR}}, NOTED]}
-    outcome = bulk_writer.judge(answer, [1, 2])
-    assert outcome == bulk_writer.Outcome(kept={2: "some_exception: because"})
+    outcome = bulk_writer.classify(answer, [1, 2])
+    assert outcome == bulk_writer.WriteOutcome(kept={2: "some_exception: because"})
 
 
 def test_each_answer_is_judged_by_itself() -> None:
@@ -165,7 +167,7 @@ def test_each_answer_is_judged_by_itself() -> None:
         {"delete": {"status": 429, "error": ERROR}},
         {"delete": {"status": 404, "error": missing}},
     ]
-    outcome = bulk_writer.judge({"items": [*answers, NOTED]}, [1, 2, 3, 4, 5, 6])
+    outcome = bulk_writer.classify({"items": [*answers, NOTED]}, [1, 2, 3, 4, 5, 6])
     assert outcome.outdated == 1
     assert outcome.refused.keys() == {4}
     assert outcome.kept.keys() == {5, 6}
@@ -174,10 +176,10 @@ def test_each_answer_is_judged_by_itself() -> None:
 
 def test_what_was_not_noted_does_not_count_as_written() -> None:
     answers = [{"index": {"status": 200}}, {"delete": {"status": 200}}, {"index": {"status": 503, "error": ERROR}}]
-    assert bulk_writer.judge({"items": answers}, [1, 2]).kept.keys() == {1, 2}
+    assert bulk_writer.classify({"items": answers}, [1, 2]).kept.keys() == {1, 2}
 
 
-async def test_the_latest_version_is_remembered_even_of_deletions(stores: Stores, name: str) -> None:
+async def test_the_latest_version_is_remembered_even_of_deletions(stores: Backends, name: str) -> None:
     for version, changes in ((5, {1: document(1)}), (9, {1: None}), (7, {2: document(2)})):
         await write(stores, [name], version, changes)
     assert await admin.highest_version(stores.elasticsearch, name) == 9

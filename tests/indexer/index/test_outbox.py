@@ -5,7 +5,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from indexer.index import outbox
-from indexer.index.outbox import DIRECT, FANNED, Claimed
+from indexer.index.outbox import DIRECT, FANNED, ClaimedRow
 from schemas.tables import DeadLetter, OutboxRow
 
 
@@ -15,18 +15,18 @@ async def put(engine: AsyncEngine, count: int, *, lane: int = DIRECT, attempts: 
         await connection.execute(insert(OutboxRow), rows)
 
 
-async def claim(engine: AsyncEngine, *, retry: bool = True) -> list[Claimed]:
+async def claim(engine: AsyncEngine, *, retry: bool = True) -> list[ClaimedRow]:
     async with engine.begin() as connection:
         return await outbox.claim(connection, retry=retry)
 
 
-def row_ids(rows: Sequence[Claimed], lane: int = DIRECT) -> set[int | None]:
+def row_ids(rows: Sequence[ClaimedRow], lane: int = DIRECT) -> set[int | None]:
     return {row.row_id for row in rows if row.lane == lane}
 
 
 @pytest.fixture(autouse=True)
 def shares(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, size in (("NEWEST", 2), ("OLDEST", 3), ("FAN_OUT", 4)):
+    for name, size in (("NEWEST_SHARE", 2), ("OLDEST_SHARE", 3), ("FAN_OUT", 4)):
         monkeypatch.setattr(outbox, name, size)
 
 
@@ -50,7 +50,7 @@ async def test_neither_lane_starves_the_other(database: AsyncEngine) -> None:
 async def test_causes_wait_while_enough_of_what_they_lead_to_does_but_new_ones_are_taken(
     database: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox, "FANNED_ENOUGH", 4)
+    monkeypatch.setattr(outbox, "MAX_FANNED_BACKLOG", 4)
     async with database.begin() as connection:
         rows = [{"kind": "company", "row_id": 1, "cursor": None}, {"kind": "company", "row_id": 2, "cursor": 7}]
         await connection.execute(insert(OutboxRow), rows)
@@ -60,7 +60,7 @@ async def test_causes_wait_while_enough_of_what_they_lead_to_does_but_new_ones_a
     assert companies(await claim(database)) == {1}
 
 
-def companies(rows: Sequence[Claimed]) -> set[int | None]:
+def companies(rows: Sequence[ClaimedRow]) -> set[int | None]:
     return {row.row_id for row in rows if row.kind == "company"}
 
 
@@ -112,7 +112,7 @@ async def test_a_dead_letter_says_what_and_why_and_since_when(database: AsyncEng
     await put(database, 2)
     rows = await claim(database)
     async with database.begin() as connection:
-        await outbox.bury(connection, rows, {1: "too bad"})
+        await outbox.move_to_dead_letters(connection, rows, {1: "too bad"})
         (letter,) = (await connection.execute(select(DeadLetter.__table__))).all()
     (dead,) = (row for row in rows if row.row_id == 1)
     assert (letter.kind, letter.row_id, letter.error, letter.created_at) == (

@@ -6,7 +6,7 @@ import pytest
 from redis.asyncio import Redis
 
 from core.settings import Settings
-from core.tasks import end
+from core.tasks import cancel_and_wait
 from indexer.jobs import queue
 from indexer.jobs.queue import Job
 from tests.support.eventually import eventually
@@ -35,26 +35,26 @@ class Count:
 
 @asynccontextmanager
 async def working(url: str, jobs: Sequence[Job]) -> AsyncIterator[None]:
-    task = asyncio.create_task(queue.work(url, jobs))
+    task = asyncio.create_task(queue.run_worker(url, jobs))
     try:
         yield
         assert not task.done()
     finally:
-        await end([task])
+        await cancel_and_wait([task])
 
 
 async def test_a_job_that_is_asked_for_runs_once(settings: Settings) -> None:
     count = Count()
     async with working(settings.redis_url, [count.job()]):
-        await queue.request(settings.redis_url, "count")
+        await queue.enqueue(settings.redis_url, "count")
         await eventually(lambda: count.runs == 1)
-        await queue.request(settings.redis_url, "count")
+        await queue.enqueue(settings.redis_url, "count")
         await eventually(lambda: count.runs == 2)
 
 
 async def test_a_job_that_was_asked_for_while_no_worker_ran_runs_later(settings: Settings) -> None:
     count = Count()
-    await queue.request(settings.redis_url, "count")
+    await queue.enqueue(settings.redis_url, "count")
     async with working(settings.redis_url, [count.job()]):
         await eventually(lambda: count.runs == 1)
 
@@ -66,18 +66,18 @@ async def test_a_job_that_fails_stops_no_other(settings: Settings) -> None:
         raise ValueError
 
     async with working(settings.redis_url, [Job("fail", fail, timeout=5), count.job()]):
-        await queue.request(settings.redis_url, "fail")
-        await queue.request(settings.redis_url, "count")
+        await queue.enqueue(settings.redis_url, "fail")
+        await queue.enqueue(settings.redis_url, "count")
         await eventually(lambda: count.runs == 1)
 
 
 async def test_jobs_go_on_when_redis_is_back(settings: Settings) -> None:
     count = Count()
     async with FaultProxy(settings.redis_url) as proxy, working(proxy.url, [count.job()]):
-        await queue.request(settings.redis_url, "count")
+        await queue.enqueue(settings.redis_url, "count")
         await eventually(lambda: count.runs == 1)
         await proxy.switch(Mode.CUT)
-        await queue.request(settings.redis_url, "count")
+        await queue.enqueue(settings.redis_url, "count")
         await proxy.switch(Mode.PASS)
         await eventually(lambda: count.runs == 2, within=15)
 
@@ -85,15 +85,15 @@ async def test_jobs_go_on_when_redis_is_back(settings: Settings) -> None:
 async def test_jobs_go_on_after_redis_was_emptied(settings: Settings, redis: Redis) -> None:
     count = Count()
     async with working(settings.redis_url, [count.job()]):
-        await queue.request(settings.redis_url, "count")
+        await queue.enqueue(settings.redis_url, "count")
         await eventually(lambda: count.runs == 1)
         await redis.flushdb()
-        await queue.request(settings.redis_url, "count")
+        await queue.enqueue(settings.redis_url, "count")
         await eventually(lambda: count.runs == 2)
 
 
 async def test_what_is_in_redis_is_json_and_no_code(settings: Settings, redis: Redis) -> None:
-    await queue.request(settings.redis_url, "count")
+    await queue.enqueue(settings.redis_url, "count")
     (key,) = [name async for name in redis.scan_iter("arq:job:*")]
     body = await redis.get(key)
     assert body.startswith(b"{")

@@ -1,7 +1,7 @@
 from prometheus_client import REGISTRY
 
-from indexer.backends import Stores
-from indexer.observability.outbox_metrics import measure
+from indexer.backends import Backends
+from indexer.observability.outbox_metrics import collect
 from tests.support.sync import execute
 
 
@@ -9,7 +9,7 @@ def value(name: str) -> float:
     return REGISTRY.get_sample_value(name) or 0.0
 
 
-async def test_what_waits_can_be_watched(stores: Stores) -> None:
+async def test_what_waits_can_be_watched(stores: Backends) -> None:
     await execute(
         stores.postgres,
         "INSERT INTO smarttrip.outbox (kind, row_id, attempts, created_at)"
@@ -19,13 +19,13 @@ async def test_what_waits_can_be_watched(stores: Stores) -> None:
         stores.postgres,
         "INSERT INTO smarttrip.outbox_dead (kind, row_id, error, created_at) VALUES ('occurrence', 1, 'bad', now())",
     )
-    await measure(stores.postgres)
+    await collect(stores.postgres)
     assert value("smarttrip_outbox_rows") == 3
     assert 180 <= value("smarttrip_outbox_oldest_seconds") < 240
     assert value("smarttrip_outbox_attempts") == 3
     assert value("smarttrip_outbox_dead_rows") == 1
 
 
-async def test_an_empty_outbox_is_no_age(stores: Stores) -> None:
-    await measure(stores.postgres)
+async def test_an_empty_outbox_is_no_age(stores: Backends) -> None:
+    await collect(stores.postgres)
     assert value("smarttrip_outbox_rows") == value("smarttrip_outbox_oldest_seconds") == 0

@@ -9,13 +9,13 @@ from redis.asyncio import Redis
 from sqlalchemy import select
 
 from core.settings import Settings
-from core.tasks import end
-from indexer.backends import Stores
-from indexer.errors import ReindexMismatch, ReindexRunning
-from indexer.feed.batch import process
+from core.tasks import cancel_and_wait
+from indexer.backends import Backends
+from indexer.errors import ReindexMismatchError, ReindexRunningError
+from indexer.feed.batch import process_batch
 from indexer.index import admin, targets
-from indexer.index.admin import all_names, behind_alias
-from indexer.index.targets import State
+from indexer.index.admin import all_names, live_index
+from indexer.index.targets import TargetState
 from indexer.rebuild import checksums, loader
 from indexer.rebuild import reindex as module
 from indexer.rebuild.progress import Progress, read_progress
@@ -23,12 +23,12 @@ from indexer.rebuild.reindex import reindex
 from schemas.index_document import DOCUMENT_VERSION
 from schemas.tables import IndexTarget
 from tests.support.eventually import eventually
-from tests.support.factories import Catalogue
-from tests.support.sync import assert_in_sync, drain, execute, indexed, unheard, waiting
+from tests.support.factories import CatalogueFactory
+from tests.support.sync import assert_in_sync, drain, execute, ignore_progress, indexed, waiting
 
 
 @pytest.fixture
-async def trips(catalogue: Catalogue, no_index: None) -> list[int]:
+async def trips(catalogue: CatalogueFactory, no_index: None) -> list[int]:
     template = await catalogue.template(tags=[await catalogue.tag()], primary_country_id=await catalogue.country())
     return [await catalogue.occurrence(trip_template_id=template) for _ in range(25)]
 
@@ -38,23 +38,23 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loader, "CHUNK", 4)
 
 
-async def known(stores: Stores) -> dict[str, str]:
+async def known(stores: Backends) -> dict[str, str]:
     async with stores.postgres.connect() as connection:
         rows = await connection.execute(select(IndexTarget.name, IndexTarget.state))
         return {row.name: row.state for row in rows}
 
 
-async def assert_nothing_is_left_over(stores: Stores) -> None:
+async def assert_nothing_is_left_over(stores: Backends) -> None:
     """Each index is known to Postgres, and the alias points at the one in use."""
     states = await known(stores)
     assert await all_names(stores.elasticsearch, stores.alias) == states.keys()
-    in_use = [name for name, state in states.items() if state == State.LIVE]
-    assert in_use == [await behind_alias(stores.elasticsearch, stores.alias)]
-    assert State.BUILDING not in states.values()
+    in_use = [name for name, state in states.items() if state == TargetState.LIVE]
+    assert in_use == [await live_index(stores.elasticsearch, stores.alias)]
+    assert TargetState.BUILDING not in states.values()
 
 
-async def test_the_first_one_makes_the_index(settings: Settings, stores: Stores, trips: list[int]) -> None:
-    report = await reindex(settings, unheard)
+async def test_the_first_one_makes_the_index(settings: Settings, stores: Backends, trips: list[int]) -> None:
+    report = await reindex(settings, ignore_progress)
     assert (report.previous, report.documents, report.refused) == (None, len(trips), {})
     assert (await indexed(stores)).keys() == set(trips)
     await drain(stores)
@@ -74,39 +74,39 @@ async def test_others_can_see_how_far_it_is(
     settings: Settings, trips: list[int], redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert await read_progress(redis) is None
-    await reindex(settings, unheard)
+    await reindex(settings, ignore_progress)
     body = await read_progress(redis)
     assert body is not None
     assert (body["state"], body["done"], body["total"]) == ("done", len(trips), len(trips))
 
 
 async def test_the_index_before_is_kept_and_the_one_before_that_dropped(
-    settings: Settings, stores: Stores, trips: list[int]
+    settings: Settings, stores: Backends, trips: list[int]
 ) -> None:
-    names = [(await reindex(settings, unheard)).name for _ in range(3)]
-    assert await known(stores) == {names[1]: State.PREVIOUS, names[2]: State.LIVE}
+    names = [(await reindex(settings, ignore_progress)).name for _ in range(3)]
+    assert await known(stores) == {names[1]: TargetState.PREVIOUS, names[2]: TargetState.LIVE}
     await assert_nothing_is_left_over(stores)
 
 
 async def test_an_index_says_which_documents_and_database_it_is_made_of(
-    settings: Settings, stores: Stores, trips: list[int]
+    settings: Settings, stores: Backends, trips: list[int]
 ) -> None:
-    meta = await admin.meta(stores.elasticsearch, (await reindex(settings, unheard)).name)
+    meta = await admin.meta(stores.elasticsearch, (await reindex(settings, ignore_progress)).name)
     assert meta["document_version"] == DOCUMENT_VERSION
     assert meta["timeline"] >= 1
 
 
 async def test_a_departure_that_cannot_be_shown_is_told_and_left_out(
-    settings: Settings, stores: Stores, trips: list[int]
+    settings: Settings, stores: Backends, trips: list[int]
 ) -> None:
     await execute(stores.postgres, "UPDATE trip_occurrences SET end_date = 'infinity' WHERE id = :id", id=trips[7])
-    report = await reindex(settings, unheard)
+    report = await reindex(settings, ignore_progress)
     assert report.refused.keys() == {trips[7]}
     assert (await indexed(stores)).keys() == set(trips) - {trips[7]}
 
 
 @asynccontextmanager
-async def writers(settings: Settings, stores: Stores, trips: list[int]) -> AsyncIterator[None]:
+async def writers(settings: Settings, stores: Backends, trips: list[int]) -> AsyncIterator[None]:
     """The platform changes, deletes and inserts without pause, and a worker follows."""
     seed = random.randrange(2**32)
     print(f"seed {seed}")  # noqa: T201  # to repeat what failed
@@ -127,7 +127,7 @@ async def writers(settings: Settings, stores: Stores, trips: list[int]) -> Async
 
     async def follow() -> None:
         while True:
-            if not (await process(stores, retry=True)).claimed:
+            if not (await process_batch(stores, retry=True)).claimed:
                 await asyncio.sleep(0.01)
 
     tasks = [asyncio.create_task(work) for work in (write(), follow(), follow())]
@@ -135,23 +135,23 @@ async def writers(settings: Settings, stores: Stores, trips: list[int]) -> Async
         yield
         assert not any(task.done() for task in tasks)
     finally:
-        await end(tasks)
+        await cancel_and_wait(tasks)
 
 
-async def test_no_change_is_lost_while_it_runs(settings: Settings, stores: Stores, trips: list[int]) -> None:
-    await reindex(settings, unheard)
+async def test_no_change_is_lost_while_it_runs(settings: Settings, stores: Backends, trips: list[int]) -> None:
+    await reindex(settings, ignore_progress)
     async with writers(settings, stores, trips):
         for _ in range(3):
-            await reindex(settings, unheard)
+            await reindex(settings, ignore_progress)
     await drain(stores)
     await assert_in_sync(settings)
     await assert_nothing_is_left_over(stores)
 
 
 async def test_changes_that_no_worker_follows_wait_and_are_not_lost(
-    settings: Settings, stores: Stores, trips: list[int], monkeypatch: pytest.MonkeyPatch
+    settings: Settings, stores: Backends, trips: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = admin.serve
+    real = admin.finish_loading
 
     async def serve(*arguments: Any) -> None:
         await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 99 WHERE id = :id", id=trips[0])
@@ -159,24 +159,24 @@ async def test_changes_that_no_worker_follows_wait_and_are_not_lost(
         await execute(stores.postgres, "DELETE FROM trip_occurrences WHERE id = :id", id=trips[1])
         await real(*arguments)
 
-    monkeypatch.setattr(admin, "serve", serve)
-    await reindex(settings, unheard)
+    monkeypatch.setattr(admin, "finish_loading", serve)
+    await reindex(settings, ignore_progress)
     assert await waiting(stores.postgres) > 0
     await drain(stores)
     await assert_in_sync(settings)
 
 
 async def test_a_table_truncated_meanwhile_ends_in_an_empty_index(
-    settings: Settings, stores: Stores, trips: list[int], monkeypatch: pytest.MonkeyPatch
+    settings: Settings, stores: Backends, trips: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = admin.serve
+    real = admin.finish_loading
 
     async def serve(*arguments: Any) -> None:
         await execute(stores.postgres, "TRUNCATE trip_occurrences CASCADE")
         await real(*arguments)
 
-    monkeypatch.setattr(admin, "serve", serve)
-    await reindex(settings, unheard)
+    monkeypatch.setattr(admin, "finish_loading", serve)
+    await reindex(settings, ignore_progress)
     await drain(stores)
     assert await indexed(stores) == {}
 
@@ -185,38 +185,40 @@ async def test_a_second_one_is_refused_while_one_runs(
     settings: Settings, trips: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started, may_end = asyncio.Event(), asyncio.Event()
-    real = loader.Load.run
+    real = loader.BulkLoader.run
 
-    async def run(self: loader.Load) -> None:
+    async def run(self: loader.BulkLoader) -> None:
         started.set()
         await may_end.wait()
         await real(self)
 
-    monkeypatch.setattr(loader.Load, "run", run)
-    first = asyncio.create_task(reindex(settings, unheard))
+    monkeypatch.setattr(loader.BulkLoader, "run", run)
+    first = asyncio.create_task(reindex(settings, ignore_progress))
     await started.wait()
-    with pytest.raises(ReindexRunning):
-        await reindex(settings, unheard)
+    with pytest.raises(ReindexRunningError):
+        await reindex(settings, ignore_progress)
     may_end.set()
     assert (await first).documents == len(trips)
 
 
 async def test_the_alias_stays_when_the_new_index_differs(
-    settings: Settings, stores: Stores, trips: list[int], monkeypatch: pytest.MonkeyPatch
+    settings: Settings, stores: Backends, trips: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = (await reindex(settings, unheard)).name
+    before = (await reindex(settings, ignore_progress)).name
     await drain(stores)
-    real = admin.serve
+    real = admin.finish_loading
 
     async def lose_one(es: Any, name: str) -> None:
         await es.delete(index=name, id=str(trips[3]))
         await real(es, name)
 
     with monkeypatch.context() as patch:
-        patch.setattr(admin, "serve", lose_one)
-        with pytest.raises(ReindexMismatch, match=f"documents {len(trips) - 1} in the index, {len(trips)} in Postgres"):
-            await reindex(settings, unheard)
-    assert await behind_alias(stores.elasticsearch, stores.alias) == before
+        patch.setattr(admin, "finish_loading", lose_one)
+        with pytest.raises(
+            ReindexMismatchError, match=f"documents {len(trips) - 1} in the index, {len(trips)} in Postgres"
+        ):
+            await reindex(settings, ignore_progress)
+    assert await live_index(stores.elasticsearch, stores.alias) == before
     await assert_nothing_is_left_over(stores)
     await assert_in_sync(settings)
 
@@ -236,40 +238,40 @@ async def test_the_alias_stays_when_the_new_index_differs(
     ],
 )
 async def test_a_difference_in_what_searches_filter_by_is_found(
-    settings: Settings, stores: Stores, trips: list[int], statement: str, field: str
+    settings: Settings, stores: Backends, trips: list[int], statement: str, field: str
 ) -> None:
-    name = (await reindex(settings, unheard)).name
+    name = (await reindex(settings, ignore_progress)).name
     await execute(stores.postgres, statement)
     async with stores.postgres.connect() as connection:
-        rows = await checksums.sums_of_rows(connection, set())
-        without = await checksums.pending(connection)
-    documents = await checksums.sums_of_index(stores.elasticsearch, name, set())
-    assert any(found.startswith(f"{field} ") for found in checksums.differences(rows, documents))
+        rows = await checksums.database_checksums(connection, set())
+        without = await checksums.pending_departures(connection)
+    documents = await checksums.index_checksums(stores.elasticsearch, name, set())
+    assert any(found.startswith(f"{field} ") for found in checksums.diff(rows, documents))
     assert without == set(trips)
 
 
-async def test_what_waits_in_the_outbox_is_not_compared(settings: Settings, stores: Stores, trips: list[int]) -> None:
-    name = (await reindex(settings, unheard)).name
+async def test_what_waits_in_the_outbox_is_not_compared(settings: Settings, stores: Backends, trips: list[int]) -> None:
+    name = (await reindex(settings, ignore_progress)).name
     await drain(stores)
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 99 WHERE id = :id", id=trips[0])
     async with stores.postgres.connect() as connection:
-        waits = await checksums.pending(connection)
+        waits = await checksums.pending_departures(connection)
         assert waits == {trips[0]}
-        rows = await checksums.sums_of_rows(connection, waits)
-    documents = await checksums.sums_of_index(stores.elasticsearch, name, waits)
+        rows = await checksums.database_checksums(connection, waits)
+    documents = await checksums.index_checksums(stores.elasticsearch, name, waits)
     assert rows["documents"] == len(trips) - 1
-    assert checksums.differences(rows, documents) == []
+    assert checksums.diff(rows, documents) == []
 
 
 @pytest.mark.parametrize("kind", ["template", "guide", "tag"])
-async def test_more_may_wait_than_a_statement_has_parameters(stores: Stores, trips: list[int], kind: str) -> None:
+async def test_more_may_wait_than_a_statement_has_parameters(stores: Backends, trips: list[int], kind: str) -> None:
     await execute(
         stores.postgres,
         "INSERT INTO smarttrip.outbox (kind, row_id) SELECT :kind, id FROM generate_series(1, 40000) AS id",
         kind=kind,
     )
     async with stores.postgres.connect() as connection:
-        assert await checksums.pending(connection) == set(trips)
+        assert await checksums.pending_departures(connection) == set(trips)
 
 
 class Killed(BaseException):
@@ -282,70 +284,70 @@ async def die(*arguments: Any) -> None:
 
 STEPS = {
     "registering": (targets, "register"),
-    "loading": (loader.Load, "run"),
-    "in a chunk": (loader.Load, "_load_chunk"),
-    "serving": (admin, "serve"),
+    "loading": (loader.BulkLoader, "run"),
+    "in a chunk": (loader.BulkLoader, "_load_chunk"),
+    "serving": (admin, "finish_loading"),
     "comparing": (module, "_compare"),
-    "swapping": (admin, "swap"),
+    "swapping": (admin, "swap_alias"),
 }
 
 
 @pytest.mark.parametrize(("owner", "step"), STEPS.values(), ids=STEPS.keys())
 @pytest.mark.usefixtures("trips")
 async def test_one_that_is_killed_can_be_run_again_and_leaves_no_index(
-    settings: Settings, stores: Stores, monkeypatch: pytest.MonkeyPatch, owner: Any, step: str
+    settings: Settings, stores: Backends, monkeypatch: pytest.MonkeyPatch, owner: Any, step: str
 ) -> None:
-    before = (await reindex(settings, unheard)).name
+    before = (await reindex(settings, ignore_progress)).name
     with monkeypatch.context() as patch:
         patch.setattr(owner, step, die)
-        patch.setattr(module, "_abandon", die)
+        patch.setattr(module, "_discard", die)
         with pytest.raises((Killed, BaseExceptionGroup)):
-            await reindex(settings, unheard)
-    assert await behind_alias(stores.elasticsearch, stores.alias) == before
+            await reindex(settings, ignore_progress)
+    assert await live_index(stores.elasticsearch, stores.alias) == before
     await drain(stores)
     await assert_in_sync(settings)
-    await reindex(settings, unheard)
+    await reindex(settings, ignore_progress)
     await drain(stores)
     await assert_in_sync(settings)
     await assert_nothing_is_left_over(stores)
 
 
 async def test_one_that_is_killed_between_the_swap_and_its_commit_is_set_right_by_the_next(
-    settings: Settings, stores: Stores, trips: list[int], monkeypatch: pytest.MonkeyPatch
+    settings: Settings, stores: Backends, trips: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await reindex(settings, unheard)
-    real = admin.swap
+    await reindex(settings, ignore_progress)
+    real = admin.swap_alias
 
     async def swap_and_die(*arguments: Any) -> None:
         await real(*arguments)
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(admin, "swap", swap_and_die)
+        patch.setattr(admin, "swap_alias", swap_and_die)
         with pytest.raises(Killed):
-            await reindex(settings, unheard)
+            await reindex(settings, ignore_progress)
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
     await drain(stores)
     await assert_in_sync(settings)
-    await reindex(settings, unheard)
+    await reindex(settings, ignore_progress)
     await assert_nothing_is_left_over(stores)
     await assert_in_sync(settings)
 
 
 async def test_one_that_is_cancelled_cleans_up_after_itself(
-    settings: Settings, stores: Stores, trips: list[int], monkeypatch: pytest.MonkeyPatch
+    settings: Settings, stores: Backends, trips: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = (await reindex(settings, unheard)).name
+    before = (await reindex(settings, ignore_progress)).name
     slow = settings.model_copy(update={"reindex_rate": 2.0})
-    running = asyncio.create_task(reindex(slow, unheard))
+    running = asyncio.create_task(reindex(slow, ignore_progress))
 
     async def has_begun() -> bool:
-        return State.BUILDING in (await known(stores)).values()
+        return TargetState.BUILDING in (await known(stores)).values()
 
     await eventually(has_begun)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    assert await known(stores) == {before: State.LIVE}
+    assert await known(stores) == {before: TargetState.LIVE}
     await assert_nothing_is_left_over(stores)
 
 
@@ -357,16 +359,16 @@ async def test_the_rate_is_a_limit(settings: Settings, trips: list[int]) -> None
 
 
 async def test_an_index_that_was_lost_while_it_was_built_is_not_put_in_use(
-    settings: Settings, stores: Stores, trips: list[int], monkeypatch: pytest.MonkeyPatch
+    settings: Settings, stores: Backends, trips: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = (await reindex(settings, unheard)).name
-    real = admin.serve
+    before = (await reindex(settings, ignore_progress)).name
+    real = admin.finish_loading
 
     async def forget(es: Any, name: str) -> None:
         await real(es, name)
         await execute(stores.postgres, "DELETE FROM smarttrip.index_targets WHERE name = :name", name=name)
 
-    monkeypatch.setattr(admin, "serve", forget)
-    with pytest.raises(ReindexMismatch, match="was lost"):
-        await reindex(settings, unheard)
-    assert await behind_alias(stores.elasticsearch, stores.alias) == before
+    monkeypatch.setattr(admin, "finish_loading", forget)
+    with pytest.raises(ReindexMismatchError, match="was lost"):
+        await reindex(settings, ignore_progress)
+    assert await live_index(stores.elasticsearch, stores.alias) == before

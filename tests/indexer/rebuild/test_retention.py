@@ -2,16 +2,16 @@ import pytest
 from sqlalchemy import select
 
 from core.settings import Settings
-from indexer.backends import Stores
-from indexer.index.admin import all_names, behind_alias, swap
+from indexer.backends import Backends
+from indexer.index.admin import all_names, live_index, swap_alias
 from indexer.rebuild import retention
 from indexer.rebuild.reindex import reindex
-from indexer.rebuild.retention import drop_previous, forget_dead_letters
+from indexer.rebuild.retention import drop_expired_previous_index, purge_dead_letters
 from schemas.tables import DeadLetter
-from tests.support.sync import execute, unheard
+from tests.support.sync import execute, ignore_progress
 
 
-async def age(stores: Stores, name: str, hours: int) -> None:
+async def age(stores: Backends, name: str, hours: int) -> None:
     statement = (
         "UPDATE smarttrip.index_targets SET created_at = now() - make_interval(hours => :hours) WHERE name = :name"
     )
@@ -19,49 +19,49 @@ async def age(stores: Stores, name: str, hours: int) -> None:
 
 
 async def test_the_index_before_is_dropped_once_its_successor_has_proved_itself(
-    settings: Settings, stores: Stores, index: str
+    settings: Settings, stores: Backends, index: str
 ) -> None:
-    current = (await reindex(settings, unheard)).name
+    current = (await reindex(settings, ignore_progress)).name
     await age(stores, index, hours=100)
     await age(stores, current, hours=23)
-    assert await drop_previous(settings) == []
+    assert await drop_expired_previous_index(settings) == []
     assert await all_names(stores.elasticsearch, stores.alias) == {index, current}
     await age(stores, current, hours=25)
-    assert await drop_previous(settings) == [index]
+    assert await drop_expired_previous_index(settings) == [index]
     assert await all_names(stores.elasticsearch, stores.alias) == {current}
 
 
 async def test_the_index_in_use_is_not_dropped_though_a_rollback_was_killed_halfway(
-    settings: Settings, stores: Stores, index: str
+    settings: Settings, stores: Backends, index: str
 ) -> None:
-    current = (await reindex(settings, unheard)).name
+    current = (await reindex(settings, ignore_progress)).name
     for name in (index, current):
         await age(stores, name, hours=100)
-    await swap(stores.elasticsearch, stores.alias, current, index)
-    assert await drop_previous(settings) == [current]
-    assert await behind_alias(stores.elasticsearch, stores.alias) == index
+    await swap_alias(stores.elasticsearch, stores.alias, current, index)
+    assert await drop_expired_previous_index(settings) == [current]
+    assert await live_index(stores.elasticsearch, stores.alias) == index
 
 
-async def test_the_only_index_is_never_dropped(settings: Settings, stores: Stores, index: str) -> None:
+async def test_the_only_index_is_never_dropped(settings: Settings, stores: Backends, index: str) -> None:
     await age(stores, index, hours=1000)
-    assert await drop_previous(settings) == []
+    assert await drop_expired_previous_index(settings) == []
     assert await all_names(stores.elasticsearch, stores.alias) == {index}
 
 
-async def test_dead_letters_are_kept_for_a_month(settings: Settings, stores: Stores) -> None:
+async def test_dead_letters_are_kept_for_a_month(settings: Settings, stores: Backends) -> None:
     await execute(
         stores.postgres,
         "INSERT INTO smarttrip.outbox_dead (kind, row_id, error, created_at, died_at)"
         " SELECT 'occurrence', days, 'bad', now(), now() - make_interval(days => days)"
         " FROM unnest(ARRAY[29, 31]) AS days",
     )
-    assert await forget_dead_letters(settings) == 1
+    assert await purge_dead_letters(settings) == 1
     async with stores.postgres.connect() as connection:
         assert list(await connection.scalars(select(DeadLetter.row_id))) == [29]
 
 
 async def test_of_very_many_dead_letters_the_newest_are_kept(
-    settings: Settings, stores: Stores, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, stores: Backends, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "DEAD_LETTERS", 3)
     await execute(
@@ -69,6 +69,6 @@ async def test_of_very_many_dead_letters_the_newest_are_kept(
         "INSERT INTO smarttrip.outbox_dead (kind, row_id, error, created_at)"
         " SELECT 'occurrence', n, 'bad', now() FROM generate_series(1, 5) AS n",
     )
-    assert await forget_dead_letters(settings) == 2
+    assert await purge_dead_letters(settings) == 2
     async with stores.postgres.connect() as connection:
         assert set(await connection.scalars(select(DeadLetter.row_id))) == {3, 4, 5}

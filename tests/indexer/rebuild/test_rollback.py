@@ -4,40 +4,40 @@ import pytest
 from redis.asyncio import Redis
 
 from core.settings import Settings
-from indexer.backends import Stores
-from indexer.errors import NoPreviousIndex, ReindexRunning
-from indexer.index.admin import behind_alias
-from indexer.index.reconcile import builder
+from indexer.backends import Backends
+from indexer.errors import NoPreviousIndexError, ReindexRunningError
+from indexer.index.admin import live_index
+from indexer.index.reconcile import rebuild_connection
 from indexer.rebuild.reindex import reindex
 from indexer.rebuild.rollback import rollback
-from schemas.redis_keys import GENERATION
+from schemas.redis_keys import GENERATION_COUNTER
 from tests.support.eventually import eventually
-from tests.support.factories import Catalogue
+from tests.support.factories import CatalogueFactory
 from tests.support.fault_proxy import FaultProxy, Mode
-from tests.support.sync import assert_in_sync, drain, execute, indexed, unheard
+from tests.support.sync import assert_in_sync, drain, execute, ignore_progress, indexed
 
 
 @pytest.fixture
-async def names(settings: Settings, catalogue: Catalogue, stores: Stores, no_index: None) -> list[str]:
+async def names(settings: Settings, catalogue: CatalogueFactory, stores: Backends, no_index: None) -> list[str]:
     """Of the index before and of the one in use."""
     await catalogue.occurrence()
-    names = [(await reindex(settings, unheard)).name for _ in range(2)]
+    names = [(await reindex(settings, ignore_progress)).name for _ in range(2)]
     await drain(stores)
     return names
 
 
 async def test_the_index_before_is_in_use_again_and_knows_what_changed_since(
-    settings: Settings, catalogue: Catalogue, stores: Stores, names: list[str]
+    settings: Settings, catalogue: CatalogueFactory, stores: Backends, names: list[str]
 ) -> None:
     trip_id = await catalogue.occurrence()
     await drain(stores)
     assert await rollback(settings) == names[0]
-    assert await behind_alias(stores.elasticsearch, stores.alias) == names[0]
+    assert await live_index(stores.elasticsearch, stores.alias) == names[0]
     assert trip_id in await indexed(stores)
     await assert_in_sync(settings)
 
 
-async def test_a_second_rollback_undoes_the_first(settings: Settings, stores: Stores, names: list[str]) -> None:
+async def test_a_second_rollback_undoes_the_first(settings: Settings, stores: Backends, names: list[str]) -> None:
     await rollback(settings)
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
     await drain(stores)
@@ -45,39 +45,39 @@ async def test_a_second_rollback_undoes_the_first(settings: Settings, stores: St
     await assert_in_sync(settings)
 
 
-async def test_without_an_index_before_it_is_refused(settings: Settings, stores: Stores, index: str) -> None:
-    with pytest.raises(NoPreviousIndex):
+async def test_without_an_index_before_it_is_refused(settings: Settings, stores: Backends, index: str) -> None:
+    with pytest.raises(NoPreviousIndexError):
         await rollback(settings)
-    assert await behind_alias(stores.elasticsearch, stores.alias) == index
+    assert await live_index(stores.elasticsearch, stores.alias) == index
 
 
 async def test_an_index_of_another_history_is_not_gone_back_to(
-    settings: Settings, stores: Stores, names: list[str]
+    settings: Settings, stores: Backends, names: list[str]
 ) -> None:
     await stores.elasticsearch.indices.put_mapping(index=names[0], meta={"timeline": 99})
-    with pytest.raises(NoPreviousIndex):
+    with pytest.raises(NoPreviousIndexError):
         await rollback(settings)
-    assert await behind_alias(stores.elasticsearch, stores.alias) == names[1]
+    assert await live_index(stores.elasticsearch, stores.alias) == names[1]
 
 
 async def test_it_is_refused_while_a_reindex_runs(settings: Settings, names: list[str]) -> None:
-    async with builder(settings):
-        with pytest.raises(ReindexRunning):
+    async with rebuild_connection(settings):
+        with pytest.raises(ReindexRunningError):
             await rollback(settings)
 
 
 async def test_the_caches_are_told_though_redis_was_away_at_that_moment(
-    settings: Settings, stores: Stores, names: list[str], redis: Redis
+    settings: Settings, stores: Backends, names: list[str], redis: Redis
 ) -> None:
-    before = int(await redis.get(GENERATION))
+    before = int(await redis.get(GENERATION_COUNTER))
     async with FaultProxy(settings.redis_url) as proxy:
         await proxy.switch(Mode.CUT)
         going_back = asyncio.create_task(rollback(settings.model_copy(update={"redis_url": proxy.url})))
 
         async def is_back() -> bool:
-            return await behind_alias(stores.elasticsearch, stores.alias) == names[0]
+            return await live_index(stores.elasticsearch, stores.alias) == names[0]
 
         await eventually(is_back)
         await proxy.switch(Mode.PASS)
         await going_back
-    assert int(await redis.get(GENERATION)) == before + 1
+    assert int(await redis.get(GENERATION_COUNTER)) == before + 1

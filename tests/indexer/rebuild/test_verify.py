@@ -4,15 +4,15 @@ from typing import Any
 import pytest
 
 from core.settings import Settings
-from indexer.backends import Stores
-from indexer.documents.builder import read_documents
-from indexer.errors import NoLiveIndex
+from indexer.backends import Backends
+from indexer.documents.builder import build_documents
+from indexer.errors import NoLiveIndexError
 from indexer.index import bulk_writer, versions
 from indexer.rebuild import paired_scan
 from indexer.rebuild import verify as module
-from indexer.rebuild.verify import Report, verify
+from indexer.rebuild.verify import VerifyResult, verify
 from tests.indexer.index.test_bulk_writer import document
-from tests.support.factories import Catalogue
+from tests.support.factories import CatalogueFactory
 from tests.support.sync import drain, execute, indexed, waiting
 
 
@@ -23,7 +23,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def trips(catalogue: Catalogue, stores: Stores, index: str) -> list[int]:
+async def trips(catalogue: CatalogueFactory, stores: Backends, index: str) -> list[int]:
     """In the index, and visible there."""
     template = await catalogue.template()
     trips = [await catalogue.occurrence(trip_template_id=template) for _ in range(10)]
@@ -32,18 +32,18 @@ async def trips(catalogue: Catalogue, stores: Stores, index: str) -> list[int]:
     return trips
 
 
-def found(report: Report) -> dict[int, tuple[str, ...]]:
+def found(report: VerifyResult) -> dict[int, tuple[str, ...]]:
     return {difference.trip_id: difference.fields for difference in report.differences}
 
 
-async def tamper(stores: Stores, index: str, trip_id: int, **fields: Any) -> None:
+async def tamper(stores: Backends, index: str, trip_id: int, **fields: Any) -> None:
     """As no worker of ours does."""
     await stores.elasticsearch.update(index=index, id=str(trip_id), doc=fields, refresh=True)
 
 
-async def leave_over(stores: Stores, index: str, ids: list[int]) -> None:
+async def leave_over(stores: Backends, index: str, ids: list[int]) -> None:
     documents = {trip_id: document(trip_id) for trip_id in ids}
-    await bulk_writer.write(stores.elasticsearch, [index], await versions.take(stores.postgres), documents)
+    await bulk_writer.write(stores.elasticsearch, [index], await versions.next_version(stores.postgres), documents)
     await stores.elasticsearch.indices.refresh(index=index)
 
 
@@ -55,7 +55,7 @@ async def test_an_index_in_sync_is_said_to_be(settings: Settings, trips: list[in
 
 @pytest.mark.parametrize("field", ["spots", "trip", "status", "themes", "country"])
 async def test_a_field_that_differs_is_drift(
-    settings: Settings, stores: Stores, index: str, trips: list[int], field: str
+    settings: Settings, stores: Backends, index: str, trips: list[int], field: str
 ) -> None:
     await tamper(stores, index, trips[5], **{field: "7"})
     report = await verify(settings, repair=False)
@@ -64,7 +64,7 @@ async def test_a_field_that_differs_is_drift(
 
 
 async def test_what_is_missing_and_what_is_left_over_is_drift(
-    settings: Settings, stores: Stores, index: str, trips: list[int]
+    settings: Settings, stores: Backends, index: str, trips: list[int]
 ) -> None:
     es = stores.elasticsearch
     await es.delete(index=index, id=str(trips[0]), refresh=True)
@@ -76,14 +76,14 @@ async def test_what_is_missing_and_what_is_left_over_is_drift(
 
 
 async def test_everything_is_missing_in_an_empty_index(
-    settings: Settings, stores: Stores, index: str, trips: list[int]
+    settings: Settings, stores: Backends, index: str, trips: list[int]
 ) -> None:
     for trip_id in trips:
         await stores.elasticsearch.delete(index=index, id=str(trip_id), refresh=True)
     assert (await verify(settings, repair=False)).drifted == len(trips)
 
 
-async def test_a_change_on_its_way_is_lag_and_no_drift(settings: Settings, stores: Stores, trips: list[int]) -> None:
+async def test_a_change_on_its_way_is_lag_and_no_drift(settings: Settings, stores: Backends, trips: list[int]) -> None:
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 99 WHERE id = :id", id=trips[2])
     await execute(stores.postgres, "DELETE FROM trip_occurrences WHERE id = :id", id=trips[3])
     report = await verify(settings, repair=False)
@@ -91,16 +91,16 @@ async def test_a_change_on_its_way_is_lag_and_no_drift(settings: Settings, store
     assert report.lagging == 2
 
 
-async def test_a_fan_out_on_its_way_is_lag_and_no_drift(settings: Settings, stores: Stores, trips: list[int]) -> None:
+async def test_a_fan_out_on_its_way_is_lag_and_no_drift(settings: Settings, stores: Backends, trips: list[int]) -> None:
     await execute(stores.postgres, "UPDATE trip_templates SET title = 'New'")
     report = await verify(settings, repair=False)
     assert (report.drifted, report.lagging) == (0, len(trips))
 
 
 async def test_a_change_that_arrives_meanwhile_is_no_drift(
-    settings: Settings, stores: Stores, trips: list[int], monkeypatch: pytest.MonkeyPatch
+    settings: Settings, stores: Backends, trips: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = read_documents
+    real = build_documents
 
     async def read(*arguments: Any) -> Any:
         reading = await real(*arguments)
@@ -117,7 +117,7 @@ async def test_a_change_that_arrives_meanwhile_is_no_drift(
 
 
 async def test_repair_has_read_again_what_drifted(
-    settings: Settings, stores: Stores, index: str, trips: list[int]
+    settings: Settings, stores: Backends, index: str, trips: list[int]
 ) -> None:
     await tamper(stores, index, trips[1], spots=999)
     await stores.elasticsearch.delete(index=index, id=str(trips[2]), refresh=True)
@@ -132,7 +132,7 @@ async def test_repair_has_read_again_what_drifted(
 
 
 async def test_without_repair_nothing_is_changed(
-    settings: Settings, stores: Stores, index: str, trips: list[int]
+    settings: Settings, stores: Backends, index: str, trips: list[int]
 ) -> None:
     await tamper(stores, index, trips[1], spots=999)
     await verify(settings, repair=False)
@@ -140,7 +140,7 @@ async def test_without_repair_nothing_is_changed(
 
 
 async def test_a_departure_that_cannot_be_shown_is_rightly_not_in_the_index(
-    settings: Settings, stores: Stores, trips: list[int]
+    settings: Settings, stores: Backends, trips: list[int]
 ) -> None:
     await execute(stores.postgres, "UPDATE trip_occurrences SET end_date = 'infinity' WHERE id = :id", id=trips[2])
     await drain(stores)
@@ -151,7 +151,7 @@ async def test_a_departure_that_cannot_be_shown_is_rightly_not_in_the_index(
 
 
 async def test_differences_are_listed_up_to_a_bound_and_counted_beyond(
-    settings: Settings, stores: Stores, index: str, trips: list[int], monkeypatch: pytest.MonkeyPatch
+    settings: Settings, stores: Backends, index: str, trips: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LISTED", 3)
     for trip_id in trips:
@@ -169,6 +169,8 @@ async def test_the_rate_is_a_limit(settings: Settings, trips: list[int]) -> None
     assert heard[-1] == len(trips)
 
 
-async def test_without_an_index_there_is_nothing_to_compare(settings: Settings, stores: Stores, no_index: None) -> None:
-    with pytest.raises(NoLiveIndex):
+async def test_without_an_index_there_is_nothing_to_compare(
+    settings: Settings, stores: Backends, no_index: None
+) -> None:
+    with pytest.raises(NoLiveIndexError):
         await verify(settings, repair=False)

@@ -6,7 +6,17 @@ from typing import Any
 import orjson
 import pytest
 
-from schemas.api.entities import Country, Entity, Guide, Occurrence, Tag, Template, Trip, TripType, to_json
+from schemas.api.entities import (
+    Country,
+    Departure,
+    Entity,
+    Guide,
+    RecommendedDeparture,
+    Tag,
+    Template,
+    TripType,
+    to_json,
+)
 from schemas.enums import Continent, Gender
 
 STAMPS = {
@@ -117,7 +127,7 @@ def test_an_occurrence_shows_the_contracts_keys_in_their_order() -> None:
         "maxCapacityOverride, spotsLeft, status, imageUrlOverride, notes, notesHe, properties, createdAt, updatedAt, "
         "effectivePrice, effectiveMaxCapacity, effectiveImageUrl, durationDays, template, guide"
     )
-    assert ", ".join(shown(Occurrence, occurrence())) == keys
+    assert ", ".join(shown(Departure, occurrence())) == keys
 
 
 def test_a_template_shows_the_contracts_keys_in_their_order() -> None:
@@ -131,21 +141,21 @@ def test_a_template_shows_the_contracts_keys_in_their_order() -> None:
 
 
 def test_a_trip_is_an_occurrence_whose_template_has_no_countries() -> None:
-    whole = shown(Occurrence, occurrence())
+    whole = shown(Departure, occurrence())
     del whole["template"]["countries"]
-    assert shown(Trip, occurrence()) == whole
+    assert shown(RecommendedDeparture, occurrence()) == whole
 
 
 @pytest.mark.parametrize(
     ("override", "price"), [(None, "6630.00"), (Decimal("0.00"), "0.00"), (Decimal("99.5"), "99.50")]
 )
 def test_the_effective_price_is_the_override_even_when_it_is_zero(override: Decimal | None, price: str) -> None:
-    assert shown(Occurrence, occurrence(price_override=override))["effectivePrice"] == price
+    assert shown(Departure, occurrence(price_override=override))["effectivePrice"] == price
 
 
 @pytest.mark.parametrize(("override", "capacity"), [(None, 20), (0, 0), (12, 12)])
 def test_the_effective_capacity_is_the_override_else_the_templates(override: int | None, capacity: int) -> None:
-    assert shown(Occurrence, occurrence(max_capacity_override=override))["effectiveMaxCapacity"] == capacity
+    assert shown(Departure, occurrence(max_capacity_override=override))["effectiveMaxCapacity"] == capacity
 
 
 @pytest.mark.parametrize(
@@ -156,13 +166,13 @@ def test_the_effective_image_is_a_non_empty_override_else_the_templates(
     override: str | None, of_template: str | None, image: str | None
 ) -> None:
     row = occurrence(image_url_override=override, template=template(image_url=of_template))
-    assert shown(Occurrence, row)["effectiveImageUrl"] == image
+    assert shown(Departure, row)["effectiveImageUrl"] == image
 
 
 def test_the_duration_counts_both_the_first_and_the_last_day() -> None:
     day = date(2026, 11, 24)
-    assert shown(Occurrence, occurrence(start_date=day, end_date=day))["durationDays"] == 1
-    assert shown(Occurrence, occurrence())["durationDays"] == 14
+    assert shown(Departure, occurrence(start_date=day, end_date=day))["durationDays"] == 1
+    assert shown(Departure, occurrence())["durationDays"] == 14
 
 
 def test_money_is_text_with_two_decimals() -> None:
@@ -195,7 +205,7 @@ def test_an_absent_value_is_a_null_not_a_missing_key() -> None:
     assert bare["tripType"] is None
     assert bare["primaryCountry"] is None
     assert bare["tags"] == bare["countries"] == []
-    assert shown(Occurrence, occurrence())["guide"] is None
+    assert shown(Departure, occurrence())["guide"] is None
 
 
 @pytest.mark.parametrize(
@@ -207,11 +217,11 @@ def test_properties_are_an_object_or_null(stored: Any, visible: Any) -> None:
 
 def test_an_entity_reads_back_from_its_own_json() -> None:
     row = occurrence(price_override=Decimal("10.00"), guide=guide(), guide_id=5)
-    text = to_json(Occurrence.model_validate(row))
-    assert to_json(Occurrence.model_validate_json(text)) == text
+    text = to_json(Departure.model_validate(row))
+    assert to_json(Departure.model_validate_json(text)) == text
 
 
 def test_the_schema_requires_every_key() -> None:
-    for model in (Country, Tag, TripType, Guide, Template, Occurrence, Trip):
+    for model in (Country, Tag, TripType, Guide, Template, Departure, RecommendedDeparture):
         schema = model.model_json_schema(mode="serialization")
         assert schema["required"] == list(schema["properties"])

@@ -13,10 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.settings import Settings
 from indexer.rebuild.reindex import reindex
-from schemas.redis_keys import TRACKING
+from schemas.redis_keys import TRACKING_STREAM
 from scripts import sample_data
 from scripts.benchmark.baseline_servers import BARE_BYTES
-from scripts.benchmark.compare import Contender
+from scripts.benchmark.compare import Contestant
 from scripts.benchmark.memory_growth import PORTIONS, soak
 from scripts.benchmark.processes import Server, api, compared
 from scripts.benchmark.sanity_check import compare
@@ -33,7 +33,7 @@ from scripts.benchmark.scenarios import (
 )
 from scripts.benchmark.suite import LOCATIONS
 from scripts.benchmark.workload import Ids, searches
-from scripts.errors import CommandError
+from scripts.errors import CliError
 from tests.conftest import TODAY, empty
 
 SAMPLE = 600
@@ -88,19 +88,19 @@ async def test_the_service_finds_what_all_candidates_scored_in_python_give(
     service: Server, database_only: Server, mix: Sequence[dict[str, Any]], engine: AsyncEngine
 ) -> None:
     asked = recommendations(service, [{}, *mix])
-    right = Contender(replace(asked.plan, url=f"{database_only.url}/"), database_only)
+    right = Contestant(replace(asked.plan, url=f"{database_only.url}/"), database_only)
     await asyncio.to_thread(compare, asked, right)
 
     async with engine.begin() as connection:
         await connection.execute(text("UPDATE trip_occurrences SET spots_left = 0 WHERE id % 3 = 0"))
-    with pytest.raises(CommandError, match=r"To \{.*\} the service answers \[\(\d+, \d+\), .*; right is \["):
+    with pytest.raises(CliError, match=r"To \{.*\} the service answers \[\(\d+, \d+\), .*; right is \["):
         await asyncio.to_thread(compare, asked, right)
 
 
 async def test_a_failed_search_of_the_sample_is_told(service: Server, mix: Sequence[dict[str, Any]]) -> None:
     asked = recommendations(service, mix)
-    nowhere = Contender(replace(asked.plan, url=f"{service.url}/nowhere"), service)
-    with pytest.raises(CommandError, match="A search of the sample failed: status 404"):
+    nowhere = Contestant(replace(asked.plan, url=f"{service.url}/nowhere"), service)
+    with pytest.raises(CliError, match="A search of the sample failed: status 404"):
         await asyncio.to_thread(compare, asked, nowhere)
 
 
@@ -125,15 +125,15 @@ async def test_an_open_row_follows_at_half_the_rate_of_8_at_once(
 async def test_a_row_of_events_starts_with_an_empty_stream(
     service: Server, bare: Server, env: dict[str, str], redis: Redis
 ) -> None:
-    await redis.xadd(TRACKING, {"left": "by others"}, id="1-1")
+    await redis.xadd(TRACKING_STREAM, {"left": "by others"}, id="1-1")
     intake = cold(events(service, 100))
     pairing = Pairing(
-        "events", intake, BARE, cold(Contender(replace(intake.plan, url=f"{bare.url}/", status=200), bare))
+        "events", intake, BARE, cold(Contestant(replace(intake.plan, url=f"{bare.url}/", status=200), bare))
     )
     row = await asyncio.to_thread(measuring(env).row, pairing, 8)
     assert row.results[SERVICE].run.errors == 0
-    assert await redis.xlen(TRACKING) == row.results[SERVICE].run.sent
-    assert await redis.xrange(TRACKING, max="1-1") == []
+    assert await redis.xlen(TRACKING_STREAM) == row.results[SERVICE].run.sent
+    assert await redis.xrange(TRACKING_STREAM, max="1-1") == []
 
 
 async def test_memory_is_noted_after_each_portion(service: Server, mix: Sequence[dict[str, Any]]) -> None:
@@ -152,9 +152,9 @@ def measuring(env: dict[str, str]) -> Measuring:
     return Measuring(SAMPLE, rounds=1, seconds=SECONDS, services=dict, redis_url=env["REDIS_URL"])
 
 
-def cold(contender: Contender) -> Contender:
+def cold(contender: Contestant) -> Contestant:
     return replace(contender, plan=replace(contender.plan, warm_up=False))
 
 
-def bare_like(service: Server, bare: Server) -> Contender:
-    return Contender(replace(resource(service, LOCATIONS).plan, url=f"{bare.url}/"), bare)
+def bare_like(service: Server, bare: Server) -> Contestant:
+    return Contestant(replace(resource(service, LOCATIONS).plan, url=f"{bare.url}/"), bare)

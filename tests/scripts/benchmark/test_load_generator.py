@@ -10,8 +10,8 @@ from itertools import cycle
 import pytest
 
 from scripts.benchmark.compare import generate
-from scripts.benchmark.load_plan import Plan, Run
-from scripts.errors import CommandError
+from scripts.benchmark.load_plan import LoadPlan, LoadResult
+from scripts.errors import CliError
 
 RIGHT = (200, "right")
 NO_ROOM = (503, "no room")
@@ -53,20 +53,20 @@ async def answering(
         server.close()
 
 
-async def generated(plan: Plan) -> Run:
+async def generated(plan: LoadPlan) -> LoadResult:
     return await asyncio.to_thread(generate, plan)
 
 
 async def test_a_closed_loop_sends_so_many_requests_however_long_they_take() -> None:
     async with answering(RIGHT, seconds=0.01) as (server, url):
-        plan = Plan(url=url, method="GET", expected="right", concurrency=8, requests=25, seconds=0, warm_up=False)
+        plan = LoadPlan(url=url, method="GET", expected="right", concurrency=8, requests=25, seconds=0, warm_up=False)
         run = await generated(plan)
     assert (run.requests, run.errors, server.asked) == (25, 0, 25)
 
 
 async def test_an_open_loop_keeps_its_rate_and_counts_the_wait_for_a_connection() -> None:
     async with answering(RIGHT, seconds=0.1) as (_, url):
-        plan = Plan(url=url, method="GET", expected="right", concurrency=2, seconds=1, warm_up=False)
+        plan = LoadPlan(url=url, method="GET", expected="right", concurrency=2, seconds=1, warm_up=False)
         run = await generated(replace(plan, rate=40.0))
         closed = await generated(plan)
     assert run.requests == 40
@@ -77,21 +77,21 @@ async def test_an_open_loop_keeps_its_rate_and_counts_the_wait_for_a_connection(
 
 async def test_wrong_answers_are_errors_and_not_among_the_latencies() -> None:
     async with answering(RIGHT, NO_ROOM, (200, "empty")) as (_, url):
-        run = await generated(Plan(url=url, method="GET", expected="right", requests=9, seconds=0, warm_up=False))
+        run = await generated(LoadPlan(url=url, method="GET", expected="right", requests=9, seconds=0, warm_up=False))
     assert (run.requests, run.errors, run.sent) == (3, 6, 9)
 
 
 async def test_a_server_that_closes_connections_is_asked_on_through_others() -> None:
     async with answering(RIGHT, per_connection=2) as (server, url):
-        run = await generated(Plan(url=url, method="GET", expected="right", requests=9, seconds=0, warm_up=False))
+        run = await generated(LoadPlan(url=url, method="GET", expected="right", requests=9, seconds=0, warm_up=False))
     assert (run.requests, run.errors, server.asked) == (6, 3, 6)
 
 
 @pytest.mark.parametrize("warm_up", [False, True])
 async def test_without_a_right_answer_the_first_wrong_one_is_told(warm_up: bool) -> None:
     async with answering((503, "no room" + "x" * 1000)) as (_, url):
-        plan = Plan(url=url, method="GET", expected="right", seconds=0.1, warm_up=warm_up)
-        with pytest.raises(CommandError, match=r"No answer was right; the first one: status 503, 'no roomx+'") as told:
+        plan = LoadPlan(url=url, method="GET", expected="right", seconds=0.1, warm_up=warm_up)
+        with pytest.raises(CliError, match=r"No answer was right; the first one: status 503, 'no roomx+'") as told:
             await generated(plan)
     assert len(str(told.value)) < 400
     assert url in str(told.value)

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from scripts.benchmark.compare import Result
-from scripts.benchmark.load_plan import Run
+from scripts.benchmark.load_plan import LoadResult
 from scripts.benchmark.memory_growth import Soak
 from scripts.benchmark.report import sentences, table, write_json
 from scripts.benchmark.results import Growth, Highest, Measured
@@ -17,7 +17,7 @@ from scripts.benchmark.suite import soaked
 
 
 def result(p50: float, *, per_second: float = 100, errors: int = 0, memory_mb: float | None = 120) -> Result:
-    run = Run(
+    run = LoadResult(
         requests=10, sent=10, errors=errors, per_second=per_second, p50=p50, p95=2 * p50, p99=3 * p50, body_bytes=9
     )
     return Result(run, {"server": 1.5}, memory_mb)

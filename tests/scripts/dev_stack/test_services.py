@@ -7,7 +7,7 @@ import pytest
 from scripts.dev_stack.elasticsearch import jars
 from scripts.dev_stack.paths import build_once, open_folder
 from scripts.dev_stack.ports import PORTS, free_port, is_free
-from scripts.errors import CommandError
+from scripts.errors import CliError
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's services run as another user")
@@ -35,9 +35,9 @@ def test_a_build_that_fails_leaves_nothing_and_the_next_one_is_whole(folder: Pat
 
     def broken(scratch: Path) -> None:
         (scratch / "half").touch()
-        raise CommandError("no network")
+        raise CliError("no network")
 
-    with pytest.raises(CommandError):
+    with pytest.raises(CliError):
         build_once(target, broken)
     assert not target.exists()
 
@@ -58,5 +58,5 @@ def test_a_jar_with_another_sum_is_refused(tmp_path: Path, monkeypatch: pytest.M
     foreign = tmp_path / "sums"
     foreign.write_text("".join(f"{'0' * 64}  {line.split()[1]}\n" for line in jars.SUMS.read_text().splitlines()))
     monkeypatch.setattr(jars, "SUMS", foreign)
-    with pytest.raises(CommandError, match=r"ecj.* is not the file that"):
+    with pytest.raises(CliError, match=r"ecj.* is not the file that"):
         jars.fetch(jars.COMPILER)

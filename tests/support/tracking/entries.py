@@ -6,14 +6,14 @@ from uuid import UUID, uuid4
 
 import orjson
 
-from tracking.stream import EVENT, RECOMMENDATION, Entry
+from tracking.stream import EVENT, RECOMMENDATION, StreamEntry
 
 SESSION = UUID("22222222-2222-4222-8222-222222222222")
 PERSON = UUID("11111111-1111-4111-8111-111111111111")
 TRIP = 668
 
 
-def event(event_type: str = "page_view", **values: Any) -> Entry:
+def event(event_type: str = "page_view", **values: Any) -> StreamEntry:
     body = {
         "event_uuid": uuid4(),
         "event_type": event_type,
@@ -22,10 +22,10 @@ def event(event_type: str = "page_view", **values: Any) -> Entry:
         "timestamp": datetime.now(UTC),
         **values,
     }
-    return Entry(EVENT, orjson.dumps(body))
+    return StreamEntry(EVENT, orjson.dumps(body))
 
 
-def request_log(**values: Any) -> Entry:
+def request_log(**values: Any) -> StreamEntry:
     body = {
         "request_id": uuid4(),
         "created_at": datetime.now(UTC),
@@ -44,4 +44,4 @@ def request_log(**values: Any) -> Entry:
         "algorithm_version": "v2",
         **values,
     }
-    return Entry(RECOMMENDATION, orjson.dumps(body))
+    return StreamEntry(RECOMMENDATION, orjson.dumps(body))

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from schemas.tables import BrowsingSession, DeadEvent, User
 from tests.support.tracking.entries import event, request_log
 from tracking.batch_writer import store
-from tracking.stream import Entry
+from tracking.stream import StreamEntry
 
 DANA, BEN, NOA = "dana@example.org", "ben@example.org", "noa@example.org"
 SHARED, BENS_OWN, NOAS = UUID(int=1), UUID(int=2), UUID(int=3)
@@ -27,7 +27,7 @@ async def add_user(engine: AsyncEngine, email: str, anonymous_id: UUID, session:
     return user_id
 
 
-def visit(session: UUID, browser: UUID, **values: Any) -> Entry:
+def visit(session: UUID, browser: UUID, **values: Any) -> StreamEntry:
     return event(session_id=session, anonymous_id=browser, **values)
 
 

@@ -9,15 +9,15 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.backends.database import Database
-from app.backends.redis import GuardedRedis
+from app.backends.redis import ResilientRedis
 from app.ids import new_id
-from app.recommendations.engine import Recommendations
-from app.recommendations.request_log_record import note_of
-from app.tracking.producer import Intake
+from app.recommendations.engine import RankedResults
+from app.recommendations.request_log_record import build_log_record
+from app.tracking.producer import TrackingProducer
 from app.tracking.records import RequestLog
 from core import clients
 from schemas.api.preferences import Preferences
-from tracking.consumer import store_next
+from tracking.consumer import store_next_batch
 
 SESSION = "22222222-2222-4222-8222-222222222222"
 PERSON = "11111111-1111-4111-8111-111111111111"
@@ -44,11 +44,11 @@ FULL_EVENT = event(
 
 async def drain(redis: Redis, engine: AsyncEngine) -> None:
     """As the worker does."""
-    while await store_next(redis, engine, wait_seconds=0.01):
+    while await store_next_batch(redis, engine, wait_seconds=0.01):
         pass
 
 
-NOTHING_FOUND = Recommendations((), (), total_candidates=0)
+NOTHING_FOUND = RankedResults((), (), total_candidates=0)
 
 
 def request_log(*, session_id: str = SESSION, preferences: Preferences | None = None) -> RequestLog:
@@ -57,16 +57,16 @@ def request_log(*, session_id: str = SESSION, preferences: Preferences | None = 
         session_id=session_id,
         asked_at=datetime.now(UTC),
         response_time_ms=12,
-        note=note_of(NOTHING_FOUND, preferences or Preferences()),
+        note=build_log_record(NOTHING_FOUND, preferences or Preferences()),
     )
 
 
 @asynccontextmanager
-async def intake_of(redis_url: str, database_url: str, limit: int = 1000) -> AsyncIterator[Intake]:
+async def intake_of(redis_url: str, database_url: str, limit: int = 1000) -> AsyncIterator[TrackingProducer]:
     database = Database(clients.postgres(database_url, connect_timeout=1))
-    redis = GuardedRedis(clients.redis(redis_url))
+    redis = ResilientRedis(clients.redis(redis_url))
     try:
-        yield Intake(redis, database, limit)
+        yield TrackingProducer(redis, database, limit)
     finally:
         await redis.close()
         await database.close()

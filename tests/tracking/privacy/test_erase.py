@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from core.settings import Settings
-from schemas.redis_keys import TRACKING
+from schemas.redis_keys import TRACKING_STREAM
 from schemas.tables import Base, BrowsingSession, DeadEvent, Event, RecommendationRequest, TripInteraction, User
 from tests.support.api.serving import serving
 from tests.support.eventually import eventually
@@ -33,7 +33,7 @@ from tests.support.tracking.people import (
 )
 from tracking import stream
 from tracking.batch_writer import store
-from tracking.consumer import store_next
+from tracking.consumer import store_next_batch
 from tracking.privacy.erase import erase_user
 from tracking.privacy.subject import find_person
 
@@ -54,9 +54,9 @@ async def sessions_of(engine: AsyncEngine, table: type[Base]) -> list[Any]:
     return [row.session_id for row in await rows(engine, table)]
 
 
-async def wait_in_stream(redis: Redis, *entries: stream.Entry) -> None:
+async def wait_in_stream(redis: Redis, *entries: stream.StreamEntry) -> None:
     for entry in entries:
-        await redis.xadd(TRACKING, {entry.kind: entry.body})
+        await redis.xadd(TRACKING_STREAM, {entry.kind: entry.body})
 
 
 async def test_a_person_is_forgotten_and_nobody_else(quick: Settings, database: AsyncEngine) -> None:
@@ -197,7 +197,7 @@ async def test_who_is_forgotten_while_visiting_goes_on_as_somebody_new(
     await three_people(database)
     await erase_user(quick, DANA)
     await wait_in_stream(redis, visit(DANAS_SESSION, SHARED))
-    await store_next(redis, database, wait_seconds=0.01)
+    await store_next_batch(redis, database, wait_seconds=0.01)
     (latest,) = [row for row in await rows(database, Event) if row.session_id == DANAS_SESSION]
     assert latest.user_id is None
 

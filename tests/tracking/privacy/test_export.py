@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from core.settings import Settings
-from schemas.redis_keys import TRACKING
+from schemas.redis_keys import TRACKING_STREAM
 from tests.support.tracking.people import (
     BEN,
     BENS_SESSION,
@@ -32,7 +32,7 @@ async def exported(settings: Settings, email: str) -> dict[str, list[dict[str, A
 async def test_a_person_is_told_everything(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
     await three_people(database)
     waits = visit(DANAS_SESSION, SHARED)
-    await redis.xadd(TRACKING, {waits.kind: waits.body})
+    await redis.xadd(TRACKING_STREAM, {waits.kind: waits.body})
     stored = await exported(settings, DANA)
     assert {place: len(rows) for place, rows in stored.items()} == {
         "users": 1,

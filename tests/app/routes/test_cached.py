@@ -15,12 +15,12 @@ from app.backends.database import Database
 from app.routes import reference_data, trips
 from core import clients
 from core.settings import Settings
-from indexer.invalidation import announce
-from tests.app.routes.statements import Statements
+from indexer.invalidation import publish
 from tests.support.api.responses import get
 from tests.support.api.serving import serving
 from tests.support.eventually import eventually
-from tests.support.factories import Catalogue
+from tests.support.factories import CatalogueFactory
+from tests.support.statements import Statements
 
 ENDPOINTS = {endpoint.path: endpoint for endpoint in (*reference_data.ENDPOINTS, *trips.ENDPOINTS)}
 REFERENCE = [endpoint.path for endpoint in reference_data.ENDPOINTS]
@@ -43,7 +43,7 @@ FORMS = [*ENDPOINTS, *(path for path in STATEMENTS if "?" in path)]
 
 
 @pytest.fixture
-async def world(catalogue: Catalogue) -> None:
+async def world(catalogue: CatalogueFactory) -> None:
     """Lists have two entries and more; each thing has a 1."""
     company = await catalogue.company()
     for _ in range(2):
@@ -191,7 +191,7 @@ async def test_a_change_is_seen_within_two_seconds(
         await connection.execute(text(change.replace(" = 'New'", " = 'New' || id")))
     assert [(await api.get(path)).content for path in paths] == list(before.values())
     told_at = time.monotonic()
-    await announce(redis, [kind])
+    await publish(redis, [kind])
     for path, body in before.items():
         await eventually(differs(api, path, body))
     assert time.monotonic() - told_at < 2
@@ -206,7 +206,7 @@ async def test_a_second_process_sees_a_change_too(
         assert (await other.get("/api/tags")).content == before
         async with database.begin() as connection:
             await connection.execute(text("UPDATE tags SET name_he = name_he || '!'"))
-        await announce(redis, ["tag"])
+        await publish(redis, ["tag"])
         for client in (api, other):
             await eventually(differs(client, "/api/tags", before), within=2)
 
@@ -247,7 +247,7 @@ async def test_without_the_database_what_is_kept_is_served(
 ) -> None:
     before = await get(api, "/api/locations")
     async with serving(settings, database=nowhere(unused_tcp_port)) as late:
-        await announce(redis, ["country"])
+        await publish(redis, ["country"])
         response = await late.get("/api/locations")
         await eventually(lambda: _is_stale(late))
     assert response.json() == before
