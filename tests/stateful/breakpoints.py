@@ -69,7 +69,7 @@ async def run_to(point: str, work: Coroutine[Any, Any, object]) -> Running:
 
 def put_points(patch: pytest.MonkeyPatch) -> None:
     for module in (batch, loader):
-        patch.setattr(module, "read_documents", _with_points(builder.build_documents, "before reading"))
+        patch.setattr(module, "build_documents", _with_points(builder.build_documents, "before reading"))
     patch.setattr(versions, "next_version", _with_points(versions.next_version, "before its version"))
     patch.setattr(bulk_writer, "write", _with_points(bulk_writer.write, "before writing", "after writing"))
     patch.setattr(outbox, "remove", _with_points(outbox.remove, "before forgetting"))

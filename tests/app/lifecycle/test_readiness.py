@@ -74,7 +74,7 @@ async def test_a_process_that_was_ready_needs_the_index_or_the_database(settings
 async def test_a_new_process_does_with_the_database_once_the_index_has_been_out_of_reach_for_long(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.lifecycle.readiness.YOUNG_SECONDS", 0.3)
+    monkeypatch.setattr("app.lifecycle.readiness.STARTUP_GRACE_SECONDS", 0.3)
     async with FaultProxy(settings.elasticsearch_url) as way:
         await way.switch(Mode.CUT)
         async with serving(settings.model_copy(update={"elasticsearch_url": way.url})) as api:
@@ -90,6 +90,6 @@ async def test_a_new_process_does_with_the_database_once_the_index_has_been_out_
 async def test_a_new_process_waits_for_the_first_index_for_ever(
     unbuilt: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.lifecycle.readiness.YOUNG_SECONDS", 0.0)
+    monkeypatch.setattr("app.lifecycle.readiness.STARTUP_GRACE_SECONDS", 0.0)
     async with serving(unbuilt) as api:
         assert await code(api) == "no_index"

@@ -56,7 +56,7 @@ async def test_what_elasticsearch_refuses_is_removed_and_told_and_blocks_no_othe
         return reading
 
     with monkeypatch.context() as patch:
-        patch.setattr(batch, "read_documents", spoilt)
+        patch.setattr(batch, "build_documents", spoilt)
         await drain(stores)
     assert (await indexed(stores)).keys() == {ids["other"]}
     assert await dead(stores) == {ids["trip"]}

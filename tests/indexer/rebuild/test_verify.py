@@ -111,7 +111,7 @@ async def test_a_change_that_arrives_meanwhile_is_no_drift(
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 50")
     await drain(stores)
     with monkeypatch.context() as patch:
-        patch.setattr(paired_scan, "read_documents", read)
+        patch.setattr(paired_scan, "build_documents", read)
         report = await verify(settings, repair=False)
     assert report.in_sync
 
