@@ -5,10 +5,10 @@ from functools import cached_property
 from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from limits import parse_many
 from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from core.rates import parse_rates
 from core.timeouts import ResourceLimits
 from schemas.lenient import empty_as_none
 
@@ -50,7 +50,7 @@ def _origin(value: str) -> str:
 
 def _rates(value: str) -> str:
     try:
-        parse_many(value)
+        parse_rates(value)
     except ValueError:
         raise ValueError("should be rates such as 200/hour; 50/minute") from None
     return value

@@ -1,7 +1,7 @@
-"""How many requests a client may make: sliding windows in Redis, all windows of a request counted in one round trip.
+"""Rate limiter: sliding windows in Redis, all windows of a request counted in one round trip.
 
-The library `limits` reads the rates; its own counting takes two round trips for each window, and counts a request
-that another window then refuses.
+Not the library `limits`: it takes two round trips for each window, and counts a request that another window then
+rejects.
 """
 
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from math import ceil, floor
 from pathlib import Path
 
-from limits import parse_many
 from prometheus_client import Counter
 
 from app.backends.redis import ResilientRedis
 from app.http.errors import ApiError
 from app.recommendations.request_index import PATH as RECOMMENDATIONS
+from core.rates import Rate, parse_rates
 from core.settings import Settings
 
 FAILURES = Counter("smarttrip_rate_limit_failures_total", "Requests let pass because Redis did not answer")
@@ -111,10 +111,10 @@ class RateLimiter:
         self._redis = redis
         self._count = redis.client.register_script(SCRIPT)
         self._windows = {
-            "default": _windows(settings.rate_limit_default),
-            "recommendations": _windows(settings.rate_limit_recommendations),
-            "resources": _windows(settings.rate_limit_resources),
-            "events": _windows(settings.rate_limit_events),
+            "default": parse_rates(settings.rate_limit_default),
+            "recommendations": parse_rates(settings.rate_limit_recommendations),
+            "resources": parse_rates(settings.rate_limit_resources),
+            "events": parse_rates(settings.rate_limit_events),
         }
 
     async def hit(self, group: str, client: str) -> RateLimitResult | None:
@@ -132,12 +132,7 @@ class RateLimiter:
         return verdict
 
 
-def _windows(rates: str) -> list[tuple[int, int]]:
-    """Seconds and requests, the shortest first."""
-    return sorted((rate.get_expiry(), rate.amount) for rate in parse_many(rates))
-
-
-def _verdict(windows: list[tuple[int, int]], counted: list[int]) -> RateLimitResult:
+def _verdict(windows: list[Rate], counted: list[int]) -> RateLimitResult:
     allowed, *numbers = counted
     counts = zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True)
     return RateLimitResult(
