@@ -26,5 +26,5 @@ def _parse_rate(text: str) -> Rate:
     amount, count, unit = match.groups()
     rate = Rate(int(count or 1) * SECONDS[unit.lower()], int(amount))
     if not rate.seconds:
-        raise ValueError(f"{text!r} should have a window of at least one unit")
+        raise ValueError(f"{text!r} should be a rate with a window of at least one unit")
     return rate
