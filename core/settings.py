@@ -1,4 +1,4 @@
-"""What the environment may set: one field per variable, documented in README.md."""
+"""What the environment may set: one field per variable, documented in docs/reference/settings.md."""
 
 from datetime import date
 from functools import cached_property
@@ -126,5 +126,5 @@ def load_settings(**overrides: Any) -> Settings:
         problem = error.errors(include_input=False, include_url=False)[0]
         variable = str(problem["loc"][0]).upper()
         if problem["type"] == "missing":
-            raise SettingsError(f"{variable} is not set; README.md has the table of settings.") from None
+            raise SettingsError(f"{variable} is not set; see docs/reference/settings.md.") from None
         raise SettingsError(f"{variable} is wrong: {problem['msg'].removeprefix('Value error, ')}.") from None

@@ -1,4 +1,4 @@
-"""A load test for any deployment, with the same mix of requests as the web client's: see docs/load-testing.md."""
+"""A load test for any deployment, with the same mix of requests as the web client's: see docs/how-to/load-test.md."""
 
 import json
 import os

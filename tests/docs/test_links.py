@@ -1,4 +1,4 @@
-"""Links between documents lead somewhere, and the tests that documents name exist."""
+"""Links between documents resolve, and the files and tests that documents name exist."""
 
 import ast
 import re
@@ -8,17 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.documents import ROOT
+from tests.docs.documents import DOCUMENTS, ROOT, text
 
-DOCUMENTS = sorted(path.relative_to(ROOT) for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")))
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+)(?:::(\w+))?)?`")
-PATH = re.compile(r"`((?:app|indexer|scoring|schemas|migrations|scripts|tests|docs)/[\w./-]*)`")
-
-
-@cache
-def text(document: Path) -> str:
-    return (ROOT / document).read_text()
+PATH = re.compile(
+    r"`((?:app|core|deploy|docs|indexer|migrations|schemas|scoring|scripts|tests|tracking)/[\w./-]*)`",
+)
 
 
 def anchors(document: Path) -> set[str]:
@@ -27,7 +23,7 @@ def anchors(document: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
-def test_links_lead_somewhere(document: Path) -> None:
+def test_links_resolve(document: Path) -> None:
     for link in LINK.findall(text(document)):
         address, _, anchor = link.partition("#")
         if ":" in address:
@@ -46,11 +42,11 @@ def defined_in(file: str) -> set[str]:
             elif isinstance(node, ast.ClassDef):
                 yield from names(node.body, f"{node.name}::")
 
-    return set(names(ast.parse((ROOT / file).read_text()).body))
+    return set(names(ast.parse((ROOT / file).read_text(encoding="utf-8")).body))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
-def test_the_tests_that_it_names_exist(document: Path) -> None:
+def test_named_tests_exist(document: Path) -> None:
     for file, first, second in TEST.findall(text(document)):
         assert (ROOT / file).exists(), file
         name = "::".join(filter(None, (first, second)))
@@ -58,6 +54,18 @@ def test_the_tests_that_it_names_exist(document: Path) -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
-def test_the_files_that_it_names_exist(document: Path) -> None:
+def test_named_files_exist(document: Path) -> None:
     for path in PATH.findall(text(document)):
         assert (ROOT / path).exists(), path
+
+
+def test_every_document_is_reachable_from_the_index() -> None:
+    indexed = {
+        (ROOT / index.parent / link.partition("#")[0]).resolve()
+        for index in DOCUMENTS
+        if index.name == "README.md"
+        for link in LINK.findall(text(index))
+        if ":" not in link
+    }
+    pages = {ROOT / document for document in DOCUMENTS if document.parts[0] == "docs"}
+    assert pages <= indexed
