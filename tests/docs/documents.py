@@ -18,7 +18,7 @@ def text(document: str | Path) -> str:
 
 def table(document: str, heading: str) -> Iterator[list[str]]:
     """Yield the cells of each row, without the header, of the first table below a heading."""
-    _, found, rest = text(document).partition(f"\n{heading}\n")
+    _, found, rest = f"\n{text(document)}".partition(f"\n{heading}\n")
     assert found, f"{document} has no {heading}"
     lines = dropwhile(lambda line: not line.startswith("|"), rest.splitlines())
     for line in [*takewhile(lambda line: line.startswith("|"), lines)][2:]:
