@@ -1,7 +1,62 @@
-"""What servers that are down, slow or refusing make of an operation. Anything else that rises is a bug."""
+"""Errors below HTTP. `app.http.errors` maps them to responses: status, code, message and `Retry-After`."""
 
 from elasticsearch import ApiError, TransportError
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from schemas.api.errors import ErrorCode
+
 BACKEND_ERRORS = (SQLAlchemyError, OSError, ApiError, TransportError, RedisError)
+"""What the clients of Postgres, Redis and Elasticsearch raise when a server is down, slow or rejects a call."""
+
+
+class ExpectedError(Exception):
+    """Base of the errors that have a response of their own. Any other exception is a bug."""
+
+    code: ErrorCode
+
+
+class BackendError(ExpectedError):
+    """A backend cannot serve a call now; the same call may succeed after `retry_after` seconds."""
+
+    retry_after: int
+
+
+class BackendUnavailableError(BackendError):
+    """A backend is unreachable, failing or too slow, or its circuit breaker is open."""
+
+    code: ErrorCode = "unavailable"
+
+    def __init__(self, backend: str, *, retry_after: int = 2) -> None:
+        """`backend` is a noun phrase that clients read, such as "the database"."""
+        super().__init__(f"{backend} is unavailable")
+        self.backend = backend
+        self.retry_after = retry_after
+
+
+class OverloadedError(BackendError):
+    """A queue or a connection pool is full."""
+
+    code: ErrorCode = "overloaded"
+
+    def __init__(self, *, retry_after: int = 1) -> None:
+        super().__init__("overloaded")
+        self.retry_after = retry_after
+
+
+class ConflictError(ExpectedError):
+    """The present state does not allow the operation; the message says why and is shown to clients."""
+
+    code: ErrorCode = "conflict"
+
+
+class NotAuthenticatedError(ExpectedError):
+    """Valid credentials are missing; the message is shown to clients."""
+
+    code: ErrorCode = "unauthorized"
+
+
+class NotAuthorizedError(ExpectedError):
+    """The credentials do not allow the operation; the message is shown to clients."""
+
+    code: ErrorCode = "forbidden"

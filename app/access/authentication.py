@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import jwt
 from pydantic import SecretStr
 
-from app.http.errors import ApiError
+from core.errors import NotAuthenticatedError, NotAuthorizedError
 
 if TYPE_CHECKING:
     from app.lifespan import ApiRequest
@@ -38,15 +38,19 @@ def authenticate(request: "ApiRequest") -> Identity:
 
 
 def require_admin(request: "ApiRequest") -> str:
-    """The name of the administrator, for the log. Raises 401 to strangers and 403 to users as ApiError."""
+    """Return the administrator's name, for the log.
+
+    Raises:
+        NotAuthenticatedError: the request has no valid credentials.
+        NotAuthorizedError: the user is no administrator.
+    """
     if _has_service_key(request):
         return "service key"
     asking = authenticate(request)
     if asking.user is None:
-        message = "Please send the token of an administrator, or the service key."
-        raise ApiError(401, "unauthorized", message, headers={"WWW-Authenticate": "Bearer"})
+        raise NotAuthenticatedError("Please send the token of an administrator, or the service key.")
     if not asking.is_admin:
-        raise ApiError(403, "forbidden", "This is for administrators only.")
+        raise NotAuthorizedError("This is for administrators only.")
     return asking.user
 
 

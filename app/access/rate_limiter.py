@@ -12,8 +12,8 @@ from pathlib import Path
 from prometheus_client import Counter
 
 from app.backends.redis import ResilientRedis
-from app.http.errors import ApiError
 from app.recommendations.request_index import PATH as RECOMMENDATIONS
+from core.errors import BackendError
 from core.rates import Rate, parse_rates
 from core.settings import Settings
 
@@ -123,7 +123,7 @@ class RateLimiter:
         arguments = [number for window in windows for number in window]
         try:
             counted = await self._redis.run(self._count, f"{PREFIX}:{group}:{client}", *arguments)
-        except ApiError:
+        except BackendError:
             FAILURES.inc()
             return None
         verdict = _verdict(windows, counted)

@@ -10,9 +10,9 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from app.backends.database import Database, map_database_errors
-from app.http.errors import conflict, unavailable
 from app.recommendations.elasticsearch_search import SEARCH_INDEX_LABEL
 from app.repositories import admin
+from core.errors import BackendUnavailableError, ConflictError
 from core.settings import Settings
 from indexer.errors import IndexerError, ReindexRunningError
 from indexer.index import admin as index_admin
@@ -35,33 +35,33 @@ VERIFY_RATE = 5000.0
 
 @contextmanager
 def map_indexer_errors() -> Iterator[None]:
-    """Turns what the indexer refuses into a 409, and servers that don't answer into a 503."""
+    """Map errors of the indexer to ConflictError, and errors of its backends to BackendUnavailableError."""
     try:
         with map_database_errors():
             yield
     except IndexerError as refusal:
-        raise conflict(str(refusal)) from None
+        raise ConflictError(str(refusal)) from None
     except (ElasticsearchError, TransportError) as error:
-        raise unavailable(SEARCH_INDEX_LABEL) from error
+        raise BackendUnavailableError(SEARCH_INDEX_LABEL) from error
     except RedisError as error:
-        raise unavailable("the queue of jobs") from error
+        raise BackendUnavailableError("the queue of jobs") from error
 
 
 async def request_reindex(settings: Settings, database: Database, redis: Redis) -> None:
-    """Has the worker begin one soon. Raises 409 and 503 as ApiError."""
+    """Has the worker begin one soon. Raises ConflictError and BackendUnavailableError."""
     async with database.write() as session:
         if await admin.is_rebuilding(session):
-            raise conflict(str(ReindexRunningError()))
+            raise ConflictError(str(ReindexRunningError()))
     with map_indexer_errors():
         if not await redis.set(REINDEX_REQUEST_KEY, 1, nx=True, ex=REQUEST_SECONDS):
-            raise conflict("A reindex has been asked for already; it is about to begin.")
+            raise ConflictError("A reindex has been asked for already; it is about to begin.")
         await queue.enqueue(settings.redis_url, REINDEX)
 
 
 async def get_index_status(
     settings: Settings, database: Database, elasticsearch: AsyncElasticsearch, redis: Redis
 ) -> IndexState:
-    """Raises 503 as ApiError when Postgres doesn't answer; of the others only the figures are missing then."""
+    """Raises BackendUnavailableError when Postgres doesn't answer; of the others only the figures are missing then."""
     async with database.write() as session:
         rebuilding = await admin.is_rebuilding(session)
         targets = await admin.targets(session)
@@ -103,7 +103,7 @@ async def _read_progress(redis: Redis) -> tuple[int | None, ReindexProgress | No
 
 
 async def verify_index(settings: Settings, *, repair: bool) -> VerifyReport:
-    """Raises 409 and 503 as ApiError."""
+    """Raises ConflictError and BackendUnavailableError."""
     with map_indexer_errors():
         return _to_response(await verify(settings, repair, rate=VERIFY_RATE))
 

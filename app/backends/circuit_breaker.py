@@ -8,7 +8,7 @@ from time import monotonic
 import structlog
 from prometheus_client import Gauge
 
-from app.http.errors import ApiError, unavailable
+from core.errors import BackendError, BackendUnavailableError, ExpectedError
 
 log = structlog.get_logger()
 
@@ -40,12 +40,15 @@ class CircuitBreaker:
 
     @contextmanager
     def protect(self) -> Iterator[None]:
-        """Raises 503 as ApiError while it is open; a 503 from the block is a failure of the dependency."""
+        """Raise BackendUnavailableError while open; a BackendError from the block counts as a failure."""
         self._check_open()
         try:
             yield
-        except ApiError as error:
-            self._record_failure() if error.status == 503 else self._record_success()
+        except BackendError:
+            self._record_failure()
+            raise
+        except ExpectedError:
+            self._record_success()
             raise
         except BaseException:
             # Cancelled, or a bug of ours: says nothing of the dependency, and the next caller may probe it.
@@ -58,7 +61,7 @@ class CircuitBreaker:
         if self.state is CircuitState.CLOSED:
             return
         if self.state is CircuitState.HALF_OPEN or monotonic() - self._opened_at < self._open_seconds:
-            raise unavailable(self._called)
+            raise BackendUnavailableError(self._called)
         self._set_state(CircuitState.HALF_OPEN)
 
     def _record_success(self) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.backends.circuit_breaker import CircuitBreaker
 from app.backends.replica_pool import ReplicaPool
-from app.http.errors import unavailable
+from core.errors import BackendUnavailableError
 
 log = structlog.get_logger()
 
@@ -33,14 +33,14 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:
-        """A replica in turn, skipped while it fails or lags; the primary otherwise. Raises 503 as ApiError."""
+        """A replica in turn, skipped while it fails or lags; the primary otherwise. Raises BackendUnavailableError."""
         with self.breaker.protect(), map_database_errors():
             async with await self._read_session() as session:
                 yield session
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[WriteSession]:
-        """Raises 503 as ApiError."""
+        """Raises BackendUnavailableError."""
         with self.breaker.protect(), map_database_errors():
             async with WriteSession(self.primary, expire_on_commit=False) as session, session.begin():
                 yield session
@@ -65,14 +65,14 @@ class Database:
 
 @contextmanager
 def map_database_errors() -> Iterator[None]:
-    """Turns a database that can't be reached or doesn't answer in time into a 503; other errors stay bugs."""
+    """Raise BackendUnavailableError when the database is unreachable or too slow. Other errors are bugs and pass."""
     try:
         yield
     except (DBAPIError, PoolTimeoutError, OSError) as error:
         if not is_unavailable(error):
             raise
         log.warning("database_unavailable", error=type(error).__name__)
-        raise unavailable(DATABASE_LABEL) from error
+        raise BackendUnavailableError(DATABASE_LABEL) from error
 
 
 TRANSIENT_SQLSTATE_CLASSES = ("08", "25006", "28", "3D", "40", "53", "55", "57", "58")

@@ -12,7 +12,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from app.backends.circuit_breaker import CircuitBreaker
 from app.backends.redis_pipeline import AutoPipeline, RedisArg
-from app.http.errors import unavailable
+from core.errors import BackendUnavailableError
 from core.timeouts import DEFAULTS
 
 log = structlog.get_logger()
@@ -33,7 +33,7 @@ class ResilientRedis:
         self._pipelined = AutoPipeline(client.connection_pool.make_connection(), seconds)  # type: ignore[no-untyped-call]
 
     async def ask(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
-        """What `call` gets from the client. Raises 503 as ApiError."""
+        """What `call` gets from the client. Raises BackendUnavailableError."""
         with self._guard():
             async with asyncio.timeout(self._seconds):
                 return await call()
@@ -41,7 +41,7 @@ class ResilientRedis:
     async def run(self, script: AsyncScript, key: str, *arguments: RedisArg) -> Any:
         """What the script answers: for what many requests do, since those of one moment share a round trip.
 
-        Raises 503 as ApiError.
+        Raises BackendUnavailableError.
         """
         with self._guard():
             try:
@@ -60,4 +60,4 @@ class ResilientRedis:
                 yield
             except (RedisError, OSError) as error:
                 log.warning("redis_failed", error=type(error).__name__)
-                raise unavailable(REDIS_LABEL) from error
+                raise BackendUnavailableError(REDIS_LABEL) from error

@@ -7,7 +7,7 @@ from typing import TypeVar
 from app.backends.redis import ResilientRedis
 from app.cache.metrics import REDIS_ERRORS
 from app.http.encoded_body import StoredEntry
-from app.http.errors import ApiError
+from core.errors import BackendError
 
 PREFIX = "smarttrip:cache:1:"
 """The number belongs to the records' format."""
@@ -51,7 +51,7 @@ class RedisStore:
     async def _try(self, call: Callable[[], Awaitable[Answer]], otherwise: Answer) -> Answer:
         try:
             return await self._ask(call)
-        except ApiError:
+        except BackendError:
             REDIS_ERRORS.inc()
             return otherwise
 

@@ -12,7 +12,7 @@ from app.cache.invalidation import EntityKind, InvalidationState
 from app.cache.metrics import FROM_PROCESS, FROM_REDIS, LOADED, STALE
 from app.cache.redis_store import RedisStore
 from app.http.encoded_body import EncodedBody, StoredEntry, encode_body
-from app.http.errors import ApiError
+from core.errors import BackendError
 
 Loader = Callable[[], Awaitable[bytes]]
 
@@ -73,7 +73,7 @@ class ResponseCache:
     ) -> EncodedBody:
         """The body under `key`, at most `ttl` seconds old and not older than the last change of what it depends on.
 
-        Of all who miss it, in all processes, one calls `fill`. If that raises a 503 an older body is served
+        Of all who miss it, in all processes, one calls `fill`. If that raises a BackendError an older body is served
         where there is one, marked stale; other errors are for the caller, and nothing is kept.
         """
         body = self.held(key, depends_on)
@@ -151,7 +151,7 @@ class ResponseCache:
     async def _fill(self, wanted: CacheRequest, generation: int, older: StoredEntry | None) -> EncodedBody:
         try:
             identity = await wanted.fill()
-        except ApiError as error:
+        except BackendError as error:
             return self._serve_stale(wanted, generation, older, error)
         LOADED.inc()
         body = await encode_body(identity, compress=wanted.compress)
@@ -167,10 +167,10 @@ class ResponseCache:
         return body
 
     def _serve_stale(
-        self, wanted: CacheRequest, generation: int, older: StoredEntry | None, error: ApiError
+        self, wanted: CacheRequest, generation: int, older: StoredEntry | None, error: BackendError
     ) -> EncodedBody:
         held = older or self._copies.get(wanted.key)
-        if error.status != 503 or held is None:
+        if held is None:
             raise error
         STALE.inc()
         return self._store_local(

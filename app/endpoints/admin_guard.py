@@ -6,8 +6,8 @@ import structlog
 from starlette.responses import Response
 
 from app.access.authentication import require_admin
-from app.http.errors import ApiError
 from app.lifespan import ApiRequest
+from core.errors import ExpectedError
 
 log = structlog.get_logger()
 
@@ -19,7 +19,7 @@ async def run_as_admin(request: ApiRequest, answer: Callable[[ApiRequest], Await
         who = require_admin(request)
         response = await answer(request)
         outcome = str(response.status_code)
-    except ApiError as error:
+    except ExpectedError as error:
         outcome = error.code
         raise
     finally:

@@ -9,13 +9,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.http.raw_response import JSON
+from core.errors import (
+    BackendUnavailableError,
+    ConflictError,
+    ExpectedError,
+    NotAuthenticatedError,
+    NotAuthorizedError,
+    OverloadedError,
+)
 from schemas.api.errors import Detail, ErrorCode
 
 MAX_DETAILS = 20
 """Wrong fields that an answer names; a request can have thousands."""
 
 
-class ApiError(Exception):
+class ApiError(ExpectedError):
     """An answer other than success: `message` is a sentence for people, `code` a stable word for programs."""
 
     def __init__(
@@ -45,11 +53,6 @@ def not_found(thing: str) -> ApiError:
     return ApiError(404, "not_found", f"{thing} not found")
 
 
-def conflict(message: str) -> ApiError:
-    """What was asked for can't be done as things are now."""
-    return ApiError(409, "conflict", message)
-
-
 def too_large(limit: int) -> ApiError:
     return ApiError(413, "too_large", f"The request body is too large: it may have {limit // 1024} KiB.")
 
@@ -70,6 +73,25 @@ def timed_out(*, retry_after: int = 2) -> ApiError:
     """Like `unavailable` in words after which the web client tries again."""
     message = "The answer was not ready before its timeout. Please try again shortly."
     return ApiError(503, "timeout", message, headers={"Retry-After": str(retry_after)})
+
+
+def to_api_error(error: ExpectedError) -> ApiError:
+    """Return the response for an error raised below HTTP."""
+    match error:
+        case ApiError():
+            return error
+        case BackendUnavailableError():
+            return unavailable(error.backend, retry_after=error.retry_after)
+        case OverloadedError():
+            return overloaded(retry_after=error.retry_after)
+        case ConflictError():
+            return ApiError(409, error.code, str(error))
+        case NotAuthenticatedError():
+            return ApiError(401, error.code, str(error), headers={"WWW-Authenticate": "Bearer"})
+        case NotAuthorizedError():
+            return ApiError(403, error.code, str(error))
+        case _:
+            raise TypeError(f"{type(error).__name__} has no response; add one here")
 
 
 def request_timeout() -> ApiError:

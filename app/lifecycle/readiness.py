@@ -10,9 +10,10 @@ from elastic_transport import TransportError
 from elasticsearch import AsyncElasticsearch
 
 from app.backends.database import Database
-from app.http.errors import ApiError, unavailable
+from app.http.errors import ApiError, to_api_error
 from app.lifecycle.shutdown import DrainState
 from app.recommendations.elasticsearch_search import SEARCH_INDEX_LABEL
+from core.errors import BackendUnavailableError, ExpectedError
 from core.tasks import background_task
 from schemas.api.errors import ErrorCode
 
@@ -45,8 +46,8 @@ class ReadinessProbe:
         while True:
             try:
                 await self.check()
-            except ApiError as error:
-                log.warning("waiting", code=error.code, message=error.message)
+            except ExpectedError as error:
+                log.warning("waiting", code=error.code, message=to_api_error(error).message)
             else:
                 log.info("ready")
                 return
@@ -54,13 +55,13 @@ class ReadinessProbe:
             pause = min(2 * pause, LAST_PAUSE_SECONDS)
 
     async def check(self) -> None:
-        """Raises 503 as ApiError that says what is missing."""
+        """Raises ApiError (503) or BackendUnavailableError that says what is missing."""
         if self._draining.active:
             raise _not_ready("draining", "This process is ending.")
         try:
             await self._look_for_index()
             self._was_ready = True
-        except ApiError as error:
+        except ExpectedError as error:
             # Taking every process out because of the index would take away the fallback as well.
             if not self._was_ready and (error.code == "no_index" or self._is_starting):
                 raise
@@ -75,7 +76,7 @@ class ReadinessProbe:
         try:
             found = await self._elasticsearch.indices.exists_alias(name=self._alias)
         except TransportError:
-            raise unavailable(SEARCH_INDEX_LABEL) from None
+            raise BackendUnavailableError(SEARCH_INDEX_LABEL) from None
         if not found:
             raise _not_ready("no_index", "The search index has not been built yet.")
 

@@ -7,10 +7,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.http import security_headers
 from app.http.cors import CorsPolicy
-from app.http.errors import ApiError, error_response
+from app.http.errors import ApiError, error_response, to_api_error
 from app.http.raw_response import CONNECTION_CLOSE, Header, RequestHeaders
 from app.http.request_ids import request_id
 from app.middleware.instrumentation import InstrumentedSend
+from core.errors import ExpectedError
 from core.logging import request_id_var
 
 log = structlog.get_logger()
@@ -56,8 +57,8 @@ class RequestContextMiddleware:
     async def _answer(self, app: ASGIApp, scope: Scope, receive: Receive, exchange: InstrumentedSend) -> None:
         try:
             await app(scope, receive, exchange.send)
-        except ApiError as error:
-            refusal = error
+        except ExpectedError as error:
+            refusal = to_api_error(error)
         except Exception:
             log.exception("unexpected_error", path=scope["path"])
             if exchange.started:

@@ -10,9 +10,9 @@ import structlog
 
 from app.backends.circuit_breaker import CircuitBreaker
 from app.backends.http_client import HttpClient
-from app.http.errors import ApiError, overloaded, unavailable
 from app.recommendations.es_lookups import LOOKUP_QUERY, parse_lookups
 from app.recommendations.es_responses import COUNT, FACETS, HITS, EsResponse, SearchResponse
+from core.errors import BackendUnavailableError, OverloadedError
 from schemas.index_document import TripDocument
 from scoring.context import SearchLookups
 from scoring.elasticsearch import build_search
@@ -39,7 +39,7 @@ class TripSearch(Protocol):
     """Where candidates come from, ranked by the rules."""
 
     async def find(self, condition: Condition, rules: Sequence[RuleGroup], size: int) -> SearchHits:
-        """Raises 503 as ApiError."""
+        """Raises BackendUnavailableError or OverloadedError."""
         ...
 
 
@@ -59,11 +59,11 @@ class ElasticsearchTripSearch:
         return await self._ask(self._search, build_search(condition, rules, size), HITS, _found)
 
     async def count(self, condition: Condition) -> int:
-        """Raises 503 as ApiError."""
+        """Raises BackendUnavailableError or OverloadedError."""
         return await self._ask(self._count, {"query": condition.filter()}, COUNT, lambda answer: answer.count)
 
     async def catalogue(self) -> SearchLookups:
-        """As far as it is known here. Raises 503 as ApiError."""
+        """As far as it is known here. Raises BackendUnavailableError or OverloadedError."""
         return await self._ask(self._search, LOOKUP_QUERY, FACETS, lambda answer: parse_lookups(answer.aggregations))
 
     async def _ask(
@@ -75,7 +75,7 @@ class ElasticsearchTripSearch:
     ) -> Result:
         if self._elasticsearch.is_full:
             # One more would only wait for others, and the time of all would grow.
-            raise overloaded()
+            raise OverloadedError()
         with self.breaker.protect():
             text = await self._request(target, orjson.dumps(body))
             try:
@@ -95,9 +95,9 @@ class ElasticsearchTripSearch:
             raise self._unavailable(f"status {answer.status}")
         return answer.body
 
-    def _unavailable(self, reason: str) -> ApiError:
+    def _unavailable(self, reason: str) -> BackendUnavailableError:
         log.warning("search_unavailable", reason=reason)
-        return unavailable(SEARCH_INDEX_LABEL)
+        return BackendUnavailableError(SEARCH_INDEX_LABEL)
 
 
 def _found(answer: SearchResponse) -> SearchHits:

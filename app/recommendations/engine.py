@@ -26,7 +26,7 @@ class RankedResults:
 
 
 async def find_recommendations(trips: TripSearch, search: SearchContext) -> RankedResults:
-    """Raises 503 as ApiError."""
+    """Raises BackendError."""
     found, primary = await _search(trips, search, weights.RESULTS)
     relaxed: list[Recommendation] = []
     if needs_relaxed_search(primary):

@@ -19,7 +19,7 @@ MAX_CONCURRENCY = 4
 async def run_scenarios(
     answers: RecommendationService, scenarios: Iterable[EvaluationScenario], today: date
 ) -> list[ScenarioResult]:
-    """Raises 503 as ApiError."""
+    """Raises BackendError."""
     turns = asyncio.Semaphore(MAX_CONCURRENCY)
 
     async def in_turn(scenario: EvaluationScenario) -> ScenarioResult:

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Sequence
 
 from app.backends.database import Database
-from app.http.errors import overloaded
 from app.recommendations.elasticsearch_search import SearchHits
 from app.recommendations.postgres_conditions import ranking_query
+from core.errors import OverloadedError
 from indexer.documents.builder import build_documents
 from schemas.index_document import decode_document
 from scoring.predicates import Condition
@@ -33,7 +33,7 @@ class PostgresTripSearch:
             async with asyncio.timeout(self._turn_within):
                 await self._turns.acquire()
         except TimeoutError:
-            raise overloaded() from None
+            raise OverloadedError() from None
         try:
             return await self._find(condition, rules, size)
         finally:

@@ -10,7 +10,6 @@ from pydantic import TypeAdapter
 
 from app.backends.database import Database
 from app.cache import ALL_KINDS, EncodedBody, EntityKind, ResponseCache
-from app.http.errors import ApiError, unavailable
 from app.recommendations.appendable_body import AppendableJsonBody
 from app.recommendations.elasticsearch_search import SEARCH_INDEX_LABEL, ElasticsearchTripSearch, TripSearch
 from app.recommendations.engine import RankedResults, find_recommendations
@@ -19,6 +18,7 @@ from app.recommendations.postgres_search import PostgresTripSearch
 from app.recommendations.request_log_record import build_log_record
 from app.recommendations.serializer import serialize_response
 from app.repositories.lookups import load_lookups
+from core.errors import BackendError, BackendUnavailableError
 from schemas.api.preferences import Preferences
 from scoring.context import SearchContext, SearchLookups
 from scoring.filters import bookable_filter
@@ -96,18 +96,16 @@ class RecommendationService:
         self._keep_seconds = keep_seconds
 
     async def answer(self, wanted: SearchRequest) -> CachedResponse:
-        """The usual one; else one by a detour, marked as degraded; else an old one. Raises 503 as ApiError."""
+        """The usual one; else one by a detour, marked as degraded; else an old one. Raises BackendError."""
         try:
             body = await self._cached(wanted.key, self._loader(wanted, self._usual), self._keep_seconds)
             if not body.stale:
                 return CachedResponse(AppendableJsonBody.unpack(body.identity))
-        except ApiError as error:
-            if error.code != "unavailable":
-                raise
+        except BackendUnavailableError:
             return await self._degraded(wanted)
         try:
             return await self._degraded(wanted)
-        except ApiError:
+        except BackendError:
             return CachedResponse(AppendableJsonBody.unpack(body.identity), STALE)
 
     def held(self, key: str) -> CachedResponse | None:
@@ -116,20 +114,20 @@ class RecommendationService:
         return None if body is None or body.stale else CachedResponse(AppendableJsonBody.unpack(body.identity))
 
     async def recommend(self, preferences: Preferences, today: date) -> RankedResults:
-        """Without looking at or keeping an answer. Raises 503 as ApiError."""
+        """Without looking at or keeping an answer. Raises BackendError."""
         return await self._recommend(preferences, today, self._usual)
 
     async def _degraded(self, wanted: SearchRequest) -> CachedResponse:
-        refusals: list[ApiError] = []
+        refusals: list[BackendError] = []
         for way in self._fallbacks:
             try:
                 body = await self._cached(f"{way.warning}:{wanted.key}", self._loader(wanted, way), DEGRADED_SECONDS)
-            except ApiError as error:
+            except BackendError as error:
                 refusals.append(error)
             else:
                 if not body.stale:
                     return CachedResponse(AppendableJsonBody.unpack(body.identity), way.warning)
-        raise refusals[0] if refusals else unavailable(SEARCH_INDEX_LABEL)
+        raise refusals[0] if refusals else BackendUnavailableError(SEARCH_INDEX_LABEL)
 
     async def _cached(self, key: str, fill: Callable[[], Awaitable[bytes]], seconds: float) -> EncodedBody:
         if not seconds:
@@ -156,7 +154,7 @@ class RecommendationService:
         async def fill() -> bytes:
             try:
                 return b"%d" % await self._index.count(bookable_filter(today))
-            except ApiError:
+            except BackendError:
                 async with self._database.read() as session:
                     return b"%d" % (await session.scalar(count_query(bookable_filter(today))) or 0)
 

@@ -11,10 +11,10 @@ from redis.exceptions import RedisError
 from starlette.responses import RedirectResponse, Response
 
 from app.endpoints.endpoint import Endpoint
-from app.http.errors import ApiError
 from app.http.raw_response import JSON
 from app.lifespan import ApiRequest, State
 from app.repositories.statistics import table_counts
+from core.errors import BackendError
 from schemas.api.entities import to_json
 from schemas.api.health import Breakers, Dependencies, DependencyState, Health, TableCounts, Welcome
 
@@ -60,7 +60,7 @@ async def _with_timeout(name: str, check: Awaitable[DependencyState]) -> Depende
     try:
         async with asyncio.timeout(PATIENCE):
             return await check
-    except (ApiError, RedisError, TransportError, TimeoutError) as error:
+    except (BackendError, RedisError, TransportError, TimeoutError) as error:
         log.warning("dependency_down", dependency=name, error=type(error).__name__)
         return "down"
 
@@ -89,7 +89,7 @@ async def _counts(state: State) -> TableCounts:
 
     try:
         body = await state["cache"].get("table-counts", frozenset(), fill, COUNTS_SECONDS)
-    except ApiError:
+    except BackendError:
         return TableCounts()
     return TableCounts.model_validate_json(body.identity)
 

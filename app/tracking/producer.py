@@ -10,8 +10,8 @@ from prometheus_client import Counter
 from app.backends.batching import Batcher
 from app.backends.database import Database, map_database_errors
 from app.backends.redis import ResilientRedis
-from app.http.errors import ApiError, overloaded
 from app.tracking.records import RequestLog, encode_request_log
+from core.errors import BackendError, OverloadedError
 from schemas.redis_keys import TRACKING_STREAM
 from tracking.batch_writer import store
 from tracking.stream import EVENT, RECOMMENDATION, StreamEntry
@@ -68,17 +68,17 @@ class TrackingProducer:
     async def take_events(self, bodies: Batch) -> None:
         """In this order, all or none. Once this returns they are safe from what may happen to the process.
 
-        Raises 503 as ApiError.
+        Raises OverloadedError or BackendUnavailableError.
         """
         if self._waiting + len(bodies) > MAX_WAITING:
-            raise overloaded()
+            raise OverloadedError()
         self._waiting += len(bodies)
         try:
             kept = await self._events.ask(bodies)
         finally:
             self._waiting -= len(bodies)
         if not kept:
-            raise overloaded(retry_after=5)
+            raise OverloadedError(retry_after=5)
 
     async def log_recommendations(self, requests: Sequence[RequestLog]) -> None:
         """Nobody waits for a log, so that its loss is only counted."""
@@ -86,8 +86,8 @@ class TrackingProducer:
             room = int(self._limit * LOG_RESERVE)
             (kept,) = await self._keep(RECOMMENDATION, room, [[*map(encode_request_log, requests)]])
             if not kept:
-                raise overloaded()
-        except ApiError as error:
+                raise OverloadedError()
+        except BackendError as error:
             LOST.inc(len(requests))
             log.warning("request_logs_lost", reason=error.code, count=len(requests))
         except Exception:
@@ -102,7 +102,7 @@ class TrackingProducer:
             args += (len(batch), *batch)
         try:
             kept = int(await self._redis.run(self._append, TRACKING_STREAM, *args))
-        except ApiError:
+        except BackendError:
             # Whether or not Redis took them after all: by their ids they are stored once.
             entries = [StreamEntry(kind, body) for batch in batches for body in batch]
             await self._store(entries)

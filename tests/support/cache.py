@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from app.backends.redis import ResilientRedis
 from app.cache import EncodedBody, EntityKind, InvalidationState, RedisStore, ResponseCache
 from app.cache.subscriber import subscribe_to_invalidations
-from app.http.errors import ApiError
+from core.errors import ExpectedError
 from tests.support.eventually import eventually
 
 COUNTRY: frozenset[EntityKind] = frozenset(("country",))
@@ -22,7 +22,7 @@ class FakeLoader:
 
     text: str = "first"
     made: int = 0
-    error: ApiError | None = None
+    error: ExpectedError | None = None
     gate: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:

@@ -9,8 +9,9 @@ from pydantic import SecretStr
 from starlette.requests import Request
 
 from app.access.authentication import ANONYMOUS, Identity, authenticate, require_admin
-from app.http.errors import ApiError
+from app.http.errors import to_api_error
 from app.lifespan import ApiRequest
+from core.errors import ExpectedError
 from core.settings import Settings
 from tests.support.api.tokens import SECRET, admin_token, claims, forged, token
 
@@ -36,9 +37,9 @@ def who_sends(settings: Settings, credentials: str) -> Identity:
 
 
 def refusal_of(request: ApiRequest) -> int:
-    with pytest.raises(ApiError) as refused:
+    with pytest.raises(ExpectedError) as refused:
         require_admin(request)
-    return refused.value.status
+    return to_api_error(refused.value).status
 
 
 def test_a_token_of_supabase_names_the_user(secured: Settings) -> None:

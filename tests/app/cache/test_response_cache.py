@@ -9,8 +9,9 @@ from app.backends.redis import ResilientRedis
 from app.cache import InvalidationState, RedisStore, ResponseCache
 from app.cache.metrics import REDIS_ERRORS
 from app.cache.response_cache import PROCESS_SECONDS, STALE_SECONDS
-from app.http.errors import ApiError, not_found, unavailable
+from app.http.errors import ApiError, not_found
 from core import clients
+from core.errors import BackendUnavailableError
 from indexer.invalidation import publish
 from tests.support.api.silent_server import silent_server
 from tests.support.cache import COUNTRY, FakeLoader, SimulatedProcess, process
@@ -149,7 +150,7 @@ async def test_an_old_body_is_served_when_a_new_one_cannot_be_had(redis: Redis, 
     source = FakeLoader()
     fresh = await one.get(source)
     await changed(redis, "country", one)
-    source.error = unavailable("the database")
+    source.error = BackendUnavailableError("the database")
     kept = await one.get(source)
     assert (kept.identity, kept.stale, fresh.stale) == (fresh.identity, True, False)
 
@@ -158,7 +159,7 @@ async def test_a_process_that_never_had_it_finds_an_old_body_in_redis(redis: Red
     source = FakeLoader()
     await one.get(source)
     await changed(redis, "country", one)
-    source.error = unavailable("the database")
+    source.error = BackendUnavailableError("the database")
     async with process(redis) as late:
         kept = await late.get(source)
     assert (kept.identity, kept.stale) == (b"first", True)
@@ -168,7 +169,7 @@ async def test_a_refill_that_fails_is_not_tried_by_every_request(redis: Redis, o
     source = FakeLoader()
     await one.get(source)
     await changed(redis, "country", one)
-    source.error = unavailable("the database")
+    source.error = BackendUnavailableError("the database")
     began = time.monotonic()
     for _ in range(50):
         assert (await one.get(source)).stale
@@ -177,9 +178,8 @@ async def test_a_refill_that_fails_is_not_tried_by_every_request(redis: Redis, o
 
 
 async def test_a_failure_without_an_old_body_is_told(one: SimulatedProcess) -> None:
-    with pytest.raises(ApiError) as told:
-        await one.get(FakeLoader(error=unavailable("the database")))
-    assert told.value.status == 503
+    with pytest.raises(BackendUnavailableError):
+        await one.get(FakeLoader(error=BackendUnavailableError("the database")))
 
 
 async def test_what_is_not_there_is_asked_for_each_time_even_if_it_was_once(

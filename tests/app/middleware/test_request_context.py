@@ -7,9 +7,17 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from app.http.errors import ApiError, overloaded, timed_out, unavailable
+from app.http.errors import ApiError, timed_out
 from app.lifecycle.shutdown import DrainState
 from app.middleware.request_context import RequestContextMiddleware
+from core.errors import (
+    BackendUnavailableError,
+    ConflictError,
+    ExpectedError,
+    NotAuthenticatedError,
+    NotAuthorizedError,
+    OverloadedError,
+)
 
 SECRET = "postgresql://app:password@10.0.0.5/platform"
 
@@ -45,12 +53,46 @@ async def test_details_are_there_only_where_fields_are_wrong() -> None:
     assert answer.json()["details"] == details
 
 
-@pytest.mark.parametrize("refusal", [unavailable("the database"), overloaded(), timed_out()])
-async def test_what_passes_is_told_in_a_word_on_which_the_web_client_tries_again(refusal: ApiError) -> None:
+@pytest.mark.parametrize("refusal", [BackendUnavailableError("the database"), OverloadedError(), timed_out()])
+async def test_what_passes_is_told_in_a_word_on_which_the_web_client_tries_again(refusal: ExpectedError) -> None:
     answer = await ask(failing(refusal))
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
     assert "connection" in answer.json()["error"] or "timeout" in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code", "message", "headers"),
+    [
+        (
+            BackendUnavailableError("the database"),
+            503,
+            "unavailable",
+            "The connection to the database is not working at the moment. Please try again shortly.",
+            {"Retry-After": "2"},
+        ),
+        (
+            OverloadedError(retry_after=5),
+            503,
+            "overloaded",
+            "There are too many connections at the moment. Please try again shortly.",
+            {"Retry-After": "5"},
+        ),
+        (ConflictError("A reindex is running."), 409, "conflict", "A reindex is running.", {}),
+        (NotAuthenticatedError("A token."), 401, "unauthorized", "A token.", {"WWW-Authenticate": "Bearer"}),
+        (NotAuthorizedError("Not you."), 403, "forbidden", "Not you.", {}),
+    ],
+)
+async def test_core_error_has_its_response(
+    error: ExpectedError, status: int, code: str, message: str, headers: dict[str, str]
+) -> None:
+    response = await ask(failing(error))
+    assert (response.status_code, response.json()["code"], response.json()["error"]) == (status, code, message)
+    assert {name: response.headers.get(name) for name in ("Retry-After", "WWW-Authenticate")} == {
+        "Retry-After": None,
+        "WWW-Authenticate": None,
+        **headers,
+    }
 
 
 async def test_an_unexpected_error_says_nothing_of_the_inside_but_the_log_says_all() -> None:
