@@ -40,31 +40,6 @@ class TripDocument(msgspec.Struct, kw_only=True):
 
 decode_document = msgspec.json.Decoder(TripDocument).decode
 
-
-KEYWORD = {"type": "keyword"}
-
-MAPPING: dict[str, Any] = {
-    "dynamic": "strict",
-    "properties": {
-        "id": {"type": "integer"},
-        "active": {"type": "boolean"},
-        "country": KEYWORD,
-        "continent": KEYWORD,
-        "antarctica": {"type": "boolean"},
-        "type": KEYWORD,
-        "themes": KEYWORD,
-        "level": {"type": "byte"},
-        "start": {"type": "date", "format": "strict_date"},
-        "month": {"type": "byte"},
-        "days": {"type": "integer"},
-        "price": {"type": "long"},
-        "spots": {"type": "integer"},
-        "status": KEYWORD,
-        "version": {"type": "long"},
-        "trip": {"type": "object", "enabled": False},
-    },
-}
-
 INDEX_SETTINGS: dict[str, Any] = {
     "number_of_shards": 1,
     "auto_expand_replicas": "0-1",

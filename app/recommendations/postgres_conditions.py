@@ -1,19 +1,21 @@
 """The rules' conditions in SQL, for when the index can't be asked. Ranks as Elasticsearch does, only slower."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from functools import singledispatch
 from typing import Any, TypeVarTuple
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     ColumnElement,
+    Date,
+    Enum,
     Integer,
     Select,
+    String,
     and_,
     case,
-    cast,
-    extract,
     false,
     func,
     literal,
@@ -22,50 +24,15 @@ from sqlalchemy import (
     select,
     true,
 )
+from sqlalchemy.types import TypeEngine
 
-from schemas.enums import ANTARCTICA, Continent
-from schemas.tables import Country, TripOccurrence, TripTemplate, TripTemplateTag, effective_price
+from schemas.document_fields import FIELDS, join_sources
+from schemas.tables import TripOccurrence
 from scoring import weights
 from scoring.predicates import And, AtLeastN, Condition, Equals, Everything, In, Not, Or, Range, Scalar
 from scoring.rules import RuleGroup
 
 Columns = TypeVarTuple("Columns")
-
-THEMES = "themes"
-"""The one field with several values."""
-
-COLUMNS: dict[str, ColumnElement[Any]] = {
-    "id": TripOccurrence.id.expression,
-    "active": TripTemplate.is_active.expression,
-    "country": TripTemplate.primary_country_id.expression,
-    "continent": Country.continent.expression,
-    "antarctica": Country.name == ANTARCTICA,
-    "type": TripTemplate.trip_type_id.expression,
-    "level": TripTemplate.difficulty_level.expression,
-    "start": TripOccurrence.start_date.expression,
-    "month": cast(extract("month", TripOccurrence.start_date), Integer),
-    "days": cast(TripOccurrence.end_date - TripOccurrence.start_date, Integer) + 1,
-    "price": cast(effective_price * 100, BigInteger),
-    "spots": TripOccurrence.spots_left.expression,
-    "status": TripOccurrence.status.expression,
-}
-"""The fields of the index document."""
-
-
-def _id(value: Scalar) -> ColumnElement[int]:
-    """Ids that no column can hold are compared as well, and match nothing."""
-    return literal(int(value), BigInteger)
-
-
-VALUE_CONVERTERS: dict[str, Callable[[Any], Any]] = {
-    "country": _id,
-    "type": _id,
-    THEMES: _id,
-    "id": _id,
-    "continent": Continent,
-    "start": date.fromisoformat,
-}
-"""From a document's value to the column's, where they differ."""
 
 
 def ranking_query(condition: Condition, rules: Sequence[RuleGroup], size: int, max_candidates: int) -> Select[int, int]:
@@ -98,11 +65,7 @@ def count_query(condition: Condition) -> Select[int]:
 
 def filter_query(query: Select[*Columns], condition: Condition) -> Select[*Columns]:
     """A query on departures, of those alone for which the condition holds."""
-    return (
-        query.join(TripTemplate, TripTemplate.id == TripOccurrence.trip_template_id)
-        .outerjoin(Country, Country.id == TripTemplate.primary_country_id)
-        .where(to_sql(condition))
-    )
+    return join_sources(query).where(to_sql(condition))
 
 
 @singledispatch
@@ -118,26 +81,24 @@ def _(condition: Equals) -> ColumnElement[bool]:
 
 @to_sql.register
 def _(condition: In) -> ColumnElement[bool]:
-    if condition.field == THEMES:
-        return to_sql(AtLeastN(1, THEMES, condition.values))
-    values = [_read(condition.field, value) for value in condition.values]
-    return _false_if_null(COLUMNS[condition.field].in_(values))
+    return to_sql(AtLeastN(1, condition.field, condition.values))
 
 
 @to_sql.register
 def _(condition: Range) -> ColumnElement[bool]:
-    column = COLUMNS[condition.field]
-    low = true() if condition.low is None else column >= _read(condition.field, condition.low)
-    high = true() if condition.high is None else column <= _read(condition.field, condition.high)
+    column = FIELDS[condition.field].column
+    low = true() if condition.low is None else column >= convert_value(condition.low, column.type)
+    high = true() if condition.high is None else column <= convert_value(condition.high, column.type)
     return _false_if_null(and_(low, high))
 
 
 @to_sql.register
 def _(condition: AtLeastN) -> ColumnElement[bool]:
-    assert condition.field == THEMES
-    wanted = TripTemplateTag.tag_id.in_([_id(value) for value in condition.values])
-    hits = select(func.count()).where(TripTemplateTag.trip_template_id == TripTemplate.id, wanted).scalar_subquery()
-    return hits >= condition.count
+    field = FIELDS[condition.field]
+    wanted = field.column.in_([convert_value(value, field.column.type) for value in condition.values])
+    if field.many_to_one is None:
+        return _false_if_null(wanted) if condition.count == 1 else false()
+    return select(func.count()).where(field.many_to_one, wanted).scalar_subquery() >= condition.count
 
 
 @to_sql.register
@@ -160,8 +121,21 @@ def _(_condition: Everything) -> ColumnElement[bool]:
     return true()
 
 
-def _read(field: str, value: Scalar) -> Any:
-    return VALUE_CONVERTERS.get(field, lambda same: same)(value)
+def convert_value(value: Scalar, column_type: TypeEngine[Any]) -> Any:
+    """Return the value of a document's field as the column of that field takes it.
+
+    Raises: TypeError for a column type that is not known here.
+    """
+    if isinstance(column_type, Integer):
+        # Ids are text in documents. BIGINT: ids that no column can hold are compared as well, and match nothing.
+        return literal(int(value), BigInteger)
+    if isinstance(column_type, Enum) and column_type.enum_class is not None:
+        return column_type.enum_class(value)
+    if isinstance(column_type, Date):
+        return date.fromisoformat(str(value))
+    if isinstance(column_type, String | Boolean):
+        return value
+    raise TypeError(f"no conversion of {value!r} to a column of type {column_type!r}")
 
 
 def _false_if_null(comparison: ColumnElement[bool]) -> ColumnElement[bool]:

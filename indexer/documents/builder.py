@@ -11,6 +11,7 @@ from indexer.documents.rows import Row, fetch_rows, select_entity
 from indexer.documents.templates import DocumentCache, TemplateDocument, read_guides, read_templates
 from schemas import tables
 from schemas.api import entities
+from schemas.document_fields import departure_values
 
 OCCURRENCES = select_entity(tables.TripOccurrence, entities.OccurrenceFields)
 
@@ -66,20 +67,8 @@ def _document(row: Row, template: TemplateDocument, guide: bytes) -> bytes:
     occurrence = entities.OccurrenceFields.model_validate({**row, "template": template.defaults})
     if occurrence.start_date == date.min or occurrence.end_date == date.max:
         raise ValueError("a departure without a first or last day")
-    departure = entities.to_json(occurrence)[:-1]
-    return orjson.dumps(
-        {
-            "id": occurrence.id,
-            **template.fields,
-            "start": occurrence.start_date,
-            "month": occurrence.start_date.month,
-            "days": occurrence.duration_days,
-            "price": int(occurrence.effective_price.replace(".", "")),
-            "spots": occurrence.spots_left,
-            "status": occurrence.status,
-            "trip": orjson.Fragment(TRIP % (departure, template.trip, guide)),
-        }
-    )
+    trip = TRIP % (entities.to_json(occurrence)[:-1], template.trip, guide)
+    return orjson.dumps({**template.fields, **departure_values(occurrence), "trip": orjson.Fragment(trip)})
 
 
 TRIP = b'%b,"template":%b,"guide":%b}'

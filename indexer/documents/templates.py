@@ -9,8 +9,9 @@ from sqlalchemy import any_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from indexer.documents.rows import IDS, Row, fetch_entities, fetch_rows, select_entity
-from schemas import enums, tables
+from schemas import tables
 from schemas.api import entities
+from schemas.document_fields import template_values
 
 TEMPLATES = select_entity(tables.TripTemplate, entities.TemplateFields)
 COMPANIES = select_entity(tables.Company, entities.Company)
@@ -96,21 +97,9 @@ async def _read_tags(connection: AsyncConnection, template_ids: set[int]) -> dic
 
 
 def _template(row: Row) -> TemplateDocument:
-    country: entities.Country | None = row["primary_country"]
+    template = entities.RecommendedTemplate.model_validate(row)
     return TemplateDocument(
-        fields={
-            "active": row["is_active"],
-            "country": _keyword(row["primary_country_id"]),
-            "continent": country.continent.value if country else None,
-            "antarctica": country is not None and country.name == enums.ANTARCTICA,
-            "type": _keyword(row["trip_type_id"]),
-            "themes": [str(tag.id) for tag in row["tags"]],
-            "level": row["difficulty_level"],
-        },
+        fields=template_values(template),
         defaults={name: row[name] for name in OVERRIDABLE},
-        trip=entities.to_json(entities.RecommendedTemplate.model_validate(row)),
+        trip=entities.to_json(template),
     )
-
-
-def _keyword(number: int | None) -> str | None:
-    return None if number is None else str(number)

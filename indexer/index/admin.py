@@ -8,7 +8,8 @@ from typing import Any
 from elasticsearch import AsyncElasticsearch, BadRequestError, NotFoundError
 
 from indexer.errors import AliasAmbiguousError, AliasNameTakenError
-from schemas.index_document import DOCUMENT_VERSION, INDEX_SETTINGS, MAPPING
+from schemas.document_fields import MAPPING
+from schemas.index_document import DOCUMENT_VERSION, INDEX_SETTINGS
 
 BULK_LOAD_SETTINGS = {
     # Nobody searches it and nothing of it must survive: a reindex that fails starts afresh.

@@ -11,16 +11,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from core.sql import in_array
 from indexer.feed import fan_out
 from indexer.index.outbox import OCCURRENCE
-from schemas.tables import OutboxRow, TripOccurrence, TripTemplate, TripTemplateTag, effective_price
+from schemas.document_fields import FIELDS, DocumentField, join_sources
+from schemas.tables import OutboxRow, TripOccurrence
 
 DAY_MILLISECONDS = 86_400_000
 TERMS = 50_000
 """Ids in one filter; Elasticsearch takes at most 65,536."""
 
 Sums = dict[str, int]
+"""Checksums by field: the sum of numbers (dates in days), the count of keywords, and of booleans that are true."""
 
-SUMMED = ("id", "level", "month", "days", "price", "spots")
-COUNTED = ("country", "type", "themes")
+DOCUMENTS = "documents"
+"""Name of the number of documents among the checksums."""
 
 
 async def pending_departures(connection: AsyncConnection) -> set[int] | None:
@@ -38,25 +40,26 @@ async def pending_departures(connection: AsyncConnection) -> set[int] | None:
 
 
 async def database_checksums(connection: AsyncConnection, without: Collection[int]) -> Sums:
-    trip, template = TripOccurrence, TripTemplate
-    tags = select(func.count()).where(TripTemplateTag.trip_template_id == template.id).scalar_subquery()
-    columns: dict[str, ColumnElement[Any]] = {
-        "documents": func.count(),
-        "id": _sum(trip.id),
-        "level": _sum(template.difficulty_level),
-        "month": _sum(func.extract("month", trip.start_date)),
-        "days": _sum(trip.end_date - trip.start_date + 1),
-        "price": _sum(effective_price * 100),
-        "spots": _sum(trip.spots_left),
-        "start": _sum(trip.start_date - func.to_date("1970-01-01", "YYYY-MM-DD")),
-        "active": func.count().filter(template.is_active),
-        "country": func.count(template.primary_country_id),
-        "type": func.count(template.trip_type_id),
-        "themes": _sum(tags),
-    }
-    rows = select(*(column.label(name) for name, column in columns.items())).join(template)
-    found = await connection.execute(rows.where(not_(in_array(trip.id, without))))
+    """Compute the checksums of all departures but those of `without`, from Postgres."""
+    columns = {name: _column_checksum(field).label(name) for name, field in FIELDS.items()}
+    rows = join_sources(select(func.count().label(DOCUMENTS), *columns.values()).select_from(TripOccurrence))
+    found = await connection.execute(rows.where(not_(in_array(TripOccurrence.id, without))))
     return dict(found.mappings().one())
+
+
+def _column_checksum(field: DocumentField) -> ColumnElement[int]:
+    column = field.column
+    match field.es_type:
+        case "keyword" if field.many_to_one is not None:
+            return _sum(select(func.count(column)).where(field.many_to_one).scalar_subquery())
+        case "keyword":
+            return func.count(column)
+        case "boolean":
+            return func.count().filter(column)
+        case "date":
+            return _sum(column - func.to_date("1970-01-01", "YYYY-MM-DD"))
+        case _:
+            return _sum(column)
 
 
 def _sum(value: Any) -> ColumnElement[int]:
@@ -64,7 +67,7 @@ def _sum(value: Any) -> ColumnElement[int]:
 
 
 async def index_checksums(es: AsyncElasticsearch, name: str, without: Collection[int]) -> Sums:
-    """As of the index's last refresh."""
+    """Compute the checksums of an index as of its last refresh."""
     ids = sorted(without)
     ignored = [{"terms": {"id": ids[start : start + TERMS]}} for start in range(0, len(ids), TERMS)]
     answer = await es.search(
@@ -72,19 +75,28 @@ async def index_checksums(es: AsyncElasticsearch, name: str, without: Collection
         size=0,
         track_total_hits=True,
         query={"bool": {"must_not": ignored}},
-        aggregations={
-            **{field: {"sum": {"field": field}} for field in (*SUMMED, "start")},
-            **{field: {"value_count": {"field": field}} for field in COUNTED},
-            "active": {"filter": {"term": {"active": True}}},
-        },
+        aggregations={key: _aggregation(key, field) for key, field in FIELDS.items()},
     )
     found = answer["aggregations"]
     return {
-        "documents": answer["hits"]["total"]["value"],
-        **{field: round(found[field]["value"]) for field in (*SUMMED, *COUNTED)},
-        "start": round(found["start"]["value"] / DAY_MILLISECONDS),
-        "active": found["active"]["doc_count"],
+        DOCUMENTS: answer["hits"]["total"]["value"],
+        **{key: _aggregated(found[key], field) for key, field in FIELDS.items()},
     }
+
+
+def _aggregation(name: str, field: DocumentField) -> dict[str, Any]:
+    match field.es_type:
+        case "keyword":
+            return {"value_count": {"field": name}}
+        case "boolean":
+            return {"filter": {"term": {name: True}}}
+        case _:
+            return {"sum": {"field": name}}
+
+
+def _aggregated(aggregation: dict[str, Any], field: DocumentField) -> int:
+    value: float = aggregation["doc_count" if field.es_type == "boolean" else "value"]
+    return round(value / DAY_MILLISECONDS if field.es_type == "date" else value)
 
 
 def diff(rows: Sums, documents: Sums) -> list[str]:

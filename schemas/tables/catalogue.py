@@ -1,6 +1,7 @@
 """What travellers are offered: countries, guides, companies, and trips as templates with dated occurrences."""
 
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import CheckConstraint, Enum, ForeignKey, Index, String, func, text
@@ -205,9 +206,18 @@ class TripOccurrence(Base):
     template: Mapped[TripTemplate] = relationship(lazy="raise")
     guide: Mapped[Guide | None] = relationship(lazy="raise")
 
+    @property
+    def duration_days(self) -> int:
+        """Days of the trip; the first and the last day count."""
+        return (self.end_date - self.start_date).days + 1
+
+    @property
+    def effective_price(self) -> Decimal:
+        return self.template.base_price if self.price_override is None else self.price_override
+
 
 effective_price = func.coalesce(TripOccurrence.price_override, TripTemplate.base_price)
-"""Of a departure joined with its template."""
+"""SQL of `TripOccurrence.effective_price`, for a query that joins departures with their templates."""
 
 
 class PriceHistory(Base):

@@ -26,7 +26,7 @@ from core.business_date import BusinessDateProvider, business_date_provider
 from core.settings import Settings, load_settings
 from schemas.api.entities import RecommendedDeparture, to_json
 from schemas.api.preferences import Preferences
-from schemas.enums import ANTARCTICA
+from schemas.document_fields import departure_values, template_values
 from schemas.index_document import TripDocument
 from schemas.tables import TripOccurrence, TripTemplate
 from scoring import weights
@@ -116,26 +116,7 @@ async def _candidates(session: ReadSession, search: SearchContext) -> Sequence[T
 
 
 def _document(trip: TripOccurrence) -> TripDocument:
-    template = trip.template
-    country = template.primary_country
-    price = template.base_price if trip.price_override is None else trip.price_override
-    return TripDocument(
-        id=trip.id,
-        active=template.is_active,
-        country=None if country is None else str(country.id),
-        continent=None if country is None else str(country.continent),
-        antarctica=country is not None and country.name == ANTARCTICA,
-        type=None if template.trip_type_id is None else str(template.trip_type_id),
-        themes=[str(tag.id) for tag in template.tags],
-        level=template.difficulty_level,
-        start=trip.start_date.isoformat(),
-        month=trip.start_date.month,
-        days=(trip.end_date - trip.start_date).days + 1,
-        price=int(price * 100),
-        spots=trip.spots_left,
-        status=trip.status,
-        trip=Raw(b"{}"),
-    )
+    return TripDocument(**template_values(trip.template), **departure_values(trip), trip=Raw(b"{}"))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ from elasticsearch import AsyncElasticsearch
 from msgspec.json import encode
 
 from core.settings import Settings
-from schemas.index_document import INDEX_SETTINGS, MAPPING
+from schemas.document_fields import MAPPING
+from schemas.index_document import INDEX_SETTINGS
 from tests.scoring.reference import World
 from tests.scoring.strategies import world
 

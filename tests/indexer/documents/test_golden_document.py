@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from indexer.documents.builder import build_documents
 from indexer.documents.rows import snapshot
+from schemas.document_fields import MAPPING
 from schemas.enums import Continent
-from schemas.index_document import DOCUMENT_VERSION, INDEX_SETTINGS, MAPPING
+from schemas.index_document import DOCUMENT_VERSION, INDEX_SETTINGS
 from tests.support.factories import CatalogueFactory
 
 GOLDEN = Path(__file__).with_name("golden_document.json")
