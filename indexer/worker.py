@@ -16,7 +16,7 @@ from indexer.backends import open_backends
 from indexer.feed.consumer import OutboxConsumer
 from indexer.feed.notifier import ChangeNotifier
 from indexer.index.outbox import LANES
-from indexer.jobs import queue
+from indexer.jobs.runner import run_worker
 from indexer.jobs.schedule import scheduled_jobs
 from indexer.observability.health_server import run_health_server
 from indexer.observability.outbox_metrics import collect_forever
@@ -58,7 +58,7 @@ async def work(settings: Settings, stop: asyncio.Event) -> None:
             guard.run(),
             collect_forever(stores.postgres),
             consume_stream(patient_redis, stores.postgres),
-            queue.run_worker(settings.redis_url, scheduled_jobs(settings, stores.postgres, guard)),
+            run_worker(settings.redis_url, scheduled_jobs(settings, stores.postgres, guard)),
         ]
         if settings.worker_port is not None:
             beside.append(run_health_server(settings.host, settings.worker_port, followers))

@@ -17,7 +17,7 @@ from core.settings import Settings
 from indexer.errors import IndexerError, ReindexRunningError
 from indexer.index import admin as index_admin
 from indexer.jobs import queue
-from indexer.jobs.schedule import REINDEX
+from indexer.jobs.names import REINDEX
 from indexer.rebuild.progress import read_progress
 from indexer.rebuild.verify import VerifyResult, verify
 from schemas.api.admin import MAX_SHOWN, IndexState, ReindexProgress, VerifyReport

@@ -1,29 +1,17 @@
-"""Jobs that run by the clock or on request, over arq. What they must not miss is in Postgres: Redis may be emptied."""
+"""The job queue in Redis, in the format of arq. What must not be lost is in Postgres: Redis may be emptied."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import orjson
-import structlog
-from arq import cron
-from arq.connections import ArqRedis
-from arq.worker import Worker, func
-from redis.exceptions import RedisError
 
 from core.clients import redis_pool
-from indexer import metrics
 
-log = structlog.get_logger()
+if TYPE_CHECKING:
+    from arq.connections import ArqRedis
 
 NAME = "smarttrip:jobs"
-POLL_SECONDS = 0.5
-MAX_TRIES = 5
-"""How often a job may be cut short by a stop; one that fails is left for its next time."""
-FIRST_PAUSE_SECONDS = 0.5
-LAST_PAUSE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -31,85 +19,31 @@ class Job:
     name: str
     run: Callable[[], Awaitable[None]]
     timeout: float
+    """Seconds."""
     hours: frozenset[int] | None = None
-    """UTC; None is every hour."""
+    """Hours (UTC) at which it is scheduled; None is every hour."""
     minutes: frozenset[int] | None = None
-    """None is only on request."""
+    """Minutes at which it is scheduled; None is only on request."""
 
 
-def connect(url: str) -> ArqRedis:
-    """A client of its own: jobs wait longer for Redis than answers do."""
+def connect(url: str) -> "ArqRedis":
+    """Return a Redis client for jobs, with longer timeouts than those of requests."""
+    # Imported late because the package loads its worker, too; the API only enqueues jobs, and rarely.
+    from arq.connections import ArqRedis  # noqa: PLC0415
+
     pool = redis_pool(
         url, max_connections=10, timeout=5, socket_timeout=5, socket_connect_timeout=2, health_check_interval=15
     )
-    # JSON, not pickle: who can write to Redis must not be able to run code here.
+    # JSON, not pickle: write access to Redis must not mean running code here.
     redis = ArqRedis(pool, job_serializer=orjson.dumps, job_deserializer=orjson.loads, default_queue_name=NAME)
     redis.auto_close_connection_pool = True
     return redis
 
 
 async def enqueue(url: str, name: str) -> None:
-    """Has a worker run the job soon. Raises RedisError."""
+    """Request that a worker runs the job soon.
+
+    Raises: RedisError.
+    """
     async with connect(url) as redis:
         await redis.enqueue_job(name)
-
-
-async def run_worker(url: str, jobs: Sequence[Job]) -> None:
-    """Runs until it is cancelled, over all outages of Redis."""
-    pause = FIRST_PAUSE_SECONDS
-    while True:
-        started = asyncio.get_running_loop().time()
-        try:
-            await _work_once(url, jobs)
-        except (RedisError, OSError) as error:
-            log.warning("jobs_interrupted", error=type(error).__name__)
-        lasted = asyncio.get_running_loop().time() - started
-        pause = FIRST_PAUSE_SECONDS if lasted > LAST_PAUSE_SECONDS else min(2 * pause, LAST_PAUSE_SECONDS)
-        await asyncio.sleep(pause)
-
-
-async def _work_once(url: str, jobs: Sequence[Job]) -> None:
-    async with connect(url) as redis:
-        worker = _worker(redis, jobs)
-        try:
-            await worker.async_run()
-        finally:
-            # It raises what ended its jobs, and that they were cancelled.
-            with suppress(RedisError, OSError, asyncio.CancelledError):
-                await worker.close()
-
-
-def _worker(redis: ArqRedis, jobs: Sequence[Job]) -> Worker:
-    return Worker(
-        functions=[func(_instrumented(job), name=job.name, timeout=job.timeout) for job in jobs],
-        cron_jobs=[
-            cron(
-                _instrumented(job),
-                name=f"cron:{job.name}",
-                hour=None if job.hours is None else set(job.hours),
-                minute=set(job.minutes),
-                timeout=job.timeout,
-                max_tries=MAX_TRIES,
-            )
-            for job in jobs
-            if job.minutes is not None
-        ],
-        redis_pool=redis,
-        queue_name=NAME,
-        handle_signals=False,
-        keep_result=0,
-        max_tries=MAX_TRIES,
-        poll_delay=POLL_SECONDS,
-        health_check_interval=15,
-        job_serializer=orjson.dumps,
-        job_deserializer=orjson.loads,
-        log_results=False,
-    )
-
-
-def _instrumented(job: Job) -> Any:
-    async def run(context: dict[Any, Any]) -> None:
-        with metrics.JOBS.labels(job.name).time(), metrics.JOB_FAILURES.labels(job.name).count_exceptions():
-            await job.run()
-
-    return run

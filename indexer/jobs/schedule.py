@@ -6,7 +6,9 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.settings import Settings
+from indexer import metrics
 from indexer.errors import ReindexRunningError
+from indexer.jobs.names import REINDEX, VERIFY
 from indexer.jobs.queue import Job
 from indexer.rebuild import retention
 from indexer.rebuild.verify import verify
@@ -17,9 +19,6 @@ from tracking.sessions import close_sessions
 from tracking.trip_metrics import aggregate_trips
 
 log = structlog.get_logger()
-
-REINDEX = "reindex"
-VERIFY = "verify"
 
 VERIFY_RATE = 2000.0
 """Departures a second: a comparison that nobody waits for must not be felt."""
@@ -36,6 +35,8 @@ def scheduled_jobs(settings: Settings, engine: AsyncEngine, guard: IndexSupervis
 
     async def compare() -> None:
         report = await verify(settings, repair=False, rate=VERIFY_RATE)
+        metrics.DRIFT.set(report.drifted)
+        metrics.DRIFTED.inc(report.drifted)
         log.info("index_verified", checked=report.checked, drifted=report.drifted, lagging=report.lagging)
 
     async def tidy() -> None:

@@ -10,7 +10,6 @@ import orjson
 import structlog
 
 from core.settings import Settings
-from indexer import metrics
 from indexer.backends import Backends, open_backends
 from indexer.documents.builder import DocumentBatch, build_documents
 from indexer.documents.rows import snapshot
@@ -71,10 +70,7 @@ async def verify(
 ) -> VerifyResult:
     """At most `rate` departures a second; `progress` hears how many are checked. Raises NoLiveIndex."""
     async with open_backends(settings) as stores:
-        report = await _verify(stores, repair, rate, progress)
-    metrics.DRIFT.set(report.drifted)
-    metrics.DRIFTED.inc(report.drifted)
-    return report
+        return await _verify(stores, repair, rate, progress)
 
 
 async def _verify(stores: Backends, repair: bool, rate: float | None, progress: Callable[[int], None]) -> VerifyResult:

@@ -15,7 +15,7 @@ from core.settings import Settings
 from indexer.backends import Backends
 from indexer.index.admin import live_index
 from indexer.jobs import queue
-from indexer.jobs.schedule import REINDEX
+from indexer.jobs.names import REINDEX
 from indexer.worker import _run_all
 from scripts.dev_stack.ports import free_port
 from tests.support.eventually import eventually

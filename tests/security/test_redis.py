@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from app.routes import ENDPOINTS
 from core.settings import Settings
 from indexer.jobs import queue
-from indexer.jobs.schedule import REINDEX
+from indexer.jobs.names import REINDEX
 from schemas.redis_keys import GENERATION_COUNTER, TRACKING_STREAM
 from tests.app.conftest import ADMIN_KEY
 from tests.support.api.serve_process import environment

@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 
 from core.settings import Settings
 from core.tasks import cancel_and_wait
-from indexer.jobs import queue
+from indexer.jobs import queue, runner
 from indexer.jobs.queue import Job
 from tests.support.eventually import eventually
 from tests.support.fault_proxy import FaultProxy, Mode
@@ -16,8 +16,8 @@ from tests.support.fault_proxy import FaultProxy, Mode
 @pytest.fixture(autouse=True)
 async def quick(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     await redis.flushdb()
-    monkeypatch.setattr(queue, "POLL_SECONDS", 0.05)
-    monkeypatch.setattr(queue, "FIRST_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(runner, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(runner, "FIRST_PAUSE_SECONDS", 0.1)
 
 
 class Count:
@@ -35,7 +35,7 @@ class Count:
 
 @asynccontextmanager
 async def working(url: str, jobs: Sequence[Job]) -> AsyncIterator[None]:
-    task = asyncio.create_task(queue.run_worker(url, jobs))
+    task = asyncio.create_task(runner.run_worker(url, jobs))
     try:
         yield
         assert not task.done()

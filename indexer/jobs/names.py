@@ -1,0 +1,4 @@
+"""Names of the jobs that other processes enqueue."""
+
+REINDEX = "reindex"
+VERIFY = "verify"
