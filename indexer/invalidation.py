@@ -1,4 +1,4 @@
-"""Tells every process that serves what changed, over Redis; a Redis that is down costs only freshness of caches."""
+"""Cache invalidation messages to all API processes, over Redis. A Redis that is down costs only freshness."""
 
 import asyncio
 import time
@@ -9,17 +9,16 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from indexer import metrics
-from indexer.feed import fan_out
+from indexer.index.dependents import ENTITY_KINDS, EVERYTHING
 from indexer.index.outbox import OCCURRENCE
 from schemas.redis_keys import GENERATION_COUNTER, INVALIDATION_CHANNEL
 
 log = structlog.get_logger()
 
 PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0)
-"""Seconds before each try to tell everything."""
+"""Seconds before each attempt to publish that everything changed."""
 
-KINDS = frozenset({OCCURRENCE, *fan_out.ENTITY_KINDS} - {fan_out.EVERYTHING})
+KINDS = frozenset({OCCURRENCE, *ENTITY_KINDS} - {EVERYTHING})
 
 
 def channel(redis: Redis) -> str:
@@ -27,28 +26,32 @@ def channel(redis: Redis) -> str:
     return f"{INVALIDATION_CHANNEL}:{redis.connection_pool.connection_kwargs.get('db', 0)}"
 
 
-async def publish(redis: Redis, kinds: Iterable[str]) -> bool:
-    """False if it could not be told."""
-    told = set(kinds)
-    if fan_out.EVERYTHING in told:
-        told = set(KINDS)
+async def publish(redis: Redis, kinds: Iterable[str]) -> int | None:
+    """Publish that rows of these kinds changed; return the number of the change, or None if Redis failed."""
+    changed = set(kinds)
+    if EVERYTHING in changed:
+        changed = set(KINDS)
     try:
-        # A counter that was lost goes on from the clock: a number must never come back with another meaning.
+        # A counter that was lost restarts from the clock: a number must never come back with another meaning.
         await redis.set(GENERATION_COUNTER, time.time_ns() // 1_000_000, nx=True)
-        generation = await redis.incr(GENERATION_COUNTER)
-        await redis.publish(channel(redis), orjson.dumps({"generation": generation, "kinds": sorted(told)}))
+        generation: int = await redis.incr(GENERATION_COUNTER)
+        await redis.publish(channel(redis), orjson.dumps({"generation": generation, "kinds": sorted(changed)}))
     except RedisError as error:
-        metrics.UNTOLD.inc()
         log.warning("changes_not_told", error=type(error).__name__)
-        return False
-    metrics.GENERATION.set(generation)
-    return True
+        return None
+    return generation
 
 
-async def publish_all_changed(redis: Redis) -> None:
-    """Another index is in use. If Redis stays away for longer, caches keep what they have until it expires."""
+async def publish_all_changed(redis: Redis) -> int | None:
+    """Publish that everything may have changed, with retries: another index is live.
+
+    Return the number of the change, or None if Redis fails for longer; caches then serve their entries until they
+    expire.
+    """
     for pause in PAUSES:
         await asyncio.sleep(pause)
-        if await publish(redis, {fan_out.EVERYTHING}):
-            return
+        generation = await publish(redis, {EVERYTHING})
+        if generation is not None:
+            return generation
     log.error("new_index_not_told")
+    return None

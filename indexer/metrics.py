@@ -1,4 +1,4 @@
-"""What operators can measure of the sync."""
+"""Prometheus metrics of the worker. The API must not import this module: it would export them as zeros."""
 
 from prometheus_client import Counter, Gauge, Histogram, Summary
 
@@ -20,7 +20,6 @@ BATCH_ROWS = Histogram(
 BATCH_SECONDS = Histogram("smarttrip_batch_seconds", "Time of a batch of the feed")
 ROWS = Counter("smarttrip_outbox_rows_handled_total", "Outbox rows handled, by outcome", ["outcome"])
 ERRORS = Counter("smarttrip_feed_errors_total", "Batches that failed as a whole, by error", ["error"])
-# With a label: API processes, which import this too, would export it as 0 without.
 PROGRESS = Gauge("smarttrip_feed_progress_timestamp_seconds", "When followers last got further or idled", ["lane"])
 UNTOLD = Counter("smarttrip_changes_untold_total", "Changes that could not be told to the caches")
 GENERATION = Gauge("smarttrip_index_generation", "Number of the latest change told to the caches")
@@ -31,3 +30,11 @@ REINDEX_DONE = Gauge("smarttrip_reindex_documents_done", "Documents of the runni
 REINDEX_TOTAL = Gauge("smarttrip_reindex_documents_total", "Departures that the running or last reindex set out with")
 JOBS = Summary("smarttrip_job_seconds", "Time of jobs that run by the clock or on request", ["job"])
 JOB_FAILURES = Counter("smarttrip_job_failures_total", "Jobs that failed", ["job"])
+
+
+def record_publication(generation: int | None) -> None:
+    """Record that caches were notified under this generation number, or, with None, that they could not be."""
+    if generation is None:
+        UNTOLD.inc()
+    else:
+        GENERATION.set(generation)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from sqlalchemy import Select, delete, func, insert, select, text
 
 from app.backends.database import WriteSession
-from indexer.index.targets import REBUILD_LOCK
-from indexer.observability.outbox_metrics import WAITING
+from indexer.index.locks import REBUILD_LOCK
+from indexer.index.outbox import WAITING
 from schemas.api.admin import DeadLetter as ShownLetter
 from schemas.api.admin import DeadLetterCounts, DeadLettersQuery, OutboxBacklog, Queue, WriteTarget
 from schemas.api.envelopes import PageRows

@@ -13,11 +13,12 @@ from indexer.documents.builder import build_documents
 from indexer.documents.rows import snapshot
 from indexer.errors import ForeignIndexError, IncompatibleDocumentsError, NoLiveIndexError
 from indexer.feed import fan_out
-from indexer.index import bulk_writer, outbox, targets, versions
+from indexer.index import bulk_writer, locks, outbox, targets, versions
 from indexer.index.bulk_writer import WriteOutcome
+from indexer.index.locks import STALLED_AFTER
 from indexer.index.outbox import CAUSES, DIRECT, LANES, OCCURRENCE, ClaimedRow
 from indexer.index.reconcile import IndexProblem, check_origin
-from indexer.index.targets import STALLED_AFTER, Target, TargetState
+from indexer.index.targets import Target, TargetState
 
 log = structlog.get_logger()
 
@@ -66,7 +67,7 @@ async def process_batch(stores: Backends, lanes: Collection[int] = LANES, *, ret
     rows: list[ClaimedRow] = []
     try:
         async with stores.postgres.begin() as connection:
-            await targets.enter_batch(connection)
+            await locks.enter_batch(connection)
             written_to = _writable_targets(await targets.read_targets(connection))
             await _check_database_history(
                 connection, _with_short_timeout(stores) if set(lanes) == {CAUSES} else stores, written_to

@@ -4,27 +4,13 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from elasticsearch import ApiError, AsyncElasticsearch, TransportError
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.sql import in_array
 from indexer.index import admin, outbox
+from indexer.index.dependents import ENTITY_KINDS, EVERYTHING, MIN_ID, depends_on
 from indexer.index.outbox import FAN_OUT, FANNED, ClaimedRow
-from schemas.tables import TripOccurrence, TripTemplate, TripTemplateTag
-
-EVERYTHING = "all"
-"""Everything, also what Postgres no longer has: what a TRUNCATE leaves."""
-
-MIN_ID = -(2**31)
-
-TEMPLATE_COLUMNS = {
-    "template": TripTemplate.id,
-    "company": TripTemplate.company_id,
-    "country": TripTemplate.primary_country_id,
-    "type": TripTemplate.trip_type_id,
-}
-
-ENTITY_KINDS = {EVERYTHING, "guide", "tag", *TEMPLATE_COLUMNS}
+from schemas.tables import TripOccurrence
 
 
 @dataclass
@@ -98,14 +84,3 @@ async def _dependents(
         await es.indices.refresh(index=list(indices), ignore_unavailable=True)
     indexed = [await admin.ids_after(es, name, group.cursor, limit) for name in indices]
     return sorted(set(found).union(*indexed))[:limit]
-
-
-def depends_on(kind: str, row_ids: Collection[int | None]) -> ColumnElement[bool]:
-    """Condition on a departure: its document shows one of these rows of the kind."""
-    if kind == "guide":
-        return in_array(TripOccurrence.guide_id, row_ids)
-    if kind == "tag":
-        templates = select(TripTemplateTag.trip_template_id).where(in_array(TripTemplateTag.tag_id, row_ids))
-    else:
-        templates = select(TripTemplate.id).where(in_array(TEMPLATE_COLUMNS[kind], row_ids))
-    return TripOccurrence.trip_template_id.in_(templates)

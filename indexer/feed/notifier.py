@@ -10,8 +10,8 @@ from redis.asyncio import Redis
 
 from indexer import metrics
 from indexer.backends import Backends
-from indexer.feed import fan_out
 from indexer.feed.batch import BatchResult
+from indexer.index.dependents import EVERYTHING
 from indexer.index.outbox import LANES, OCCURRENCE, ClaimedRow
 from indexer.invalidation import publish
 
@@ -33,7 +33,7 @@ class ChangeNotifier:
         self._redis = redis
         self._unrefreshed: list[ClaimedRow] = []
         # A worker that was killed may have written what nobody was told of.
-        self._unpublished: set[str] = {fan_out.EVERYTHING}
+        self._unpublished: set[str] = {EVERYTHING}
         self._to_show, self._to_tell = asyncio.Event(), asyncio.Event()
         self._to_tell.set()
 
@@ -83,10 +83,14 @@ class ChangeNotifier:
 
     async def _publish(self) -> bool:
         kinds, self._unpublished = self._unpublished, set()
-        if not kinds or await publish(self._redis, kinds):
+        if not kinds:
             return True
-        self._unpublished |= kinds
-        return False
+        generation = await publish(self._redis, kinds)
+        metrics.record_publication(generation)
+        if generation is None:
+            self._unpublished |= kinds
+            return False
+        return True
 
 
 async def _debounced(step: Callable[[], Awaitable[bool]], due: asyncio.Event) -> None:

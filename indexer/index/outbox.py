@@ -41,6 +41,13 @@ MAX_FANNED_BACKLOG = 2000
 
 OCCURRENCE = "occurrence"
 
+WAITING = select(
+    func.count().label("rows"),
+    func.coalesce(func.extract("epoch", func.clock_timestamp() - func.min(OutboxRow.created_at)), 0).label("oldest"),
+    func.coalesce(func.max(OutboxRow.attempts), 0).label("attempts"),
+)
+"""Size of the backlog, age of its oldest row in seconds, and most attempts made on a row."""
+
 
 @dataclass(frozen=True)
 class ClaimedRow:

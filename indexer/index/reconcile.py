@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from core import clients
 from core.settings import Settings
 from indexer.backends import Backends
-from indexer.index import admin, targets, versions
+from indexer.index import admin, locks, targets, versions
 from indexer.index.targets import Target, TargetState
 
 log = structlog.get_logger()
@@ -22,7 +22,7 @@ async def rebuild_connection(settings: Settings) -> AsyncIterator[AsyncConnectio
     """Raises ReindexRunning."""
     direct = clients.postgres(settings.direct_url, pool_size=1, command_timeout=None)
     try:
-        async with targets.rebuild_lock(direct) as connection:
+        async with locks.rebuild_lock(direct) as connection:
             yield connection
     finally:
         await direct.dispose()

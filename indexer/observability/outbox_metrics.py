@@ -8,17 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.errors import BACKEND_ERRORS
 from indexer import metrics
-from schemas.tables import DeadLetter, OutboxRow
+from indexer.index.outbox import WAITING
+from schemas.tables import DeadLetter
 
 log = structlog.get_logger()
 
 PERIOD_SECONDS = 5.0
 
-WAITING = select(
-    func.count().label("rows"),
-    func.coalesce(func.extract("epoch", func.clock_timestamp() - func.min(OutboxRow.created_at)), 0).label("oldest"),
-    func.coalesce(func.max(OutboxRow.attempts), 0).label("attempts"),
-)
 DEAD = select(func.count()).select_from(DeadLetter)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, ColumnElement, cast, func, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.sql import in_array
-from indexer.feed import fan_out
+from indexer.index import dependents
 from indexer.index.outbox import OCCURRENCE
 from schemas.document_fields import FIELDS, DocumentField, join_sources
 from schemas.tables import OutboxRow, TripOccurrence
@@ -31,10 +31,10 @@ async def pending_departures(connection: AsyncConnection) -> set[int] | None:
     for kind, row_id in await connection.execute(select(OutboxRow.kind, OutboxRow.row_id).distinct()):
         by_kind[kind].add(row_id)
     trip_ids = {row_id for row_id in by_kind.pop(OCCURRENCE, ()) if row_id is not None}
-    if fan_out.EVERYTHING in by_kind or not by_kind.keys() <= fan_out.ENTITY_KINDS:
+    if dependents.EVERYTHING in by_kind or not by_kind.keys() <= dependents.ENTITY_KINDS:
         return None
     if by_kind:
-        shown = or_(*(fan_out.depends_on(kind, ids) for kind, ids in by_kind.items()))
+        shown = or_(*(dependents.depends_on(kind, ids) for kind, ids in by_kind.items()))
         trip_ids.update((await connection.scalars(select(TripOccurrence.id).where(shown))).all())
     return trip_ids
 

@@ -13,8 +13,8 @@ from indexer.documents.builder import build_documents
 from indexer.documents.rows import snapshot
 from indexer.documents.templates import DocumentCache
 from indexer.errors import IndexUnavailableError
-from indexer.feed.fan_out import MIN_ID
 from indexer.index import bulk_writer, versions
+from indexer.index.dependents import MIN_ID
 from indexer.rebuild.progress import Progress
 from schemas.tables import TripOccurrence
 

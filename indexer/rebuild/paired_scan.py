@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from indexer.backends import Backends
 from indexer.documents.builder import DocumentBatch, build_documents
 from indexer.documents.rows import snapshot
-from indexer.feed.fan_out import MIN_ID
+from indexer.index.dependents import MIN_ID
 from schemas.tables import TripOccurrence
 
 PAGE = 500

@@ -16,7 +16,7 @@ from indexer import metrics
 from indexer.backends import Backends, open_backends
 from indexer.documents.rows import snapshot
 from indexer.errors import ReindexMismatchError
-from indexer.index import admin, targets, versions
+from indexer.index import admin, locks, targets, versions
 from indexer.index.reconcile import rebuild_connection, reconcile
 from indexer.index.targets import TargetState
 from indexer.invalidation import publish_all_changed
@@ -51,7 +51,7 @@ async def reindex(settings: Settings, progress: Callable[[Progress], None]) -> R
         async with publishing_progress(redis) as publish:
             report = await _reindex(connection, stores, settings.reindex_rate, _both(progress, publish))
         metrics.REINDEXED.inc()
-        await publish_all_changed(redis)
+        metrics.record_publication(await publish_all_changed(redis))
     return report
 
 
@@ -88,7 +88,7 @@ async def _register_target(connection: AsyncConnection, stores: Backends) -> Asy
         async with connection.begin():
             await targets.register(connection, name)
         async with connection.begin():
-            await targets.exclude_batches(connection)
+            await locks.exclude_batches(connection)
         yield name
     except BaseException:
         await _discard(connection, stores, name)
@@ -124,7 +124,7 @@ async def _compare(connection: AsyncConnection, stores: Backends, name: str, ign
     async with snapshot(stores.postgres) as reader:
         async with connection.begin():
             # The new index stands still, and the snapshot is of this moment; batches go on as soon as it is summed up.
-            await targets.exclude_batches(connection)
+            await locks.exclude_batches(connection)
             await stores.elasticsearch.indices.refresh(index=name)
             waiting = await checksums.pending_departures(reader)
             if waiting is None:

@@ -4,7 +4,7 @@ from core import clients
 from core.settings import Settings
 from indexer.backends import open_backends
 from indexer.errors import NoPreviousIndexError
-from indexer.index import admin, targets
+from indexer.index import admin, locks, targets
 from indexer.index.reconcile import check_origin, rebuild_connection
 from indexer.index.targets import TargetState
 from indexer.invalidation import publish_all_changed
@@ -19,7 +19,7 @@ async def rollback(settings: Settings) -> str:
         es = stores.elasticsearch
         live = await admin.live_index(es, stores.alias)
         async with connection.begin():
-            await targets.exclude_batches(connection)
+            await locks.exclude_batches(connection)
             known = [target for target in await targets.read_targets(connection) if target.is_compatible]
             previous = next((target.name for target in known if target.state is TargetState.PREVIOUS), None)
             if live is None or previous is None or await check_origin(stores, previous):

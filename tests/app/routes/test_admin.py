@@ -19,7 +19,7 @@ from app.tracking.records import encode_event
 from core import clients
 from core.settings import Settings
 from indexer import worker
-from indexer.index.targets import rebuild_lock
+from indexer.index.locks import rebuild_lock
 from indexer.rebuild.reindex import reindex
 from schemas.api.tracking import TrackedEvent
 from schemas.tables import DeadEvent, DeadLetter, Event, OutboxRow

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from core.settings import Settings
 from indexer import worker
-from indexer.index import targets
+from indexer.index import locks
 from scripts.dev_stack.ports import free_port
 from tests.support.api.serve_process import answers, environment
 from tests.support.eventually import eventually
@@ -17,9 +17,9 @@ PROGRAM = """
 import sys
 from indexer import worker
 from indexer.feed import batch
-from indexer.index import targets
+from indexer.index import locks
 from core.settings import load_settings
-batch.STALLED_AFTER = targets.STALLED_AFTER = float(sys.argv[1])
+batch.STALLED_AFTER = locks.STALLED_AFTER = float(sys.argv[1])
 worker.run(load_settings())
 """
 SOON = 30.0
@@ -51,7 +51,7 @@ class Process:
 
 
 @asynccontextmanager
-async def process(settings: Settings, *, stalled_after: float = targets.STALLED_AFTER) -> AsyncIterator[Process]:
+async def process(settings: Settings, *, stalled_after: float = locks.STALLED_AFTER) -> AsyncIterator[Process]:
     """A worker of its own, once it lives; killed at the end."""
     port = str(free_port())
     direct = settings.direct_url.replace("+asyncpg", "")

@@ -1,0 +1,36 @@
+"""Find the departures whose documents contain data of a changed row of another table."""
+
+from collections.abc import Collection
+
+from sqlalchemy import ColumnElement, select
+
+from core.sql import in_array
+from schemas.tables import TripOccurrence, TripTemplate, TripTemplateTag
+
+EVERYTHING = "all"
+"""Kind of an outbox row that stands for every departure, including those that Postgres no longer has: a TRUNCATE
+writes one."""
+
+MIN_ID = -(2**31)
+"""Lower bound of departure ids, exclusive: where a scan by id starts."""
+
+TEMPLATE_COLUMNS = {
+    "template": TripTemplate.id,
+    "company": TripTemplate.company_id,
+    "country": TripTemplate.primary_country_id,
+    "type": TripTemplate.trip_type_id,
+}
+
+ENTITY_KINDS = {EVERYTHING, "guide", "tag", *TEMPLATE_COLUMNS}
+"""Kinds of rows, other than departures, that documents depend on."""
+
+
+def depends_on(kind: str, row_ids: Collection[int | None]) -> ColumnElement[bool]:
+    """Return the condition on a departure that its document contains data of one of these rows."""
+    if kind == "guide":
+        return in_array(TripOccurrence.guide_id, row_ids)
+    if kind == "tag":
+        templates = select(TripTemplateTag.trip_template_id).where(in_array(TripTemplateTag.tag_id, row_ids))
+    else:
+        templates = select(TripTemplate.id).where(in_array(TEMPLATE_COLUMNS[kind], row_ids))
+    return TripOccurrence.trip_template_id.in_(templates)
