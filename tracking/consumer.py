@@ -1,6 +1,5 @@
 """The worker's side of the stream."""
 
-import asyncio
 from typing import NoReturn
 
 import structlog
@@ -8,7 +7,8 @@ from prometheus_client import Counter, Gauge
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.errors import BACKEND_ERRORS as OUTAGES
+from core.errors import BACKEND_ERRORS
+from core.retries import retry_forever
 from tracking import stream
 from tracking.batch_writer import store
 
@@ -27,18 +27,17 @@ LAST_RETRY_SECONDS = 5.0
 
 
 async def consume_stream(redis: Redis, engine: AsyncEngine) -> NoReturn:
-    """Runs until it is cancelled. What can't be stored now stays in the stream and is tried again."""
-    retry_after = FIRST_RETRY_SECONDS
+    """Store batches until cancelled. A batch that cannot be stored stays in the stream and is retried."""
+    retrying = retry_forever(
+        BACKEND_ERRORS, first=FIRST_RETRY_SECONDS, longest=LAST_RETRY_SECONDS, on_failure=_report_failure
+    )
     while True:
-        try:
-            await store_next_batch(redis, engine)
-        except OUTAGES as error:
-            FAILURES.labels(type(error).__name__).inc()
-            log.warning("tracking_failed", error=type(error).__name__, retry_after=retry_after)
-            await asyncio.sleep(retry_after)
-            retry_after = min(retry_after * 2, LAST_RETRY_SECONDS)
-        else:
-            retry_after = FIRST_RETRY_SECONDS
+        await retrying(store_next_batch, redis, engine)
+
+
+def _report_failure(error: BaseException, retry_after: float) -> None:
+    FAILURES.labels(type(error).__name__).inc()
+    log.warning("tracking_failed", error=type(error).__name__, retry_after=retry_after)
 
 
 async def store_next_batch(redis: Redis, engine: AsyncEngine, *, wait_seconds: float = QUIET_SECONDS) -> int:

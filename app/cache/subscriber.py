@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from app.backends.redis import ResilientRedis
 from app.cache import InvalidationState, RedisStore, ResponseCache
+from core.retries import restart_backoff, retry_forever
 from core.tasks import background_task
 from indexer.invalidation import channel
 from schemas.redis_keys import GENERATION_COUNTER
@@ -26,6 +27,9 @@ IDLE_RESYNC_SECONDS = 1.0
 
 REDIS_TIMEOUT = 0.5
 """Seconds that Redis may take to answer."""
+
+SUBSCRIPTION_ERRORS = (RedisError, TimeoutError, ValueError)
+"""A ValueError is a generation counter that is not a number."""
 
 FIRST_RETRY_SECONDS = 0.1
 LAST_RETRY_SECONDS = 2.0
@@ -50,23 +54,24 @@ async def open_cache(redis: ResilientRedis, *, settle_seconds: float) -> AsyncIt
 
 
 async def subscribe_to_invalidations(redis: Redis, generations: InvalidationState) -> None:
-    """Runs until it is cancelled."""
-    retry_after = FIRST_RETRY_SECONDS
+    """Apply invalidation messages until cancelled; subscribe again whenever the subscription is lost."""
+
+    def report_loss(error: BaseException, retry_after: float) -> None:
+        generations.disconnect()
+        LOST.inc()
+        log.warning("changes_lost", error=type(error).__name__)
+
+    retrying = retry_forever(
+        SUBSCRIPTION_ERRORS, first=FIRST_RETRY_SECONDS, longest=LAST_RETRY_SECONDS, on_failure=report_loss
+    )
     try:
-        while True:
-            try:
+        async for attempt in retrying:
+            with attempt:
                 async with redis.pubsub() as subscription:
                     await _subscribe(redis, subscription, generations)
-                    retry_after = FIRST_RETRY_SECONDS
+                    restart_backoff(attempt)
                     while True:
                         await _follow(redis, subscription, generations)
-            except (RedisError, TimeoutError, ValueError) as error:
-                # A ValueError is a counter that is no number.
-                generations.disconnect()
-                LOST.inc()
-                log.warning("changes_lost", error=type(error).__name__)
-                await asyncio.sleep(retry_after)
-                retry_after = min(retry_after * 2, LAST_RETRY_SECONDS)
     finally:
         generations.disconnect()
 

@@ -1,6 +1,5 @@
 """Whether a process should be sent requests."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ from app.http.errors import ApiError, to_api_error
 from app.lifecycle.shutdown import DrainState
 from app.recommendations.elasticsearch_search import SEARCH_INDEX_LABEL
 from core.errors import BackendUnavailableError, ExpectedError
+from core.retries import retry_forever
 from core.tasks import background_task
 from schemas.api.errors import ErrorCode
 
@@ -42,17 +42,11 @@ class ReadinessProbe:
 
     async def wait(self) -> None:
         """Until all is there that the process needs; the log says for what it waits."""
-        pause = FIRST_PAUSE_SECONDS
-        while True:
-            try:
-                await self.check()
-            except ExpectedError as error:
-                log.warning("waiting", code=error.code, message=to_api_error(error).message)
-            else:
-                log.info("ready")
-                return
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LAST_PAUSE_SECONDS)
+        retrying = retry_forever(
+            (ExpectedError,), first=FIRST_PAUSE_SECONDS, longest=LAST_PAUSE_SECONDS, on_failure=_log_missing
+        )
+        await retrying(self.check)
+        log.info("ready")
 
     async def check(self) -> None:
         """Raises ApiError (503) or BackendUnavailableError that says what is missing."""
@@ -79,6 +73,11 @@ class ReadinessProbe:
             raise BackendUnavailableError(SEARCH_INDEX_LABEL) from None
         if not found:
             raise _not_ready("no_index", "The search index has not been built yet.")
+
+
+def _log_missing(error: BaseException, retry_after: float) -> None:
+    assert isinstance(error, ExpectedError)
+    log.warning("waiting", code=error.code, message=to_api_error(error).message)
 
 
 def _not_ready(code: ErrorCode, message: str) -> ApiError:

@@ -1,0 +1,38 @@
+"""Retries with exponential backoff, over tenacity."""
+
+from collections.abc import Callable
+
+from tenacity import AsyncRetrying, AttemptManager, RetryCallState, retry_if_exception_type, wait_exponential
+
+
+def exponential_backoff(first: float, longest: float) -> wait_exponential:
+    """Return the wait policy `first`, 2 * `first`, 4 * `first`, ... up to `longest` seconds."""
+    return wait_exponential(multiplier=first, max=longest)
+
+
+def retry_forever(
+    errors: tuple[type[Exception], ...],
+    *,
+    first: float,
+    longest: float,
+    on_failure: Callable[[BaseException, float], None],
+) -> AsyncRetrying:
+    """Return a retry policy for work that must go on over outages of any length.
+
+    Await it with a coroutine function and its arguments, or iterate over its attempts. `errors` are retried, other
+    exceptions pass. `on_failure` gets each error and the seconds until the next attempt.
+    """
+
+    def report(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if error is not None:
+            on_failure(error, state.upcoming_sleep)
+
+    return AsyncRetrying(
+        retry=retry_if_exception_type(errors), wait=exponential_backoff(first, longest), before_sleep=report
+    )
+
+
+def restart_backoff(attempt: AttemptManager) -> None:
+    """Count later failures of this attempt as the first: for attempts that last as long as a connection works."""
+    attempt.retry_state.attempt_number = 1
