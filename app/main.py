@@ -8,12 +8,11 @@ from starlette.types import ASGIApp
 
 from app.endpoints.endpoint import build_routes
 from app.http.convertors import register_path_ids
-from app.http.errors import handle_http_exception
 from app.lifecycle.shutdown import exit_with_parent
 from app.lifespan import lifespan
 from app.middleware.fast_path import CachedFastPathMiddleware
 from app.middleware.rate_limiting import RateLimitMiddleware
-from app.middleware.request_context import RequestContextMiddleware
+from app.middleware.request_context import RequestContextMiddleware, handle_http_exception
 from app.routes import ENDPOINTS
 from core.gc_tuning import tune_gc
 from core.settings import Settings, load_settings

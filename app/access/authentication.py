@@ -3,15 +3,14 @@
 from dataclasses import dataclass
 from hashlib import sha256
 from hmac import compare_digest
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jwt
 from pydantic import SecretStr
+from starlette.datastructures import Headers
 
 from core.errors import NotAuthenticatedError, NotAuthorizedError
-
-if TYPE_CHECKING:
-    from app.lifespan import ApiRequest
+from core.settings import Settings
 
 MAX_TOKEN = 8 * 1024
 AUDIENCE = "authenticated"
@@ -29,24 +28,21 @@ class Identity:
 ANONYMOUS = Identity()
 
 
-def authenticate(request: "ApiRequest") -> Identity:
-    """By the token that came with the request; without a good one, a guest. Checked once per request."""
-    known = request.state["identity"]
-    if known is None:
-        known = request.state["identity"] = _identify(_bearer(request), request.state["settings"].supabase_jwt_secret)
-    return known
+def authenticate(headers: Headers, settings: Settings) -> Identity:
+    """Return the identity that the bearer token proves, or ANONYMOUS without a valid token."""
+    return _identify(_bearer(headers), settings.supabase_jwt_secret)
 
 
-def require_admin(request: "ApiRequest") -> str:
+def require_admin(headers: Headers, settings: Settings) -> str:
     """Return the administrator's name, for the log.
 
     Raises:
         NotAuthenticatedError: the request has no valid credentials.
         NotAuthorizedError: the user is no administrator.
     """
-    if _has_service_key(request):
+    if _has_service_key(headers, settings.admin_key):
         return "service key"
-    asking = authenticate(request)
+    asking = authenticate(headers, settings)
     if asking.user is None:
         raise NotAuthenticatedError("Please send the token of an administrator, or the service key.")
     if not asking.is_admin:
@@ -54,11 +50,10 @@ def require_admin(request: "ApiRequest") -> str:
     return asking.user
 
 
-def _has_service_key(request: "ApiRequest") -> bool:
-    key: SecretStr | None = request.state["settings"].admin_key
+def _has_service_key(headers: Headers, key: SecretStr | None) -> bool:
     if key is None:
         return False
-    given = (_bearer(request), request.headers.get("x-admin-key", ""))
+    given = (_bearer(headers), headers.get("x-admin-key", ""))
     # Every comparison is made, of digests: the time it takes tells neither the key's length nor which one fits.
     fits = [compare_digest(_digest(candidate), _digest(key.get_secret_value())) for candidate in given]
     return any(fits)
@@ -68,8 +63,8 @@ def _digest(text: str) -> bytes:
     return sha256(text.encode()).digest()
 
 
-def _bearer(request: "ApiRequest") -> str:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+def _bearer(headers: Headers) -> str:
+    scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 
 

@@ -3,13 +3,11 @@
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import TYPE_CHECKING
 
 from pydantic import IPvAnyNetwork
 from starlette.datastructures import Headers
 
-if TYPE_CHECKING:
-    from app.lifespan import ApiRequest
+from core.settings import Settings
 
 Address = IPv4Address | IPv6Address
 
@@ -20,12 +18,13 @@ MAX_HOPS = 16
 """Proxies that a request may have come through; what is further away is not looked at."""
 
 
-def client_ip(request: "ApiRequest") -> Address:
-    trusted: Sequence[IPvAnyNetwork] = request.state["settings"].trusted_proxies
-    address = (parse_address(request.client.host) if request.client else None) or UNKNOWN
+def client_ip(headers: Headers, settings: Settings, peer: str | None) -> Address:
+    """Return the client's address: `peer`, or what trusted proxies report in X-Forwarded-For."""
+    trusted: Sequence[IPvAnyNetwork] = settings.trusted_proxies
+    address = (parse_address(peer) if peer else None) or UNKNOWN
     if not _is_trusted(address, trusted):
         return address
-    for reported in reversed(_forwarded_for(request.headers)):
+    for reported in reversed(_forwarded_for(headers)):
         hop = parse_address(reported)
         if hop is None:
             break

@@ -43,4 +43,4 @@ class CachedGetIndex:
         if body is None:
             return None
         scope["route"] = target.route
-        return cached_response(scope, body, target.cache_control)
+        return cached_response(scope["state"]["context"].headers, body, target.cache_control)

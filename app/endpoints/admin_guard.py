@@ -6,7 +6,7 @@ import structlog
 from starlette.responses import Response
 
 from app.access.authentication import require_admin
-from app.lifespan import ApiRequest
+from app.state import ApiRequest
 from core.errors import ExpectedError
 
 log = structlog.get_logger()
@@ -16,7 +16,7 @@ async def run_as_admin(request: ApiRequest, answer: Callable[[ApiRequest], Await
     """Raises 401 or 403 as ApiError before anything is done."""
     who, outcome = "unknown", "failed"
     try:
-        who = require_admin(request)
+        who = require_admin(request.headers, request.state["settings"])
         response = await answer(request)
         outcome = str(response.status_code)
     except ExpectedError as error:

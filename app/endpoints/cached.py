@@ -12,7 +12,7 @@ from app.cache import EntityKind
 from app.endpoints.endpoint import Handler
 from app.http.conditional import NO_CACHE, PUBLIC_ONE_HOUR, cached_response
 from app.http.errors import not_found
-from app.lifespan import ApiRequest
+from app.state import ApiRequest
 from schemas.api.entities import to_json
 from schemas.api.envelopes import DetailResponse, ListResponse
 
@@ -46,8 +46,8 @@ async def cached_json(request: ApiRequest, keeping: CachePolicy, key: str, read:
         return to_json(body)
 
     body = await state["cache"].get(key, keeping.depends_on, fill, keeping.seconds)
-    state["kept_targets"].remember(request.scope, key, keeping.depends_on, keeping.cache_control)
-    return cached_response(request.scope, body, keeping.cache_control)
+    state["cached_gets"].remember(request.scope, key, keeping.depends_on, keeping.cache_control)
+    return cached_response(state["context"].headers, body, keeping.cache_control)
 
 
 def list_endpoint(keeping: CachePolicy, envelope: type[ListResponse[Any]], read_rows: ReadRows) -> Handler:

@@ -1,5 +1,6 @@
 """An endpoint is described once: routes and the OpenAPI document are both made from this description."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,8 @@ from starlette.types import Receive, Scope, Send
 from app.endpoints.admin_guard import run_as_admin
 from app.http.errors import timed_out
 from app.http.raw_response import JSON
-from app.http.requests import MAX_BODY, read_json, read_model, read_query
+from app.http.requests import MAX_BODY, parse_json, read_model, read_query
+from app.state import ApiRequest, read_body
 from core.timeouts import ResourceLimits
 
 Handler = Callable[..., Awaitable[Response]]
@@ -52,13 +54,18 @@ class Endpoint:
         if self.query:
             arguments["query"] = read_query(self.query, request)
         if self.body:
-            arguments["body"] = read_model(self.body, await read_json(request, self.max_body))
+            arguments["body"] = read_model(self.body, await _read_json(request, self.max_body))
         bounds: ResourceLimits = request.state["settings"]
         try:
-            with request.state["deadlines"].within(bounds.admin_seconds if self.admin else bounds.request_seconds):
+            async with asyncio.timeout(bounds.admin_seconds if self.admin else bounds.request_seconds):
                 return await self.handler(request, **arguments)
         except TimeoutError:
             raise timed_out() from None
+
+
+async def _read_json(request: ApiRequest, limit: int) -> object:
+    body = await read_body(request.state, request.receive, limit)
+    return parse_json(body, request.headers.get("content-type", ""))
 
 
 @dataclass(frozen=True)

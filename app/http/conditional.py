@@ -3,8 +3,6 @@
 import re
 from functools import lru_cache
 
-from starlette.types import Scope
-
 from app.cache import EncodedBody
 from app.http import security_headers
 from app.http.raw_response import (
@@ -24,8 +22,7 @@ NO_CACHE = "no-cache"
 """May be kept, but is asked for again each time."""
 
 
-def cached_response(scope: Scope, body: EncodedBody, cache_control: str) -> RawResponse:
-    fields: RequestHeaders = scope["state"]["fields"]
+def cached_response(fields: RequestHeaders, body: EncodedBody, cache_control: str) -> RawResponse:
     gzipped = body.gzip if accepts_gzip_response(fields) else None
     content = body.identity if gzipped is None else gzipped
     etag = _identity_tag(body) if gzipped is None else _gzip_tag(body)

@@ -35,7 +35,7 @@ class CorsPolicy:
         """What an answer has to say to this origin."""
         return self._headers.get(origin, DEFAULT_HEADERS) if origin is not None else DEFAULT_HEADERS
 
-    def preflight(self, scope: Scope, fields: RequestHeaders) -> Response | None:
+    def preflight(self, scope: Scope, fields: RequestHeaders, request_id: str) -> Response | None:
         """The answer to a browser that asks whether it may ask; None if this is no such question."""
         if (
             scope["method"] != "OPTIONS"
@@ -47,7 +47,7 @@ class CorsPolicy:
         if answer.status_code != 200:
             what = bytes(answer.body).decode().removeprefix("Disallowed CORS ")
             refusal = bad_request([{"field": "preflight", "message": f"asks for what is not allowed ({what})"}])
-            return error_response(refusal, scope["state"]["request_id"])
+            return error_response(refusal, request_id)
         # Those that every answer gets.
         del answer.headers["vary"], answer.headers["access-control-allow-origin"]
         del answer.headers["access-control-allow-credentials"]

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 import orjson
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
 
 from app.http.raw_response import JSON
@@ -138,9 +137,7 @@ _STARLETTE_ERRORS: dict[int, tuple[ErrorCode, str]] = {
 }
 
 
-async def handle_http_exception(request: Request, error: Exception) -> Response:
-    """Starlette's own refusals (no such route, wrong method) in our shape."""
-    assert isinstance(error, HTTPException)
+def from_http_exception(error: HTTPException) -> ApiError:
+    """Return the ApiError for an error of Starlette itself: no such route, or not with this method."""
     code, message = _STARLETTE_ERRORS.get(error.status_code, ("bad_request", error.detail))
-    refusal = ApiError(error.status_code, code, message, headers=error.headers)
-    return error_response(refusal, request.state.request_id)
+    return ApiError(error.status_code, code, message, headers=error.headers)

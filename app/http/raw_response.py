@@ -14,6 +14,12 @@ JSON = "application/json"
 
 RAW_RESPONSE_EXTENSION = "smarttrip.response.whole"
 
+REQUEST_BODY_EXTENSION = "smarttrip.request.body"
+"""ASGI extension of a server that has received the whole request: its scope carries `{"body": bytes}`.
+
+The application then does not `receive` the body; with other servers it does.
+"""
+
 Header = tuple[bytes, bytes]
 RequestHeaders = Mapping[bytes, bytes]
 """A request's headers."""
@@ -58,15 +64,10 @@ class RawResponse(Response):
         self._parts = parts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if RAW_RESPONSE_EXTENSION in scope.get("extensions", ()) and _may_be_whole(scope):
+        if RAW_RESPONSE_EXTENSION in scope.get("extensions", ()) and scope["method"] != "HEAD":
             head = (encode_headers_cached(self._pairs),)
             await send({"type": RAW_RESPONSE_EXTENSION, "status": self.status_code, "head": head, "body": self._parts})
             return
         self.raw_headers = [*self._pairs]
         self.body = b"".join(self._parts)
         await super().__call__(scope, receive, send)
-
-
-def _may_be_whole(scope: Scope) -> bool:
-    # While the process ends the server has to look at the headers, to close the connection.
-    return scope["method"] != "HEAD" and not scope["state"]["draining"].active

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import orjson
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
-from starlette.types import Receive, Scope
+from starlette.types import Receive
 
 from app.http.errors import ApiError, bad_request, request_timeout, too_large, validation_error
 
@@ -17,34 +17,30 @@ MAX_BODY = 64 * 1024
 MAX_BATCH_BODY = 1024 * 1024
 
 
-async def read_json(request: Request[Any], limit: int = MAX_BODY) -> object:
-    """The body as JSON; an empty one is an empty object. Raises 400, 408, 413 or 415 as ApiError."""
-    body = await read_body(request.scope, request.receive, limit)
+def parse_json(body: bytes, content_type: str) -> object:
+    """Return the body as JSON; an empty one is an empty object. Raises: ApiError 400 or 415."""
     if not body.strip():
         return {}
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media_type = content_type.partition(";")[0].strip().lower()
     if media_type != "application/json" and not media_type.endswith("+json"):
         raise ApiError(415, "unsupported_media_type", "Please send JSON, with the content type application/json")
     return _parse(body)
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """Of whoever reads it first; the others find it in the request's state. Raises 400, 408 or 413 as ApiError."""
-    state: dict[str, Any] = scope["state"]
-    if state["body"] is None:
-        try:
-            async with asyncio.timeout(state["settings"].body_seconds):
-                state["body"] = await _read(receive, limit)
-        except TimeoutError:
-            raise request_timeout() from None
-    body: bytes = state["body"]
-    if len(body) > limit:
-        raise too_large(limit)
-    return body
+async def receive_body(receive: Receive, limit: int, seconds: float) -> bytes:
+    """Receive a request's body of at most `limit` bytes.
+
+    Raises: ApiError 400 (the client disconnected), 408 (not complete after `seconds`), 413 (more than `limit` bytes).
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await _receive_all(receive, limit)
+    except TimeoutError:
+        raise request_timeout() from None
 
 
-async def _read(receive: Receive, limit: int) -> bytes:
-    """Reads no further than the limit, whatever length the client announces. Starlette's own limit answers in text."""
+async def _receive_all(receive: Receive, limit: int) -> bytes:
+    """Stop at the limit, whatever length the client announces. Starlette's own limit responds in plain text."""
     body = bytearray()
     while True:
         message = await receive()

@@ -6,7 +6,7 @@ import orjson
 from starlette.requests import Request
 
 from app.http import security_headers
-from app.http.conditional import accepts_gzip_response
+from app.http.conditional import accepts_gzip
 from app.http.encoded_body import SMALLEST_TO_COMPRESS, gzip_of
 from app.http.raw_response import (
     CONTENT_ENCODING_GZIP,
@@ -24,7 +24,7 @@ def json_response(request: Request[Any], body: Any, *, status: int = 200) -> Raw
     coding: tuple[Header, ...] = ()
     if len(text) >= SMALLEST_TO_COMPRESS:
         coding = (VARY_ACCEPT_ENCODING,)
-        if accepts_gzip_response(request.state["fields"]):
+        if accepts_gzip(request.headers.get("accept-encoding", "").encode("latin-1")):
             text, coding = gzip_of(text), (VARY_ACCEPT_ENCODING, CONTENT_ENCODING_GZIP)
     return RawResponse(
         status, (content_length(len(text)), CONTENT_TYPE_JSON, *coding, *security_headers.API_HEADERS), (text,)

@@ -2,8 +2,9 @@
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.http.requests import MAX_BODY, read_body
+from app.http.requests import MAX_BODY
 from app.recommendations.request_index import PATH
+from app.state import read_body
 
 
 class CachedFastPathMiddleware:
@@ -15,7 +16,7 @@ class CachedFastPathMiddleware:
         if scope["type"] == "http":
             state = scope["state"]
             if scope["method"] == "GET":
-                answer = state["kept_targets"].answer(scope)
+                answer = state["cached_gets"].answer(scope)
             elif scope["path"] == PATH and scope["method"] == "POST":
-                answer = state["asked_before"].answer(scope, await read_body(scope, receive, MAX_BODY))
+                answer = state["cached_searches"].answer(scope, await read_body(state, receive, MAX_BODY))
         await (answer or self.app)(scope, receive, send)

@@ -45,9 +45,8 @@ class InstrumentedSend:
             self._sent += len(message.get("body", b""))
         await self._send(message)
 
-    def end(self, scope: Scope) -> None:
+    def end(self, scope: Scope, received: int) -> None:
         request_metrics.in_flight -= 1
         route = scope["route"].path if "route" in scope else "unknown"
         method = scope["method"] if scope["method"] in METHODS else "other"
-        received = len(scope["state"].get("body") or b"")
         request_metrics.tally(method, route, self.status).add(perf_counter() - self._began, received, self._sent)

@@ -5,12 +5,10 @@ from ipaddress import IPv6Address, ip_network
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.access.authentication import authenticate
-from app.access.client_ip import client_ip
 from app.access.rate_limiter import rate_limit_group
 from app.http.errors import rate_limited
 from app.http.raw_response import add_headers
-from app.lifespan import State
+from app.state import ApiRequest, current_client_ip, current_identity
 
 
 class RateLimitMiddleware:
@@ -22,8 +20,8 @@ class RateLimitMiddleware:
         if group is None:
             await self.app(scope, receive, send)
             return
-        request: Request[State] = Request(scope)
-        verdict = await request.state["rate_limits"].hit(group, rate_limit_key(request))
+        request: ApiRequest = Request(scope)
+        verdict = await request.state["rate_limiter"].hit(group, rate_limit_key(request))
         if verdict is None:
             await self.app(scope, receive, send)
             return
@@ -40,12 +38,12 @@ class RateLimitMiddleware:
         await self.app(scope, receive, send_with_limits)
 
 
-def rate_limit_key(request: Request[State]) -> str:
+def rate_limit_key(request: ApiRequest) -> str:
     """The user, or else where the request comes from: of IPv6 the network, whose addresses all belong to one."""
-    user = authenticate(request).user
+    user = current_identity(request).user
     if user is not None:
         return f"user:{user}"
-    address = client_ip(request)
+    address = current_client_ip(request)
     if isinstance(address, IPv6Address):
         return f"address:{ip_network((address, 64), strict=False).network_address}"
     return f"address:{address}"

@@ -1,31 +1,36 @@
-"""What every request and every answer gets, in one pass: each further layer costs more than what it does."""
+"""Outermost middleware: request context, CORS, default headers, metrics, and the response to every error.
+
+One middleware, not five: each layer costs a request more than what it does.
+"""
 
 from collections.abc import Sequence
 
 import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.http import security_headers
 from app.http.cors import CorsPolicy
-from app.http.errors import ApiError, error_response, to_api_error
-from app.http.raw_response import CONNECTION_CLOSE, Header, RequestHeaders
+from app.http.errors import ApiError, error_response, from_http_exception, to_api_error
+from app.http.raw_response import CONNECTION_CLOSE, RAW_RESPONSE_EXTENSION, REQUEST_BODY_EXTENSION, Header
 from app.http.request_ids import request_id
 from app.middleware.instrumentation import InstrumentedSend
+from app.state import RequestContext
 from core.errors import ExpectedError
 from core.logging import request_id_var
 
 log = structlog.get_logger()
 
-UNEXPECTED = ApiError(500, "internal", "Something went wrong on our side. Please try again.")
+INTERNAL_ERROR = ApiError(500, "internal", "Something went wrong on our side. Please try again.")
 
-API = "/api/"
+API_PREFIX = "/api/"
+"""Paths that are shared with other origins (CORS) and are never cached unless the response says so."""
 
 
 class RequestContextMiddleware:
-    """Ids, figures, security headers and CORS; and the last stop of every error.
-
-    Expected errors become their answer, others a 500 that says nothing of the inside.
-    """
+    """Create the `RequestContext`, and turn errors into responses: ApiError into its own, any other into a 500."""
 
     def __init__(self, app: ASGIApp, allowed_origins: Sequence[str]) -> None:
         self.app = app
@@ -35,35 +40,51 @@ class RequestContextMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        fields: RequestHeaders = dict(scope["headers"])
-        scope["state"]["fields"] = fields
-        asked = scope["state"]["request_id"] = request_id(fields)
-        request_id_var.set(asked)
-        is_api = scope["path"].startswith(API)
-        added = ((b"x-request-id", asked.encode()), *self._added(scope, fields, is_api))
-        unless_said = security_headers.API_HEADERS if is_api else security_headers.HEADERS
-        exchange = InstrumentedSend(send, added, unless_said)
-        preflight = self._cors.preflight(scope, fields) if is_api else None
+        context = _create_context(scope)
+        # A dictionary of the request's own: some servers share theirs between the requests of a connection.
+        scope["state"] = {**scope["state"], "context": context}
+        request_id_var.set(context.id)
+        is_api = scope["path"].startswith(API_PREFIX)
+        added = ((b"x-request-id", context.id.encode()), *self._added_headers(scope, context, is_api))
+        defaults = security_headers.API_HEADERS if is_api else security_headers.HEADERS
+        instrumented = InstrumentedSend(send, added, defaults)
+        preflight = self._cors.preflight(scope, context.headers, context.id) if is_api else None
         try:
-            await self._answer(preflight or self.app, scope, receive, exchange)
+            await self._respond(preflight or self.app, scope, receive, instrumented)
         finally:
-            exchange.end(scope)
+            instrumented.end(scope, len(context.body or b""))
 
-    def _added(self, scope: Scope, fields: RequestHeaders, is_api: bool) -> Sequence[Header]:
-        shared = self._cors.headers(fields.get(b"origin")) if is_api else ()
-        # While the process is ending, keep-alive connections are sent elsewhere.
-        return (*shared, CONNECTION_CLOSE) if scope["state"]["draining"].active else shared
+    def _added_headers(self, scope: Scope, context: RequestContext, is_api: bool) -> Sequence[Header]:
+        cors = self._cors.headers(context.headers.get(b"origin")) if is_api else ()
+        if not scope["state"]["draining"].active:
+            return cors
+        # The server closes the connection when it parses this header, which it does not in a raw response.
+        scope.get("extensions", {}).pop(RAW_RESPONSE_EXTENSION, None)
+        return (*cors, CONNECTION_CLOSE)
 
-    async def _answer(self, app: ASGIApp, scope: Scope, receive: Receive, exchange: InstrumentedSend) -> None:
+    async def _respond(self, app: ASGIApp, scope: Scope, receive: Receive, instrumented: InstrumentedSend) -> None:
         try:
-            await app(scope, receive, exchange.send)
+            await app(scope, receive, instrumented.send)
         except ExpectedError as error:
-            refusal = to_api_error(error)
+            rejection = to_api_error(error)
         except Exception:
             log.exception("unexpected_error", path=scope["path"])
-            if exchange.started:
+            if instrumented.started:
                 raise
-            refusal = UNEXPECTED
+            rejection = INTERNAL_ERROR
         else:
             return
-        await error_response(refusal, scope["state"]["request_id"])(scope, receive, exchange.send)
+        await error_response(rejection, scope["state"]["context"].id)(scope, receive, instrumented.send)
+
+
+def _create_context(scope: Scope) -> RequestContext:
+    headers = dict(scope["headers"])
+    body = scope.get("extensions", {}).get(REQUEST_BODY_EXTENSION, {}).get("body")
+    return RequestContext(request_id(headers), headers, body)
+
+
+async def handle_http_exception(request: Request, error: Exception) -> Response:
+    """Respond to Starlette's own errors in the shape of all errors."""
+    assert isinstance(error, HTTPException)
+    context: RequestContext = request.scope["state"]["context"]
+    return error_response(from_http_exception(error), context.id)

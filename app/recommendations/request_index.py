@@ -37,18 +37,18 @@ class RawRequestIndex:
         self._known: LRUCache[RawRequest, CachedKey] = LRUCache(MAX_ENTRIES)
 
     def remember(self, scope: Scope, wanted: SearchRequest) -> None:
-        body: bytes = scope["state"]["body"]
+        body: bytes = scope["state"]["context"].body
         if len(body) <= MAX_BODY_BYTES:
             self._known[RawRequest(body, wanted.today, wanted.gzipped)] = CachedKey(wanted.key, scope["route"])
 
     def answer(self, scope: Scope, body: bytes) -> RawResponse | None:
         """None if this process does not hold it."""
         state = scope["state"]
-        fields: RequestHeaders = state["fields"]
+        fields: RequestHeaders = state["context"].headers
         if fields.get(CONTENT_TYPE_JSON[0]) != CONTENT_TYPE_JSON[1]:
             return None
         known = self._known.get(RawRequest(body, state["today"](), accepts_gzip_response(fields)))
-        held: CachedResponse | None = state["answers"].held(known.key) if known else None
+        held: CachedResponse | None = state["recommendations"].held(known.key) if known else None
         if known is None or held is None:
             return None
         scope["route"] = known.route

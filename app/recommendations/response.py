@@ -1,6 +1,7 @@
 """What a client gets of an answer: with a request id of its own, by which the log knows what it was shown."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 from starlette.types import Scope
 
@@ -13,7 +14,6 @@ from app.http.raw_response import (
     RequestHeaders,
     content_length,
 )
-from app.ids import new_id
 from app.recommendations.service import CachedResponse
 from app.tracking.records import RequestLog
 
@@ -23,8 +23,8 @@ MILLISECOND = timedelta(milliseconds=1)
 
 
 def build_response(scope: Scope, answer: CachedResponse, asked_at: datetime) -> RawResponse:
-    state, request_id = scope["state"], new_id()
-    fields: RequestHeaders = state["fields"]
+    state, request_id = scope["state"], str(uuid4())
+    fields: RequestHeaders = state["context"].headers
     state["request_logs"].add(
         RequestLog(
             request_id=request_id,

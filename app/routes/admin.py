@@ -6,8 +6,8 @@ from app.admin.index_service import get_index_status, map_indexer_errors, reques
 from app.backends.database import map_database_errors
 from app.endpoints.endpoint import Endpoint
 from app.http.raw_response import JSON
-from app.lifespan import ApiRequest
 from app.repositories import admin
+from app.state import ApiRequest
 from indexer.rebuild.rollback import rollback as roll_back
 from schemas.api.admin import (
     AdminModel,

@@ -6,8 +6,8 @@ from starlette.responses import Response
 
 from app.endpoints.endpoint import Endpoint
 from app.http.responses import json_response
-from app.lifespan import ApiRequest
 from app.repositories import analytics
+from app.state import ApiRequest
 from schemas.api.analytics import (
     DailyMetrics,
     DailyMetricsAnswer,

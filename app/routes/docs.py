@@ -9,7 +9,7 @@ from app.endpoints.endpoint import Endpoint, Handler
 from app.endpoints.openapi import build_openapi
 from app.http.conditional import NO_CACHE, cached_response
 from app.http.encoded_body import EncodedBody, encode_body
-from app.lifespan import ApiRequest
+from app.state import ApiRequest
 
 STATIC = Path(__file__).parent.parent / "static"
 
@@ -26,7 +26,7 @@ def docs_endpoints(endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
     async def openapi(request: ApiRequest) -> Response:
         if not described:
             described.append(await encode_body(build_openapi((*endpoints, *own)), compress=True))
-        return cached_response(request.scope, described[0], NO_CACHE)
+        return cached_response(request.state["context"].headers, described[0], NO_CACHE)
 
     own = (
         Endpoint(

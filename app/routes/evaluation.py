@@ -5,9 +5,9 @@ from starlette.responses import Response
 from app.endpoints.endpoint import Endpoint
 from app.http.errors import not_found
 from app.http.responses import json_response
-from app.lifespan import ApiRequest
 from app.recommendations.evaluation import run_scenarios
 from app.repositories import evaluation
+from app.state import ApiRequest
 from schemas.api.envelopes import ListResponse
 from schemas.api.evaluation import EvaluationAnswer, EvaluationRequest, ScenariosQuery, ScenarioSummary
 
@@ -24,7 +24,7 @@ async def run(request: ApiRequest, body: EvaluationRequest) -> Response:
         if unknown := await evaluation.unknown_ids(session, ids):
             raise not_found(f"Scenario{'s' if len(unknown) > 1 else ''} {', '.join(map(str, unknown))}")
         chosen = await evaluation.scenarios(session, body.category, ids)
-    results = await run_scenarios(request.state["answers"], chosen, request.state["today"]())
+    results = await run_scenarios(request.state["recommendations"], chosen, request.state["today"]())
     passed = sum(result.passed for result in results)
     answer = EvaluationAnswer(
         success=True,

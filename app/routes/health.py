@@ -1,4 +1,4 @@
-"""How the service is, for people and for dashboards that ask every second."""
+"""Health for people and dashboards, and the probes of orchestrators: alive, ready."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -12,10 +12,11 @@ from starlette.responses import RedirectResponse, Response
 
 from app.endpoints.endpoint import Endpoint
 from app.http.raw_response import JSON
-from app.lifespan import ApiRequest, State
 from app.repositories.statistics import table_counts
+from app.state import ApiRequest, RequestState
 from core.errors import BackendError
 from schemas.api.entities import to_json
+from schemas.api.errors import Alive
 from schemas.api.health import Breakers, Dependencies, DependencyState, Health, TableCounts, Welcome
 
 log = structlog.get_logger()
@@ -26,6 +27,8 @@ PATIENCE = 1.0
 """Seconds that a dependency has to answer."""
 
 COUNTS_SECONDS = 10.0
+
+OK = b'{"status":"ok"}'
 
 
 async def health(request: ApiRequest) -> Response:
@@ -65,24 +68,24 @@ async def _with_timeout(name: str, check: Awaitable[DependencyState]) -> Depende
         return "down"
 
 
-async def _postgres(state: State) -> DependencyState:
+async def _postgres(state: RequestState) -> DependencyState:
     async with state["database"].read() as session:
         # A connection from the pool is tried before it is given out.
         await session.connection()
     return "up"
 
 
-async def _redis(state: State) -> DependencyState:
+async def _redis(state: RequestState) -> DependencyState:
     await state["redis"].ping()
     return "up"
 
 
-async def _elasticsearch(state: State) -> DependencyState:
+async def _elasticsearch(state: RequestState) -> DependencyState:
     found = await state["elasticsearch"].indices.exists_alias(name=state["settings"].elasticsearch_alias)
     return "up" if found else "no_index"
 
 
-async def _counts(state: State) -> TableCounts:
+async def _counts(state: RequestState) -> TableCounts:
     async def fill() -> bytes:
         async with state["database"].read() as session:
             return to_json(await table_counts(session))
@@ -101,7 +104,18 @@ async def root(request: ApiRequest) -> Response:
     return Response(to_json(Welcome(version=VERSION)), media_type=JSON)
 
 
+async def livez(request: ApiRequest) -> Response:
+    return Response(OK, media_type=JSON)
+
+
+async def readyz(request: ApiRequest) -> Response:
+    await request.state["readiness"].check()
+    return Response(OK, media_type=JSON)
+
+
 ENDPOINTS = (
+    Endpoint(method="GET", path="/livez", handler=livez, summary="Alive", tag="system", answer=Alive),
+    Endpoint(method="GET", path="/readyz", handler=readyz, summary="Ready", tag="system", answer=Alive, errors=(503,)),
     Endpoint(method="GET", path="/", handler=root, summary="What this is", tag="system", answer=Welcome),
     Endpoint(
         method="GET",

@@ -4,9 +4,9 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.responses import Response
 
 from app.endpoints.endpoint import Endpoint
-from app.lifespan import ApiRequest
 from app.observability.metrics import render_metrics
 from app.observability.request_metrics import flush
+from app.state import ApiRequest
 
 
 async def metrics(request: ApiRequest) -> Response:

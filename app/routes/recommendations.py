@@ -6,19 +6,19 @@ from starlette.responses import Response
 
 from app.endpoints.endpoint import Endpoint
 from app.http.conditional import accepts_gzip_response
-from app.lifespan import ApiRequest
 from app.recommendations.request_index import PATH
 from app.recommendations.response import build_response
 from app.recommendations.service import SearchRequest
+from app.state import ApiRequest
 from schemas.api.preferences import Preferences
 from schemas.api.recommendations import RecommendationsAnswer
 
 
 async def recommendations(request: ApiRequest, body: Preferences) -> Response:
     state, asked_at = request.state, datetime.now(UTC)
-    wanted = SearchRequest(body, state["today"](), accepts_gzip_response(state["fields"]))
-    answer = await state["answers"].answer(wanted)
-    state["asked_before"].remember(request.scope, wanted)
+    wanted = SearchRequest(body, state["today"](), accepts_gzip_response(state["context"].headers))
+    answer = await state["recommendations"].answer(wanted)
+    state["cached_searches"].remember(request.scope, wanted)
     return build_response(request.scope, answer, asked_at)
 
 

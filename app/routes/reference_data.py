@@ -6,9 +6,9 @@ from app.backends.database import ReadSession
 from app.endpoints.cached import cached_json, detail_endpoint, list_endpoint, reference_policy
 from app.endpoints.endpoint import Endpoint
 from app.http.errors import not_found
-from app.lifespan import ApiRequest
 from app.repositories import reference_data as repository
 from app.repositories.templates import templates_of
+from app.state import ApiRequest
 from schemas.api.entities import Company, Country, Guide, Tag, Template, TripType
 from schemas.api.envelopes import DetailResponse, ListResponse, PageResponse
 from schemas.api.queries import CountriesQuery, PageQuery

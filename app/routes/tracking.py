@@ -2,20 +2,19 @@
 
 from datetime import UTC, datetime
 from ipaddress import ip_network
+from uuid import uuid4
 
 from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
 
-from app.access.authentication import authenticate
-from app.access.client_ip import UNKNOWN, client_ip
+from app.access.client_ip import UNKNOWN
 from app.endpoints.endpoint import Endpoint
 from app.http.errors import ApiError
 from app.http.requests import MAX_BATCH_BODY, read_model
 from app.http.responses import json_response
-from app.ids import new_id
-from app.lifespan import ApiRequest
 from app.repositories import visitors
 from app.repositories.visitors import Visitor
+from app.state import ApiRequest, current_client_ip, current_identity
 from app.tracking.records import encode_event
 from schemas.api.tracking import (
     Email,
@@ -60,7 +59,7 @@ async def identify(request: ApiRequest, body: IdentifyRequest) -> Response:
 
 
 def _proven_email(request: ApiRequest) -> str | None:
-    email = authenticate(request).email
+    email = current_identity(request).email
     try:
         return None if email is None else _EMAIL.validate_python(email)
     except ValidationError:
@@ -68,15 +67,15 @@ def _proven_email(request: ApiRequest) -> str | None:
 
 
 def _network(request: ApiRequest) -> str | None:
-    address = client_ip(request)
+    address = current_client_ip(request)
     if address == UNKNOWN:
         return None
     return str(ip_network((address, NETWORK_BITS[address.version]), strict=False))
 
 
 async def take_event(request: ApiRequest, body: TrackedEvent) -> Response:
-    event_id = body.event_id or new_id()
-    await request.state["intake"].take_events([encode_event(body, event_id, datetime.now(UTC))])
+    event_id = body.event_id or str(uuid4())
+    await request.state["tracking"].take_events([encode_event(body, event_id, datetime.now(UTC))])
     return json_response(request, {"success": True, "event_id": event_id}, status=202)
 
 
@@ -90,9 +89,9 @@ async def take_events(request: ApiRequest, body: EventBatch) -> Response:
         except ApiError as error:
             errors.append({"index": index, "error": error.message})
         else:
-            entries.append(encode_event(event, event.event_id or new_id(), received_at))
+            entries.append(encode_event(event, event.event_id or str(uuid4()), received_at))
     if entries:
-        await request.state["intake"].take_events(entries)
+        await request.state["tracking"].take_events(entries)
     answer = {"success": True, "processed": len(entries), "total": len(body.events), "errors": errors or None}
     return json_response(request, answer, status=202)
 

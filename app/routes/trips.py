@@ -10,10 +10,10 @@ from app.backends.database import ReadSession
 from app.endpoints.cached import cached_json, detail_endpoint, trip_policy
 from app.endpoints.endpoint import Endpoint
 from app.http.errors import not_found
-from app.lifespan import ApiRequest
 from app.repositories import departures
 from app.repositories import templates as trips
 from app.repositories.statistics import statistics
+from app.state import ApiRequest
 from schemas.api.entities import Departure, Template
 from schemas.api.envelopes import DetailResponse, PageResponse, PageRows
 from schemas.api.queries import OccurrencesQuery, PageQuery, TemplatesQuery, TripOccurrencesQuery

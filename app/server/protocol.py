@@ -8,7 +8,12 @@ from prometheus_client import Counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from app.http.raw_response import CONNECTION_CLOSE, RAW_RESPONSE_EXTENSION, encode_headers_cached
+from app.http.raw_response import (
+    CONNECTION_CLOSE,
+    RAW_RESPONSE_EXTENSION,
+    REQUEST_BODY_EXTENSION,
+    encode_headers_cached,
+)
 from app.server.coalescing_transport import CoalescingTransport
 from core.settings import Settings
 
@@ -88,8 +93,10 @@ class TimeoutProtocol(HttpToolsProtocol):
             self._start(cycle, app)
 
     def _start(self, cycle: RequestResponseCycle, app: Any) -> None:
+        extensions: dict[str, dict[str, object]] = {RAW_RESPONSE_EXTENSION: {}}
         if not cycle.more_body:
-            cast(Scope, cycle.scope)["state"]["body"] = bytes(cycle.body)
+            extensions[REQUEST_BODY_EXTENSION] = {"body": bytes(cycle.body)}
+        cast(Scope, cycle.scope)["extensions"] = extensions
         super()._start_asgi_task(cycle, partial(self._answer, cycle, app))
 
     async def _answer(
@@ -104,7 +111,6 @@ class TimeoutProtocol(HttpToolsProtocol):
             if not cycle.disconnected:
                 self._send_whole(cycle, message)
 
-        scope["extensions"] = {RAW_RESPONSE_EXTENSION: {}}
         await app(scope, receive, send_any)
 
     def _send_whole(self, cycle: RequestResponseCycle, message: Message) -> None:

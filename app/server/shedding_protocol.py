@@ -35,7 +35,7 @@ class LoadSheddingProtocol(TimeoutProtocol):
         super().connection_made(transport)
         settings: Settings = self.app_state["settings"]
         self._refusals = rejection_responses(tuple(settings.allowed_origins))
-        self._load: AdmissionController = self.app_state["load"]
+        self._load: AdmissionController = self.app_state["admission"]
         self._load.server = self.server_state
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:

@@ -45,7 +45,7 @@ class BareState(TypedDict):
     """What the server's protocol wants of an application."""
 
     settings: Settings
-    load: AdmissionController
+    admission: AdmissionController
 
 
 def constant_server() -> Starlette:
@@ -55,7 +55,7 @@ def constant_server() -> Starlette:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[BareState]:
         async with running_admission(settings.max_requests_in_flight) as load:
-            yield BareState(settings=settings, load=load)
+            yield BareState(settings=settings, admission=load)
 
     body = b'{"success":true,"data":"%b"}' % (b"x" * int(os.environ[BARE_BYTES]))
 
@@ -81,7 +81,7 @@ def database_only() -> Starlette:
         )
         database = Database(engine)
         async with running_admission(settings.max_requests_in_flight) as load:
-            yield State(settings=settings, load=load, database=database, today=business_date_provider(settings))
+            yield State(settings=settings, admission=load, database=database, today=business_date_provider(settings))
         await database.close()
 
     return Starlette(routes=[Route("/", _search_the_database, methods=["POST"])], lifespan=lifespan)

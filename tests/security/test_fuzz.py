@@ -18,10 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import Message
 
 from app.backends.http_client import HttpClient
-from app.lifespan import State
 from app.main import create_app
 from app.recommendations.elasticsearch_search import ElasticsearchTripSearch
 from app.recommendations.service import RecommendationService
+from app.state import AppState
 from core.settings import Settings
 from schemas.api.errors import ErrorResponse
 from schemas.tables import DeadEvent
@@ -110,11 +110,11 @@ class Service:
 async def service(unlimited: Settings, database: AsyncEngine, redis: Redis) -> AsyncIterator[Service]:
     app = create_app(unlimited)
     async with app.router.lifespan_context(app) as held:
-        state: State = held  # type: ignore[assignment]
+        state: AppState = held  # type: ignore[assignment]
         index = EmptyIndex(HttpClient("http://127.0.0.1:1", seconds=1, connections=1), unlimited.elasticsearch_alias)
         answers = RecommendationService(state["cache"], state["database"], index, None, keep_seconds=0)  # type: ignore[arg-type]
         storing = Storing(database)
-        service = Service(app, {**state, "answers": answers, "request_logs": Forgetting(), "intake": storing})
+        service = Service(app, {**state, "recommendations": answers, "request_logs": Forgetting(), "tracking": storing})
         yield service
         await storing.store()
         # Neither only nonsense nor nothing but.

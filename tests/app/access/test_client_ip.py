@@ -3,8 +3,7 @@ from ipaddress import ip_network
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from starlette.requests import Request
-from starlette.types import Scope
+from starlette.datastructures import Headers
 
 from app.access.client_ip import MAX_HOPS, client_ip, parse_address
 from core.settings import load_settings
@@ -17,13 +16,8 @@ def address_seen(
 ) -> str:
     """Whose request it is, with these headers."""
     networks = [ip_network(proxy) for proxy in (PROXIES if trusted is None else trusted)]
-    scope: Scope = {
-        "type": "http",
-        "client": (peer, 40000) if peer else None,
-        "headers": [(header, value.encode("latin-1")) for value in forwarded],
-        "state": {"settings": load_settings(trusted_proxies=networks)},
-    }
-    return str(client_ip(Request(scope)))
+    headers = Headers(raw=[(header, value.encode("latin-1")) for value in forwarded])
+    return str(client_ip(headers, load_settings(trusted_proxies=networks), peer))
 
 
 @pytest.mark.parametrize(

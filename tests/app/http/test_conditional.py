@@ -16,8 +16,7 @@ async def body() -> EncodedBody:
 
 async def answer(body: EncodedBody, **headers: str) -> httpx2.Response:
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        scope["state"] = {"fields": dict(scope["headers"])}
-        await cached_response(scope, body, PUBLIC_ONE_HOUR)(scope, receive, send)
+        await cached_response(dict(scope["headers"]), body, PUBLIC_ONE_HOUR)(scope, receive, send)
 
     transport = httpx2.ASGITransport(app=application)
     async with httpx2.AsyncClient(

@@ -119,7 +119,7 @@ async def test_a_refusal_for_too_many_requests_can_be_read(settings: Settings) -
 
 
 async def test_an_unexpected_error_can_be_read(settings: Settings) -> None:
-    async with serving(settings.model_copy(update={"allowed_origins": [LISTED]}), answers=None) as api:
+    async with serving(settings.model_copy(update={"allowed_origins": [LISTED]}), recommendations=None) as api:
         answer = await api.post("/api/v2/recommendations", json={}, headers={"Origin": LISTED})
     assert answer.status_code == 500
     assert answer.json()["error"] == "Something went wrong on our side. Please try again."

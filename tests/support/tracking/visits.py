@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.backends.database import Database
 from app.backends.redis import ResilientRedis
-from app.ids import new_id
 from app.recommendations.engine import RankedResults
 from app.recommendations.request_log_record import build_log_record
 from app.tracking.producer import TrackingProducer
@@ -53,7 +53,7 @@ NOTHING_FOUND = RankedResults((), (), total_candidates=0)
 
 def request_log(*, session_id: str = SESSION, preferences: Preferences | None = None) -> RequestLog:
     return RequestLog(
-        request_id=new_id(),
+        request_id=str(uuid4()),
         session_id=session_id,
         asked_at=datetime.now(UTC),
         response_time_ms=12,

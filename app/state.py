@@ -1,0 +1,101 @@
+"""What handlers find in `request.state`: the process's components, and the context of the request itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypedDict
+
+from elasticsearch import AsyncElasticsearch
+from redis.asyncio import Redis
+from starlette.requests import Request
+from starlette.types import Receive
+
+from app.access.authentication import Identity, authenticate
+from app.access.client_ip import Address, client_ip
+from app.access.rate_limiter import RateLimiter
+from app.backends.circuit_breaker import CircuitBreaker
+from app.backends.database import Database
+from app.cache import ResponseCache
+from app.cache.fast_path import CachedGetIndex
+from app.http.errors import too_large
+from app.http.raw_response import RequestHeaders
+from app.http.requests import receive_body
+from app.lifecycle.readiness import ReadinessProbe
+from app.lifecycle.shutdown import DrainState
+from app.recommendations.request_index import RawRequestIndex
+from app.recommendations.service import RecommendationService
+from app.server.admission import AdmissionController
+from app.tracking.producer import TrackingProducer
+from app.tracking.request_log_buffer import RequestLogBuffer
+from core.business_date import BusinessDateProvider
+from core.settings import Settings
+
+
+class AppState(TypedDict):
+    """Components of the process; `app.lifespan` creates them once, at start-up."""
+
+    settings: Settings
+    today: BusinessDateProvider
+    database: Database
+    elasticsearch: AsyncElasticsearch
+    redis: Redis
+    breakers: Mapping[str, CircuitBreaker]
+    """By dependency: postgres, redis, elasticsearch."""
+    cache: ResponseCache
+    cached_gets: CachedGetIndex
+    cached_searches: RawRequestIndex
+    recommendations: RecommendationService
+    rate_limiter: RateLimiter
+    tracking: TrackingProducer
+    request_logs: RequestLogBuffer
+    readiness: ReadinessProbe
+    draining: DrainState
+    admission: AdmissionController
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """Values of one request; `RequestContextMiddleware` creates it."""
+
+    id: str
+    headers: RequestHeaders
+    """Names in lower case; of a repeated header the last value."""
+    body: bytes | None = None
+    """None until `read_body` has received it, unless the server passed it in (`REQUEST_BODY_EXTENSION`)."""
+    identity: Identity | None = None
+    """None until `current_identity` has verified the credentials."""
+
+
+class RequestState(AppState):
+    """A request's copy of the process's state, and its own context."""
+
+    context: RequestContext
+
+
+ApiRequest = Request[RequestState]
+
+
+def current_identity(request: ApiRequest) -> Identity:
+    """Return who sent the request. The token is verified once per request."""
+    context = request.state["context"]
+    if context.identity is None:
+        context.identity = authenticate(request.headers, request.state["settings"])
+    return context.identity
+
+
+def current_client_ip(request: ApiRequest) -> Address:
+    """Return the address that the request came from, before any trusted proxies."""
+    peer = request.client.host if request.client else None
+    return client_ip(request.headers, request.state["settings"], peer)
+
+
+async def read_body(state: RequestState, receive: Receive, limit: int) -> bytes:
+    """Return the request's body, received on the first call.
+
+    Raises: ApiError 400 (the client disconnected), 408 (it sends too slowly), 413 (more than `limit` bytes).
+    """
+    context = state["context"]
+    if context.body is None:
+        context.body = await receive_body(receive, limit, state["settings"].body_seconds)
+    if len(context.body) > limit:
+        raise too_large(limit)
+    return context.body
