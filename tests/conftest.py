@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from datetime import date
 from urllib.parse import urlsplit
 
@@ -30,6 +30,16 @@ def pytest_configure(config: pytest.Config) -> None:
     # The workers of xdist could not say it.
     if config.getoption("numprocesses", default=None):
         require_services()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test that skips where SMARTTRIP_NO_SKIPS is set: CI has all the programs that tests need."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("SMARTTRIP_NO_SKIPS"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, though SMARTTRIP_NO_SKIPS is set: {report.longrepr}"
+    return report
 
 
 def require_services() -> None:
