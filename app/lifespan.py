@@ -1,6 +1,6 @@
 """Start-up and shutdown of a process: create the components of `AppState`, and close them."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Set
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ from app.recommendations.elasticsearch_search import ElasticsearchTripSearch
 from app.recommendations.postgres_search import PostgresTripSearch
 from app.recommendations.request_index import RawRequestIndex
 from app.recommendations.service import RecommendationService
-from app.server.admission import running_admission
+from app.server.admission import AdmissionController, running_admission
 from app.state import AppState
 from app.tracking.producer import TrackingProducer
 from app.tracking.request_log_buffer import running_request_log_buffer
@@ -42,13 +42,22 @@ class Backends:
     search: ElasticsearchTripSearch
 
 
-def lifespan(settings: Settings) -> Callable[[Starlette], AbstractAsyncContextManager[AppState]]:
-    """Return the application's lifespan, which ends `drain_seconds` after SIGTERM."""
+def lifespan(
+    settings: Settings, exempt_from_shedding: Set[str]
+) -> Callable[[Starlette], AbstractAsyncContextManager[AppState]]:
+    """Return the application's lifespan, which ends `drain_seconds` after SIGTERM.
+
+    Requests for the paths `exempt_from_shedding` are never rejected.
+    """
 
     @asynccontextmanager
     async def run(app: Starlette) -> AsyncIterator[AppState]:
         with drain_on_sigterm(settings.drain_seconds) as draining:
-            async with _open_backends(settings) as backends, _open_state(settings, backends, draining) as state:
+            async with (
+                _open_backends(settings) as backends,
+                running_admission(settings.max_requests_in_flight, exempt_from_shedding) as admission,
+                _open_state(settings, backends, draining, admission) as state,
+            ):
                 yield state
 
     return run
@@ -73,7 +82,9 @@ async def _open_backends(settings: Settings) -> AsyncIterator[Backends]:
 
 
 @asynccontextmanager
-async def _open_state(settings: Settings, backends: Backends, draining: DrainState) -> AsyncIterator[AppState]:
+async def _open_state(
+    settings: Settings, backends: Backends, draining: DrainState, admission: AdmissionController
+) -> AsyncIterator[AppState]:
     """Create the components, and run their background tasks."""
     database, redis, search = backends.database, backends.redis, backends.search
     readiness = ReadinessProbe(backends.elasticsearch, settings.elasticsearch_alias, database, draining)
@@ -85,7 +96,6 @@ async def _open_state(settings: Settings, backends: Backends, draining: DrainSta
         running_request_log_buffer(tracking) as request_logs,
         logging_until_ready(readiness),
         flushing(),
-        running_admission(settings.max_requests_in_flight) as admission,
     ):
         yield AppState(
             settings=settings,

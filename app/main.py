@@ -7,6 +7,7 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import ASGIApp
 
 from app.endpoints.endpoint import build_routes
+from app.endpoints.rate_limit_groups import RateLimitGroups
 from app.http.convertors import register_path_ids
 from app.lifecycle.shutdown import exit_with_parent
 from app.lifespan import lifespan
@@ -33,7 +34,7 @@ def create_app(settings: Settings) -> Starlette:
         routes=build_routes(ENDPOINTS),
         middleware=_middleware(settings),
         exception_handlers={HTTPException: handle_http_exception},
-        lifespan=lifespan(settings),
+        lifespan=lifespan(settings, {endpoint.path for endpoint in ENDPOINTS if not endpoint.shed}),
     )
     app.router.redirect_slashes = False
     return app
@@ -43,8 +44,15 @@ def _middleware(settings: Settings) -> list[Middleware]:
     """Outermost first."""
     return [
         Middleware(RequestContextMiddleware, allowed_origins=settings.allowed_origins),
-        *([Middleware(RateLimitMiddleware)] if settings.rate_limit_enabled else []),
-        Middleware(CachedFastPathMiddleware),
+        *(
+            [Middleware(RateLimitMiddleware, group_of=RateLimitGroups(ENDPOINTS).group_of)]
+            if settings.rate_limit_enabled
+            else []
+        ),
+        Middleware(
+            CachedFastPathMiddleware,
+            post_paths={endpoint.path for endpoint in ENDPOINTS if endpoint.fast_path and endpoint.method == "POST"},
+        ),
     ]
 
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor
 from pathlib import Path
+from typing import Literal
 
 from prometheus_client import Counter
 
 from app.backends.redis import ResilientRedis
-from app.recommendations.request_index import PATH as RECOMMENDATIONS
 from core.errors import BackendError
 from core.rates import Rate, parse_rates
 from core.settings import Settings
@@ -23,31 +23,8 @@ REFUSALS = Counter("smarttrip_rate_limit_refusals_total", "Requests refused for 
 SCRIPT = Path(__file__).with_suffix(".lua").read_text()
 PREFIX = "smarttrip:limits"
 
-UNLIMITED = {"/livez", "/readyz", "/metrics", "/api/health", "/openapi.json", "/docs"}
-EVENTS = {"/api/events", "/api/events/batch", "/api/session/start", "/api/user/identify"}
-RESOURCES = {
-    "/api/locations",
-    "/api/countries",
-    "/api/guides",
-    "/api/trip-types",
-    "/api/tags",
-    "/api/events/types",
-    "/api/v2/companies",
-}
-RESOURCES_BY_ID = ("/api/countries/", "/api/guides/", "/api/v2/companies/")
-
-
-def rate_limit_group(method: str, path: str) -> str | None:
-    """Requests of one group are counted together; None is not counted."""
-    if method == "OPTIONS" or path in UNLIMITED or path.startswith("/docs/"):
-        return None
-    if path == RECOMMENDATIONS:
-        return "recommendations"
-    if path in EVENTS:
-        return "events"
-    if path in RESOURCES or path.startswith(RESOURCES_BY_ID):
-        return "resources"
-    return "default"
+RateLimitGroup = Literal["default", "recommendations", "resources", "events"]
+"""Requests of one group are counted together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +87,14 @@ class RateLimiter:
     def __init__(self, redis: ResilientRedis, settings: Settings) -> None:
         self._redis = redis
         self._count = redis.client.register_script(SCRIPT)
-        self._windows = {
+        self._windows: dict[RateLimitGroup, list[Rate]] = {
             "default": parse_rates(settings.rate_limit_default),
             "recommendations": parse_rates(settings.rate_limit_recommendations),
             "resources": parse_rates(settings.rate_limit_resources),
             "events": parse_rates(settings.rate_limit_events),
         }
 
-    async def hit(self, group: str, client: str) -> RateLimitResult | None:
+    async def hit(self, group: RateLimitGroup, client: str) -> RateLimitResult | None:
         """None when Redis can't say: the request then passes, and the failure is counted."""
         windows = self._windows[group]
         arguments = [number for window in windows for number in window]

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from app.access.rate_limiter import RateLimitGroup
 from app.endpoints.admin_guard import run_as_admin
 from app.http.errors import timed_out
 from app.http.raw_response import JSON
@@ -43,6 +44,15 @@ class Endpoint:
     headers: tuple[str, ...] = ()
     """Those that the handler reads, apart from credentials."""
     admin: bool = False
+    """Whether only administrators may call it; otherwise it is public."""
+    rate_limit: RateLimitGroup | None = "default"
+    """The group in which its requests are counted; None if they are not counted."""
+    rate_limit_subtree: bool = False
+    """Whether paths below it that no endpoint has belong to the same rate-limit group."""
+    shed: bool = True
+    """Whether its requests may be rejected with 503 while the process is overloaded."""
+    fast_path: bool = False
+    """Whether the handler may be bypassed by a response that this process has cached."""
 
     async def handle(self, request: Request[Any]) -> Response:
         if self.admin:

@@ -26,10 +26,8 @@ from openapi_pydantic import (
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from app.access.rate_limiter import rate_limit_group
 from app.endpoints.endpoint import Endpoint
 from app.http.raw_response import JSON
-from app.server.admission import EXEMPT_PATHS
 from schemas.api.errors import ErrorResponse
 
 Mode = Literal["validation", "serialization"]
@@ -174,8 +172,8 @@ def error_statuses(endpoint: Endpoint) -> list[int]:
         408: endpoint.body,
         413: endpoint.body,
         415: endpoint.body,
-        429: rate_limit_group(endpoint.method, endpoint.path),
-        503: endpoint.path not in EXEMPT_PATHS,
+        429: endpoint.rate_limit is not None,
+        503: endpoint.shed,
     }
     all_of_them = {*endpoint.errors, *(status for status, applies in implied.items() if applies)}
     return sorted(all_of_them.difference(endpoint.extra_statuses))

@@ -1,22 +1,25 @@
 """Refuses clients that ask too often, and tells the others how much they have left."""
 
+from collections.abc import Callable
 from ipaddress import IPv6Address, ip_network
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.access.rate_limiter import rate_limit_group
+from app.access.rate_limiter import RateLimitGroup
 from app.http.errors import rate_limited
 from app.http.raw_response import add_headers
 from app.state import ApiRequest, current_client_ip, current_identity
 
 
 class RateLimitMiddleware:
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, group_of: Callable[[str, str], RateLimitGroup | None]) -> None:
+        """`group_of` returns the group of a method and a path, None where requests are not counted."""
         self.app = app
+        self._group_of = group_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        group = rate_limit_group(scope["method"], scope["path"]) if scope["type"] == "http" else None
+        group = self._group_of(scope["method"], scope["path"]) if scope["type"] == "http" else None
         if group is None:
             await self.app(scope, receive, send)
             return

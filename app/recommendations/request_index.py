@@ -12,8 +12,6 @@ from app.http.raw_response import CONTENT_TYPE_JSON, RawResponse, RequestHeaders
 from app.recommendations.response import build_response
 from app.recommendations.service import CachedResponse, SearchRequest
 
-PATH = "/api/v2/recommendations"
-
 MAX_ENTRIES = 4000
 MAX_BODY_BYTES = 2000
 """Bytes of a body that is remembered; the web client's have a few hundred."""

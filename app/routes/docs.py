@@ -35,6 +35,7 @@ def docs_endpoints(endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
             handler=openapi,
             summary="This description, for programs",
             tag="description",
+            rate_limit=None,
             answer=None,
         ),
         _file("/docs", "docs.html", "text/html", summary="This description, for people"),
@@ -51,6 +52,8 @@ def _file(path: str, name: str, media_type: str, *, summary: str) -> Endpoint:
         handler=_static((STATIC / name).read_bytes(), media_type),
         summary=summary,
         tag="description",
+        rate_limit=None,
+        rate_limit_subtree=path == "/docs",
         answer=None,
         media_type=media_type,
     )

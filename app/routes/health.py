@@ -114,8 +114,27 @@ async def readyz(request: ApiRequest) -> Response:
 
 
 ENDPOINTS = (
-    Endpoint(method="GET", path="/livez", handler=livez, summary="Alive", tag="system", answer=Alive),
-    Endpoint(method="GET", path="/readyz", handler=readyz, summary="Ready", tag="system", answer=Alive, errors=(503,)),
+    Endpoint(
+        method="GET",
+        path="/livez",
+        handler=livez,
+        summary="Alive",
+        tag="system",
+        answer=Alive,
+        rate_limit=None,
+        shed=False,
+    ),
+    Endpoint(
+        method="GET",
+        path="/readyz",
+        handler=readyz,
+        summary="Ready",
+        tag="system",
+        answer=Alive,
+        rate_limit=None,
+        shed=False,
+        errors=(503,),
+    ),
     Endpoint(method="GET", path="/", handler=root, summary="What this is", tag="system", answer=Welcome),
     Endpoint(
         method="GET",
@@ -123,6 +142,8 @@ ENDPOINTS = (
         handler=health,
         summary="The service's state, its dependencies' and how much it holds",
         tag="system",
+        rate_limit=None,
+        shed=False,
         answer=Health,
         extra_statuses=(503,),
     ),

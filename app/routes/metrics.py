@@ -21,6 +21,8 @@ ENDPOINTS = (
         handler=metrics,
         summary="Figures for Prometheus",
         tag="system",
+        rate_limit=None,
+        shed=False,
         answer=None,
         media_type="text/plain",
     ),

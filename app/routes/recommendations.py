@@ -6,7 +6,6 @@ from starlette.responses import Response
 
 from app.endpoints.endpoint import Endpoint
 from app.http.conditional import accepts_gzip_response
-from app.recommendations.request_index import PATH
 from app.recommendations.response import build_response
 from app.recommendations.service import SearchRequest
 from app.state import ApiRequest
@@ -25,10 +24,12 @@ async def recommendations(request: ApiRequest, body: Preferences) -> Response:
 ENDPOINTS = (
     Endpoint(
         method="POST",
-        path=PATH,
+        path="/api/v2/recommendations",
         handler=recommendations,
         summary="The best departures for a traveller's preferences, each with its score and why",
         tag="recommendations",
+        rate_limit="recommendations",
+        fast_path=True,
         body=Preferences,
         answer=RecommendationsAnswer,
         errors=(503,),

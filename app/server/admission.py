@@ -12,8 +12,6 @@ from time import monotonic
 
 from uvicorn.server import ServerState
 
-EXEMPT_PATHS = frozenset(("/livez", "/readyz", "/metrics", "/api/health"))
-
 TICK_SECONDS = 0.01
 IDLE_TICK_SECONDS = 0.1
 """Between ticks while few are in flight: each wakes the process, and takes the CPU from others."""
@@ -32,8 +30,12 @@ BURST = 32
 
 
 class AdmissionController:
-    def __init__(self, most: int) -> None:
-        """`most` requests in flight is the end, however well it goes."""
+    def __init__(self, most: int, exempt_paths: Set[str] = frozenset()) -> None:
+        """`most` requests in flight is the end, however well it goes.
+
+        Requests for `exempt_paths` are never rejected.
+        """
+        self.exempt_paths = exempt_paths
         self.server = ServerState()
         """Tasks that run and requests answered so far, as uvicorn counts them; every connection sets it."""
         self.refused = 0
@@ -98,8 +100,8 @@ class AdmissionController:
 
 
 @asynccontextmanager
-async def running_admission(most: int) -> AsyncIterator[AdmissionController]:
-    load = AdmissionController(most)
+async def running_admission(most: int, exempt_paths: Set[str] = frozenset()) -> AsyncIterator[AdmissionController]:
+    load = AdmissionController(most, exempt_paths)
     load.watch()
     try:
         yield load

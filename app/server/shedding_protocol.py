@@ -8,7 +8,7 @@ from prometheus_client import Counter
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from app.http.errors import ApiError, overloaded
-from app.server.admission import EXEMPT_PATHS, AdmissionController
+from app.server.admission import AdmissionController
 from app.server.protocol import TimeoutProtocol
 from app.server.static_error import StaticErrorResponse
 from core.settings import Settings
@@ -39,7 +39,7 @@ class LoadSheddingProtocol(TimeoutProtocol):
         self._load.server = self.server_state
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        if self._load.can_admit() or cycle.scope["path"] in EXEMPT_PATHS:
+        if self._load.can_admit() or cycle.scope["path"] in self._load.exempt_paths:
             super()._start_asgi_task(cycle, app)
         else:
             self._reject(cycle)

@@ -1,0 +1,58 @@
+import pytest
+
+from app.endpoints.endpoint import Endpoint
+from app.endpoints.rate_limit_groups import RateLimitGroups
+from app.routes import ENDPOINTS
+from app.routes.health import livez
+
+GROUPS = RateLimitGroups(ENDPOINTS)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}")
+def test_endpoint_is_counted_in_its_own_group(endpoint: Endpoint) -> None:
+    path = endpoint.path.replace("{id:int}", "1")
+    assert GROUPS.group_of(endpoint.method, path) == endpoint.rate_limit
+    assert GROUPS.group_of("HEAD", path) == endpoint.rate_limit
+    assert GROUPS.group_of("OPTIONS", path) is None
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "group"),
+    [
+        ("POST", "/api/v2/recommendations", "recommendations"),
+        ("GET", "/api/locations", "resources"),
+        ("GET", "/api/countries", "resources"),
+        ("GET", "/api/countries/5", "resources"),
+        ("GET", "/api/v2/companies/5/templates", "resources"),
+        ("GET", "/api/events/types", "resources"),
+        ("POST", "/api/events", "events"),
+        ("POST", "/api/events/batch", "events"),
+        ("POST", "/api/session/start", "events"),
+        ("GET", "/api/v2/occurrences/5", "default"),
+        ("GET", "/api/v2/companiesandmore", "default"),
+        ("GET", "/api/countries/no-such-id", "resources"),
+        ("GET", "/api/guides/", "resources"),
+        ("GET", "/api/v2/companies/5/no-such-list", "resources"),
+        ("GET", "/api/events/no-such-path", "default"),
+        ("DELETE", "/api/events", "events"),
+        ("POST", "/api/admin/reindex", "default"),
+        ("GET", "/no/such/path", "default"),
+        ("GET", "/livez", None),
+        ("GET", "/readyz", None),
+        ("GET", "/metrics", None),
+        ("GET", "/api/health", None),
+        ("GET", "/docs", None),
+        ("GET", "/docs/page.js", None),
+        ("GET", "/openapi.json", None),
+        ("OPTIONS", "/api/v2/recommendations", None),
+    ],
+)
+def test_path_belongs_to_its_group(method: str, path: str, group: str | None) -> None:
+    assert GROUPS.group_of(method, path) == group
+
+
+def test_endpoints_at_one_path_cannot_disagree() -> None:
+    counted = Endpoint(method="GET", path="/x", handler=livez, summary="", tag="", answer=None)
+    uncounted = Endpoint(method="POST", path="/x", handler=livez, summary="", tag="", answer=None, rate_limit=None)
+    with pytest.raises(ValueError, match="/x"):
+        RateLimitGroups([counted, uncounted])
