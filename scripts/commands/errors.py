@@ -46,8 +46,13 @@ def _expected() -> list[tuple[tuple[type[Exception], ...], ExitCode, Callable[[E
         # asyncpg leaves the errors of its connections as they are.
         (unreachable, ExitCode.NOT_RUNNING, lambda error: f"Postgres does not answer: {error}"),
         ((OSError,), ExitCode.FAILED, str),
-        ((ModuleNotFoundError,), ExitCode.FAILED, lambda error: f"{error}: this command needs ./scripts/setup."),
+        ((ModuleNotFoundError,), ExitCode.FAILED, _missing_module),
     ]
+
+
+def _missing_module(error: Exception) -> str:
+    """The packages for a checkout (local servers, demo, benchmark) are not part of an installed wheel."""
+    return f"This command works in a checkout only, after ./scripts/setup ({error})."
 
 
 def _postgres_says(error: Exception) -> str:

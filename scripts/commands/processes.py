@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from core.settings import load_settings
-from scripts.dev_stack.ports import is_free
 from scripts.errors import port_taken
+from scripts.ports import is_free
 
 
 def serve(

@@ -6,8 +6,9 @@ import pytest
 
 from scripts.dev_stack.elasticsearch import jars
 from scripts.dev_stack.paths import build_once, open_folder
-from scripts.dev_stack.ports import PORTS, free_port, is_free
+from scripts.dev_stack.ports import PORTS, free_port
 from scripts.errors import CliError
+from scripts.ports import is_free
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's services run as another user")
