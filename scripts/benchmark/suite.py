@@ -7,14 +7,15 @@ from datetime import date
 from pathlib import Path
 
 import psutil
+from starlette.applications import Starlette
 
-from scripts.benchmark.baseline_servers import BARE_BYTES
+from scripts.benchmark.baseline_servers import BARE_BYTES, constant_server, database_only
 from scripts.benchmark.compare import Contestant, Cpu, generate
 from scripts.benchmark.datasets import Catalogue, catalogue
 from scripts.benchmark.elasticsearch_baseline import raw_searches
 from scripts.benchmark.load_plan import LoadPlan
 from scripts.benchmark.memory_growth import Soak, soak
-from scripts.benchmark.processes import Server, api, compared
+from scripts.benchmark.processes import Server, api_server, baseline_server
 from scripts.benchmark.results import Measured
 from scripts.benchmark.sanity_check import compare
 from scripts.benchmark.scenarios import (
@@ -82,10 +83,10 @@ class Bench:
         self.mix = searches(made.ids, DISTINCT_SEARCHES, SEED)
 
     def api(self, name: str, **env: str) -> AbstractContextManager[Server]:
-        return api({**self.made.env, **env}, self._log(name))
+        return api_server({**self.made.env, **env}, self._log(name))
 
-    def compared(self, factory: str, **env: str) -> AbstractContextManager[Server]:
-        return compared(factory, {**self.made.env, **env}, self._log(factory))
+    def baseline(self, factory: Callable[[], Starlette], **env: str) -> AbstractContextManager[Server]:
+        return baseline_server(factory, {**self.made.env, **env}, self._log(factory.__name__))
 
     def services_cpu(self) -> Cpu:
         pids = {state.service.name: state.pid for state in manager.status(self._data) if state.pid}
@@ -113,7 +114,7 @@ def _rows(bench: Bench, rounds: int, seconds: float) -> Iterator[Row]:
 
 @contextmanager
 def _database_only(bench: Bench, service: Contestant) -> Iterator[Contestant]:
-    with bench.compared("database_only") as server:
+    with bench.baseline(database_only) as server:
         yield Contestant(replace(service.plan, url=f"{server.url}/", requests=SEARCHED_AT_LEAST, warm_up=False), server)
 
 
@@ -143,7 +144,7 @@ def _against_bare(bench: Bench, measuring: Measuring, kept: Server) -> Iterator[
 def _bare(bench: Bench, service: Contestant) -> Iterator[Contestant]:
     """Answers as many bytes."""
     size = generate(replace(service.plan, seconds=0.5, warm_up=False)).body_bytes
-    with bench.compared("bare", **{BARE_BYTES: str(int(size))}) as server:
+    with bench.baseline(constant_server, **{BARE_BYTES: str(int(size))}) as server:
         yield Contestant(replace(service.plan, url=f"{server.url}/", status=200), server)
 
 

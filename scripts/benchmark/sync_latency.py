@@ -1,7 +1,6 @@
 """How soon searches see a change: single changes at a steady rate, and the same while a large fan-out is under way."""
 
 import asyncio
-import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -21,6 +20,7 @@ from scripts.benchmark.processes import serving
 from scripts.benchmark.reindex_speed import forget_changes
 from scripts.benchmark.suite import BUSY, TODAY, Say
 from scripts.dev_stack.context import running_stack
+from scripts.dev_stack.processes import SMARTTRIP
 from scripts.errors import CliError
 
 MARKS = 1_000_000
@@ -49,7 +49,7 @@ def measure(data: Path, departures: int, rate: int, seconds: float, say: Say) ->
         say(f"{departures:,} departures: catalogue and index")
         made = catalogue(departures, services, TODAY)
         asyncio.run(forget_changes(made.settings))
-        worker = ("/usr/bin/env", "WORKER_PORT={port}", str(Path(sys.executable).with_name("smarttrip")), "worker")
+        worker = ("/usr/bin/env", "WORKER_PORT={port}", SMARTTRIP, "worker")
         with serving(worker, data / "freshness.log", made.env):
             return asyncio.run(_measure(made, rate, seconds, say))
 

@@ -26,7 +26,7 @@ def running_stack(data: Path, *, busy: str, ephemeral: bool = False) -> Iterator
         for number in _ENDING:
             signal.signal(number, _end)
         try:
-            manager.up(data, ephemeral=ephemeral, tied=True)
+            manager.up(data, ephemeral=ephemeral, die_with_parent=True)
             yield manager.environment(data)
         finally:
             for number in _ENDING:

@@ -43,14 +43,15 @@ def default_data() -> Path:
     return cache_root() / "stack"
 
 
-def up(data: Path, *, ephemeral: bool = False, tied: bool = False) -> None:
-    """Start what does not run and return when all answer. `tied`: they end when we end, even if we are killed."""
+def up(data: Path, *, ephemeral: bool = False, die_with_parent: bool = False) -> None:
+    """Start what does not run and return when all answer. `die_with_parent`: they end when we do,
+    even if we are killed."""
     open_folder(data)
     with locked(data / "lock"):
         started: dict[int, Signals] = {}
         try:
             for pause in PAUSES:
-                _start_missing(data, started, ephemeral=ephemeral, tied=tied)
+                _start_missing(data, started, ephemeral=ephemeral, die_with_parent=die_with_parent)
                 ended = [service for service in SERVICES if not _answers_in_time(service, data)]
                 if not ended:
                     return
@@ -99,7 +100,7 @@ def _runs(service: Service, places: dict[str, ServiceRecord], data: Path) -> boo
     return place is not None and service.runs_as(place.pid, data)
 
 
-def _start_missing(data: Path, started: dict[int, Signals], *, ephemeral: bool, tied: bool) -> None:
+def _start_missing(data: Path, started: dict[int, Signals], *, ephemeral: bool, die_with_parent: bool) -> None:
     places = _read(data)
     for service in SERVICES:
         if not _runs(service, places, data):
@@ -108,7 +109,7 @@ def _start_missing(data: Path, started: dict[int, Signals], *, ephemeral: bool, 
                 service.command(own_folder(service.folder(data)), port, ephemeral),
                 service.log(data),
                 user=service_user(),
-                ends_with_us=service.stop_signal if tied else None,
+                die_with_parent=service.stop_signal if die_with_parent else None,
             )
             started[process.pid] = service.stop_signal
             places[service.name] = ServiceRecord(process.pid, port)

@@ -1,18 +1,59 @@
-"""Starting and ending processes that outlive, or must not outlive, the one that starts them."""
+"""Start and stop processes: services that outlive the caller, and children that must not."""
 
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from ctypes import CDLL
+from dataclasses import dataclass
 from pathlib import Path
-from signal import Signals
+from signal import SIGTERM, Signals
 
 import psutil
 
+from scripts.dev_stack.wait import until
+from scripts.errors import CliError
+
+SMARTTRIP = str(Path(sys.executable).with_name("smarttrip"))
+SECONDS_TO_START = 30
 SECONDS_TO_STOP = 30
 
 _PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Child:
+    """A process that ends with the block that started it."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def check(self) -> None:
+        """Raises CliError if the process has ended."""
+        if self.process.poll() is not None:
+            raise CliError(f"`{_short(self.process.args)}` has ended; its log is {self.log}.")
+
+    def wait_until(self, ready: Callable[[], bool]) -> None:
+        """Raises CliError if the process ends first, or is not ready within SECONDS_TO_START."""
+
+        def settled() -> bool:
+            self.check()
+            return ready()
+
+        if not until(settled, SECONDS_TO_START):
+            command = _short(self.process.args)
+            raise CliError(f"`{command}` is not ready after {SECONDS_TO_START} s; its log is {self.log}.")
+
+
+@contextmanager
+def running(command: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> Iterator[Child]:
+    """Run a command for the length of a block, in our environment unless `env` replaces it."""
+    process = start(command, log, env=env, die_with_parent=SIGTERM)
+    try:
+        yield Child(process, log)
+    finally:
+        stop({process.pid: SIGTERM})
+        process.wait()
 
 
 def start(
@@ -21,11 +62,11 @@ def start(
     *,
     env: Mapping[str, str] | None = None,
     user: int | None = None,
-    ends_with_us: Signals | None = None,
+    die_with_parent: Signals | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start it in a session of its own, where a Ctrl-C at our terminal is not for it.
+    """Start a command in a session of its own, so that a Ctrl-C at our terminal does not reach it.
 
-    `ends_with_us` is the signal that it gets when we end, even if we are killed.
+    `die_with_parent` is the signal that the kernel sends it when we end, even if we are killed (Linux only).
     """
     with log.open("ab") as output:
         return subprocess.Popen(
@@ -39,28 +80,34 @@ def start(
             user=user,
             group=user,
             extra_groups=None if user is None else [],
-            # Runs after the change of user, which would undo it; the kernel has no other way to ask for this.
-            preexec_fn=None if ends_with_us is None else _asking_for(ends_with_us),  # noqa: PLW1509
+            # Runs after the change of user, which would undo it; the kernel has no other way to request this.
+            preexec_fn=None if die_with_parent is None else _request_death_signal(die_with_parent),  # noqa: PLW1509
         )
 
 
 def stop(signals: Mapping[int, Signals]) -> None:
-    """Ask the processes to end, each with its own signal, and kill those that do not."""
+    """Send each process its signal, and kill those that have not ended after SECONDS_TO_STOP."""
     processes = [psutil.Process(pid) for pid in signals if psutil.pid_exists(pid)]
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.send_signal(signals[process.pid])
-    _, still_there = psutil.wait_procs(processes, SECONDS_TO_STOP)
-    for process in still_there:
+    _, alive = psutil.wait_procs(processes, SECONDS_TO_STOP)
+    for process in alive:
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(still_there, SECONDS_TO_STOP)
+    psutil.wait_procs(alive, SECONDS_TO_STOP)
 
 
-def _asking_for(signal: Signals) -> Callable[[], None] | None:
-    """For the new process to run: have the kernel send it the signal when we end."""
+def _request_death_signal(signal: Signals) -> Callable[[], None] | None:
+    """Return what the new process has to run, or None where the kernel cannot send a signal on a parent's death."""
     if sys.platform != "linux":
         return None
     # Looked up before the fork: after it, nothing may be done that takes a lock.
     prctl = CDLL(None).prctl
     return lambda: prctl(_PR_SET_PDEATHSIG, signal)
+
+
+def _short(command: object) -> str:
+    """The command line without the folder of its program."""
+    parts = [str(part) for part in command] if isinstance(command, list | tuple) else [str(command)]
+    return " ".join([Path(parts[0]).name, *parts[1:]])

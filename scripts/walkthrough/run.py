@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 
 from rich.console import Console
@@ -14,11 +14,12 @@ from indexer.index.reconcile import IndexProblem, find_problem
 from scripts.commands import database, index
 from scripts.dev_stack.context import running_stack
 from scripts.dev_stack.paths import cache_root
-from scripts.dev_stack.ports import is_free
+from scripts.dev_stack.processes import SMARTTRIP, Child, running
+from scripts.dev_stack.wait import http_answers
 from scripts.errors import port_taken
+from scripts.ports import is_free
 from scripts.walkthrough.change_demo import show_change
 from scripts.walkthrough.client import Client
-from scripts.walkthrough.processes import System, running_system
 from scripts.walkthrough.search_demo import searches, show
 
 BUSY = "A demo is running already; Ctrl-C where it was started ends it."
@@ -51,10 +52,13 @@ def tour(*, once: bool) -> None:
             raise port_taken(settings.port)
         _fill(settings)
         with _step(console, "API with two processes, and a worker"):
-            system = ending.enter_context(running_system(data, settings.port))
+            api, worker = (
+                ending.enter_context(running((SMARTTRIP, name), data / f"{name}.log")) for name in ("serve", "worker")
+            )
+            api.wait_until(lambda: http_answers(settings.port, "/readyz"))
         _show(console, settings)
         if not once:
-            _stay(console, system)
+            _stay(console, [api, worker])
 
 
 def _fill(settings: Settings) -> None:
@@ -81,12 +85,13 @@ def _show(console: Console, settings: Settings) -> None:
         console.print(f"{name:<18} {os.environ[name]}", soft_wrap=True)
 
 
-def _stay(console: Console, system: System) -> None:
+def _stay(console: Console, children: Sequence[Child]) -> None:
     console.print("\nCtrl-C ends everything.")
     with suppress(KeyboardInterrupt):
         while True:
             time.sleep(0.5)
-            system.check()
+            for child in children:
+                child.check()
 
 
 @contextmanager

@@ -38,7 +38,7 @@ class Server:
     def _start(self) -> None:
         command = self._service.command(own_folder(self._service.folder(self.data)), self._port, False)
         log = self._service.log(self.data)
-        self._process = processes.start(command, log, user=service_user(), ends_with_us=SIGKILL)
+        self._process = processes.start(command, log, user=service_user(), die_with_parent=SIGKILL)
         assert until(lambda: self._service.answers(self._port), SECONDS_TO_ANSWER), log.read_text()
 
     def kill(self) -> None:

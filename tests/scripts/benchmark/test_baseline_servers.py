@@ -15,10 +15,10 @@ from core.settings import Settings
 from indexer.rebuild.reindex import reindex
 from schemas.redis_keys import TRACKING_STREAM
 from scripts import sample_data
-from scripts.benchmark.baseline_servers import BARE_BYTES
+from scripts.benchmark.baseline_servers import BARE_BYTES, constant_server, database_only
 from scripts.benchmark.compare import Contestant
 from scripts.benchmark.memory_growth import PORTIONS, soak
-from scripts.benchmark.processes import Server, api, compared
+from scripts.benchmark.processes import Server, api_server, baseline_server
 from scripts.benchmark.sanity_check import compare
 from scripts.benchmark.scenarios import (
     BARE,
@@ -59,19 +59,19 @@ async def env(settings: Settings, engine: AsyncEngine, redis: Redis) -> dict[str
 
 @pytest.fixture(scope="module")
 def service(env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with api({**env, "ANSWER_CACHE_SECONDS": "0"}, log(tmp_path_factory)) as server:
+    with api_server({**env, "ANSWER_CACHE_SECONDS": "0"}, log(tmp_path_factory)) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def database_only(env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with compared("database_only", env, log(tmp_path_factory)) as server:
+def unindexed(env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with baseline_server(database_only, env, log(tmp_path_factory)) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def bare(env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with compared("bare", {**env, BARE_BYTES: "100"}, log(tmp_path_factory)) as server:
+    with baseline_server(constant_server, {**env, BARE_BYTES: "100"}, log(tmp_path_factory)) as server:
         yield server
 
 
@@ -85,10 +85,10 @@ def mix() -> Sequence[dict[str, Any]]:
 
 
 async def test_the_service_finds_what_all_candidates_scored_in_python_give(
-    service: Server, database_only: Server, mix: Sequence[dict[str, Any]], engine: AsyncEngine
+    service: Server, unindexed: Server, mix: Sequence[dict[str, Any]], engine: AsyncEngine
 ) -> None:
     asked = recommendations(service, [{}, *mix])
-    right = Contestant(replace(asked.plan, url=f"{database_only.url}/"), database_only)
+    right = Contestant(replace(asked.plan, url=f"{unindexed.url}/"), unindexed)
     await asyncio.to_thread(compare, asked, right)
 
     async with engine.begin() as connection:
