@@ -1,1 +1,1 @@
-"""Preferences in, ranked and explained trips out. Pure: no I/O, no clock."""
+"""Scoring: rules, candidate filters and explanations. Pure: no I/O, no clock."""

@@ -1,4 +1,4 @@
-"""One search: everything that the candidates and the points of a trip depend on besides the trip."""
+"""The context of one search: everything but the departure that candidates and points depend on."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -9,57 +9,61 @@ from scoring import weights
 from scoring.predicates import Condition, Equals, Range
 
 
-def _terms(values: Iterable[object]) -> tuple[str, ...]:
-    """Ids and names as documents hold them."""
+def as_terms(values: Iterable[object]) -> tuple[str, ...]:
+    """Return ids and names as documents contain them: as text."""
     return tuple(map(str, values))
 
 
 @dataclass(frozen=True)
 class SearchLookups:
-    """What preferences are resolved against; `continents` has each country's by its display name."""
+    """Lookup tables that preferences are resolved against."""
 
     private_type_id: int
+    """Id of the trip type Private Groups."""
     continents: Mapping[int, str]
+    """Display name of the continent, by country id."""
 
 
 @dataclass(frozen=True)
 class SearchContext:
     preferences: Preferences
     today: date
-    catalogue: SearchLookups
-    relaxed: bool = False
-    listed: tuple[int, ...] = ()
-    """Departures that the primary search has found already."""
+    lookups: SearchLookups
+    is_relaxed: bool = False
+    exclude_ids: tuple[int, ...] = ()
+    """Ids of the departures that the primary search found."""
 
-    def relax(self, listed: tuple[int, ...]) -> "SearchContext":
-        return replace(self, relaxed=True, listed=listed)
+    def relaxed(self, exclude_ids: tuple[int, ...]) -> "SearchContext":
+        """Return the context of the relaxed search that follows this one."""
+        return replace(self, is_relaxed=True, exclude_ids=exclude_ids)
 
     @property
-    def limits(self) -> weights.Limits:
-        return weights.RELAXED if self.relaxed else weights.PRIMARY
+    def limits(self) -> weights.SearchLimits:
+        return weights.RELAXED if self.is_relaxed else weights.PRIMARY
 
     @property
     def countries(self) -> tuple[str, ...]:
-        return _terms(self.preferences.selected_countries)
+        return as_terms(self.preferences.selected_countries)
 
     @property
     def continents(self) -> tuple[str, ...]:
-        return _terms(self.preferences.selected_continents)
+        return as_terms(self.preferences.selected_continents)
 
     @property
     def themes(self) -> tuple[str, ...]:
-        return _terms(self.preferences.preferred_theme_ids)
+        return as_terms(self.preferences.preferred_theme_ids)
 
     @property
     def is_private(self) -> bool:
-        return self.preferences.preferred_type_id == self.catalogue.private_type_id
+        """Whether the traveller searches for Private Groups, which have no fixed dates or places."""
+        return self.preferences.preferred_type_id == self.lookups.private_type_id
 
     @property
     def private_departure(self) -> Condition:
-        return Equals("type", str(self.catalogue.private_type_id))
+        return Equals("type", str(self.lookups.private_type_id))
 
     def price_within(self, percent: int) -> Condition:
-        """Price <= percent % of the budget, exactly: the hundredth part and a hundred minor units cancel out."""
+        """Price <= percent % of the budget. Exact: the hundredth and the hundred minor units per unit cancel out."""
         assert self.preferences.budget is not None
         numerator, denominator = self.preferences.budget.as_integer_ratio()
         return Range("price", None, numerator * percent // denominator)

@@ -1,8 +1,8 @@
-"""The rules as one Elasticsearch search, so that it ranks exactly as they do.
+"""Render the rules as one Elasticsearch search that ranks exactly as they do.
 
-Elasticsearch takes no negative weight: a penalty becomes a bonus for all the trips that it does not hit.
-Every score is higher by the sum of the penalties then, and so is the cap; whole numbers of this size are
-exact in its 32-bit floats.
+Elasticsearch accepts no negative weights: a penalty becomes a bonus for all departures that it does not apply to.
+All scores, and the cap, are then higher by the sum of the penalties. Whole numbers of this size are exact in its
+32-bit floats.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,15 +10,15 @@ from itertools import chain
 from typing import Any
 
 from scoring import weights
-from scoring.predicates import Condition, none_of
+from scoring.predicates import Condition, must_not
 from scoring.rules import RuleGroup
 
 
 def build_search(condition: Condition, rules: Sequence[RuleGroup], size: int = weights.RESULTS) -> dict[str, Any]:
-    """Equal searches have equal bodies. `hits.total` is the number of candidates."""
+    """Return the search body. Equal searches have equal bodies; `hits.total` is the number of candidates."""
     query = {
-        "query": {"bool": {"filter": [condition.filter()]}},
-        "functions": [function for alternatives in rules for function in _functions(alternatives)],
+        "query": {"bool": {"filter": [condition.to_elasticsearch()]}},
+        "functions": [function for group in rules for function in _functions(group)],
         "score_mode": "sum",
         "boost_mode": "replace",
         "max_boost": weights.HIGHEST + score_offset(rules),
@@ -32,15 +32,15 @@ def build_search(condition: Condition, rules: Sequence[RuleGroup], size: int = w
 
 
 def score_offset(rules: Sequence[RuleGroup]) -> int:
-    """By how much Elasticsearch's score is higher than the rules'."""
+    """Return by how much Elasticsearch's scores are higher than those of the rules: the sum of all penalties."""
     return -sum(rule.points for rule in chain.from_iterable(rules) if rule.points < 0)
 
 
-def _functions(alternatives: RuleGroup) -> Iterator[dict[str, Any]]:
-    """Each rule counts where it holds and none of those before it does."""
+def _functions(group: RuleGroup) -> Iterator[dict[str, Any]]:
+    """Yield a score function for each rule; it applies where the rule holds and no earlier rule of its group does."""
     earlier: list[dict[str, Any]] = []
-    for rule in alternatives:
-        holds = rule.condition.filter()
-        counts = {"bool": {"filter": [holds], "must_not": [*earlier]}} if earlier else holds
+    for rule in group:
+        holds = rule.condition.to_elasticsearch()
+        applies = {"bool": {"filter": [holds], "must_not": [*earlier]}} if earlier else holds
         earlier.append(holds)
-        yield {"filter": counts if rule.points >= 0 else none_of([counts]), "weight": abs(rule.points)}
+        yield {"filter": applies if rule.points >= 0 else must_not([applies]), "weight": abs(rule.points)}

@@ -1,4 +1,4 @@
-"""Points and explanation of the few departures that are shown."""
+"""Score and explanation of the departures that are shown."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,35 +18,36 @@ class Recommendation:
 
     @property
     def labels(self) -> list[str]:
-        """What speaks for and against it beyond the base score that all have."""
+        """Labels of the rules that apply, without the base score, which applies to all departures."""
         return [line.label for line in self.breakdown if line.rule != BASE]
 
 
 def score_documents(
     documents: Sequence[TripDocument], rules: Sequence[RuleGroup], *, is_relaxed: bool = False
 ) -> list[Recommendation]:
-    """Of ranked departures those that are good enough to be shown, in the order given."""
+    """Score the documents and return, in the same order, those with at least `weights.MIN_SHOWN_SCORE`."""
     recommendations = []
-    for document, lines in zip(documents, breakdowns(documents, rules), strict=True):
+    for document, lines in zip(documents, explain(documents, rules), strict=True):
         score = min(max(sum([line.points for line in lines]), weights.LOWEST), weights.HIGHEST)
         if score >= weights.MIN_SHOWN_SCORE:
             recommendations.append(Recommendation(document, lines, score, is_relaxed))
     return recommendations
 
 
-def breakdowns(documents: Sequence[TripDocument], rules: Sequence[RuleGroup]) -> list[list[ScoreLine]]:
-    """For each departure what adds up to its score before that is cut to 0..100."""
+def explain(documents: Sequence[TripDocument], rules: Sequence[RuleGroup]) -> list[list[ScoreLine]]:
+    """Return for each document the rules that apply to it. Their points sum to its score before clamping to 0..100."""
     breakdowns: list[list[ScoreLine]] = [[] for _ in documents]
-    for alternatives in rules:
-        _explain(documents, breakdowns, alternatives)
+    for group in rules:
+        _append_lines(documents, breakdowns, group)
     return breakdowns
 
 
-def _explain(documents: Sequence[TripDocument], breakdowns: list[list[ScoreLine]], alternatives: RuleGroup) -> None:
-    for rule in alternatives:
-        holds = rule.condition.matches(documents)
+def _append_lines(documents: Sequence[TripDocument], breakdowns: list[list[ScoreLine]], group: RuleGroup) -> None:
+    """Append the line of the first rule of the group that holds, if one does, to each document's breakdown."""
+    for rule in group:
+        holds = rule.condition.matches_all(documents)
         for document, lines in compress(zip(documents, breakdowns, strict=True), holds):
             lines.append(rule.explain(document))
-        if rule is not alternatives[-1]:
-            left = [not held for held in holds]
-            documents, breakdowns = [*compress(documents, left)], [*compress(breakdowns, left)]
+        if rule is not group[-1]:
+            remaining = [not held for held in holds]
+            documents, breakdowns = [*compress(documents, remaining)], [*compress(breakdowns, remaining)]

@@ -1,4 +1,4 @@
-"""Which departures are looked at at all."""
+"""Filters: which departures are candidates of a search, and which are on sale."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -14,8 +14,8 @@ HAS_SPOTS = Range("spots", 1, None)
 
 
 def candidate_filter(search: SearchContext) -> Condition:
-    """All of the conditions under which a departure is scored."""
-    return And(tuple(_relaxed(search) if search.relaxed else _primary(search)))
+    """Return the condition under which a departure is a candidate, and scored."""
+    return And(tuple(_relaxed(search) if search.is_relaxed else _primary(search)))
 
 
 def bookable_filter(today: date) -> Condition:
@@ -34,8 +34,8 @@ def _primary(search: SearchContext) -> Iterator[Condition]:
 
 def _relaxed(search: SearchContext) -> Iterator[Condition]:
     yield from _common(search, _widened_continents(search))
-    if search.listed:
-        yield Not(In("id", search.listed))
+    if search.exclude_ids:
+        yield Not(In("id", search.exclude_ids))
     if search.is_private:
         yield Or((search.private_departure, And(tuple(_bookable(search.today)))))
     else:
@@ -44,7 +44,7 @@ def _relaxed(search: SearchContext) -> Iterator[Condition]:
 
 
 def _common(search: SearchContext, continents: tuple[str, ...]) -> Iterator[Condition]:
-    """What both searches ask for, each within its own limits."""
+    """Conditions of both searches, each within its own limits."""
     preferences, limits = search.preferences, search.limits
     yield ACTIVE
     yield ON_SALE
@@ -58,8 +58,8 @@ def _common(search: SearchContext, continents: tuple[str, ...]) -> Iterator[Cond
 
 
 def _widened_continents(search: SearchContext) -> tuple[str, ...]:
-    """The chosen continents and those of the chosen countries."""
-    known = search.catalogue.continents
+    """Return the chosen continents and those of the chosen countries."""
+    known = search.lookups.continents
     reached = {known[country] for country in search.preferences.selected_countries if country in known}
     return tuple(sorted({*search.continents, *reached}))
 
@@ -80,7 +80,7 @@ def _chosen_dates(search: SearchContext) -> Iterator[Condition]:
 
 
 def _widened_dates(search: SearchContext) -> Iterator[Condition]:
-    """The chosen dates, widened on both sides."""
+    """Yield the chosen dates, widened by `weights.MONTHS_AROUND` on both sides."""
     year, month, around = search.preferences.year, search.preferences.month, weights.MONTHS_AROUND
     if year is not None:
         yield _months(year, (month or 1) - around, (month or 12) + around)
@@ -89,12 +89,15 @@ def _widened_dates(search: SearchContext) -> Iterator[Condition]:
 
 
 def _months(year: int, first: int, last: int) -> Condition:
-    """From the start of one month to the end of another, counted from January = 1 of the year."""
+    """Match departures from the start of month `first` to the end of month `last`.
+
+    Months are counted from January = 1 of the year and may lie outside of 1..12.
+    """
     last_day = _first_day(year, last + 1) - timedelta(1)
     return Range("start", _first_day(year, first).isoformat(), last_day.isoformat())
 
 
 def _first_day(year: int, month: int) -> date:
-    """Months beyond a year's end run on into its neighbours; years that no calendar has are cut off."""
+    """Return the first day of a month, which may lie outside of 1..12; years are clamped to those of `date`."""
     years, index = divmod(month - 1, 12)
     return date(min(max(year + years, date.min.year), date.max.year), index + 1, 1)

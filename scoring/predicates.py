@@ -1,4 +1,13 @@
-"""A small algebra of conditions on a trip: plain data that is true or false in Python and in Elasticsearch alike.
+"""Conditions on a departure, as data. Each evaluates in Python, and renders to an Elasticsearch query; SQL is rendered
+in app/recommendations/postgres_conditions.py. All three agree.
+
+A condition is true or false for one index document:
+
+    Equals("level", 3)             the field has the value (for a list: contains it)
+    In("country", ("18", "33"))    the field has one of the values
+    Range("price", None, 100_00)   low <= field <= high; None leaves an end open
+    AtLeastN(2, "themes", (...))   the field contains at least 2 of the values
+    And, Or, Not, Everything       as usual; And(()) is true, Or(()) is false
 
 A field that is null has no values: no positive condition on it holds. Dates are ISO text and compare as text.
 """
@@ -15,52 +24,55 @@ Scalar: TypeAlias = str | int
 
 
 class Condition(Protocol):
-    def matches(self, documents: Sequence[TripDocument]) -> list[bool]:
-        """For each whether it holds. All at once, since calls would cost as much as the comparisons."""
+    def matches_all(self, documents: Sequence[TripDocument]) -> list[bool]:
+        """Return for each document whether the condition holds.
+
+        All documents in one call, because a call per document would cost as much as its comparison.
+        """
         ...
 
-    def filter(self) -> dict[str, Any]:
-        """The same as an Elasticsearch query for filter context."""
+    def to_elasticsearch(self) -> dict[str, Any]:
+        """Return the condition as an Elasticsearch query for filter context."""
         ...
 
 
-def _at_least(count: int, filters: list[dict[str, Any]]) -> dict[str, Any]:
+def _should(minimum: int, queries: list[dict[str, Any]]) -> dict[str, Any]:
     # A bool query without clauses matches everything, whatever its minimum.
-    return {"bool": {"should": filters, "minimum_should_match": count}} if filters else {"match_none": {}}
+    return {"bool": {"should": queries, "minimum_should_match": minimum}} if queries else {"match_none": {}}
 
 
 def _values(field: str, documents: Sequence[TripDocument]) -> Iterable[Any]:
     return map(attrgetter(field), documents)
 
 
-def _joined(
-    join: Callable[[bool, bool], bool],
+def _fold(
+    operator: Callable[[bool, bool], bool],
     conditions: Iterable[Condition],
     documents: Sequence[TripDocument],
     *,
-    of_none: bool,
+    initial: bool,
 ) -> list[bool]:
-    held = [of_none] * len(documents)
+    results = [initial] * len(documents)
     for condition in conditions:
-        held = [*map(join, held, condition.matches(documents))]
-    return held
+        results = [*map(operator, results, condition.matches_all(documents))]
+    return results
 
 
-def none_of(filters: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"bool": {"must_not": filters}}
+def must_not(queries: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"bool": {"must_not": queries}}
 
 
 class Equals(Struct, frozen=True):
     field: str
     value: Scalar
 
-    def matches(self, documents: Sequence[TripDocument]) -> list[bool]:
+    def matches_all(self, documents: Sequence[TripDocument]) -> list[bool]:
         wanted = self.value
         return [
             value == wanted or (isinstance(value, list) and wanted in value) for value in _values(self.field, documents)
         ]
 
-    def filter(self) -> dict[str, Any]:
+    def to_elasticsearch(self) -> dict[str, Any]:
         return {"term": {self.field: self.value}}
 
 
@@ -68,89 +80,89 @@ class In(Struct, frozen=True):
     field: str
     values: tuple[Scalar, ...]
 
-    def matches(self, documents: Sequence[TripDocument]) -> list[bool]:
+    def matches_all(self, documents: Sequence[TripDocument]) -> list[bool]:
         wanted = {*self.values}
         return [
             not wanted.isdisjoint(value) if isinstance(value, list) else value in wanted
             for value in _values(self.field, documents)
         ]
 
-    def filter(self) -> dict[str, Any]:
+    def to_elasticsearch(self) -> dict[str, Any]:
         return {"terms": {self.field: list(self.values)}}
 
 
 class Range(Struct, frozen=True):
-    """Of a field with one value. Both ends belong to it; None leaves an end open."""
+    """For fields with one value. Both ends are included; None leaves an end open."""
 
     field: str
     low: Scalar | None
     high: Scalar | None
 
-    def matches(self, documents: Sequence[TripDocument]) -> list[bool]:
+    def matches_all(self, documents: Sequence[TripDocument]) -> list[bool]:
         low, high = self.low, self.high
         return [
             value is not None and (low is None or low <= value) and (high is None or value <= high)
             for value in _values(self.field, documents)
         ]
 
-    def filter(self) -> dict[str, Any]:
+    def to_elasticsearch(self) -> dict[str, Any]:
         ends = {"gte": self.low, "lte": self.high}
         return {"range": {self.field: {end: value for end, value in ends.items() if value is not None}}}
 
 
 class AtLeastN(Struct, frozen=True):
-    """So many of these different values are among the field's."""
+    """The field contains at least `count` of the values, which are distinct."""
 
     count: int
     field: str
     values: tuple[Scalar, ...]
 
-    def matches(self, documents: Sequence[TripDocument]) -> list[bool]:
+    def matches_all(self, documents: Sequence[TripDocument]) -> list[bool]:
         wanted, count = {*self.values}, self.count
         return [
             len(wanted.intersection(value if isinstance(value, list) else (value,))) >= count
             for value in _values(self.field, documents)
         ]
 
-    def filter(self) -> dict[str, Any]:
-        return _at_least(self.count, [Equals(self.field, value).filter() for value in self.values])
+    def to_elasticsearch(self) -> dict[str, Any]:
+        return _should(self.count, [Equals(self.field, value).to_elasticsearch() for value in self.values])
 
 
 class And(Struct, frozen=True):
     conditions: tuple[Condition, ...]
 
-    def matches(self, documents: Sequence[TripDocument]) -> list[bool]:
-        return _joined(and_, self.conditions, documents, of_none=True)
+    def matches_all(self, documents: Sequence[TripDocument]) -> list[bool]:
+        return _fold(and_, self.conditions, documents, initial=True)
 
-    def filter(self) -> dict[str, Any]:
-        return {"bool": {"filter": [condition.filter() for condition in self.conditions]}}
+    def to_elasticsearch(self) -> dict[str, Any]:
+        return {"bool": {"filter": [condition.to_elasticsearch() for condition in self.conditions]}}
 
 
 class Or(Struct, frozen=True):
     conditions: tuple[Condition, ...]
 
-    def matches(self, documents: Sequence[TripDocument]) -> list[bool]:
-        return _joined(or_, self.conditions, documents, of_none=False)
+    def matches_all(self, documents: Sequence[TripDocument]) -> list[bool]:
+        return _fold(or_, self.conditions, documents, initial=False)
 
-    def filter(self) -> dict[str, Any]:
-        return _at_least(1, [condition.filter() for condition in self.conditions])
+    def to_elasticsearch(self) -> dict[str, Any]:
+        return _should(1, [condition.to_elasticsearch() for condition in self.conditions])
 
 
 class Not(Struct, frozen=True):
     condition: Condition
 
-    def matches(self, documents: Sequence[TripDocument]) -> list[bool]:
-        return [*map(not_, self.condition.matches(documents))]
+    def matches_all(self, documents: Sequence[TripDocument]) -> list[bool]:
+        return [*map(not_, self.condition.matches_all(documents))]
 
-    def filter(self) -> dict[str, Any]:
-        return none_of([self.condition.filter()])
+    def to_elasticsearch(self) -> dict[str, Any]:
+        return must_not([self.condition.to_elasticsearch()])
 
 
 class Everything(Struct, frozen=True):
-    def matches(self, documents: Sequence[TripDocument]) -> list[bool]:
+    def matches_all(self, documents: Sequence[TripDocument]) -> list[bool]:
         return [True] * len(documents)
 
-    def filter(self) -> dict[str, Any]:
+    def to_elasticsearch(self) -> dict[str, Any]:
         return {"match_all": {}}
 
 

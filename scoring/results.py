@@ -1,4 +1,4 @@
-"""What an answer says about its results as a whole."""
+"""Decisions and texts about a list of results as a whole."""
 
 from collections.abc import Sequence
 

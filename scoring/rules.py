@@ -1,4 +1,4 @@
-"""The rules: points, label and condition of each, once. Ranking and explanation are both made from them."""
+"""The rules: name, points, label and condition of each. Ranking and explanation are both made from them."""
 
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
@@ -27,29 +27,30 @@ class ScoreLine(Struct):
 class Rule(Struct, frozen=True, dict=True):
     name: str
     points: int
-    text: str | Callable[[TripDocument], str]
+    label: str | Callable[[TripDocument], str]
+    """Label without the points; a function if it depends on the departure."""
     condition: Condition
 
     def explain(self, document: TripDocument) -> ScoreLine:
-        """What it says of a departure to which it applies."""
-        return self._same_line if isinstance(self.text, str) else self._line(self.text(document))
+        """Return the line that explains the rule for a departure to which it applies."""
+        return self._constant_line if isinstance(self.label, str) else self._line(self.label(document))
 
     @cached_property
-    def _same_line(self) -> ScoreLine:
-        assert isinstance(self.text, str)
-        return self._line(self.text)
+    def _constant_line(self) -> ScoreLine:
+        assert isinstance(self.label, str)
+        return self._line(self.label)
 
-    def _line(self, text: str) -> ScoreLine:
-        return ScoreLine(self.name, self.points, f"{text} [{self.points:+d}]")
+    def _line(self, label: str) -> ScoreLine:
+        return ScoreLine(self.name, self.points, f"{label} [{self.points:+d}]")
 
 
 RuleGroup: TypeAlias = tuple[Rule, ...]
-"""Of these rules only the first that holds counts."""
+"""Mutually exclusive rules: only the first that holds applies."""
 
 
 def applicable_rules(search: SearchContext) -> tuple[RuleGroup, ...]:
-    """Those that can apply in this search, in the order in which they are explained."""
-    return tuple(filter(None, (tuple(alternatives(search)) for alternatives in ALTERNATIVES)))
+    """Return the rules that can apply in this search, in the order in which they are explained."""
+    return tuple(filter(None, (tuple(rules(search)) for rules in RULES)))
 
 
 def base(_search: SearchContext) -> Iterator[Rule]:
@@ -57,7 +58,7 @@ def base(_search: SearchContext) -> Iterator[Rule]:
 
 
 def expanded(search: SearchContext) -> Iterator[Rule]:
-    if search.relaxed:
+    if search.is_relaxed:
         yield Rule("expanded", weights.EXPANDED, "Expanded Result", ALWAYS)
 
 
@@ -74,9 +75,9 @@ def no_themes(search: SearchContext) -> Iterator[Rule]:
 
 
 def different_type(search: SearchContext) -> Iterator[Rule]:
-    asked = search.preferences.preferred_type_id
-    if search.relaxed and asked is not None:
-        yield Rule("different_type", weights.DIFFERENT_TYPE, "Different Type", Not(Equals("type", str(asked))))
+    wanted = search.preferences.preferred_type_id
+    if search.is_relaxed and wanted is not None:
+        yield Rule("different_type", weights.DIFFERENT_TYPE, "Different Type", Not(Equals("type", str(wanted))))
 
 
 def difficulty(search: SearchContext) -> Iterator[Rule]:
@@ -122,12 +123,12 @@ def last_places(_search: SearchContext) -> Iterator[Rule]:
 
 
 def departing_soon(search: SearchContext) -> Iterator[Rule]:
-    def text(document: TripDocument) -> str:
+    def label(document: TripDocument) -> str:
         return f"Soon ({(date.fromisoformat(document.start) - search.today).days}d)"
 
     latest = search.today + timedelta(weights.SOON_DAYS)
     departs = Range("start", None, latest.isoformat())
-    yield Rule("soon", weights.SOON, text, And((Not(search.private_departure), departs)))
+    yield Rule("soon", weights.SOON, label, And((Not(search.private_departure), departs)))
 
 
 def location(search: SearchContext) -> Iterator[Rule]:
@@ -139,7 +140,7 @@ def location(search: SearchContext) -> Iterator[Rule]:
         yield Rule("continent", weights.CONTINENT, "Continent Match", In("continent", search.continents))
 
 
-ALTERNATIVES: tuple[Callable[[SearchContext], Iterator[Rule]], ...] = (
+RULES: tuple[Callable[[SearchContext], Iterator[Rule]], ...] = (
     base,
     expanded,
     themes,

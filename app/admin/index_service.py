@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from app.backends.database import Database, map_database_errors
-from app.recommendations.elasticsearch_search import SEARCH_INDEX_LABEL
+from app.backends.labels import SEARCH_INDEX_LABEL
 from app.repositories import admin
 from core.errors import BackendUnavailableError, ConflictError
 from core.settings import Settings

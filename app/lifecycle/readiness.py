@@ -9,9 +9,9 @@ from elastic_transport import TransportError
 from elasticsearch import AsyncElasticsearch
 
 from app.backends.database import Database
+from app.backends.labels import SEARCH_INDEX_LABEL
 from app.http.errors import ApiError, to_api_error
 from app.lifecycle.shutdown import DrainState
-from app.recommendations.elasticsearch_search import SEARCH_INDEX_LABEL
 from core.errors import BackendUnavailableError, ExpectedError
 from core.retries import retry_forever
 from core.tasks import background_task

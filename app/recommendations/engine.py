@@ -1,10 +1,10 @@
-"""At most two searches, primary and relaxed, and the score of what they found."""
+"""Recommendation engine: run the primary and, if needed, the relaxed search, and score what they find."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from app.recommendations.elasticsearch_search import SearchHits, TripSearch
+from app.recommendations.search import SearchHits, TripSearch
 from scoring import weights
 from scoring.context import SearchContext
 from scoring.explain import Recommendation, score_documents
@@ -21,7 +21,7 @@ class RankedResults:
 
     @cached_property
     def all(self) -> Sequence[Recommendation]:
-        """Best first; relaxed ones after the primary ones."""
+        """All results, best first; relaxed results after the primary ones."""
         return (*self.primary, *self.relaxed)
 
 
@@ -30,12 +30,12 @@ async def find_recommendations(trips: TripSearch, search: SearchContext) -> Rank
     found, primary = await _search(trips, search, weights.RESULTS)
     relaxed: list[Recommendation] = []
     if needs_relaxed_search(primary):
-        listed = tuple(recommendation.document.id for recommendation in primary)
-        _, relaxed = await _search(trips, search.relax(listed), weights.RESULTS - len(primary))
+        shown_ids = tuple(recommendation.document.id for recommendation in primary)
+        _, relaxed = await _search(trips, search.relaxed(shown_ids), weights.RESULTS - len(primary))
     return RankedResults(primary, relaxed, found.total)
 
 
 async def _search(trips: TripSearch, search: SearchContext, size: int) -> tuple[SearchHits, list[Recommendation]]:
     applying = applicable_rules(search)
     found = await trips.find(candidate_filter(search), applying, size)
-    return found, score_documents(found.documents, applying, is_relaxed=search.relaxed)
+    return found, score_documents(found.documents, applying, is_relaxed=search.is_relaxed)

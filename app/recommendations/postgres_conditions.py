@@ -1,4 +1,4 @@
-"""The rules' conditions in SQL, for when the index can't be asked. Ranks as Elasticsearch does, only slower."""
+"""Render conditions and rules to SQL, for the search in Postgres. It ranks as Elasticsearch does, only slower."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -36,16 +36,14 @@ Columns = TypeVarTuple("Columns")
 
 
 def ranking_query(condition: Condition, rules: Sequence[RuleGroup], size: int, max_candidates: int) -> Select[int, int]:
-    """`id`s of the best candidates in order, each with the `total` of all.
+    """Select the `id`s of the best candidates in order, each with the `total` number of candidates.
 
-    Of more than `max_candidates` only the first to depart are looked at.
+    Of more than `max_candidates` only the first to depart are ranked and counted.
     """
-    points = (
-        case(*((to_sql(rule.condition), rule.points) for rule in alternatives), else_=0) for alternatives in rules
-    )
+    points = (case(*((to_sql(rule.condition), rule.points) for rule in group), else_=0) for group in rules)
     score: ColumnElement[int] = func.least(sum(points, start=literal(0)), weights.HIGHEST)
     start, id_ = TripOccurrence.start_date, TripOccurrence.id
-    looked_at = (
+    candidates = (
         filter_query(select(id_, start, score.label("score")), condition)
         .order_by(start, id_)
         .limit(max_candidates)
@@ -53,8 +51,8 @@ def ranking_query(condition: Condition, rules: Sequence[RuleGroup], size: int, m
         .c
     )
     return (
-        select(looked_at.id, func.count().over().label("total"))
-        .order_by(looked_at.score.desc(), looked_at.start_date, looked_at.id)
+        select(candidates.id, func.count().over().label("total"))
+        .order_by(candidates.score.desc(), candidates.start_date, candidates.id)
         .limit(size)
     )
 
@@ -64,13 +62,13 @@ def count_query(condition: Condition) -> Select[int]:
 
 
 def filter_query(query: Select[*Columns], condition: Condition) -> Select[*Columns]:
-    """A query on departures, of those alone for which the condition holds."""
+    """Restrict a query on departures to those for which the condition holds."""
     return join_sources(query).where(to_sql(condition))
 
 
 @singledispatch
 def to_sql(condition: Condition) -> ColumnElement[bool]:
-    """Never null: a condition on an absent value is false, and its contrary true."""
+    """Render a condition to SQL. Never null: a condition on an absent value is false, and its negation true."""
     raise TypeError(f"no SQL for {condition}")
 
 

@@ -1,11 +1,11 @@
-"""Candidates from Postgres, for when the index can't be asked: the same rules, bounded work."""
+"""Trip search in Postgres: the fallback while Elasticsearch is unavailable. Same rules, bounded work."""
 
 import asyncio
 from collections.abc import Sequence
 
 from app.backends.database import Database
-from app.recommendations.elasticsearch_search import SearchHits
 from app.recommendations.postgres_conditions import ranking_query
+from app.recommendations.search import SearchHits
 from core.errors import OverloadedError
 from indexer.documents.builder import build_documents
 from schemas.index_document import decode_document
@@ -13,31 +13,38 @@ from scoring.predicates import Condition
 from scoring.rules import RuleGroup
 
 NO_COMPILED_CACHE = {"compiled_cache": None}
-"""There are as many statements as kinds of searches, and compiled each takes 400 kB."""
+"""Nearly every search is a statement of its own, and a compiled statement takes 400 kB."""
 
 
 class PostgresTripSearch:
-    def __init__(self, database: Database, *, max_candidates: int, at_once: int = 2, turn_within: float = 0.5) -> None:
-        """Beyond `max_candidates` only the first to depart are looked at.
+    def __init__(
+        self, database: Database, *, max_candidates: int, max_concurrent: int = 2, queue_timeout: float = 0.5
+    ) -> None:
+        """Bound the load of a fallback, which may hit all searches at the same moment.
 
-        Searches beyond `at_once` wait for their turn, as all may fall back at the same moment; so many seconds at most,
-        or they would take the room of requests that need no search.
+        Of more than `max_candidates` candidates only the first to depart are ranked. Searches beyond `max_concurrent`
+        wait, but no longer than `queue_timeout` seconds: waiting searches count as requests in flight, and would take
+        the capacity of requests that need no search.
         """
         self._database = database
         self._max_candidates = max_candidates
-        self._turns = asyncio.Semaphore(at_once)
-        self._turn_within = turn_within
+        self._slots = asyncio.Semaphore(max_concurrent)
+        self._queue_timeout = queue_timeout
 
     async def find(self, condition: Condition, rules: Sequence[RuleGroup], size: int) -> SearchHits:
+        """Return the `size` best departures for which the condition holds.
+
+        Raises: BackendUnavailableError, OverloadedError.
+        """
         try:
-            async with asyncio.timeout(self._turn_within):
-                await self._turns.acquire()
+            async with asyncio.timeout(self._queue_timeout):
+                await self._slots.acquire()
         except TimeoutError:
             raise OverloadedError() from None
         try:
             return await self._find(condition, rules, size)
         finally:
-            self._turns.release()
+            self._slots.release()
 
     async def _find(self, condition: Condition, rules: Sequence[RuleGroup], size: int) -> SearchHits:
         async with self._database.read() as session:

@@ -9,13 +9,15 @@ from msgspec import Struct
 from pydantic import TypeAdapter
 
 from app.backends.database import Database
+from app.backends.labels import SEARCH_INDEX_LABEL
 from app.cache import ALL_KINDS, EncodedBody, EntityKind, ResponseCache
 from app.recommendations.appendable_body import AppendableJsonBody
-from app.recommendations.elasticsearch_search import SEARCH_INDEX_LABEL, ElasticsearchTripSearch, TripSearch
+from app.recommendations.elasticsearch_search import ElasticsearchTripSearch
 from app.recommendations.engine import RankedResults, find_recommendations
 from app.recommendations.postgres_conditions import count_query
 from app.recommendations.postgres_search import PostgresTripSearch
 from app.recommendations.request_log_record import build_log_record
+from app.recommendations.search import TripSearch
 from app.recommendations.serializer import serialize_response
 from app.repositories.lookups import load_lookups
 from core.errors import BackendError, BackendUnavailableError
@@ -91,7 +93,7 @@ class RecommendationService:
         self._usual = Source(index, self._catalogue)
         self._fallbacks = (
             Source(fallback, self._catalogue, FROM_DATABASE),
-            Source(index, index.catalogue, WITHOUT_DATABASE),
+            Source(index, index.lookups, WITHOUT_DATABASE),
         )
         self._keep_seconds = keep_seconds
 

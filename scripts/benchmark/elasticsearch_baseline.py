@@ -8,8 +8,9 @@ import orjson
 
 from app.backends.database import Database
 from app.backends.http_client import HttpClient
-from app.recommendations.elasticsearch_search import ElasticsearchTripSearch, SearchHits, search_path
+from app.recommendations.elasticsearch_search import ElasticsearchTripSearch, search_path
 from app.recommendations.engine import find_recommendations
+from app.recommendations.search import SearchHits
 from app.repositories.lookups import load_lookups
 from core import clients
 from core.settings import Settings

@@ -46,4 +46,4 @@ def search(**preferences: Any) -> SearchContext:
 
 
 def relaxed(**preferences: Any) -> SearchContext:
-    return search(**preferences).relax(())
+    return search(**preferences).relaxed(())

@@ -55,5 +55,5 @@ def test_equal_preferences_make_equal_bytes() -> None:
 
 async def test_elasticsearch_takes_the_longest_lists(es: AsyncElasticsearch, worlds: list[tuple[World, str]]) -> None:
     _, index = worlds[0]
-    for searched in (search(**EVERYTHING), search(**EVERYTHING).relax(tuple(range(1, 31)))):
+    for searched in (search(**EVERYTHING), search(**EVERYTHING).relaxed(tuple(range(1, 31)))):
         assert (await es.search(index=index, **body(searched)))["timed_out"] is False

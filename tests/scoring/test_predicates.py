@@ -50,9 +50,9 @@ async def test_a_condition_means_the_same_in_python_and_in_elasticsearch(
     es: AsyncElasticsearch, worlds: list[tuple[World, str]], condition: Condition
 ) -> None:
     world, index = worlds[0]
-    answer = await es.search(index=index, query=condition.filter(), size=1000)
+    answer = await es.search(index=index, query=condition.to_elasticsearch(), size=1000)
     found = {hit["_source"]["id"] for hit in answer["hits"]["hits"]}
-    assert found == {trip.id for trip in compress(world.documents, condition.matches(world.documents))}
+    assert found == {trip.id for trip in compress(world.documents, condition.matches_all(world.documents))}
 
 
 def test_nothing_positive_holds_for_a_field_that_is_null() -> None:
@@ -64,5 +64,5 @@ def test_nothing_positive_holds_for_a_field_that_is_null() -> None:
         AtLeastN(1, "country", ("1",)),
     )
     for condition in positive:
-        assert condition.matches([nowhere]) == [False]
-        assert Not(condition).matches([nowhere]) == [True]
+        assert condition.matches_all([nowhere]) == [False]
+        assert Not(condition).matches_all([nowhere]) == [True]

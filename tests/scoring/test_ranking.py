@@ -33,7 +33,7 @@ async def ranked(
     answer = await es.search(index=index, **build_search(candidate_filter(search), scored_by, size))
     hits = answer["hits"]["hits"]
     shown = score_documents(
-        [decode_document(orjson.dumps(hit["_source"])) for hit in hits], scored_by, is_relaxed=search.relaxed
+        [decode_document(orjson.dumps(hit["_source"])) for hit in hits], scored_by, is_relaxed=search.is_relaxed
     )
     scores = {hit["_source"]["id"]: hit["sort"][0] - score_offset(scored_by) for hit in hits}
     good_enough = {id_: score for id_, score in scores.items() if score >= 30}
@@ -45,14 +45,14 @@ async def searched(es: AsyncElasticsearch, index: str, search: SearchContext) ->
     primary, total = await ranked(es, index, search, 30)
     relaxed: list[Recommendation] = []
     if needs_relaxed_search(primary):
-        others = search.relax(tuple(trip.document.id for trip in primary))
+        others = search.relaxed(tuple(trip.document.id for trip in primary))
         relaxed, _ = await ranked(es, index, others, 30 - len(primary))
     return [shown(trip) for trip in primary + relaxed], total
 
 
 def sorted_in_python(documents: list[TripDocument], search: SearchContext) -> list[Shown]:
-    found = [*compress(documents, candidate_filter(search).matches(documents))]
-    trips = score_documents(found, applicable_rules(search), is_relaxed=search.relaxed)
+    found = [*compress(documents, candidate_filter(search).matches_all(documents))]
+    trips = score_documents(found, applicable_rules(search), is_relaxed=search.is_relaxed)
     trips.sort(key=lambda trip: (-trip.score, trip.document.start, trip.document.id))
     return [shown(trip) for trip in trips]
 
@@ -80,7 +80,7 @@ async def test_elasticsearch_python_and_a_plain_full_sort_agree(
 
     primary = sorted_in_python(world.documents, search)[:30]
     listed = tuple(trip.id for trip in primary)
-    relaxed = sorted_in_python(world.documents, search.relax(listed)) if len(primary) <= 5 else []
+    relaxed = sorted_in_python(world.documents, search.relaxed(listed)) if len(primary) <= 5 else []
     assert primary + relaxed[: 30 - len(primary)] == expected
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from schemas.index_document import TripDocument
 from scoring.context import SearchContext
-from scoring.explain import breakdowns
+from scoring.explain import explain
 from scoring.rules import ScoreLine, applicable_rules
 from tests.scoring.builders import (
     ANTARCTICA,
@@ -19,13 +19,13 @@ from tests.scoring.builders import (
 
 
 def breakdown(trip: TripDocument, searched: SearchContext) -> list[ScoreLine]:
-    (lines,) = breakdowns([trip], applicable_rules(searched))
+    (lines,) = explain([trip], applicable_rules(searched))
     return lines
 
 
 def labels(searched: SearchContext, **trip: Any) -> list[str]:
     """Beyond the base score; of a trip whose duration counts for nothing unless it is given."""
-    trip.setdefault("days", PLAIN_DAYS_RELAXED if searched.relaxed else PLAIN_DAYS)
+    trip.setdefault("days", PLAIN_DAYS_RELAXED if searched.is_relaxed else PLAIN_DAYS)
     return [line.label for line in breakdown(departure(**trip), searched)][1:]
 
 

@@ -121,7 +121,7 @@ async def test_an_index_that_talks_nonsense_counts_as_down(unlimited: Settings, 
 async def test_an_index_that_counts_nonsense_is_down_too() -> None:
     async with answering("application/json", b'{"_shards": {"failed": 0}, "aggregations": {}}') as url:
         with pytest.raises(BackendUnavailableError):
-            await ElasticsearchTripSearch(HttpClient(url, seconds=5, connections=1), "trips").catalogue()
+            await ElasticsearchTripSearch(HttpClient(url, seconds=5, connections=1), "trips").lookups()
 
 
 @pytest.mark.parametrize("kept", [b"", b"x", b"\x00" * 20, b"\xff" * 200, b'{"json": 1}'])

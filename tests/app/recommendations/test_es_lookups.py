@@ -22,7 +22,7 @@ async def test_of_a_catalogue_without_empty_countries_the_index_knows_what_the_d
     async with Database(database).read() as session:
         expected = await load_lookups(session)
     assert expected.private_type_id != PRIVATE_GROUPS_ID
-    assert await index.catalogue() == expected
+    assert await index.lookups() == expected
 
 
 async def test_an_index_without_private_groups_leaves_their_usual_id(
@@ -30,5 +30,5 @@ async def test_an_index_without_private_groups_leaves_their_usual_id(
 ) -> None:
     await catalogue.occurrence(trip_template_id=await catalogue.template())
     await reindex(settings, lambda progress: None)
-    found = await index.catalogue()
+    found = await index.lookups()
     assert found.private_type_id == PRIVATE_GROUPS_ID

@@ -84,6 +84,6 @@ async def test_beyond_the_bound_only_the_first_to_depart_are_looked_at(
 async def test_more_searches_than_the_database_should_bear_are_refused(
     database_reads: Database, catalogue_now: SearchLookups
 ) -> None:
-    fallback = PostgresTripSearch(database_reads, max_candidates=10_000, at_once=0, turn_within=0)
+    fallback = PostgresTripSearch(database_reads, max_candidates=10_000, max_concurrent=0, queue_timeout=0)
     with pytest.raises(OverloadedError):
         await find_recommendations(fallback, SearchContext(Preferences.model_validate({}), TODAY, catalogue_now))

@@ -1,0 +1,3 @@
+"""Names of the backends in error messages."""
+
+SEARCH_INDEX_LABEL = "the search index"
