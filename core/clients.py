@@ -89,6 +89,12 @@ class RedisConnection(Connection):
             raise RedisConnectionError(str(error)) from error
 
 
+def redis_database(client: Redis) -> int:
+    """Return the number of the database that the client's connections select."""
+    database: int = client.connection_pool.connection_kwargs.get("db", 0)
+    return database
+
+
 def redis_pool(url: str, **options: Any) -> BlockingConnectionPool:
     """For every client of Redis: what its connections raise is Redis's, under uvloop too."""
     return BlockingConnectionPool.from_url(url, connection_class=RedisConnection, **options)

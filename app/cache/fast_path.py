@@ -6,9 +6,9 @@ from cachetools import LRUCache
 from starlette.routing import Route
 from starlette.types import Scope
 
-from app.cache import EntityKind
 from app.http.conditional import cached_response
 from app.http.raw_response import RawResponse
+from schemas.invalidation import EntityKind
 
 MAX_ENTRIES = 2000
 """Targets that one process remembers."""

@@ -3,11 +3,8 @@
 import asyncio
 import time
 from collections.abc import Collection, Iterable
-from typing import Literal, get_args
 
-EntityKind = Literal["occurrence", "template", "company", "guide", "country", "tag", "type"]
-
-ALL_KINDS: frozenset[EntityKind] = frozenset(get_args(EntityKind))
+from schemas.invalidation import EVERYTHING, EntityKind
 
 
 class InvalidationState:
@@ -32,7 +29,7 @@ class InvalidationState:
         """False if `generation` is not the next one: the caller then has to `catch_up`."""
         if generation != self.current + 1:
             return generation == self.current
-        if "all" in kinds:
+        if EVERYTHING in kinds:
             self._invalidate_all(generation)
             return True
         self.current = generation

@@ -8,11 +8,12 @@ from typing import TypeGuard
 
 from cachetools import LRUCache
 
-from app.cache.invalidation import EntityKind, InvalidationState
+from app.cache.invalidation import InvalidationState
 from app.cache.metrics import FROM_PROCESS, FROM_REDIS, LOADED, STALE
 from app.cache.redis_store import RedisStore
 from app.http.encoded_body import EncodedBody, StoredEntry, encode_body
 from core.errors import BackendError
+from schemas.invalidation import EntityKind
 
 Loader = Callable[[], Awaitable[bytes]]
 

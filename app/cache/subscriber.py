@@ -6,16 +6,17 @@ from contextlib import asynccontextmanager
 
 import structlog
 from prometheus_client import Counter
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from app.backends.redis import ResilientRedis
 from app.cache import InvalidationState, RedisStore, ResponseCache
+from core.clients import redis_database
 from core.retries import restart_backoff, retry_forever
 from core.tasks import background_task
-from indexer.invalidation import channel
+from schemas.invalidation import InvalidationMessage, channel
 from schemas.redis_keys import GENERATION_COUNTER
 
 log = structlog.get_logger()
@@ -33,11 +34,6 @@ SUBSCRIPTION_ERRORS = (RedisError, TimeoutError, ValueError)
 
 FIRST_RETRY_SECONDS = 0.1
 LAST_RETRY_SECONDS = 2.0
-
-
-class InvalidationMessage(BaseModel):
-    generation: int
-    kinds: list[str]
 
 
 @asynccontextmanager
@@ -79,7 +75,7 @@ async def subscribe_to_invalidations(redis: Redis, generations: InvalidationStat
 async def _subscribe(redis: Redis, subscription: PubSub, generations: InvalidationState) -> None:
     """The counter is read once Redis has confirmed the subscription: no change falls in between."""
     async with asyncio.timeout(REDIS_TIMEOUT):
-        await subscription.subscribe(channel(redis))
+        await subscription.subscribe(channel(redis_database(redis)))
         while await subscription.get_message(timeout=REDIS_TIMEOUT) is None:
             pass
     await _resync(redis, generations)

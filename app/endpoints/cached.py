@@ -8,13 +8,13 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from app.backends.database import ReadSession
-from app.cache import EntityKind
 from app.endpoints.endpoint import Handler
 from app.http.conditional import NO_CACHE, PUBLIC_ONE_HOUR, cached_response
 from app.http.errors import not_found
 from app.state import ApiRequest
 from schemas.api.entities import to_json
 from schemas.api.envelopes import DetailResponse, ListResponse
+from schemas.invalidation import EntityKind
 
 Read = Callable[[ReadSession], Awaitable[BaseModel]]
 ReadRows = Callable[[ReadSession], Awaitable[Sequence[object]]]

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from app.backends.database import Database
 from app.backends.labels import SEARCH_INDEX_LABEL
-from app.cache import ALL_KINDS, EncodedBody, EntityKind, ResponseCache
+from app.cache import EncodedBody, ResponseCache
 from app.recommendations.appendable_body import AppendableJsonBody
 from app.recommendations.elasticsearch_search import ElasticsearchTripSearch
 from app.recommendations.engine import RankedResults, find_recommendations
@@ -22,6 +22,7 @@ from app.recommendations.serializer import serialize_response
 from app.repositories.lookups import load_lookups
 from core.errors import BackendError, BackendUnavailableError
 from schemas.api.preferences import Preferences
+from schemas.invalidation import ALL_KINDS, EntityKind
 from scoring.context import SearchContext, SearchLookups
 from scoring.filters import bookable_filter
 

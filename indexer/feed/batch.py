@@ -16,9 +16,10 @@ from indexer.feed import fan_out
 from indexer.index import bulk_writer, locks, outbox, targets, versions
 from indexer.index.bulk_writer import WriteOutcome
 from indexer.index.locks import STALLED_AFTER
-from indexer.index.outbox import CAUSES, DIRECT, LANES, OCCURRENCE, ClaimedRow
+from indexer.index.outbox import CAUSES, DIRECT, LANES, ClaimedRow
 from indexer.index.reconcile import IndexProblem, check_origin
 from indexer.index.targets import Target, TargetState
+from schemas.invalidation import DEPARTURE
 
 log = structlog.get_logger()
 
@@ -116,10 +117,10 @@ async def _check_database_history(connection: AsyncConnection, stores: Backends,
 async def _handle(
     connection: AsyncConnection, stores: Backends, written_to: list[Target], rows: list[ClaimedRow], *, deadline: float
 ) -> BatchResult:
-    departures = [row for row in rows if row.kind == OCCURRENCE]
+    departures = [row for row in rows if row.kind == DEPARTURE]
     names = [target.name for target in written_to]
     expansion = await fan_out.expand_changes(
-        connection, stores.elasticsearch, names, [row for row in rows if row.kind != OCCURRENCE]
+        connection, stores.elasticsearch, names, [row for row in rows if row.kind != DEPARTURE]
     )
     outcomes = await _write(stores, names, _trip_ids(rows), deadline=deadline)
     written = _merge_outcomes(
@@ -191,4 +192,4 @@ async def _reenqueue(stores: Backends, trip_ids: list[int]) -> None:
 
 
 def _trip_ids(rows: Sequence[ClaimedRow]) -> list[int]:
-    return sorted({row.row_id for row in rows if row.kind == OCCURRENCE and row.row_id is not None})
+    return sorted({row.row_id for row in rows if row.kind == DEPARTURE and row.row_id is not None})

@@ -8,8 +8,9 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from indexer.index import admin, outbox
-from indexer.index.dependents import ENTITY_KINDS, EVERYTHING, MIN_ID, depends_on
+from indexer.index.dependents import MIN_ID, RELATED_KINDS, depends_on
 from indexer.index.outbox import FAN_OUT, FANNED, ClaimedRow
+from schemas.invalidation import EVERYTHING
 from schemas.tables import TripOccurrence
 
 
@@ -42,7 +43,7 @@ async def expand_changes(
     for group in _groups(rows):
         if room == 0:
             break
-        if group.kind not in ENTITY_KINDS:
+        if group.kind not in RELATED_KINDS:
             expansion.failed += group.ids
             continue
         try:

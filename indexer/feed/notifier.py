@@ -11,9 +11,9 @@ from redis.asyncio import Redis
 from indexer import metrics
 from indexer.backends import Backends
 from indexer.feed.batch import BatchResult
-from indexer.index.dependents import EVERYTHING
-from indexer.index.outbox import LANES, OCCURRENCE, ClaimedRow
+from indexer.index.outbox import LANES, ClaimedRow
 from indexer.invalidation import publish
+from schemas.invalidation import DEPARTURE, EVERYTHING
 
 log = structlog.get_logger()
 
@@ -38,7 +38,7 @@ class ChangeNotifier:
         self._to_tell.set()
 
     def note(self, batch: BatchResult) -> None:
-        done = [row for row in batch.done if row.kind == OCCURRENCE]
+        done = [row for row in batch.done if row.kind == DEPARTURE]
         done_ids = {row.id for row in done}
         if done:
             self._unrefreshed += done
@@ -78,7 +78,7 @@ class ChangeNotifier:
         now = datetime.now(UTC)
         for row in rows:
             metrics.LAG.labels(LANES[row.lane]).observe((now - row.created_at).total_seconds())
-        self.queue_publish({OCCURRENCE})
+        self.queue_publish({DEPARTURE})
         return True
 
     async def _publish(self) -> bool:

@@ -5,11 +5,8 @@ from collections.abc import Collection
 from sqlalchemy import ColumnElement, select
 
 from core.sql import in_array
+from schemas.invalidation import ALL_KINDS, DEPARTURE, EVERYTHING
 from schemas.tables import TripOccurrence, TripTemplate, TripTemplateTag
-
-EVERYTHING = "all"
-"""Kind of an outbox row that stands for every departure, including those that Postgres no longer has: a TRUNCATE
-writes one."""
 
 MIN_ID = -(2**31)
 """Lower bound of departure ids, exclusive: where a scan by id starts."""
@@ -21,7 +18,7 @@ TEMPLATE_COLUMNS = {
     "type": TripTemplate.trip_type_id,
 }
 
-ENTITY_KINDS = {EVERYTHING, "guide", "tag", *TEMPLATE_COLUMNS}
+RELATED_KINDS = ALL_KINDS - {DEPARTURE} | {EVERYTHING}
 """Kinds of rows, other than departures, that documents depend on."""
 
 

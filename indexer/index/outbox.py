@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
+from schemas.invalidation import DEPARTURE
 from schemas.tables import DeadLetter, OutboxRow
 
 DIRECT, FANNED, CAUSES = 0, 1, 2
@@ -38,8 +39,6 @@ FAN_OUT = 500
 """Departures of the second lane taken by a batch, and the most that a batch adds to it."""
 MAX_FANNED_BACKLOG = 2000
 """With more waiting in the second lane, only causes that have not begun are expanded."""
-
-OCCURRENCE = "occurrence"
 
 WAITING = select(
     func.count().label("rows"),
@@ -70,14 +69,14 @@ def _claimable(condition: ColumnElement[bool], *, retry: bool) -> Select[*tuple[
 
 def _is_enough_fanned() -> ColumnElement[bool]:
     row = aliased(OutboxRow)
-    waiting = select(row.id).where((row.lane == FANNED) & (row.kind == OCCURRENCE))
+    waiting = select(row.id).where((row.lane == FANNED) & (row.kind == DEPARTURE))
     return waiting.offset(MAX_FANNED_BACKLOG).limit(1).exists()
 
 
 async def claim(connection: AsyncConnection, lanes: Collection[int] = LANES, *, retry: bool) -> list[ClaimedRow]:
     """Locks rows that no other batch has, each lane its share; with `retry` also those that failed before."""
     row = OutboxRow
-    departure = row.kind == OCCURRENCE
+    departure = row.kind == DEPARTURE
     direct = _claimable((row.lane == DIRECT) & departure, retry=retry)
     fanned = _claimable((row.lane == FANNED) & departure, retry=retry)
     causes = _claimable(~departure & (row.cursor.is_(None) | ~_is_enough_fanned()), retry=retry)
@@ -94,7 +93,7 @@ async def claim(connection: AsyncConnection, lanes: Collection[int] = LANES, *, 
 async def count_causes(connection: AsyncConnection) -> dict[str, tuple[int, int]]:
     """By kind, what waits and was not resolved to departures: how many rows, and the latest of them."""
     row = OutboxRow
-    counted = select(row.kind, func.count(), func.max(row.id)).where(row.kind != OCCURRENCE).group_by(row.kind)
+    counted = select(row.kind, func.count(), func.max(row.id)).where(row.kind != DEPARTURE).group_by(row.kind)
     return {kind: (count, latest) for kind, count, latest in await connection.execute(counted)}
 
 
@@ -104,7 +103,7 @@ async def enqueue(
     """Departures to be read again; `since` is when the change was made that they depend on."""
     ids = func.unnest(bindparam("ids", list(trip_ids), ARRAY(Integer))).column_valued()
     created_at = func.clock_timestamp() if since is None else literal(since)
-    rows = select(literal(OCCURRENCE), ids, literal(lane), created_at)
+    rows = select(literal(DEPARTURE), ids, literal(lane), created_at)
     await connection.execute(insert(OutboxRow).from_select(["kind", "row_id", "lane", "created_at"], rows))
 
 

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.sql import in_array
 from indexer.index import dependents
-from indexer.index.outbox import OCCURRENCE
 from schemas.document_fields import FIELDS, DocumentField, join_sources
+from schemas.invalidation import DEPARTURE, EVERYTHING
 from schemas.tables import OutboxRow, TripOccurrence
 
 DAY_MILLISECONDS = 86_400_000
@@ -30,8 +30,8 @@ async def pending_departures(connection: AsyncConnection) -> set[int] | None:
     by_kind: dict[str, set[int | None]] = defaultdict(set)
     for kind, row_id in await connection.execute(select(OutboxRow.kind, OutboxRow.row_id).distinct()):
         by_kind[kind].add(row_id)
-    trip_ids = {row_id for row_id in by_kind.pop(OCCURRENCE, ()) if row_id is not None}
-    if dependents.EVERYTHING in by_kind or not by_kind.keys() <= dependents.ENTITY_KINDS:
+    trip_ids = {row_id for row_id in by_kind.pop(DEPARTURE, ()) if row_id is not None}
+    if EVERYTHING in by_kind or not by_kind.keys() <= dependents.RELATED_KINDS:
         return None
     if by_kind:
         shown = or_(*(dependents.depends_on(kind, ids) for kind, ids in by_kind.items()))

@@ -23,7 +23,7 @@ class OutboxRow(Base):
 
     id: Mapped[SerialId]
     kind: Mapped[str]
-    """occurrence, template, company, guide, country, tag, type, or all (then without a row_id)."""
+    """An `EntityKind` of `schemas.invalidation`, or `all` without a row_id."""
     row_id: Mapped[int | None]
     lane: Mapped[Small] = mapped_column(server_default=text("0"))
     """0 is a direct change, 1 a fan-out."""

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from redis.asyncio import Redis
 
 from app.backends.redis import ResilientRedis
-from app.cache import EncodedBody, EntityKind, InvalidationState, RedisStore, ResponseCache
+from app.cache import EncodedBody, InvalidationState, RedisStore, ResponseCache
 from app.cache.subscriber import subscribe_to_invalidations
 from core.errors import ExpectedError
+from schemas.invalidation import EntityKind
 from tests.support.eventually import eventually
 
 COUNTRY: frozenset[EntityKind] = frozenset(("country",))

@@ -1,6 +1,7 @@
 import pytest
 
-from app.cache import ALL_KINDS, InvalidationState
+from app.cache import InvalidationState
+from schemas.invalidation import ALL_KINDS
 
 
 @pytest.fixture

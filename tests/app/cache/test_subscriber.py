@@ -4,10 +4,11 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy.engine import make_url
 
-from app.cache import ALL_KINDS
 from core import clients
+from core.clients import redis_database
 from core.settings import Settings
-from indexer.invalidation import channel, publish
+from indexer.invalidation import publish
+from schemas.invalidation import ALL_KINDS, channel
 from schemas.redis_keys import GENERATION_COUNTER
 from tests.support.api.proxy import Proxy
 from tests.support.cache import SimulatedProcess, process
@@ -59,7 +60,7 @@ async def test_a_redis_that_was_emptied_outdates_everything(redis: Redis, held: 
 
 @pytest.mark.parametrize("message", [b"", b"{}", b"\xff", b'{"generation": "x", "kinds": []}', b"[]"])
 async def test_an_unreadable_message_ends_nothing(redis: Redis, held: SimulatedProcess, message: bytes) -> None:
-    await redis.publish(channel(redis), message)
+    await redis.publish(channel(redis_database(redis)), message)
     before = held.generations.current
     await publish(redis, ["country"])
     await eventually(lambda: not held.generations.is_current(before, {"country"}))

@@ -7,7 +7,7 @@ from indexer.backends import Backends
 from indexer.feed import fan_out
 from indexer.feed.fan_out import Expansion
 from indexer.index import bulk_writer, outbox
-from indexer.index.dependents import ENTITY_KINDS
+from indexer.index.dependents import RELATED_KINDS
 from indexer.index.outbox import FANNED
 from schemas.tables import OutboxRow
 from tests.indexer.index.test_bulk_writer import document
@@ -53,7 +53,7 @@ async def test_each_kind_leads_to_the_departures_that_show_it(catalogue: Catalog
         "tag": tag,
         "guide": guide,
     }
-    assert causes.keys() | {"all"} == ENTITY_KINDS
+    assert causes.keys() | {"all"} == RELATED_KINDS
     for kind, row_id in causes.items():
         await put(stores, kind, row_id)
         expansion = await expand(stores)

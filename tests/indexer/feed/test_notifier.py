@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 
 from core import clients
+from core.clients import redis_database
 from core.settings import Settings
 from core.tasks import cancel_and_wait
 from indexer.backends import Backends
@@ -18,7 +19,7 @@ from indexer.feed.batch import BatchResult
 from indexer.feed.notifier import ChangeNotifier
 from indexer.index import bulk_writer, versions
 from indexer.index.outbox import DIRECT, ClaimedRow
-from indexer.invalidation import KINDS, channel
+from schemas.invalidation import ALL_KINDS, channel
 from schemas.redis_keys import GENERATION_COUNTER
 from tests.indexer.index.test_bulk_writer import document
 from tests.support.eventually import eventually
@@ -42,7 +43,7 @@ async def redis(settings: Settings) -> AsyncIterator[Redis]:
 @pytest.fixture
 async def subscription(redis: Redis) -> AsyncIterator[PubSub]:
     async with redis.pubsub() as subscription:
-        await subscription.subscribe(channel(redis))
+        await subscription.subscribe(channel(redis_database(redis)))
         assert await subscription.get_message(timeout=1) is not None
         yield subscription
 
@@ -52,7 +53,7 @@ async def announcer(stores: Backends, index: str, redis: Redis, subscription: Pu
     """Past its first word."""
     announcer = ChangeNotifier(stores, redis)
     assert await announcer.flush()
-    assert (await told(subscription))["kinds"] == sorted(KINDS)
+    assert (await told(subscription))["kinds"] == sorted(ALL_KINDS)
     return announcer
 
 
@@ -107,7 +108,7 @@ async def test_many_changes_are_told_in_one_word(announcer: ChangeNotifier, subs
 async def test_a_change_of_everything_is_told_as_each_kind(announcer: ChangeNotifier, subscription: PubSub) -> None:
     announcer.note(changed("all"))
     await announcer.flush()
-    assert (await told(subscription))["kinds"] == sorted(KINDS)
+    assert (await told(subscription))["kinds"] == sorted(ALL_KINDS)
 
 
 async def test_a_departure_that_elasticsearch_does_not_take_is_told_once_to_those_who_read_from_postgres(
