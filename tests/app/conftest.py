@@ -57,16 +57,21 @@ async def sample_index(settings: Settings, database: AsyncEngine) -> None:
 
 @pytest.fixture(scope="module")
 async def address(settings: Settings, engine: AsyncEngine, redis: Redis) -> AsyncIterator[str]:
-    """Of a server over HTTP that has a few trips, with ids from 1 up, in its database and its index."""
-    await empty(engine)
-    await redis.flushdb()
-    await _fill(CatalogueFactory(engine))
-    await reindex(settings, lambda progress: None)
+    """Address of a server over HTTP that has a few trips."""
+    await fill(settings, engine, redis)
     with uvicorn_serving(settings.model_copy(update={"admin_key": SecretStr(ADMIN_KEY)})) as address:
         yield address
 
 
-async def _fill(catalogue: CatalogueFactory) -> None:
+async def fill(settings: Settings, engine: AsyncEngine, redis: Redis) -> None:
+    """Replace everything stored by a few trips, with ids from 1 up, in the database and in the index."""
+    await empty(engine)
+    await redis.flushdb()
+    await _create_trips(CatalogueFactory(engine))
+    await reindex(settings, lambda progress: None)
+
+
+async def _create_trips(catalogue: CatalogueFactory) -> None:
     country = await catalogue.country(continent=Continent.ASIA)
     guide, trip_type, tag = await catalogue.guide(), await catalogue.trip_type(), await catalogue.tag()
     template = await catalogue.template(
