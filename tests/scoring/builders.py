@@ -1,8 +1,10 @@
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
+from types import NoneType
+from typing import Any, get_args, get_origin
 
 from msgspec import Raw
+from msgspec.structs import fields
 
 from schemas.api.preferences import Preferences
 from schemas.index_document import TripDocument
@@ -17,8 +19,20 @@ PLAIN_DAYS_RELAXED = 376
 CONTINENTS: Mapping[int, str] = {KENYA: "Africa", FRANCE: "Europe", ANTARCTICA: "Antarctica"}
 
 
+def _empty_value(kind: Any) -> Any:
+    return None if NoneType in get_args(kind) else (get_origin(kind) or kind)()
+
+
+EMPTY: Mapping[str, Any] = {
+    field.name: _empty_value(field.type) for field in fields(TripDocument) if field.name != "trip"
+}
+
+
 def departure(**values: Any) -> TripDocument:
-    """One that is a candidate of a search without preferences, for the base score and nothing else."""
+    """Return a candidate of a search without preferences, to which only the base score applies.
+
+    Fields that are not named here are null, empty or zero.
+    """
     start: str = values.get("start", "2027-04-15")
     plain = {
         "id": 1,
@@ -38,7 +52,7 @@ def departure(**values: Any) -> TripDocument:
         "version": 1,
         "trip": Raw(b"{}"),
     }
-    return TripDocument(**{**plain, **values})
+    return TripDocument(**{**EMPTY, **plain, **values})
 
 
 def search(**preferences: Any) -> SearchContext:

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 from msgspec import Raw
 
+from schemas.api.preferences import Preferences
 from schemas.enums import Continent, Status
 from schemas.index_document import TripDocument
 from tests.scoring.reference import ReferencePreferences, World
@@ -122,4 +123,31 @@ def body(wants: ReferencePreferences, *, as_text: bool) -> dict[str, Any]:
         "month": "all" if wants.month is None else number(wants.month),
         "start_date": wants.start_date and wants.start_date.isoformat(),
     }
+    assert sent.keys() == Preferences.model_fields.keys()
     return sent
+
+
+def _number_or_text(numbers: st.SearchStrategy[int]) -> st.SearchStrategy[Any]:
+    return numbers | numbers.map(str)
+
+
+_IDS = st.lists(_number_or_text(st.integers(1, 300) | st.integers(1, 14) | st.just(2**40)), max_size=6)
+_DAYS = _number_or_text(st.integers(0, 40) | st.integers(0, 400))
+_CONTINENT_NAMES = (*Continent, "SOUTH_AMERICA", "oceania")
+
+PREFERENCE_VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "selected_countries": _IDS,
+    "selected_continents": st.lists(st.sampled_from(_CONTINENT_NAMES), max_size=4),
+    "preferred_type_id": st.integers(0, 12),
+    "preferred_theme_ids": _IDS,
+    "min_duration": _DAYS,
+    "max_duration": _DAYS,
+    "budget": st.integers(0, 20_000) | st.decimals(0, 20_000, places=3).map(str),
+    "difficulty": st.integers(0, 5),
+    "year": st.just("all") | _number_or_text(st.integers(2025, 2028)),
+    "month": st.just("all") | st.integers(1, 12),
+    "start_date": st.dates().map(str) | st.dates(date(2026, 11, 1), date(2028, 12, 31)).map(str),
+}
+"""Valid JSON values of each preference, as clients send them to the sample catalogue."""
+
+assert PREFERENCE_VALUES.keys() == Preferences.model_fields.keys()

@@ -5,9 +5,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from schemas.api.preferences import Preferences
 from schemas.api.tracking import TrackedEvent
 from schemas.event_types import CATEGORIES, SOURCES
+from tests.scoring.strategies import PREFERENCE_VALUES
 
 Strategy = st.SearchStrategy[Any]
 
@@ -106,25 +106,6 @@ def _damaged(body: bytes) -> st.SearchStrategy[bytes]:
     return places.map(lambda place: body[: place[0]] + place[2] + body[place[0] + place[1] :])
 
 
-ids = st.lists(st.one_of(st.integers(1, 300), st.integers(1, 300).map(str)), max_size=6)
-days = st.one_of(st.integers(0, 400), st.integers(0, 400).map(str))
-CONTINENTS = ("Asia", "Africa", "Europe", "North & Central America", "SOUTH_AMERICA", "Antarctica", "oceania")
-
-LIKELY_PREFERENCES: dict[str, Strategy] = {
-    "selected_countries": ids,
-    "selected_continents": st.lists(st.sampled_from(CONTINENTS), max_size=4),
-    "preferred_type_id": st.integers(0, 12),
-    "preferred_theme_ids": ids,
-    "min_duration": days,
-    "max_duration": days,
-    "budget": st.one_of(st.integers(0, 20_000), st.decimals(0, 20_000, places=2).map(str)),
-    "difficulty": st.integers(0, 5),
-    "year": st.one_of(st.just("all"), st.integers(2026, 2028), st.just("2027")),
-    "month": st.one_of(st.just("all"), st.integers(1, 12)),
-    "start_date": st.dates().map(str),
-}
-assert LIKELY_PREFERENCES.keys() == Preferences.model_fields.keys()
-
 uuids = st.uuids().map(str)
 LIKELY_EVENTS: dict[str, Strategy] = {
     "event_type": st.sampled_from([*CATEGORIES]),
@@ -143,7 +124,7 @@ LIKELY_EVENTS: dict[str, Strategy] = {
 }
 assert LIKELY_EVENTS.keys() == TrackedEvent.model_fields.keys()
 
-preferences = bodies(LIKELY_PREFERENCES)
+preferences = bodies(PREFERENCE_VALUES)
 events = bodies(LIKELY_EVENTS)
 batches = st.one_of(
     st.lists(st.one_of(st.fixed_dictionaries(LIKELY_EVENTS), anything), max_size=4)

@@ -16,25 +16,11 @@ from app.recommendations.postgres_search import PostgresTripSearch
 from app.repositories.lookups import load_lookups
 from core.errors import OverloadedError
 from schemas.api.preferences import Preferences
-from schemas.enums import Continent
 from scoring.context import SearchContext, SearchLookups
 from tests.conftest import TODAY
+from tests.scoring.strategies import PREFERENCE_VALUES
 
-bodies = st.fixed_dictionaries(
-    {},
-    optional={
-        "selected_countries": st.lists(st.integers(1, 140) | st.just(2**40), max_size=4),
-        "selected_continents": st.lists(st.sampled_from(list(Continent)), max_size=3),
-        "preferred_type_id": st.integers(0, 12),
-        "preferred_theme_ids": st.lists(st.integers(1, 14), max_size=4),
-        "min_duration": st.integers(0, 25),
-        "max_duration": st.integers(0, 40),
-        "budget": st.decimals(0, 20_000, places=3).map(str),
-        "difficulty": st.integers(0, 5),
-        "year": st.integers(2025, 2028),
-        "month": st.integers(1, 12),
-    },
-)
+bodies = st.fixed_dictionaries({}, optional=PREFERENCE_VALUES)
 
 
 def shown(found: RankedResults) -> list[tuple[int, int, bool, list[str], bytes]]:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import joinedload
 from indexer.documents.builder import DocumentBatch, build_documents
 from indexer.documents.rows import snapshot
 from schemas.api.entities import RecommendedDeparture, to_json
+from schemas.document_fields import FIELDS
 from schemas.enums import Continent
 from schemas.tables import TripOccurrence, TripTemplate
 from tests.support.factories import CatalogueFactory
@@ -43,7 +44,7 @@ async def test_a_document_holds_what_the_rules_look_at(catalogue: CatalogueFacto
         status="Last Places",
     )
     found = await document(database, trip_id)
-    assert {key: value for key, value in found.items() if key != "trip"} == {
+    expected = {
         "id": trip_id,
         "active": True,
         "country": str(country),
@@ -59,6 +60,8 @@ async def test_a_document_holds_what_the_rules_look_at(catalogue: CatalogueFacto
         "spots": 3,
         "status": "Last Places",
     }
+    assert {key: found[key] for key in expected} == expected
+    assert found.keys() == {*FIELDS, "trip"}
 
 
 async def test_without_country_and_type_they_are_absent_values(

@@ -14,7 +14,7 @@ from schemas.enums import Continent
 
 LISTS = ("selected_countries", "selected_continents", "preferred_theme_ids")
 NUMBERS = ("preferred_type_id", "min_duration", "max_duration", "budget", "difficulty", "year", "month")
-FIELDS = (*LISTS, *NUMBERS, "start_date")
+FIELDS = tuple(Preferences.model_fields)
 
 
 def parse(body: object) -> Preferences:
