@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from core.bisection import process_with_bisection
 from tracking.event_writer import write_events
 from tracking.locks import TRACKING_LOCK
 from tracking.request_log_writer import write_recommendations
@@ -32,26 +33,32 @@ WHERE NOT EXISTS (SELECT FROM smarttrip.event_dead WHERE body = CAST(:body AS js
 """)
 
 
+class EntriesRejectedError(Exception):
+    """Postgres rejected a batch of entries because of their data; the message says why."""
+
+
 async def store(engine: AsyncEngine, entries: Sequence[StreamEntry]) -> None:
-    """In order. What Postgres refuses is found by halving, and set aside; other errors of the database are raised."""
-    reason = await try_store(engine, entries)
-    if reason is None:
-        return
-    if len(entries) > 1:
-        middle = len(entries) // 2
-        await store(engine, entries[:middle])
-        await store(engine, entries[middle:])
-    else:
-        await _set_aside(engine, entries[0], reason)
+    """Store entries in order, and dead-letter those that Postgres rejects; its other errors are raised."""
+
+    async def process(batch: Sequence[StreamEntry]) -> None:
+        await store_batch(engine, batch)
+
+    async def reject(entry: StreamEntry, error: Exception) -> None:
+        await _set_aside(engine, entry, str(error))
+
+    await process_with_bisection(entries, process, reject, errors=(EntriesRejectedError,))
 
 
-async def try_store(engine: AsyncEngine, entries: Sequence[StreamEntry]) -> str | None:
-    """All of them or none; why none, if they were refused."""
+async def store_batch(engine: AsyncEngine, entries: Sequence[StreamEntry]) -> None:
+    """Store all entries or none.
+
+    Raises: EntriesRejectedError if at least one of them is bad, and other errors of the database.
+    """
     by_kind: dict[str, list[bytes]] = defaultdict(list)
     for kind, body in entries:
         by_kind[kind].append(body)
     if unknown := by_kind.keys() - WRITERS.keys():
-        return f"unknown kind: {min(unknown)}"
+        raise EntriesRejectedError(f"unknown kind: {min(unknown)}")
     try:
         async with engine.begin() as connection:
             await connection.execute(TRACKING_LOCK)
@@ -60,8 +67,7 @@ async def try_store(engine: AsyncEngine, entries: Sequence[StreamEntry]) -> str 
     except DBAPIError as error:
         if not _is_refusal(error):
             raise
-        return str(error.orig)
-    return None
+        raise EntriesRejectedError(str(error.orig)) from error
 
 
 def _is_refusal(error: DBAPIError) -> bool:

@@ -6,7 +6,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.tables import DeadEvent
-from tracking.batch_writer import try_store
+from tracking.batch_writer import EntriesRejectedError, store_batch
 from tracking.stream import StreamEntry
 
 AT_MOST = 1000
@@ -19,10 +19,18 @@ async def retry_dead_events(engine: AsyncEngine, ids: Sequence[int] | None = Non
         chosen = chosen.where(DeadEvent.id.in_(ids))
     async with engine.connect() as connection:
         dead = (await connection.execute(chosen)).all()
-    stored = [dead_id for dead_id, body in dead if await try_store(engine, [_entry(body)]) is None]
+    stored = [dead_id for dead_id, body in dead if await _is_stored(engine, _entry(body))]
     async with engine.begin() as connection:
         await connection.execute(delete(DeadEvent).where(DeadEvent.id.in_(stored)))
     return len(stored)
+
+
+async def _is_stored(engine: AsyncEngine, entry: StreamEntry) -> bool:
+    try:
+        await store_batch(engine, [entry])
+    except EntriesRejectedError:
+        return False
+    return True
 
 
 def _entry(body: dict[str, str]) -> StreamEntry:

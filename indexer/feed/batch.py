@@ -146,11 +146,11 @@ async def _write(
             raise BatchStalled
         changes = {trip_id: reading.documents.get(trip_id) for trip_id in trip_ids}
         outcomes = await bulk_writer.write(stores.elasticsearch, names, version, changes)
-        unwanted = {trip_id for outcome in outcomes.values() for trip_id in outcome.refused}
+        unwanted = {trip_id for outcome in outcomes.values() for trip_id in outcome.rejected}
         removals = await bulk_writer.write(stores.elasticsearch, names, version, dict.fromkeys(unwanted))
     for name, outcome in outcomes.items():
         outcome.add(removals[name])
-        outcome.refused |= reading.refused
+        outcome.rejected |= reading.refused
     return outcomes
 
 
@@ -159,14 +159,14 @@ def _merge_outcomes(written_to: list[Target], outcomes: dict[str, WriteOutcome],
     written = WriteResult()
     for target in sorted(written_to, key=lambda target: target.state is TargetState.PREVIOUS):
         outcome = outcomes[target.name]
-        lags_alone = target.state is TargetState.PREVIOUS and bool(outcome.kept.keys() - written.kept.keys())
+        lags_alone = target.state is TargetState.PREVIOUS and bool(outcome.retryable.keys() - written.kept.keys())
         if target.state is TargetState.LIVE:
-            written.live_missing = outcome.missing
-        elif outcome.missing or (lags_alone and not patient):
+            written.live_missing = outcome.index_missing
+        elif outcome.index_missing or (lags_alone and not patient):
             written.lost.append(target.name)
             continue
-        written.kept |= outcome.kept
-        written.refused |= outcome.refused
+        written.kept |= outcome.retryable
+        written.refused |= outcome.rejected
     return written
 
 

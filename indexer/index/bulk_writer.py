@@ -1,78 +1,82 @@
-"""Versioned writes to indices, with an answer for each departure."""
+"""Versioned writes of documents and deletions to indices, with an outcome for each departure."""
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, cast
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, cast
 
 import orjson
 from elasticsearch import ApiError, AsyncElasticsearch, TransportError
 
+from core.bisection import process_with_bisection
 from indexer.index import admin
 
 BODY_BYTES = 900_000
-"""Size from which a body is sent on its own; aiohttp warns of those above 1 MiB, which hold up the event loop."""
-SHARD_PATIENCE = "10s"
-"""How long the server may hold a write back; a write that arrives late must not outlive a deletion's memory."""
+"""Size from which a bulk request is sent; aiohttp warns of bodies above 1 MiB, which block the event loop."""
+SHARD_TIMEOUT = "10s"
+"""How long Elasticsearch may delay a write: a late one must arrive before tombstones are removed (`gc_deletes`)."""
 
 Changes = Mapping[int, bytes | None]
-"""Documents, as `read_documents` makes them, by departure id; None for one that is gone."""
+"""Documents, as `build_documents` makes them, by departure id; None deletes the document."""
 
 
 @dataclass
 class WriteOutcome:
-    """What became of the writes to one index. Those in neither are done: written, outdated, or gone already."""
+    """The result of writes to one index. Departures that are not listed are written, or stale."""
 
-    kept: dict[int, str] = field(default_factory=dict)
-    """Not taken now, and worth another try; with the reason."""
-    refused: dict[int, str] = field(default_factory=dict)
-    """Refused for good."""
-    missing: bool = False
-    """The index is not there any more."""
-    outdated: int = 0
-    """A later reading had been written before."""
+    retryable: dict[int, str] = field(default_factory=dict)
+    """Reasons of temporary failures, by departure id."""
+    rejected: dict[int, str] = field(default_factory=dict)
+    """Reasons of permanent rejections, by departure id."""
+    index_missing: bool = False
+    stale: int = 0
+    """Number of writes that were ignored because the index has a later version."""
 
     def add(self, other: "WriteOutcome") -> None:
-        self.kept |= other.kept
-        self.refused |= other.refused
-        self.missing |= other.missing
-        self.outdated += other.outdated
+        self.retryable |= other.retryable
+        self.rejected |= other.rejected
+        self.index_missing |= other.index_missing
+        self.stale += other.stale
+
+
+class Operation(NamedTuple):
+    trip_id: int
+    lines: bytes
+    """Action and, unless it is a deletion, document, in the format of the bulk API."""
 
 
 @dataclass(frozen=True)
 class BulkBody:
-    """A bulk request that fits any index: an operation for each id."""
+    """A bulk request that can be sent to any index."""
 
     version: int
-    operations: Sequence[bytes]
-    ids: Sequence[int]
+    operations: Sequence[Operation]
 
-    def split(self) -> tuple["BulkBody", "BulkBody"]:
-        middle = len(self.ids) // 2
-        return (
-            BulkBody(self.version, self.operations[:middle], self.ids[:middle]),
-            BulkBody(self.version, self.operations[middle:], self.ids[middle:]),
-        )
+    @property
+    def ids(self) -> list[int]:
+        return [operation.trip_id for operation in self.operations]
 
 
-def bodies(version: int, changes: Changes) -> Iterator[BulkBody]:
-    """Of about BODY_BYTES each."""
-    operations: list[bytes] = []
-    ids: list[int] = []
+class BodyRejectedError(Exception):
+    """Elasticsearch rejected a bulk request as a whole: at least one of its operations is unacceptable."""
+
+
+def bodies(version: int, changes: Changes, max_bytes: int = BODY_BYTES) -> Iterator[BulkBody]:
+    """Split changes into bulk requests of about `max_bytes`."""
+    operations: list[Operation] = []
     size = 0
     for trip_id, document in changes.items():
-        operation = _operation(version, trip_id, document)
+        operation = Operation(trip_id, _lines(version, trip_id, document))
         operations.append(operation)
-        ids.append(trip_id)
-        size += len(operation)
-        if size >= BODY_BYTES:
-            yield BulkBody(version, operations, ids)
-            operations, ids, size = [], [], 0
-    if ids:
-        yield BulkBody(version, operations, ids)
+        size += len(operation.lines)
+        if size >= max_bytes:
+            yield BulkBody(version, operations)
+            operations, size = [], 0
+    if operations:
+        yield BulkBody(version, operations)
 
 
-def _operation(version: int, trip_id: int, document: bytes | None) -> bytes:
+def _lines(version: int, trip_id: int, document: bytes | None) -> bytes:
     target = b'{"_id":"%d","version":%d,"version_type":"external_gte"}' % (trip_id, version)
     if document is None:
         return b'{"delete":%b}' % target
@@ -80,7 +84,7 @@ def _operation(version: int, trip_id: int, document: bytes | None) -> bytes:
 
 
 def _version_record(name: str, version: int) -> bytes:
-    """Keeps the version in the index's history."""
+    """Return the operation that records the version in the history index."""
     target = {"_index": admin.write_alias(admin.history_index(name)), "_id": name}
     return orjson.dumps({"index": {**target, "version": version, "version_type": "external_gte"}}) + b"\n{}"
 
@@ -88,69 +92,74 @@ def _version_record(name: str, version: int) -> bytes:
 async def write(
     es: AsyncElasticsearch, names: Sequence[str], version: int, changes: Changes
 ) -> dict[str, WriteOutcome]:
-    """To each of the indices; never raises for what a server refuses."""
+    """Write the changes to each of the indices; errors of Elasticsearch become outcomes and are not raised."""
     outcomes = {name: WriteOutcome() for name in names}
     for body in bodies(version, changes):
-        answers = await asyncio.gather(*(send(es, name, body) for name in names))
-        for name, answer in zip(names, answers, strict=True):
-            outcomes[name].add(answer)
+        parts = await asyncio.gather(*(send(es, name, body) for name in names))
+        for name, part in zip(names, parts, strict=True):
+            outcomes[name].add(part)
     return outcomes
+
+
+async def send(es: AsyncElasticsearch, name: str, body: BulkBody) -> WriteOutcome:
+    """Send a bulk request to one index, and isolate operations that make Elasticsearch reject the whole request."""
+
+    async def process(operations: Sequence[Operation]) -> WriteOutcome:
+        return await _send_whole(es, name, replace(body, operations=operations))
+
+    async def reject(operation: Operation, error: Exception) -> WriteOutcome:
+        return WriteOutcome(rejected={operation.trip_id: str(error)})
+
+    outcome = WriteOutcome()
+    for part in await process_with_bisection(body.operations, process, reject, errors=(BodyRejectedError,)):
+        outcome.add(part)
+    return outcome
 
 
 CLOSED = "index_closed_exception"
 UNACCEPTABLE = (400, 413)
-"""The server's answer to a request that it will never take, whatever its state."""
+"""Statuses of a request that Elasticsearch rejects whatever its own state is."""
 
 
-async def send(es: AsyncElasticsearch, name: str, body: BulkBody) -> WriteOutcome:
+async def _send_whole(es: AsyncElasticsearch, name: str, body: BulkBody) -> WriteOutcome:
+    operations = [*(operation.lines for operation in body.operations), _version_record(name, body.version)]
     try:
-        answer = await es.bulk(
+        response = await es.bulk(
             index=admin.write_alias(name),
-            operations=cast(
-                Any, [*body.operations, _version_record(name, body.version)]
-            ),  # bytes are passed on as they are
+            operations=cast(Any, operations),  # The client sends bytes unchanged, whatever its type hints say.
             require_alias=True,
-            timeout=SHARD_PATIENCE,
+            timeout=SHARD_TIMEOUT,
             filter_path="errors,items.*.status,items.*.error.type,items.*.error.reason",
         )
     except ApiError as error:
         if error.status_code in UNACCEPTABLE:
-            return await _bisect(es, name, body, str(error))
-        return WriteOutcome(kept=dict.fromkeys(body.ids, str(error)))
+            raise BodyRejectedError(str(error)) from error
+        return WriteOutcome(retryable=dict.fromkeys(body.ids, str(error)))
     except TransportError as error:
-        return WriteOutcome(kept=dict.fromkeys(body.ids, f"{type(error).__name__}: {error}"))
-    return classify(answer.body, body.ids) if answer["errors"] else WriteOutcome()
+        return WriteOutcome(retryable=dict.fromkeys(body.ids, f"{type(error).__name__}: {error}"))
+    return classify(response.body, body.ids) if response["errors"] else WriteOutcome()
 
 
-async def _bisect(es: AsyncElasticsearch, name: str, body: BulkBody, refusal: str) -> WriteOutcome:
-    """One unacceptable document makes the server refuse the whole request: find it."""
-    if len(body.ids) == 1:
-        return WriteOutcome(refused={body.ids[0]: refusal})
-    first, second = body.split()
-    outcome = await send(es, name, first)
-    outcome.add(await send(es, name, second))
-    return outcome
+def classify(response: Mapping[str, Any], ids: Sequence[int]) -> WriteOutcome:
+    """Turn the items of a bulk response into an outcome.
 
-
-def classify(answer: Mapping[str, Any], ids: Sequence[int]) -> WriteOutcome:
-    """A 403 is a blocked index, not a bad document; a 404 with an error is a missing index, without one a deletion.
-
-    A 400 is a bad document, unless the index is closed.
+    A 403 is a blocked index, not a bad document. A 404 with an error is a missing index, without one the deletion of a
+    document that is not there. A 400 is a bad document, unless the index is closed.
     """
+    *results, recorded = (next(iter(item.values())) for item in response["items"])
+    if recorded.get("error") and recorded["status"] != 409:
+        # Writes whose version is not in the history must not count as written.
+        return WriteOutcome(retryable=dict.fromkeys(ids, _reason(recorded["error"])))
     outcome = WriteOutcome()
-    *results, noted = (next(iter(item.values())) for item in answer["items"])
-    if noted.get("error") and noted["status"] != 409:
-        # What is not noted must not count as written.
-        return WriteOutcome(kept=dict.fromkeys(ids, _reason(noted["error"])))
     for trip_id, result in zip(ids, results, strict=True):
         status, error = result["status"], result.get("error")
         if status == 409:
-            outcome.outdated += 1
+            outcome.stale += 1
         elif error and status == 400 and error["type"] != CLOSED:
-            outcome.refused[trip_id] = _reason(error)
+            outcome.rejected[trip_id] = _reason(error)
         elif error:
-            outcome.missing |= error["type"] == "index_not_found_exception"
-            outcome.kept[trip_id] = _reason(error)
+            outcome.index_missing |= error["type"] == "index_not_found_exception"
+            outcome.retryable[trip_id] = _reason(error)
     return outcome
 
 

@@ -14,7 +14,7 @@ from indexer.documents.rows import snapshot
 from indexer.documents.templates import DocumentCache
 from indexer.errors import IndexUnavailableError
 from indexer.index import bulk_writer, versions
-from indexer.index.dependents import MIN_ID
+from indexer.index.keyset import MIN_ID, database_ids
 from indexer.rebuild.progress import Progress
 from schemas.tables import TripOccurrence
 
@@ -66,11 +66,10 @@ class BulkLoader:
 
     async def _next_ids(self) -> Sequence[int]:
         """A departure that appears later with an id already passed has an outbox row of its own."""
-        page = select(TripOccurrence.id).order_by(TripOccurrence.id).limit(CHUNK)
         async with self._page_lock:
             await self._throttle()
             async with self.stores.postgres.connect() as connection:
-                ids = (await connection.scalars(page.where(TripOccurrence.id > self._after))).all()
+                ids = await database_ids(connection, after=self._after, limit=CHUNK)
             if ids:
                 self._after = ids[-1]
                 self._read_count += len(ids)
@@ -87,12 +86,12 @@ class BulkLoader:
         for pause in PAUSES:
             outcomes = await bulk_writer.write(self.stores.elasticsearch, [self.name], self._version, changes)
             outcome = outcomes[self.name]
-            self.refused |= outcome.refused
-            if not outcome.kept:
+            self.refused |= outcome.rejected
+            if not outcome.retryable:
                 return
-            changes = {trip_id: changes[trip_id] for trip_id in outcome.kept}
+            changes = {trip_id: changes[trip_id] for trip_id in outcome.retryable}
             await asyncio.sleep(pause)
-        raise IndexUnavailableError(next(iter(outcome.kept.values())))
+        raise IndexUnavailableError(next(iter(outcome.retryable.values())))
 
     def _report(self) -> None:
         metrics.REINDEX_DONE.set(self.done)

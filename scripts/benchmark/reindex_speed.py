@@ -80,7 +80,7 @@ async def _write(settings: Settings, path: Path) -> Bodies:
             version = await versions.next_version(stores.postgres)
             async for documents in _documents(stores.elasticsearch, stores.alias):
                 bodies = bulk_writer.bodies(version, documents)
-                sizes += [file.write(b"\n".join(body.operations) + b"\n") for body in bodies]
+                sizes += [file.write(b"\n".join(lines for _, lines in body.operations) + b"\n") for body in bodies]
     return Bodies(path, sizes)
 
 
