@@ -4,14 +4,13 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from elasticsearch import ApiError, AsyncElasticsearch, TransportError
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from indexer.index import admin, outbox
-from indexer.index.dependents import MIN_ID, RELATED_KINDS, depends_on
+from indexer.index import outbox
+from indexer.index.dependents import RELATED_KINDS, depends_on
+from indexer.index.keyset import MIN_ID, database_ids, index_ids
 from indexer.index.outbox import FAN_OUT, FANNED, ClaimedRow
 from schemas.invalidation import EVERYTHING
-from schemas.tables import TripOccurrence
 
 
 @dataclass
@@ -75,13 +74,12 @@ async def _dependents(
 
     One that comes to show it later, or with an id that was passed already, has an outbox row of its own.
     """
-    departures = select(TripOccurrence.id).where(TripOccurrence.id > group.cursor)
     if group.kind != EVERYTHING:
-        departures = departures.where(depends_on(group.kind, {row.row_id for row in group.rows}))
-    found = (await connection.scalars(departures.order_by(TripOccurrence.id).limit(limit))).all()
-    if group.kind != EVERYTHING:
-        return found
+        condition = depends_on(group.kind, {row.row_id for row in group.rows})
+        return await database_ids(connection, condition, after=group.cursor, limit=limit)
     if group.cursor == MIN_ID:
         await es.indices.refresh(index=list(indices), ignore_unavailable=True)
-    indexed = [await admin.ids_after(es, name, group.cursor, limit) for name in indices]
-    return sorted(set(found).union(*indexed))[:limit]
+    ids = set(await database_ids(connection, after=group.cursor, limit=limit))
+    for name in indices:
+        ids.update(await index_ids(es, name, after=group.cursor, limit=limit))
+    return sorted(ids)[:limit]

@@ -137,16 +137,3 @@ async def _recorded_version(es: AsyncElasticsearch, name: str) -> int:
         return 0
     version: int = noted["_version"]
     return version
-
-
-async def ids_after(es: AsyncElasticsearch, name: str, after: int, limit: int) -> list[int]:
-    """The next departures in the index, by id, as of its last refresh."""
-    answer = await es.search(
-        index=name,
-        ignore_unavailable=True,
-        query={"range": {"id": {"gt": after}}},
-        size=limit,
-        sort=[{"id": "asc"}],
-        source=False,
-    )
-    return [hit["sort"][0] for hit in answer["hits"]["hits"]]

@@ -8,9 +8,6 @@ from core.sql import in_array
 from schemas.invalidation import ALL_KINDS, DEPARTURE, EVERYTHING
 from schemas.tables import TripOccurrence, TripTemplate, TripTemplateTag
 
-MIN_ID = -(2**31)
-"""Lower bound of departure ids, exclusive: where a scan by id starts."""
-
 TEMPLATE_COLUMNS = {
     "template": TripTemplate.id,
     "company": TripTemplate.company_id,

@@ -5,14 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from elasticsearch import AsyncElasticsearch
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from indexer.backends import Backends
 from indexer.documents.builder import DocumentBatch, build_documents
 from indexer.documents.rows import snapshot
-from indexer.index.dependents import MIN_ID
-from schemas.tables import TripOccurrence
+from indexer.index.keyset import MIN_ID, database_ids, index_documents
 
 PAGE = 500
 
@@ -32,9 +29,9 @@ async def scan(stores: Backends, name: str) -> AsyncIterator[PagePair]:
     after = MIN_ID
     while True:
         async with snapshot(stores.postgres) as connection:
-            ids = await _ids_after(connection, after)
+            ids = await database_ids(connection, after=after, limit=PAGE)
             last = ids[-1] if len(ids) == PAGE else None
-            indexed = await _indexed(stores.elasticsearch, name, after, last)
+            indexed = await index_documents(stores.elasticsearch, name, after=after, last=last, limit=2 * PAGE)
             if len(indexed) == 2 * PAGE:
                 # So many are left over in the index that they need pages of their own.
                 last = max(indexed)
@@ -43,23 +40,6 @@ async def scan(stores: Backends, name: str) -> AsyncIterator[PagePair]:
         if last is None:
             return
         after = last
-
-
-async def _ids_after(connection: AsyncConnection, after: int) -> list[int]:
-    ids = select(TripOccurrence.id).where(TripOccurrence.id > after).order_by(TripOccurrence.id).limit(PAGE)
-    return list(await connection.scalars(ids))
-
-
-async def _indexed(es: AsyncElasticsearch, name: str, after: int, last: int | None) -> dict[int, Document]:
-    """At most 2 * PAGE, those with the lowest ids."""
-    answer = await es.search(
-        index=name,
-        query={"range": {"id": {"gt": after} if last is None else {"gt": after, "lte": last}}},
-        sort=[{"id": "asc"}],
-        size=2 * PAGE,
-        track_total_hits=False,
-    )
-    return {hit["sort"][0]: hit["_source"] for hit in answer["hits"]["hits"]}
 
 
 async def get_realtime(es: AsyncElasticsearch, name: str, ids: list[int]) -> dict[int, Document]:

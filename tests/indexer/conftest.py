@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from core.settings import Settings
 from indexer.backends import Backends, open_backends
 from indexer.index import bulk_writer, targets, versions
-from indexer.index.admin import all_names, ids_after, live_index, meta
+from indexer.index.admin import all_names, live_index, meta
+from indexer.index.keyset import MIN_ID, index_ids
 from indexer.index.reconcile import check_origin
 from indexer.index.targets import TargetState
 from indexer.rebuild.reindex import reindex
@@ -76,7 +77,7 @@ async def _emptied(stores: Backends) -> str | None:
     if (await meta(es, name))["document_version"] != DOCUMENT_VERSION or await check_origin(stores, name):
         return None
     await es.indices.refresh(index=name)
-    ids = await ids_after(es, name, -(2**31), 10_000)
+    ids = await index_ids(es, name, after=MIN_ID, limit=10_000)
     await bulk_writer.write(es, [name], await versions.next_version(stores.postgres), dict.fromkeys(ids))
     await es.indices.refresh(index=name)
     async with stores.postgres.begin() as connection:
