@@ -11,7 +11,7 @@ from app.access.rate_limiter import RateLimiter
 from app.backends import factory
 from app.backends.database import Database
 from app.backends.redis import ResilientRedis
-from app.cache.fast_path import CachedGetIndex
+from app.cache.fast_path import FastPath
 from app.cache.subscriber import open_cache
 from app.lifecycle.readiness import ReadinessProbe, logging_until_ready
 from app.lifecycle.shutdown import DrainState, drain_on_sigterm
@@ -19,7 +19,6 @@ from app.observability.metrics import mark_process_dead
 from app.observability.request_metrics import flushing
 from app.recommendations.elasticsearch_search import ElasticsearchTripSearch
 from app.recommendations.postgres_search import PostgresTripSearch
-from app.recommendations.request_index import RawRequestIndex
 from app.recommendations.service import RecommendationService
 from app.server.admission import AdmissionController, running_admission
 from app.state import AppState
@@ -43,11 +42,12 @@ class Backends:
 
 
 def lifespan(
-    settings: Settings, exempt_from_shedding: Set[str]
+    settings: Settings, exempt_from_shedding: Set[str], fast_path_endpoints: Set[tuple[str, str]]
 ) -> Callable[[Starlette], AbstractAsyncContextManager[AppState]]:
     """Return the application's lifespan, which ends `drain_seconds` after SIGTERM.
 
-    Requests for the paths `exempt_from_shedding` are never rejected.
+    Requests for the paths `exempt_from_shedding` are never rejected. `fast_path_endpoints` are methods with the path
+    templates of the endpoints that respond on the fast path.
     """
 
     @asynccontextmanager
@@ -56,7 +56,7 @@ def lifespan(
             async with (
                 _open_backends(settings) as backends,
                 running_admission(settings.max_requests_in_flight, exempt_from_shedding) as admission,
-                _open_state(settings, backends, draining, admission) as state,
+                _open_state(settings, backends, draining, admission, FastPath(fast_path_endpoints)) as state,
             ):
                 yield state
 
@@ -83,7 +83,11 @@ async def _open_backends(settings: Settings) -> AsyncIterator[Backends]:
 
 @asynccontextmanager
 async def _open_state(
-    settings: Settings, backends: Backends, draining: DrainState, admission: AdmissionController
+    settings: Settings,
+    backends: Backends,
+    draining: DrainState,
+    admission: AdmissionController,
+    fast_path: FastPath,
 ) -> AsyncIterator[AppState]:
     """Create the components, and run their background tasks."""
     database, redis, search = backends.database, backends.redis, backends.search
@@ -105,8 +109,7 @@ async def _open_state(
             redis=redis.client,
             breakers={"postgres": database.breaker, "redis": redis.breaker, "elasticsearch": search.breaker},
             cache=cache,
-            cached_gets=CachedGetIndex(),
-            cached_searches=RawRequestIndex(),
+            fast_path=fast_path,
             recommendations=RecommendationService(
                 cache, database, search, fallback, keep_seconds=settings.answer_cache_seconds
             ),

@@ -11,7 +11,7 @@ from app.endpoints.rate_limit_groups import RateLimitGroups
 from app.http.convertors import register_path_ids
 from app.lifecycle.shutdown import exit_with_parent
 from app.lifespan import lifespan
-from app.middleware.fast_path import CachedFastPathMiddleware
+from app.middleware.fast_path import FastPathMiddleware
 from app.middleware.rate_limiting import RateLimitMiddleware
 from app.middleware.request_context import RequestContextMiddleware, handle_http_exception
 from app.routes import ENDPOINTS
@@ -34,7 +34,11 @@ def create_app(settings: Settings) -> Starlette:
         routes=build_routes(ENDPOINTS),
         middleware=_middleware(settings),
         exception_handlers={HTTPException: handle_http_exception},
-        lifespan=lifespan(settings, {endpoint.path for endpoint in ENDPOINTS if not endpoint.shed}),
+        lifespan=lifespan(
+            settings,
+            exempt_from_shedding={endpoint.path for endpoint in ENDPOINTS if not endpoint.shed},
+            fast_path_endpoints={(endpoint.method, endpoint.path) for endpoint in ENDPOINTS if endpoint.fast_path},
+        ),
     )
     app.router.redirect_slashes = False
     return app
@@ -49,10 +53,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
             if settings.rate_limit_enabled
             else []
         ),
-        Middleware(
-            CachedFastPathMiddleware,
-            post_paths={endpoint.path for endpoint in ENDPOINTS if endpoint.fast_path and endpoint.method == "POST"},
-        ),
+        Middleware(FastPathMiddleware),
     ]
 
 

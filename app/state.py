@@ -14,14 +14,13 @@ from app.access.client_ip import Address, client_ip
 from app.access.rate_limiter import RateLimiter
 from app.backends.circuit_breaker import CircuitBreaker
 from app.backends.database import Database
-from app.cache import ResponseCache
-from app.cache.fast_path import CachedGetIndex
+from app.cache.fast_path import FastPath
+from app.cache.response_cache import ResponseCache
 from app.http.errors import too_large
 from app.http.raw_response import RequestHeaders
 from app.http.requests import receive_body
 from app.lifecycle.readiness import ReadinessProbe
 from app.lifecycle.shutdown import DrainState
-from app.recommendations.request_index import RawRequestIndex
 from app.recommendations.service import RecommendationService
 from app.server.admission import AdmissionController
 from app.tracking.producer import TrackingProducer
@@ -41,8 +40,7 @@ class AppState(TypedDict):
     breakers: Mapping[str, CircuitBreaker]
     """By dependency: postgres, redis, elasticsearch."""
     cache: ResponseCache
-    cached_gets: CachedGetIndex
-    cached_searches: RawRequestIndex
+    fast_path: FastPath
     recommendations: RecommendationService
     rate_limiter: RateLimiter
     tracking: TrackingProducer

@@ -1,46 +1,78 @@
-"""What was answered from the cache once is answered from it again without being routed, as long as it holds."""
+"""Fast path: respond to a repeated request from the process's cache, before routing and validation.
 
-from dataclasses import dataclass
+These cost more than a cached response itself. A handler registers how a request that equals its own in every respect
+can be answered; the middleware looks that up. Only endpoints with `fast_path=True` take part.
+"""
+
+from collections.abc import Callable, Set
+from typing import NamedTuple
 
 from cachetools import LRUCache
 from starlette.routing import Route
 from starlette.types import Scope
 
-from app.http.conditional import cached_response
-from app.http.raw_response import RawResponse
-from schemas.invalidation import EntityKind
+from app.http.conditional import accepts_gzip_response
+from app.http.raw_response import CONTENT_TYPE_JSON, RawResponse, RequestHeaders
 
-MAX_ENTRIES = 2000
-"""Targets that one process remembers."""
+MAX_ENTRIES = 6000
+"""Requests that a process can respond to on the fast path; the least recently used are dropped."""
+
+MAX_BODY_BYTES = 2000
+"""Requests with longer bodies are not registered; the web client's have a few hundred bytes."""
+
+LocalResponse = Callable[[Scope], RawResponse | None]
+"""Return the response if the process's cache has a current one, else None."""
 
 
-@dataclass(frozen=True, slots=True)
-class CachedRoute:
-    """A path with its query, and under which key its answer lies in the cache."""
+class RequestKey(NamedTuple):
+    """Whatever a cached response can depend on, apart from the time and conditional headers."""
 
-    key: str
-    depends_on: frozenset[EntityKind]
-    cache_control: str
+    method: str
+    path: str
+    query_string: bytes
+    body: bytes
+    content_type: bytes | None
+    gzip: bool
+
+
+class Entry(NamedTuple):
+    respond: LocalResponse
     route: Route
-    """Under which its requests are counted."""
+    """Route under which the request is counted in metrics."""
 
 
-class CachedGetIndex:
-    def __init__(self) -> None:
-        self._targets: LRUCache[tuple[str, bytes], CachedRoute] = LRUCache(MAX_ENTRIES)
+class FastPath:
+    def __init__(self, endpoints: Set[tuple[str, str]]) -> None:
+        """`endpoints` are methods with the path templates of the routes."""
+        self._endpoints = endpoints
+        self._entries: LRUCache[RequestKey, Entry] = LRUCache(MAX_ENTRIES)
 
-    def remember(self, scope: Scope, key: str, depends_on: frozenset[EntityKind], cache_control: str) -> None:
-        if scope["method"] == "GET":
-            target = CachedRoute(key, depends_on, cache_control, scope["route"])
-            self._targets[scope["path"], scope["query_string"]] = target
+    def needs_body(self, scope: Scope) -> bool:
+        """Return whether a lookup takes the request's body. Such endpoints have no parameters in their paths."""
+        return scope["method"] == "POST" and ("POST", scope["path"]) in self._endpoints
 
-    def answer(self, scope: Scope) -> RawResponse | None:
-        """None if this process does not hold it."""
-        target = self._targets.get((scope["path"], scope["query_string"]))
-        if target is None:
-            return None
-        body = scope["state"]["cache"].held(target.key, target.depends_on)
-        if body is None:
-            return None
-        scope["route"] = target.route
-        return cached_response(scope["state"]["context"].headers, body, target.cache_control)
+    def register(self, scope: Scope, respond: LocalResponse, *, body: bytes = b"") -> None:
+        """Let requests that equal this one be answered by `respond`, which must not hold on to the request."""
+        route: Route = scope["route"]
+        if (scope["method"], route.path) in self._endpoints and len(body) <= MAX_BODY_BYTES:
+            self._entries[_request_key(scope, body)] = Entry(respond, route)
+
+    def lookup(self, scope: Scope, body: bytes) -> RawResponse | None:
+        """Return the response to the request, or None if it has to take the usual path."""
+        entry = self._entries.get(_request_key(scope, body))
+        response = entry.respond(scope) if entry else None
+        if entry and response:
+            scope["route"] = entry.route
+        return response
+
+
+def _request_key(scope: Scope, body: bytes) -> RequestKey:
+    headers: RequestHeaders = scope["state"]["context"].headers
+    return RequestKey(
+        scope["method"],
+        scope["path"],
+        scope["query_string"],
+        body,
+        headers.get(CONTENT_TYPE_JSON[0]),
+        accepts_gzip_response(headers),
+    )

@@ -4,10 +4,15 @@ import struct
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from prometheus_client import Counter
+
 from app.backends.redis import ResilientRedis
-from app.cache.metrics import REDIS_ERRORS
-from app.http.encoded_body import StoredEntry
+from app.cache.entry import StoredEntry
 from core.errors import BackendError
+
+REDIS_ERRORS = Counter(
+    "smarttrip_cache_redis_errors", "Times that the cache did without Redis, which failed or was spared"
+)
 
 PREFIX = "smarttrip:cache:1:"
 """The number belongs to the records' format."""

@@ -7,13 +7,20 @@ from dataclasses import dataclass, replace
 from typing import TypeGuard
 
 from cachetools import LRUCache
+from prometheus_client import Counter
 
+from app.cache.entry import StoredEntry
 from app.cache.invalidation import InvalidationState
-from app.cache.metrics import FROM_PROCESS, FROM_REDIS, LOADED, STALE
 from app.cache.redis_store import RedisStore
-from app.http.encoded_body import EncodedBody, StoredEntry, encode_body
+from app.http.encoded_body import EncodedBody, encode_body
 from core.errors import BackendError
 from schemas.invalidation import EntityKind
+
+LOOKUPS = Counter("smarttrip_cache_lookups", "Lookups by where the answer came from", ["source"])
+FROM_PROCESS = LOOKUPS.labels("process")
+FROM_REDIS = LOOKUPS.labels("redis")
+LOADED = LOOKUPS.labels("fill")
+STALE = LOOKUPS.labels("stale")
 
 Loader = Callable[[], Awaitable[bytes]]
 
@@ -77,7 +84,7 @@ class ResponseCache:
         Of all who miss it, in all processes, one calls `fill`. If that raises a BackendError an older body is served
         where there is one, marked stale; other errors are for the caller, and nothing is kept.
         """
-        body = self.held(key, depends_on)
+        body = self.get_local(key, depends_on)
         if body is not None:
             return body
         flight = self._flights.get(key)
@@ -86,7 +93,7 @@ class ResponseCache:
         # A caller who gives up must not take the others' answer away.
         return await asyncio.shield(flight.task)
 
-    def held(self, key: str, depends_on: frozenset[EntityKind]) -> EncodedBody | None:
+    def get_local(self, key: str, depends_on: frozenset[EntityKind]) -> EncodedBody | None:
         """The body under `key` if this process has it and it still holds."""
         copy = self._copies.get(key)
         if (

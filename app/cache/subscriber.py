@@ -12,7 +12,9 @@ from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from app.backends.redis import ResilientRedis
-from app.cache import InvalidationState, RedisStore, ResponseCache
+from app.cache.invalidation import InvalidationState
+from app.cache.redis_store import RedisStore
+from app.cache.response_cache import ResponseCache
 from core.clients import redis_database
 from core.retries import restart_backoff, retry_forever
 from core.tasks import background_task

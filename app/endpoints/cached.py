@@ -2,16 +2,19 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
 from starlette.responses import Response
+from starlette.types import Scope
 
 from app.backends.database import ReadSession
 from app.endpoints.endpoint import Handler
 from app.http.conditional import NO_CACHE, PUBLIC_ONE_HOUR, cached_response
 from app.http.errors import not_found
-from app.state import ApiRequest
+from app.http.raw_response import RawResponse
+from app.state import ApiRequest, RequestState
 from schemas.api.entities import to_json
 from schemas.api.envelopes import DetailResponse, ListResponse
 from schemas.invalidation import EntityKind
@@ -46,8 +49,15 @@ async def cached_json(request: ApiRequest, keeping: CachePolicy, key: str, read:
         return to_json(body)
 
     body = await state["cache"].get(key, keeping.depends_on, fill, keeping.seconds)
-    state["cached_gets"].remember(request.scope, key, keeping.depends_on, keeping.cache_control)
+    state["fast_path"].register(request.scope, partial(_local_response, keeping, key))
     return cached_response(state["context"].headers, body, keeping.cache_control)
+
+
+def _local_response(policy: CachePolicy, key: str, scope: Scope) -> RawResponse | None:
+    """Respond on the fast path: return the response if this process has a current body, else None."""
+    state: RequestState = scope["state"]
+    body = state["cache"].get_local(key, policy.depends_on)
+    return None if body is None else cached_response(state["context"].headers, body, policy.cache_control)
 
 
 def list_endpoint(keeping: CachePolicy, envelope: type[ListResponse[Any]], read_rows: ReadRows) -> Handler:

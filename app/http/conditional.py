@@ -3,8 +3,8 @@
 import re
 from functools import lru_cache
 
-from app.cache import EncodedBody
 from app.http import security_headers
+from app.http.encoded_body import EncodedBody
 from app.http.raw_response import (
     CONTENT_ENCODING_GZIP,
     CONTENT_TYPE_JSON,

@@ -1,25 +1,21 @@
-"""Short ways to answers that this process holds, past routing and validation, which cost more than such an answer."""
-
-from collections.abc import Set
+"""Middleware that responds on the fast path where it can."""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.cache.fast_path import FastPath
 from app.http.requests import MAX_BODY
 from app.state import read_body
 
 
-class CachedFastPathMiddleware:
-    def __init__(self, app: ASGIApp, post_paths: Set[str]) -> None:
-        """`post_paths` are those of the POST endpoints whose requests are looked up by their body."""
+class FastPathMiddleware:
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self._post_paths = post_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = None
+        response = None
         if scope["type"] == "http":
             state = scope["state"]
-            if scope["method"] == "GET":
-                answer = state["cached_gets"].answer(scope)
-            elif scope["method"] == "POST" and scope["path"] in self._post_paths:
-                answer = state["cached_searches"].answer(scope, await read_body(state, receive, MAX_BODY))
-        await (answer or self.app)(scope, receive, send)
+            fast_path: FastPath = state["fast_path"]
+            body = await read_body(state, receive, MAX_BODY) if fast_path.needs_body(scope) else b""
+            response = fast_path.lookup(scope, body)
+        await (response or self.app)(scope, receive, send)

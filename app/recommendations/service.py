@@ -10,7 +10,8 @@ from pydantic import TypeAdapter
 
 from app.backends.database import Database
 from app.backends.labels import SEARCH_INDEX_LABEL
-from app.cache import EncodedBody, ResponseCache
+from app.cache.response_cache import ResponseCache
+from app.http.encoded_body import EncodedBody
 from app.recommendations.appendable_body import AppendableJsonBody
 from app.recommendations.elasticsearch_search import ElasticsearchTripSearch
 from app.recommendations.engine import RankedResults, find_recommendations
@@ -111,9 +112,9 @@ class RecommendationService:
         except BackendError:
             return CachedResponse(AppendableJsonBody.unpack(body.identity), STALE)
 
-    def held(self, key: str) -> CachedResponse | None:
+    def get_local(self, key: str) -> CachedResponse | None:
         """The usual answer to the `Wanted` of this key, if this process has it and it still holds."""
-        body = self._cache.held(key, ALL_KINDS)
+        body = self._cache.get_local(key, ALL_KINDS)
         return None if body is None or body.stale else CachedResponse(AppendableJsonBody.unpack(body.identity))
 
     async def recommend(self, preferences: Preferences, today: date) -> RankedResults:

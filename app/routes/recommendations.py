@@ -1,14 +1,17 @@
 """The search itself."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from functools import partial
 
 from starlette.responses import Response
+from starlette.types import Scope
 
 from app.endpoints.endpoint import Endpoint
 from app.http.conditional import accepts_gzip_response
+from app.http.raw_response import RawResponse
 from app.recommendations.response import build_response
 from app.recommendations.service import SearchRequest
-from app.state import ApiRequest
+from app.state import ApiRequest, RequestState
 from schemas.api.preferences import Preferences
 from schemas.api.recommendations import RecommendationsAnswer
 
@@ -17,8 +20,17 @@ async def recommendations(request: ApiRequest, body: Preferences) -> Response:
     state, asked_at = request.state, datetime.now(UTC)
     wanted = SearchRequest(body, state["today"](), accepts_gzip_response(state["context"].headers))
     answer = await state["recommendations"].answer(wanted)
-    state["cached_searches"].remember(request.scope, wanted)
+    state["fast_path"].register(
+        request.scope, partial(_local_response, wanted.key, wanted.today), body=state["context"].body or b""
+    )
     return build_response(request.scope, answer, asked_at)
+
+
+def _local_response(key: str, today: date, scope: Scope) -> RawResponse | None:
+    """Respond on the fast path: return the response if this process has a current one of this day, else None."""
+    state: RequestState = scope["state"]
+    answer = state["recommendations"].get_local(key) if state["today"]() == today else None
+    return None if answer is None else build_response(scope, answer, datetime.now(UTC))
 
 
 ENDPOINTS = (

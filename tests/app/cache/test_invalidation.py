@@ -1,6 +1,6 @@
 import pytest
 
-from app.cache import InvalidationState
+from app.cache.invalidation import InvalidationState
 from schemas.invalidation import ALL_KINDS
 
 

@@ -6,9 +6,9 @@ import pytest
 from redis.asyncio import Redis
 
 from app.backends.redis import ResilientRedis
-from app.cache import InvalidationState, RedisStore, ResponseCache
-from app.cache.metrics import REDIS_ERRORS
-from app.cache.response_cache import PROCESS_SECONDS, STALE_SECONDS
+from app.cache.invalidation import InvalidationState
+from app.cache.redis_store import REDIS_ERRORS, RedisStore
+from app.cache.response_cache import PROCESS_SECONDS, STALE_SECONDS, ResponseCache
 from app.http.errors import ApiError, not_found
 from core import clients
 from core.errors import BackendUnavailableError

@@ -2,9 +2,8 @@ import httpx2
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from app.cache import EncodedBody
 from app.http.conditional import PUBLIC_ONE_HOUR, accepts_gzip, cached_response
-from app.http.encoded_body import encode_body
+from app.http.encoded_body import EncodedBody, encode_body
 
 TEXT = b'{"success": true}' * 100
 

@@ -2,7 +2,7 @@ import gzip
 
 import pytest
 
-from app.http.encoded_body import EncodedBody, StoredEntry, encode_body
+from app.http.encoded_body import EncodedBody, encode_body
 
 LARGE = b"departure " * 20_000
 
@@ -26,12 +26,6 @@ async def test_a_body_that_its_user_compresses_is_left_alone() -> None:
 async def test_equal_bodies_have_equal_tags_and_different_ones_have_not() -> None:
     first, again, other = [await encode_body(text, compress=True) for text in (b"1", b"1", b"2")]
     assert first.etag == again.etag != other.etag
-
-
-@pytest.mark.parametrize("identity", [b"", b"small", LARGE])
-async def test_a_record_comes_back_from_its_packed_form(identity: bytes) -> None:
-    record = StoredEntry(await encode_body(identity, compress=True), generation=2**62, fresh_until=1795500000.25)
-    assert StoredEntry.unpack(record.pack()) == record
 
 
 def test_a_body_is_not_stale_unless_it_says_so() -> None:

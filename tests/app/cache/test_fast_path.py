@@ -1,0 +1,99 @@
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Scope
+
+from app.cache.fast_path import MAX_BODY_BYTES, FastPath
+from app.http.raw_response import RawResponse
+from app.state import RequestContext
+
+JSON = {b"content-type": b"application/json"}
+RESPONSE = RawResponse(200, (), (b"cached",))
+
+
+def unused(request: Request) -> Response:
+    raise AssertionError
+
+
+ROUTES = {path: Route(path, unused) for path in ("/things/{id:int}", "/search", "/plain")}
+
+
+def scope_of(
+    method: str = "POST", path: str = "/search", query: bytes = b"", *, template: str | None = None, **headers: bytes
+) -> Scope:
+    fields = {**JSON, **{name.replace("_", "-").encode(): value for name, value in headers.items()}}
+    scope: dict[str, Any] = {
+        "method": method,
+        "path": path,
+        "query_string": query,
+        "state": {"context": RequestContext("id", fields)},
+    }
+    return scope | {"route": ROUTES[template or path]}
+
+
+@pytest.fixture
+def fast_path() -> FastPath:
+    return FastPath({("GET", "/things/{id:int}"), ("POST", "/search")})
+
+
+def respond(scope: Scope) -> RawResponse | None:
+    return RESPONSE
+
+
+def test_equal_request_is_answered(fast_path: FastPath) -> None:
+    fast_path.register(scope_of(), respond, body=b"{}")
+    repeated = scope_of()
+    del repeated["route"]
+    assert fast_path.lookup(repeated, b"{}") is RESPONSE
+    assert repeated["route"] is ROUTES["/search"]
+
+
+@pytest.mark.parametrize(
+    ("other", "body"),
+    [
+        (scope_of(), b"{ }"),
+        (scope_of("PUT"), b"{}"),
+        (scope_of(path="/plain"), b"{}"),
+        (scope_of(query=b"a=1"), b"{}"),
+        (scope_of(accept_encoding=b"gzip"), b"{}"),
+        (scope_of(content_type=b"text/plain"), b"{}"),
+    ],
+    ids=["body", "method", "path", "query", "encoding", "content type"],
+)
+def test_other_request_is_not_answered(fast_path: FastPath, other: Scope, body: bytes) -> None:
+    fast_path.register(scope_of(), respond, body=b"{}")
+    assert fast_path.lookup(other, body) is None
+
+
+def test_route_template_admits_its_paths(fast_path: FastPath) -> None:
+    fast_path.register(scope_of("GET", "/things/1", template="/things/{id:int}"), respond)
+    assert fast_path.lookup(scope_of("GET", "/things/1", template="/things/{id:int}"), b"") is RESPONSE
+
+
+def test_other_endpoints_do_not_take_part(fast_path: FastPath) -> None:
+    for excluded in (scope_of("GET", "/plain"), scope_of("HEAD", "/things/1", template="/things/{id:int}")):
+        fast_path.register(excluded, respond)
+        assert fast_path.lookup(excluded, b"") is None
+
+
+def test_long_bodies_are_not_registered(fast_path: FastPath) -> None:
+    body = b" " * (MAX_BODY_BYTES + 1)
+    fast_path.register(scope_of(), respond, body=body)
+    assert fast_path.lookup(scope_of(), body) is None
+
+
+def test_expired_response_takes_the_usual_path(fast_path: FastPath) -> None:
+    fast_path.register(scope_of(), lambda scope: None, body=b"{}")
+    repeated = scope_of()
+    del repeated["route"]
+    assert fast_path.lookup(repeated, b"{}") is None
+    assert "route" not in repeated
+
+
+def test_only_registered_posts_need_their_body(fast_path: FastPath) -> None:
+    assert fast_path.needs_body(scope_of())
+    assert not fast_path.needs_body(scope_of("GET"))
+    assert not fast_path.needs_body(scope_of(path="/plain"))
