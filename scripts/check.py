@@ -1,4 +1,4 @@
-"""All that a change has to pass, against services of its own; `scripts/test` runs it."""
+"""Run all checks and the tests, on services of their own; `scripts/test` runs this module."""
 
 import os
 import subprocess
@@ -19,8 +19,8 @@ STATIC_CHECKS = (
     ("import contracts", ("lint-imports",)),
     ("dependencies", ("deptry", ".")),
 )
-ALL = "--all"
-"""Also the tests marked slow. What else is on the command line is pytest's."""
+RUN_SLOW = "--all"
+"""Option that adds the tests marked slow; all other arguments go to pytest."""
 SECONDS_TO_STOP = 60
 
 
@@ -33,24 +33,24 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _tests_pass(arguments: Sequence[str]) -> bool:
-    chosen = [argument for argument in arguments if argument != ALL]
-    quick = [] if ALL in arguments else ["-m", "not slow"]
+    pytest_arguments = [argument for argument in arguments if argument != RUN_SLOW]
+    selection = [] if RUN_SLOW in arguments else ["-m", "not slow"]
     print("== services: Postgres, Valkey and Elasticsearch with data of their own", flush=True)
     data = Path(tempfile.mkdtemp(prefix="smarttrip-test-"))
     with running_stack(data, ephemeral=True, busy=f"{data} is in use.") as services:
-        return _passes("tests", ("pytest", "-n", "2", *quick, *chosen), os.environ | services)
+        return _passes("tests", ("pytest", "-n", "2", *selection, *pytest_arguments), os.environ | services)
 
 
 def _passes(title: str, command: Sequence[str], env: Mapping[str, str]) -> bool:
     print(f"== {title}: {' '.join(command)}", flush=True)
-    began = time.monotonic()
+    started = time.monotonic()
     code = _run((str(Path(sys.executable).with_name(command[0])), *command[1:]), env)
-    print(f"== {title}: {'ok' if code == 0 else f'failed ({code})'} in {time.monotonic() - began:.1f} s", flush=True)
+    print(f"== {title}: {'ok' if code == 0 else f'failed ({code})'} in {time.monotonic() - started:.1f} s", flush=True)
     return code == 0
 
 
 def _run(command: Sequence[str], env: Mapping[str, str]) -> int:
-    """Out of the terminal's reach: a Ctrl-C is ours to pass on, once, so that what it started is put away."""
+    """Run a command in a session of its own: on Ctrl-C we send it one SIGINT and wait while it cleans up."""
     with subprocess.Popen(command, env=env, start_new_session=True) as process:
         try:
             return process.wait()

@@ -1,4 +1,4 @@
-"""The `smarttrip` command."""
+"""The `smarttrip` command: registers the commands and turns expected errors into a sentence and an exit code."""
 
 import io
 import sys
@@ -14,7 +14,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Trip recommendations from an Elasticsearch index that follows Postgres. Settings come from the environment.",
     epilog="Exit codes: 0 done; 1 failed, or differences found; 2 wrong usage or settings; "
-    "3 a service does not answer; 4 busy: already running, or a port is taken.",
+    "3 a service is unreachable; 4 busy: already running, or a port is taken.",
 )
 app.add_typer(stack.app, name="stack")
 app.add_typer(user.app, name="user")
@@ -31,7 +31,7 @@ app.command()(demo.demo)
 
 def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # Who reads a pipe or a log wants to see each step when it is done.
+        # A reader of a pipe or a log sees each step as soon as it is done.
         sys.stdout.reconfigure(line_buffering=True)
     try:
         app()

@@ -1,4 +1,4 @@
-"""How a command ends when something expected goes wrong: one sentence and an exit code."""
+"""Expected failures of commands: one sentence for the terminal and an exit code."""
 
 from enum import IntEnum
 
@@ -11,7 +11,7 @@ class ExitCode(IntEnum):
 
 
 class CliError(Exception):
-    """A sentence for the person at the terminal."""
+    """An expected failure; `str()` is the sentence to print."""
 
     def __init__(self, sentence: str, code: ExitCode = ExitCode.FAILED) -> None:
         super().__init__(sentence)

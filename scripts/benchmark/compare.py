@@ -56,7 +56,7 @@ def _memory_mb(contender: Contestant) -> float | None:
 
 
 def generate(plan: LoadPlan) -> LoadResult:
-    """Raises CommandError if no answer was right."""
+    """Raises CliError if no answer was right."""
     done = subprocess.run(
         [sys.executable, "-m", "scripts.benchmark.load_generator"],
         input=json.dumps(asdict(plan)),

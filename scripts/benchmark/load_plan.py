@@ -44,7 +44,7 @@ class LoadResult:
     def of(
         cls, latencies: Sequence[float], sent: int, wrong: Sequence[str], body_bytes: int, seconds: float
     ) -> "LoadResult":
-        """`wrong` tells of each wrong answer. Raises CommandError if no answer was right."""
+        """`wrong` tells of each wrong answer. Raises CliError if no answer was right."""
         if not latencies:
             raise CliError(f"No answer was right; the first one: {wrong[0] if wrong else 'none came'}.")
         ordered = sorted(latencies)

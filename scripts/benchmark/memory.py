@@ -31,7 +31,7 @@ class Memory:
 
 
 def measure(data: Path, departures: int, say: Say) -> Memory:
-    """Raises CommandError where another benchmark runs."""
+    """Raises CliError where another benchmark runs."""
     memory = Memory(departures)
     with running_stack(data, busy=BUSY) as services:
         say(f"{departures:,} departures: catalogue")

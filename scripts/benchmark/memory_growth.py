@@ -24,7 +24,7 @@ class Soak:
 
 
 def soak(size: int, server: Server, plans: Sequence[LoadPlan], shares: Sequence[int] = SHARES) -> Soak:
-    """The kinds of requests follow each other within each portion. Raises CommandError if no answer was right."""
+    """The kinds of requests follow each other within each portion. Raises CliError if no answer was right."""
     portion = [
         replace(plan, requests=share, seconds=0, concurrency=CONCURRENCY, warm_up=False)
         for plan, share in zip(plans, shares, strict=True)

@@ -53,7 +53,7 @@ class Bodies:
 
 
 def measure(data: Path, departures: int, rounds: int, say: Say) -> Loading:
-    """Raises CommandError where another benchmark runs."""
+    """Raises CliError where another benchmark runs."""
     with running_stack(data, busy=BUSY) as services:
         say(f"{departures:,} departures: catalogue, index and file")
         settings = catalogue(departures, services, TODAY).settings

@@ -19,7 +19,7 @@ SAMPLE = 5
 
 
 def compare(service: Contestant, database: Contestant) -> None:
-    """Raises CommandError where the service's primary results are not those of all candidates scored in Python."""
+    """Raises CliError where the service's primary results are not those of all candidates scored in Python."""
     answers = zip(_sample(service.plan), _sample(database.plan), strict=True)
     for (search,), (one, other) in zip(service.plan.bodies, answers, strict=False):
         found, right = list(_scores(one)), list(_scores(other))

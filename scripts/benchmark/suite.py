@@ -56,7 +56,7 @@ Say = Callable[[str], None]
 
 
 def bench(data: Path, sizes: Sequence[int], rounds: int, seconds: float, say: Say) -> Measured:
-    """All rows of all sizes. Raises CommandError where another benchmark runs, and where an answer is wrong."""
+    """All rows of all sizes. Raises CliError where another benchmark runs, and where an answer is wrong."""
     measured = Measured()
     with running_stack(data, busy=BUSY) as services:
         for size in sizes:

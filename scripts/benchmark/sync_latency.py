@@ -44,7 +44,7 @@ class Lags:
 
 
 def measure(data: Path, departures: int, rate: int, seconds: float, say: Say) -> list[Lags]:
-    """Raises CommandError where another benchmark runs, and when changes don't arrive."""
+    """Raises CliError where another benchmark runs, and when changes don't arrive."""
     with running_stack(data, busy=BUSY) as services:
         say(f"{departures:,} departures: catalogue and index")
         made = catalogue(departures, services, TODAY)

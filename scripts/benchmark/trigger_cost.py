@@ -64,7 +64,7 @@ class Cost:
 
 
 def measure(data: Path, say: Say) -> list[Cost]:
-    """Raises CommandError where another benchmark runs."""
+    """Raises CliError where another benchmark runs."""
     with running_stack(data, busy=BUSY) as services:
         urls = {side: _address(services["DATABASE_URL"], side) for side in SIDES}
         for url in urls.values():

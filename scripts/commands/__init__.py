@@ -1,1 +1,1 @@
-"""The commands' options and output; the work is in the packages, which a command imports when it runs."""
+"""Options and output of the commands; the packages that do the work are imported when a command runs."""

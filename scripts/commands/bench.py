@@ -1,6 +1,6 @@
-"""`smarttrip bench`."""
+"""`smarttrip bench`: the benchmarks, on services of their own in the user's cache."""
 
-# ruff: noqa: PLC0415 -- --help must not load what the commands need.
+# ruff: noqa: PLC0415 -- imports inside the commands keep --help fast.
 
 from pathlib import Path
 from typing import Annotated
@@ -11,17 +11,19 @@ from scripts.errors import ExitCode
 
 app = typer.Typer(invoke_without_command=True)
 
+Rounds = Annotated[int, typer.Option(min=1, help="Runs of each contestant; the median counts.")]
+
 
 @app.callback()
 def bench(  # noqa: PLR0913, PLR0917 -- each is an option
     context: typer.Context,
-    sizes: Annotated[str, typer.Option(help="Departures, comma list.")] = "1000,10000,100000",
-    million: Annotated[bool, typer.Option("--1m", help="Also a million departures.")] = False,
-    rounds: Annotated[int, typer.Option(min=1, help="Turns of each contender; medians count.")] = 3,
-    seconds: Annotated[float, typer.Option(min=0.5, help="Length of one turn.")] = 3,
-    json: Annotated[Path | None, typer.Option(help="Also write the figures to this file.")] = None,
+    sizes: Annotated[str, typer.Option(help="Catalogue sizes, separated by commas.")] = "1000,10000,100000",
+    million: Annotated[bool, typer.Option("--1m", help="Add a catalogue of a million departures.")] = False,
+    rounds: Rounds = 3,
+    seconds: Annotated[float, typer.Option(min=0.5, help="Length of one run, in seconds.")] = 3,
+    json: Annotated[Path | None, typer.Option(help="Write the results to this file, too.")] = None,
 ) -> None:
-    """Measure the service against raw Elasticsearch, a bare server and a service without an index."""
+    """Compare the API with raw Elasticsearch, a constant response, and scoring in Python without an index."""
     if context.invoked_subcommand:
         return
     from rich.console import Console
@@ -30,8 +32,8 @@ def bench(  # noqa: PLR0913, PLR0917 -- each is an option
     from scripts.benchmark.suite import bench as measure
     from scripts.dev_stack.paths import cache_root
 
-    chosen = [int(size) for size in sizes.split(",")] + ([1_000_000] if million else [])
-    measured = measure(cache_root() / "bench", chosen, rounds, seconds, typer.echo)
+    all_sizes = [int(size) for size in sizes.split(",")] + ([1_000_000] if million else [])
+    measured = measure(cache_root() / "bench", all_sizes, rounds, seconds, typer.echo)
     Console(width=160).print(table(measured.rows))
     for sentence in sentences(measured):
         typer.echo(sentence)
@@ -43,7 +45,7 @@ def bench(  # noqa: PLR0913, PLR0917 -- each is an option
 
 @app.command()
 def writers() -> None:
-    """Measure what the triggers cost the platform's writers."""
+    """Measure what the triggers cost applications that write to Postgres."""
     from rich.console import Console
 
     from scripts.benchmark.trigger_cost import measure, table
@@ -54,35 +56,34 @@ def writers() -> None:
 
 @app.command()
 def loading(
-    departures: Annotated[int, typer.Option(min=1, help="Size of the catalogue.")] = 100_000,
-    rounds: Annotated[int, typer.Option(min=1, help="Turns of each contender; medians count.")] = 3,
-    memory: Annotated[bool, typer.Option("--memory", help="The memory of a reindex and a verify instead.")] = False,
+    departures: Annotated[int, typer.Option(min=1, help="Size of the catalogue, in departures.")] = 100_000,
+    rounds: Rounds = 3,
+    memory: Annotated[bool, typer.Option("--memory", help="Measure the memory of reindex and verify.")] = False,
 ) -> None:
-    """Measure a full reindex against loading the same documents, already serialised, from a file."""
+    """Compare the speed of a full reindex with loading the same documents, already serialised, from a file."""
     from rich.console import Console
 
     from core.logging import configure_logs
-    from scripts.benchmark import memory as holding
+    from scripts.benchmark import memory as memory_benchmark
     from scripts.benchmark import reindex_speed
     from scripts.dev_stack.paths import cache_root
 
     configure_logs("error")
     data = cache_root() / "bench"
-    drawn = (
-        holding.table(holding.measure(data, departures, typer.echo))
-        if memory
-        else reindex_speed.table(reindex_speed.measure(data, departures, rounds, typer.echo))
-    )
-    Console(width=100).print(drawn)
+    if memory:
+        table = memory_benchmark.table(memory_benchmark.measure(data, departures, typer.echo))
+    else:
+        table = reindex_speed.table(reindex_speed.measure(data, departures, rounds, typer.echo))
+    Console(width=100).print(table)
 
 
 @app.command()
 def freshness(
-    departures: Annotated[int, typer.Option(min=1000, help="Size of the catalogue.")] = 200_000,
-    rate: Annotated[int, typer.Option(min=1, help="Changes a second.")] = 200,
-    seconds: Annotated[float, typer.Option(min=1, help="Length of each of the two turns.")] = 30,
+    departures: Annotated[int, typer.Option(min=1000, help="Size of the catalogue, in departures.")] = 200_000,
+    rate: Annotated[int, typer.Option(min=1, help="Changes per second.")] = 200,
+    seconds: Annotated[float, typer.Option(min=1, help="Length of each of the two runs, in seconds.")] = 30,
 ) -> None:
-    """Measure how soon searches see a change, alone and beside a large fan-out."""
+    """Measure the time from a commit until searches see it, alone and during a large fan-out."""
     from rich.console import Console
 
     from scripts.benchmark.sync_latency import measure, table

@@ -1,6 +1,6 @@
-"""Commands that work on Postgres."""
+"""`smarttrip migrate` and `smarttrip seed`: commands that work on Postgres."""
 
-# ruff: noqa: PLC0415 -- --help must not load what the commands need.
+# ruff: noqa: PLC0415 -- imports inside the commands keep --help fast.
 
 import asyncio
 from typing import Annotated
@@ -11,7 +11,7 @@ from core.settings import load_settings
 
 
 def migrate() -> None:
-    """Bring the database up to date: adopt the platform's tables, or make them where there are none; add ours."""
+    """Migrate the database: adopt the platform's tables or create them, and add our own tables and triggers."""
     import migrations
 
     migrations.upgrade(load_settings().direct_url)
@@ -19,11 +19,11 @@ def migrate() -> None:
 
 
 def seed(
-    occurrences: Annotated[int, typer.Option(min=1, help="How many departures to make.")] = 5000,
-    seed: Annotated[int, typer.Option(help="The same number makes the same catalogue.")] = 1,
-    if_empty: Annotated[bool, typer.Option("--if-empty", help="Do nothing where there are departures.")] = False,
+    occurrences: Annotated[int, typer.Option(min=1, help="Number of departures to create.")] = 5000,
+    seed: Annotated[int, typer.Option(help="Random seed: the same number gives the same catalogue.")] = 1,
+    if_empty: Annotated[bool, typer.Option("--if-empty", help="Do nothing if there are departures already.")] = False,
 ) -> None:
-    """Fill an empty catalogue with sample data that looks like the platform's."""
+    """Load sample data into an empty catalogue."""
     from core.business_date import business_date_provider
     from scripts import sample_data
 

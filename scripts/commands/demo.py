@@ -1,17 +1,19 @@
-"""`smarttrip demo`."""
+"""`smarttrip demo`: what `scripts/demo` runs."""
 
-# ruff: noqa: PLC0415 -- --help must not load what the commands need.
+# ruff: noqa: PLC0415 -- imports inside the commands keep --help fast.
 
 from typing import Annotated
 
 import typer
 
 
-def demo(once: Annotated[bool, typer.Option("--once", help="End by itself instead of waiting.")] = False) -> None:
-    """Show the whole system at work: real services, sample trips, three searches, a change that the answers follow.
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="Exit after the last step.")] = False,
+) -> None:
+    """Show the whole system at work: real services, sample trips, three searches, a change that reaches the results.
 
-    PORT is the API's port (default 5000). Exit code 4: a demo is running already, or the port is taken.
+    The API listens on PORT (default 5000). Exit code 4: a demo is running already, or the port is taken.
     """
-    from scripts.walkthrough.run import tour
+    from scripts.walkthrough.run import run_demo
 
-    tour(once=once)
+    run_demo(once=once)

@@ -1,6 +1,6 @@
-"""The failures that a person can do something about, each as a sentence and an exit code."""
+"""Expected failures, each as a sentence and an exit code."""
 
-# ruff: noqa: PLC0415 -- the packages are loaded only once something has failed.
+# ruff: noqa: PLC0415 -- the packages are loaded only when a command has failed.
 
 from collections.abc import Callable
 from socket import gaierror
@@ -15,17 +15,17 @@ class ExitMessage(NamedTuple):
 
 
 def describe_error(error: Exception) -> ExitMessage | None:
-    """None: nothing that was to be expected, but a bug."""
+    """Return the sentence and exit code of an expected failure, or None for a bug."""
     if isinstance(error, CliError):
         return ExitMessage(str(error), error.code)
-    for kinds, code, sentence in _expected():
-        if isinstance(error, kinds):
-            return ExitMessage(sentence(error), code)
+    for types, code, describe in _expected():
+        if isinstance(error, types):
+            return ExitMessage(describe(error), code)
     return None
 
 
 def _expected() -> list[tuple[tuple[type[Exception], ...], ExitCode, Callable[[Exception], str]]]:
-    """The first that fits counts."""
+    """Return exception types, exit code and description; the first entry that matches counts."""
     from asyncpg import PostgresError
     from elastic_transport import TransportError
     from redis.exceptions import RedisError
@@ -40,11 +40,11 @@ def _expected() -> list[tuple[tuple[type[Exception], ...], ExitCode, Callable[[E
         ((SettingsError,), ExitCode.USAGE, str),
         ((ReindexRunningError,), ExitCode.BUSY, str),
         ((IndexerError, MigrationError), ExitCode.FAILED, str),
-        ((TransportError,), ExitCode.NOT_RUNNING, lambda error: f"Elasticsearch does not answer: {error}"),
-        ((RedisError,), ExitCode.NOT_RUNNING, lambda error: f"Redis does not answer: {error}"),
-        ((PostgresError, DBAPIError), ExitCode.FAILED, _postgres_says),
-        # asyncpg leaves the errors of its connections as they are.
-        (unreachable, ExitCode.NOT_RUNNING, lambda error: f"Postgres does not answer: {error}"),
+        ((TransportError,), ExitCode.NOT_RUNNING, lambda error: f"Elasticsearch is unreachable: {error}"),
+        ((RedisError,), ExitCode.NOT_RUNNING, lambda error: f"Redis is unreachable: {error}"),
+        ((PostgresError, DBAPIError), ExitCode.FAILED, _describe_postgres_error),
+        # asyncpg does not wrap the errors of its connections.
+        (unreachable, ExitCode.NOT_RUNNING, lambda error: f"Postgres is unreachable: {error}"),
         ((OSError,), ExitCode.FAILED, str),
         ((ModuleNotFoundError,), ExitCode.FAILED, _missing_module),
     ]
@@ -55,10 +55,10 @@ def _missing_module(error: Exception) -> str:
     return f"This command works in a checkout only, after ./scripts/setup ({error})."
 
 
-def _postgres_says(error: Exception) -> str:
-    """Its own words, without the statement that SQLAlchemy adds."""
+def _describe_postgres_error(error: Exception) -> str:
+    """Return the message of Postgres without the statement that SQLAlchemy adds."""
     origin = getattr(error, "orig", None) or error
     cause = origin.__cause__ or origin
     if getattr(cause, "sqlstate", None) in {"42P01", "3F000"}:
         return f"The database is not migrated ({cause}); run: smarttrip migrate."
-    return f"Postgres says: {cause}"
+    return f"Postgres rejected the command: {cause}"

@@ -1,6 +1,6 @@
-"""Commands that work on the index."""
+"""`smarttrip reindex`, `verify` and `rollback`: commands that work on the index."""
 
-# ruff: noqa: PLC0415 -- --help must not load what the commands need.
+# ruff: noqa: PLC0415 -- imports inside the commands keep --help fast.
 
 import asyncio
 import sys
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from indexer.rebuild.progress import Progress
 
 SECONDS_BETWEEN_LINES = 2
-LISTED = 20
+MAX_LISTED = 20
 
 
 def reindex() -> None:
-    """Build a new index beside the one in use, compare it with Postgres, and put it in use."""
+    """Build a new index from Postgres, compare it with Postgres, and switch searches to it."""
     import uvloop
 
     from core.gc_tuning import tune_gc
@@ -29,14 +29,14 @@ def reindex() -> None:
 
     settings = _settings()
     tune_gc()
-    with shown_progress() as show:
+    with progress_display() as show:
         report = uvloop.run(reindex(settings, show))
     typer.echo(f"{report.name} is in use: {report.documents:,} departures in {report.seconds:.1f} s.")
-    _tell_refused(report.refused)
+    _print_rejected(report.refused)
 
 
 def verify(
-    repair: Annotated[bool, typer.Option("--repair", help="Have the worker read again what differs.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Have the worker index again what differs.")] = False,
 ) -> None:
     """Compare the index with Postgres, field by field. Exit code 0: they agree; 1: they differ."""
     from indexer.rebuild.verify import verify
@@ -45,22 +45,22 @@ def verify(
     typer.echo(f"{report.checked:,} departures compared in {report.seconds:.1f} s: {report.drifted:,} differ.")
     if report.lagging:
         typer.echo(f"{report.lagging:,} differ only because their change is still on its way.")
-    for difference in report.differences[:LISTED]:
+    for difference in report.differences[:MAX_LISTED]:
         typer.echo(f"  {difference}")
-    _tell_refused(report.refused)
+    _print_rejected(report.refused)
     if not report.in_sync:
         raise typer.Exit(ExitCode.FAILED)
 
 
 def rollback() -> None:
-    """Put the index in use that was in use before the last reindex; it has been kept up to date."""
+    """Switch searches back to the index before the last reindex, which is kept up to date for INDEX_KEEP_HOURS."""
     from indexer.rebuild.rollback import rollback
 
     typer.echo(f"{asyncio.run(rollback(_settings()))} is in use again.")
 
 
 def _settings() -> Settings:
-    """What the person should know is said by the command itself, not by its log."""
+    """Load the settings; log errors only, since the commands print their results."""
     from core.logging import configure_logs
 
     settings = load_settings()
@@ -68,16 +68,16 @@ def _settings() -> Settings:
     return settings
 
 
-def _tell_refused(refused: dict[int, str]) -> None:
-    for departure, reason in list(refused.items())[:LISTED]:
+def _print_rejected(rejected: dict[int, str]) -> None:
+    for departure, reason in list(rejected.items())[:MAX_LISTED]:
         typer.echo(f"  departure {departure} cannot be shown: {reason}")
 
 
 @contextmanager
-def shown_progress() -> Iterator[Callable[["Progress"], None]]:
-    """A bar in a terminal, a line every few seconds elsewhere."""
+def progress_display() -> Iterator[Callable[["Progress"], None]]:
+    """Show progress: a bar in a terminal, elsewhere a line every SECONDS_BETWEEN_LINES."""
     if not sys.stdout.isatty():
-        yield _line_now_and_then()
+        yield _print_lines()
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -87,13 +87,13 @@ def shown_progress() -> Iterator[Callable[["Progress"], None]]:
         yield lambda at: bar.update(task, total=at.total, completed=at.done, rate=f"{at.rate:,.0f}/s")
 
 
-def _line_now_and_then() -> Callable[["Progress"], None]:
-    told = 0.0
+def _print_lines() -> Callable[["Progress"], None]:
+    last_printed = 0.0
 
     def show(at: "Progress") -> None:
-        nonlocal told
-        if at.seconds - told >= SECONDS_BETWEEN_LINES or at.done == at.total:
-            told = at.seconds
+        nonlocal last_printed
+        if at.seconds - last_printed >= SECONDS_BETWEEN_LINES or at.done == at.total:
+            last_printed = at.seconds
             typer.echo(f"{at.done:,} of {at.total:,} departures, {at.rate:,.0f} a second")
 
     return show

@@ -1,6 +1,6 @@
-"""Commands that stay: the API and the worker."""
+"""`smarttrip serve` and `smarttrip worker`: the two long-running processes."""
 
-# ruff: noqa: PLC0415 -- --help must not load what the commands need.
+# ruff: noqa: PLC0415 -- imports inside the commands keep --help fast.
 
 from typing import Annotated
 
@@ -14,9 +14,9 @@ from scripts.ports import is_free
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="HOST, else 127.0.0.1")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on.", show_default="PORT, else 5000")] = None,
-    workers: Annotated[int | None, typer.Option(help="How many processes.", show_default="WORKERS, else 1")] = None,
+    workers: Annotated[int | None, typer.Option(help="Number of processes.", show_default="WORKERS, else 1")] = None,
 ) -> None:
-    """Serve the API until it is told to stop."""
+    """Start the API: serve HTTP until SIGTERM or Ctrl-C."""
     from app.server import run
     from app.server.sockets import PortInUse
 
@@ -31,7 +31,7 @@ def serve(
 
 
 def worker() -> None:
-    """Carry changes from Postgres to the index until it is told to stop."""
+    """Start the worker: apply changes from Postgres to the index, and run scheduled jobs, until SIGTERM or Ctrl-C."""
     from core.logging import configure_logs
     from indexer import worker
 

@@ -1,6 +1,6 @@
 """`smarttrip stack`: Postgres, Valkey and Elasticsearch on this machine."""
 
-# ruff: noqa: PLC0415 -- --help must not load what the commands need.
+# ruff: noqa: PLC0415 -- imports inside the commands keep --help fast.
 
 import shlex
 from pathlib import Path
@@ -12,12 +12,12 @@ from scripts.errors import ExitCode
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Run Postgres, Valkey and Elasticsearch on this machine, each on a free port of the loopback.",
+    help="Run Postgres, Valkey and Elasticsearch on this machine, each on a free port of the loopback interface.",
 )
 
 Data = Annotated[
     Path | None,
-    typer.Option(help="Folder of the services' data. Each folder has a stack of its own.", show_default="user's cache"),
+    typer.Option(help="Data folder of the services. Each folder has services of its own.", show_default="user's cache"),
 ]
 
 
@@ -29,7 +29,7 @@ def _folder(data: Path | None) -> Path:
 
 @app.command()
 def up(data: Data = None) -> None:
-    """Start what does not run yet; returns when all three answer."""
+    """Start the services that do not run yet, and wait until all three respond."""
     from scripts.dev_stack import manager
 
     manager.up(_folder(data))
@@ -40,7 +40,7 @@ def up(data: Data = None) -> None:
 
 @app.command()
 def down(data: Data = None) -> None:
-    """End the services; their data stays."""
+    """Stop the services; their data stays."""
     from scripts.dev_stack import manager
 
     manager.down(_folder(data))
@@ -48,14 +48,14 @@ def down(data: Data = None) -> None:
 
 @app.command()
 def status(data: Data = None) -> None:
-    """Show which services answer, and where. Exit code 0: all of them; 3: not all."""
+    """Show which services respond, and their URLs. Exit code 0: all respond; 3: not all."""
     if not _report(_folder(data)):
         raise typer.Exit(ExitCode.NOT_RUNNING)
 
 
 @app.command()
 def env(data: Data = None) -> None:
-    """Print `export NAME=value` lines for a shell. Exit code 3 if not all services answer."""
+    """Print `export NAME=value` lines for a shell. Exit code 3: not all services respond."""
     from scripts.dev_stack import manager
 
     for name, value in manager.environment(_folder(data)).items():
@@ -63,10 +63,11 @@ def env(data: Data = None) -> None:
 
 
 def _report(data: Path) -> bool:
+    """Print the state of each service; return whether all respond."""
     from scripts.dev_stack import manager
 
     states = manager.status(data)
     for state in states:
-        answer = "answers" if state.answers else "starting" if state.pid else "down"
-        typer.echo(f"{state.service.name:<14} {answer:<9} {state.url or ''}".rstrip())
-    return all(state.answers for state in states)
+        health = "answers" if state.responds else "starting" if state.pid else "down"
+        typer.echo(f"{state.service.name:<14} {health:<9} {state.url or ''}".rstrip())
+    return all(state.responds for state in states)

@@ -1,6 +1,6 @@
-"""`smarttrip user`: what is stored about a person, for those who may ask for it."""
+"""`smarttrip user`: export and erase the personal data of one person."""
 
-# ruff: noqa: PLC0415 -- --help must not load what the commands need.
+# ruff: noqa: PLC0415 -- imports inside the commands keep --help fast.
 
 import asyncio
 from typing import Annotated
@@ -10,19 +10,19 @@ import typer
 from core.settings import Settings, load_settings
 from scripts.errors import CliError, ExitCode
 
-app = typer.Typer(no_args_is_help=True, help="What is stored about a person.")
+app = typer.Typer(no_args_is_help=True, help="Export or erase the personal data of one person.")
 
-Address = Annotated[str, typer.Argument(metavar="EMAIL", help="The person's e-mail address, in any case.")]
+EmailArgument = Annotated[str, typer.Argument(metavar="EMAIL", help="The person's e-mail address, in any case.")]
 
 
 @app.command()
-def export(email: Address) -> None:
-    """Write all that is stored about a person to standard output, as JSON. Exit code 1: nothing is."""
+def export(email: EmailArgument) -> None:
+    """Print all data stored about a person as JSON. Exit code 1: nothing is stored."""
     import orjson
 
     from tracking.privacy.export import export_user
 
-    stored = asyncio.run(export_user(_settings(), _lower(email)))
+    stored = asyncio.run(export_user(_settings(), _normalize(email)))
     if stored is None:
         raise CliError("Nothing is stored about this address.")
     typer.echo(orjson.dumps(stored, default=str, option=orjson.OPT_INDENT_2).decode())
@@ -30,16 +30,16 @@ def export(email: Address) -> None:
 
 @app.command()
 def erase(
-    email: Address,
-    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    email: EmailArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Forget a person: delete their users, sessions and events. Their searches are still counted, as nobody's.
+    """Delete a person's users, sessions and events, and make their searches anonymous.
 
-    To be forgotten already is no failure.
+    Succeeds, too, if nothing is stored.
     """
     from tracking.privacy.erase import erase_user
 
-    settings, email = _settings(), _lower(email)
+    settings, email = _settings(), _normalize(email)
     if not yes:
         typer.confirm("This can't be undone. Erase?", abort=True)
     erased = asyncio.run(erase_user(settings, email))
@@ -49,7 +49,7 @@ def erase(
         typer.echo(f"{rows:>7,}  {table}")
 
 
-def _lower(email: str) -> str:
+def _normalize(email: str) -> str:
     from pydantic import TypeAdapter, ValidationError
 
     from schemas.api.tracking import Email
@@ -62,7 +62,7 @@ def _lower(email: str) -> str:
 
 
 def _settings() -> Settings:
-    """What is done with personal data stands in the log, on standard error."""
+    """Load the settings, and log to standard error what is done with personal data."""
     from core.logging import configure_logs
 
     settings = load_settings()

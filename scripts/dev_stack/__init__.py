@@ -1,1 +1,1 @@
-"""Postgres, Valkey and Elasticsearch as processes of this machine: real servers, from packages alone."""
+"""Run real Postgres, Valkey and Elasticsearch servers on this machine, from Python and Maven packages alone."""

@@ -1,4 +1,4 @@
-"""A stack that lasts as long as a block of code, whatever ends it."""
+"""Services that run for the length of a block of code, whatever ends it."""
 
 import shutil
 import signal
@@ -12,29 +12,29 @@ from scripts.dev_stack import manager
 from scripts.dev_stack.file_lock import locked
 from scripts.dev_stack.paths import open_folder
 
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_TERMINATION = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
 def running_stack(data: Path, *, busy: str, ephemeral: bool = False) -> Iterator[dict[str, str]]:
-    """The settings that lead to the services. `ephemeral`: the data goes with them.
+    """Start the services and yield the settings that lead to them; with `ephemeral`, delete their data at the end.
 
-    Raises CommandError with `busy` where another block uses the folder.
+    Raises CliError with the sentence `busy` if another block uses the folder.
     """
     open_folder(data)
     with locked(data / "in-use", busy):
-        for number in _ENDING:
-            signal.signal(number, _end)
+        for number in _TERMINATION:
+            signal.signal(number, _terminate)
         try:
             manager.up(data, ephemeral=ephemeral, die_with_parent=True)
             yield manager.environment(data)
         finally:
-            for number in _ENDING:
+            for number in _TERMINATION:
                 signal.signal(number, signal.SIG_IGN)
             manager.down(data)
             if ephemeral:
                 shutil.rmtree(data)
 
 
-def _end(number: int, frame: FrameType | None) -> NoReturn:
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)

@@ -1,4 +1,4 @@
-"""Locks between processes; the kernel frees them when their holder ends, however it ends."""
+"""File locks between processes; the kernel releases them when their holder ends, however it ends."""
 
 import fcntl
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from scripts.errors import CliError, ExitCode
 
 @contextmanager
 def locked(path: Path, busy: str | None = None) -> Iterator[None]:
-    """Hold the lock. Waits for another holder, or raises CommandError at once where `busy` has the sentence for it."""
+    """Hold the lock for a block. Wait for another holder, or, with the sentence `busy`, raise CliError at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         try:

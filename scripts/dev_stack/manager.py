@@ -1,4 +1,4 @@
-"""Starting, finding and ending the three services of one data folder."""
+"""Start, find and stop the three services of one data folder."""
 
 import json
 import time
@@ -19,24 +19,24 @@ from scripts.dev_stack.wait import until
 from scripts.errors import CliError, ExitCode
 
 SERVICES = (POSTGRES, VALKEY, ELASTICSEARCH)
-SECONDS_TO_ANSWER = 60
-PAUSES = (0.5, 2, 0)
-"""Before another try: a port may have been taken meanwhile, or a killed server's children not have noticed yet."""
+SECONDS_TO_START = 60
+RETRY_PAUSES = (0.5, 2, 0)
+"""Seconds before each retry: a port may be taken meanwhile, or the children of a killed server still run."""
 
 
 @dataclass
 class ServiceRecord:
-    """Where a service was last: kept when it ends, so that it comes back on the same port."""
+    """Process and port of a service; stored after it stops, too, so that it comes back on the same port."""
 
     pid: int
     port: int
 
 
-class State(NamedTuple):
+class ServiceState(NamedTuple):
     service: Service
     pid: int | None
     url: str | None
-    answers: bool
+    responds: bool
 
 
 def default_data() -> Path:
@@ -44,67 +44,70 @@ def default_data() -> Path:
 
 
 def up(data: Path, *, ephemeral: bool = False, die_with_parent: bool = False) -> None:
-    """Start what does not run and return when all answer. `die_with_parent`: they end when we do,
-    even if we are killed."""
+    """Start the services that do not run, and wait until all respond.
+
+    `ephemeral` trades durability for speed; with `die_with_parent` they end when we do, even if we are killed.
+    Raises CliError if a service does not start.
+    """
     open_folder(data)
     with locked(data / "lock"):
         started: dict[int, Signals] = {}
         try:
-            for pause in PAUSES:
+            for pause in RETRY_PAUSES:
                 _start_missing(data, started, ephemeral=ephemeral, die_with_parent=die_with_parent)
-                ended = [service for service in SERVICES if not _answers_in_time(service, data)]
+                ended = [service for service in SERVICES if not _stays_up(service, data)]
                 if not ended:
                     return
                 time.sleep(pause)
-            raise CliError(f"{ended[0].name} does not stay up; its last words are in {ended[0].log(data)}.")
+            raise CliError(f"{ended[0].name} does not stay up; its log is {ended[0].log(data)}.")
         except BaseException:
             processes.stop(started)
             raise
 
 
 def down(data: Path) -> None:
-    """End what runs; nothing to end is fine."""
+    """Stop the services that run."""
     if not data.exists():
         return
     with locked(data / "lock"):
-        places = _read(data)
+        records = _read(data)
         processes.stop(
-            {places[service.name].pid: service.stop_signal for service in SERVICES if _runs(service, places, data)}
+            {records[service.name].pid: service.stop_signal for service in SERVICES if _runs(service, records, data)}
         )
 
 
-def status(data: Path) -> list[State]:
-    places = _read(data)
-    return [_state(service, places, data) for service in SERVICES]
+def status(data: Path) -> list[ServiceState]:
+    records = _read(data)
+    return [_state(service, records, data) for service in SERVICES]
 
 
 def environment(data: Path) -> dict[str, str]:
-    """The settings that lead to the services. Raises CommandError unless all of them answer."""
+    """Return the settings that lead to the services. Raises CliError unless all respond."""
     states = status(data)
-    if not all(state.answers for state in states):
+    if not all(state.responds for state in states):
         raise CliError(
             f"The stack under {data} is not running; start it with: smarttrip stack up.", ExitCode.NOT_RUNNING
         )
     return {state.service.variable: str(state.url) for state in states}
 
 
-def _state(service: Service, places: dict[str, ServiceRecord], data: Path) -> State:
-    if not _runs(service, places, data):
-        return State(service, None, None, answers=False)
-    place = places[service.name]
-    return State(service, place.pid, service.url(place.port), service.answers(place.port))
+def _state(service: Service, records: dict[str, ServiceRecord], data: Path) -> ServiceState:
+    if not _runs(service, records, data):
+        return ServiceState(service, None, None, responds=False)
+    record = records[service.name]
+    return ServiceState(service, record.pid, service.url(record.port), service.is_ready(record.port))
 
 
-def _runs(service: Service, places: dict[str, ServiceRecord], data: Path) -> bool:
-    place = places.get(service.name)
-    return place is not None and service.runs_as(place.pid, data)
+def _runs(service: Service, records: dict[str, ServiceRecord], data: Path) -> bool:
+    record = records.get(service.name)
+    return record is not None and service.runs_as(record.pid, data)
 
 
 def _start_missing(data: Path, started: dict[int, Signals], *, ephemeral: bool, die_with_parent: bool) -> None:
-    places = _read(data)
+    records = _read(data)
     for service in SERVICES:
-        if not _runs(service, places, data):
-            port = free_port(places[service.name].port if service.name in places else None)
+        if not _runs(service, records, data):
+            port = free_port(records[service.name].port if service.name in records else None)
             process = processes.start(
                 service.command(own_folder(service.folder(data)), port, ephemeral),
                 service.log(data),
@@ -112,28 +115,30 @@ def _start_missing(data: Path, started: dict[int, Signals], *, ephemeral: bool, 
                 die_with_parent=service.stop_signal if die_with_parent else None,
             )
             started[process.pid] = service.stop_signal
-            places[service.name] = ServiceRecord(process.pid, port)
-            _write(data, places)
+            records[service.name] = ServiceRecord(process.pid, port)
+            _write(data, records)
 
 
-def _answers_in_time(service: Service, data: Path) -> bool:
-    """False: it has ended. Raises CommandError where it neither ends nor answers."""
-    place = _read(data)[service.name]
-    if not until(lambda: service.answers(place.port) or not service.runs_as(place.pid, data), SECONDS_TO_ANSWER):
-        raise CliError(f"{service.name} does not answer within {SECONDS_TO_ANSWER} s: see {service.log(data)}.")
-    return service.runs_as(place.pid, data)
+def _stays_up(service: Service, data: Path) -> bool:
+    """Wait until the service responds; return False if it ends first. Raises CliError on timeout."""
+    record = _read(data)[service.name]
+    if not until(lambda: service.is_ready(record.port) or not service.runs_as(record.pid, data), SECONDS_TO_START):
+        raise CliError(f"{service.name} does not respond within {SECONDS_TO_START} s: its log is {service.log(data)}.")
+    return service.runs_as(record.pid, data)
 
 
 def _read(data: Path) -> dict[str, ServiceRecord]:
     path = _file(data)
     return (
-        {name: ServiceRecord(**place) for name, place in json.loads(path.read_text()).items()} if path.exists() else {}
+        {name: ServiceRecord(**record) for name, record in json.loads(path.read_text()).items()}
+        if path.exists()
+        else {}
     )
 
 
-def _write(data: Path, places: dict[str, ServiceRecord]) -> None:
+def _write(data: Path, records: dict[str, ServiceRecord]) -> None:
     scratch = _file(data).with_suffix(".new")
-    scratch.write_text(json.dumps({name: asdict(place) for name, place in places.items()}))
+    scratch.write_text(json.dumps({name: asdict(record) for name, record in records.items()}))
     scratch.rename(_file(data))
 
 

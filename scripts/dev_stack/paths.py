@@ -1,4 +1,4 @@
-"""Where files live, and whether the user that runs the services can get to them."""
+"""Folders of the services and the cache, readable by the user that runs the services."""
 
 import os
 import shutil
@@ -14,31 +14,31 @@ NOBODY = 65534
 
 
 def service_user() -> int | None:
-    """Postgres refuses to run as root, and the others need not: root starts them as `nobody`. None: as ourselves."""
+    """Return the user id that root runs the services as (Postgres rejects root), or None for the current user."""
     return NOBODY if os.geteuid() == 0 else None
 
 
 def reachable(path: Path) -> bool:
-    """Whether the services' user may enter the folder (or what exists of its path)."""
+    """Return whether the services' user may enter the folder, as far as its path exists."""
     if service_user() is None:
         return True
     return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents) if folder.exists())
 
 
 def cache_root() -> Path:
-    """The user's cache; for root the machine's, where the services' user cannot enter root's own."""
+    """Return the user's cache folder; for root the machine's, if the services' user cannot enter root's own."""
     own = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute()
     return (own if reachable(own) else Path("/var/cache")) / "smarttrip"
 
 
 def open_folder(path: Path) -> Path:
-    """Make the folder for the services' user to enter, whatever the umask. Raises CommandError if nothing helps."""
+    """Create a folder that the services' user may enter, whatever the umask. Raises CliError if that is impossible."""
     if not path.exists():
         open_folder(path.parent)
         path.mkdir(exist_ok=True)
         path.chmod(0o755)
     elif not reachable(path) and not any(path.iterdir()):
-        # As mktemp makes them: nothing is in it yet that could be meant for its owner alone.
+        # As mktemp creates it: it is empty, so nothing in it could be private.
         path.chmod(0o711)
     if not reachable(path):
         raise CliError(f"As root, the services run as user {NOBODY}, who cannot enter {path}; choose another folder.")
@@ -46,7 +46,7 @@ def open_folder(path: Path) -> Path:
 
 
 def own_folder(path: Path) -> Path:
-    """Make a folder that belongs to the services' user alone."""
+    """Create a folder that belongs to the services' user alone."""
     path.mkdir(mode=0o700, exist_ok=True)
     user = service_user()
     if user is not None:
@@ -55,18 +55,18 @@ def own_folder(path: Path) -> Path:
 
 
 def build_once(target: Path, build: Callable[[Path], None]) -> Path:
-    """Fill a scratch folder and give it its name when it is whole; others that want it meanwhile wait for it."""
+    """Build a folder under a temporary name and rename it when complete; concurrent callers wait for the first."""
     if target.exists():
         return target
     open_folder(target.parent)
     with locked(target.with_name(f"{target.name}.lock")):
         if not target.exists():
             scratch = target.with_name(f"{target.name}.new")
-            # What a killed build left.
+            # Left by a killed build.
             shutil.rmtree(scratch, ignore_errors=True)
             try:
                 build(open_folder(scratch))
-                _let_all_read(scratch)
+                _make_readable(scratch)
                 scratch.rename(target)
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
@@ -74,7 +74,7 @@ def build_once(target: Path, build: Callable[[Path], None]) -> Path:
 
 
 def package_folder(name: str) -> Path:
-    """An installed package's folder, or a copy in the cache where the services' user cannot reach it."""
+    """Return the folder of an installed package, or of a copy in the cache if the services' user cannot enter it."""
     spec = find_spec(name)
     if spec is None or spec.origin is None:
         raise CliError(f"The package {name} is not installed; run ./scripts/setup.")
@@ -85,14 +85,14 @@ def package_folder(name: str) -> Path:
 
 
 def _copy(package: Path, target: Path) -> None:
-    """Copy a package, and the shared libraries that its wheel keeps beside it."""
+    """Copy a package and the shared libraries that its wheel puts next to it."""
     for folder in (package, package.with_name(f"{package.name}.libs")):
         if folder.exists():
             shutil.copytree(folder, target / folder.name, symlinks=True)
 
 
-def _let_all_read(tree: Path) -> None:
-    """As our umask may not: the services' user has to run what is in it."""
+def _make_readable(tree: Path) -> None:
+    """Let the services' user read and run the files, whatever our umask."""
     for path in tree.rglob("*"):
         if not path.is_symlink():
             mode = path.stat().st_mode

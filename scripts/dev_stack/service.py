@@ -1,4 +1,4 @@
-"""What the stack must know of a service to start it, find it again and end it."""
+"""Description of a service: how to start it, find it again and stop it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ import psutil
 class Service:
     name: str
     variable: str
-    """The setting that holds its URL."""
+    """Name of the setting that holds its URL."""
     url: Callable[[int], str]
-    """From its port."""
+    """Returns the URL for a port."""
     command: Callable[[Path, int, bool], list[str]]
-    """From its folder, its port and whether its data may be lost. Makes what the folder needs first."""
-    answers: Callable[[int], bool]
-    """Whether requests to its port are served."""
+    """Returns the command line for a folder, a port, and whether data may be lost; prepares the folder first."""
+    is_ready: Callable[[int], bool]
+    """Returns whether requests to its port are served."""
     stop_signal: Signals = SIGTERM
 
     def folder(self, data: Path) -> Path:
@@ -28,7 +28,10 @@ class Service:
         return data / f"{self.name}.log"
 
     def runs_as(self, pid: int, data: Path) -> bool:
-        """Process numbers are used again: one is ours only if its command line names our folder."""
+        """Return whether the process is this service.
+
+        Process ids are reused: the command line must name the folder.
+        """
         folder = str(self.folder(data))
         try:
             return any(folder in part for part in psutil.Process(pid).cmdline())

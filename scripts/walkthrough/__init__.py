@@ -1,1 +1,1 @@
-"""What `scripts/demo` shows: the whole system at work, started from nothing and put away at the end."""
+"""The demo that `scripts/demo` runs: the whole system, started from nothing and stopped at the end."""

@@ -1,4 +1,4 @@
-"""A change in Postgres, made by somebody who knows nothing of us, and the answer that follows."""
+"""Change a trip in Postgres with plain SQL, as any application would, and wait until searches show it."""
 
 import asyncio
 import time
@@ -15,15 +15,15 @@ SECONDS_TO_FOLLOW = 15
 
 
 def show_change(console: Console, client: Client, search: Search, database_url: str) -> None:
-    """The best trip sells out and drops out of the answer; somebody cancels and it is back."""
-    best = client.search(search.wishes).body["data"][0]
+    """Sell out the best trip and wait until it drops out of the results; free its spots and wait until it is back."""
+    best = client.search(search.preferences).body["data"][0]
     console.print("\n[bold]Now the best of the first search sells out, in Postgres, with plain SQL:[/bold]\n")
-    for spots, listed in ((0, False), (best["spotsLeft"], True)):
+    for spots, is_listed in ((0, False), (best["spotsLeft"], True)):
         statement = f"UPDATE trip_occurrences SET spots_left = {spots} WHERE id = {best['id']}"  # noqa: S608
         console.print(f"  {statement};", highlight=False)
         asyncio.run(_execute(database_url, statement))
-        seconds = _seconds_until(client, search, best["id"], listed=listed)
-        place = "back at the top of" if listed else "gone from"
+        seconds = _seconds_until(client, search, best["id"], is_listed=is_listed)
+        place = "back at the top of" if is_listed else "gone from"
         console.print(f"  [dim]{seconds:.2f} s later it is {place} the answer.[/dim]")
 
 
@@ -35,14 +35,14 @@ async def _execute(url: str, statement: str) -> None:
         await connection.close()
 
 
-def _seconds_until(client: Client, search: Search, departure: int, *, listed: bool) -> float:
-    """Raises CommandError if the answer does not follow."""
-    began = time.monotonic()
+def _seconds_until(client: Client, search: Search, departure: int, *, is_listed: bool) -> float:
+    """Return the seconds until searches show the change. Raises CliError after SECONDS_TO_FOLLOW."""
+    started = time.monotonic()
 
-    def followed() -> bool:
-        found = [trip["id"] for trip in client.search(search.wishes).body["data"]]
-        return found[:1] == [departure] if listed else departure not in found
+    def is_visible() -> bool:
+        found = [trip["id"] for trip in client.search(search.preferences).body["data"]]
+        return found[:1] == [departure] if is_listed else departure not in found
 
-    if not until(followed, SECONDS_TO_FOLLOW, interval=0.02):
-        raise CliError(f"The answer has not followed the change within {SECONDS_TO_FOLLOW} s.")
-    return time.monotonic() - began
+    if not until(is_visible, SECONDS_TO_FOLLOW, interval=0.02):
+        raise CliError(f"Searches do not show the change after {SECONDS_TO_FOLLOW} s; the worker's log is worker.log.")
+    return time.monotonic() - started

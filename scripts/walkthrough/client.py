@@ -1,4 +1,4 @@
-"""Asking the API as any client does."""
+"""A client of the API."""
 
 import json
 import time
@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 from scripts.errors import CliError
 
-SEARCH = "/api/v2/recommendations"
+SEARCH_PATH = "/api/v2/recommendations"
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     body: dict[str, Any]
     milliseconds: float
 
@@ -19,22 +19,23 @@ class Client:
     def __init__(self, port: int) -> None:
         self._port = port
 
-    def search(self, wishes: dict[str, Any]) -> Answer:
-        return self._ask("POST", SEARCH, json.dumps(wishes))
+    def search(self, preferences: dict[str, Any]) -> Response:
+        return self._request("POST", SEARCH_PATH, json.dumps(preferences))
 
     def ids(self, path: str) -> dict[str, int]:
-        """Of reference data, by English name."""
-        return {row["name"]: row["id"] for row in self._ask("GET", path).body["data"]}
+        """Return the ids of reference data by English name."""
+        return {row["name"]: row["id"] for row in self._request("GET", path).body["data"]}
 
-    def _ask(self, method: str, path: str, body: str | None = None) -> Answer:
+    def _request(self, method: str, path: str, body: str | None = None) -> Response:
+        """Raises CliError if the API responds with an error."""
         connection = HTTPConnection("127.0.0.1", self._port, timeout=10)
         try:
-            began = time.perf_counter()
+            started = time.perf_counter()
             connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
-            answer = json.loads(connection.getresponse().read())
-            taken = (time.perf_counter() - began) * 1000
+            content = json.loads(connection.getresponse().read())
+            milliseconds = (time.perf_counter() - started) * 1000
         finally:
             connection.close()
-        if not answer["success"]:
-            raise CliError(f"The API refuses {method} {path}: {answer['error']}")
-        return Answer(answer, taken)
+        if not content["success"]:
+            raise CliError(f"The API rejects {method} {path}: {content['error']}")
+        return Response(content, milliseconds)

@@ -1,4 +1,4 @@
-"""Three travellers, and what they are told."""
+"""Three searches and their results, as tables."""
 
 from datetime import date
 from typing import Any, NamedTuple
@@ -7,14 +7,14 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas.enums import PRIVATE_GROUPS, Continent
-from scripts.walkthrough.client import Answer, Client
+from scripts.walkthrough.client import Client, Response
 
-SHOWN = 5
+MAX_ROWS = 5
 
 
 class Search(NamedTuple):
     title: str
-    wishes: dict[str, Any]
+    preferences: dict[str, Any]
 
 
 def searches(client: Client) -> list[Search]:
@@ -42,8 +42,8 @@ def searches(client: Client) -> list[Search]:
     ]
 
 
-def show(console: Console, search: Search, answer: Answer) -> None:
-    body = answer.body
+def print_results(console: Console, search: Search, response: Response) -> None:
+    body = response.body
     table = Table(
         "Score",
         "Trip",
@@ -54,10 +54,10 @@ def show(console: Console, search: Search, answer: Answer) -> None:
         title=search.title,
         title_justify="left",
         title_style="bold",
-        caption=f"{body['message']}, out of {body['total_candidates']:,} that fit, in {answer.milliseconds:.0f} ms.",
+        caption=f"{body['message']}, out of {body['total_candidates']:,} that fit, in {response.milliseconds:.0f} ms.",
         caption_justify="left",
     )
-    for trip in body["data"][:SHOWN]:
+    for trip in body["data"][:MAX_ROWS]:
         table.add_row(*_row(trip))
     console.print()
     console.print(table)

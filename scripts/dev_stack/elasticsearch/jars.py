@@ -1,4 +1,4 @@
-"""The jars that make up Elasticsearch: fetched from their makers' releases, each checked against a committed sum."""
+"""Fetch the jars of Elasticsearch from Maven Central and check each against a committed SHA-256 checksum."""
 
 import hashlib
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ SUMS = Path(__file__).with_name("jars.sha256")
 
 
 def fetch(coordinate: str) -> list[Path]:
-    """The artifact and all that it depends on. Raises CommandError where a jar cannot be had or is another one."""
+    """Return an artifact and its dependencies. Raises CliError if a jar is unavailable or its checksum differs."""
     sums = _sums()
     try:
         return [_checked(artifact, sums) for artifact in jgo.resolve(coordinate)]
@@ -26,7 +26,7 @@ def fetch(coordinate: str) -> list[Path]:
 
 
 def pin() -> None:
-    """Write the sums of the jars as they are published now: for an upgrade, and to be reviewed."""
+    """Write the checksums of the published jars, for an upgrade; review what changed."""
     jars = {jar.name: jar for coordinate in (SERVER, TRANSPORT, COMPILER) for jar in _published(coordinate)}
     SUMS.write_text("".join(f"{_sum(jars[name])}  {name}\n" for name in sorted(jars)))
 
@@ -43,11 +43,11 @@ def _sums() -> dict[str, str]:
 def _checked(artifact: "jgo.maven.Artifact", sums: dict[str, str]) -> Path:
     jar = artifact.resolve()
     if _sum(jar) != sums.get(jar.name):
-        # A broken-off download looks the same as a foreign file, and fetching once more cures it.
+        # An interrupted download looks like a foreign file; fetch it once more.
         jar.unlink()
         jar = artifact.resolve()
     if _sum(jar) != sums.get(jar.name):
-        raise CliError(f"{jar} is not the file that {SUMS.name} names: Elasticsearch is not built from it.")
+        raise CliError(f"{jar} does not have the checksum in {SUMS.name}; Elasticsearch was not installed.")
     return jar
 
 

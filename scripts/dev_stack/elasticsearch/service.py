@@ -1,11 +1,11 @@
-"""Elasticsearch from the home in the cache."""
+"""Elasticsearch, run from the home in the cache."""
 
 from pathlib import Path
 
 from scripts.dev_stack.elasticsearch.command import class_cache, node_command
 from scripts.dev_stack.elasticsearch.install import home
 from scripts.dev_stack.service import Service
-from scripts.dev_stack.wait import http_answers
+from scripts.dev_stack.wait import http_ok
 
 
 def _url(port: int) -> str:
@@ -16,10 +16,10 @@ def _command(folder: Path, port: int, ephemeral: bool) -> list[str]:
     return node_command(home(), folder, port, f"-XX:AOTCache={class_cache(home())}")
 
 
-def _answers(port: int) -> bool:
-    return http_answers(port, "/_cluster/health?wait_for_status=yellow&timeout=1s")
+def _is_ready(port: int) -> bool:
+    return http_ok(port, "/_cluster/health?wait_for_status=yellow&timeout=1s")
 
 
 ELASTICSEARCH = Service(
-    name="elasticsearch", variable="ELASTICSEARCH_URL", url=_url, command=_command, answers=_answers
+    name="elasticsearch", variable="ELASTICSEARCH_URL", url=_url, command=_command, is_ready=_is_ready
 )

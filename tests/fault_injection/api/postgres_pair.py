@@ -40,7 +40,7 @@ async def _running(folder: Path) -> AsyncIterator[str]:
     port = free_port()
     process = processes.start(POSTGRES.command(folder, port, True), folder / "log", user=service_user())
     try:
-        await eventually(lambda: POSTGRES.answers(port), within=20)
+        await eventually(lambda: POSTGRES.is_ready(port), within=20)
         yield POSTGRES.url(port)
     finally:
         processes.stop({process.pid: POSTGRES.stop_signal})

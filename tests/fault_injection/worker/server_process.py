@@ -39,7 +39,7 @@ class Server:
         command = self._service.command(own_folder(self._service.folder(self.data)), self._port, False)
         log = self._service.log(self.data)
         self._process = processes.start(command, log, user=service_user(), die_with_parent=SIGKILL)
-        assert until(lambda: self._service.answers(self._port), SECONDS_TO_ANSWER), log.read_text()
+        assert until(lambda: self._service.is_ready(self._port), SECONDS_TO_ANSWER), log.read_text()
 
     def kill(self) -> None:
         """With all its children, as a crash of the machine would."""

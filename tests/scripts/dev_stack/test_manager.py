@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from scripts.dev_stack.manager import SERVICES
 from scripts.dev_stack.ports import free_port
-from scripts.dev_stack.wait import http_answers, until
+from scripts.dev_stack.wait import http_ok, until
 from tests.support.command import SMARTTRIP, down, empty_folder, environment, processes_of, smarttrip, status, up
 
 
@@ -51,7 +51,7 @@ async def test_env_leads_to_three_services_that_work(running: Path) -> None:
     await redis.aclose()
 
     port = int(urls["ELASTICSEARCH_URL"].rsplit(":", 1)[1])
-    assert http_answers(port, "/_cluster/health?wait_for_status=green&timeout=10s")
+    assert http_ok(port, "/_cluster/health?wait_for_status=green&timeout=10s")
 
 
 def test_status_is_0_when_all_answer(running: Path) -> None:

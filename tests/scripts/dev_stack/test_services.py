@@ -59,5 +59,5 @@ def test_a_jar_with_another_sum_is_refused(tmp_path: Path, monkeypatch: pytest.M
     foreign = tmp_path / "sums"
     foreign.write_text("".join(f"{'0' * 64}  {line.split()[1]}\n" for line in jars.SUMS.read_text().splitlines()))
     monkeypatch.setattr(jars, "SUMS", foreign)
-    with pytest.raises(CliError, match=r"ecj.* is not the file that"):
+    with pytest.raises(CliError, match=r"ecj.* does not have the checksum in jars"):
         jars.fetch(jars.COMPILER)
