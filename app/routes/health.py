@@ -6,15 +6,13 @@ from importlib.metadata import version
 from typing import Literal
 
 import structlog
-from elastic_transport import TransportError
-from redis.exceptions import RedisError
 from starlette.responses import RedirectResponse, Response
 
 from app.endpoints.endpoint import Endpoint
 from app.http.raw_response import JSON
 from app.repositories.statistics import table_counts
 from app.state import ApiRequest, RequestState
-from core.errors import BackendError
+from core.errors import BACKEND_ERRORS, BackendError
 from schemas.api.entities import to_json
 from schemas.api.errors import Alive
 from schemas.api.health import Breakers, Dependencies, DependencyState, Health, TableCounts, Welcome
@@ -63,7 +61,7 @@ async def _with_timeout(name: str, check: Awaitable[DependencyState]) -> Depende
     try:
         async with asyncio.timeout(PATIENCE):
             return await check
-    except (BackendError, RedisError, TransportError, TimeoutError) as error:
+    except (BackendError, *BACKEND_ERRORS) as error:
         log.warning("dependency_down", dependency=name, error=type(error).__name__)
         return "down"
 
