@@ -1,7 +1,8 @@
-"""Endpoints whose whole answer is read from the database and kept."""
+"""Cached endpoints: their handlers are readers, which return a model read from the database."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,6 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from app.backends.database import ReadSession
-from app.endpoints.endpoint import Handler
 from app.http.conditional import NO_CACHE, PUBLIC_ONE_HOUR, cached_response
 from app.http.errors import not_found
 from app.http.raw_response import RawResponse
@@ -19,71 +19,101 @@ from schemas.api.entities import to_json
 from schemas.api.envelopes import DetailResponse, ListResponse
 from schemas.invalidation import EntityKind
 
-Read = Callable[[ReadSession], Awaitable[BaseModel]]
+Reader = Callable[..., Awaitable[BaseModel]]
+"""`reader(session, *path_parameters, query=..., today=...)`; the last two only where the endpoint declares them."""
+
 ReadRows = Callable[[ReadSession], Awaitable[Sequence[object]]]
 ReadRow = Callable[[ReadSession, int], Awaitable[object | None]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CachePolicy:
-    seconds: float
+    """How long responses are cached, and which changes invalidate them."""
+
+    ttl: float
+    """Seconds for which Redis and the processes cache a response."""
     cache_control: str
+    """The response's Cache-Control header."""
     depends_on: frozenset[EntityKind]
+    """Kinds of entities that a response shows: a change of one invalidates it."""
+    optional_kinds: Mapping[str, frozenset[EntityKind]] = field(default_factory=dict, hash=False)
+    """Further kinds, by the boolean query parameter that adds them to the response."""
+    depends_on_date: bool = False
+    """Whether a response changes with the business date; the reader then gets the date as `today`."""
+
+    def kinds(self, query: BaseModel | None) -> frozenset[EntityKind]:
+        """Return the kinds that the response to this query depends on."""
+        return self.depends_on.union(*(kinds for name, kinds in self.optional_kinds.items() if getattr(query, name)))
 
 
 def reference_policy(*kinds: EntityKind) -> CachePolicy:
-    return CachePolicy(3600, PUBLIC_ONE_HOUR, frozenset(kinds))
+    """Return the policy for data that changes rarely; shared caches may store it for an hour."""
+    return CachePolicy(ttl=3600, cache_control=PUBLIC_ONE_HOUR, depends_on=frozenset(kinds))
 
 
-def trip_policy(*kinds: EntityKind) -> CachePolicy:
-    return CachePolicy(60, NO_CACHE, frozenset(kinds))
+def trip_policy(
+    *kinds: EntityKind,
+    optional_kinds: Mapping[str, frozenset[EntityKind]] | None = None,
+    depends_on_date: bool = False,
+) -> CachePolicy:
+    """Return the policy for trips, which clients revalidate on every request."""
+    return CachePolicy(
+        ttl=60,
+        cache_control=NO_CACHE,
+        depends_on=frozenset(kinds),
+        optional_kinds=optional_kinds or {},
+        depends_on_date=depends_on_date,
+    )
 
 
-async def cached_json(request: ApiRequest, keeping: CachePolicy, key: str, read: Read) -> Response:
-    """What `read` makes, from the cache where it is there."""
+async def respond_cached(request: ApiRequest, policy: CachePolicy, reader: Reader, query: BaseModel | None) -> Response:
+    """Return the cached response; on a miss, call `reader` and cache what it returns."""
     state = request.state
+    today = state["today"]() if policy.depends_on_date else None
+    kinds = policy.kinds(query)
+    key = cache_key(request.scope["route"].path_format, request.path_params, query, today)
+    arguments = {name: value for name, value in (("query", query), ("today", today)) if value is not None}
 
-    async def fill() -> bytes:
+    async def load() -> bytes:
         async with state["database"].read() as session:
-            body = await read(session)
-        return to_json(body)
+            return to_json(await reader(session, *request.path_params.values(), **arguments))
 
-    body = await state["cache"].get(key, keeping.depends_on, fill, keeping.seconds)
-    state["fast_path"].register(request.scope, partial(_local_response, keeping, key))
-    return cached_response(state["context"].headers, body, keeping.cache_control)
+    body = await state["cache"].get(key, kinds, load, policy.ttl)
+    state["fast_path"].register(request.scope, partial(_local_response, key, kinds, policy.cache_control))
+    return cached_response(state["context"].headers, body, policy.cache_control)
 
 
-def _local_response(policy: CachePolicy, key: str, scope: Scope) -> RawResponse | None:
+def _local_response(key: str, kinds: frozenset[EntityKind], cache_control: str, scope: Scope) -> RawResponse | None:
     """Respond on the fast path: return the response if this process has a current body, else None."""
     state: RequestState = scope["state"]
-    body = state["cache"].get_local(key, policy.depends_on)
-    return None if body is None else cached_response(state["context"].headers, body, policy.cache_control)
+    body = state["cache"].get_local(key, kinds)
+    return None if body is None else cached_response(state["context"].headers, body, cache_control)
 
 
-def list_endpoint(keeping: CachePolicy, envelope: type[ListResponse[Any]], read_rows: ReadRows) -> Handler:
-    async def handle(request: ApiRequest) -> Response:
-        async def read(session: ReadSession) -> BaseModel:
-            return envelope.of(await read_rows(session))
-
-        return await cached_json(request, keeping, request.scope["path"], read)
-
-    return handle
+def cache_key(
+    path_format: str, path_parameters: Mapping[str, object], query: BaseModel | None, today: date | None
+) -> str:
+    """Return the key of a response; the path tells endpoints apart, all that a reader gets tells responses apart."""
+    path = path_format.format(**path_parameters)
+    return f"{path}?{query.model_dump_json() if query else ''}@{today or ''}"
 
 
-def detail_endpoint(
-    keeping: CachePolicy, envelope: type[DetailResponse[Any]], read_row: ReadRow, *, thing: str
-) -> Handler:
-    """The row whose id the path names."""
+def list_reader(envelope: type[ListResponse[Any]], read_rows: ReadRows) -> Reader:
+    """Return a reader of a whole list."""
 
-    async def handle(request: ApiRequest) -> Response:
-        number: int = request.path_params["id"]
+    async def read(session: ReadSession) -> BaseModel:
+        return envelope.of(await read_rows(session))
 
-        async def read(session: ReadSession) -> BaseModel:
-            row = await read_row(session, number)
-            if row is None:
-                raise not_found(thing)
-            return envelope.of(row)
+    return read
 
-        return await cached_json(request, keeping, f"{thing}:{number}", read)
 
-    return handle
+def detail_reader(envelope: type[DetailResponse[Any]], read_row: ReadRow, *, thing: str) -> Reader:
+    """Return a reader of the row with the path's id. It raises 404 as ApiError, in which `thing` names the row."""
+
+    async def read(session: ReadSession, row_id: int) -> BaseModel:
+        row = await read_row(session, row_id)
+        if row is None:
+            raise not_found(thing)
+        return envelope.of(row)
+
+    return read

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -13,36 +13,48 @@ from starlette.types import Receive, Scope, Send
 
 from app.access.rate_limiter import RateLimitGroup
 from app.endpoints.admin_guard import run_as_admin
+from app.endpoints.cached import CachePolicy, Reader, respond_cached
 from app.http.errors import timed_out
 from app.http.raw_response import JSON
 from app.http.requests import MAX_BODY, parse_json, read_model, read_query
 from app.state import ApiRequest, read_body
 from core.timeouts import ResourceLimits
+from schemas.api.entities import to_json
 
-Handler = Callable[..., Awaitable[Response]]
+Handler = Callable[..., Awaitable[Response | BaseModel]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """`handler(request)` also gets `query` and `body`, already validated, where models are named."""
+    """One method of one path. Routes, rate limits, load shedding, caching and the OpenAPI document follow from it.
+
+    `handler(request)` also gets `query` and `body`, validated, where their models are declared. It returns a response,
+    or the model from which the response is made. With a `cache` policy the handler is a `Reader` instead.
+    """
 
     method: str
     path: str
-    handler: Handler
+    handler: Handler | Reader
     summary: str
+    description: str = ""
     tag: str
     answer: type[BaseModel] | None
-    """None where the answer is no JSON object of ours."""
+    """Model of the response body; None if the body is not JSON, or has no model."""
     media_type: str = JSON
+    """Media type of the response body."""
     status: int = 200
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     max_body: int = MAX_BODY
+    """Bytes that a request body may have."""
+    cache: CachePolicy | None = None
+    """How responses are cached; None if they are not."""
     extra_statuses: tuple[int, ...] = ()
-    """Other statuses with an answer of the same shape."""
+    """Other statuses with a body of the same model."""
     errors: tuple[int, ...] = ()
+    """Error statuses beyond those that `app.endpoints.openapi.error_statuses` infers."""
     headers: tuple[str, ...] = ()
-    """Those that the handler reads, apart from credentials."""
+    """Request headers that the handler reads, apart from credentials."""
     admin: bool = False
     """Whether only administrators may call it; otherwise it is public."""
     rate_limit: RateLimitGroup | None = "default"
@@ -52,25 +64,36 @@ class Endpoint:
     shed: bool = True
     """Whether its requests may be rejected with 503 while the process is overloaded."""
     fast_path: bool = False
-    """Whether the handler may be bypassed by a response that this process has cached."""
+    """Whether repeated requests may be answered from the process's cache, before routing and validation."""
 
-    async def handle(self, request: Request[Any]) -> Response:
+    async def handle(self, request: ApiRequest) -> Response:
+        """Check the caller, validate the input and run the handler.
+
+        Raises ApiError: 400 (invalid input), 401 or 403 (not an administrator), 503 (the timeout has passed), and
+        whatever the handler raises.
+        """
         if self.admin:
             return await run_as_admin(request, self._invoke)
         return await self._invoke(request)
 
-    async def _invoke(self, request: Request[Any]) -> Response:
-        arguments: dict[str, BaseModel] = {}
-        if self.query:
-            arguments["query"] = read_query(self.query, request)
-        if self.body:
-            arguments["body"] = read_model(self.body, await _read_json(request, self.max_body))
+    async def _invoke(self, request: ApiRequest) -> Response:
+        query = read_query(self.query, request) if self.query else None
+        body = read_model(self.body, await _read_json(request, self.max_body)) if self.body else None
         bounds: ResourceLimits = request.state["settings"]
         try:
             async with asyncio.timeout(bounds.admin_seconds if self.admin else bounds.request_seconds):
-                return await self.handler(request, **arguments)
+                return await self._respond(request, query, body)
         except TimeoutError:
             raise timed_out() from None
+
+    async def _respond(self, request: ApiRequest, query: BaseModel | None, body: BaseModel | None) -> Response:
+        if self.cache is not None:
+            return await respond_cached(request, self.cache, cast("Reader", self.handler), query)
+        arguments = {name: value for name, value in (("query", query), ("body", body)) if value is not None}
+        result = await self.handler(request, **arguments)
+        if isinstance(result, BaseModel):
+            return Response(to_json(result), status_code=self.status, media_type=self.media_type)
+        return result
 
 
 async def _read_json(request: ApiRequest, limit: int) -> object:

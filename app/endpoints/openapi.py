@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from importlib.metadata import version
-from inspect import cleandoc
 from itertools import chain
 from typing import Any, Literal
 
@@ -93,7 +92,7 @@ def _operation(endpoint: Endpoint, shapes: SchemaRefs, schemas: Mapping[str, Any
     return Operation(
         operationId=_name(endpoint),
         summary=endpoint.summary,
-        description=cleandoc(endpoint.handler.__doc__ or "") or None,
+        description=endpoint.description or None,
         tags=[endpoint.tag],
         parameters=[
             *_path_parameters(endpoint),

@@ -1,4 +1,4 @@
-"""Departures."""
+"""Queries of departures."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
@@ -53,7 +53,7 @@ NOT_CANCELLED = TripOccurrence.status != Status.CANCELLED
 ON_SALE = TripOccurrence.status.not_in(NOT_ON_SALE)
 
 
-async def find_occurrences(session: ReadSession, query: OccurrencesQuery, today: date) -> PageRows[TripOccurrence]:
+async def find_bookable(session: ReadSession, query: OccurrencesQuery, today: date) -> PageRows[TripOccurrence]:
     """Bookable ones."""
     conditions = (ON_SALE, TripOccurrence.start_date >= today, *_conditions(query))
     return await _page(session, conditions, query, FULL if query.include_template else WITHOUT_TEMPLATE)
@@ -68,13 +68,14 @@ async def find_available(session: ReadSession, query: TripOccurrencesQuery, toda
     return await _page(session, conditions, query, FULL)
 
 
-async def occurrences_of(session: ReadSession, template_id: int, page: PageQuery) -> PageRows[TripOccurrence]:
+async def find_template_departures(session: ReadSession, template_id: int, page: PageQuery) -> PageRows[TripOccurrence]:
     """All of a template, whatever their state."""
     return await _page(session, (equals_id(TripOccurrence.trip_template_id, template_id),), page, FULL)
 
 
-async def occurrence(session: ReadSession, number: int) -> TripOccurrence | None:
-    return await session.scalar(select(TripOccurrence).where(equals_id(TripOccurrence.id, number)).options(*FULL))
+async def get_departure(session: ReadSession, departure_id: int) -> TripOccurrence | None:
+    found = select(TripOccurrence).where(equals_id(TripOccurrence.id, departure_id))
+    return await session.scalar(found.options(*FULL))
 
 
 async def next_departures(

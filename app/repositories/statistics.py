@@ -12,7 +12,7 @@ from schemas.api.trips import Statistics
 from schemas.tables import Base, Company, Country, Guide, Tag, TripOccurrence, TripTemplate, TripType
 
 
-async def statistics(session: ReadSession, today: date) -> Statistics:
+async def count_trips(session: ReadSession, today: date) -> Statistics:
     counts = {
         "companies": _count(Company),
         "templates": _count(TripTemplate, TripTemplate.is_active),
@@ -22,7 +22,7 @@ async def statistics(session: ReadSession, today: date) -> Statistics:
     return Statistics.model_validate(await _counted(session, counts))
 
 
-async def table_counts(session: ReadSession) -> TableCounts:
+async def count_tables(session: ReadSession) -> TableCounts:
     tables: tuple[type[Base], ...] = (TripOccurrence, TripTemplate, Country, Guide, Tag, TripType)
     return TableCounts.model_validate(await _counted(session, {table.__tablename__: _count(table) for table in tables}))
 

@@ -1,4 +1,4 @@
-"""Trip templates."""
+"""Queries of trip templates."""
 
 from collections.abc import Iterator
 
@@ -22,22 +22,24 @@ FULL: tuple[ORMOption, ...] = (
 
 
 async def find_templates(session: ReadSession, query: TemplatesQuery) -> PageRows[TripTemplate]:
-    return await _active(session, query, *_conditions(query))
+    return await _find_active(session, query, *_conditions(query))
 
 
-async def templates_of(session: ReadSession, company_id: int, page: PageQuery) -> PageRows[TripTemplate]:
-    return await _active(session, page, equals_id(TripTemplate.company_id, company_id))
+async def find_company_templates(session: ReadSession, company_id: int, page: PageQuery) -> PageRows[TripTemplate]:
+    return await _find_active(session, page, equals_id(TripTemplate.company_id, company_id))
 
 
-async def template(session: ReadSession, number: int) -> TripTemplate | None:
-    return await session.scalar(select(TripTemplate).where(equals_id(TripTemplate.id, number)).options(*FULL))
+async def get_template(session: ReadSession, template_id: int) -> TripTemplate | None:
+    return await session.scalar(select(TripTemplate).where(equals_id(TripTemplate.id, template_id)).options(*FULL))
 
 
-async def template_exists(session: ReadSession, number: int) -> bool:
-    return await session.scalar(select(TripTemplate.id).where(equals_id(TripTemplate.id, number))) is not None
+async def template_exists(session: ReadSession, template_id: int) -> bool:
+    return await session.scalar(select(TripTemplate.id).where(equals_id(TripTemplate.id, template_id))) is not None
 
 
-async def _active(session: ReadSession, page: PageQuery, *conditions: ColumnElement[bool]) -> PageRows[TripTemplate]:
+async def _find_active(
+    session: ReadSession, page: PageQuery, *conditions: ColumnElement[bool]
+) -> PageRows[TripTemplate]:
     chosen = select(TripTemplate).where(TripTemplate.is_active, *conditions)
     return await paginate(session, chosen, (TripTemplate.title, TripTemplate.id), page, FULL)
 

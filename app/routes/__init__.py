@@ -4,6 +4,7 @@ from app.endpoints.endpoint import Endpoint
 from app.routes import (
     admin,
     analytics,
+    companies,
     docs,
     evaluation,
     health,
@@ -19,6 +20,7 @@ _DESCRIBED: tuple[Endpoint, ...] = (
     *recommendations.ENDPOINTS,
     *tracking.ENDPOINTS,
     *reference_data.ENDPOINTS,
+    *companies.ENDPOINTS,
     *trips.ENDPOINTS,
     *health.ENDPOINTS,
     *metrics.ENDPOINTS,

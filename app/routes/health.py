@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from app.endpoints.endpoint import Endpoint
 from app.http.raw_response import JSON
-from app.repositories.statistics import table_counts
+from app.repositories.statistics import count_tables
 from app.state import ApiRequest, RequestState
 from core.errors import BACKEND_ERRORS, BackendError
 from schemas.api.entities import to_json
@@ -86,7 +86,7 @@ async def _elasticsearch(state: RequestState) -> DependencyState:
 async def _counts(state: RequestState) -> TableCounts:
     async def fill() -> bytes:
         async with state["database"].read() as session:
-            return to_json(await table_counts(session))
+            return to_json(await count_tables(session))
 
     try:
         body = await state["cache"].get("table-counts", frozenset(), fill, COUNTS_SECONDS)

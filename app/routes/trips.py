@@ -1,28 +1,24 @@
-"""Trips: templates, and occurrences, which are their dated departures."""
+"""Trips: templates, and their departures, which the public API calls occurrences."""
 
 from collections.abc import Sequence
 from datetime import date
 
 from pydantic import BaseModel
-from starlette.responses import Response
 
 from app.backends.database import ReadSession
-from app.endpoints.cached import cached_json, detail_endpoint, trip_policy
+from app.endpoints.cached import detail_reader, trip_policy
 from app.endpoints.endpoint import Endpoint
 from app.http.errors import not_found
-from app.repositories import departures
-from app.repositories import templates as trips
-from app.repositories.statistics import statistics
-from app.state import ApiRequest
+from app.repositories import departures, statistics, templates
 from schemas.api.entities import Departure, Template
 from schemas.api.envelopes import DetailResponse, PageResponse, PageRows
 from schemas.api.queries import OccurrencesQuery, PageQuery, TemplatesQuery, TripOccurrencesQuery
 from schemas.api.trips import OccurrenceOnly, SchemaInfo, TemplateWithOccurrences
+from schemas.invalidation import EntityKind
 from schemas.tables import TripTemplate
 
-TEMPLATES = trip_policy("template", "company", "country", "tag", "type")
-OCCURRENCES = trip_policy("occurrence", "template", "company", "guide", "country", "tag", "type")
-STATISTICS = trip_policy("occurrence", "template", "company")
+TEMPLATE_KINDS: tuple[EntityKind, ...] = ("template", "company", "country", "tag", "type")
+DEPARTURE_KINDS: tuple[EntityKind, ...] = ("occurrence", "guide", *TEMPLATE_KINDS)
 
 ENDPOINT_INDEX = {
     "companies": "/api/v2/companies",
@@ -34,21 +30,15 @@ ENDPOINT_INDEX = {
 }
 
 
-async def templates(request: ApiRequest, query: TemplatesQuery) -> Response:
-    today = request.state["today"]()
-
-    async def read(session: ReadSession) -> BaseModel:
-        found = await trips.find_templates(session, query)
-        if not query.include_occurrences:
-            return PageResponse[Template].of(found, query)
-        rows = await _with_occurrences(session, found.rows, today)
-        return PageResponse[TemplateWithOccurrences].of(PageRows(rows, found.total), query)
-
-    keeping = OCCURRENCES if query.include_occurrences else TEMPLATES
-    return await cached_json(request, keeping, f"templates:{today}:{query.model_dump_json()}", read)
+async def list_templates(session: ReadSession, query: TemplatesQuery, today: date) -> BaseModel:
+    found = await templates.find_templates(session, query)
+    if not query.include_occurrences:
+        return PageResponse[Template].of(found, query)
+    rows = await _with_next_departures(session, found.rows, today)
+    return PageResponse[TemplateWithOccurrences].of(PageRows(rows, found.total), query)
 
 
-async def _with_occurrences(
+async def _with_next_departures(
     session: ReadSession, rows: Sequence[TripTemplate], today: date
 ) -> list[TemplateWithOccurrences]:
     upcoming = await departures.next_departures(session, [row.id for row in rows], today)
@@ -60,119 +50,114 @@ async def _with_occurrences(
     ]
 
 
-async def template_occurrences(request: ApiRequest, query: PageQuery) -> Response:
-    number: int = request.path_params["id"]
-
-    async def read(session: ReadSession) -> PageResponse[Departure]:
-        if not await trips.template_exists(session, number):
-            raise not_found("Template")
-        return PageResponse[Departure].of(await departures.occurrences_of(session, number, query), query)
-
-    return await cached_json(request, OCCURRENCES, f"template:{number}:occurrences:{query.model_dump_json()}", read)
+async def list_template_departures(session: ReadSession, template_id: int, query: PageQuery) -> PageResponse[Departure]:
+    """Raises 404 as ApiError if there is no such template."""
+    if not await templates.template_exists(session, template_id):
+        raise not_found("Template")
+    return PageResponse[Departure].of(await departures.find_template_departures(session, template_id, query), query)
 
 
-async def occurrences(request: ApiRequest, query: OccurrencesQuery) -> Response:
-    today = request.state["today"]()
-
-    async def read(session: ReadSession) -> BaseModel:
-        found = await departures.find_occurrences(session, query, today)
-        envelope = PageResponse[Departure] if query.include_template else PageResponse[OccurrenceOnly]
-        return envelope.of(found, query)
-
-    return await cached_json(request, OCCURRENCES, f"occurrences:{today}:{query.model_dump_json()}", read)
+async def list_bookable_departures(session: ReadSession, query: OccurrencesQuery, today: date) -> BaseModel:
+    found = await departures.find_bookable(session, query, today)
+    envelope = PageResponse[Departure] if query.include_template else PageResponse[OccurrenceOnly]
+    return envelope.of(found, query)
 
 
-async def trip_occurrences(request: ApiRequest, query: TripOccurrencesQuery) -> Response:
-    today = request.state["today"]()
-
-    async def read(session: ReadSession) -> PageResponse[Departure]:
-        return PageResponse[Departure].of(await departures.find_available(session, query, today), query)
-
-    return await cached_json(request, OCCURRENCES, f"trip-occurrences:{today}:{query.model_dump_json()}", read)
+async def list_available_departures(
+    session: ReadSession, query: TripOccurrencesQuery, today: date
+) -> PageResponse[Departure]:
+    return PageResponse[Departure].of(await departures.find_available(session, query, today), query)
 
 
-async def schema_info(request: ApiRequest) -> Response:
-    today = request.state["today"]()
-
-    async def read(session: ReadSession) -> SchemaInfo:
-        return SchemaInfo(statistics=await statistics(session, today), endpoints=ENDPOINT_INDEX)
-
-    return await cached_json(request, STATISTICS, f"schema-info:{today}", read)
+async def get_schema_info(session: ReadSession, today: date) -> SchemaInfo:
+    return SchemaInfo(statistics=await statistics.count_trips(session, today), endpoints=ENDPOINT_INDEX)
 
 
 ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/api/v2/templates",
-        handler=templates,
-        summary="Active templates by title, with their next departures if asked for",
+        handler=list_templates,
+        summary="List templates",
+        description="Return a page of active templates by title, on request with their next departures.",
         tag="trips",
         fast_path=True,
+        cache=trip_policy(
+            *TEMPLATE_KINDS, optional_kinds={"include_occurrences": frozenset(DEPARTURE_KINDS)}, depends_on_date=True
+        ),
         query=TemplatesQuery,
         answer=PageResponse[Template | TemplateWithOccurrences],
-        errors=(503,),
     ),
     Endpoint(
         method="GET",
         path="/api/v2/templates/{id:int}",
-        handler=detail_endpoint(TEMPLATES, DetailResponse[Template], trips.template, thing="Template"),
-        summary="A template, also an inactive one",
+        handler=detail_reader(DetailResponse[Template], templates.get_template, thing="Template"),
+        summary="Return a template",
+        description="Return the template with this id, active or not.",
         tag="trips",
         fast_path=True,
+        cache=trip_policy(*TEMPLATE_KINDS),
         answer=DetailResponse[Template],
-        errors=(404, 503),
     ),
     Endpoint(
         method="GET",
         path="/api/v2/templates/{id:int}/occurrences",
-        handler=template_occurrences,
-        summary="All departures of a template by start",
+        handler=list_template_departures,
+        summary="List a template's departures",
+        description="Return a page of all departures of a template by start date, whatever their status.",
         tag="trips",
         fast_path=True,
+        cache=trip_policy(*DEPARTURE_KINDS),
         query=PageQuery,
         answer=PageResponse[Departure],
-        errors=(404, 503),
     ),
     Endpoint(
         method="GET",
         path="/api/v2/occurrences",
-        handler=occurrences,
-        summary="Departures to come by start, neither cancelled nor full",
+        handler=list_bookable_departures,
+        summary="List bookable departures",
+        description="Return a page of future departures by start date that are neither cancelled nor full.",
         tag="trips",
         fast_path=True,
+        cache=trip_policy(*DEPARTURE_KINDS, depends_on_date=True),
         query=OccurrencesQuery,
         answer=PageResponse[Departure | OccurrenceOnly],
-        errors=(503,),
     ),
     Endpoint(
         method="GET",
         path="/api/v2/occurrences/{id:int}",
-        handler=detail_endpoint(OCCURRENCES, DetailResponse[Departure], departures.occurrence, thing="Departure"),
-        summary="A departure, whatever its state",
+        handler=detail_reader(DetailResponse[Departure], departures.get_departure, thing="Departure"),
+        summary="Return a departure",
+        description="Return the departure with this id, whatever its status.",
         tag="trips",
         fast_path=True,
+        cache=trip_policy(*DEPARTURE_KINDS),
         answer=DetailResponse[Departure],
-        errors=(404, 503),
     ),
     Endpoint(
         method="GET",
         path="/api/v2/trip-occurrences",
-        handler=trip_occurrences,
-        summary="Departures of active templates with places left by start; of Private Groups all that can be booked",
+        handler=list_available_departures,
+        summary="List departures with places left",
+        description=(
+            "Return future departures of active templates by start date, with places left. Private Groups have no "
+            "fixed dates: of them every departure that can be booked is returned."
+        ),
         tag="trips",
         fast_path=True,
+        cache=trip_policy(*DEPARTURE_KINDS, depends_on_date=True),
         query=TripOccurrencesQuery,
         answer=PageResponse[Departure],
-        errors=(503,),
     ),
     Endpoint(
         method="GET",
         path="/api/v2/schema-info",
-        handler=schema_info,
-        summary="Version of the tables and how much they hold",
+        handler=get_schema_info,
+        summary="Return the schema version and row counts",
+        description="Return the version of the platform's tables, how many rows they have, and the paths of this API.",
         tag="trips",
         fast_path=True,
+        cache=trip_policy("occurrence", "template", "company", depends_on_date=True),
         answer=SchemaInfo,
-        errors=(503,),
     ),
 )

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.backends.database import Database
-from app.routes import reference_data, trips
+from app.routes import ENDPOINTS as ALL_ENDPOINTS
 from core import clients
 from core.settings import Settings
 from indexer.invalidation import publish
@@ -22,9 +22,32 @@ from tests.support.eventually import eventually
 from tests.support.factories import CatalogueFactory
 from tests.support.statements import Statements
 
-ENDPOINTS = {endpoint.path: endpoint for endpoint in (*reference_data.ENDPOINTS, *trips.ENDPOINTS)}
-REFERENCE = [endpoint.path for endpoint in reference_data.ENDPOINTS]
-TRIPS = [endpoint.path for endpoint in trips.ENDPOINTS]
+ENDPOINTS = {endpoint.path: endpoint for endpoint in ALL_ENDPOINTS if endpoint.cache}
+
+PUBLIC = (
+    "/api/locations",
+    "/api/countries",
+    "/api/countries/{id:int}",
+    "/api/guides",
+    "/api/guides/{id:int}",
+    "/api/trip-types",
+    "/api/tags",
+    "/api/v2/companies",
+    "/api/v2/companies/{id:int}",
+    "/api/v2/companies/{id:int}/templates",
+)
+"""Endpoints whose responses shared caches may store for an hour."""
+
+REVALIDATED = (
+    "/api/v2/templates",
+    "/api/v2/templates/{id:int}",
+    "/api/v2/templates/{id:int}/occurrences",
+    "/api/v2/occurrences",
+    "/api/v2/occurrences/{id:int}",
+    "/api/v2/trip-occurrences",
+    "/api/v2/schema-info",
+)
+"""Endpoints whose responses clients revalidate on every request."""
 
 STATEMENTS = {
     "/api/v2/companies/{id:int}/templates": 5,
@@ -112,16 +135,26 @@ async def test_who_has_the_answer_is_told_so(api: httpx2.AsyncClient) -> None:
 
 
 @pytest.mark.usefixtures("world")
-async def test_reference_data_may_be_kept_by_shared_caches(api: httpx2.AsyncClient) -> None:
-    for path in REFERENCE:
-        response = await api.get(address(path))
-        assert response.headers["cache-control"] == "public, s-maxage=3600, stale-while-revalidate=86400", path
+async def test_cache_control_is_that_of_the_policy(api: httpx2.AsyncClient) -> None:
+    for path, endpoint in ENDPOINTS.items():
+        assert endpoint.cache is not None
+        assert (await api.get(address(path))).headers["cache-control"] == endpoint.cache.cache_control, path
 
 
-@pytest.mark.usefixtures("world")
-async def test_trips_are_asked_for_again_each_time(api: httpx2.AsyncClient) -> None:
-    for path in TRIPS:
-        assert (await api.get(address(path))).headers["cache-control"] == "no-cache", path
+@pytest.mark.parametrize("path", PUBLIC)
+def test_reference_data_is_public_for_an_hour(path: str) -> None:
+    policy = ENDPOINTS[path].cache
+    assert policy is not None
+    assert policy.cache_control == "public, s-maxage=3600, stale-while-revalidate=86400"
+    assert policy.ttl == 3600
+
+
+@pytest.mark.parametrize("path", REVALIDATED)
+def test_trips_are_revalidated_each_time(path: str) -> None:
+    policy = ENDPOINTS[path].cache
+    assert policy is not None
+    assert policy.cache_control == "no-cache"
+    assert policy.ttl == 60
 
 
 @pytest.mark.usefixtures("world")
