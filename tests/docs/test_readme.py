@@ -1,4 +1,4 @@
-"""The commands and the example search of README work."""
+"""The scripts and example requests that README and the tutorial show work."""
 
 import json
 import re
@@ -17,11 +17,14 @@ def test_named_script_is_executable(script: str) -> None:
     assert f"./scripts/{script}" in text("README.md") + text("CONTRIBUTING.md")
 
 
-def test_example_search_is_valid() -> None:
-    (body,) = re.findall(r"-d '({.*?})'", text("README.md"))
-    preferences = json.loads(body)
-    assert preferences.keys() <= Preferences.model_fields.keys()
-    Preferences.model_validate(preferences)
+@pytest.mark.parametrize("document", ["README.md", "docs/tutorials/first-steps.md"])
+def test_example_searches_are_valid(document: str) -> None:
+    bodies = re.findall(r"api/v2/recommendations .*\\\n +-d '({.*?})'", text(document))
+    assert bodies
+    for body in bodies:
+        preferences = json.loads(body)
+        assert preferences.keys() <= Preferences.model_fields.keys()
+        Preferences.model_validate(preferences)
 
 
 def test_example_environment_names_settings_only() -> None:

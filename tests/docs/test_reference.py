@@ -77,3 +77,19 @@ def test_table_lists_exactly_the_commands() -> None:
             group = first if rest else group
             listed.add(name if rest or not group else f"{group} {name}")
     assert listed == commands()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_named_commands_exist(document: Path) -> None:
+    groups = {name.partition(" ")[0] for name in commands()}
+    named = re.findall(r"(?:^    |`)smarttrip ([a-z]+)(?: ([a-z]+))?", text(document), re.MULTILINE)
+    for group, command in named:
+        assert group in groups
+        assert not command or f"{group} {command}" in commands()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_named_make_targets_exist(document: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", text("Makefile"), re.MULTILINE))
+    named = re.findall(r"(?:^    |`)make ([a-z-]+)", text(document), re.MULTILINE)
+    assert set(named) <= targets
