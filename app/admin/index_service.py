@@ -1,4 +1,4 @@
-"""The index as administrators see it, and what they may have done with it."""
+"""State of the index, and the operations on it that administrators may start."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +19,7 @@ from indexer.index import admin as index_admin
 from indexer.jobs import queue
 from indexer.jobs.names import REINDEX
 from indexer.rebuild.progress import read_progress
+from indexer.rebuild.rollback import rollback
 from indexer.rebuild.verify import VerifyResult, verify
 from schemas.api.admin import MAX_SHOWN, IndexState, ReindexProgress, VerifyReport
 from schemas.redis_keys import GENERATION_COUNTER
@@ -27,10 +28,10 @@ log = structlog.get_logger()
 
 REINDEX_REQUEST_KEY = "smarttrip:reindex:requested"
 REQUEST_SECONDS = 5
-"""As long as the worker may take to begin what it was asked for."""
+"""Seconds within which the worker starts an enqueued reindex; a second request is rejected until then."""
 
 VERIFY_RATE = 5000.0
-"""Departures a second: requests are answered beside it."""
+"""Departures per second; the limit leaves capacity for requests."""
 
 
 @contextmanager
@@ -39,8 +40,8 @@ def map_indexer_errors() -> Iterator[None]:
     try:
         with map_database_errors():
             yield
-    except IndexerError as refusal:
-        raise ConflictError(str(refusal)) from None
+    except IndexerError as error:
+        raise ConflictError(str(error)) from None
     except (ElasticsearchError, TransportError) as error:
         raise BackendUnavailableError(SEARCH_INDEX_LABEL) from error
     except RedisError as error:
@@ -48,7 +49,7 @@ def map_indexer_errors() -> Iterator[None]:
 
 
 async def request_reindex(settings: Settings, database: Database, redis: Redis) -> None:
-    """Has the worker begin one soon. Raises ConflictError and BackendUnavailableError."""
+    """Enqueue a reindex for the worker. Raises ConflictError and BackendUnavailableError."""
     async with database.write() as session:
         if await admin.is_rebuilding(session):
             raise ConflictError(str(ReindexRunningError()))
@@ -61,14 +62,17 @@ async def request_reindex(settings: Settings, database: Database, redis: Redis) 
 async def get_index_status(
     settings: Settings, database: Database, elasticsearch: AsyncElasticsearch, redis: Redis
 ) -> IndexState:
-    """Raises BackendUnavailableError when Postgres doesn't answer; of the others only the figures are missing then."""
+    """Return the state of the index; values of an unavailable Elasticsearch or Redis are None.
+
+    Raises BackendUnavailableError if Postgres is unavailable.
+    """
     async with database.write() as session:
         rebuilding = await admin.is_rebuilding(session)
-        targets = await admin.targets(session)
-        outbox = await admin.outbox_backlog(session)
-        letters = await admin.dead_letter_counts(session)
+        targets = await admin.list_write_targets(session)
+        outbox = await admin.get_outbox_backlog(session)
+        dead_letters = await admin.count_dead_letters(session)
         departures = await admin.count_departures(session)
-    name, documents = await _in_use(elasticsearch, settings.elasticsearch_alias)
+    name, documents = await _live_index(elasticsearch, settings.elasticsearch_alias)
     generation, reindex = await _read_progress(redis)
     return IndexState(
         alias=settings.elasticsearch_alias,
@@ -78,13 +82,14 @@ async def get_index_status(
         generation=generation,
         targets=targets,
         outbox=outbox,
-        dead_letters=letters,
+        dead_letters=dead_letters,
         rebuilding=rebuilding,
         reindex=reindex,
     )
 
 
-async def _in_use(elasticsearch: AsyncElasticsearch, alias: str) -> tuple[str | None, int | None]:
+async def _live_index(elasticsearch: AsyncElasticsearch, alias: str) -> tuple[str | None, int | None]:
+    """Return the name of the live index and its number of documents; None if unknown."""
     try:
         name = await index_admin.live_index(elasticsearch, alias)
         return name, (await elasticsearch.count(index=name))["count"] if name else None
@@ -94,6 +99,7 @@ async def _in_use(elasticsearch: AsyncElasticsearch, alias: str) -> tuple[str | 
 
 
 async def _read_progress(redis: Redis) -> tuple[int | None, ReindexProgress | None]:
+    """Return the number of the last change, and the progress of the running or last reindex; None if unknown."""
     try:
         generation, progress = await redis.get(GENERATION_COUNTER), await read_progress(redis)
     except RedisError as error:
@@ -103,21 +109,27 @@ async def _read_progress(redis: Redis) -> tuple[int | None, ReindexProgress | No
 
 
 async def verify_index(settings: Settings, *, repair: bool) -> VerifyReport:
-    """Raises ConflictError and BackendUnavailableError."""
+    """Compare the index with Postgres. Raises ConflictError and BackendUnavailableError."""
     with map_indexer_errors():
-        return _to_response(await verify(settings, repair, rate=VERIFY_RATE))
+        return _to_report(await verify(settings, repair, rate=VERIFY_RATE))
 
 
-def _to_response(report: VerifyResult) -> VerifyReport:
+async def roll_back(settings: Settings) -> str:
+    """Swap in the previous index and return its name. Raises ConflictError and BackendUnavailableError."""
+    with map_indexer_errors():
+        return await rollback(settings)
+
+
+def _to_report(result: VerifyResult) -> VerifyReport:
     return VerifyReport.model_validate(
         {
-            "in_sync": report.in_sync,
-            "checked": report.checked,
-            "drifted": report.drifted,
-            "lagging": report.lagging,
-            "refused": len(report.refused),
-            "differences": report.differences[:MAX_SHOWN],
-            "repaired": report.repaired,
-            "seconds": round(report.seconds, 2),
+            "in_sync": result.in_sync,
+            "checked": result.checked,
+            "drifted": result.drifted,
+            "lagging": result.lagging,
+            "refused": len(result.refused),
+            "differences": result.differences[:MAX_SHOWN],
+            "repaired": result.repaired,
+            "seconds": round(result.seconds, 2),
         }
     )

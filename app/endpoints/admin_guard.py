@@ -1,4 +1,4 @@
-"""Administrators' calls: none without the right to it, and every attempt in the log."""
+"""Guard of the administrators' endpoints: check the credentials, and log every call."""
 
 from collections.abc import Awaitable, Callable
 
@@ -12,12 +12,15 @@ from core.errors import ExpectedError
 log = structlog.get_logger()
 
 
-async def run_as_admin(request: ApiRequest, answer: Callable[[ApiRequest], Awaitable[Response]]) -> Response:
-    """Raises 401 or 403 as ApiError before anything is done."""
+async def run_as_admin(request: ApiRequest, handler: Callable[[ApiRequest], Awaitable[Response]]) -> Response:
+    """Run the handler and log who called it, and with which outcome.
+
+    Raises NotAuthenticatedError or NotAuthorizedError before the handler runs.
+    """
     who, outcome = "unknown", "failed"
     try:
         who = require_admin(request.headers, request.state["settings"])
-        response = await answer(request)
+        response = await handler(request)
         outcome = str(response.status_code)
     except ExpectedError as error:
         outcome = error.code

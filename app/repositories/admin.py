@@ -1,4 +1,4 @@
-"""What administrators see of our own bookkeeping. All of it is read on the primary, which alone knows its locks."""
+"""Queries of the synchronisation tables for administrators, on the primary, which alone has the advisory locks."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from sqlalchemy import Select, delete, func, insert, select, text
 from app.backends.database import WriteSession
 from indexer.index.locks import REBUILD_LOCK
 from indexer.index.outbox import WAITING
-from schemas.api.admin import DeadLetter as ShownLetter
+from schemas.api.admin import DeadLetter as DeadLetterItem
 from schemas.api.admin import DeadLetterCounts, DeadLettersQuery, OutboxBacklog, Queue, WriteTarget
 from schemas.api.envelopes import PageRows
 from schemas.tables import DeadEvent, DeadLetter, IndexTarget, OutboxRow, TripOccurrence
@@ -32,7 +32,7 @@ DEAD_LETTER_QUERIES: dict[Queue, Select[int, str, dict[str, object], object]] = 
 
 
 async def is_rebuilding(session: WriteSession) -> bool:
-    """Whether a reindex or a rollback is running, anywhere."""
+    """Return whether any process is running a reindex or a rollback."""
     return bool(await session.scalar(LOCK_HELD, {"key": REBUILD_LOCK}))
 
 
@@ -40,17 +40,17 @@ async def count_departures(session: WriteSession) -> int:
     return await session.scalar(select(func.count()).select_from(TripOccurrence)) or 0
 
 
-async def targets(session: WriteSession) -> list[WriteTarget]:
+async def list_write_targets(session: WriteSession) -> list[WriteTarget]:
     rows = await session.scalars(select(IndexTarget).order_by(IndexTarget.created_at))
     return [WriteTarget.model_validate(row) for row in rows]
 
 
-async def outbox_backlog(session: WriteSession) -> OutboxBacklog:
+async def get_outbox_backlog(session: WriteSession) -> OutboxBacklog:
     row = (await session.execute(WAITING)).one()
     return OutboxBacklog(rows=row.rows, oldest_seconds=row.oldest, attempts=row.attempts)
 
 
-async def dead_letter_counts(session: WriteSession) -> DeadLetterCounts:
+async def count_dead_letters(session: WriteSession) -> DeadLetterCounts:
     counts = [
         select(func.count()).select_from(table).scalar_subquery().label(name)
         for name, table in (("index", DeadLetter), ("events", DeadEvent))
@@ -58,16 +58,16 @@ async def dead_letter_counts(session: WriteSession) -> DeadLetterCounts:
     return DeadLetterCounts.model_validate((await session.execute(select(*counts))).one())
 
 
-async def dead_letters(session: WriteSession, query: DeadLettersQuery) -> PageRows[ShownLetter]:
-    """The latest first."""
+async def find_dead_letters(session: WriteSession, query: DeadLettersQuery) -> PageRows[DeadLetterItem]:
+    """Return a page of dead letters, the latest first."""
     chosen = DEAD_LETTER_QUERIES[query.queue]
     page = chosen.order_by(text("id DESC")).limit(query.limit).offset(query.offset)
-    rows = [ShownLetter.model_validate(row) for row in await session.execute(page)]
+    rows = [DeadLetterItem.model_validate(row) for row in await session.execute(page)]
     return PageRows(rows, await session.scalar(select(func.count()).select_from(chosen.subquery())) or 0)
 
 
 async def retry_index_letters(session: WriteSession, ids: Sequence[int]) -> int:
-    """Back into the outbox, where the worker finds them soon."""
+    """Move dead letters back to the outbox and return how many there were."""
     revived = (
         delete(DeadLetter).where(DeadLetter.id.in_(ids)).returning(DeadLetter.kind, DeadLetter.row_id).cte("revived")
     )

@@ -1,4 +1,4 @@
-"""Figures of the recommendation requests."""
+"""Queries of the metrics of recommendation requests."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -11,44 +11,46 @@ from tracking.daily_metrics import METRIC_COLUMNS, PERIOD, SELECTED, TOP_LISTS, 
 
 SUMMARY = text(f"SELECT {SELECTED} FROM recommendation_requests WHERE {PERIOD}")  # noqa: S608  # of constants
 
-# A day's requests may be removed, or not be aggregated yet: what knows of more of them is right.
+# A day's requests may have been deleted, or not be aggregated yet: the source that counts more of them is complete.
 DAILY = text(f"""
 SELECT DISTINCT ON (date) * FROM (
     SELECT (created_at AT TIME ZONE 'UTC')::date AS date, {SELECTED}
     FROM recommendation_requests WHERE {PERIOD} GROUP BY 1
     UNION ALL
     SELECT date, {", ".join(METRIC_COLUMNS)} FROM recommendation_metrics_daily WHERE date BETWEEN :first AND :last
-) AS known
+) AS candidates
 ORDER BY date, total_requests DESC
 """)  # noqa: S608  # of constants
 
 TOP_QUERIES = {name: text(top_query(values)) for name, (_, values) in TOP_LISTS.items()}
 
 
-async def summary(session: ReadSession, days: int) -> Mapping[str, Any]:
-    return _numbers((await session.execute(SUMMARY, _last(days))).mappings().one())
+async def summarize(session: ReadSession, days: int) -> Mapping[str, Any]:
+    """Return the metrics of the last days as one row."""
+    return _zero_for_null((await session.execute(SUMMARY, _time_range(days))).mappings().one())
 
 
-async def daily(session: ReadSession, first: date, last: date) -> dict[date, Mapping[str, Any]]:
-    """Days with requests only."""
+async def find_daily_metrics(session: ReadSession, first: date, last: date) -> dict[date, Mapping[str, Any]]:
+    """Return the metrics of the days that have requests, by day."""
     rows = await session.execute(DAILY, {"first": first, "last": last, **bounds(first, last)})
-    return {row["date"]: _numbers(row) for row in rows.mappings()}
+    return {row["date"]: _zero_for_null(row) for row in rows.mappings()}
 
 
-async def top_searches(session: ReadSession, days: int, limit: int) -> dict[str, list[dict[str, Any]]]:
+async def find_top_searches(session: ReadSession, days: int, limit: int) -> dict[str, list[dict[str, Any]]]:
+    """Return the most frequent values of the last days, by the name of their list."""
     lists: dict[str, list[dict[str, Any]]] = {}
     for name, statement in TOP_QUERIES.items():
         key = TOP_LISTS[name][0]
-        rows = await session.execute(statement, {"limit": limit, **_last(days)})
+        rows = await session.execute(statement, {"limit": limit, **_time_range(days)})
         lists[name] = [{key: value, "count": count} for value, count in rows]
     return lists
 
 
-def _last(days: int) -> dict[str, datetime]:
+def _time_range(days: int) -> dict[str, datetime]:
     now = datetime.now(UTC)
     return {"since": now - timedelta(days=days), "until": now + timedelta(days=1)}
 
 
-def _numbers(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """A figure of nothing is 0."""
+def _zero_for_null(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the metrics with 0 for averages and percentiles of no requests."""
     return {name: row[name] or 0 for name in METRIC_COLUMNS}

@@ -27,13 +27,13 @@ from schemas.api.queries import OccurrencesQuery, PageQuery, TripOccurrencesQuer
 from schemas.enums import NOT_ON_SALE, Status
 from schemas.tables import TripOccurrence, TripTemplate, effective_price
 
-UPCOMING = 5
-"""How many of a template's next departures are listed with it."""
+NEXT_DEPARTURES = 5
+"""Number of next departures that are listed with a template."""
 
 _TEMPLATE = joinedload(TripOccurrence.template)
 _GUIDE = joinedload(TripOccurrence.guide)
 
-FULL: tuple[ORMOption, ...] = (
+WITH_TEMPLATE: tuple[ORMOption, ...] = (
     _GUIDE,
     _TEMPLATE.joinedload(TripTemplate.company),
     _TEMPLATE.joinedload(TripTemplate.trip_type),
@@ -45,7 +45,7 @@ WITHOUT_TEMPLATE: tuple[ORMOption, ...] = (
     _GUIDE,
     _TEMPLATE.load_only(TripTemplate.base_price, TripTemplate.default_max_capacity, TripTemplate.image_url),
 )
-"""Of the template only what an occurrence's own values may come from."""
+"""Load only the columns of the template that a departure inherits."""
 
 BY_START = (TripOccurrence.start_date, TripOccurrence.id)
 
@@ -54,43 +54,48 @@ ON_SALE = TripOccurrence.status.not_in(NOT_ON_SALE)
 
 
 async def find_bookable(session: ReadSession, query: OccurrencesQuery, today: date) -> PageRows[TripOccurrence]:
-    """Bookable ones."""
+    """Return a page of future departures that can be booked."""
     conditions = (ON_SALE, TripOccurrence.start_date >= today, *_conditions(query))
-    return await _page(session, conditions, query, FULL if query.include_template else WITHOUT_TEMPLATE)
+    return await _find_page(session, conditions, query, WITH_TEMPLATE if query.include_template else WITHOUT_TEMPLATE)
 
 
 async def find_available(session: ReadSession, query: TripOccurrencesQuery, today: date) -> PageRows[TripOccurrence]:
-    """Those of active templates that have places left; Private Groups have no fixed dates or places."""
+    """Return a page of departures of active templates with places left.
+
+    Private Groups have no fixed dates or places: of them all that can be booked are returned.
+    """
     available = and_(TripOccurrence.start_date >= today, TripOccurrence.spots_left > 0)
     if query.trip_type_id is not None:
         available = or_(literal(query.trip_type_id, BigInteger) == PRIVATE_TYPE_ID, available)
     conditions = (ON_SALE, TripTemplate.is_active, available, *_trip_conditions(query))
-    return await _page(session, conditions, query, FULL)
+    return await _find_page(session, conditions, query, WITH_TEMPLATE)
 
 
 async def find_template_departures(session: ReadSession, template_id: int, page: PageQuery) -> PageRows[TripOccurrence]:
-    """All of a template, whatever their state."""
-    return await _page(session, (equals_id(TripOccurrence.trip_template_id, template_id),), page, FULL)
+    """Return a page of all departures of a template, whatever their status."""
+    return await _find_page(session, (equals_id(TripOccurrence.trip_template_id, template_id),), page, WITH_TEMPLATE)
 
 
 async def get_departure(session: ReadSession, departure_id: int) -> TripOccurrence | None:
     found = select(TripOccurrence).where(equals_id(TripOccurrence.id, departure_id))
-    return await session.scalar(found.options(*FULL))
+    return await session.scalar(found.options(*WITH_TEMPLATE))
 
 
 async def next_departures(
     session: ReadSession, template_ids: Sequence[int], today: date
 ) -> Mapping[int, Sequence[TripOccurrence]]:
-    """The next departures of each template."""
-    place = func.row_number().over(partition_by=TripOccurrence.trip_template_id, order_by=BY_START)
-    placed = (
-        select(TripOccurrence.id, place.label("place"))
+    """Return the next departures of each template, by template id."""
+    rank = func.row_number().over(partition_by=TripOccurrence.trip_template_id, order_by=BY_START)
+    ranked = (
+        select(TripOccurrence.id, rank.label("rank"))
         .where(TripOccurrence.trip_template_id.in_(template_ids), TripOccurrence.start_date >= today, NOT_CANCELLED)
         .subquery()
     )
-    next_ones = select(TripOccurrence).join(placed, placed.c.id == TripOccurrence.id).where(placed.c.place <= UPCOMING)
-    by_template: dict[int, list[TripOccurrence]] = {number: [] for number in template_ids}
-    for row in await session.scalars(next_ones.order_by(*BY_START).options(*WITHOUT_TEMPLATE)):
+    next_departures = (
+        select(TripOccurrence).join(ranked, ranked.c.id == TripOccurrence.id).where(ranked.c.rank <= NEXT_DEPARTURES)
+    )
+    by_template: dict[int, list[TripOccurrence]] = {template_id: [] for template_id in template_ids}
+    for row in await session.scalars(next_departures.order_by(*BY_START).options(*WITHOUT_TEMPLATE)):
         by_template[row.trip_template_id].append(row)
     return by_template
 
@@ -110,7 +115,7 @@ def _conditions(query: OccurrencesQuery) -> Iterator[ColumnElement[bool]]:
 
 
 def _exact(price: Decimal) -> ColumnElement[Decimal]:
-    """Not rounded to the columns' scale."""
+    """Compare with the exact price, not rounded to the column's scale."""
     return literal(price, Numeric())
 
 
@@ -138,11 +143,11 @@ def _trip_conditions(query: TripOccurrencesQuery) -> Iterator[ColumnElement[bool
         yield TripOccurrence.status == query.status
 
 
-async def _page(
+async def _find_page(
     session: ReadSession,
     conditions: Iterable[SQLColumnExpression[bool]],
     page: PageQuery,
     options: Sequence[ORMOption],
 ) -> PageRows[TripOccurrence]:
-    chosen = select(TripOccurrence).join(TripOccurrence.template).where(*conditions)
-    return await paginate(session, chosen, BY_START, page, options)
+    statement = select(TripOccurrence).join(TripOccurrence.template).where(*conditions)
+    return await paginate(session, statement, BY_START, page, options)

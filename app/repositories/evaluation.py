@@ -1,4 +1,4 @@
-"""Scenarios that recommendations are judged by."""
+"""Queries of evaluation scenarios."""
 
 from collections.abc import Sequence
 
@@ -9,10 +9,10 @@ from schemas.lenient import MAX_LIST
 from schemas.tables import EvaluationScenario
 
 
-async def scenarios(
+async def find_scenarios(
     session: ReadSession, category: str | None = None, ids: Sequence[int] = ()
 ) -> Sequence[EvaluationScenario]:
-    """Those with the ids, else the active ones; at most MAX_LIST."""
+    """Return the scenarios with the ids, or without ids the active ones; at most MAX_LIST."""
     chosen = EvaluationScenario.id.in_(ids) if ids else EvaluationScenario.is_active.is_not(False)
     found = select(EvaluationScenario).where(chosen).order_by(EvaluationScenario.id).limit(MAX_LIST)
     if category is not None:
@@ -20,6 +20,6 @@ async def scenarios(
     return (await session.scalars(found)).all()
 
 
-async def unknown_ids(session: ReadSession, ids: Sequence[int]) -> list[int]:
+async def find_unknown_ids(session: ReadSession, ids: Sequence[int]) -> list[int]:
     known = await session.scalars(select(EvaluationScenario.id).where(EvaluationScenario.id.in_(ids)))
     return sorted(set(ids) - set(known))

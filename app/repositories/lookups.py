@@ -1,4 +1,4 @@
-"""What searches are resolved against."""
+"""Lookup tables with which a search is resolved."""
 
 from sqlalchemy import func, select
 

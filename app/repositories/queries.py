@@ -1,4 +1,4 @@
-"""What several repositories do alike."""
+"""Parts of queries that several repositories share."""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -15,17 +15,18 @@ Row = TypeVar("Row")
 
 
 def equals_id(column: InstrumentedAttribute[Any], number: int) -> ColumnElement[bool]:
-    """Asked as a wide integer: a number that the column can't hold matches nothing and is no error."""
+    """Compare as BIGINT, so that a number beyond the column's range matches nothing instead of failing."""
     return column == literal(number, BigInteger)
 
 
 async def paginate(
     session: ReadSession,
-    chosen: Select[Row],
+    statement: Select[Row],
     order: Sequence[InstrumentedAttribute[Any]],
     page: PageQuery,
     options: Sequence[ORMOption],
 ) -> PageRows[Row]:
-    rows = await session.scalars(chosen.order_by(*order).limit(page.limit).offset(page.offset).options(*options))
-    counted = chosen.with_only_columns(func.count(), maintain_column_froms=True)
-    return PageRows(rows.all(), await session.scalar(counted) or 0)
+    """Return one page of the rows that `statement` selects, and their total number."""
+    rows = await session.scalars(statement.order_by(*order).limit(page.limit).offset(page.offset).options(*options))
+    count = statement.with_only_columns(func.count(), maintain_column_froms=True)
+    return PageRows(rows.all(), await session.scalar(count) or 0)

@@ -1,4 +1,4 @@
-"""How many there are."""
+"""Row counts."""
 
 from datetime import date
 from typing import Any
@@ -19,19 +19,21 @@ async def count_trips(session: ReadSession, today: date) -> Statistics:
         "occurrences": _count(TripOccurrence, NOT_CANCELLED),
         "active_occurrences": _count(TripOccurrence, NOT_CANCELLED, TripOccurrence.start_date >= today),
     }
-    return Statistics.model_validate(await _counted(session, counts))
+    return Statistics.model_validate(await _fetch_counts(session, counts))
 
 
 async def count_tables(session: ReadSession) -> TableCounts:
     tables: tuple[type[Base], ...] = (TripOccurrence, TripTemplate, Country, Guide, Tag, TripType)
-    return TableCounts.model_validate(await _counted(session, {table.__tablename__: _count(table) for table in tables}))
+    return TableCounts.model_validate(
+        await _fetch_counts(session, {table.__tablename__: _count(table) for table in tables})
+    )
 
 
 def _count(table: type[Base], *conditions: Any) -> ScalarSelect[int]:
     return select(func.count()).select_from(table).where(*conditions).scalar_subquery()
 
 
-async def _counted(session: ReadSession, counts: dict[str, ScalarSelect[int]]) -> dict[str, int]:
-    """In one statement."""
+async def _fetch_counts(session: ReadSession, counts: dict[str, ScalarSelect[int]]) -> dict[str, int]:
+    """Return all counts with one statement."""
     row = (await session.execute(select(*(count.label(name) for name, count in counts.items())))).one()
     return dict(row._mapping)

@@ -12,7 +12,7 @@ from schemas.api.envelopes import PageRows
 from schemas.api.queries import PageQuery, TemplatesQuery
 from schemas.tables import Country, TripTemplate
 
-FULL: tuple[ORMOption, ...] = (
+WITH_RELATED: tuple[ORMOption, ...] = (
     joinedload(TripTemplate.company),
     joinedload(TripTemplate.trip_type),
     joinedload(TripTemplate.primary_country),
@@ -30,7 +30,9 @@ async def find_company_templates(session: ReadSession, company_id: int, page: Pa
 
 
 async def get_template(session: ReadSession, template_id: int) -> TripTemplate | None:
-    return await session.scalar(select(TripTemplate).where(equals_id(TripTemplate.id, template_id)).options(*FULL))
+    return await session.scalar(
+        select(TripTemplate).where(equals_id(TripTemplate.id, template_id)).options(*WITH_RELATED)
+    )
 
 
 async def template_exists(session: ReadSession, template_id: int) -> bool:
@@ -41,7 +43,7 @@ async def _find_active(
     session: ReadSession, page: PageQuery, *conditions: ColumnElement[bool]
 ) -> PageRows[TripTemplate]:
     chosen = select(TripTemplate).where(TripTemplate.is_active, *conditions)
-    return await paginate(session, chosen, (TripTemplate.title, TripTemplate.id), page, FULL)
+    return await paginate(session, chosen, (TripTemplate.title, TripTemplate.id), page, WITH_RELATED)
 
 
 def _conditions(query: TemplatesQuery) -> Iterator[ColumnElement[bool]]:

@@ -1,16 +1,11 @@
-"""For administrators: the index, and what was set aside."""
+"""Endpoints for administrators: the index and dead letters."""
 
-from starlette.responses import Response
-
-from app.admin.index_service import get_index_status, map_indexer_errors, request_reindex, verify_index
+from app.admin import index_service
 from app.backends.database import map_database_errors
 from app.endpoints.endpoint import Endpoint
-from app.http.raw_response import JSON
 from app.repositories import admin
 from app.state import ApiRequest
-from indexer.rebuild.rollback import rollback as roll_back
 from schemas.api.admin import (
-    AdminModel,
     DeadLetters,
     DeadLettersQuery,
     IndexStatusResponse,
@@ -21,120 +16,124 @@ from schemas.api.admin import (
     VerifyRequest,
     VerifyResponse,
 )
-from schemas.api.entities import to_json
 from tracking.dead_letters import retry_dead_events
 
 
-def _respond(body: AdminModel, *, status: int = 200) -> Response:
-    return Response(to_json(body), status_code=status, media_type=JSON)
-
-
-async def reindex(request: ApiRequest) -> Response:
+async def start_reindex(request: ApiRequest) -> ReindexAccepted:
     state = request.state
-    await request_reindex(state["settings"], state["database"], state["redis"])
-    return _respond(
-        ReindexAccepted(message="A new index is about to be built; /api/admin/index tells how far it is."), status=202
+    await index_service.request_reindex(state["settings"], state["database"], state["redis"])
+    return ReindexAccepted(message="A new index is about to be built; /api/admin/index tells how far it is.")
+
+
+async def get_index_status(request: ApiRequest) -> IndexStatusResponse:
+    state = request.state
+    status = await index_service.get_index_status(
+        state["settings"], state["database"], state["elasticsearch"], state["redis"]
     )
+    return IndexStatusResponse(data=status)
 
 
-async def index(request: ApiRequest) -> Response:
-    state = request.state
-    found = await get_index_status(state["settings"], state["database"], state["elasticsearch"], state["redis"])
-    return _respond(IndexStatusResponse(data=found))
+async def verify_index(request: ApiRequest, body: VerifyRequest) -> VerifyResponse:
+    report = await index_service.verify_index(request.state["settings"], repair=body.repair)
+    return VerifyResponse(data=report)
 
 
-async def verify(request: ApiRequest, body: VerifyRequest) -> Response:
-    return _respond(VerifyResponse(data=await verify_index(request.state["settings"], repair=body.repair)))
+async def roll_back(request: ApiRequest) -> RollbackResponse:
+    return RollbackResponse(index=await index_service.roll_back(request.state["settings"]))
 
 
-async def rollback(request: ApiRequest) -> Response:
-    with map_indexer_errors():
-        name = await roll_back(request.state["settings"])
-    return _respond(RollbackResponse(index=name))
-
-
-async def dead_letters(request: ApiRequest, query: DeadLettersQuery) -> Response:
+async def list_dead_letters(request: ApiRequest, query: DeadLettersQuery) -> DeadLetters:
     async with request.state["database"].write() as session:
-        found = await admin.dead_letters(session, query)
-    return _respond(
-        DeadLetters(
-            count=len(found.rows), total=found.total, offset=query.offset, limit=query.limit, data=list(found.rows)
-        )
+        page = await admin.find_dead_letters(session, query)
+    return DeadLetters(
+        count=len(page.rows), total=page.total, offset=query.offset, limit=query.limit, data=list(page.rows)
     )
 
 
-async def retry(request: ApiRequest, body: RetryRequest) -> Response:
+async def retry_dead_letters(request: ApiRequest, body: RetryRequest) -> RetryResponse:
     database = request.state["database"]
     if body.queue == "events":
         with map_database_errors():
-            return _respond(RetryResponse(retried=await retry_dead_events(database.primary, body.ids)))
+            return RetryResponse(retried=await retry_dead_events(database.primary, body.ids))
     async with database.write() as session:
-        return _respond(RetryResponse(retried=await admin.retry_index_letters(session, body.ids)))
+        return RetryResponse(retried=await admin.retry_index_letters(session, body.ids))
 
 
 ENDPOINTS = (
     Endpoint(
         method="POST",
         path="/api/admin/reindex",
-        handler=reindex,
-        summary="Have a new index built beside the one in use; one at a time",
+        handler=start_reindex,
+        summary="Start a reindex",
+        description=(
+            "Have the worker build a new index in the background and swap it in. Returns 409 while another "
+            "reindex or a rollback is running."
+        ),
         tag="admin",
         answer=ReindexAccepted,
         status=202,
-        errors=(409, 503),
+        errors=(409,),
         admin=True,
     ),
     Endpoint(
         method="GET",
         path="/api/admin/index",
-        handler=index,
-        summary="The index, what it has not heard of yet, and how far a reindex is",
+        handler=get_index_status,
+        summary="Return the state of the index",
+        description=(
+            "Return the live index, the write targets, the outbox backlog, the number of dead letters and the "
+            "progress of a reindex."
+        ),
         tag="admin",
         answer=IndexStatusResponse,
-        errors=(503,),
         admin=True,
     ),
     Endpoint(
         method="POST",
         path="/api/admin/verify",
-        handler=verify,
-        summary="Compare the index with Postgres, field by field",
+        handler=verify_index,
+        summary="Verify the index against Postgres",
+        description=(
+            "Compare every document of the index with Postgres, field by field, and return the differences. With "
+            "`repair`, enqueue what differs for indexing."
+        ),
         tag="admin",
         body=VerifyRequest,
         answer=VerifyResponse,
-        errors=(409, 503),
+        errors=(409,),
         admin=True,
     ),
     Endpoint(
         method="POST",
         path="/api/admin/rollback",
-        handler=rollback,
-        summary="Back to the index that was in use before; a second time undoes it",
+        handler=roll_back,
+        summary="Roll back to the previous index",
+        description="Swap the live index with the one before the last reindex. A second rollback undoes the first.",
         tag="admin",
         answer=RollbackResponse,
-        errors=(409, 503),
+        errors=(409,),
         admin=True,
     ),
     Endpoint(
         method="GET",
         path="/api/admin/dead-letters",
-        handler=dead_letters,
-        summary="What was set aside, and why; the latest first",
+        handler=list_dead_letters,
+        summary="List dead letters",
+        description="Return a page of the changes or events that were dead-lettered, and why, the latest first.",
         tag="admin",
         query=DeadLettersQuery,
         answer=DeadLetters,
-        errors=(503,),
         admin=True,
     ),
     Endpoint(
         method="POST",
         path="/api/admin/dead-letters/retry",
-        handler=retry,
-        summary="Try once more what was set aside",
+        handler=retry_dead_letters,
+        summary="Retry dead letters",
+        description="Enqueue dead letters once more and return how many. Unknown ids are ignored.",
         tag="admin",
         body=RetryRequest,
         answer=RetryResponse,
-        errors=(503,),
         admin=True,
     ),
 )

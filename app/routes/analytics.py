@@ -1,4 +1,4 @@
-"""How recommendations are asked for, and how well they do."""
+"""Analytics: metrics of recommendation requests."""
 
 from datetime import timedelta
 
@@ -24,59 +24,61 @@ from tracking.daily_metrics import METRIC_COLUMNS
 NO_REQUESTS = dict.fromkeys(METRIC_COLUMNS, 0)
 
 
-async def metrics(request: ApiRequest, query: MetricsQuery) -> Response:
+async def get_metrics(request: ApiRequest, query: MetricsQuery) -> Response:
     async with request.state["database"].read() as session:
-        figures = await analytics.summary(session, query.days)
-    data = Metrics.model_validate({"period": f"last_{query.days}_days", **figures})
+        totals = await analytics.summarize(session, query.days)
+    data = Metrics.model_validate({"period": f"last_{query.days}_days", **totals})
     return json_response(request, MetricsAnswer(success=True, data=data).model_dump())
 
 
-async def daily_metrics(request: ApiRequest, query: DailyQuery) -> Response:
+async def list_daily_metrics(request: ApiRequest, query: DailyQuery) -> Response:
     first, last = query.first, query.last
     async with request.state["database"].read() as session:
-        known = await analytics.daily(session, first, last)
+        by_day = await analytics.find_daily_metrics(session, first, last)
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
-    data = [DailyMetrics.model_validate({"date": day, **known.get(day, NO_REQUESTS)}) for day in days]
-    answer = DailyMetricsAnswer(success=True, start=first, end=last, count=len(data), data=data)
-    return json_response(request, answer.model_dump())
+    data = [DailyMetrics.model_validate({"date": day, **by_day.get(day, NO_REQUESTS)}) for day in days]
+    body = DailyMetricsAnswer(success=True, start=first, end=last, count=len(data), data=data)
+    return json_response(request, body.model_dump())
 
 
-async def top_searches(request: ApiRequest, query: TopSearchesQuery) -> Response:
+async def list_top_searches(request: ApiRequest, query: TopSearchesQuery) -> Response:
     async with request.state["database"].read() as session:
-        lists = await analytics.top_searches(session, query.days, query.limit)
-    answer = TopSearchesAnswer(success=True, data=TopSearches.model_validate(lists))
-    return json_response(request, answer.model_dump())
+        lists = await analytics.find_top_searches(session, query.days, query.limit)
+    body = TopSearchesAnswer(success=True, data=TopSearches.model_validate(lists))
+    return json_response(request, body.model_dump())
 
 
 ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/api/metrics",
-        handler=metrics,
-        summary="Recommendation requests of the last days in a few figures",
+        handler=get_metrics,
+        summary="Return metrics of recommendation requests",
+        description="Return request counts, response times and result quality over the last days.",
         tag="analytics",
         query=MetricsQuery,
         answer=MetricsAnswer,
-        errors=(503,),
     ),
     Endpoint(
         method="GET",
         path="/api/metrics/daily",
-        handler=daily_metrics,
-        summary="Recommendation requests day by day",
+        handler=list_daily_metrics,
+        summary="Return daily metrics of recommendation requests",
+        description="Return the metrics of each day (UTC) from start to end. Days without requests are all zero.",
         tag="analytics",
         query=DailyQuery,
         answer=DailyMetricsAnswer,
-        errors=(503,),
     ),
     Endpoint(
         method="GET",
         path="/api/metrics/top-searches",
-        handler=top_searches,
-        summary="What was asked for most",
+        handler=list_top_searches,
+        summary="List the most frequent search terms",
+        description=(
+            "Return the continents, countries, trip types and themes that were searched for most over the last days."
+        ),
         tag="analytics",
         query=TopSearchesQuery,
         answer=TopSearchesAnswer,
-        errors=(503,),
     ),
 )

@@ -1,4 +1,4 @@
-"""The API described: for programs as OpenAPI, for people as a page that needs nothing from elsewhere."""
+"""The OpenAPI document, and a page that shows it without loading anything from other hosts."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,55 +13,76 @@ from app.state import ApiRequest
 
 STATIC = Path(__file__).parent.parent / "static"
 
-PAGE_POLICY = (
+CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 
 def docs_endpoints(endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
-    """Endpoints that describe the others and themselves."""
-    described: list[EncodedBody] = []
+    """Return the endpoints that describe `endpoints` and themselves."""
+    encoded: list[EncodedBody] = []
 
-    async def openapi(request: ApiRequest) -> Response:
-        if not described:
-            described.append(await encode_body(build_openapi((*endpoints, *own)), compress=True))
-        return cached_response(request.state["context"].headers, described[0], NO_CACHE)
+    async def get_openapi(request: ApiRequest) -> Response:
+        if not encoded:
+            encoded.append(await encode_body(build_openapi((*endpoints, *own)), compress=True))
+        return cached_response(request.state["context"].headers, encoded[0], NO_CACHE)
 
     own = (
         Endpoint(
             method="GET",
             path="/openapi.json",
-            handler=openapi,
-            summary="This description, for programs",
+            handler=get_openapi,
+            summary="Return the OpenAPI document",
+            description="Return this description of the API, for programs.",
             tag="description",
             rate_limit=None,
             answer=None,
         ),
-        _file("/docs", "docs.html", "text/html", summary="This description, for people"),
-        _file("/docs/docs.js", "docs.js", "text/javascript", summary="The page's script"),
-        _file("/docs/docs.css", "docs.css", "text/css", summary="The page's style"),
+        _file_endpoint(
+            "/docs",
+            "docs.html",
+            "text/html",
+            summary="Show the API's page",
+            description="Return a page on which people can read and try out the API.",
+        ),
+        _file_endpoint(
+            "/docs/docs.js",
+            "docs.js",
+            "text/javascript",
+            summary="Return the page's script",
+            description="Return the script of the API's page.",
+        ),
+        _file_endpoint(
+            "/docs/docs.css",
+            "docs.css",
+            "text/css",
+            summary="Return the page's style sheet",
+            description="Return the style sheet of the API's page.",
+        ),
     )
     return own
 
 
-def _file(path: str, name: str, media_type: str, *, summary: str) -> Endpoint:
+def _file_endpoint(path: str, name: str, media_type: str, *, summary: str, description: str) -> Endpoint:
     return Endpoint(
         method="GET",
         path=path,
-        handler=_static((STATIC / name).read_bytes(), media_type),
+        handler=_send_bytes((STATIC / name).read_bytes(), media_type),
         summary=summary,
+        description=description,
         tag="description",
         rate_limit=None,
+        # Of /docs: a file that does not exist is not counted either.
         rate_limit_subtree=path == "/docs",
         answer=None,
         media_type=media_type,
     )
 
 
-def _static(content: bytes, media_type: str) -> Handler:
-    async def send(request: ApiRequest) -> Response:
-        headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": NO_CACHE}
+def _send_bytes(content: bytes, media_type: str) -> Handler:
+    async def send_bytes(request: ApiRequest) -> Response:
+        headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Cache-Control": NO_CACHE}
         return Response(content, headers=headers, media_type=media_type)
 
-    return send
+    return send_bytes

@@ -1,4 +1,4 @@
-"""Scenarios that recommendations are judged by."""
+"""Evaluation: scenarios with expectations of what is recommended."""
 
 from starlette.responses import Response
 
@@ -12,49 +12,50 @@ from schemas.api.envelopes import ListResponse
 from schemas.api.evaluation import EvaluationAnswer, EvaluationRequest, ScenariosQuery, ScenarioSummary
 
 
-async def scenarios(request: ApiRequest, query: ScenariosQuery) -> Response:
+async def list_scenarios(request: ApiRequest, query: ScenariosQuery) -> Response:
     async with request.state["database"].read() as session:
-        found = await evaluation.scenarios(session, query.category)
+        found = await evaluation.find_scenarios(session, query.category)
     return json_response(request, ListResponse[ScenarioSummary].of(found).model_dump())
 
 
-async def run(request: ApiRequest, body: EvaluationRequest) -> Response:
+async def run_evaluation(request: ApiRequest, body: EvaluationRequest) -> Response:
     ids = body.scenario_ids or []
     async with request.state["database"].read() as session:
-        if unknown := await evaluation.unknown_ids(session, ids):
+        if unknown := await evaluation.find_unknown_ids(session, ids):
             raise not_found(f"Scenario{'s' if len(unknown) > 1 else ''} {', '.join(map(str, unknown))}")
-        chosen = await evaluation.scenarios(session, body.category, ids)
+        chosen = await evaluation.find_scenarios(session, body.category, ids)
     results = await run_scenarios(request.state["recommendations"], chosen, request.state["today"]())
     passed = sum(result.passed for result in results)
-    answer = EvaluationAnswer(
+    report = EvaluationAnswer(
         success=True,
         total_scenarios=len(results),
         passed=passed,
         failed=len(results) - passed,
         results=results,
     )
-    return json_response(request, answer.model_dump())
+    return json_response(request, report.model_dump())
 
 
 ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/api/evaluation/scenarios",
-        handler=scenarios,
-        summary="Active scenarios",
+        handler=list_scenarios,
+        summary="List evaluation scenarios",
+        description="Return active evaluation scenarios by id, optionally of one category.",
         tag="analytics",
         query=ScenariosQuery,
         answer=ListResponse[ScenarioSummary],
-        errors=(503,),
     ),
     Endpoint(
         method="POST",
         path="/api/evaluation/run",
-        handler=run,
-        summary="Run scenarios through the recommender and say which expectations are not met",
+        handler=run_evaluation,
+        summary="Run evaluation scenarios",
+        description="Search for the preferences of each scenario and return which of its expectations are not met.",
         tag="analytics",
         body=EvaluationRequest,
         answer=EvaluationAnswer,
-        errors=(404, 503),
+        errors=(404,),
     ),
 )

@@ -21,17 +21,22 @@ log = structlog.get_logger()
 
 VERSION = version("smarttrip")
 
-PATIENCE = 1.0
-"""Seconds that a dependency has to answer."""
+DEPENDENCY_TIMEOUT = 1.0
+"""Seconds within which a dependency has to respond."""
 
-COUNTS_SECONDS = 10.0
+COUNTS_TTL = 10.0
+"""Seconds for which row counts are cached."""
 
 OK = b'{"status":"ok"}'
 
 
-async def health(request: ApiRequest) -> Response:
+async def get_health(request: ApiRequest) -> Response:
     state = request.state
-    checks = {"postgres": _postgres(state), "redis": _redis(state), "elasticsearch": _elasticsearch(state)}
+    checks = {
+        "postgres": _check_postgres(state),
+        "redis": _check_redis(state),
+        "elasticsearch": _check_elasticsearch(state),
+    }
     states = await asyncio.gather(*(_with_timeout(name, check) for name, check in checks.items()))
     dependencies = Dependencies(**dict(zip(checks, states, strict=True)))
     body = Health(
@@ -51,62 +56,61 @@ async def health(request: ApiRequest) -> Response:
 
 
 def _status(dependencies: Dependencies) -> Literal["healthy", "degraded", "unhealthy"]:
-    searching = dependencies.elasticsearch == "up"
-    if searching and dependencies.postgres == dependencies.redis == "up":
+    index_up = dependencies.elasticsearch == "up"
+    if index_up and dependencies.postgres == dependencies.redis == "up":
         return "healthy"
-    return "degraded" if searching or dependencies.postgres == "up" else "unhealthy"
+    return "degraded" if index_up or dependencies.postgres == "up" else "unhealthy"
 
 
 async def _with_timeout(name: str, check: Awaitable[DependencyState]) -> DependencyState:
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(DEPENDENCY_TIMEOUT):
             return await check
     except (BackendError, *BACKEND_ERRORS) as error:
         log.warning("dependency_down", dependency=name, error=type(error).__name__)
         return "down"
 
 
-async def _postgres(state: RequestState) -> DependencyState:
+async def _check_postgres(state: RequestState) -> DependencyState:
     async with state["database"].read() as session:
-        # A connection from the pool is tried before it is given out.
+        # The pool tests a connection before it hands it out.
         await session.connection()
     return "up"
 
 
-async def _redis(state: RequestState) -> DependencyState:
+async def _check_redis(state: RequestState) -> DependencyState:
     await state["redis"].ping()
     return "up"
 
 
-async def _elasticsearch(state: RequestState) -> DependencyState:
+async def _check_elasticsearch(state: RequestState) -> DependencyState:
     found = await state["elasticsearch"].indices.exists_alias(name=state["settings"].elasticsearch_alias)
     return "up" if found else "no_index"
 
 
 async def _counts(state: RequestState) -> TableCounts:
-    async def fill() -> bytes:
+    async def load() -> bytes:
         async with state["database"].read() as session:
             return to_json(await count_tables(session))
 
     try:
-        body = await state["cache"].get("table-counts", frozenset(), fill, COUNTS_SECONDS)
+        body = await state["cache"].get("table-counts", frozenset(), load, COUNTS_TTL)
     except BackendError:
         return TableCounts()
     return TableCounts.model_validate_json(body.identity)
 
 
-async def root(request: ApiRequest) -> Response:
-    """A browser is shown the API's page."""
+async def get_root(request: ApiRequest) -> Response:
     if "text/html" in request.headers.get("accept", ""):
         return RedirectResponse("/docs", headers={"Vary": "Accept"})
     return Response(to_json(Welcome(version=VERSION)), media_type=JSON)
 
 
-async def livez(request: ApiRequest) -> Response:
+async def get_liveness(request: ApiRequest) -> Response:
     return Response(OK, media_type=JSON)
 
 
-async def readyz(request: ApiRequest) -> Response:
+async def get_readiness(request: ApiRequest) -> Response:
     await request.state["readiness"].check()
     return Response(OK, media_type=JSON)
 
@@ -115,8 +119,9 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/livez",
-        handler=livez,
-        summary="Alive",
+        handler=get_liveness,
+        summary="Return whether the process is alive",
+        description="Return 200 as long as the process responds.",
         tag="system",
         answer=Alive,
         rate_limit=None,
@@ -125,20 +130,36 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/readyz",
-        handler=readyz,
-        summary="Ready",
+        handler=get_readiness,
+        summary="Return whether the process is ready",
+        description=(
+            "Return 200 when the process can answer requests, and 503 while it starts, drains or has no backend "
+            "to search."
+        ),
         tag="system",
         answer=Alive,
         rate_limit=None,
         shed=False,
         errors=(503,),
     ),
-    Endpoint(method="GET", path="/", handler=root, summary="What this is", tag="system", answer=Welcome),
+    Endpoint(
+        method="GET",
+        path="/",
+        handler=get_root,
+        summary="Return the name and version",
+        description="Return the name and version of the service. Browsers are redirected to the API's page.",
+        tag="system",
+        answer=Welcome,
+    ),
     Endpoint(
         method="GET",
         path="/api/health",
-        handler=health,
-        summary="The service's state, its dependencies' and how much it holds",
+        handler=get_health,
+        summary="Return the health of the service",
+        description=(
+            "Return the state of the service, its dependencies and circuit breakers, and row counts. 503 means "
+            "unhealthy."
+        ),
         tag="system",
         rate_limit=None,
         shed=False,

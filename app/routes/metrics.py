@@ -1,4 +1,4 @@
-"""Figures for Prometheus."""
+"""Metrics in the text format of Prometheus."""
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.responses import Response
@@ -9,7 +9,7 @@ from app.observability.request_metrics import flush
 from app.state import ApiRequest
 
 
-async def metrics(request: ApiRequest) -> Response:
+async def get_metrics(request: ApiRequest) -> Response:
     flush()
     return Response(render_metrics(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
@@ -18,8 +18,9 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/metrics",
-        handler=metrics,
-        summary="Figures for Prometheus",
+        handler=get_metrics,
+        summary="Return metrics for Prometheus",
+        description="Return the metrics of this process, or of all worker processes, in the text format of Prometheus.",
         tag="system",
         rate_limit=None,
         shed=False,

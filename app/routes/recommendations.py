@@ -1,4 +1,4 @@
-"""The search itself."""
+"""Recommendations: the search for departures."""
 
 from datetime import UTC, date, datetime
 from functools import partial
@@ -16,14 +16,14 @@ from schemas.api.preferences import Preferences
 from schemas.api.recommendations import RecommendationsAnswer
 
 
-async def recommendations(request: ApiRequest, body: Preferences) -> Response:
-    state, asked_at = request.state, datetime.now(UTC)
-    wanted = SearchRequest(body, state["today"](), accepts_gzip_response(state["context"].headers))
-    answer = await state["recommendations"].answer(wanted)
+async def recommend(request: ApiRequest, body: Preferences) -> Response:
+    state, received_at = request.state, datetime.now(UTC)
+    search = SearchRequest(body, state["today"](), accepts_gzip_response(state["context"].headers))
+    response = await state["recommendations"].answer(search)
     state["fast_path"].register(
-        request.scope, partial(_local_response, wanted.key, wanted.today), body=state["context"].body or b""
+        request.scope, partial(_local_response, search.key, search.today), body=state["context"].body or b""
     )
-    return build_response(request.scope, answer, asked_at)
+    return build_response(request.scope, response, received_at)
 
 
 def _local_response(key: str, today: date, scope: Scope) -> RawResponse | None:
@@ -37,14 +37,17 @@ ENDPOINTS = (
     Endpoint(
         method="POST",
         path="/api/v2/recommendations",
-        handler=recommendations,
-        summary="The best departures for a traveller's preferences, each with its score and why",
+        handler=recommend,
+        summary="Recommend departures",
+        description=(
+            "Return the best departures for a traveller's preferences, each with its score and the rules behind "
+            "it. Where few match, departures that match less strictly are added."
+        ),
         tag="recommendations",
         rate_limit="recommendations",
         fast_path=True,
         body=Preferences,
         answer=RecommendationsAnswer,
-        errors=(503,),
         headers=("X-Session-ID",),
     ),
 )

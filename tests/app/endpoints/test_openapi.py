@@ -7,6 +7,7 @@ import pytest
 from openapi_pydantic import OpenAPI
 from starlette.routing import Route
 
+from app.endpoints.endpoint import Endpoint
 from app.endpoints.openapi import build_openapi
 from app.main import create_app
 from app.routes import ENDPOINTS
@@ -65,6 +66,12 @@ def test_operations_have_names_of_their_own(described: dict[str, Any]) -> None:
     names = [operation["operationId"] for operation in operations(described).values()]
     assert len(set(names)) == len(names)
     assert all(operation["summary"] and operation["tags"] for operation in operations(described).values())
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}")
+def test_operation_is_described_in_sentences(endpoint: Endpoint) -> None:
+    assert re.fullmatch(r"[A-Z][a-z]+ [^.]+", endpoint.summary)
+    assert re.fullmatch(r"[A-Z][a-z]+ .+\.", endpoint.description)
 
 
 HEALTH = ("GET", "/api/health")

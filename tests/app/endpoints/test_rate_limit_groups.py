@@ -3,7 +3,7 @@ import pytest
 from app.endpoints.endpoint import Endpoint
 from app.endpoints.rate_limit_groups import RateLimitGroups
 from app.routes import ENDPOINTS
-from app.routes.health import livez
+from app.routes.health import get_liveness
 
 GROUPS = RateLimitGroups(ENDPOINTS)
 
@@ -52,7 +52,9 @@ def test_path_belongs_to_its_group(method: str, path: str, group: str | None) ->
 
 
 def test_endpoints_at_one_path_cannot_disagree() -> None:
-    counted = Endpoint(method="GET", path="/x", handler=livez, summary="", tag="", answer=None)
-    uncounted = Endpoint(method="POST", path="/x", handler=livez, summary="", tag="", answer=None, rate_limit=None)
+    counted = Endpoint(method="GET", path="/x", handler=get_liveness, summary="", tag="", answer=None)
+    uncounted = Endpoint(
+        method="POST", path="/x", handler=get_liveness, summary="", tag="", answer=None, rate_limit=None
+    )
     with pytest.raises(ValueError, match="/x"):
         RateLimitGroups([counted, uncounted])
