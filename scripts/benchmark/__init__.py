@@ -1,1 +1,1 @@
-"""How fast, and compared with what: everything is measured side by side, in one go, on one machine."""
+"""Benchmarks: the service and its baselines take turns in one run on one machine."""

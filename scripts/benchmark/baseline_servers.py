@@ -1,4 +1,4 @@
-"""What the service is compared with, under the very server that the service runs under."""
+"""Applications that the service is compared with; they run under the same HTTP server as the service."""
 
 import os
 import sys
@@ -35,59 +35,65 @@ from scoring.explain import score_documents
 from scoring.filters import candidate_filter
 from scoring.rules import applicable_rules
 
-BARE_BYTES = "BENCH_BARE_BYTES"
+RESPONSE_BYTES = "BENCH_BARE_BYTES"
+"""Environment variable with the size of the constant response."""
 
-PATIENCE = 120.0
-"""Seconds: while one search is scored, no other notices that its connection has come."""
+TIMEOUT = 120.0
+"""Seconds: timeout of connections and statements; scoring one search blocks the event loop for seconds."""
 
 
-class BareState(TypedDict):
-    """What the server's protocol wants of an application."""
+class ServerState(TypedDict):
+    """State that the server's protocol reads from an application."""
 
     settings: Settings
     admission: AdmissionController
 
 
 def constant_server() -> Starlette:
-    """Answers so many constant bytes, whatever is asked."""
+    """Create an application that sends the same RESPONSE_BYTES bytes for every request."""
     settings = load_settings()
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[BareState]:
-        async with running_admission(settings.max_requests_in_flight) as load:
-            yield BareState(settings=settings, admission=load)
+    async def lifespan(_app: Starlette) -> AsyncIterator[ServerState]:
+        async with running_admission(settings.max_requests_in_flight) as admission:
+            yield ServerState(settings=settings, admission=admission)
 
-    body = b'{"success":true,"data":"%b"}' % (b"x" * int(os.environ[BARE_BYTES]))
+    body = b'{"success":true,"data":"%b"}' % (b"x" * int(os.environ[RESPONSE_BYTES]))
 
-    async def answer(_request: Request) -> Response:
+    async def respond(_request: Request) -> Response:
         return Response(body, media_type=JSON)
 
-    return Starlette(routes=[Route("/", answer, methods=["GET", "POST"])], lifespan=lifespan)
+    return Starlette(routes=[Route("/", respond, methods=["GET", "POST"])], lifespan=lifespan)
 
 
-class State(BareState):
+class DatabaseState(ServerState):
     database: Database
     today: BusinessDateProvider
 
 
 def database_only() -> Starlette:
-    """Candidates with all their relations through the ORM, every one of them scored in Python, then sorted."""
+    """Create an application that loads all candidates through the ORM, and scores and sorts them in Python."""
     settings = load_settings()
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[State]:
+    async def lifespan(_app: Starlette) -> AsyncIterator[DatabaseState]:
         engine = clients.postgres(
-            settings.database_url, pool_timeout=PATIENCE, connect_timeout=PATIENCE, command_timeout=PATIENCE
+            settings.database_url,
+            pool_timeout=TIMEOUT,
+            connect_timeout=TIMEOUT,
+            command_timeout=TIMEOUT,
         )
         database = Database(engine)
-        async with running_admission(settings.max_requests_in_flight) as load:
-            yield State(settings=settings, admission=load, database=database, today=business_date_provider(settings))
+        async with running_admission(settings.max_requests_in_flight) as admission:
+            yield DatabaseState(
+                settings=settings, admission=admission, database=database, today=business_date_provider(settings)
+            )
         await database.close()
 
     return Starlette(routes=[Route("/", _search_the_database, methods=["POST"])], lifespan=lifespan)
 
 
-async def _search_the_database(request: Request[State]) -> Response:
+async def _search_the_database(request: Request[DatabaseState]) -> Response:
     preferences = Preferences.model_validate(await request.json())
     async with request.state["database"].read() as session:
         search = SearchContext(preferences, request.state["today"](), await load_lookups(session))

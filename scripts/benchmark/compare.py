@@ -1,4 +1,4 @@
-"""Contenders that do the same work take turns, so that what else the machine does hits them alike."""
+"""Run contestants that do the same work in turns, so that other load on the machine affects all of them."""
 
 import json
 import subprocess
@@ -11,62 +11,62 @@ from scripts.benchmark.processes import Server
 from scripts.errors import CliError
 
 Cpu = Callable[[], Mapping[str, float]]
-"""CPU seconds that each part of the system has used so far."""
+"""Returns the CPU seconds that each part of the system has used so far."""
 
 
 @dataclass(frozen=True)
 class Contestant:
     plan: LoadPlan
     server: Server | None
-    """None if Elasticsearch itself is asked."""
+    """None if the requests go to Elasticsearch itself."""
 
 
 @dataclass(frozen=True)
 class Result:
     run: LoadResult
     cpu_ms: Mapping[str, float]
-    """Per request, by part of the system."""
+    """CPU milliseconds per request, by part of the system."""
     memory_mb: float | None
-    """That the server's largest process holds after the rounds; None if Elasticsearch itself is asked."""
+    """Resident memory of the server's largest process after the rounds; None for Elasticsearch itself."""
 
 
-def run_comparison(contenders: Mapping[str, Contestant], rounds: int, services: Cpu) -> dict[str, Result]:
-    """By contender the median of its rounds; each round begins with a warm-up."""
-    runs: dict[str, list[LoadResult]] = {name: [] for name in contenders}
-    used: dict[str, list[Mapping[str, float]]] = {name: [] for name in contenders}
+def run_comparison(contestants: Mapping[str, Contestant], rounds: int, services: Cpu) -> dict[str, Result]:
+    """Return the median result of each contestant's rounds; each round starts with a warm-up."""
+    runs: dict[str, list[LoadResult]] = {name: [] for name in contestants}
+    used: dict[str, list[Mapping[str, float]]] = {name: [] for name in contestants}
     for _ in range(rounds):
-        for name, contender in contenders.items():
-            before = _cpu(contender, services)
-            runs[name].append(generate(contender.plan))
-            after = _cpu(contender, services)
+        for name, contestant in contestants.items():
+            before = _cpu(contestant, services)
+            runs[name].append(generate(contestant.plan))
+            after = _cpu(contestant, services)
             used[name].append({part: after[part] - before[part] for part in after})
     return {
-        name: Result(median_run(runs[name]), _per_request(runs[name], used[name]), _memory_mb(contender))
-        for name, contender in contenders.items()
+        name: Result(median_run(runs[name]), _per_request(runs[name], used[name]), _memory_mb(contestant))
+        for name, contestant in contestants.items()
     }
 
 
-def _cpu(contender: Contestant, services: Cpu) -> dict[str, float]:
-    server = {} if contender.server is None else {"server": contender.server.cpu_seconds()}
+def _cpu(contestant: Contestant, services: Cpu) -> dict[str, float]:
+    server = {} if contestant.server is None else {"server": contestant.server.cpu_seconds()}
     return {**server, **services()}
 
 
-def _memory_mb(contender: Contestant) -> float | None:
-    return None if contender.server is None else contender.server.memory_mb()
+def _memory_mb(contestant: Contestant) -> float | None:
+    return None if contestant.server is None else contestant.server.memory_mb()
 
 
 def generate(plan: LoadPlan) -> LoadResult:
-    """Raises CliError if no answer was right."""
-    done = subprocess.run(
+    """Run the load generator in a process of its own. Raises CliError if no response was correct."""
+    completed = subprocess.run(
         [sys.executable, "-m", "scripts.benchmark.load_generator"],
         input=json.dumps(asdict(plan)),
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode:
-        raise CliError(f"{plan.method} {plan.url}: {done.stderr.strip()}")
-    return LoadResult(**json.loads(done.stdout))
+    if completed.returncode:
+        raise CliError(f"{plan.method} {plan.url}: {completed.stderr.strip()}")
+    return LoadResult(**json.loads(completed.stdout))
 
 
 def _per_request(runs: list[LoadResult], used: list[Mapping[str, float]]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Catalogues of the sizes that are measured, made once and kept with the benchmark's services."""
+"""Sample catalogues of several sizes, created once in the data folder of the benchmark's services."""
 
 import asyncio
 from dataclasses import dataclass
@@ -24,17 +24,18 @@ class Catalogue:
 
 
 def catalogue(size: int, services: dict[str, str], today: date) -> Catalogue:
-    settings = filled(size, services, today)
+    """Create the database unless it exists, and build its index."""
+    settings = create_database(size, services, today)
     asyncio.run(reindex(settings, lambda _progress: None))
     env = _environment(size, services, today)
     return Catalogue(size, env, asyncio.run(_ids(env["DATABASE_URL"], today)), settings)
 
 
-def filled(size: int, services: dict[str, str], today: date) -> Settings:
-    """Of a database that holds the catalogue, and has an index or not."""
+def create_database(size: int, services: dict[str, str], today: date) -> Settings:
+    """Create and seed the database unless it exists, and return the settings that lead to it."""
     env = _environment(size, services, today)
     settings = load_settings(**{variable.lower(): value for variable, value in env.items()})
-    if asyncio.run(_create(services["DATABASE_URL"], _name(size))):
+    if asyncio.run(_create_if_missing(services["DATABASE_URL"], _name(size))):
         migrations.upgrade(settings.direct_url)
         asyncio.run(sample_data.seed(settings.direct_url, size, SEED, today=today))
     return settings
@@ -54,13 +55,13 @@ def _environment(size: int, services: dict[str, str], today: date) -> dict[str, 
         "TODAY": today.isoformat(),
         "RATE_LIMIT_ENABLED": "false",
         "LOG_LEVEL": "warning",
-        # No worker empties the stream of events and request logs.
+        # No worker reads the stream of events and request logs.
         "TRACKING_LIMIT": "10000000",
     }
 
 
-async def _create(url: str, name: str) -> bool:
-    """Whether the database was not there yet."""
+async def _create_if_missing(url: str, name: str) -> bool:
+    """Return whether the database was created, not found."""
     connection = await asyncpg.connect(url)
     try:
         await connection.execute(f"CREATE DATABASE {name}")

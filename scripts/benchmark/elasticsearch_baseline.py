@@ -1,4 +1,4 @@
-"""The bare searches: what the service asks Elasticsearch, as bytes, for the generator to ask it directly."""
+"""Record the searches that the service sends to Elasticsearch, so that the load generator can send them directly."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -21,20 +21,20 @@ from scoring.predicates import Condition
 from scoring.rules import RuleGroup
 
 
-class Recording:
-    """Searches, and notes what it asked."""
+class RecordingSearch:
+    """A trip search that records the request bodies that it sends."""
 
     def __init__(self, index: ElasticsearchTripSearch) -> None:
         self._index = index
-        self.asked: list[str] = []
+        self.bodies: list[str] = []
 
     async def find(self, condition: Condition, rules: Sequence[RuleGroup], size: int) -> SearchHits:
-        self.asked.append(orjson.dumps(build_search(condition, rules, size)).decode())
+        self.bodies.append(orjson.dumps(build_search(condition, rules, size)).decode())
         return await self._index.find(condition, rules, size)
 
 
 def raw_searches(settings: Settings, bodies: Iterable[dict[str, Any]]) -> tuple[str, Sequence[Sequence[str]]]:
-    """URL, and for each request the searches that the service makes: a primary and maybe a relaxed one."""
+    """Return the URL, and for each request the searches of the service: a primary and maybe a relaxed one."""
     url = settings.elasticsearch_url + search_path(settings.elasticsearch_alias, cached=False)
     return url, asyncio.run(_record(settings, bodies))
 
@@ -43,15 +43,13 @@ async def _record(settings: Settings, bodies: Iterable[dict[str, Any]]) -> list[
     assert settings.today is not None
     database = Database(clients.postgres(settings.database_url))
     async with database.read() as session:
-        catalogue = await load_lookups(session)
+        lookups = await load_lookups(session)
     await database.close()
-    asked = []
+    searches = []
     elasticsearch = HttpClient(settings.elasticsearch_url, seconds=30, connections=1)
     for body in bodies:
-        recording = Recording(ElasticsearchTripSearch(elasticsearch, settings.elasticsearch_alias))
-        await find_recommendations(
-            recording, SearchContext(Preferences.model_validate(body), settings.today, catalogue)
-        )
-        asked.append(recording.asked)
+        recording = RecordingSearch(ElasticsearchTripSearch(elasticsearch, settings.elasticsearch_alias))
+        await find_recommendations(recording, SearchContext(Preferences.model_validate(body), settings.today, lookups))
+        searches.append(recording.bodies)
     elasticsearch.close()
-    return asked
+    return searches

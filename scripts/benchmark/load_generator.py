@@ -1,8 +1,8 @@
-"""The load generator, a process of its own: reads a plan on standard input, writes figures to standard output.
+"""Load generator, run as a process: reads a LoadPlan as JSON from stdin, writes a LoadResult as JSON to stdout.
 
-A closed loop (so many clients, each asks again once it has its answer) finds the throughput. An open one sends at a
-fixed rate whatever the answers do, and counts each latency from the moment the request was due, so that a stall is
-felt by all the requests that it held up.
+A closed loop (each client sends its next request after its response) measures throughput. An open loop sends at a fixed
+rate whatever the responses do, and measures each latency from the time the request was due: a stall counts for every
+request that it delays (no coordinated omission).
 """
 
 import asyncio
@@ -18,18 +18,20 @@ import uvloop
 
 from app.backends.http_client import HttpConnection, HttpResponse
 from scripts.benchmark.load_plan import LoadPlan, LoadResult
-from scripts.benchmark.raw_request import Call
+from scripts.benchmark.raw_request import RawRequest
 from scripts.errors import CliError
 
 STEADY_WITHIN = 0.1
+"""Relative difference of two windows at which the warm-up ends."""
 WINDOW_SECONDS = 0.5
 MAX_WARM_UP_SECONDS = 6.0
-REFUSED_SECONDS = 0.05
+ERROR_PAUSE = 0.05
+"""Seconds that a client pauses after a wrong response."""
 
 
 class Generator:
-    def __init__(self, requests: Sequence[Sequence[Call]], plan: LoadPlan) -> None:
-        self._requests: Iterator[Sequence[Call]] = itertools.cycle(requests)
+    def __init__(self, requests: Sequence[Sequence[RawRequest]], plan: LoadPlan) -> None:
+        self._requests: Iterator[Sequence[RawRequest]] = itertools.cycle(requests)
         self._expected = plan.expected.encode()
         self._status = plan.status
         self._plan = plan
@@ -37,9 +39,9 @@ class Generator:
         self._first = requests[0][0]
         self.latencies: list[float] = []
         self.wrong: list[str] = []
-        """What came instead of each right answer."""
+        """Descriptions of the wrong responses."""
         self.bytes = 0
-        self.warming = 0
+        self.warm_up_requests = 0
 
     async def connect(self) -> None:
         for connection in await asyncio.gather(*(self._open() for _ in range(self._plan.concurrency))):
@@ -48,37 +50,38 @@ class Generator:
     async def _open(self) -> HttpConnection:
         return await HttpConnection.open(self._first.host, self._first.port)
 
-    async def ask(self, due: float) -> None:
+    async def send(self, due: float) -> None:
+        """Send the next request on a free connection; `due` is the time its latency counts from."""
         connection = await self._connections.get()
         try:
-            answers = [await connection.send(call.raw) for call in next(self._requests)]
-            wrong = [in_words(answer) for answer in answers if not self._is_right(answer)]
+            responses = [await connection.send(request.raw) for request in next(self._requests)]
+            wrong = [describe(response) for response in responses if not self._is_correct(response)]
         except OSError as error:
             wrong = [f"the connection broke ({error})"]
             connection = await self._open()
         self._connections.put_nowait(connection)
         if wrong:
-            # A fast refusal or an empty list is no speed, and nobody asks again at once.
+            # Fast errors must not count as throughput, and real clients do not retry at once.
             self.wrong.append(wrong[0])
-            await asyncio.sleep(REFUSED_SECONDS)
+            await asyncio.sleep(ERROR_PAUSE)
         else:
             self.latencies.append(time.perf_counter() - due)
-            self.bytes += sum(len(answer.body) for answer in answers)
+            self.bytes += sum(len(response.body) for response in responses)
 
-    def _is_right(self, answer: HttpResponse) -> bool:
-        return answer.status == self._status and self._expected in answer.body[:400]
+    def _is_correct(self, response: HttpResponse) -> bool:
+        return response.status == self._status and self._expected in response.body[:400]
 
-    async def loop(self, seconds: float, requests: int = 0) -> None:
-        """An open one or a closed one, as the plan has it."""
+    async def run(self, seconds: float, requests: int = 0) -> None:
+        """Run an open loop if the plan has a rate, otherwise a closed loop."""
         if self._plan.rate:
             await self._open_loop(seconds, self._plan.rate)
         else:
-            await self._closed_loop(_moments(seconds, requests))
+            await self._closed_loop(_send_times(seconds, requests))
 
-    async def _closed_loop(self, moments: Iterator[float]) -> None:
+    async def _closed_loop(self, times: Iterator[float]) -> None:
         async def client() -> None:
-            for moment in moments:
-                await self.ask(moment)
+            for sent_at in times:
+                await self.send(sent_at)
 
         await asyncio.gather(*(client() for _ in range(self._plan.concurrency)))
 
@@ -89,52 +92,55 @@ class Generator:
                 due = start + number / rate
                 if (early := due - time.perf_counter()) > 0:
                     await asyncio.sleep(early)
-                tasks.create_task(self.ask(due))
+                tasks.create_task(self.send(due))
 
     async def warm_up(self) -> None:
-        """Until two windows in a row go equally fast."""
+        """Send until two windows in a row are equally fast, then reset the counters."""
         rates: list[int] = []
         while len(rates) * WINDOW_SECONDS < MAX_WARM_UP_SECONDS:
             self.latencies.clear()
-            await self.loop(WINDOW_SECONDS)
+            await self.run(WINDOW_SECONDS)
             rates.append(len(self.latencies))
             if len(rates) > 1 and abs(rates[-1] - rates[-2]) <= STEADY_WITHIN * rates[-1]:
                 break
         self.latencies.clear()
         self.wrong.clear()
         self.bytes = 0
-        self.warming = sum(rates)
+        self.warm_up_requests = sum(rates)
 
 
-def _moments(seconds: float, requests: int) -> Iterator[float]:
-    """The time now, again and again while the seconds last, and at least so many times."""
+def _send_times(seconds: float, requests: int) -> Iterator[float]:
+    """Yield the current time until `seconds` have passed and `requests` times were yielded."""
     end = time.perf_counter() + seconds
     for number in itertools.count():
-        moment = time.perf_counter()
-        if moment >= end and number >= requests:
+        now = time.perf_counter()
+        if now >= end and number >= requests:
             return
-        yield moment
+        yield now
 
 
-def in_words(answer: HttpResponse) -> str:
-    return f"status {answer.status}, {answer.body[:200].decode(errors='replace')!r}"
+def describe(response: HttpResponse) -> str:
+    return f"status {response.status}, {response.body[:200].decode(errors='replace')!r}"
 
 
-def calls(plan: LoadPlan) -> list[list[Call]]:
+def build_requests(plan: LoadPlan) -> list[list[RawRequest]]:
     return [
-        [Call.build(plan.method, plan.url, body.encode(), plan.headers) for body in bodies] for bodies in plan.bodies
+        [RawRequest.build(plan.method, plan.url, body.encode(), plan.headers) for body in bodies]
+        for bodies in plan.bodies
     ]
 
 
 async def run(plan: LoadPlan) -> LoadResult:
-    generator = Generator(calls(plan), plan)
+    generator = Generator(build_requests(plan), plan)
     await generator.connect()
     if plan.warm_up:
         await generator.warm_up()
     started = time.perf_counter()
-    await generator.loop(plan.seconds, plan.requests)
-    sent = len(generator.latencies) + len(generator.wrong) + generator.warming
-    return LoadResult.of(generator.latencies, sent, generator.wrong, generator.bytes, time.perf_counter() - started)
+    await generator.run(plan.seconds, plan.requests)
+    sent = len(generator.latencies) + len(generator.wrong) + generator.warm_up_requests
+    return LoadResult.from_latencies(
+        generator.latencies, sent, generator.wrong, generator.bytes, time.perf_counter() - started
+    )
 
 
 def main() -> None:

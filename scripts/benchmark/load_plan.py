@@ -1,4 +1,4 @@
-"""What is asked of the load generator, and what it answers."""
+"""Input and output of the load generator."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,27 +12,27 @@ class LoadPlan:
     url: str
     method: str = "POST"
     bodies: Sequence[Sequence[str]] = (("",),)
-    """What is sent for each request: mostly one body, or several one after the other."""
+    """Bodies of each request: mostly one, or several that are sent one after the other."""
     headers: dict[str, str] = field(default_factory=dict)
     expected: str
-    """Text that stands in the first 400 bytes of every right answer."""
+    """Text in the first 400 bytes of every correct response."""
     status: int = 200
     concurrency: int = 1
     seconds: float = 3.0
     requests: int = 0
-    """That a closed loop sends at least, however much longer that takes."""
+    """Minimum of a closed loop, even if it takes longer than `seconds`."""
     rate: float = 0.0
-    """Requests a second of an open loop; 0 is a closed loop."""
+    """Requests per second of an open loop; 0 means a closed loop."""
     warm_up: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoadResult:
-    """Latencies in milliseconds."""
+    """Latencies are in milliseconds."""
 
     requests: int
     sent: int
-    """With those of the warm-up, which cost CPU but are not in the other figures."""
+    """Requests including the warm-up, which costs CPU but is not in the other numbers."""
     errors: int
     per_second: float
     p50: float
@@ -41,12 +41,15 @@ class LoadResult:
     body_bytes: float
 
     @classmethod
-    def of(
+    def from_latencies(
         cls, latencies: Sequence[float], sent: int, wrong: Sequence[str], body_bytes: int, seconds: float
     ) -> "LoadResult":
-        """`wrong` tells of each wrong answer. Raises CliError if no answer was right."""
+        """Summarise latencies (in seconds) and descriptions of wrong responses.
+
+        Raises CliError if no response was correct.
+        """
         if not latencies:
-            raise CliError(f"No answer was right; the first one: {wrong[0] if wrong else 'none came'}.")
+            raise CliError(f"No response was correct; the first one: {wrong[0] if wrong else 'none arrived'}.")
         ordered = sorted(latencies)
         count = len(ordered)
 
@@ -66,18 +69,18 @@ class LoadResult:
 
 
 def median_run(runs: Sequence[LoadResult]) -> LoadResult:
-    """Figure by figure the median; errors and requests are summed."""
+    """Return the median of each number; errors and requests are summed."""
 
-    def of(name: str) -> float:
+    def median_of(name: str) -> float:
         return float(median(getattr(run, name) for run in runs))
 
     return LoadResult(
         requests=sum(run.requests for run in runs),
         sent=sum(run.sent for run in runs),
         errors=sum(run.errors for run in runs),
-        per_second=of("per_second"),
-        p50=of("p50"),
-        p95=of("p95"),
-        p99=of("p99"),
-        body_bytes=of("body_bytes"),
+        per_second=median_of("per_second"),
+        p50=median_of("p50"),
+        p95=median_of("p95"),
+        p99=median_of("p99"),
+        body_bytes=median_of("body_bytes"),
     )

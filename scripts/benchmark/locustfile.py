@@ -19,14 +19,14 @@ _users = count()
 
 
 class Visitor(HttpUser):
-    """Opens the search page, searches, looks at a trip; tells what it did as the web client does."""
+    """Opens the search page, searches, views trips, and sends the web client's tracking events."""
 
     wait_time = between(1, 5)
 
     def on_start(self) -> None:
         self.number = next(_users)
         self.rng = random.Random(SEED * 1_000_003 + self.number)
-        # Each visitor has an address of its own where the target trusts ours as a proxy, and so its own rate limits.
+        # Where the target trusts our address as a proxy, each visitor has an address and rate limits of its own.
         self.client.headers["X-Forwarded-For"] = str(IPv4Address("10.0.0.0") + self.number)
         self.ids = {"session_id": str(uuid4()), "anonymous_id": str(uuid4())}
         countries, types, themes = self._open_search_page()
@@ -40,7 +40,7 @@ class Visitor(HttpUser):
         self._events("impression", self.trips)
 
     @task(2)
-    def look_at_a_trip(self) -> None:
+    def view_trip(self) -> None:
         trips = getattr(self, "trips", [])
         if trips:
             trip = self.rng.choice(trips)
@@ -64,5 +64,5 @@ class Visitor(HttpUser):
             self._post("/api/events/batch", {"events": events})
 
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        answer: dict[str, Any] = self.client.post(path, data=json.dumps(body), headers=JSON).json()
-        return answer
+        content: dict[str, Any] = self.client.post(path, data=json.dumps(body), headers=JSON).json()
+        return content

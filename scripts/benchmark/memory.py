@@ -1,4 +1,4 @@
-"""What a process holds while it reindexes and verifies, however large the catalogue."""
+"""Memory of a process during a reindex and a verify of a large catalogue."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,11 +11,10 @@ from rich.table import Table
 
 from core.gc_tuning import tune_gc
 from core.settings import Settings
-from indexer.rebuild.progress import Progress
 from indexer.rebuild.reindex import reindex
 from indexer.rebuild.verify import verify
-from scripts.benchmark.datasets import filled
-from scripts.benchmark.suite import BUSY, TODAY, Say
+from scripts.benchmark.datasets import create_database
+from scripts.benchmark.suite import BUSY, TODAY, Report
 from scripts.dev_stack.context import running_stack
 
 TENTHS = 10
@@ -23,55 +22,51 @@ TENTHS = 10
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes that this process holds, at each tenth of the way."""
+    """Resident memory in bytes at each tenth of the progress."""
 
     departures: int
     reindexing: dict[int, int] = field(default_factory=dict)
     verifying: dict[int, int] = field(default_factory=dict)
 
 
-def measure(data: Path, departures: int, say: Say) -> Memory:
-    """Raises CliError where another benchmark runs."""
+def measure(data: Path, departures: int, report: Report) -> Memory:
+    """Raises CliError if another benchmark runs."""
     memory = Memory(departures)
     with running_stack(data, busy=BUSY) as services:
-        say(f"{departures:,} departures: catalogue")
-        settings = filled(departures, services, TODAY)
+        report(f"{departures:,} departures: catalogue")
+        settings = create_database(departures, services, TODAY)
         tune_gc()
-        say("reindex")
+        report("reindex")
         uvloop.run(_reindex(settings, memory))
-        say("verify")
+        report("verify")
         asyncio.run(_verify(settings, memory))
     return memory
 
 
 async def _reindex(settings: Settings, memory: Memory) -> None:
-    note = _noting(memory.departures, memory.reindexing)
-
-    def hear(progress: Progress) -> None:
-        note(progress.done)
-
-    await reindex(settings, hear)
+    record = _recorder(memory.departures, memory.reindexing)
+    await reindex(settings, lambda progress: record(progress.done))
 
 
 async def _verify(settings: Settings, memory: Memory) -> None:
-    report = await verify(settings, repair=False, progress=_noting(memory.departures, memory.verifying))
+    report = await verify(settings, repair=False, progress=_recorder(memory.departures, memory.verifying))
     assert report.in_sync, report.differences[:10]
 
 
-def _noting(departures: int, held: dict[int, int]) -> Callable[[int], None]:
+def _recorder(departures: int, samples: dict[int, int]) -> Callable[[int], None]:
     process = psutil.Process()
 
-    def note(done: int) -> None:
+    def record(done: int) -> None:
         tenth = done * TENTHS // departures
-        if tenth not in held:
-            held[tenth] = process.memory_info().rss
+        if tenth not in samples:
+            samples[tenth] = process.memory_info().rss
 
-    return note
+    return record
 
 
 def table(memory: Memory) -> Table:
-    drawn = Table("departures", "reindex, MB", "verify, MB", title="Memory of the process")
+    rows = Table("departures", "reindex, MB", "verify, MB", title="Memory of the process")
     for tenth in sorted(memory.reindexing.keys() & memory.verifying.keys()):
         done = memory.departures * tenth // TENTHS
-        drawn.add_row(f"{done:,}", *(f"{held[tenth] / 1e6:.0f}" for held in (memory.reindexing, memory.verifying)))
-    return drawn
+        rows.add_row(f"{done:,}", *(f"{samples[tenth] / 1e6:.0f}" for samples in (memory.reindexing, memory.verifying)))
+    return rows

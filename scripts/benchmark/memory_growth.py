@@ -1,4 +1,4 @@
-"""What the API's processes hold after many requests of all kinds."""
+"""Memory of the API after many requests of all kinds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,13 +9,13 @@ from scripts.benchmark.processes import Server
 
 PORTIONS = 10
 SHARES = (4000, 3000, 3000)
-"""Requests of each portion: searches, reference data, events."""
+"""Requests per portion: searches, reference data, events."""
 CONCURRENCY = 8
 
 
 @dataclass(frozen=True)
-class Soak:
-    """Of a catalogue of `size` departures: what the largest process holds after so many requests."""
+class MemoryGrowth:
+    """Memory of the largest process after each number of requests, with a catalogue of `size` departures."""
 
     size: int
     requests: Sequence[int]
@@ -23,8 +23,10 @@ class Soak:
     errors: int
 
 
-def soak(size: int, server: Server, plans: Sequence[LoadPlan], shares: Sequence[int] = SHARES) -> Soak:
-    """The kinds of requests follow each other within each portion. Raises CliError if no answer was right."""
+def measure_growth(
+    size: int, server: Server, plans: Sequence[LoadPlan], shares: Sequence[int] = SHARES
+) -> MemoryGrowth:
+    """Send the kinds of requests one after the other in each portion. Raises CliError if no response was correct."""
     portion = [
         replace(plan, requests=share, seconds=0, concurrency=CONCURRENCY, warm_up=False)
         for plan, share in zip(plans, shares, strict=True)
@@ -33,4 +35,4 @@ def soak(size: int, server: Server, plans: Sequence[LoadPlan], shares: Sequence[
     for _ in range(PORTIONS):
         errors += sum(generate(plan).errors for plan in portion)
         megabytes.append(server.memory_mb())
-    return Soak(size, [sum(shares) * (number + 1) for number in range(PORTIONS)], megabytes, errors)
+    return MemoryGrowth(size, [sum(shares) * (number + 1) for number in range(PORTIONS)], megabytes, errors)

@@ -1,6 +1,6 @@
-"""A request as bytes, for a generator that costs as little as possible.
+"""An HTTP request as bytes, encoded once, so that the load generator costs little.
 
-A general client costs more per request than the servers that are measured here, and would hide their differences.
+A general HTTP client costs more per request than the measured servers, and would hide their differences.
 """
 
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from app.http.raw_response import JSON
 
 
 @dataclass(frozen=True)
-class Call:
-    """Made once and sent many times."""
+class RawRequest:
+    """Encoded once, sent many times."""
 
     host: str
     port: int
     raw: bytes
 
     @classmethod
-    def build(cls, method: str, url: str, body: bytes = b"", headers: dict[str, str] | None = None) -> "Call":
+    def build(cls, method: str, url: str, body: bytes = b"", headers: dict[str, str] | None = None) -> "RawRequest":
         parts = urlsplit(url)
         assert parts.hostname is not None
         assert parts.port is not None

@@ -1,4 +1,4 @@
-"""What was measured as a table and sentences for people, and as JSON for programs."""
+"""Present benchmark results as a table and sentences, and as JSON."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from scripts.benchmark.results import Measured
+from scripts.benchmark.results import BenchmarkResults
 from scripts.benchmark.scenarios import Row
 
 COLUMNS = (
@@ -29,12 +29,12 @@ COLUMNS = (
 
 
 def table(rows: Sequence[Row]) -> Table:
-    drawn = Table(*COLUMNS, title="The service against others that do the same work or less")
+    lines = Table(*COLUMNS, title="The service against others that do the same work or less")
     for row in rows:
         for name, result in row.results.items():
             run = result.run
             cpu = ", ".join(f"{part} {ms:.2f}" for part, ms in result.cpu_ms.items() if ms >= 0.005)
-            drawn.add_row(
+            lines.add_row(
                 f"{row.size:,}",
                 row.name,
                 row.at_once,
@@ -48,11 +48,11 @@ def table(rows: Sequence[Row]) -> Table:
                 "" if result.memory_mb is None else f"{result.memory_mb:.0f}",
                 "" if name == row.against else row.ratio,
             )
-        drawn.add_section()
-    return drawn
+        lines.add_section()
+    return lines
 
 
-def sentences(measured: Measured) -> Iterator[str]:
+def sentences(measured: BenchmarkResults) -> Iterator[str]:
     for high in measured.highest:
         what = f"highest throughput of {high.name}, {high.size:,} departures"
         yield f"{what}: {high.service:,.0f}/s, {high.ratio:.2f} of the bare server's {high.bare:,.0f}/s"
@@ -66,7 +66,7 @@ def sentences(measured: Measured) -> Iterator[str]:
         yield f"memory of the API's largest process after {requests}: {megabytes} MB{errors}"
 
 
-def write_json(measured: Measured, path: Path) -> None:
+def write_json(measured: BenchmarkResults, path: Path) -> None:
     machine = {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
     rows = [
         asdict(row) | {"throughput_ratio": row.throughput_ratio, "p95_ratio": row.p95_ratio} for row in measured.rows

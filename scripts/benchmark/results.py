@@ -1,19 +1,18 @@
-"""All that a benchmark measured, and what follows from it."""
+"""Results of a benchmark, and the numbers derived from them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from scripts.benchmark.memory_growth import Soak
-from scripts.benchmark.scenarios import BARE, RAW, SERVICE, UNCACHED, Row
+from scripts.benchmark.memory_growth import MemoryGrowth
+from scripts.benchmark.scenarios import CONSTANT, RAW, SERVICE, UNCACHED, Row
 
-GROWTH_AT = (1, 8)
-"""At once."""
+GROWTH_CONCURRENCIES = (1, 8)
 
 
 @dataclass(frozen=True)
-class Growth:
-    """Of the service's uncached p50 from one size to the next."""
+class LatencyGrowth:
+    """Growth of the service's uncached p50 from one catalogue size to the next."""
 
     smaller: int
     larger: int
@@ -22,8 +21,8 @@ class Growth:
 
 
 @dataclass(frozen=True)
-class Highest:
-    """Throughput of the service and of the bare server, requests/s, each with as many at once as suits it best."""
+class PeakThroughput:
+    """Requests per second of the service and of the constant server, each at its best concurrency."""
 
     name: str
     size: int
@@ -36,9 +35,9 @@ class Highest:
 
 
 @dataclass
-class Measured:
+class BenchmarkResults:
     rows: list[Row] = field(default_factory=list)
-    memory: Soak | None = None
+    memory: MemoryGrowth | None = None
 
     @property
     def errors(self) -> int:
@@ -46,32 +45,32 @@ class Measured:
         return of_rows + (self.memory.errors if self.memory else 0)
 
     @property
-    def growth(self) -> list[Growth]:
+    def growth(self) -> list[LatencyGrowth]:
         return [
-            Growth(smaller.size, larger.size, concurrency, _p50(larger) / _p50(smaller))
-            for concurrency in GROWTH_AT
+            LatencyGrowth(smaller.size, larger.size, concurrency, _p50(larger) / _p50(smaller))
+            for concurrency in GROWTH_CONCURRENCIES
             for smaller, larger in pairwise(self._uncached(concurrency))
         ]
 
     @property
-    def highest(self) -> list[Highest]:
-        """Of all that is compared with the bare server."""
+    def highest(self) -> list[PeakThroughput]:
+        """Peak throughput of each row that is compared with the constant server."""
         compared: dict[tuple[str, int], list[Row]] = {}
         for row in self.rows:
-            if row.against == BARE and not row.rate:
+            if row.against == CONSTANT and not row.rate:
                 compared.setdefault((row.name, row.size), []).append(row)
         return [
-            Highest(name, size, service=_highest(rows, SERVICE), bare=_highest(rows, BARE))
+            PeakThroughput(name, size, service=_peak(rows, SERVICE), bare=_peak(rows, CONSTANT))
             for (name, size), rows in compared.items()
         ]
 
     def _uncached(self, concurrency: int) -> list[Row]:
-        """By size."""
+        """Return the uncached rows, sorted by catalogue size."""
         rows = [row for row in self.rows if (row.name, row.against, row.concurrency) == (UNCACHED, RAW, concurrency)]
         return sorted(rows, key=lambda row: row.size)
 
 
-def _highest(rows: Iterable[Row], who: str) -> float:
+def _peak(rows: Iterable[Row], who: str) -> float:
     return max(row.results[who].run.per_second for row in rows)
 
 

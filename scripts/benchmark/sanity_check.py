@@ -1,4 +1,4 @@
-"""Whether the answers are right, before anybody looks at how fast they are."""
+"""Check that responses are correct before measuring how fast they are."""
 
 import asyncio
 from collections.abc import Iterator
@@ -10,29 +10,29 @@ import orjson
 
 from app.backends.http_client import HttpConnection, HttpResponse
 from scripts.benchmark.compare import Contestant
-from scripts.benchmark.load_generator import calls, in_words
+from scripts.benchmark.load_generator import build_requests, describe
 from scripts.benchmark.load_plan import LoadPlan
 from scripts.errors import CliError
 
 SAMPLE = 5
-"""Searches of the mix; at 100,000 departures each takes the database-only way many seconds."""
+"""Number of searches to check; at 100,000 departures each takes the database-only server many seconds."""
 
 
 def compare(service: Contestant, database: Contestant) -> None:
-    """Raises CliError where the service's primary results are not those of all candidates scored in Python."""
-    answers = zip(_sample(service.plan), _sample(database.plan), strict=True)
-    for (search,), (one, other) in zip(service.plan.bodies, answers, strict=False):
-        found, right = list(_scores(one)), list(_scores(other))
-        if found != right:
-            raise CliError(f"To {search} the service answers {found}, as (id, score); right is {right}.")
+    """Raises CliError if the service's primary results differ from scoring all candidates in Python."""
+    responses = zip(_sample(service.plan), _sample(database.plan), strict=True)
+    for (search,), (actual, reference) in zip(service.plan.bodies, responses, strict=False):
+        found, expected = list(_scores(actual)), list(_scores(reference))
+        if found != expected:
+            raise CliError(f"For {search} the service returns {found}, as (id, score); expected is {expected}.")
 
 
 def _sample(plan: LoadPlan) -> list[HttpResponse]:
-    return asyncio.run(_ask(replace(plan, bodies=plan.bodies[:SAMPLE])))
+    return asyncio.run(_send(replace(plan, bodies=plan.bodies[:SAMPLE])))
 
 
-async def _ask(plan: LoadPlan) -> list[HttpResponse]:
-    requests = list(chain.from_iterable(calls(plan)))
+async def _send(plan: LoadPlan) -> list[HttpResponse]:
+    requests = list(chain.from_iterable(build_requests(plan)))
     connection = await HttpConnection.open(requests[0].host, requests[0].port)
     try:
         return [await connection.send(request.raw) for request in requests]
@@ -40,9 +40,9 @@ async def _ask(plan: LoadPlan) -> list[HttpResponse]:
         connection.end()
 
 
-def _scores(answer: HttpResponse) -> Iterator[tuple[int, int]]:
-    """By id, of the primary results in their order; the database-only server has no others."""
-    if answer.status != 200:
-        raise CliError(f"A search of the sample failed: {in_words(answer)}.")
-    trips: list[dict[str, Any]] = orjson.loads(answer.body)["data"]
+def _scores(response: HttpResponse) -> Iterator[tuple[int, int]]:
+    """Yield id and score of the primary results in order; the database-only server has no relaxed ones."""
+    if response.status != 200:
+        raise CliError(f"A search of the sample failed: {describe(response)}.")
+    trips: list[dict[str, Any]] = orjson.loads(response.body)["data"]
     return ((trip["id"], trip["match_score"]) for trip in trips if not trip.get("is_relaxed"))

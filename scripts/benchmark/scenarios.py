@@ -1,4 +1,4 @@
-"""What is measured: each row pits the service against something that does the same work or less."""
+"""Rows of the benchmark: each compares the service with something that does the same work or less."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from scripts.benchmark.processes import Server
 
 SERVICE = "service"
 RAW = "raw Elasticsearch"
-BARE = "bare server"
+CONSTANT = "bare server"
 DATABASE = "database only"
 LIMITED = "service with rate limits"
 
@@ -23,12 +23,12 @@ UNCACHED = "uncached"
 CACHED = "cached"
 
 CONCURRENCIES = (1, 8, 64)
-RATED_AT = 8
-"""At once, in the closed loop that an open one takes its rate from."""
+RATED_CONCURRENCY = 8
+"""Concurrency of the closed loop from which the open loop takes its rate."""
 RATE_SHARE = 0.5
-"""Of the throughput that the service reached there: a rate at which both sides keep up."""
+"""Share of that throughput: a rate at which both sides keep up."""
 CONNECTIONS = 64
-"""Of an open loop."""
+"""Connections of an open loop."""
 
 SUCCESS = '"success":true'
 
@@ -50,11 +50,11 @@ class Row:
     name: str
     size: int
     concurrency: int
-    """Connections, of which an open loop uses as many as it needs."""
+    """Connections; an open loop uses as many of them as it needs."""
     against: str
     results: Mapping[str, Result]
     rate: float = 0
-    """Requests a second of an open loop; 0 is a closed loop."""
+    """Requests per second of an open loop; 0 means a closed loop."""
 
     @property
     def at_once(self) -> str:
@@ -70,12 +70,12 @@ class Row:
 
     @property
     def ratio(self) -> str:
-        """The throughput's; where that is given, the latency's."""
+        """Ratio of the throughputs, or of the p95 latencies where the rate is fixed."""
         return f"p95 {self.p95_ratio:.2f}" if self.rate else f"{self.throughput_ratio:.2f}"
 
 
 @dataclass(frozen=True)
-class Measuring:
+class Measurement:
     size: int
     rounds: int
     seconds: float
@@ -83,28 +83,28 @@ class Measuring:
     redis_url: str
 
     def rows(self, pairing: Pairing) -> Iterator[Row]:
-        """Closed loops, and an open one."""
+        """Yield a row for each concurrency of a closed loop, and one for an open loop."""
         for concurrency in CONCURRENCIES:
             closed = self.row(pairing, concurrency)
             yield closed
-            if concurrency == RATED_AT:
+            if concurrency == RATED_CONCURRENCY:
                 rate = closed.results[SERVICE].run.per_second * RATE_SHARE
                 yield self.row(replace(pairing, name=f"{pairing.name}, open"), CONNECTIONS, rate)
 
     def row(self, pairing: Pairing, concurrency: int, rate: float = 0) -> Row:
-        self._empty_stream()
-        contenders = {
+        self._clear_stream()
+        contestants = {
             who: replace(
-                contender,
-                plan=replace(contender.plan, concurrency=concurrency, seconds=self.seconds, rate=rate),
+                contestant,
+                plan=replace(contestant.plan, concurrency=concurrency, seconds=self.seconds, rate=rate),
             )
-            for who, contender in ((SERVICE, pairing.service), (pairing.against, pairing.other))
+            for who, contestant in ((SERVICE, pairing.service), (pairing.against, pairing.other))
         }
-        results = run_comparison(contenders, self.rounds, self.services)
+        results = run_comparison(contestants, self.rounds, self.services)
         return Row(pairing.name, self.size, concurrency, pairing.against, results, rate)
 
-    def _empty_stream(self) -> None:
-        """As a worker would, so that no row starts with what others left."""
+    def _clear_stream(self) -> None:
+        """Delete the tracking stream, as a worker would, so that no row starts with entries of others."""
         with Redis.from_url(self.redis_url) as redis:
             redis.delete(TRACKING_STREAM)
 
@@ -119,7 +119,7 @@ def resource(server: Server, path: str) -> Contestant:
 
 
 def events(server: Server, count: int) -> Contestant:
-    """Single events, each with an id of its own."""
+    """Send single events, each with an id of its own."""
     plan = LoadPlan(url=f"{server.url}/api/events", bodies=list(_events(count)), expected=SUCCESS, status=202)
     return Contestant(plan, server)
 

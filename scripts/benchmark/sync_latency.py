@@ -1,4 +1,4 @@
-"""How soon searches see a change: single changes at a steady rate, and the same while a large fan-out is under way."""
+"""Time from a commit until searches see it: at a steady rate of changes, alone and during a large fan-out."""
 
 import asyncio
 import time
@@ -17,23 +17,23 @@ from rich.table import Table
 from core import clients
 from scripts.benchmark.datasets import Catalogue, catalogue
 from scripts.benchmark.processes import serving
-from scripts.benchmark.reindex_speed import forget_changes
-from scripts.benchmark.suite import BUSY, TODAY, Say
+from scripts.benchmark.reindex_speed import clear_outbox
+from scripts.benchmark.suite import BUSY, TODAY, Report
 from scripts.dev_stack.context import running_stack
 from scripts.dev_stack.processes import SMARTTRIP
 from scripts.errors import CliError
 
 MARKS = 1_000_000
-"""Changes are known by the places left that they write: the first of them. No departure of the sample has so many."""
-LOOK_SECONDS = 0.05
-"""Between two looks at the index: what is measured is up to so much too long."""
-PATIENCE_SECONDS = 60.0
+"""First of the numbers of spots by which changes are recognised; no sample departure has so many spots."""
+POLL_SECONDS = 0.05
+"""Seconds between two polls of the index: measured times are up to this much too long."""
+TIMEOUT_SECONDS = 60.0
 
 Database: TypeAlias = "asyncpg.Connection[Any]"
 
 
 @dataclass
-class Lags:
+class LagSamples:
     """Seconds from each commit until a search finds the change."""
 
     what: str
@@ -43,35 +43,35 @@ class Lags:
         return quantiles(self.seconds, n=100, method="inclusive")[percent - 1]
 
 
-def measure(data: Path, departures: int, rate: int, seconds: float, say: Say) -> list[Lags]:
-    """Raises CliError where another benchmark runs, and when changes don't arrive."""
+def measure(data: Path, departures: int, rate: int, seconds: float, report: Report) -> list[LagSamples]:
+    """Raises CliError if another benchmark runs, or if changes do not arrive."""
     with running_stack(data, busy=BUSY) as services:
-        say(f"{departures:,} departures: catalogue and index")
+        report(f"{departures:,} departures: catalogue and index")
         made = catalogue(departures, services, TODAY)
-        asyncio.run(forget_changes(made.settings))
+        asyncio.run(clear_outbox(made.settings))
         worker = ("/usr/bin/env", "WORKER_PORT={port}", SMARTTRIP, "worker")
         with serving(worker, data / "freshness.log", made.env):
-            return asyncio.run(_measure(made, rate, seconds, say))
+            return asyncio.run(_measure(made, rate, seconds, report))
 
 
-async def _measure(made: Catalogue, rate: int, seconds: float, say: Say) -> list[Lags]:
+async def _measure(made: Catalogue, rate: int, seconds: float, report: Report) -> list[LagSamples]:
     es = clients.elasticsearch(made.settings.elasticsearch_url, timeout=30)
     async with _database(made) as database, _database(made) as other, es:
-        writing = Writing(database, es, made.settings.elasticsearch_alias, rate)
+        writer = ChangeWriter(database, es, made.settings.elasticsearch_alias, rate)
         before = await database.fetch("SELECT id, spots_left FROM trip_occurrences ORDER BY id")
         try:
-            await _nothing_waits(other)
-            say(f"{rate} changes a second for {seconds:.0f} s")
-            alone = await writing.go_on(f"{rate} changes/s", seconds)
+            await _wait_until_outbox_is_empty(other)
+            report(f"{rate} changes a second for {seconds:.0f} s")
+            alone = await writer.run(f"{rate} changes/s", seconds)
             company, size = await _largest_company(other)
-            say(f"the same, and a company with {size:,} departures is renamed")
+            report(f"the same, and a company with {size:,} departures is renamed")
             await other.execute("UPDATE companies SET name = name || '.' WHERE id = $1", company)
-            beside = await writing.go_on(f"and a company with {size:,} departures renamed", seconds)
+            during_fan_out = await writer.run(f"and a company with {size:,} departures renamed", seconds)
             await other.execute("UPDATE companies SET name = rtrim(name, '.') WHERE id = $1", company)
         finally:
-            await _put_back(other, before)
-        await _nothing_waits(other)
-    return [alone, beside]
+            await _restore(other, before)
+        await _wait_until_outbox_is_empty(other)
+    return [alone, during_fan_out]
 
 
 @asynccontextmanager
@@ -91,7 +91,7 @@ async def _largest_company(database: Database) -> tuple[int, int]:
     return row[0], row[1]
 
 
-async def _put_back(database: Database, before: Sequence[asyncpg.Record]) -> None:
+async def _restore(database: Database, before: Sequence[asyncpg.Record]) -> None:
     ids, spots = zip(*before, strict=True)
     await database.execute(
         "UPDATE trip_occurrences SET spots_left = spots FROM unnest($1::int[], $2::int[]) AS before (row, spots)"
@@ -102,16 +102,16 @@ async def _put_back(database: Database, before: Sequence[asyncpg.Record]) -> Non
     )
 
 
-async def _nothing_waits(database: Database) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+async def _wait_until_outbox_is_empty(database: Database) -> None:
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while await database.fetchval("SELECT EXISTS (SELECT FROM smarttrip.outbox)"):
         if time.monotonic() > deadline:
-            raise CliError("The worker doesn't get to the end of the outbox; its log is freshness.log.")
-        await asyncio.sleep(LOOK_SECONDS)
+            raise CliError("The worker did not empty the outbox; its log is freshness.log.")
+        await asyncio.sleep(POLL_SECONDS)
 
 
-class Writing:
-    """Each change is of another departure, so that none is overtaken before it was seen."""
+class ChangeWriter:
+    """Writes changes, each of another departure so that none is overwritten unseen, and polls the index for them."""
 
     def __init__(self, database: Database, es: AsyncElasticsearch, alias: str, rate: int) -> None:
         self._database = database
@@ -119,18 +119,18 @@ class Writing:
         self._alias = alias
         self._rate = rate
         self._marks = count(MARKS)
-        self._unseen: dict[int, float] = {}
+        self._pending: dict[int, float] = {}
 
-    async def go_on(self, what: str, seconds: float) -> Lags:
-        """Until all of it was seen."""
-        lags = Lags(what)
+    async def run(self, what: str, seconds: float) -> LagSamples:
+        """Write for `seconds`, and return once searches have seen every change."""
+        lags = LagSamples(what)
         writing = asyncio.create_task(self._write(seconds))
-        deadline = time.monotonic() + seconds + PATIENCE_SECONDS
-        while not writing.done() or self._unseen:
-            await self._look(lags)
+        deadline = time.monotonic() + seconds + TIMEOUT_SECONDS
+        while not writing.done() or self._pending:
+            await self._poll(lags)
             if time.monotonic() > deadline:
-                raise CliError(f"{len(self._unseen)} changes did not arrive; the worker's log is freshness.log.")
-            await asyncio.sleep(LOOK_SECONDS)
+                raise CliError(f"{len(self._pending)} changes did not arrive; the worker's log is freshness.log.")
+            await asyncio.sleep(POLL_SECONDS)
         await writing
         return lags
 
@@ -141,27 +141,27 @@ class Writing:
             await asyncio.sleep(max(0.0, started + number / self._rate - time.monotonic()))
             mark = next(self._marks)
             await change.fetch(mark, mark - MARKS + 1)
-            self._unseen[mark] = time.monotonic()
+            self._pending[mark] = time.monotonic()
 
-    async def _look(self, lags: Lags) -> None:
-        if not self._unseen:
+    async def _poll(self, lags: LagSamples) -> None:
+        if not self._pending:
             return
-        answer = await self._es.search(
+        response = await self._es.search(
             index=self._alias,
-            query={"range": {"spots": {"gte": min(self._unseen)}}},
+            query={"range": {"spots": {"gte": min(self._pending)}}},
             sort=["spots"],
             size=5000,
             source=False,
         )
         now = time.monotonic()
-        found = {hit["sort"][0] for hit in answer["hits"]["hits"]}
-        lags.seconds += [now - self._unseen.pop(mark) for mark in found & self._unseen.keys()]
+        found = {hit["sort"][0] for hit in response["hits"]["hits"]}
+        lags.seconds += [now - self._pending.pop(mark) for mark in found & self._pending.keys()]
 
 
-def table(measured: Sequence[Lags]) -> Table:
+def table(measured: Sequence[LagSamples]) -> Table:
     columns = ("", "changes", "p50, s", "p95, s", "p99, s", "longest, s")
-    drawn = Table(*columns, title="From a commit until searches see it")
+    rows = Table(*columns, title="From a commit until searches see it")
     for lags in measured:
-        figures = [*map(lags.percentile, (50, 95, 99)), max(lags.seconds)]
-        drawn.add_row(lags.what, f"{len(lags.seconds):,}", *(f"{figure:.2f}" for figure in figures))
-    return drawn
+        numbers = [*map(lags.percentile, (50, 95, 99)), max(lags.seconds)]
+        rows.add_row(lags.what, f"{len(lags.seconds):,}", *(f"{number:.2f}" for number in numbers))
+    return rows

@@ -1,9 +1,9 @@
-"""What the triggers cost the platform's writers: their statements on two databases, with the triggers and without.
+"""Cost of our triggers for applications that write: the same statements on two databases, with and without triggers.
 
-The databases are alike in all else, and take turns. No worker runs, so that nobody but the writers is measured.
+The databases are otherwise identical, and take turns. No worker runs, so that only the writers are measured.
 """
 
-# ruff: noqa: S608 -- the statements are made of the names and numbers below.
+# ruff: noqa: S608 -- the statements consist of names and numbers in this file.
 
 import asyncio
 import random
@@ -24,14 +24,14 @@ import migrations
 from schemas.tables import SCHEMA, TripOccurrence
 from scripts import sample_data
 from scripts.benchmark.datasets import SEED
-from scripts.benchmark.suite import BUSY, TODAY, Say
+from scripts.benchmark.suite import BUSY, TODAY, Report
 from scripts.dev_stack.context import running_stack
 
 ROWS = 10_000
-"""Departures in each database; as many are changed, or added, by one statement."""
+"""Departures in each database; a statement on many rows changes, or adds, as many."""
 WRITERS = 8
 UPDATES = 80
-"""Single rows that a turn changes, by all writers together."""
+"""Single-row updates in a turn, by all writers together."""
 
 SIDES = ("without", "with")
 
@@ -42,7 +42,7 @@ class Side:
 
     connections: Sequence["asyncpg.Connection[Any]"]
     departures: bytes
-    """More of them, as COPY takes them."""
+    """More departures, in the format of COPY."""
 
 
 @dataclass(frozen=True)
@@ -51,34 +51,34 @@ class Job:
     writers: int
     rounds: int
     turn: Callable[[Side], Awaitable[float]]
-    """Answers the seconds that one statement took."""
+    """Runs one turn; returns the seconds per statement."""
 
 
 @dataclass(frozen=True)
 class Cost:
     job: Job
     milliseconds: Mapping[str, float]
-    """Of one statement, by side: the median of the turns."""
+    """Median of the turns for one statement, by side."""
     ratio: float
-    """The median of those of turns that followed each other, which a busy machine disturbs least."""
+    """Median ratio of consecutive turns, which other load on the machine disturbs least."""
 
 
-def measure(data: Path, say: Say) -> list[Cost]:
-    """Raises CliError where another benchmark runs."""
+def measure(data: Path, report: Report) -> list[Cost]:
+    """Raises CliError if another benchmark runs."""
     with running_stack(data, busy=BUSY) as services:
-        urls = {side: _address(services["DATABASE_URL"], side) for side in SIDES}
+        urls = {side: _database_url(services["DATABASE_URL"], side) for side in SIDES}
         for url in urls.values():
-            asyncio.run(_create(services["DATABASE_URL"], url))
+            asyncio.run(_recreate(services["DATABASE_URL"], url))
             migrations.upgrade(url)
-        return asyncio.run(_measure_all(urls, say))
+        return asyncio.run(_measure_all(urls, report))
 
 
-def _address(url: str, side: str) -> str:
+def _database_url(url: str, side: str) -> str:
     server, _, _ = url.rpartition("/")
     return f"{server}/bench_writers_{side}"
 
 
-async def _create(server: str, url: str) -> None:
+async def _recreate(server: str, url: str) -> None:
     name = url.rpartition("/")[2]
     connection = await asyncpg.connect(server)
     await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
@@ -86,13 +86,13 @@ async def _create(server: str, url: str) -> None:
     await connection.close()
 
 
-async def _measure_all(urls: Mapping[str, str], say: Say) -> list[Cost]:
+async def _measure_all(urls: Mapping[str, str], report: Report) -> list[Cost]:
     async with AsyncExitStack() as stack:
         sides = {name: await _open(stack, url) for name, url in urls.items()}
         await sides["without"].connections[0].execute("ALTER TABLE trip_occurrences DISABLE TRIGGER USER")
         costs = []
         for job in JOBS:
-            say(f"{job.what}, writers: {job.writers}")
+            report(f"{job.what}, writers: {job.writers}")
             costs.append(await _measure(job, sides))
         return costs
 
@@ -119,24 +119,24 @@ async def _more_departures(connection: "asyncpg.Connection[Any]") -> bytes:
 async def _measure(job: Job, sides: Mapping[str, Side]) -> Cost:
     times: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(job.rounds + 1):
-        # Who goes first takes turns as well.
+        # Alternate which side goes first.
         for name in sorted(sides, reverse=number % 2 == 0):
             times[name].append(await job.turn(sides[name]) * 1000)
         for side in sides.values():
-            for statement in TIDY:
+            for statement in CLEAN_UP:
                 await side.connections[0].execute(statement)
-    # The first one makes the plans and fills the caches.
+    # The first round plans the statements and fills the caches.
     without, with_it = times["without"][1:], times["with"][1:]
     ratio = median(one / other for one, other in zip(with_it, without, strict=True))
     return Cost(job, {"without": median(without), "with": median(with_it)}, ratio)
 
 
-TIDY = (
+CLEAN_UP = (
     f"DELETE FROM trip_occurrences WHERE id > {ROWS}",
     f"DELETE FROM {SCHEMA}.outbox",
     f"VACUUM trip_occurrences, {SCHEMA}.outbox",
 )
-"""What the worker and autovacuum would do."""
+"""Statements that do the work of the worker and autovacuum between turns."""
 
 
 async def _single_rows(assignment: str, writers: int, side: Side) -> float:
@@ -185,8 +185,8 @@ CAPTION = (
 
 def table(costs: Sequence[Cost]) -> Table:
     columns = ("statement", "writers", "without, ms", "with, ms", "ratio")
-    drawn = Table(*columns, title="What the triggers cost writers", caption=CAPTION)
+    rows = Table(*columns, title="What the triggers cost writers", caption=CAPTION)
     for cost in costs:
         without, with_it = (f"{cost.milliseconds[side]:.3f}" for side in ("without", "with"))
-        drawn.add_row(cost.job.what, str(cost.job.writers), without, with_it, f"{cost.ratio:.2f}")
-    return drawn
+        rows.add_row(cost.job.what, str(cost.job.writers), without, with_it, f"{cost.ratio:.2f}")
+    return rows

@@ -1,4 +1,4 @@
-"""Searches like those of the web client, from a seed."""
+"""Random searches like those of the web client, reproducible from a seed."""
 
 import random
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from schemas.enums import Continent
 
 @dataclass(frozen=True)
 class Ids:
-    """What the catalogue has to choose from."""
+    """Ids of the reference data that searches choose from."""
 
     countries: Sequence[int]
     types: Sequence[int]
@@ -19,13 +19,13 @@ class Ids:
 
 
 def searches(ids: Ids, count: int, seed: int) -> list[dict[str, Any]]:
-    """Bodies of POST /api/v2/recommendations."""
+    """Return bodies of POST /api/v2/recommendations."""
     rng = random.Random(seed)
     return [_search(rng, ids) for _ in range(count)]
 
 
 def _search(rng: random.Random, ids: Ids) -> dict[str, Any]:
-    """The results page always sends duration, budget, difficulty and dates; the rest is what the traveller chose."""
+    """Return a search: the fields that the web client always sends, and up to three choices of the traveller."""
     shortest = rng.randint(3, 10)
     search: dict[str, Any] = {
         "selected_countries": [],

@@ -23,7 +23,7 @@ def settings(settings: Settings) -> Settings:
 
 
 @pytest.fixture(scope="module")
-async def filled(settings: Settings, engine: AsyncEngine, redis: Redis) -> AsyncEngine:
+async def create_database(settings: Settings, engine: AsyncEngine, redis: Redis) -> AsyncEngine:
     """The database with a small sample catalogue, which is in the index too."""
     await empty(engine)
     await redis.flushdb()

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from app.backends.http_client import HttpConnection
-from scripts.benchmark.raw_request import Call
+from scripts.benchmark.raw_request import RawRequest
 from tests.fault_injection.api.constant_rate_client import is_refusal
 
 CONNECTIONS = 512
@@ -49,7 +49,7 @@ class Way(HttpConnection):
 
 class Gateway:
     def __init__(self, url: str, searches: Sequence[Mapping[str, Any]]) -> None:
-        calls = [Call.build("POST", f"{url}/api/v2/recommendations", orjson.dumps(search)) for search in searches]
+        calls = [RawRequest.build("POST", f"{url}/api/v2/recommendations", orjson.dumps(search)) for search in searches]
         self._first, self._calls = calls[0], cycle(calls)
         self._free: deque[Way] = deque()
         self._waiting: deque[asyncio.Future[Way]] = deque()

@@ -15,17 +15,17 @@ from core.settings import Settings
 from indexer.rebuild.reindex import reindex
 from schemas.redis_keys import TRACKING_STREAM
 from scripts import sample_data
-from scripts.benchmark.baseline_servers import BARE_BYTES, constant_server, database_only
+from scripts.benchmark.baseline_servers import RESPONSE_BYTES, constant_server, database_only
 from scripts.benchmark.compare import Contestant
-from scripts.benchmark.memory_growth import PORTIONS, soak
+from scripts.benchmark.memory_growth import PORTIONS, measure_growth
 from scripts.benchmark.processes import Server, api_server, baseline_server
 from scripts.benchmark.sanity_check import compare
 from scripts.benchmark.scenarios import (
-    BARE,
     CONNECTIONS,
+    CONSTANT,
     RATE_SHARE,
     SERVICE,
-    Measuring,
+    Measurement,
     Pairing,
     events,
     recommendations,
@@ -71,7 +71,7 @@ def unindexed(env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="module")
 def bare(env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with baseline_server(constant_server, {**env, BARE_BYTES: "100"}, log(tmp_path_factory)) as server:
+    with baseline_server(constant_server, {**env, RESPONSE_BYTES: "100"}, log(tmp_path_factory)) as server:
         yield server
 
 
@@ -93,7 +93,7 @@ async def test_the_service_finds_what_all_candidates_scored_in_python_give(
 
     async with engine.begin() as connection:
         await connection.execute(text("UPDATE trip_occurrences SET spots_left = 0 WHERE id % 3 = 0"))
-    with pytest.raises(CliError, match=r"To \{.*\} the service answers \[\(\d+, \d+\), .*; right is \["):
+    with pytest.raises(CliError, match=r"For \{.*\} the service returns \[\(\d+, \d+\), .*; expected is \["):
         await asyncio.to_thread(compare, asked, right)
 
 
@@ -107,7 +107,7 @@ async def test_a_failed_search_of_the_sample_is_told(service: Server, mix: Seque
 async def test_an_open_row_follows_at_half_the_rate_of_8_at_once(
     service: Server, bare: Server, env: dict[str, str]
 ) -> None:
-    pairing = Pairing("reference data", cold(resource(service, LOCATIONS)), BARE, cold(bare_like(service, bare)))
+    pairing = Pairing("reference data", cold(resource(service, LOCATIONS)), CONSTANT, cold(bare_like(service, bare)))
     rows = await asyncio.to_thread(lambda: list(measuring(env).rows(pairing)))
     assert [(row.name, row.concurrency) for row in rows] == [
         ("reference data", 1),
@@ -128,7 +128,7 @@ async def test_a_row_of_events_starts_with_an_empty_stream(
     await redis.xadd(TRACKING_STREAM, {"left": "by others"}, id="1-1")
     intake = cold(events(service, 100))
     pairing = Pairing(
-        "events", intake, BARE, cold(Contestant(replace(intake.plan, url=f"{bare.url}/", status=200), bare))
+        "events", intake, CONSTANT, cold(Contestant(replace(intake.plan, url=f"{bare.url}/", status=200), bare))
     )
     row = await asyncio.to_thread(measuring(env).row, pairing, 8)
     assert row.results[SERVICE].run.errors == 0
@@ -138,7 +138,7 @@ async def test_a_row_of_events_starts_with_an_empty_stream(
 
 async def test_memory_is_noted_after_each_portion(service: Server, mix: Sequence[dict[str, Any]]) -> None:
     plans = [kind.plan for kind in (recommendations(service, mix), resource(service, LOCATIONS), events(service, 10))]
-    held = await asyncio.to_thread(soak, SAMPLE, service, plans, (4, 3, 3))
+    held = await asyncio.to_thread(measure_growth, SAMPLE, service, plans, (4, 3, 3))
     assert held.requests == [10 * (number + 1) for number in range(PORTIONS)]
     assert len(held.megabytes) == PORTIONS
     assert all(20 < megabytes < 1000 for megabytes in held.megabytes)
@@ -148,12 +148,12 @@ async def test_memory_is_noted_after_each_portion(service: Server, mix: Sequence
 SECONDS = 0.2
 
 
-def measuring(env: dict[str, str]) -> Measuring:
-    return Measuring(SAMPLE, rounds=1, seconds=SECONDS, services=dict, redis_url=env["REDIS_URL"])
+def measuring(env: dict[str, str]) -> Measurement:
+    return Measurement(SAMPLE, rounds=1, seconds=SECONDS, services=dict, redis_url=env["REDIS_URL"])
 
 
-def cold(contender: Contestant) -> Contestant:
-    return replace(contender, plan=replace(contender.plan, warm_up=False))
+def cold(contestant: Contestant) -> Contestant:
+    return replace(contestant, plan=replace(contestant.plan, warm_up=False))
 
 
 def bare_like(service: Server, bare: Server) -> Contestant:

@@ -91,7 +91,7 @@ async def test_a_server_that_closes_connections_is_asked_on_through_others() -> 
 async def test_without_a_right_answer_the_first_wrong_one_is_told(warm_up: bool) -> None:
     async with answering((503, "no room" + "x" * 1000)) as (_, url):
         plan = LoadPlan(url=url, method="GET", expected="right", seconds=0.1, warm_up=warm_up)
-        with pytest.raises(CliError, match=r"No answer was right; the first one: status 503, 'no roomx+'") as told:
+        with pytest.raises(CliError, match=r"No response was correct; the first one: status 503, 'no roomx+'") as told:
             await generated(plan)
     assert len(str(told.value)) < 400
     assert url in str(told.value)

@@ -9,11 +9,11 @@ from rich.console import Console
 
 from scripts.benchmark.compare import Result
 from scripts.benchmark.load_plan import LoadResult
-from scripts.benchmark.memory_growth import Soak
+from scripts.benchmark.memory_growth import MemoryGrowth
 from scripts.benchmark.report import sentences, table, write_json
-from scripts.benchmark.results import Growth, Highest, Measured
-from scripts.benchmark.scenarios import BARE, DATABASE, RAW, SERVICE, UNCACHED, Row
-from scripts.benchmark.suite import soaked
+from scripts.benchmark.results import BenchmarkResults, LatencyGrowth, PeakThroughput
+from scripts.benchmark.scenarios import CONSTANT, DATABASE, RAW, SERVICE, UNCACHED, Row
+from scripts.benchmark.suite import memory_size
 
 
 def result(p50: float, *, per_second: float = 100, errors: int = 0, memory_mb: float | None = 120) -> Result:
@@ -42,29 +42,29 @@ def row(
     return Row(name, size, concurrency, against, results, rate)
 
 
-MEASURED = Measured(
+MEASURED = BenchmarkResults(
     rows=[
         row(10_000, 8, 6),
         row(1000, 8, 4),
         row(100_000, 8, 12),
         row(100_000, 64, 90),
         row(100_000, 8, 7, against=DATABASE),
-        row(1000, 8, 3, name="cached", against=BARE),
-        row(1000, 64, 3, name="cached", against=BARE, per_second=(150, 160)),
-        row(1000, 64, 3, name="cached", against=BARE, per_second=(900, 100), rate=900),
-        row(1000, 8, 3, name="events", against=BARE, per_second=(80, 320)),
+        row(1000, 8, 3, name="cached", against=CONSTANT),
+        row(1000, 64, 3, name="cached", against=CONSTANT, per_second=(150, 160)),
+        row(1000, 64, 3, name="cached", against=CONSTANT, per_second=(900, 100), rate=900),
+        row(1000, 8, 3, name="events", against=CONSTANT, per_second=(80, 320)),
         row(1000, 64, 3, name="uncached, open", rate=150.4),
     ],
-    memory=Soak(100_000, [10_000, 20_000, 30_000], [118.2, 119.4, 119.6], 0),
+    memory=MemoryGrowth(100_000, [10_000, 20_000, 30_000], [118.2, 119.4, 119.6], 0),
 )
 
 
 def test_growth_is_that_of_the_uncached_median_from_size_to_size() -> None:
-    assert MEASURED.growth == [Growth(1000, 10_000, 8, 1.5), Growth(10_000, 100_000, 8, 2)]
+    assert MEASURED.growth == [LatencyGrowth(1000, 10_000, 8, 1.5), LatencyGrowth(10_000, 100_000, 8, 2)]
 
 
 def test_the_highest_throughput_of_each_side_counts_in_whatever_closed_loop_it_was() -> None:
-    assert MEASURED.highest == [Highest("cached", 1000, 150, 200), Highest("events", 1000, 80, 320)]
+    assert MEASURED.highest == [PeakThroughput("cached", 1000, 150, 200), PeakThroughput("events", 1000, 80, 320)]
 
 
 def test_what_follows_is_told_in_sentences() -> None:
@@ -101,7 +101,7 @@ def test_the_figures_are_written_for_programs(tmp_path: Path) -> None:
 
 def test_errors_of_all_parts_count() -> None:
     assert MEASURED.errors == 0
-    assert Measured([row(1000, 8, 4, errors=2)], Soak(1000, [10], [100], 3)).errors == 5
+    assert BenchmarkResults([row(1000, 8, 4, errors=2)], MemoryGrowth(1000, [10], [100], 3)).errors == 5
 
 
 @pytest.mark.parametrize(
@@ -114,4 +114,4 @@ def test_errors_of_all_parts_count() -> None:
     ],
 )
 def test_memory_is_looked_at_once_at_the_largest_size_up_to_100_000(sizes: list[int], size: int) -> None:
-    assert soaked(sizes) == size
+    assert memory_size(sizes) == size
