@@ -1,4 +1,4 @@
-"""The date that "today" is for travellers."""
+"""Business date: which day it is for travellers."""
 
 from collections.abc import Callable
 from datetime import date, datetime
@@ -9,6 +9,6 @@ BusinessDateProvider = Callable[[], date]
 
 
 def business_date_provider(settings: Settings) -> BusinessDateProvider:
-    """Today in the business time zone, or the fixed date of the settings."""
+    """Return a function that gives the current date in the business time zone, or the fixed date of the settings."""
     fixed, zone = settings.today, settings.zone
     return lambda: fixed or datetime.now(zone).date()

@@ -1,4 +1,4 @@
-"""Clients of the three servers, with time-outs on everything; none of them connects before it is used."""
+"""Create the clients of Postgres, Elasticsearch and Redis. Every call has a timeout; a client connects on first use."""
 
 import logging
 from collections.abc import Iterable
@@ -17,10 +17,13 @@ from core.timeouts import DEFAULTS
 
 
 class PostgresConnection(asyncpg.Connection):
-    """For every client of Postgres: one that breaks while it is set up raises what one that can't connect does."""
+    """A connection that raises ConnectionError when it breaks during its set-up, as when it cannot connect at all."""
 
     async def set_type_codec(self, *arguments: Any, **named: Any) -> None:
-        """Raises ConnectionError: SQLAlchemy calls this for each new connection and passes on what asyncpg raises."""
+        """Set a codec; SQLAlchemy does this for each new connection and does not map errors of asyncpg.
+
+        Raises: ConnectionError.
+        """
         try:
             await super().set_type_codec(*arguments, **named)
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
@@ -35,7 +38,10 @@ def postgres(
     connect_timeout: float = DEFAULTS.postgres_connect_seconds,
     command_timeout: float | None = DEFAULTS.postgres_statement_seconds,
 ) -> AsyncEngine:
-    """`url` starts with postgresql+asyncpg://; the time-outs are in seconds, `command_timeout` holds per statement."""
+    """Create a Postgres engine.
+
+    `url` starts with postgresql+asyncpg://. Timeouts are in seconds; `command_timeout` applies to each statement.
+    """
     return create_async_engine(
         url,
         pool_size=pool_size,
@@ -43,14 +49,14 @@ def postgres(
         pool_timeout=pool_timeout,
         pool_recycle=1800,
         pool_pre_ping=True,
-        # Errors are logged, and parameters hold what people have told of themselves.
+        # Errors are logged, and parameters contain personal data.
         hide_parameters=True,
         connect_args={
             "connection_class": PostgresConnection,
             "timeout": connect_timeout,
             "command_timeout": command_timeout,
-            # A pooler in transaction mode may give each transaction another server connection:
-            # nothing may be remembered on one. Without a cache asyncpg gives its statements no names either.
+            # A pooler in transaction mode may use another server connection for each transaction, so prepared
+            # statements must not outlive one. Without a cache, asyncpg does not name its statements either.
             "statement_cache_size": 0,
             "prepared_statement_cache_size": 0,
             "server_settings": {"application_name": "smarttrip"},
@@ -65,8 +71,11 @@ def elasticsearch(
     max_retries: int = 1,
     connections_per_node: int = DEFAULTS.elasticsearch_connections,
 ) -> AsyncElasticsearch:
-    """`timeout` is in seconds, per attempt. Only a broken connection is tried again, never a time-out or a refusal."""
-    # One line for each request is noise, and costs as much as a small request itself.
+    """Create an Elasticsearch client.
+
+    `timeout` is in seconds, per attempt. Only broken connections are retried, not timeouts or error responses.
+    """
+    # A log line for each request is noise, and costs as much as a small request itself.
     logging.getLogger("elastic_transport.transport").setLevel(logging.WARNING)
     return AsyncElasticsearch(
         url,
@@ -82,7 +91,7 @@ def elasticsearch(
 
 class RedisConnection(Connection):
     async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
-        """Raises ConnectionError of Redis where uvloop says in its own way that the connection has just broken."""
+        """Send a command. Where uvloop raises RuntimeError for a broken connection, raise redis' ConnectionError."""
         try:
             await super().send_packed_command(command, check_health)
         except RuntimeError as error:
@@ -96,21 +105,22 @@ def redis_database(client: Redis) -> int:
 
 
 def redis_pool(url: str, **options: Any) -> BlockingConnectionPool:
-    """For every client of Redis: what its connections raise is Redis's, under uvloop too."""
+    """Create a connection pool whose connections raise the errors of redis-py, under uvloop too."""
     return BlockingConnectionPool.from_url(url, connection_class=RedisConnection, **options)
 
 
 def redis(
     url: str, *, timeout: float = DEFAULTS.redis_seconds, max_connections: int = DEFAULTS.redis_connections
 ) -> Redis:
-    """`timeout` is in seconds, for a connection from the pool, for connecting and for each command."""
+    """Create a Redis client. `timeout` in seconds applies to the wait for a connection, to connecting, and to each
+    command."""
     pool = redis_pool(
         url,
         max_connections=max_connections,
         timeout=timeout,
         socket_timeout=timeout,
         socket_connect_timeout=timeout,
-        # Once more, at once: a connection that the server closed while it lay in the pool.
+        # One immediate retry: the server may have closed a connection while it was idle in the pool.
         retry=Retry(NoBackoff(), 1),
         retry_on_error=[RedisConnectionError],
     )

@@ -1,10 +1,10 @@
-"""The garbage collector, of a process that makes many objects of which hardly any is part of a cycle."""
+"""Garbage collection in a process that creates many objects, of which hardly any are part of a reference cycle."""
 
 import gc
 
 
 def tune_gc() -> None:
-    """What is there by now stays; of what comes, a great deal may come before it is looked through."""
+    """Exclude the objects that exist now from collections, and make collections rarer."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)

@@ -1,4 +1,4 @@
-"""One line of JSON per event, on standard error."""
+"""Structured logs: one line of JSON per event on standard error, without personal data."""
 
 import logging
 import re
@@ -9,14 +9,14 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 request_id_var: ContextVar[str | None] = ContextVar("request_id", default=None)
-"""Of the request that is being answered."""
+"""Id of the current request; None outside of requests."""
 
 PII_PATTERN = re.compile(
-    r"(?s:DETAIL: .*?(?=\n\[SQL|\n\n|\Z))"  # the row that Postgres refused
-    r"|[^\s/'\"(),:;=<>]+@[^\s/'\"(),:;=<>]+"  # e-mail addresses, and passwords in addresses of servers
+    r"(?s:DETAIL: .*?(?=\n\[SQL|\n\n|\Z))"  # the row that Postgres rejected
+    r"|[^\s/'\"(),:;=<>]+@[^\s/'\"(),:;=<>]+"  # e-mail addresses, and passwords in URLs
     r"|eyJ[\w-]+\.[\w.-]+"  # tokens
 )
-"""What an error's text may hold of people."""
+"""Personal data and secrets that an error message may contain."""
 
 
 def configure_logs(level: str) -> None:
@@ -37,8 +37,8 @@ def configure_logs(level: str) -> None:
 
 
 def add_request_id(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    asked = request_id_var.get()
-    return event if asked is None else {"request_id": asked, **event}
+    request_id = request_id_var.get()
+    return event if request_id is None else {"request_id": request_id, **event}
 
 
 def redact_pii(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:

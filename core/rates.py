@@ -1,4 +1,4 @@
-"""Rates such as `200/hour; 50 per minute; 10/5 minutes`, as settings write them."""
+"""Parse rate limits such as `200/hour; 50 per minute; 10/5 minutes`."""
 
 import re
 from typing import NamedTuple
@@ -8,7 +8,7 @@ RATE = re.compile(r"(\d{1,9})\s*(?:/|per)\s*(\d{1,6})?\s*(second|minute|hour|day
 
 
 class Rate(NamedTuple):
-    """A number of events in a window; with an amount of 0 nothing is allowed."""
+    """At most `amount` requests in a window of `seconds`; 0 allows none."""
 
     seconds: int
     amount: int

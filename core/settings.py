@@ -1,4 +1,4 @@
-"""What the environment may set: one field per variable, documented in docs/reference/settings.md."""
+"""Settings from environment variables and `.env`; docs/reference/settings.md documents each variable."""
 
 from datetime import date
 from functools import cached_property
@@ -14,7 +14,7 @@ from schemas.lenient import empty_as_none
 
 
 class SettingsError(Exception):
-    """A variable that is missing or wrong; the message names it."""
+    """A variable is missing or invalid; the message names it."""
 
 
 def _split(value: Any) -> Any:
@@ -41,7 +41,7 @@ def _redis_url(value: str) -> str:
 
 
 def _origin(value: str) -> str:
-    """Without `*`: credentials are allowed, so each origin that may use them is named."""
+    """Validate an origin. `*` is rejected: credentials are allowed, so each origin has to be named."""
     scheme, separator, host = value.rstrip("/").partition("://")
     if scheme not in ("http", "https") or not separator or not host or "/" in host or "*" in host:
         raise ValueError("should be origins such as https://www.example.org, separated by commas")
@@ -114,12 +114,15 @@ class Settings(ResourceLimits, BaseSettings):
 
     @property
     def direct_url(self) -> str:
-        """Where session locks and migrations go: past any pooler."""
+        """URL for session locks and migrations, which must bypass a connection pooler."""
         return self.database_direct_url or self.database_url
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Read the environment and `.env`. Raises SettingsError with one sentence that names the variable."""
+    """Read the environment and `.env`.
+
+    Raises: SettingsError, with one sentence that names the variable.
+    """
     try:
         return Settings(**overrides)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Conditions on many values."""
+"""Conditions on many values at once."""
 
 from collections.abc import Collection
 from typing import Any
@@ -8,5 +8,8 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 
 def in_array(column: ColumnElement[Any] | InstrumentedAttribute[Any], values: Collection[Any]) -> ColumnElement[bool]:
-    """As one parameter, however many they are: a statement can have 32,767."""
+    """Return the condition that the column has one of the values.
+
+    They are one array parameter: a statement can have at most 32,767 parameters.
+    """
     return column == any_(literal([*values], ARRAY(column.type)))

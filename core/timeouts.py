@@ -1,4 +1,4 @@
-"""How long calls may take and how many connections a process holds: settings like the others, all in one table."""
+"""Timeouts and sizes of connection pools: part of the settings."""
 
 from typing import Annotated
 
@@ -10,28 +10,29 @@ Connections = Annotated[int, Field(ge=1, le=1000)]
 
 class ResourceLimits(BaseModel, frozen=True):
     request_seconds: Seconds = 8
-    """For a whole answer; what waits for others is bounded below that."""
+    """Timeout of a request; calls to backends have shorter ones."""
     admin_seconds: Seconds = 300
-    """The same for administrators' calls, which may look at everything."""
+    """Timeout of an administrator's request, which may scan all departures."""
     body_seconds: Seconds = 10
-    """For a client to send a request's body, or to go on taking an answer; twice that for a whole request."""
+    """Timeout for a client to send a request's body, or to read the next part of a response; a whole request may take
+    twice as long."""
 
     postgres_connections: Connections = 5
-    """To each of primary and replicas."""
+    """Size of each pool: one for the primary and one for each replica."""
     postgres_pool_seconds: Seconds = 2
-    """For one of them to be free."""
+    """Timeout for a free connection."""
     postgres_connect_seconds: Seconds = 3
     postgres_statement_seconds: Seconds = 5
 
     redis_connections: Connections = 50
     redis_seconds: Seconds = 0.25
-    """For a command, with the wait for a connection."""
+    """Timeout of a command, including the wait for a connection."""
 
     elasticsearch_connections: Connections = 64
     elasticsearch_seconds: Seconds = 1.0
 
     background_statement_seconds: Seconds = 30
-    """The worker waits longer: nobody waits for it."""
+    """Timeout of a statement in the worker. The worker's timeouts are longer because no client waits for it."""
     background_pool_seconds: Seconds = 10
     background_index_seconds: Seconds = 15
     background_redis_seconds: Seconds = 5
