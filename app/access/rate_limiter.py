@@ -99,7 +99,7 @@ class RateLimiter:
         windows = self._windows[group]
         arguments = [number for window in windows for number in window]
         try:
-            counted = await self._redis.run(self._count, f"{PREFIX}:{group}:{client}", *arguments)
+            counted = await self._redis.run_script(self._count, f"{PREFIX}:{group}:{client}", *arguments)
         except BackendError:
             FAILURES.inc()
             return None

@@ -1,4 +1,4 @@
-"""Group commit: what comes in one moment, or while a round trip goes on, shares the next one."""
+"""Group commit: items that arrive at the same moment, or during a round trip, share the next round trip."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,46 +11,49 @@ Result = TypeVar("Result")
 
 
 class Batcher(Generic[Item, Result]):
-    def __init__(self, round_trip: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]]) -> None:
-        """`round_trip` has an outcome for each that is asked, or fails for all."""
-        self._round_trip = round_trip
-        self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
-        self._going: asyncio.Task[None] | None = None
+    """Collects items of concurrent callers into batches; one round trip is under way at a time."""
 
-    async def ask(self, asked: Item) -> Result:
-        """Raises what its round trip raised."""
-        outcome: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append((asked, outcome))
-        if self._going is None:
-            self._going = asyncio.create_task(self._go())
-        return await outcome
+    def __init__(self, round_trip: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]]) -> None:
+        """`round_trip` returns a result or an exception for each item, or raises for all of them."""
+        self._round_trip = round_trip
+        self._pending: list[tuple[Item, asyncio.Future[Result]]] = []
+        self._drain_task: asyncio.Task[None] | None = None
+
+    async def submit(self, item: Item) -> Result:
+        """Return the item's result. Raises what its round trip raised."""
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._pending.append((item, future))
+        if self._drain_task is None:
+            self._drain_task = asyncio.create_task(self._drain())
+        return await future
 
     async def close(self) -> None:
-        """Once nobody waits any more."""
-        if self._going is not None:
-            await cancel_and_wait([self._going])
+        """Cancel the round trip under way. Callers must not be waiting any more."""
+        if self._drain_task is not None:
+            await cancel_and_wait([self._drain_task])
 
-    async def _go(self) -> None:
-        while self._waiting:
-            # A turn of the loop, for what has arrived by now: fewer, larger round trips are cheaper for all.
+    async def _drain(self) -> None:
+        while self._pending:
+            # Yield to the loop once, so that other callers can add their items: fewer, larger round trips are cheaper.
             await asyncio.sleep(0)
-            group, self._waiting = self._waiting, []
+            batch, self._pending = self._pending, []
+            results: Sequence[Result | Exception]
             try:
-                outcomes = await self._round_trip([asked for asked, _ in group])
-            except Exception as error:  # noqa: BLE001  # it rises where it is waited for
-                # Who came meanwhile does not wait for the same once more.
-                group, self._waiting = [*group, *self._waiting], []
-                outcomes = [error] * len(group)
-            for (_, waited_for), outcome in zip(group, outcomes, strict=True):
-                _resolve(waited_for, outcome)
-        self._going = None
+                results = await self._round_trip([item for item, _ in batch])
+            except Exception as error:  # noqa: BLE001  # raised in `submit`
+                # Items that arrived meanwhile fail too, instead of waiting for the same failure.
+                batch, self._pending = [*batch, *self._pending], []
+                results = [error] * len(batch)
+            for (_, future), result in zip(batch, results, strict=True):
+                _resolve(future, result)
+        self._drain_task = None
 
 
-def _resolve(waited_for: asyncio.Future[Result], outcome: Result | Exception) -> None:
-    """Who waited and gave up takes nothing away from the others."""
-    if waited_for.done():
+def _resolve(future: asyncio.Future[Result], result: Result | Exception) -> None:
+    """Set the result, unless the caller was cancelled."""
+    if future.done():
         return
-    if isinstance(outcome, Exception):
-        waited_for.set_exception(outcome)
+    if isinstance(result, Exception):
+        future.set_exception(result)
     else:
-        waited_for.set_result(outcome)
+        future.set_result(result)

@@ -1,4 +1,4 @@
-"""Spares a server that fails, and callers the wait for it."""
+"""Circuit breaker: fail at once while a backend is down, instead of letting each request wait for a timeout."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,14 +24,14 @@ class CircuitState(IntEnum):
 
 
 class CircuitBreaker:
-    """Opens after `failures` in a row; after `open_seconds` one caller at a time tries whether it works again."""
+    """Opens after `failures` in a row; after `open_seconds` one caller at a time probes whether the backend works."""
 
-    def __init__(self, dependency: str, called: str, *, failures: int = 5, open_seconds: float = 1.0) -> None:
-        """`dependency` is its name in figures and logs, `called` what people read."""
+    def __init__(self, dependency: str, label: str, *, failures: int = 5, open_seconds: float = 1.0) -> None:
+        """`dependency` names the backend in metrics and logs, `label` in messages for clients."""
         self.state = CircuitState.CLOSED
         self._dependency = dependency
-        self._called = called
-        self._limit = failures
+        self._label = label
+        self._max_failures = failures
         self._open_seconds = open_seconds
         self._failures = 0
         self._opened_at = 0.0
@@ -40,7 +40,10 @@ class CircuitBreaker:
 
     @contextmanager
     def protect(self) -> Iterator[None]:
-        """Raise BackendUnavailableError while open; a BackendError from the block counts as a failure."""
+        """Count a BackendError from the block as a failure.
+
+        Raises: BackendUnavailableError, while the circuit is open.
+        """
         self._check_open()
         try:
             yield
@@ -48,10 +51,11 @@ class CircuitBreaker:
             self._record_failure()
             raise
         except ExpectedError:
+            # The backend did respond: an error such as "not found" is a result.
             self._record_success()
             raise
         except BaseException:
-            # Cancelled, or a bug of ours: says nothing of the dependency, and the next caller may probe it.
+            # A cancellation or a bug says nothing about the backend; the next caller may probe it.
             if self.state is CircuitState.HALF_OPEN:
                 self._set_state(CircuitState.OPEN)
             raise
@@ -61,17 +65,16 @@ class CircuitBreaker:
         if self.state is CircuitState.CLOSED:
             return
         if self.state is CircuitState.HALF_OPEN or monotonic() - self._opened_at < self._open_seconds:
-            raise BackendUnavailableError(self._called)
+            raise BackendUnavailableError(self._label)
         self._set_state(CircuitState.HALF_OPEN)
 
     def _record_success(self) -> None:
         self._failures = 0
-        if self.state is not CircuitState.CLOSED:
-            self._set_state(CircuitState.CLOSED)
+        self._set_state(CircuitState.CLOSED)
 
     def _record_failure(self) -> None:
         self._failures += 1
-        if self.state is CircuitState.HALF_OPEN or self._failures >= self._limit:
+        if self.state is CircuitState.HALF_OPEN or self._failures >= self._max_failures:
             self._opened_at = monotonic()
             self._set_state(CircuitState.OPEN)
 

@@ -1,4 +1,4 @@
-"""Sessions on Postgres. Reading and writing are different types, so that a signature shows where a query may run."""
+"""Sessions on Postgres. Read and write sessions have different types: a signature shows where a query may run."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -9,20 +9,19 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.backends.circuit_breaker import CircuitBreaker
+from app.backends.labels import DATABASE_LABEL
 from app.backends.replica_pool import ReplicaPool
 from core.errors import BackendUnavailableError
 
 log = structlog.get_logger()
 
-DATABASE_LABEL = "the database"
-
 
 class ReadSession(AsyncSession):
-    """May be served by a replica, a little behind the primary."""
+    """A session that may run on a replica, which lags a little behind the primary."""
 
 
 class WriteSession(AsyncSession):
-    """On the primary, in one transaction that commits at the end of the block."""
+    """A session on the primary, in one transaction that commits at the end of the block."""
 
 
 class Database:
@@ -33,14 +32,17 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:
-        """A replica in turn, skipped while it fails or lags; the primary otherwise. Raises BackendUnavailableError."""
+        """Open a session on the next usable replica, or on the primary if there is none.
+
+        Raises: BackendUnavailableError.
+        """
         with self.breaker.protect(), map_database_errors():
             async with await self._read_session() as session:
                 yield session
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[WriteSession]:
-        """Raises BackendUnavailableError."""
+        """Open a write session. Raises: BackendUnavailableError."""
         with self.breaker.protect(), map_database_errors():
             async with WriteSession(self.primary, expire_on_commit=False) as session, session.begin():
                 yield session
@@ -57,7 +59,7 @@ class Database:
             except (DBAPIError, OSError) as error:
                 log.warning("replica_failed", error=type(error).__name__)
                 await session.close()
-                self._replicas.failed(replica)
+                self._replicas.mark_failed(replica)
             else:
                 return session
         return ReadSession(self.primary, expire_on_commit=False)
@@ -65,7 +67,7 @@ class Database:
 
 @contextmanager
 def map_database_errors() -> Iterator[None]:
-    """Raise BackendUnavailableError when the database is unreachable or too slow. Other errors are bugs and pass."""
+    """Raise BackendUnavailableError where the database is unreachable or too slow; other errors are bugs and pass."""
     try:
         yield
     except (DBAPIError, PoolTimeoutError, OSError) as error:
@@ -76,12 +78,13 @@ def map_database_errors() -> Iterator[None]:
 
 
 TRANSIENT_SQLSTATE_CLASSES = ("08", "25006", "28", "3D", "40", "53", "55", "57", "58")
-"""SQLSTATE classes of a server that is unreachable, out of resources, shutting down or cancelling, or broken; of one
-that takes no writes (25006), lets nobody in, or has no such database, while it is being restored or promoted; and of
-one that gave up a transaction for another's sake, as replicas do for what comes from the primary."""
+"""SQLSTATE classes and codes of temporary failures: the server is unreachable, out of resources, shutting down,
+cancelling or broken; it is read-only (25006), rejects logins or lacks the database while it is restored or promoted; or
+it rolled back a transaction in favour of another, as replicas do in favour of changes from the primary."""
 
 
 def is_unavailable(error: BaseException) -> bool:
+    """Return whether the error is a temporary failure of the database, not a bug."""
     if not isinstance(error, DBAPIError):
         return isinstance(error, (PoolTimeoutError, OSError))
     sqlstate: str | None = getattr(error.orig, "sqlstate", None)

@@ -1,4 +1,4 @@
-"""The clients of one process, bounded as the settings say."""
+"""Create the clients of an API process, with timeouts and pool sizes from the settings."""
 
 from elasticsearch import AsyncElasticsearch
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -10,7 +10,7 @@ from core import clients
 from core.settings import Settings
 
 ADMIN_CONNECTIONS = 2
-"""To Elasticsearch, beside those for searches: checks, and what administrators ask."""
+"""Connections to Elasticsearch for checks and administration; searches have their own."""
 
 
 def database(settings: Settings) -> Database:
@@ -27,7 +27,7 @@ def database(settings: Settings) -> Database:
 
 
 def elasticsearch(settings: Settings) -> AsyncElasticsearch:
-    """For all but searches."""
+    """Create the client for everything except searches."""
     return clients.elasticsearch(
         settings.elasticsearch_url, timeout=settings.elasticsearch_seconds, connections_per_node=ADMIN_CONNECTIONS
     )

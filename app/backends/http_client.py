@@ -1,7 +1,4 @@
-"""An HTTP/1.1 client of one server, for requests that are sent often.
-
-General ones took a fifth of the API's CPU for a search.
-"""
+"""Minimal HTTP/1.1 client of one server, for searches: general clients took a fifth of the CPU time of a search."""
 
 import asyncio
 import ssl
@@ -23,125 +20,125 @@ class HttpResponse:
 
 
 class HttpConnection(asyncio.Protocol):
-    """Kept after an answer; one request at a time."""
+    """A keep-alive connection with one request at a time."""
 
     _transport: asyncio.Transport
 
     def __init__(self) -> None:
-        self._waiting: asyncio.Future[HttpResponse] | None = None
-        """Also after who waited has gone: then the answer is still to come."""
+        self._pending: asyncio.Future[HttpResponse] | None = None
+        """Response to the request that was sent, even if its caller was cancelled: the response may still arrive."""
         self._parser = HttpResponseParser(self)
         self._body: list[bytes] = []
 
     @classmethod
     async def open(cls, host: str, port: int, tls: ssl.SSLContext | None = None) -> Self:
-        """Raises OSError."""
+        """Connect. Raises: OSError."""
         _, connection = await asyncio.get_running_loop().create_connection(cls, host, port, ssl=tls)
         return connection
 
     @property
     def is_free(self) -> bool:
-        """Whether it can be sent another request."""
-        return self._waiting is None and not self._transport.is_closing()
+        """Whether the connection can take another request."""
+        return self._pending is None and not self._transport.is_closing()
 
     async def send(self, request: bytes) -> HttpResponse:
-        """Raises OSError if the connection breaks, or is closed already."""
+        """Send a request and return its response. Raises: OSError, if the connection breaks or is closed already."""
         if self._transport.is_closing():
-            raise _closed()
-        self._waiting = asyncio.get_running_loop().create_future()
+            raise _connection_closed()
+        self._pending = asyncio.get_running_loop().create_future()
         self._transport.write(request)
-        return await self._waiting
+        return await self._pending
 
-    def end(self, error: OSError | None = None) -> None:
-        """At once; who waits for an answer gets the error."""
-        self._fail(error or _closed())
+    def abort(self, error: OSError | None = None) -> None:
+        """Close at once; a caller that waits for a response gets the error."""
+        self._fail(error or _connection_closed())
         self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's does not derive from it.
+        # The transports of uvloop do not derive from asyncio.Transport.
         self._transport = cast(asyncio.Transport, transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._fail(exc if isinstance(exc, OSError) else _closed())
+        self._fail(exc if isinstance(exc, OSError) else _connection_closed())
 
     def data_received(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
         except HttpParserError:
-            self.end(ConnectionError("no HTTP"))
+            self.abort(ConnectionError("the response is not HTTP"))
 
     def on_body(self, part: bytes) -> None:
         self._body.append(part)
 
     def on_message_complete(self) -> None:
-        waiting, self._waiting = self._waiting, None
-        if waiting is None:
-            # Nobody asked for it: it might be taken for the answer to the next request.
-            self.end()
+        pending, self._pending = self._pending, None
+        if pending is None:
+            # Unsolicited: it could be taken for the response to the next request.
+            self.abort()
             return
-        answer = HttpResponse(self._parser.get_status_code(), b"".join(self._body))
+        response = HttpResponse(self._parser.get_status_code(), b"".join(self._body))
         self._body.clear()
         if not self._parser.should_keep_alive():
             self._transport.close()
-        if not waiting.done():
-            waiting.set_result(answer)
+        if not pending.done():
+            pending.set_result(response)
 
     def _fail(self, error: OSError) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_exception(error)
+        if self._pending is not None and not self._pending.done():
+            self._pending.set_exception(error)
 
 
-def field_lines(fields: Mapping[str, str]) -> bytes:
+def encode_fields(fields: Mapping[str, str]) -> bytes:
     return encode_headers((name.encode(), value.encode()) for name, value in fields.items())
 
 
 def request(method: str, target: str, fields: bytes, body: bytes) -> bytes:
-    """`fields` are lines, all but that of the body's length."""
+    """Return the bytes of a request. `fields` are all header lines except Content-Length."""
     length = encode_headers([content_length(len(body))])
     return b"%b %b HTTP/1.1\r\n%b%b\r\n%b" % (method.encode(), target.encode(), fields, length, body)
 
 
 class HttpClient:
     def __init__(self, url: str, *, seconds: float, connections: int) -> None:
-        """A request may take so many seconds, connecting included. User and password may stand in the URL."""
+        """`seconds` is the timeout of a request, including connecting. The URL may contain user and password."""
         server = url_to_node_config(url)
         self._host, self._port = server.host, server.port
         self._tls = ssl.create_default_context() if server.scheme == "https" else None
         self._path_prefix = server.path_prefix
         fields = {"host": urlsplit(url).netloc.rpartition("@")[2], "content-type": JSON, **server.headers}
-        self._fields = field_lines(fields)
+        self._fields = encode_fields(fields)
         self._seconds = seconds
-        self._most = connections
+        self._max_connections = connections
         self._in_use = 0
         self._idle: list[HttpConnection] = []
 
     @property
     def is_full(self) -> bool:
-        return self._in_use >= self._most
+        return self._in_use >= self._max_connections
 
     async def post(self, target: str, body: bytes) -> HttpResponse:
-        """Raises OSError, of which TimeoutError is one.
+        """Send a POST request; if the connection breaks, retry once on a new one.
 
-        Where a connection breaks, the request is sent once more, on a new one.
+        Raises: OSError, of which TimeoutError is a subclass.
         """
-        whole = request("POST", self._path_prefix + target, self._fields, body)
-        due = asyncio.get_running_loop().time() + self._seconds
+        raw_request = request("POST", self._path_prefix + target, self._fields, body)
+        deadline = asyncio.get_running_loop().time() + self._seconds
         self._in_use += 1
         try:
-            connection = self._take_idle() or await self._open(due)
+            connection = self._take_idle() or await self._open(deadline)
             try:
-                return await self._ask(connection, whole, due)
+                return await self._send(connection, raw_request, deadline)
             except TimeoutError:
                 raise
             except OSError:
-                return await self._ask(await self._open(due), whole, due)
+                return await self._send(await self._open(deadline), raw_request, deadline)
         finally:
             self._in_use -= 1
 
     def close(self) -> None:
-        """Once nobody waits for an answer any more."""
+        """Close the idle connections. Callers must not be waiting any more."""
         while (connection := self._take_idle()) is not None:
-            connection.end()
+            connection.abort()
 
     def _take_idle(self) -> HttpConnection | None:
         while self._idle:
@@ -150,21 +147,21 @@ class HttpClient:
                 return connection
         return None
 
-    async def _open(self, due: float) -> HttpConnection:
-        async with asyncio.timeout_at(due):
+    async def _open(self, deadline: float) -> HttpConnection:
+        async with asyncio.timeout_at(deadline):
             return await HttpConnection.open(self._host, self._port, self._tls)
 
-    async def _ask(self, connection: HttpConnection, whole: bytes, due: float) -> HttpResponse:
-        timer = asyncio.get_running_loop().call_at(due, connection.end, TimeoutError())
+    async def _send(self, connection: HttpConnection, raw_request: bytes, deadline: float) -> HttpResponse:
+        timer = asyncio.get_running_loop().call_at(deadline, connection.abort, TimeoutError())
         try:
-            return await connection.send(whole)
+            return await connection.send(raw_request)
         finally:
             timer.cancel()
             if connection.is_free:
                 self._idle.append(connection)
             else:
-                connection.end()
+                connection.abort()
 
 
-def _closed() -> OSError:
+def _connection_closed() -> OSError:
     return ConnectionResetError("closed by the server")

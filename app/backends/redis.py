@@ -1,4 +1,4 @@
-"""Redis as everything that can do without it asks it: never waited for long, and left alone while it fails."""
+"""Redis for uses that can do without it: calls have a short timeout, and a circuit breaker ends them during outages."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -11,50 +11,50 @@ from redis.commands.core import AsyncScript
 from redis.exceptions import NoScriptError, RedisError
 
 from app.backends.circuit_breaker import CircuitBreaker
+from app.backends.labels import REDIS_LABEL
 from app.backends.redis_pipeline import AutoPipeline, RedisArg
 from core.errors import BackendUnavailableError
 from core.timeouts import DEFAULTS
 
 log = structlog.get_logger()
 
-REDIS_LABEL = "Redis"
+MAX_FAILURES = 3
+"""Failures that open the circuit. Few, because each costs a request the timeout."""
 
-FAILURES = 3
-"""Few: while they go on, each costs a request its wait."""
-
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 class ResilientRedis:
     def __init__(self, client: Redis, *, seconds: float = DEFAULTS.redis_seconds) -> None:
+        """`seconds` is the timeout of a call."""
         self.client = client
-        self.breaker = CircuitBreaker("redis", REDIS_LABEL, failures=FAILURES)
+        self.breaker = CircuitBreaker("redis", REDIS_LABEL, failures=MAX_FAILURES)
         self._seconds = seconds
-        self._pipelined = AutoPipeline(client.connection_pool.make_connection(), seconds)  # type: ignore[no-untyped-call]
+        self._pipeline = AutoPipeline(client.connection_pool.make_connection(), seconds)  # type: ignore[no-untyped-call]
 
-    async def ask(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
-        """What `call` gets from the client. Raises BackendUnavailableError."""
-        with self._guard():
+    async def call(self, command: Callable[[], Awaitable[Result]]) -> Result:
+        """Return the result of `command`, which calls the client. Raises: BackendUnavailableError."""
+        with self._protect():
             async with asyncio.timeout(self._seconds):
-                return await call()
+                return await command()
 
-    async def run(self, script: AsyncScript, key: str, *arguments: RedisArg) -> Any:
-        """What the script answers: for what many requests do, since those of one moment share a round trip.
+    async def run_script(self, script: AsyncScript, key: str, *arguments: RedisArg) -> Any:
+        """Return the result of the script. Calls of the same moment share a round trip.
 
-        Raises BackendUnavailableError.
+        Raises: BackendUnavailableError.
         """
-        with self._guard():
+        with self._protect():
             try:
-                return await self._pipelined.ask("EVALSHA", script.sha, 1, key, *arguments)
+                return await self._pipeline.execute("EVALSHA", script.sha, 1, key, *arguments)
             except NoScriptError:
-                return await self._pipelined.ask("EVAL", script.script, 1, key, *arguments)
+                return await self._pipeline.execute("EVAL", script.script, 1, key, *arguments)
 
     async def close(self) -> None:
-        await self._pipelined.close()
+        await self._pipeline.close()
         await self.client.aclose()
 
     @contextmanager
-    def _guard(self) -> Iterator[None]:
+    def _protect(self) -> Iterator[None]:
         with self.breaker.protect():
             try:
                 yield

@@ -1,6 +1,6 @@
-"""Commands that come in one moment share one round trip to Redis, on a connection of their own.
+"""Automatic pipelining: Redis commands of the same moment share a round trip, on a connection of their own.
 
-With a connection from the pool, and a time-out for each step, a command costs many times what Redis does for it.
+With a connection from the pool, and a timeout for each step, a command costs many times what Redis needs for it.
 """
 
 import asyncio
@@ -18,44 +18,44 @@ RedisArg = str | bytes | memoryview | int
 
 class AutoPipeline:
     def __init__(self, connection: Connection, seconds: float) -> None:
-        """A round trip may take so many seconds, connecting included."""
-        # For all steps together there is one time-out.
+        """`seconds` is the timeout of a round trip, including connecting."""
+        # One timeout covers all steps of a round trip.
         connection.socket_timeout = None
         self._connection = connection
         self._seconds = seconds
-        self._together: Batcher[bytes, Any] = Batcher(self._round_trip)
+        self._batcher: Batcher[bytes, Any] = Batcher(self._round_trip)
 
-    async def ask(self, *command: RedisArg) -> Any:
-        """Redis' reply. Raises RedisError or OSError."""
-        # Its stub knows commands of one word only.
-        return await self._together.ask(hiredis.pack_command(command))  # type: ignore[arg-type]
+    async def execute(self, *command: RedisArg) -> Any:
+        """Return the reply of Redis. Raises: RedisError or OSError."""
+        # The stub of hiredis allows commands of one word only.
+        return await self._batcher.submit(hiredis.pack_command(command))  # type: ignore[arg-type]
 
     async def close(self) -> None:
-        """Once nobody waits for a reply any more."""
-        await self._together.close()
+        """Disconnect. Callers must not be waiting for a reply any more."""
+        await self._batcher.close()
         await self._connection.disconnect()
 
     async def _round_trip(self, commands: Sequence[bytes]) -> list[Any]:
-        """Sends all and reads their replies; once more, at once, if Redis has closed an idle connection."""
+        """Send all commands and read their replies; retry once, at once, if Redis has closed an idle connection."""
 
-        async def ask() -> list[Any]:
+        async def send_and_read() -> list[Any]:
             await self._connection.send_packed_command(commands)
-            return [await self._reply() for _ in commands]
+            return [await self._read_reply() for _ in commands]
 
         try:
             async with asyncio.timeout(self._seconds):
-                return await self._connection.retry.call_with_retry(ask, lambda _: self._disconnect())
+                return await self._connection.retry.call_with_retry(send_and_read, lambda _: self._disconnect())
         except Exception:
-            # Replies to these commands may still be on their way.
+            # Replies to these commands may still arrive, and must not be taken for replies to others.
             await self._disconnect()
             raise
 
     async def _disconnect(self) -> None:
         await self._connection.disconnect(nowait=True)
 
-    async def _reply(self) -> Any:
-        """A refusal is the reply to one command only."""
+    async def _read_reply(self) -> Any:
+        """Return the reply to one command; an error reply is returned, for it concerns this command only."""
         try:
             return await self._connection.read_response()
-        except ResponseError as refusal:
-            return refusal
+        except ResponseError as error:
+            return error

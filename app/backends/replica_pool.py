@@ -1,4 +1,4 @@
-"""Which replicas of the database may be read from just now."""
+"""Read replicas of the database: only those that work and lag little are used."""
 
 import asyncio
 import itertools
@@ -15,19 +15,19 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 log = structlog.get_logger()
 
 CHECK_TIMEOUT = 1.0
-"""Seconds that a replica may take to tell its lag."""
+"""Timeout in seconds of a check of a replica's lag."""
 
 CHECK_VALID_SECONDS = 5.0
-"""Seconds after a check: whoever reads after a longer rest reads from the primary."""
+"""Seconds for which the result of a check is valid; after a longer pause reads go to the primary."""
 
 LAG_QUERY = text(
     "SELECT CASE"
     " WHEN NOT pg_is_in_recovery() THEN 0"
-    # Nothing more comes to one that hears nothing, however complete it looks.
+    # A replica without a WAL receiver gets no changes, even if it has replayed all that it received.
     " WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() AND EXISTS (SELECT FROM pg_stat_wal_receiver) THEN 0"
     " ELSE coalesce(extract(epoch FROM now() - pg_last_xact_replay_timestamp()), 'Infinity') END"
 )
-"""Seconds that the server is behind; 0 on a primary."""
+"""Seconds by which the server lags behind the primary; 0 on a primary."""
 
 
 @dataclass(eq=False)
@@ -39,24 +39,27 @@ class Replica:
 
 
 class ReplicaPool:
-    """Checked in the background, so that nobody waits for one that fails; not used before the first check."""
+    """Checks its replicas in the background, so that no request waits for one that is down.
+
+    A replica is not used before its first check.
+    """
 
     def __init__(self, engines: Sequence[AsyncEngine], *, max_lag: float = 5.0, check_every: float = 2.0) -> None:
         self._replicas = [Replica(engine) for engine in engines]
-        self._turn = itertools.cycle(self._replicas)
+        self._round_robin = itertools.cycle(self._replicas)
         self._max_lag = max_lag
         self._check_every = check_every
 
     def pick(self) -> AsyncEngine | None:
-        """In turn; None while none is usable."""
-        for replica in itertools.islice(self._turn, len(self._replicas)):
+        """Return the next usable replica, round robin, or None if no replica is usable."""
+        for replica in itertools.islice(self._round_robin, len(self._replicas)):
             self._check_if_due(replica)
             if replica.usable and time.monotonic() - replica.checked_at < CHECK_VALID_SECONDS:
                 return replica.engine
         return None
 
-    def failed(self, engine: AsyncEngine) -> None:
-        """It is not used before its next check."""
+    def mark_failed(self, engine: AsyncEngine) -> None:
+        """Do not use this replica before its next check."""
         for replica in self._replicas:
             if replica.engine is engine:
                 replica.usable, replica.checked_at = False, time.monotonic()

@@ -25,7 +25,7 @@ Answer = TypeVar("Answer")
 
 class RedisStore:
     def __init__(self, redis: ResilientRedis) -> None:
-        self._ask = redis.ask
+        self._call = redis.call
         self._redis = redis.client
 
     async def read(self, key: str) -> StoredEntry | None:
@@ -55,7 +55,7 @@ class RedisStore:
 
     async def _try(self, call: Callable[[], Awaitable[Answer]], otherwise: Answer) -> Answer:
         try:
-            return await self._ask(call)
+            return await self._call(call)
         except BackendError:
             REDIS_ERRORS.inc()
             return otherwise

@@ -74,7 +74,7 @@ class TrackingProducer:
             raise OverloadedError()
         self._waiting += len(bodies)
         try:
-            kept = await self._events.ask(bodies)
+            kept = await self._events.submit(bodies)
         finally:
             self._waiting -= len(bodies)
         if not kept:
@@ -101,7 +101,7 @@ class TrackingProducer:
         for batch in batches:
             args += (len(batch), *batch)
         try:
-            kept = int(await self._redis.run(self._append, TRACKING_STREAM, *args))
+            kept = int(await self._redis.run_script(self._append, TRACKING_STREAM, *args))
         except BackendError:
             # Whether or not Redis took them after all: by their ids they are stored once.
             entries = [StreamEntry(kind, body) for batch in batches for body in batch]

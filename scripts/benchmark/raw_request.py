@@ -6,7 +6,7 @@ A general HTTP client costs more per request than the measured servers, and woul
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from app.backends.http_client import field_lines, request
+from app.backends.http_client import encode_fields, request
 from app.http.raw_response import JSON
 
 
@@ -27,4 +27,4 @@ class RawRequest:
         fields = {"Host": parts.netloc, **(headers or {})}
         if body:
             fields["Content-Type"] = JSON
-        return cls(parts.hostname, parts.port, request(method, target, field_lines(fields), body))
+        return cls(parts.hostname, parts.port, request(method, target, encode_fields(fields), body))

@@ -37,7 +37,7 @@ async def _send(plan: LoadPlan) -> list[HttpResponse]:
     try:
         return [await connection.send(request.raw) for request in requests]
     finally:
-        connection.end()
+        connection.abort()
 
 
 def _scores(response: HttpResponse) -> Iterator[tuple[int, int]]:

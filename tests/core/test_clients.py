@@ -11,7 +11,7 @@ from core import clients
 from core.settings import Settings
 
 
-def test_uvloop_too_has_it_that_the_connection_failed(settings: Settings) -> None:
+def test_uvloop_failure_is_a_connection_error(settings: Settings) -> None:
     async def send_on_a_broken_one() -> None:
         async with clients.redis(settings.redis_url) as client:
             connection = await client.connection_pool.get_connection()
@@ -24,9 +24,7 @@ def test_uvloop_too_has_it_that_the_connection_failed(settings: Settings) -> Non
     uvloop.run(send_on_a_broken_one())
 
 
-async def test_sqlalchemy_too_has_it_that_the_connection_failed(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_set_up_failure_is_a_connection_error(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     set_type_codec = asyncpg.Connection.set_type_codec
 
     async def break_first(connection: asyncpg.Connection, *arguments: Any, **named: Any) -> None:

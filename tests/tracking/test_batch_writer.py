@@ -17,7 +17,7 @@ from tracking.dead_letters import retry_dead_events
 from tracking.stream import EVENT, StreamEntry
 
 
-async def test_an_event_that_comes_again_has_no_second_effect(database: AsyncEngine) -> None:
+async def test_repeated_event_has_one_effect(database: AsyncEngine) -> None:
     click = event("click_trip", trip_id=TRIP)
     await store(database, [click, click])
     await store(database, [click])
@@ -26,13 +26,13 @@ async def test_an_event_that_comes_again_has_no_second_effect(database: AsyncEng
     assert trip.click_count == len(await rows(database, Event)) == 2
 
 
-async def test_an_event_stored_at_once_by_many_has_one_effect(database: AsyncEngine) -> None:
+async def test_concurrently_stored_event_has_one_effect(database: AsyncEngine) -> None:
     clicks = [event("click_trip", trip_id=trip) for trip in (1, 2, 3)]
     await asyncio.gather(*(store(database, order) for order in [clicks, clicks[::-1]] * 5))
     assert [trip.click_count for trip in await rows(database, TripInteraction)] == [1, 1, 1]
 
 
-async def test_events_and_request_logs_are_stored_together(database: AsyncEngine) -> None:
+async def test_events_and_request_logs_share_a_batch(database: AsyncEngine) -> None:
     await store(database, [event(), request_log(), event()])
     assert len(await rows(database, Event)) == 2
     assert len(await rows(database, RecommendationRequest)) == 1
@@ -59,7 +59,7 @@ POISON = {
 
 
 @pytest.mark.parametrize("name", POISON)
-async def test_what_postgres_refuses_is_set_aside_with_its_reason(database: AsyncEngine, name: str) -> None:
+async def test_rejected_entry_is_dead_lettered_with_its_reason(database: AsyncEngine, name: str) -> None:
     good = [event(event_uuid=uuid4()) for _ in range(7)]
     await store(database, [*good[:3], POISON[name], *good[3:]])
     ids = [str(row.event_uuid) for row in await rows(database, Event)]
@@ -69,20 +69,20 @@ async def test_what_postgres_refuses_is_set_aside_with_its_reason(database: Asyn
     assert dead.reason
 
 
-async def test_several_bad_entries_are_set_aside_each_by_itself(database: AsyncEngine) -> None:
+async def test_each_bad_entry_is_dead_lettered(database: AsyncEngine) -> None:
     entries = [event() if number % 3 else event("teleported") for number in range(20)]
     await store(database, entries)
     assert (len(await rows(database, Event)), len(await rows(database, DeadEvent))) == (13, 7)
 
 
-async def test_what_comes_again_is_not_set_aside_again(database: AsyncEngine) -> None:
+async def test_repeated_bad_entry_is_dead_lettered_once(database: AsyncEngine) -> None:
     bad = event("teleported")
     await store(database, [bad])
     await store(database, [bad])
     assert len(await rows(database, DeadEvent)) == 1
 
 
-async def test_what_was_set_aside_can_be_stored_once_the_cause_is_gone(database: AsyncEngine) -> None:
+async def test_dead_letter_can_be_retried(database: AsyncEngine) -> None:
     await store(database, [event("teleported", trip_id=TRIP), event("fainted")])
     add = text(
         "INSERT INTO event_types (id, name, name_he, category_id, created_at)"
@@ -102,7 +102,7 @@ async def test_what_was_set_aside_can_be_stored_once_the_cause_is_gone(database:
             await connection.execute(text("DELETE FROM event_types WHERE id = 9999"))
 
 
-async def test_a_fault_of_the_database_sets_nothing_aside(database: AsyncEngine) -> None:
+async def test_database_failure_dead_letters_nothing(database: AsyncEngine) -> None:
     async with database.begin() as connection:
         await connection.execute(text("ALTER TABLE trip_interactions RENAME TO elsewhere"))
     try:

@@ -78,7 +78,7 @@ def ids(entries: Sequence[StreamEntry]) -> list[str]:
     return [orjson.loads(entry.body)["event_uuid"] for entry in entries]
 
 
-async def test_what_arrives_is_stored_and_removed(database: AsyncEngine, redis: Redis, follower: None) -> None:
+async def test_entries_are_stored_and_removed(database: AsyncEngine, redis: Redis, follower: None) -> None:
     await leave(redis, [event(), request_log()])
     await until_drained(redis)
     await leave(redis, [event()])
@@ -87,18 +87,14 @@ async def test_what_arrives_is_stored_and_removed(database: AsyncEngine, redis: 
     assert len(await rows(database, RecommendationRequest)) == 1
 
 
-async def test_an_entry_in_the_middle_that_is_bad_keeps_nobody(
-    database: AsyncEngine, redis: Redis, follower: None
-) -> None:
+async def test_bad_entry_does_not_block_others(database: AsyncEngine, redis: Redis, follower: None) -> None:
     await leave(redis, [event(), event("teleported"), StreamEntry("", b""), event()])
     await until_drained(redis)
     assert await stored(database) == 2
     assert len(await rows(database, DeadEvent)) == 2
 
 
-async def test_a_worker_that_dies_between_storing_and_removing_counts_nothing_twice(
-    database: AsyncEngine, redis: Redis
-) -> None:
+async def test_crash_before_removal_counts_nothing_twice(database: AsyncEngine, redis: Redis) -> None:
     await leave(redis, [event("click_trip", trip_id=TRIP) for _ in range(5)])
     await store(database, list((await stream.read(redis, 3, 1)).values()))
     assert await store_next_batch(redis, database) == 5
@@ -116,9 +112,7 @@ asyncio.run(consumer.consume_stream(redis, engine))
 """
 
 
-async def test_workers_that_are_killed_lose_nothing_and_count_nothing_twice(
-    settings: Settings, database: AsyncEngine, redis: Redis
-) -> None:
+async def test_killed_workers_lose_and_repeat_nothing(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
     clicks = [event("click_trip", trip_id=TRIP) for _ in range(3000)]
     await leave(redis, clicks)
     for part in range(1, 4):
@@ -140,7 +134,7 @@ async def test_workers_that_are_killed_lose_nothing_and_count_nothing_twice(
     assert trip.click_count == 3000
 
 
-async def test_two_workers_keep_the_order_of_a_session(
+async def test_two_workers_preserve_the_order_of_a_session(
     settings: Settings, database: AsyncEngine, redis: Redis, follower: None
 ) -> None:
     sessions = [uuid4() for _ in range(3)]
@@ -152,7 +146,7 @@ async def test_two_workers_keep_the_order_of_a_session(
     assert [str(row.event_uuid) for row in await rows(database, Event)] == ids(entries)
 
 
-async def test_postgres_may_be_gone_for_a_while(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
+async def test_outage_of_postgres_loses_nothing(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
     async with FaultProxy(settings.database_url) as postgres, following(settings.redis_url, postgres.url):
         await leave(redis, [event()])
         await until_drained(redis)
@@ -168,7 +162,7 @@ async def test_postgres_may_be_gone_for_a_while(settings: Settings, database: As
 
 
 @pytest.mark.parametrize("mode", [Mode.CUT, Mode.RESET, Mode.STALL])
-async def test_redis_may_be_gone_for_a_while(
+async def test_outage_of_redis_loses_nothing(
     settings: Settings, database: AsyncEngine, redis: Redis, mode: Mode
 ) -> None:
     async with FaultProxy(settings.redis_url) as broken, following(broken.url, settings.database_url):
@@ -182,7 +176,7 @@ async def test_redis_may_be_gone_for_a_while(
     assert await stored(database) == 51
 
 
-async def test_after_a_flush_the_worker_goes_on(database: AsyncEngine, redis: Redis, follower: None) -> None:
+async def test_worker_continues_after_a_flush(database: AsyncEngine, redis: Redis, follower: None) -> None:
     await leave(redis, [event()])
     await until_drained(redis)
     await redis.flushdb()

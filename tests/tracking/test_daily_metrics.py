@@ -22,7 +22,7 @@ def at(day: date, hour: int = 12) -> datetime:
     return datetime(day.year, day.month, day.day, hour, tzinfo=UTC)
 
 
-async def test_a_day_in_figures(database: AsyncEngine) -> None:
+async def test_metrics_of_a_day(database: AsyncEngine) -> None:
     best = [90, 70, 40, None]
     times = [10, 20, 30, 1000]
     await store(
@@ -52,7 +52,7 @@ async def test_a_day_in_figures(database: AsyncEngine) -> None:
     assert (row.relaxed_trigger_rate, row.no_results_rate, row.low_score_rate) == (Decimal("0.25"),) * 3
 
 
-async def test_a_day_in_what_was_asked_for(database: AsyncEngine) -> None:
+async def test_top_lists_of_a_day(database: AsyncEngine) -> None:
     asked: list[dict[str, Any]] = [
         {"selected_countries": [3, 1], "selected_continents": ["Asia"], "preferred_type_id": 7, "budget": 9},
         {"selected_countries": [3], "preferred_theme_ids": [2, 4], "year": "2027"},
@@ -78,7 +78,7 @@ async def test_a_day_in_what_was_asked_for(database: AsyncEngine) -> None:
     assert row.top_themes == [{"id": 2, "count": 1}, {"id": 4, "count": 1}]
 
 
-async def test_a_day_begins_and_ends_at_midnight_utc(database: AsyncEngine) -> None:
+async def test_days_are_utc_days(database: AsyncEngine) -> None:
     day = today() - timedelta(days=3)
     last = at(day, 23) + timedelta(minutes=59, seconds=59)
     moments = [at(day, 0) - timedelta(milliseconds=1), at(day, 0), last, at(day, 0) + timedelta(days=1)]
@@ -95,7 +95,7 @@ async def test_days_without_requests_have_no_row(database: AsyncEngine) -> None:
     assert len(await rows(database, RecommendationMetricsDaily)) == 1
 
 
-async def test_aggregating_again_counts_what_came_since(database: AsyncEngine) -> None:
+async def test_aggregation_includes_late_requests(database: AsyncEngine) -> None:
     yesterday = today() - timedelta(days=1)
     for expected in (1, 2):
         await store(database, [request_log(created_at=at(yesterday)), request_log(created_at=at(today()))])
@@ -105,7 +105,7 @@ async def test_aggregating_again_counts_what_came_since(database: AsyncEngine) -
         assert days == {yesterday: expected, today(): expected}
 
 
-async def test_days_that_were_missed_are_made_up_for(database: AsyncEngine) -> None:
+async def test_missed_days_are_aggregated(database: AsyncEngine) -> None:
     known = today() - timedelta(days=6)
     async with database.begin() as connection:
         await connection.execute(insert(RecommendationMetricsDaily).values(day=known, total_requests=9))
@@ -115,7 +115,7 @@ async def test_days_that_were_missed_are_made_up_for(database: AsyncEngine) -> N
     assert days == {known, today() - timedelta(days=2), today() - timedelta(days=4)}
 
 
-async def test_a_day_whose_requests_were_removed_keeps_its_figures(database: AsyncEngine) -> None:
+async def test_metrics_survive_the_removal_of_requests(database: AsyncEngine) -> None:
     await store(database, [request_log(created_at=at(today()))])
     await aggregate_days(database)
     async with database.begin() as connection:

@@ -30,7 +30,7 @@ async def user_id(database: AsyncEngine) -> int:
     return user_id
 
 
-async def test_a_row_keeps_all_that_the_event_says(database: AsyncEngine, user_id: int) -> None:
+async def test_row_has_every_field_of_the_event(database: AsyncEngine, user_id: int) -> None:
     event_id, request_id = uuid4(), uuid4()
     said = {
         "trip_id": TRIP,
@@ -48,14 +48,14 @@ async def test_a_row_keeps_all_that_the_event_says(database: AsyncEngine, user_i
     assert (row.user_id, row.session_id, row.anonymous_id) == (user_id, SESSION, PERSON)
 
 
-async def test_every_type_is_stored_as_itself(database: AsyncEngine) -> None:
+async def test_every_event_type_is_stored(database: AsyncEngine) -> None:
     await store(database, [event(name) for name in CATEGORIES])
     async with database.connect() as connection:
         names = select(EventType.name).join(Event, Event.event_type_id == EventType.id).order_by(Event.id)
         assert (await connection.scalars(names)).all() == list(CATEGORIES)
 
 
-async def test_events_of_strangers_are_stored_without_a_user(database: AsyncEngine) -> None:
+async def test_anonymous_event_has_no_user(database: AsyncEngine) -> None:
     await store(database, [event("search_submit")])
     (row,) = await rows(database, Event)
     assert row.user_id is None
@@ -63,13 +63,13 @@ async def test_events_of_strangers_are_stored_without_a_user(database: AsyncEngi
     assert await rows(database, User) == []
 
 
-async def test_a_user_is_known_by_the_anonymous_id_when_the_session_is_not(database: AsyncEngine, user_id: int) -> None:
+async def test_user_is_found_by_anonymous_id(database: AsyncEngine, user_id: int) -> None:
     await store(database, [event(session_id=uuid4())])
     (row,) = await rows(database, Event)
     assert row.user_id == user_id
 
 
-async def test_a_session_tells_the_user_whatever_the_anonymous_id(database: AsyncEngine, user_id: int) -> None:
+async def test_session_takes_precedence_over_anonymous_id(database: AsyncEngine, user_id: int) -> None:
     await store(database, [event(anonymous_id=uuid4())])
     (row,) = await rows(database, Event)
     assert row.user_id == user_id
@@ -85,16 +85,14 @@ SESSION_COUNTS = {
 
 
 @pytest.mark.parametrize("name", CATEGORIES)
-async def test_a_session_counts_searches_clicks_saves_and_contacts(
-    database: AsyncEngine, user_id: int, name: str
-) -> None:
+async def test_session_counts_its_events(database: AsyncEngine, user_id: int, name: str) -> None:
     await store(database, [event(name)])
     (session,) = await rows(database, BrowsingSession)
     counts = session.search_count, session.click_count, session.save_count, session.contact_count
     assert counts == SESSION_COUNTS.get(name, (0, 0, 0, 0))
 
 
-async def test_a_user_counts_searches_and_clicks_and_is_seen(database: AsyncEngine, user_id: int) -> None:
+async def test_user_counts_its_events(database: AsyncEngine, user_id: int) -> None:
     latest = BEGAN + timedelta(minutes=5)
     names = ["search_submit", "search_submit", "click_trip", "save_trip"]
     await store(database, [event(name, timestamp=BEGAN) for name in names] + [event(timestamp=latest)])
@@ -102,7 +100,7 @@ async def test_a_user_counts_searches_and_clicks_and_is_seen(database: AsyncEngi
     assert (user.total_searches, user.total_clicks, user.last_seen_at) == (2, 1, latest)
 
 
-async def test_an_old_event_does_not_turn_back_when_a_user_was_seen(database: AsyncEngine, user_id: int) -> None:
+async def test_late_event_does_not_lower_last_seen(database: AsyncEngine, user_id: int) -> None:
     await store(database, [event(timestamp=BEGAN - timedelta(days=1))])
     (user,) = await rows(database, User)
     assert user.last_seen_at == BEGAN
@@ -121,7 +119,7 @@ COUNTS = sorted({name for counts in TRIP_COUNTS.values() for name in counts})
 
 
 @pytest.mark.parametrize("name", CATEGORIES)
-async def test_a_trip_counts_engagement_and_conversion(database: AsyncEngine, name: str) -> None:
+async def test_trip_counts_engagement_and_conversion(database: AsyncEngine, name: str) -> None:
     await store(database, [event(name, trip_id=TRIP, event_data={"duration_seconds": 40})])
     trips = await rows(database, TripInteraction)
     if CATEGORIES[name] in ("engagement", "conversion"):
@@ -133,12 +131,12 @@ async def test_a_trip_counts_engagement_and_conversion(database: AsyncEngine, na
         assert trips == []
 
 
-async def test_without_a_trip_no_trip_counts(database: AsyncEngine) -> None:
+async def test_event_without_trip_counts_for_no_trip(database: AsyncEngine) -> None:
     await store(database, [event("click_trip")])
     assert await rows(database, TripInteraction) == []
 
 
-async def test_rates_follow_the_counts(database: AsyncEngine) -> None:
+async def test_rates_follow_counts(database: AsyncEngine) -> None:
     names = ["impression"] * 3 + ["click_trip"] * 2 + ["save_trip", "contact_phone", "contact_whatsapp"]
     for name in names:
         await store(database, [event(name, trip_id=TRIP)])
@@ -150,13 +148,13 @@ async def test_rates_follow_the_counts(database: AsyncEngine) -> None:
     )
 
 
-async def test_a_rate_of_nothing_is_no_rate(database: AsyncEngine) -> None:
+async def test_rate_without_denominator_is_null(database: AsyncEngine) -> None:
     await store(database, [event("save_trip", trip_id=TRIP)])
     (trip,) = await rows(database, TripInteraction)
     assert (trip.click_through_rate, trip.save_rate, trip.contact_rate) == (None, None, None)
 
 
-async def test_a_rate_that_its_column_cannot_hold_is_cut(database: AsyncEngine) -> None:
+async def test_rate_is_bounded_by_its_column(database: AsyncEngine) -> None:
     await store(database, [event(name, trip_id=TRIP) for name in ["impression"] + ["click_trip"] * 12])
     (trip,) = await rows(database, TripInteraction)
     assert (trip.click_count, trip.click_through_rate) == (12, Decimal("9.9999"))
@@ -166,13 +164,13 @@ async def test_a_rate_that_its_column_cannot_hold_is_cut(database: AsyncEngine) 
     ("duration", "seconds"),
     [(40, 40), (40.4, 40), (0, 0), (-5, 0), (10**15, 86_400), ("40", 0), (None, 0), ([40], 0), (True, 0)],
 )
-async def test_dwell_time_is_what_a_visit_can_be(database: AsyncEngine, duration: object, seconds: int) -> None:
+async def test_dwell_time_is_clamped(database: AsyncEngine, duration: object, seconds: int) -> None:
     await store(database, [event("trip_dwell_time", trip_id=TRIP, event_data={"duration_seconds": duration})])
     (trip,) = await rows(database, TripInteraction)
     assert trip.total_dwell_time_seconds == seconds
 
 
-async def test_a_sum_of_dwell_times_ends_where_its_column_does(database: AsyncEngine) -> None:
+async def test_dwell_time_sum_is_bounded_by_its_column(database: AsyncEngine) -> None:
     async with database.begin() as connection:
         await connection.execute(insert(TripInteraction).values(trip_id=TRIP, total_dwell_time_seconds=2**31 - 50_000))
     visit = {"trip_id": TRIP, "event_data": {"duration_seconds": 40_000}}
@@ -183,7 +181,7 @@ async def test_a_sum_of_dwell_times_ends_where_its_column_does(database: AsyncEn
     assert len(await rows(database, Event)) == 2
 
 
-async def test_counts_add_up_over_batches_sessions_and_trips(database: AsyncEngine, user_id: int) -> None:
+async def test_counts_add_up_over_batches(database: AsyncEngine, user_id: int) -> None:
     def batch() -> list[StreamEntry]:
         return [event("click_trip", trip_id=trip) for trip in (1, 2, 1)] + [event("click_trip", session_id=uuid4())]
 
@@ -194,7 +192,7 @@ async def test_counts_add_up_over_batches_sessions_and_trips(database: AsyncEngi
     assert {trip.trip_id: trip.click_count for trip in await rows(database, TripInteraction)} == {1: 4, 2: 2}
 
 
-async def test_an_event_after_the_end_of_a_session_opens_it_again(database: AsyncEngine, user_id: int) -> None:
+async def test_event_reopens_a_closed_session(database: AsyncEngine, user_id: int) -> None:
     end = {"ended_at": BEGAN + timedelta(minutes=10), "duration_seconds": 600}
     async with database.begin() as connection:
         await connection.execute(update(BrowsingSession).values(end))
@@ -206,7 +204,7 @@ async def test_an_event_after_the_end_of_a_session_opens_it_again(database: Asyn
     assert (session.ended_at, session.duration_seconds) == (None, None)
 
 
-async def test_rows_keep_the_order_of_the_entries(database: AsyncEngine) -> None:
+async def test_rows_follow_the_order_of_entries(database: AsyncEngine) -> None:
     ids = [uuid4() for _ in range(200)]
     await store(database, [event(event_uuid=event_id) for event_id in ids])
     assert [row.event_uuid for row in await rows(database, Event)] == ids

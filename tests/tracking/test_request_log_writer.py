@@ -14,7 +14,7 @@ from tests.support.tracking.entries import PERSON, SESSION, request_log
 from tracking.batch_writer import store
 
 
-async def test_a_row_keeps_what_was_asked_and_found(database: AsyncEngine) -> None:
+async def test_row_has_preferences_and_results(database: AsyncEngine) -> None:
     said = {
         "request_id": uuid4(),
         "session_id": "a session",
@@ -43,7 +43,7 @@ async def test_a_row_keeps_what_was_asked_and_found(database: AsyncEngine) -> No
     assert row.result_scores == [90, 40, 50]
 
 
-async def test_scores_are_summed_up(database: AsyncEngine) -> None:
+async def test_score_statistics_are_stored(database: AsyncEngine) -> None:
     await store(database, [request_log(relaxed_count=1, result_trip_ids=[5, 3, 9], result_scores=[90, 40, 50])])
     (row,) = await rows(database, RecommendationRequest)
     # The deviation of these three themselves, not of what they could be a sample of.
@@ -52,14 +52,14 @@ async def test_scores_are_summed_up(database: AsyncEngine) -> None:
     assert (row.final_count, row.has_relaxed_results, row.has_no_results) == (3, True, False)
 
 
-async def test_an_empty_answer_is_logged_too(database: AsyncEngine) -> None:
+async def test_empty_result_is_logged(database: AsyncEngine) -> None:
     await store(database, [request_log(primary_count=0, result_trip_ids=[], result_scores=[])])
     (row,) = await rows(database, RecommendationRequest)
     assert (row.final_count, row.has_relaxed_results, row.has_no_results) == (0, False, True)
     assert (row.top_score, row.avg_score, row.min_score, row.score_std_dev) == (None, None, None, None)
 
 
-async def test_a_request_is_logged_once(database: AsyncEngine) -> None:
+async def test_repeated_request_log_is_stored_once(database: AsyncEngine) -> None:
     log = request_log()
     await store(database, [log, log])
     await store(database, [log])
@@ -67,7 +67,7 @@ async def test_a_request_is_logged_once(database: AsyncEngine) -> None:
 
 
 @pytest.mark.parametrize("sent", [str(SESSION), str(SESSION).upper()])
-async def test_a_known_session_tells_the_user(database: AsyncEngine, sent: str) -> None:
+async def test_known_session_identifies_the_user(database: AsyncEngine, sent: str) -> None:
     async with database.begin() as connection:
         user_id = (await connection.execute(insert(User).values(anonymous_id=PERSON).returning(User.id))).scalar_one()
         await connection.execute(
@@ -79,7 +79,7 @@ async def test_a_known_session_tells_the_user(database: AsyncEngine, sent: str) 
 
 
 @pytest.mark.parametrize("sent", [None, "", "x" * 64, str(UUID(int=5)), "'; DROP TABLE users; --"])
-async def test_an_unknown_session_is_kept_as_it_came(database: AsyncEngine, sent: str | None) -> None:
+async def test_unknown_session_id_is_stored_unchanged(database: AsyncEngine, sent: str | None) -> None:
     await store(database, [request_log(session_id=sent)])
     (row,) = await rows(database, RecommendationRequest)
     assert (row.session_id, row.user_id) == (sent, None)

@@ -28,7 +28,7 @@ async def fill(engine: AsyncEngine) -> None:
             await connection.execute(insert(DeadEvent).values(dead))
 
 
-async def test_whole_days_are_removed_from_all_that_grows(database: AsyncEngine) -> None:
+async def test_whole_days_are_removed(database: AsyncEngine) -> None:
     await fill(database)
     assert await remove_old(database, DAYS) == 4
     for table, age in (
@@ -40,7 +40,7 @@ async def test_whole_days_are_removed_from_all_that_grows(database: AsyncEngine)
         assert [row._mapping[age] for row in await rows(database, table)] == [RECENT], table
 
 
-async def test_users_and_counts_stay(database: AsyncEngine) -> None:
+async def test_users_and_counts_are_retained(database: AsyncEngine) -> None:
     async with database.begin() as connection:
         await connection.execute(insert(User).values(anonymous_id=PERSON, last_seen_at=OLD))
     await fill(database)
@@ -50,13 +50,13 @@ async def test_users_and_counts_stay(database: AsyncEngine) -> None:
     assert trip.click_count == 2
 
 
-async def test_removing_again_removes_nothing(database: AsyncEngine) -> None:
+async def test_removal_is_idempotent(database: AsyncEngine) -> None:
     await fill(database)
     await remove_old(database, DAYS)
     assert await remove_old(database, DAYS) == 0
 
 
-async def test_more_rows_than_a_chunk_are_all_removed(database: AsyncEngine) -> None:
+async def test_rows_beyond_a_chunk_are_removed(database: AsyncEngine) -> None:
     count = retention.CHUNK + 5
     async with database.begin() as connection:
         values = [{"body": {}, "reason": "", "created_at": OLD} for _ in range(count)]

@@ -25,7 +25,7 @@ async def begin(engine: AsyncEngine, **values: Any) -> None:
         await connection.execute(insert(BrowsingSession).values(defaults | values))
 
 
-async def test_a_silent_session_ends_with_its_last_event(database: AsyncEngine) -> None:
+async def test_idle_session_ends_with_its_last_event(database: AsyncEngine) -> None:
     started, last = ago(90), ago(31)
     await begin(database, started_at=started)
     await store(database, [event(timestamp=ago(60)), event(timestamp=last)])
@@ -35,7 +35,7 @@ async def test_a_silent_session_ends_with_its_last_event(database: AsyncEngine) 
     assert session.duration_seconds == round((last - started).total_seconds())
 
 
-async def test_a_session_without_events_ends_when_it_began(database: AsyncEngine) -> None:
+async def test_session_without_events_ends_at_its_start(database: AsyncEngine) -> None:
     started = ago(31)
     await begin(database, started_at=started)
     assert await close_sessions(database) == 1
@@ -43,25 +43,25 @@ async def test_a_session_without_events_ends_when_it_began(database: AsyncEngine
     assert (session.ended_at, session.duration_seconds) == (started, 0)
 
 
-async def test_a_session_that_was_heard_of_goes_on(database: AsyncEngine) -> None:
+async def test_active_session_stays_open(database: AsyncEngine) -> None:
     await begin(database)
     await begin(database, session_id=uuid4(), started_at=ago(29))
     await store(database, [event(timestamp=ago(29))])
     assert await close_sessions(database) == 0
 
 
-async def test_events_of_others_keep_no_session_open(database: AsyncEngine) -> None:
+async def test_events_of_other_sessions_do_not_count(database: AsyncEngine) -> None:
     await begin(database)
     await store(database, [event(session_id=uuid4())])
     assert await close_sessions(database) == 1
 
 
-async def test_a_session_of_an_unknown_start_counts_from_its_row(database: AsyncEngine) -> None:
+async def test_session_without_start_begins_with_its_row(database: AsyncEngine) -> None:
     await begin(database, started_at=None, created_at=ago(40))
     assert await close_sessions(database) == 1
 
 
-async def test_closing_again_changes_nothing(database: AsyncEngine) -> None:
+async def test_closing_is_idempotent(database: AsyncEngine) -> None:
     await begin(database)
     await close_sessions(database)
     before = await rows(database, BrowsingSession)
@@ -69,7 +69,7 @@ async def test_closing_again_changes_nothing(database: AsyncEngine) -> None:
     assert await rows(database, BrowsingSession) == before
 
 
-async def test_more_sessions_than_a_chunk_all_end(database: AsyncEngine) -> None:
+async def test_sessions_beyond_a_chunk_are_closed(database: AsyncEngine) -> None:
     async with database.begin() as connection:
         values = [
             {"session_id": uuid4(), "anonymous_id": PERSON, "started_at": ago(31)} for _ in range(sessions.CHUNK + 5)

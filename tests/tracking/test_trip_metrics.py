@@ -20,7 +20,7 @@ def days_ago(days: float) -> datetime:
     return datetime.now(UTC) - timedelta(days=days)
 
 
-async def test_people_are_counted_once(database: AsyncEngine) -> None:
+async def test_visitors_are_counted_once(database: AsyncEngine) -> None:
     anna, dan = uuid4(), uuid4()
     seen = [
         ("impression", anna),
@@ -36,7 +36,7 @@ async def test_people_are_counted_once(database: AsyncEngine) -> None:
     assert (trip.click_count, trip.unique_clickers) == (1, 1)
 
 
-async def test_the_last_seven_days_are_counted_by_themselves(database: AsyncEngine) -> None:
+async def test_last_seven_days_are_counted_separately(database: AsyncEngine) -> None:
     entries = [
         event(name, trip_id=TRIP, timestamp=days_ago(age))
         for age in (0, 6.9, 7.1, 40)
@@ -49,7 +49,7 @@ async def test_the_last_seven_days_are_counted_by_themselves(database: AsyncEngi
     assert (trip.click_count, trip.clicks_7d) == (4, 2)
 
 
-async def test_a_trip_that_nobody_meets_any_more_falls_to_zero(database: AsyncEngine) -> None:
+async def test_inactive_trip_falls_to_zero(database: AsyncEngine) -> None:
     await store(database, [event("click_trip", trip_id=TRIP, timestamp=days_ago(8))])
     async with database.begin() as connection:
         await connection.execute(update(TripInteraction).values(clicks_7d=1))
@@ -70,7 +70,7 @@ async def test_dwell_time_is_averaged_over_visits(database: AsyncEngine) -> None
     assert (trip.total_dwell_time_seconds, trip.avg_dwell_time_seconds) == (91, 30)
 
 
-async def test_counts_and_rates_that_somebody_spoilt_are_put_right(database: AsyncEngine) -> None:
+async def test_wrong_counts_and_rates_are_repaired(database: AsyncEngine) -> None:
     names = ["impression"] * 4 + ["click_trip"] * 2 + ["save_trip", "contact_phone", "booking_start"]
     await store(database, [event(name, trip_id=TRIP) for name in names])
     (right,) = await rows(database, TripInteraction)
@@ -83,7 +83,7 @@ async def test_counts_and_rates_that_somebody_spoilt_are_put_right(database: Asy
         assert trip._mapping[name] == right._mapping[name], name
 
 
-async def test_what_was_counted_stays_when_its_events_are_removed(database: AsyncEngine) -> None:
+async def test_counts_survive_the_removal_of_events(database: AsyncEngine) -> None:
     await store(database, [event("click_trip", trip_id=TRIP, timestamp=days_ago(40))])
     await remove_old(database, 30)
     await store(database, [event("impression", trip_id=TRIP)])
@@ -92,7 +92,7 @@ async def test_what_was_counted_stays_when_its_events_are_removed(database: Asyn
     assert (trip.click_count, trip.impression_count) == (1, 1)
 
 
-async def test_a_trip_gets_its_row_from_events_that_others_wrote(database: AsyncEngine) -> None:
+async def test_events_of_other_writers_are_counted(database: AsyncEngine) -> None:
     await store(database, [event("impression", trip_id=TRIP)])
     async with database.begin() as connection:
         await connection.execute(delete(TripInteraction))
@@ -101,7 +101,7 @@ async def test_a_trip_gets_its_row_from_events_that_others_wrote(database: Async
     assert (trip.trip_id, trip.impression_count) == (TRIP, 1)
 
 
-async def test_counting_again_changes_nothing(database: AsyncEngine) -> None:
+async def test_aggregation_is_idempotent(database: AsyncEngine) -> None:
     await store(database, [event(name, trip_id=trip) for trip in (1, 2) for name in ("impression", "click_trip")])
 
     async def figures() -> list[dict[str, object]]:
@@ -111,7 +111,7 @@ async def test_counting_again_changes_nothing(database: AsyncEngine) -> None:
     assert await figures() == await figures()
 
 
-async def test_more_trips_than_a_chunk_are_all_counted(database: AsyncEngine) -> None:
+async def test_trips_beyond_a_chunk_are_counted(database: AsyncEngine) -> None:
     values = [{"trip_id": trip, "clicks_7d": 1} for trip in range(1, trip_metrics.CHUNK + 6)]
     async with database.begin() as connection:
         await connection.execute(insert(TripInteraction), values)

@@ -40,24 +40,24 @@ def refusal_of(settings: Settings, **headers: str) -> int:
     return to_api_error(refused.value).status
 
 
-def test_a_token_of_supabase_names_the_user(secured: Settings) -> None:
+def test_supabase_token_identifies_the_user(secured: Settings) -> None:
     assert who_sends(secured, token()) == Identity(user=USER, email="dana@example.org", is_admin=False)
 
 
-def test_the_scheme_is_read_in_any_case(secured: Settings) -> None:
+def test_scheme_is_case_insensitive(secured: Settings) -> None:
     assert authenticate(headers_of(authorization=f"bearer  {token()}"), secured).user == USER
 
 
 @pytest.mark.parametrize("email", [None, "", 5, ["dana@example.org"]])
-def test_a_token_without_a_proper_email_names_the_user_all_the_same(secured: Settings, email: Any) -> None:
+def test_token_without_email_identifies_the_user(secured: Settings, email: Any) -> None:
     assert who_sends(secured, token(email=email)) == Identity(user=USER)
 
 
-def test_a_token_issued_by_a_clock_that_is_ahead_counts(secured: Settings) -> None:
+def test_token_issued_in_the_future_is_valid(secured: Settings) -> None:
     assert who_sends(secured, token(iat=int(time.time()) + 30)).user == USER
 
 
-def test_without_a_secret_every_token_is_a_guest(settings: Settings) -> None:
+def test_without_secret_every_token_is_anonymous(settings: Settings) -> None:
     without = settings.model_copy(update={"supabase_jwt_secret": None})
     assert who_sends(without, token()) == ANONYMOUS
     assert who_sends(without, forged({"alg": "HS256", "typ": "JWT"}, claims(), secret="")) == ANONYMOUS
@@ -82,11 +82,11 @@ def test_without_a_secret_every_token_is_a_guest(settings: Settings) -> None:
         pytest.param({"filler": "x" * 8192}, id="huge"),
     ],
 )
-def test_a_token_that_is_not_in_order_is_a_guest(secured: Settings, changes: dict[str, Any]) -> None:
+def test_invalid_token_is_anonymous(secured: Settings, changes: dict[str, Any]) -> None:
     assert who_sends(secured, forged({"alg": "HS256", "typ": "JWT"}, claims(**changes))) == ANONYMOUS
 
 
-def test_an_unsigned_token_is_a_guest(secured: Settings) -> None:
+def test_unsigned_token_is_anonymous(secured: Settings) -> None:
     unsigned = jwt.encode(claims(), "", algorithm="none")
     assert who_sends(secured, unsigned) == ANONYMOUS
     header, body, _ = unsigned.split(".")
@@ -95,11 +95,11 @@ def test_an_unsigned_token_is_a_guest(secured: Settings) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "", None, "RS256", "ES256", "HS384", "HS512", ["HS256"]])
-def test_the_token_does_not_choose_its_algorithm(secured: Settings, algorithm: Any) -> None:
+def test_token_cannot_choose_its_algorithm(secured: Settings, algorithm: Any) -> None:
     assert who_sends(secured, forged({"alg": algorithm, "typ": "JWT"}, claims())) == ANONYMOUS
 
 
-def test_a_public_key_is_no_secret(settings: Settings) -> None:
+def test_public_key_does_not_serve_as_secret(settings: Settings) -> None:
     """Key confusion: a token signed by HMAC with what everybody may know of an RSA key."""
     public_key = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA\n-----END PUBLIC KEY-----\n"
     confused = settings.model_copy(update={"supabase_jwt_secret": SecretStr(public_key)})
@@ -116,36 +116,36 @@ def test_a_public_key_is_no_secret(settings: Settings) -> None:
         {"alg": "HS256", "b64": False, "crit": ["b64"]},
     ],
 )
-def test_the_token_does_not_bring_its_own_key(secured: Settings, header: dict[str, Any]) -> None:
+def test_token_cannot_bring_its_own_key(secured: Settings, header: dict[str, Any]) -> None:
     assert who_sends(secured, forged(header, claims(), secret="a key of the attacker's own choosing")) == ANONYMOUS
 
 
 @pytest.mark.parametrize("part", [0, 1, 2])
-def test_a_token_changed_anywhere_is_a_guest(secured: Settings, part: int) -> None:
+def test_altered_token_is_anonymous(secured: Settings, part: int) -> None:
     parts = token().split(".")
     parts[part] = parts[part][:-2] + ("AA" if parts[part][-2:] != "AA" else "BB")
     assert who_sends(secured, ".".join(parts)) == ANONYMOUS
 
 
-def test_deeply_nested_json_in_a_token_is_a_guest(secured: Settings) -> None:
+def test_deeply_nested_token_is_anonymous(secured: Settings) -> None:
     nested = forged({"alg": "HS256"}, claims()).split(".")[1:]
     deep = "W1tb" * 1500
     assert who_sends(secured, ".".join([deep, *nested])) == ANONYMOUS
 
 
 @given(credentials=st.text(st.characters(max_codepoint=255), max_size=200))
-def test_nonsense_is_a_guest(settings: Settings, credentials: str) -> None:
+def test_arbitrary_text_is_anonymous(settings: Settings, credentials: str) -> None:
     secured = settings.model_copy(update={"supabase_jwt_secret": SecretStr(SECRET)})
     assert authenticate(headers_of(authorization=credentials), secured) == ANONYMOUS
     assert who_sends(secured, credentials) == ANONYMOUS
 
 
-def test_the_role_in_the_app_metadata_makes_an_administrator(secured: Settings) -> None:
+def test_admin_role_is_read_from_app_metadata(secured: Settings) -> None:
     assert require_admin(headers_of(authorization=f"Bearer {admin_token()}"), secured) == USER
 
 
 @pytest.mark.parametrize("header", ["authorization", "x_admin_key"])
-def test_the_service_key_opens_admin(secured: Settings, header: str) -> None:
+def test_service_key_authorizes_admin(secured: Settings, header: str) -> None:
     value = ADMIN_KEY if header == "x_admin_key" else f"Bearer {ADMIN_KEY}"
     assert require_admin(headers_of(**{header: value}), secured) == "service key"
 
@@ -163,7 +163,7 @@ def test_the_service_key_opens_admin(secured: Settings, header: str) -> None:
         pytest.param({"is_admin": True}, id="a claim of that name"),
     ],
 )
-def test_other_users_are_forbidden(secured: Settings, changes: dict[str, Any]) -> None:
+def test_other_users_are_not_authorized(secured: Settings, changes: dict[str, Any]) -> None:
     assert refusal_of(secured, authorization=f"Bearer {token(**changes)}") == 403
 
 
@@ -183,14 +183,14 @@ def test_other_users_are_forbidden(secured: Settings, changes: dict[str, Any]) -
         {"x_admin_key": f"{ADMIN_KEY}\u00e9"},
     ],
 )
-def test_strangers_are_asked_who_they_are(secured: Settings, headers: dict[str, str]) -> None:
+def test_anonymous_admin_calls_are_unauthenticated(secured: Settings, headers: dict[str, str]) -> None:
     assert refusal_of(secured, **headers) == 401
 
 
 @pytest.mark.parametrize(
     "headers", [{}, {"x_admin_key": ""}, {"authorization": "Bearer "}, {"authorization": "Bearer None"}]
 )
-def test_admin_is_closed_where_no_secret_is_set(settings: Settings, headers: dict[str, str]) -> None:
+def test_admin_is_closed_without_secrets(settings: Settings, headers: dict[str, str]) -> None:
     closed = settings.model_copy(update={"supabase_jwt_secret": None, "admin_key": None})
     assert refusal_of(closed, **headers) == 401
     assert refusal_of(closed, authorization=f"Bearer {admin_token()}") == 401

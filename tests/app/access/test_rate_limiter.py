@@ -74,46 +74,46 @@ def after(window: SlidingWindow, seconds: float) -> SlidingWindow:
 
 
 @given(windows())
-def test_a_request_fits_exactly_when_some_are_said_to_remain(window: SlidingWindow) -> None:
+def test_request_fits_if_and_only_if_some_remain(window: SlidingWindow) -> None:
     assert (window.remaining >= 1) == (window.wait == 0)
 
 
 @given(windows())
-def test_after_the_time_to_wait_one_more_request_fits(window: SlidingWindow) -> None:
+def test_request_fits_after_the_wait(window: SlidingWindow) -> None:
     assert after(window, ceil(window.wait)).remaining >= 1
 
 
 @given(windows())
-def test_before_the_time_to_wait_no_request_fits(window: SlidingWindow) -> None:
+def test_no_request_fits_before_the_wait(window: SlidingWindow) -> None:
     if window.wait > 0.002:
         assert after(window, window.wait - 0.001).remaining == 0
 
 
 @given(st.lists(windows(), min_size=1, max_size=3))
-def test_who_waits_as_long_as_he_is_told_fits_in_every_window(several: list[SlidingWindow]) -> None:
+def test_retry_after_satisfies_every_window(several: list[SlidingWindow]) -> None:
     verdict = RateLimitResult(allowed=False, windows=several)
     assert all(after(window, verdict.retry_after).remaining >= 1 for window in several)
 
 
-async def test_as_many_requests_pass_as_the_rate_says(limits: MakeLimits, client: str) -> None:
+async def test_rate_allows_its_amount(limits: MakeLimits, client: str) -> None:
     hourly = limits("5/hour")
     verdicts = [await hit(hourly, client) for _ in range(7)]
     assert [verdict.allowed for verdict in verdicts] == [True] * 5 + [False] * 2
 
 
-async def test_requests_at_the_same_moment_are_all_counted(limits: MakeLimits, client: str) -> None:
+async def test_concurrent_requests_are_all_counted(limits: MakeLimits, client: str) -> None:
     hourly = limits("20/hour; 100/day")
     verdicts = await asyncio.gather(*(hit(hourly, client) for _ in range(40)))
     assert sum(verdict.allowed for verdict in verdicts) == 20
 
 
-async def test_a_refused_request_counts_in_no_window(limits: MakeLimits, client: str) -> None:
+async def test_rejected_request_counts_in_no_window(limits: MakeLimits, client: str) -> None:
     both = limits("2/hour; 5/day")
     verdicts = [await hit(both, client) for _ in range(9)]
     assert [window.remaining for window in verdicts[-1].windows] == [0, 3]
 
 
-async def test_clients_and_groups_are_counted_apart(limits: MakeLimits, client: str) -> None:
+async def test_clients_and_groups_are_counted_separately(limits: MakeLimits, client: str) -> None:
     once = limits("1/hour")
     assert (await hit(once, client)).allowed
     assert (await hit(once, f"{client}-b")).allowed
@@ -121,7 +121,7 @@ async def test_clients_and_groups_are_counted_apart(limits: MakeLimits, client: 
     assert not (await hit(once, client)).allowed
 
 
-async def test_a_refused_client_passes_after_the_time_he_is_told(limits: MakeLimits, client: str) -> None:
+async def test_rejected_client_passes_after_retry_after(limits: MakeLimits, client: str) -> None:
     quick = limits("3/second")
     while (verdict := await hit(quick, client)).allowed:
         pass
@@ -129,7 +129,7 @@ async def test_a_refused_client_passes_after_the_time_he_is_told(limits: MakeLim
     assert (await hit(quick, client)).allowed
 
 
-async def test_the_count_slides_over_the_window_before(limits: MakeLimits, redis: Redis, client: str) -> None:
+async def test_previous_window_counts_proportionally(limits: MakeLimits, redis: Redis, client: str) -> None:
     hourly = limits("100/hour")
     since = (await hit(hourly, client)).windows[0].since
     await an_hour_later(redis, f"{PREFIX}:default:{client}", requests=90)
@@ -143,12 +143,12 @@ async def an_hour_later(redis: Redis, key: str, requests: int) -> None:
     await redis.execute_command("HSET", key, "3600:now", requests)  # type: ignore[no-untyped-call]
 
 
-async def test_what_was_counted_is_forgotten_by_itself(limits: MakeLimits, redis: Redis, client: str) -> None:
+async def test_counts_expire(limits: MakeLimits, redis: Redis, client: str) -> None:
     await limits("5/hour; 2/minute").hit("default", client)
     assert 3600 < await redis.ttl(f"{PREFIX}:default:{client}") <= 2 * 3600
 
 
-async def test_a_request_takes_one_round_trip(limits: MakeLimits, client: str, sent: list[Collection[bytes]]) -> None:
+async def test_check_takes_one_round_trip(limits: MakeLimits, client: str, sent: list[Collection[bytes]]) -> None:
     both = limits("5/hour; 2/minute")
     await hit(both, client)
     sent.clear()
@@ -156,27 +156,27 @@ async def test_a_request_takes_one_round_trip(limits: MakeLimits, client: str, s
     assert len(sent) == 1
 
 
-async def test_a_redis_that_refuses_lets_pass_and_is_counted(limits: MakeLimits, client: str) -> None:
+async def test_redis_failure_admits_requests_and_is_counted(limits: MakeLimits, client: str) -> None:
     failures = sample("smarttrip_rate_limit_failures_total")
     assert await limits("1/hour", "redis://127.0.0.1:1/0").hit("default", client) is None
     assert sample("smarttrip_rate_limit_failures_total") == failures + 1
 
 
-async def test_a_redis_that_is_silent_lets_pass_at_once(limits: MakeLimits, client: str) -> None:
+async def test_silent_redis_admits_requests_soon(limits: MakeLimits, client: str) -> None:
     async with silent_server() as port:
         began = time.monotonic()
         assert await limits("1/hour", f"redis://127.0.0.1:{port}/0").hit("default", client) is None
         assert time.monotonic() - began < DEFAULTS.redis_seconds + 0.2
 
 
-async def test_redis_may_forget_the_script(limits: MakeLimits, redis: Redis, client: str) -> None:
+async def test_script_is_loaded_again_after_a_flush(limits: MakeLimits, redis: Redis, client: str) -> None:
     hourly = limits("5/hour")
     await hit(hourly, client)
     await redis.script_flush()
     assert (await hit(hourly, client)).windows[0].remaining == 3
 
 
-async def test_refusals_are_counted_by_group(limits: MakeLimits, client: str) -> None:
+async def test_rejections_are_counted_by_group(limits: MakeLimits, client: str) -> None:
     refusals = sample("smarttrip_rate_limit_refusals_total", group="default")
     nothing = limits("0/hour")
     assert not (await hit(nothing, client)).allowed

@@ -34,7 +34,7 @@ def open_it(breaker: CircuitBreaker) -> None:
     assert breaker.state is CircuitState.OPEN
 
 
-def test_failures_in_a_row_open_it(breaker: CircuitBreaker) -> None:
+def test_consecutive_failures_open_the_circuit(breaker: CircuitBreaker) -> None:
     fail(breaker)
     fail(breaker)
     work(breaker)
@@ -44,20 +44,20 @@ def test_failures_in_a_row_open_it(breaker: CircuitBreaker) -> None:
     open_it(breaker)
 
 
-def test_while_open_nothing_is_tried(breaker: CircuitBreaker) -> None:
+def test_open_circuit_blocks_calls(breaker: CircuitBreaker) -> None:
     open_it(breaker)
     with pytest.raises(BackendUnavailableError, match="the oracle"), breaker.protect():
         pytest.fail("it was tried")
 
 
-def test_one_success_after_the_pause_closes_it(breaker: CircuitBreaker, clock: list[float]) -> None:
+def test_success_after_the_pause_closes_the_circuit(breaker: CircuitBreaker, clock: list[float]) -> None:
     open_it(breaker)
     clock[0] += 10
     work(breaker)
     assert breaker.state is CircuitState.CLOSED
 
 
-def test_one_failure_after_the_pause_opens_it_for_another(breaker: CircuitBreaker, clock: list[float]) -> None:
+def test_failed_probe_opens_the_circuit_again(breaker: CircuitBreaker, clock: list[float]) -> None:
     open_it(breaker)
     clock[0] += 10
     fail(breaker)
@@ -67,7 +67,7 @@ def test_one_failure_after_the_pause_opens_it_for_another(breaker: CircuitBreake
         pytest.fail("it was tried")
 
 
-def test_only_one_caller_at_a_time_probes(breaker: CircuitBreaker, clock: list[float]) -> None:
+def test_one_caller_at_a_time_probes(breaker: CircuitBreaker, clock: list[float]) -> None:
     open_it(breaker)
     clock[0] += 10
     with breaker.protect(), pytest.raises(BackendUnavailableError), breaker.protect():
@@ -75,7 +75,7 @@ def test_only_one_caller_at_a_time_probes(breaker: CircuitBreaker, clock: list[f
     assert breaker.state is CircuitState.CLOSED
 
 
-def test_a_probe_that_is_given_up_leaves_the_next_caller_to_probe(breaker: CircuitBreaker, clock: list[float]) -> None:
+def test_cancelled_probe_lets_the_next_caller_probe(breaker: CircuitBreaker, clock: list[float]) -> None:
     open_it(breaker)
     clock[0] += 10
     with pytest.raises(KeyboardInterrupt), breaker.protect():
@@ -84,7 +84,7 @@ def test_a_probe_that_is_given_up_leaves_the_next_caller_to_probe(breaker: Circu
     assert breaker.state is CircuitState.CLOSED
 
 
-def test_other_expected_errors_do_not_open_it(breaker: CircuitBreaker) -> None:
+def test_other_expected_errors_count_as_success(breaker: CircuitBreaker) -> None:
     for _ in range(5):
         with pytest.raises(ExpectedError), breaker.protect():
             raise not_found("Trip")

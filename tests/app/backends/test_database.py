@@ -61,7 +61,7 @@ def received(way: FaultProxy) -> int:
     [{"database": "restored_elsewhere"}, {"database": "template0"}, {"username": "locked_out"}],
     ids=["no such database", "lets nobody in", "no such role"],
 )
-async def test_a_server_that_refuses_the_connection_is_unavailable(settings: Settings, change: dict[str, Any]) -> None:
+async def test_rejected_connection_is_unavailable(settings: Settings, change: dict[str, Any]) -> None:
     url = make_url(settings.database_url).set(**change)
     database = Database(clients.postgres(url.render_as_string(hide_password=False)))
     for use in (read, write):
@@ -70,14 +70,14 @@ async def test_a_server_that_refuses_the_connection_is_unavailable(settings: Set
     await database.close()
 
 
-async def test_after_a_rest_replicas_are_not_used_before_they_are_looked_at(replicated: Database) -> None:
+async def test_replicas_are_checked_again_after_a_pause(replicated: Database) -> None:
     for replica in replicated._replicas._replicas:
         replica.checked_at -= CHECK_VALID_SECONDS
     assert replicated._replicas.pick() is None
     await eventually(lambda: len(usable(replicated)) == 2)
 
 
-async def test_reads_go_to_the_replicas_in_turn_and_writes_to_the_primary(replicated: Database, ways: Ways) -> None:
+async def test_replicas_serve_reads_and_primary_serves_writes(replicated: Database, ways: Ways) -> None:
     before = [received(way) for way in ways]
     for _ in range(4):
         await read(replicated)
@@ -89,9 +89,7 @@ async def test_reads_go_to_the_replicas_in_turn_and_writes_to_the_primary(replic
 
 
 @pytest.mark.parametrize("mode", [Mode.CUT, Mode.RESET])
-async def test_no_read_fails_with_a_replica_and_it_is_used_again_once_it_is_back(
-    replicated: Database, ways: Ways, mode: Mode
-) -> None:
+async def test_failed_replica_is_skipped_until_it_works(replicated: Database, ways: Ways, mode: Mode) -> None:
     _, broken, _ = ways
     await broken.switch(mode)
     for _ in range(10):
@@ -107,7 +105,7 @@ async def test_no_read_fails_with_a_replica_and_it_is_used_again_once_it_is_back
     await eventually(used_again, within=10)
 
 
-async def test_without_replicas_the_primary_is_read(replicated: Database, ways: Ways) -> None:
+async def test_primary_serves_reads_without_replicas(replicated: Database, ways: Ways) -> None:
     for way in ways[1:]:
         await way.switch(Mode.CUT)
     for _ in range(4):
@@ -115,7 +113,7 @@ async def test_without_replicas_the_primary_is_read(replicated: Database, ways: 
     assert received(ways[0]) > 0
 
 
-async def test_before_a_replica_has_been_looked_at_it_is_not_used(ways: Ways) -> None:
+async def test_unchecked_replica_is_not_used(ways: Ways) -> None:
     primary, *replicas = (clients.postgres(way.url) for way in ways)
     database = Database(primary, replicas)
     await read(database)
@@ -123,9 +121,7 @@ async def test_before_a_replica_has_been_looked_at_it_is_not_used(ways: Ways) ->
     await database.close()
 
 
-async def test_a_replica_that_says_nothing_is_left_out_before_many_have_waited(
-    replicated: Database, ways: Ways
-) -> None:
+async def test_silent_replica_is_skipped_soon(replicated: Database, ways: Ways) -> None:
     _, silent, _ = ways
     await silent.switch(Mode.STALL)
     await eventually(lambda: len(usable(replicated)) == 1, within=10)

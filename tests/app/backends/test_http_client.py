@@ -95,11 +95,11 @@ async def always_found(conversation: Conversation) -> None:
         conversation.say(FOUND)
 
 
-async def test_requests_one_after_the_other_share_a_connection() -> None:
+async def test_sequential_requests_share_a_connection() -> None:
     assert (await found_each_time(always_found, 3)).requests == [3]
 
 
-async def test_requests_at_once_have_a_connection_each() -> None:
+async def test_concurrent_requests_use_connections_of_their_own() -> None:
     async with server(always_found) as (served, address):
         asking = client(address)
         await asyncio.gather(*(asking.post("/_search", b"{}") for _ in range(4)))
@@ -108,7 +108,7 @@ async def test_requests_at_once_have_a_connection_each() -> None:
     assert served.requests == [2, 2, 2, 2]
 
 
-async def test_it_is_full_while_as_many_requests_are_under_way_as_there_may_be_connections() -> None:
+async def test_client_is_full_at_its_connection_limit() -> None:
     heard = asyncio.Event()
 
     async def wait_before_answering(conversation: Conversation) -> None:
@@ -126,7 +126,7 @@ async def test_it_is_full_while_as_many_requests_are_under_way_as_there_may_be_c
         assert not asking.is_full
 
 
-async def test_the_request_has_what_the_url_says() -> None:
+async def test_request_follows_the_url() -> None:
     async with server(always_found) as (served, address):
         asking = client(f"user:p%40ss@{address}/behind/")
         await asking.post("/trips/_search?request_cache=true", b'{"size":1}')
@@ -143,7 +143,7 @@ async def test_the_request_has_what_the_url_says() -> None:
     assert body == b'{"size":1}'
 
 
-async def test_an_answer_may_come_in_pieces() -> None:
+async def test_response_may_arrive_in_parts() -> None:
     async def in_pieces(conversation: Conversation) -> None:
         await conversation.hear()
         for position in range(len(CHUNKED)):
@@ -154,7 +154,7 @@ async def test_an_answer_may_come_in_pieces() -> None:
     await found_each_time(in_pieces, 1)
 
 
-async def test_a_connection_that_the_server_will_close_is_not_used_again() -> None:
+async def test_connection_close_is_respected() -> None:
     async def one_answer(conversation: Conversation) -> None:
         await conversation.hear()
         conversation.say(LAST)
@@ -166,7 +166,7 @@ async def test_a_connection_that_the_server_will_close_is_not_used_again() -> No
     assert served.requests == [1, 1]
 
 
-async def test_where_a_kept_connection_breaks_the_request_is_sent_on_a_new_one() -> None:
+async def test_broken_idle_connection_is_replaced() -> None:
     async def break_at_the_second(conversation: Conversation) -> None:
         await conversation.hear()
         conversation.say(FOUND)
@@ -175,7 +175,7 @@ async def test_where_a_kept_connection_breaks_the_request_is_sent_on_a_new_one()
     assert (await found_each_time(break_at_the_second, 3)).requests == [2, 2, 1]
 
 
-async def test_a_connection_that_was_closed_in_between_is_not_noticed() -> None:
+async def test_idle_connection_closed_by_server_is_replaced() -> None:
     async def close_after_the_first(conversation: Conversation) -> None:
         await conversation.hear()
         conversation.say(FOUND)
@@ -186,7 +186,7 @@ async def test_a_connection_that_was_closed_in_between_is_not_noticed() -> None:
 @pytest.mark.parametrize(
     "said", [b"", FOUND[:-1], b"Good day\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"]
 )
-async def test_what_breaks_twice_or_is_no_http_is_an_error(said: bytes) -> None:
+async def test_second_failure_is_raised(said: bytes) -> None:
     async def break_off(conversation: Conversation) -> None:
         await conversation.hear()
         conversation.say(said)
@@ -199,7 +199,7 @@ async def test_what_breaks_twice_or_is_no_http_is_an_error(said: bytes) -> None:
     assert not asking.is_full
 
 
-async def test_an_answer_that_takes_too_long_is_not_asked_for_again() -> None:
+async def test_timeout_is_not_retried() -> None:
     ended = asyncio.Event()
 
     async def say_nothing(conversation: Conversation) -> None:
@@ -214,7 +214,7 @@ async def test_an_answer_that_takes_too_long_is_not_asked_for_again() -> None:
     assert served.requests == [1]
 
 
-async def test_connecting_counts_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_timeout_includes_connecting(monkeypatch: pytest.MonkeyPatch) -> None:
     async def never(*_: object, **__: object) -> None:
         await asyncio.Event().wait()
 
@@ -223,7 +223,7 @@ async def test_connecting_counts_as_well(monkeypatch: pytest.MonkeyPatch) -> Non
         await client("127.0.0.1:1", seconds=0.05).post("/_search", b"{}")
 
 
-async def test_nobody_gets_the_answer_to_a_request_that_was_given_up() -> None:
+async def test_late_response_is_not_given_to_another_request() -> None:
     heard = asyncio.Event()
 
     async def answer_only_the_second(conversation: Conversation) -> None:
@@ -244,7 +244,7 @@ async def test_nobody_gets_the_answer_to_a_request_that_was_given_up() -> None:
     assert first.cancelled()
 
 
-async def test_an_answer_that_nobody_asked_for_ends_the_connection() -> None:
+async def test_unsolicited_response_closes_the_connection() -> None:
     async def say_more(conversation: Conversation) -> None:
         await conversation.hear()
         conversation.say(FOUND)
@@ -254,12 +254,12 @@ async def test_an_answer_that_nobody_asked_for_ends_the_connection() -> None:
     assert (await found_each_time(say_more, 2)).requests == [1, 1]
 
 
-async def test_a_server_that_is_not_there_is_an_error() -> None:
+async def test_unreachable_server_raises() -> None:
     with pytest.raises(ConnectionRefusedError):
         await client("127.0.0.1:1").post("/_search", b"{}")
 
 
-async def test_closing_ends_all_connections() -> None:
+async def test_close_closes_all_connections() -> None:
     async with server(always_found) as (served, address):
         asking = client(address)
         await asyncio.gather(*(asking.post("/_search", b"{}") for _ in range(3)))
@@ -268,7 +268,7 @@ async def test_closing_ends_all_connections() -> None:
 
 
 @pytest.mark.parametrize("trusted", [True, False])
-async def test_for_https_the_authorities_of_the_machine_count(monkeypatch: pytest.MonkeyPatch, trusted: bool) -> None:
+async def test_https_uses_the_system_certificates(monkeypatch: pytest.MonkeyPatch, trusted: bool) -> None:
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(CERTIFICATE)
     if trusted:

@@ -45,35 +45,33 @@ async def changed(redis: Redis, kind: str, *processes: SimulatedProcess) -> None
     await eventually(lambda: all(each.generations.current == heard for each in processes))
 
 
-async def test_a_body_is_made_once(one: SimulatedProcess) -> None:
+async def test_body_is_loaded_once(one: SimulatedProcess) -> None:
     source = FakeLoader()
     assert [await one.text(source), await one.text(source)] == ["first", "first"]
     assert source.made == 1
 
 
-async def test_200_who_miss_at_once_cause_one_refill(one: SimulatedProcess) -> None:
+async def test_200_concurrent_misses_load_once(one: SimulatedProcess) -> None:
     source = FakeLoader()
     assert set(await asyncio.gather(*(one.text(source) for _ in range(200)))) == {"first"}
     assert source.made == 1
 
 
-async def test_200_who_miss_at_once_in_two_processes_cause_one_refill(
-    one: SimulatedProcess, other: SimulatedProcess
-) -> None:
+async def test_200_misses_in_two_processes_load_once(one: SimulatedProcess, other: SimulatedProcess) -> None:
     source = FakeLoader()
     asked = [each.text(source) for _ in range(100) for each in (one, other)]
     assert set(await asyncio.gather(*asked)) == {"first"}
     assert source.made == 1
 
 
-async def test_what_one_process_made_another_finds(one: SimulatedProcess, other: SimulatedProcess) -> None:
+async def test_processes_share_entries(one: SimulatedProcess, other: SimulatedProcess) -> None:
     source = FakeLoader()
     made = await one.get(source)
     assert await other.get(source) == made
     assert source.made == 1
 
 
-async def test_a_change_is_seen_by_all_processes_within_two_seconds(
+async def test_change_reaches_all_processes_within_two_seconds(
     redis: Redis, one: SimulatedProcess, other: SimulatedProcess
 ) -> None:
     source = FakeLoader()
@@ -91,7 +89,7 @@ async def _is(held: SimulatedProcess, source: FakeLoader, text: str) -> bool:
     return await held.text(source) == text
 
 
-async def test_a_change_of_another_kind_outdates_nothing(
+async def test_change_of_another_kind_invalidates_nothing(
     redis: Redis, one: SimulatedProcess, other: SimulatedProcess
 ) -> None:
     source = FakeLoader()
@@ -102,9 +100,7 @@ async def test_a_change_of_another_kind_outdates_nothing(
     assert source.made == 1
 
 
-async def test_a_refill_from_before_a_change_is_not_for_those_who_ask_after_it(
-    redis: Redis, one: SimulatedProcess
-) -> None:
+async def test_load_before_a_change_is_not_used_after_it(redis: Redis, one: SimulatedProcess) -> None:
     source = FakeLoader(text="before")
     source.gate.clear()
     slow = asyncio.create_task(one.text(source))
@@ -118,7 +114,7 @@ async def test_a_refill_from_before_a_change_is_not_for_those_who_ask_after_it(
     assert await one.text(quick) == "after"
 
 
-async def test_a_slow_refill_overwrites_nothing_newer(
+async def test_slow_load_does_not_replace_a_newer_entry(
     redis: Redis, one: SimulatedProcess, other: SimulatedProcess
 ) -> None:
     source = FakeLoader(text="before")
@@ -135,7 +131,7 @@ async def test_a_slow_refill_overwrites_nothing_newer(
     assert quick.made == 1
 
 
-async def test_a_body_older_than_its_time_to_live_is_made_again(one: SimulatedProcess) -> None:
+async def test_expired_body_is_loaded_again(one: SimulatedProcess) -> None:
     source = FakeLoader()
     await one.get(source, ttl=0.05)
     source.text = "second"
@@ -146,7 +142,7 @@ async def test_a_body_older_than_its_time_to_live_is_made_again(one: SimulatedPr
     await eventually(made_again)
 
 
-async def test_an_old_body_is_served_when_a_new_one_cannot_be_had(redis: Redis, one: SimulatedProcess) -> None:
+async def test_stale_body_is_served_when_loading_fails(redis: Redis, one: SimulatedProcess) -> None:
     source = FakeLoader()
     fresh = await one.get(source)
     await changed(redis, "country", one)
@@ -155,7 +151,7 @@ async def test_an_old_body_is_served_when_a_new_one_cannot_be_had(redis: Redis, 
     assert (kept.identity, kept.stale, fresh.stale) == (fresh.identity, True, False)
 
 
-async def test_a_process_that_never_had_it_finds_an_old_body_in_redis(redis: Redis, one: SimulatedProcess) -> None:
+async def test_stale_body_of_another_process_is_served(redis: Redis, one: SimulatedProcess) -> None:
     source = FakeLoader()
     await one.get(source)
     await changed(redis, "country", one)
@@ -165,7 +161,7 @@ async def test_a_process_that_never_had_it_finds_an_old_body_in_redis(redis: Red
     assert (kept.identity, kept.stale) == (b"first", True)
 
 
-async def test_a_refill_that_fails_is_not_tried_by_every_request(redis: Redis, one: SimulatedProcess) -> None:
+async def test_failed_load_is_not_retried_by_every_request(redis: Redis, one: SimulatedProcess) -> None:
     source = FakeLoader()
     await one.get(source)
     await changed(redis, "country", one)
@@ -177,14 +173,12 @@ async def test_a_refill_that_fails_is_not_tried_by_every_request(redis: Redis, o
     assert source.made == 2
 
 
-async def test_a_failure_without_an_old_body_is_told(one: SimulatedProcess) -> None:
+async def test_failure_without_a_stale_body_is_raised(one: SimulatedProcess) -> None:
     with pytest.raises(BackendUnavailableError):
         await one.get(FakeLoader(error=BackendUnavailableError("the database")))
 
 
-async def test_what_is_not_there_is_asked_for_each_time_even_if_it_was_once(
-    redis: Redis, one: SimulatedProcess
-) -> None:
+async def test_not_found_is_not_cached(redis: Redis, one: SimulatedProcess) -> None:
     source = FakeLoader()
     await one.get(source)
     await changed(redis, "country", one)
@@ -195,7 +189,7 @@ async def test_what_is_not_there_is_asked_for_each_time_even_if_it_was_once(
     assert source.made == 3
 
 
-async def test_a_failed_refill_holds_up_no_other_process(one: SimulatedProcess, other: SimulatedProcess) -> None:
+async def test_failed_load_releases_its_lock(one: SimulatedProcess, other: SimulatedProcess) -> None:
     failing = FakeLoader(error=not_found("Country"))
     with pytest.raises(ApiError, match="Country not found"):
         await one.get(failing)
@@ -204,7 +198,7 @@ async def test_a_failed_refill_holds_up_no_other_process(one: SimulatedProcess, 
     assert time.monotonic() - began < 0.5
 
 
-async def test_a_caller_who_gives_up_takes_nothing_from_the_others(one: SimulatedProcess) -> None:
+async def test_cancelled_caller_does_not_affect_others(one: SimulatedProcess) -> None:
     source = FakeLoader()
     source.gate.clear()
     first, second = (asyncio.create_task(one.text(source)) for _ in range(2))
@@ -215,9 +209,7 @@ async def test_a_caller_who_gives_up_takes_nothing_from_the_others(one: Simulate
     assert source.made == 1
 
 
-async def test_a_process_that_died_while_making_a_body_is_not_waited_for_long(
-    redis: Redis, one: SimulatedProcess
-) -> None:
+async def test_lock_of_a_dead_process_is_waited_for_briefly(redis: Redis, one: SimulatedProcess) -> None:
     claimed, _ = await RedisStore(ResilientRedis(redis)).claim("key", one.generations.current)
     assert claimed
     began = time.monotonic()
@@ -225,7 +217,7 @@ async def test_a_process_that_died_while_making_a_body_is_not_waited_for_long(
     assert time.monotonic() - began < 2
 
 
-async def test_soon_after_a_change_bodies_are_kept_briefly_in_case_a_replica_lags(redis: Redis) -> None:
+async def test_bodies_expire_soon_after_a_change(redis: Redis) -> None:
     async with process(redis, settle_seconds=60) as held:
         await changed(redis, "country", held)
         await held.get(FakeLoader(), ttl=3600)
@@ -234,7 +226,7 @@ async def test_soon_after_a_change_bodies_are_kept_briefly_in_case_a_replica_lag
     assert record.fresh_until - time.time() <= PROCESS_SECONDS
 
 
-async def test_the_process_keeps_no_more_than_its_bound(unreachable: Redis) -> None:
+async def test_local_cache_is_bounded_by_bytes(unreachable: Redis) -> None:
     held = SimulatedProcess(
         ResponseCache(RedisStore(ResilientRedis(unreachable)), InvalidationState(), max_bytes=250_000),
         InvalidationState(),
@@ -256,7 +248,7 @@ async def unreachable(unused_tcp_port: int) -> AsyncIterator[Redis]:
         yield client
 
 
-async def test_without_redis_the_process_keeps_its_own_bodies(unreachable: Redis) -> None:
+async def test_local_cache_works_without_redis(unreachable: Redis) -> None:
     held = SimulatedProcess(
         ResponseCache(RedisStore(ResilientRedis(unreachable)), InvalidationState()), InvalidationState()
     )
@@ -265,7 +257,7 @@ async def test_without_redis_the_process_keeps_its_own_bodies(unreachable: Redis
     assert source.made == 1
 
 
-async def test_redis_failing_in_between_is_counted_and_done_without(unreachable: Redis) -> None:
+async def test_redis_failure_is_counted_and_bypassed(unreachable: Redis) -> None:
     generations = InvalidationState()
     generations.catch_up(0)
     counted = REDIS_ERRORS._value.get()
@@ -274,7 +266,7 @@ async def test_redis_failing_in_between_is_counted_and_done_without(unreachable:
     assert REDIS_ERRORS._value.get() > counted
 
 
-async def test_a_redis_that_says_nothing_costs_little() -> None:
+async def test_silent_redis_costs_little_time() -> None:
     generations = InvalidationState()
     generations.catch_up(0)
     async with silent_server() as port, clients.redis(f"redis://127.0.0.1:{port}/0", timeout=5) as client:

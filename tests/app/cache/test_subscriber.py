@@ -38,7 +38,7 @@ async def held(proxy: Proxy, redis: Redis, settings: Settings) -> AsyncIterator[
         yield held
 
 
-async def test_a_change_touches_its_kinds_alone(redis: Redis, held: SimulatedProcess) -> None:
+async def test_change_invalidates_its_kinds_only(redis: Redis, held: SimulatedProcess) -> None:
     before = held.generations.current
     await publish(redis, ["country", "tag"])
     await eventually(lambda: held.generations.current == before + 1)
@@ -46,20 +46,20 @@ async def test_a_change_touches_its_kinds_alone(redis: Redis, held: SimulatedPro
     assert touched == {"country", "tag"}
 
 
-async def test_a_change_that_was_not_told_is_noticed(redis: Redis, held: SimulatedProcess) -> None:
+async def test_unpublished_change_is_noticed(redis: Redis, held: SimulatedProcess) -> None:
     before = held.generations.current
     await redis.incr(GENERATION_COUNTER)
     await eventually(lambda: not held.generations.is_current(before, {"country"}), within=2)
 
 
-async def test_a_redis_that_was_emptied_outdates_everything(redis: Redis, held: SimulatedProcess) -> None:
+async def test_emptied_redis_invalidates_everything(redis: Redis, held: SimulatedProcess) -> None:
     before = held.generations.current
     await redis.flushdb()
     await eventually(lambda: not held.generations.is_current(before, {"country"}), within=2)
 
 
 @pytest.mark.parametrize("message", [b"", b"{}", b"\xff", b'{"generation": "x", "kinds": []}', b"[]"])
-async def test_an_unreadable_message_ends_nothing(redis: Redis, held: SimulatedProcess, message: bytes) -> None:
+async def test_unreadable_message_is_skipped(redis: Redis, held: SimulatedProcess, message: bytes) -> None:
     await redis.publish(channel(redis_database(redis)), message)
     before = held.generations.current
     await publish(redis, ["country"])
@@ -67,7 +67,7 @@ async def test_an_unreadable_message_ends_nothing(redis: Redis, held: SimulatedP
     assert held.generations.following
 
 
-async def test_what_changed_while_redis_was_out_of_reach_is_noticed_afterwards(
+async def test_change_during_an_outage_is_noticed_afterwards(
     redis: Redis, held: SimulatedProcess, proxy: Proxy
 ) -> None:
     before = held.generations.current
@@ -79,7 +79,7 @@ async def test_what_changed_while_redis_was_out_of_reach_is_noticed_afterwards(
     assert not held.generations.is_current(before, {"country"})
 
 
-async def test_an_interruption_without_changes_outdates_nothing(held: SimulatedProcess, proxy: Proxy) -> None:
+async def test_outage_without_changes_invalidates_nothing(held: SimulatedProcess, proxy: Proxy) -> None:
     before = held.generations.current
     await proxy.close()
     await eventually(lambda: not held.generations.following)
@@ -88,7 +88,7 @@ async def test_an_interruption_without_changes_outdates_nothing(held: SimulatedP
     assert held.generations.is_current(before, ALL_KINDS)
 
 
-async def test_a_subscription_that_broke_alone_is_renewed(redis: Redis, held: SimulatedProcess) -> None:
+async def test_broken_subscription_is_renewed(redis: Redis, held: SimulatedProcess) -> None:
     database = redis.connection_pool.connection_kwargs["db"]
     for client in await redis.client_list(_type="pubsub"):
         if int(client["db"]) == database:

@@ -32,7 +32,7 @@ def bodies(count: int) -> list[bytes]:
     ]
 
 
-async def test_a_batch_takes_one_round_trip(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
+async def test_batch_takes_one_round_trip(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
     async with FaultProxy(settings.redis_url) as proxy, intake_of(proxy.url, settings.database_url) as intake:
         await intake.take_events(bodies(1))
         (connection,) = proxy.connections
@@ -44,7 +44,7 @@ async def test_a_batch_takes_one_round_trip(settings: Settings, database: AsyncE
     assert await stream.length(redis) == 101
 
 
-async def test_what_comes_meanwhile_goes_into_the_next_round_trip(
+async def test_concurrent_batches_share_the_next_round_trip(
     settings: Settings, database: AsyncEngine, redis: Redis
 ) -> None:
     async with FaultProxy(settings.redis_url) as proxy, intake_of(proxy.url, settings.database_url) as intake:
@@ -56,9 +56,7 @@ async def test_what_comes_meanwhile_goes_into_the_next_round_trip(
     assert await stream.length(redis) == 51
 
 
-async def test_who_gives_up_takes_nothing_away_from_the_others(
-    settings: Settings, database: AsyncEngine, redis: Redis
-) -> None:
+async def test_cancelled_caller_does_not_affect_others(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
     async with intake_of(settings.redis_url, settings.database_url) as intake:
         impatient, patient = (asyncio.create_task(intake.take_events(bodies(1))) for _ in range(2))
         await asyncio.sleep(0)
@@ -69,7 +67,7 @@ async def test_who_gives_up_takes_nothing_away_from_the_others(
     assert await stream.length(redis) == 3
 
 
-async def test_a_batch_of_100_events_costs_little(settings: Settings, database: AsyncEngine) -> None:
+async def test_batch_of_100_events_costs_little(settings: Settings, database: AsyncEngine) -> None:
     async with serving(settings) as api:
         costs = []
         for _ in range(10):
@@ -81,9 +79,7 @@ async def test_a_batch_of_100_events_costs_little(settings: Settings, database: 
     assert min(costs) < CPU_BUDGET
 
 
-async def test_beyond_the_bound_events_are_refused_and_the_stream_does_not_grow(
-    settings: Settings, database: AsyncEngine, redis: Redis
-) -> None:
+async def test_full_stream_rejects_events(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
     narrow = settings.model_copy(update={"tracking_limit": 150})
     async with serving(narrow) as api:
         batch = {"events": [event()] * 100}
@@ -97,16 +93,14 @@ async def test_beyond_the_bound_events_are_refused_and_the_stream_does_not_grow(
         assert (await api.post("/api/events/batch", json=batch)).status_code == 202
 
 
-async def test_the_bound_holds_against_a_crowd(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
+async def test_stream_limit_holds_under_concurrency(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
     async with intake_of(settings.redis_url, settings.database_url, limit=100) as intake:
         taken = await asyncio.gather(*(intake.take_events(bodies(9)) for _ in range(40)), return_exceptions=True)
     assert sum(result is None for result in taken) == 11
     assert await stream.length(redis) == 99
 
 
-async def test_request_logs_have_room_left_by_a_flood_of_events(
-    settings: Settings, database: AsyncEngine, redis: Redis
-) -> None:
+async def test_full_stream_has_room_for_request_logs(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
     async with intake_of(settings.redis_url, settings.database_url, limit=100) as intake:
         await intake.take_events(bodies(100))
         await intake.log_recommendations([request_log()])
@@ -114,9 +108,7 @@ async def test_request_logs_have_room_left_by_a_flood_of_events(
 
 
 @pytest.mark.parametrize("mode", [Mode.CUT, Mode.STALL, Mode.RESET])
-async def test_without_redis_events_go_straight_to_postgres(
-    settings: Settings, database: AsyncEngine, mode: Mode
-) -> None:
+async def test_without_redis_events_are_stored_directly(settings: Settings, database: AsyncEngine, mode: Mode) -> None:
     async with FaultProxy(settings.redis_url) as broken:
         await broken.switch(mode)
         async with serving(settings.model_copy(update={"redis_url": broken.url})) as api:
@@ -129,7 +121,7 @@ async def test_without_redis_events_go_straight_to_postgres(
     assert trip.click_count == 1
 
 
-async def test_a_standby_that_is_not_promoted_yet_is_down_and_no_bug(settings: Settings, database: AsyncEngine) -> None:
+async def test_read_only_standby_is_unavailable(settings: Settings, database: AsyncEngine) -> None:
     async with FaultProxy(settings.redis_url) as broken:
         await broken.switch(Mode.CUT)
         async with read_only(database), serving(settings.model_copy(update={"redis_url": broken.url})) as api:
@@ -150,9 +142,7 @@ async def read_only(database: AsyncEngine) -> AsyncIterator[None]:
             await connection.exec_driver_sql(f"{alter} RESET default_transaction_read_only")
 
 
-async def test_an_event_that_redis_took_without_saying_so_counts_once(
-    settings: Settings, database: AsyncEngine, redis: Redis
-) -> None:
+async def test_event_stored_on_both_paths_counts_once(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
     async with FaultProxy(settings.redis_url) as slow, intake_of(slow.url, settings.database_url) as intake:
         await intake.take_events(bodies(1))
         slow.delay = 1.0
@@ -164,7 +154,7 @@ async def test_an_event_that_redis_took_without_saying_so_counts_once(
     assert len(await rows(database, Event)) == 2
 
 
-async def test_a_bad_event_on_the_direct_way_harms_no_other(
+async def test_bad_event_on_the_direct_path_harms_no_other(
     settings: Settings, database: AsyncEngine, redis: Redis
 ) -> None:
     async with FaultProxy(settings.redis_url) as broken, intake_of(broken.url, settings.database_url) as intake:
@@ -173,7 +163,7 @@ async def test_a_bad_event_on_the_direct_way_harms_no_other(
     assert (len(await rows(database, Event)), len(await rows(database, DeadEvent))) == (4, 1)
 
 
-async def test_with_both_down_the_client_is_asked_to_come_again(settings: Settings, database: AsyncEngine) -> None:
+async def test_events_are_unavailable_with_both_backends_down(settings: Settings, database: AsyncEngine) -> None:
     async with FaultProxy(settings.redis_url) as redis, FaultProxy(settings.database_url) as postgres:
         broken = settings.model_copy(update={"redis_url": redis.url, "database_url": postgres.url})
         async with serving(broken) as api:
@@ -188,7 +178,7 @@ async def test_with_both_down_the_client_is_asked_to_come_again(settings: Settin
             assert (await api.post("/api/events", json=event())).status_code == 202
 
 
-async def test_the_direct_way_is_bounded_too(settings: Settings, database: AsyncEngine) -> None:
+async def test_direct_path_is_bounded(settings: Settings, database: AsyncEngine) -> None:
     async with (
         FaultProxy(settings.redis_url) as broken,
         serving(settings.model_copy(update={"redis_url": broken.url})) as api,
@@ -205,9 +195,7 @@ async def test_the_direct_way_is_bounded_too(settings: Settings, database: Async
         assert time.monotonic() - began < 10
 
 
-async def test_a_log_that_can_be_kept_nowhere_is_counted_and_disturbs_nobody(
-    settings: Settings, database: AsyncEngine
-) -> None:
+async def test_lost_request_log_is_counted(settings: Settings, database: AsyncEngine) -> None:
     before = LOST._value.get()
     async with (
         FaultProxy(settings.redis_url) as redis,

@@ -24,7 +24,7 @@ async def logged(settings: Settings, database: AsyncEngine, redis: Redis, **valu
     return dict(row._mapping)
 
 
-async def test_a_request_is_logged_with_what_was_asked(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
+async def test_request_log_has_the_preferences(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
     asked = {
         "selected_countries": [3, 1],
         "selected_continents": ["North & Central America"],
@@ -64,7 +64,7 @@ EXTREME = {
     "preferences",
     [EXTREME, {"budget": "0.00000001"}, {"selected_countries": list(range(500))}, {"budget": 99999999.99}],
 )
-async def test_whatever_is_asked_can_be_logged(
+async def test_any_valid_request_can_be_logged(
     settings: Settings, database: AsyncEngine, redis: Redis, preferences: dict[str, Any]
 ) -> None:
     row = await logged(settings, database, redis, preferences=Preferences.model_validate(preferences))
@@ -76,7 +76,7 @@ async def test_whatever_is_asked_can_be_logged(
     [("x" * 64, "x" * 64), ("x" * 65, None), ("'\\\"ÿ", "'\\\"ÿ"), ("", None)]
     + [(spelt, str(UUID(int=5))) for spelt in (UUID(int=5).hex, str(UUID(int=5)).upper())],
 )
-async def test_a_session_is_logged_if_it_fits(
+async def test_session_id_is_logged_if_it_fits(
     settings: Settings, database: AsyncEngine, redis: Redis, sent: str, kept: str | None
 ) -> None:
     row = await logged(settings, database, redis, session_id=sent)

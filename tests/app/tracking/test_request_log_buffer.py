@@ -18,7 +18,7 @@ from tests.support.tracking.visits import drain, intake_of, request_log
 from tracking import stream
 
 
-async def test_logs_arrive_by_themselves(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
+async def test_logs_are_flushed_after_a_while(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
     async with (
         intake_of(settings.redis_url, settings.database_url) as intake,
         running_request_log_buffer(intake) as logs,
@@ -33,7 +33,7 @@ async def test_logs_arrive_by_themselves(settings: Settings, database: AsyncEngi
             await eventually(arrived)
 
 
-async def test_enough_for_a_round_trip_do_not_wait_for_more(
+async def test_full_batch_is_sent_at_once(
     settings: Settings, database: AsyncEngine, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a fast process has to drop what comes in one moment."""
@@ -51,7 +51,7 @@ async def test_enough_for_a_round_trip_do_not_wait_for_more(
         await eventually(arrived)
 
 
-async def test_a_bug_of_ours_costs_what_was_being_sent_and_nothing_after_it(
+async def test_bug_loses_only_the_current_batch(
     settings: Settings, database: AsyncEngine, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = LOST._value.get()
@@ -71,7 +71,7 @@ async def test_a_bug_of_ours_costs_what_was_being_sent_and_nothing_after_it(
         await eventually(arrived)
 
 
-async def test_at_the_end_all_are_sent(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
+async def test_remaining_logs_are_sent_at_shutdown(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
     async with (
         intake_of(settings.redis_url, settings.database_url) as intake,
         running_request_log_buffer(intake) as logs,
@@ -85,7 +85,7 @@ async def test_at_the_end_all_are_sent(settings: Settings, database: AsyncEngine
     assert len(await rows(database, RecommendationRequest)) == 450
 
 
-async def test_what_is_being_sent_at_the_end_is_stored_once(
+async def test_batch_cut_short_by_shutdown_is_stored_once(
     settings: Settings, database: AsyncEngine, redis: Redis
 ) -> None:
     async with FaultProxy(settings.redis_url, delay=0.1) as slow, intake_of(slow.url, settings.database_url) as intake:
@@ -101,7 +101,7 @@ async def test_what_is_being_sent_at_the_end_is_stored_once(
     assert len(await rows(database, RecommendationRequest)) == 2
 
 
-async def test_a_log_too_many_is_counted(settings: Settings, database: AsyncEngine) -> None:
+async def test_dropped_log_is_counted(settings: Settings, database: AsyncEngine) -> None:
     async with intake_of(settings.redis_url, settings.database_url) as intake:
         logs = RequestLogBuffer(intake)
         before = LOST._value.get()

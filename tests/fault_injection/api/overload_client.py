@@ -60,7 +60,7 @@ class Gateway:
 
     def close(self) -> None:
         for way in self._free:
-            way.end()
+            way.abort()
 
     async def one_after_the_other(self, *, at_once: int, seconds: float) -> list[Met]:
         """Each of so many visitors asks again once it has its answer."""

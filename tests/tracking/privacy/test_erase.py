@@ -59,7 +59,7 @@ async def wait_in_stream(redis: Redis, *entries: stream.StreamEntry) -> None:
         await redis.xadd(TRACKING_STREAM, {entry.kind: entry.body})
 
 
-async def test_a_person_is_forgotten_and_nobody_else(quick: Settings, database: AsyncEngine) -> None:
+async def test_only_the_data_subject_is_erased(quick: Settings, database: AsyncEngine) -> None:
     await three_people(database)
     erased = await erase_user(quick, DANA)
     assert erased == {"users": 1, "sessions": 1, "events": 1, "recommendation_requests": 2, "not_stored_yet": 1}
@@ -71,7 +71,7 @@ async def test_a_person_is_forgotten_and_nobody_else(quick: Settings, database: 
     assert not any(sign in left for sign in (DANA, "'dana'", str(DANAS_SESSION)))
 
 
-async def test_searches_are_still_counted_but_nobodys(quick: Settings, database: AsyncEngine) -> None:
+async def test_request_logs_are_anonymised(quick: Settings, database: AsyncEngine) -> None:
     await three_people(database)
     await erase_user(quick, DANA)
     owners = [(row.session_id, row.user_id is None) for row in await rows(database, RecommendationRequest)]
@@ -83,7 +83,7 @@ async def test_searches_are_still_counted_but_nobodys(quick: Settings, database:
     ]
 
 
-async def test_what_trips_have_counted_stays(quick: Settings, database: AsyncEngine) -> None:
+async def test_trip_counts_are_retained(quick: Settings, database: AsyncEngine) -> None:
     await three_people(database)
     await store(database, [visit(DANAS_SESSION, SHARED, event_type="save_trip", trip_id=TRIP)])
     await erase_user(quick, DANA)
@@ -91,7 +91,7 @@ async def test_what_trips_have_counted_stays(quick: Settings, database: AsyncEng
     assert trip.save_count == 1
 
 
-async def test_to_be_forgotten_twice_changes_nothing(quick: Settings, database: AsyncEngine) -> None:
+async def test_erasure_is_idempotent(quick: Settings, database: AsyncEngine) -> None:
     await three_people(database)
     await erase_user(quick, DANA)
     before = await everything(database)
@@ -99,13 +99,13 @@ async def test_to_be_forgotten_twice_changes_nothing(quick: Settings, database: 
     assert await everything(database) == before
 
 
-async def test_an_address_is_found_however_it_was_written(quick: Settings, database: AsyncEngine) -> None:
+async def test_address_is_case_insensitive(quick: Settings, database: AsyncEngine) -> None:
     await three_people(database)
     await capitalise(database, DANA)
     assert (await erase_user(quick, DANA))["users"] == 1
 
 
-async def test_a_session_that_changed_hands_is_the_last_ones(quick: Settings, database: AsyncEngine) -> None:
+async def test_session_belongs_to_its_last_user(quick: Settings, database: AsyncEngine) -> None:
     """What a visitor did before logging in belongs to the session, and goes with it."""
     await three_people(database)
     async with database.begin() as connection:
@@ -118,14 +118,14 @@ async def test_a_session_that_changed_hands_is_the_last_ones(quick: Settings, da
     assert await sessions_of(database, Event) == [NOAS_SESSION]
 
 
-async def test_events_without_a_session_are_found_by_the_browser(quick: Settings, database: AsyncEngine) -> None:
+async def test_events_without_session_are_found_by_anonymous_id(quick: Settings, database: AsyncEngine) -> None:
     await store(database, [visit(UUID(int=99), SHARED)])
     await three_people(database)
     await erase_user(quick, DANA)
     assert UUID(int=99) not in await sessions_of(database, Event)
 
 
-async def test_what_waits_to_be_stored_is_forgotten_too(quick: Settings, database: AsyncEngine, redis: Redis) -> None:
+async def test_pending_entries_are_erased(quick: Settings, database: AsyncEngine, redis: Redis) -> None:
     await three_people(database)
     theirs = [visit(DANAS_SESSION, SHARED), visit(UUID(int=99), SHARED), request_log(session_id=str(DANAS_SESSION))]
     others = [visit(BENS_SESSION, SHARED), event(), request_log(session_id=str(NOAS_SESSION))]
@@ -149,17 +149,13 @@ async def overtaken(settings: Settings, database: AsyncEngine, redis: Redis) -> 
     return erasing
 
 
-async def test_what_the_worker_has_just_read_is_forgotten_too(
-    quick: Settings, database: AsyncEngine, redis: Redis
-) -> None:
+async def test_entries_in_the_worker_are_erased(quick: Settings, database: AsyncEngine, redis: Redis) -> None:
     erasing = await overtaken(quick, database, redis)
     assert (await erasing)["events"] == 2
     assert str(DANAS_SESSION) not in await everything(database)
 
 
-async def test_a_command_that_was_killed_while_it_waited_can_be_given_once_more(
-    quick: Settings, database: AsyncEngine, redis: Redis
-) -> None:
+async def test_interrupted_erasure_can_be_repeated(quick: Settings, database: AsyncEngine, redis: Redis) -> None:
     erasing = await overtaken(quick.model_copy(update={"background_pool_seconds": 60}), database, redis)
     erasing.cancel()
     await asyncio.wait([erasing])
@@ -167,13 +163,13 @@ async def test_a_command_that_was_killed_while_it_waited_can_be_given_once_more(
     assert str(DANAS_SESSION) not in await everything(database)
 
 
-async def test_a_stream_of_several_pages_is_looked_through(database: AsyncEngine, redis: Redis) -> None:
+async def test_all_pages_of_the_stream_are_scanned(database: AsyncEngine, redis: Redis) -> None:
     entries = [event() for _ in range(25)]
     await wait_in_stream(redis, *entries)
     assert [entry async for _, entry in stream.scan(redis, page=10)] == entries
 
 
-async def test_a_failure_leaves_everything_as_it_was(quick: Settings, database: AsyncEngine, redis: Redis) -> None:
+async def test_failure_erases_nothing(quick: Settings, database: AsyncEngine, redis: Redis) -> None:
     await three_people(database)
     waits = visit(DANAS_SESSION, SHARED)
     await wait_in_stream(redis, waits)
@@ -191,9 +187,7 @@ async def test_a_failure_leaves_everything_as_it_was(quick: Settings, database: 
     assert [entry async for _, entry in stream.scan(redis)] == [waits]
 
 
-async def test_who_is_forgotten_while_visiting_goes_on_as_somebody_new(
-    quick: Settings, database: AsyncEngine, redis: Redis
-) -> None:
+async def test_erased_visitor_continues_as_a_new_user(quick: Settings, database: AsyncEngine, redis: Redis) -> None:
     await three_people(database)
     await erase_user(quick, DANA)
     await wait_in_stream(redis, visit(DANAS_SESSION, SHARED))
@@ -202,7 +196,7 @@ async def test_who_is_forgotten_while_visiting_goes_on_as_somebody_new(
     assert latest.user_id is None
 
 
-async def test_the_log_says_what_was_done_but_not_to_whom(quick: Settings, database: AsyncEngine) -> None:
+async def test_log_does_not_contain_personal_data(quick: Settings, database: AsyncEngine) -> None:
     await three_people(database)
     with capture_logs() as lines:
         await erase_user(quick, DANA)
@@ -212,9 +206,7 @@ async def test_the_log_says_what_was_done_but_not_to_whom(quick: Settings, datab
 
 
 @pytest.mark.parametrize("path", ["/api/session/start", "/api/user/identify"])
-async def test_who_comes_while_being_forgotten_is_somebody_new(
-    quick: Settings, database: AsyncEngine, path: str
-) -> None:
+async def test_visitor_during_erasure_becomes_a_new_user(quick: Settings, database: AsyncEngine, path: str) -> None:
     await three_people(database)
     visit = {"session_id": str(UUID(int=99)), "anonymous_id": str(SHARED)}
     async with serving(quick) as api:

@@ -29,7 +29,7 @@ async def exported(settings: Settings, email: str) -> dict[str, list[dict[str, A
     return stored
 
 
-async def test_a_person_is_told_everything(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
+async def test_export_contains_all_data_of_the_subject(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
     await three_people(database)
     waits = visit(DANAS_SESSION, SHARED)
     await redis.xadd(TRACKING_STREAM, {waits.kind: waits.body})
@@ -49,7 +49,7 @@ async def test_a_person_is_told_everything(settings: Settings, database: AsyncEn
     assert stored["not_stored_yet"][0] == orjson.loads(waits.body)
 
 
-async def test_a_person_is_told_nothing_of_others(settings: Settings, database: AsyncEngine) -> None:
+async def test_export_contains_no_data_of_others(settings: Settings, database: AsyncEngine) -> None:
     await three_people(database)
     told = str(await exported(settings, DANA))
     assert not any(sign in told for sign in (BEN, NOA, str(BENS_SESSION), str(NOAS_SESSION)))
@@ -57,12 +57,12 @@ async def test_a_person_is_told_nothing_of_others(settings: Settings, database: 
     assert not any(sign in told for sign in (DANA, NOA, str(DANAS_SESSION), str(NOAS_SESSION)))
 
 
-async def test_nothing_is_told_of_an_address_that_nobody_has(settings: Settings, database: AsyncEngine) -> None:
+async def test_unknown_address_exports_nothing(settings: Settings, database: AsyncEngine) -> None:
     await three_people(database)
     assert await export_user(settings, "nobody@example.org") is None
 
 
-async def test_the_log_says_that_it_was_told_but_not_to_whom(settings: Settings, database: AsyncEngine) -> None:
+async def test_log_does_not_contain_personal_data(settings: Settings, database: AsyncEngine) -> None:
     await three_people(database)
     with capture_logs() as lines:
         await exported(settings, DANA)
