@@ -1,109 +1,130 @@
-"""Whether one more request can be answered soon, or would only make all others wait longer.
+"""Admission control: an adaptive limit on the number of requests in flight, for load shedding.
 
-While the event loop runs on time there is room, and what takes long waits for a dependency. Once it is late, requests
-wait for this process: then it takes on no more than it has lately finished in `SOON_SECONDS`, beside those that have
-been in flight for so long that they can only wait for something else.
+A timer measures how late the event loop is, and each of its ticks updates the limit:
+
+- The loop is on time: the process keeps up, and requests that take long wait for a dependency. The limit is the number
+  in flight plus `burst`, so it can rise with every tick, up to `max_concurrency`.
+- The loop is late: requests queue for the CPU. For the next `max_queue_seconds` the limit is the number of requests
+  that the process has recently finished in `max_queue_seconds`, but `min_concurrency` at least, so that an admitted
+  request queues for about that time. Requests that have been in flight for `long_request_seconds` can only be waiting
+  for a dependency, therefore they do not count.
+
+`app.server.shedding_protocol` rejects a request while `can_admit` is False.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Set
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from time import monotonic
 
 from uvicorn.server import ServerState
 
-TICK_SECONDS = 0.01
-IDLE_TICK_SECONDS = 0.1
-"""Between ticks while few are in flight: each wakes the process, and takes the CPU from others."""
-LATE_SECONDS = 0.005
-"""How late a tick is when the loop has more to do than it can."""
-MAX_QUEUE_SECONDS = 0.03
-"""How long a request may wait for others: a small part of what its answer may take, since all else is slower then."""
-MIN_CONCURRENCY = 24
-"""Always taken on, however late the loop is: so many may have come while the process was not given the CPU."""
-BUSY_THRESHOLD = MIN_CONCURRENCY // 2
-"""In flight, of which each tick may have to decide."""
-LONG_SECONDS = 0.5
-"""In flight for so long, a request is taken to wait for a dependency, and takes no room from others."""
-BURST = 32
-"""Taken on beside those in flight at the last tick: what they do to the loop is not known before the next."""
+
+@dataclass(frozen=True, slots=True)
+class AdmissionTuning:
+    """Constants of the algorithm."""
+
+    tick_seconds: float = 0.01
+    """Time between two updates of the limit while the process is busy."""
+    idle_tick_seconds: float = 0.1
+    """Time between two updates while it is idle; longer, since each wakes the process."""
+    busy_threshold: int = 12
+    """Requests in flight from which the process is busy; below `min_concurrency`, so that no tick decides too late."""
+    late_seconds: float = 0.005
+    """Lag of a tick from which the loop has more to do than it can."""
+    max_queue_seconds: float = 0.03
+    """How long a request may queue for the CPU: a small part of a response's budget, since all else slows down too."""
+    min_concurrency: int = 24
+    """Lowest limit, however late the loop is: so many may arrive while the process is not scheduled."""
+    burst: int = 32
+    """Requests admitted beyond those in flight at the last tick: their effect on the loop shows at the next one."""
+    long_request_seconds: float = 0.5
+    """Age from which a request is taken to wait for a dependency."""
 
 
 class AdmissionController:
-    def __init__(self, most: int, exempt_paths: Set[str] = frozenset()) -> None:
-        """`most` requests in flight is the end, however well it goes.
-
-        Requests for `exempt_paths` are never rejected.
-        """
+    def __init__(
+        self, max_concurrency: int, exempt_paths: Set[str] = frozenset(), tuning: AdmissionTuning | None = None
+    ) -> None:
+        """Admit `max_concurrency` requests at most; requests for `exempt_paths` are never rejected."""
         self.exempt_paths = exempt_paths
-        self.server = ServerState()
-        """Tasks that run and requests answered so far, as uvicorn counts them; every connection sets it."""
-        self.refused = 0
-        self._most = most
-        self._allowed = min(most, BURST)
-        self._calm = False
+        self.server_state = ServerState()
+        """Running tasks and number of responses, counted by uvicorn; each connection sets it."""
+        self.rejected = 0
+        """Responses of `server_state` that were rejections."""
+        self._tuning = tuning or AdmissionTuning()
+        self._max = max_concurrency
+        self._limit = min(max_concurrency, self._tuning.burst)
+        self._idle = False
         self._next_tick: asyncio.TimerHandle | None = None
-        self._finished_soon = self._finished_lately = 0
-        self._answered = 0
-        self._counted_at = self._late_until = self._looked_at = monotonic()
-        self._in_flight: Set[asyncio.Task[None]] = frozenset()
-        """When they were looked at last."""
-        self._waiting: Set[asyncio.Task[None]] = frozenset()
-        """Those that had been in flight at the look before as well."""
+        self._throughput = self._last_throughput = 0
+        """Requests finished per `max_queue_seconds`: the better of the last two counts, and the last."""
+        self._finished = 0
+        self._counted_at = self._late_until = self._sampled_at = monotonic()
+        self._sample: Set[asyncio.Task[None]] = frozenset()
+        """Requests that were in flight at the last sample."""
+        self._long_running: Set[asyncio.Task[None]] = frozenset()
+        """Requests that were in flight at the last two samples."""
 
     def can_admit(self) -> bool:
-        """For one more; with many in flight that is looked at more often from now on."""
-        in_flight = len(self.server.tasks)
-        if self._calm and in_flight >= BUSY_THRESHOLD:
-            self.watch()
-        return in_flight < self._allowed
+        """Return whether one more request fits; ticks become frequent once the process is busy."""
+        in_flight = len(self.server_state.tasks)
+        if self._idle and in_flight >= self._tuning.busy_threshold:
+            self.start()
+        return in_flight < self._limit
 
-    def watch(self) -> None:
-        """Until `end`."""
-        self.end()
-        self._calm = len(self.server.tasks) < BUSY_THRESHOLD
-        seconds = IDLE_TICK_SECONDS if self._calm else TICK_SECONDS
+    def start(self) -> None:
+        """Schedule the next tick, and all later ones until `stop`."""
+        self.stop()
+        self._idle = len(self.server_state.tasks) < self._tuning.busy_threshold
+        seconds = self._tuning.idle_tick_seconds if self._idle else self._tuning.tick_seconds
         self._next_tick = asyncio.get_running_loop().call_later(seconds, self._tick, monotonic() + seconds)
 
-    def end(self) -> None:
+    def stop(self) -> None:
         if self._next_tick is not None:
             self._next_tick.cancel()
 
     def _tick(self, due: float) -> None:
-        self.tick(due, monotonic())
-        self.watch()
+        self.update(due, monotonic())
+        self.start()
 
-    def tick(self, due: float, now: float) -> None:
-        """Looks at how late it is."""
-        if now - due > LATE_SECONDS:
-            self._late_until = now + MAX_QUEUE_SECONDS
-        if now - self._counted_at >= MAX_QUEUE_SECONDS:
+    def update(self, due: float, now: float) -> None:
+        """Update the limit from the lag of a tick that was `due`; both are times of `monotonic`."""
+        tuning, in_flight = self._tuning, self.server_state.tasks
+        if now - due > tuning.late_seconds:
+            self._late_until = now + tuning.max_queue_seconds
+        if now - self._counted_at >= tuning.max_queue_seconds:
             self._count_finished(now)
-        if now - self._looked_at >= LONG_SECONDS:
-            self._find_waiting(now)
+        if now - self._sampled_at >= tuning.long_request_seconds:
+            self._sample_in_flight(now)
         if now < self._late_until:
-            allowed = len(self._waiting & self.server.tasks) + max(MIN_CONCURRENCY, self._finished_soon)
+            limit = len(self._long_running & in_flight) + max(tuning.min_concurrency, self._throughput)
         else:
-            allowed = max(len(self.server.tasks) + BURST, self._finished_soon)
-        self._allowed = min(self._most, allowed)
+            limit = max(len(in_flight) + tuning.burst, self._throughput)
+        self._limit = min(self._max, limit)
 
     def _count_finished(self, now: float) -> None:
-        answered = self.server.total_requests - self.refused
-        lately = round((answered - self._answered) * MAX_QUEUE_SECONDS / (now - self._counted_at))
-        # The better of two counts: during one the process may not have been given the CPU.
-        self._finished_soon, self._finished_lately = max(lately, self._finished_lately), lately
-        self._answered, self._counted_at = answered, now
+        finished = self.server_state.total_requests - self.rejected
+        elapsed = now - self._counted_at
+        throughput = round((finished - self._finished) * self._tuning.max_queue_seconds / elapsed)
+        # The better of two counts: the process may not have been scheduled during one of them.
+        self._throughput, self._last_throughput = max(throughput, self._last_throughput), throughput
+        self._finished, self._counted_at = finished, now
 
-    def _find_waiting(self, now: float) -> None:
-        self._waiting = self._in_flight & self.server.tasks
-        self._in_flight, self._looked_at = frozenset(self.server.tasks), now
+    def _sample_in_flight(self, now: float) -> None:
+        self._long_running = self._sample & self.server_state.tasks
+        self._sample, self._sampled_at = frozenset(self.server_state.tasks), now
 
 
 @asynccontextmanager
-async def running_admission(most: int, exempt_paths: Set[str] = frozenset()) -> AsyncIterator[AdmissionController]:
-    load = AdmissionController(most, exempt_paths)
-    load.watch()
+async def running_admission(
+    max_concurrency: int, exempt_paths: Set[str] = frozenset(), tuning: AdmissionTuning | None = None
+) -> AsyncIterator[AdmissionController]:
+    """Yield a controller whose ticks run as long as the block does."""
+    admission = AdmissionController(max_concurrency, exempt_paths, tuning)
+    admission.start()
     try:
-        yield load
+        yield admission
     finally:
-        load.end()
+        admission.stop()

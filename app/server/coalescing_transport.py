@@ -1,4 +1,4 @@
-"""A transport that sends the head of an answer together with its body: one packet and one system call, not two."""
+"""Write coalescing: send a response's headers together with its body, in one packet and one system call."""
 
 import asyncio
 from collections.abc import Iterable
@@ -6,23 +6,23 @@ from typing import Any
 
 
 class CoalescingTransport:
-    """Passes everything on, but what is written first waits for what follows it in the same turn of the loop."""
+    """Wrap a transport; a first `write` is buffered until the next one, or until the end of this loop iteration."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
-        self._soon = loop.call_soon
-        self._held: bytes | None = None
+        self._call_soon = loop.call_soon
+        self._buffered: bytes | None = None
 
     def write(self, data: bytes) -> None:
-        if self._held is None:
-            self._held = data
-            self._soon(self._flush)
+        if self._buffered is None:
+            self._buffered = data
+            self._call_soon(self._flush)
         else:
             self.writelines((data,))
 
     def writelines(self, parts: Iterable[bytes | memoryview]) -> None:
-        if self._held is not None:
-            parts, self._held = (self._held, *parts), None
+        if self._buffered is not None:
+            parts, self._buffered = (self._buffered, *parts), None
         self._transport.writelines(parts)
 
     def close(self) -> None:
@@ -30,9 +30,9 @@ class CoalescingTransport:
         self._transport.close()
 
     def _flush(self) -> None:
-        if self._held is not None:
-            self._transport.write(self._held)
-            self._held = None
+        if self._buffered is not None:
+            self._transport.write(self._buffered)
+            self._buffered = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)

@@ -1,4 +1,7 @@
-"""HTTP/1.1 as uvicorn speaks it, for clients that send or take too slowly, or too much; and with fewer steps."""
+"""HTTP/1.1 protocol: uvicorn's, with timeouts for slow clients, a limit on the head, and the raw-response extension.
+
+It overrides private methods of uvicorn, which is therefore pinned to a minor version.
+"""
 
 import asyncio
 from functools import partial
@@ -22,29 +25,29 @@ SLOW_CLIENTS = Counter(
 )
 
 MAX_HEAD = 32 * 1024
-"""Bytes of a request before its body: its address and its headers."""
+"""Bytes of a request before its body: the request line and the headers."""
 
 IDLE_SECONDS = 75
-"""How long a connection may be silent before a request begins; longer than load balancers keep it."""
+"""How long a connection may be idle before a request; longer than load balancers keep idle connections."""
 
 
 class HeadTooLongError(Exception):
-    """Never leaves the parser, which turns it into a 400."""
+    """Raised inside the parser, which turns it into a 400."""
 
 
 class TimeoutProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(cast(asyncio.Transport, CoalescingTransport(transport, self.loop)))
         settings: Settings = self.app_state["settings"]
-        # The body has a time of its own, which ends sooner and with an answer.
-        self._request_seconds = 2 * settings.body_seconds
-        self._answer_seconds = settings.body_seconds
+        # Twice the application's timeout for a body, which therefore ends first, with a response.
+        self._request_timeout = 2 * settings.body_seconds
+        self._write_timeout = settings.body_seconds
         self._head_bytes: int | None = None
-        """None while no head is being read."""
+        """Bytes received of the current head; None between a head's end and the next request."""
         self._receiving = False
         self._parsing = False
         self._pending_request: tuple[RequestResponseCycle, Any] | None = None
-        """A request whose head has been parsed, and what is to answer it."""
+        """A request whose head has been parsed, and its application."""
         self._reading_timer: asyncio.TimerHandle | None = self._abort_after(IDLE_SECONDS, "connecting")
         self._writing_timer: asyncio.TimerHandle | None = None
 
@@ -58,11 +61,11 @@ class TimeoutProtocol(HttpToolsProtocol):
         super().data_received(data)
         self._parsing = False
         if self._pending_request is not None:
-            arrived, self._pending_request = self._pending_request, None
-            self._start(*arrived)
-        # Most requests arrive whole: they need no timer.
+            pending, self._pending_request = self._pending_request, None
+            self._start(*pending)
+        # Most requests arrive in one piece and need no timer.
         if self._receiving and self._reading_timer is None:
-            self._reading_timer = self._abort_after(self._request_seconds, "sending")
+            self._reading_timer = self._abort_after(self._request_timeout, "sending")
         if self._head_bytes is not None:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD and not self.transport.is_closing():
@@ -87,7 +90,7 @@ class TimeoutProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         if self._parsing:
-            # Most bodies come with the head: then the whole request can be handed over at once.
+            # Most bodies arrive with the head: starting after the parser passes them on with the request.
             self._pending_request = cycle, app
         else:
             self._start(cycle, app)
@@ -97,31 +100,31 @@ class TimeoutProtocol(HttpToolsProtocol):
         if not cycle.more_body:
             extensions[REQUEST_BODY_EXTENSION] = {"body": bytes(cycle.body)}
         cast(Scope, cycle.scope)["extensions"] = extensions
-        super()._start_asgi_task(cycle, partial(self._answer, cycle, app))
+        super()._start_asgi_task(cycle, partial(self._run_app, cycle, app))
 
-    async def _answer(
+    async def _run_app(
         self, cycle: RequestResponseCycle, app: ASGIApp, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        async def send_any(message: Message) -> None:
+        async def send_raw_or_standard(message: Message) -> None:
             if message["type"] != RAW_RESPONSE_EXTENSION:
                 await send(message)
                 return
             if cycle.flow.write_paused and not cycle.disconnected:
                 await cycle.flow.drain()
             if not cycle.disconnected:
-                self._send_whole(cycle, message)
+                self._send_raw(cycle, message)
 
-        await app(scope, receive, send_any)
+        await app(scope, receive, send_raw_or_standard)
 
-    def _send_whole(self, cycle: RequestResponseCycle, message: Message) -> None:
-        """Does at once what uvicorn does header by header, for answers whose headers need no second look."""
-        last = () if cycle.keep_alive else (CONNECTION_CLOSE,)
-        more = encode_headers_cached((*cycle.default_headers, *last))
-        head = (STATUS_LINE[message["status"]], *message["head"], more, b"\r\n")
+    def _send_raw(self, cycle: RequestResponseCycle, message: Message) -> None:
+        """Send a response whose headers are rendered; uvicorn would validate and write them one by one."""
+        close = () if cycle.keep_alive else (CONNECTION_CLOSE,)
+        server_headers = encode_headers_cached((*cycle.default_headers, *close))
+        head = (STATUS_LINE[message["status"]], *message["head"], server_headers, b"\r\n")
         self._write_response(cycle, b"".join(head), *message["body"])
 
     def _write_response(self, cycle: RequestResponseCycle, *parts: bytes | memoryview) -> None:
-        """`parts` are the whole answer."""
+        """Write the whole response and complete the cycle, as uvicorn does after the last body message."""
         cycle.response_started = cycle.response_complete = True
         self.transport.writelines(parts)
         cycle.message_event.set()
@@ -130,7 +133,7 @@ class TimeoutProtocol(HttpToolsProtocol):
         cycle.on_response()
 
     def pause_writing(self) -> None:
-        self._writing_timer = self._abort_after(self._answer_seconds, "taking")
+        self._writing_timer = self._abort_after(self._write_timeout, "taking")
         super().pause_writing()
 
     def resume_writing(self) -> None:
@@ -138,7 +141,7 @@ class TimeoutProtocol(HttpToolsProtocol):
         super().resume_writing()
 
     def timeout_keep_alive_handler(self) -> None:
-        # Not closed: that would wait until the client has taken what is left of an answer.
+        # Not `close`, which would wait until the client has received the rest of a response.
         self.transport.abort()
 
     def _stop_reading_timer(self) -> None:
@@ -151,8 +154,9 @@ class TimeoutProtocol(HttpToolsProtocol):
             self._writing_timer.cancel()
 
     def _abort_after(self, seconds: float, doing: str) -> asyncio.TimerHandle:
-        return self.loop.call_later(seconds, self._end, doing)
+        """Schedule the end of the connection; `doing` is the metric's label."""
+        return self.loop.call_later(seconds, self._abort, doing)
 
-    def _end(self, doing: str) -> None:
+    def _abort(self, doing: str) -> None:
         SLOW_CLIENTS.labels(doing).inc()
         self.transport.abort()

@@ -1,4 +1,4 @@
-"""The API under uvicorn."""
+"""Run the API under uvicorn."""
 
 import os
 import sys
@@ -18,17 +18,26 @@ from core.logging import configure_logs
 from core.settings import Settings
 
 GRACE_SECONDS = 20
-"""How long requests in flight may take to finish after SIGTERM; below the orchestrators' usual 30."""
+"""How long requests in flight may take to finish after SIGTERM; below the usual 30 of orchestrators."""
+
+WORKER_START_SECONDS = 30
+"""How long a worker process may take to import the application before the parent replaces it."""
 
 
 def serve(settings: Settings, app: str = "app.main:app_from_environment") -> None:
-    """Serves until SIGTERM or SIGINT. The worker processes read the same environment themselves.
-
-    `app` names what makes the application.
-    """
+    """Serve until SIGTERM or SIGINT. `app` names the application's factory, which reads the environment itself."""
     configure_logs(settings.log_level)
     os.environ.update(HOST=settings.host, PORT=str(settings.port), WORKERS=str(settings.workers))
-    config = uvicorn.Config(
+    config = _config(settings, app)
+    if settings.workers == 1:
+        _serve_single(config)
+    else:
+        with _multiprocess_metrics(), acquire_port_lock(settings.host, settings.port):
+            Multiprocess(config, [ReusePortSocket(config.bind_socket())]).run()
+
+
+def _config(settings: Settings, app: str) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
         factory=True,
         host=settings.host,
@@ -42,12 +51,8 @@ def serve(settings: Settings, app: str = "app.main:app_from_environment") -> Non
         server_header=False,
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_worker_healthcheck=WORKER_START_SECONDS,
     )
-    if settings.workers == 1:
-        _serve_single(config)
-    else:
-        with _multiprocess_metrics(), acquire_port_lock(settings.host, settings.port):
-            Multiprocess(config, [ReusePortSocket(config.bind_socket())]).run()
 
 
 def _serve_single(config: uvicorn.Config) -> None:
@@ -60,7 +65,7 @@ def _serve_single(config: uvicorn.Config) -> None:
 
 @contextmanager
 def _multiprocess_metrics() -> Iterator[None]:
-    """A place where the worker processes put their metrics together."""
+    """Provide a temporary directory in which the worker processes share their metrics."""
     with TemporaryDirectory(prefix="smarttrip-metrics-") as directory:
         os.environ[metrics.MULTIPROC_DIR] = directory
         yield

@@ -1,4 +1,4 @@
-"""What is refused at the door, before anything of the application has been done for it."""
+"""Load shedding: reject requests with 503 in the HTTP protocol, before the application does anything for them."""
 
 import asyncio
 from functools import lru_cache
@@ -23,7 +23,7 @@ MALFORMED_REQUEST = ApiError(
 class RejectionResponses:
     def __init__(self, allowed_origins: tuple[str, ...]) -> None:
         self.overloaded = StaticErrorResponse(overloaded(), allowed_origins)
-        self.unreadable = StaticErrorResponse(MALFORMED_REQUEST, allowed_origins)
+        self.malformed = StaticErrorResponse(MALFORMED_REQUEST, allowed_origins)
 
 
 # One set for all connections of a process.
@@ -31,27 +31,31 @@ rejection_responses = lru_cache(maxsize=1)(RejectionResponses)
 
 
 class LoadSheddingProtocol(TimeoutProtocol):
+    """Reject requests while the `AdmissionController` of the application's state has no capacity."""
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         settings: Settings = self.app_state["settings"]
-        self._refusals = rejection_responses(tuple(settings.allowed_origins))
-        self._load: AdmissionController = self.app_state["admission"]
-        self._load.server = self.server_state
+        self._rejections = rejection_responses(tuple(settings.allowed_origins))
+        self._admission: AdmissionController = self.app_state["admission"]
+        self._admission.server_state = self.server_state
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        if self._load.can_admit() or cycle.scope["path"] in self._load.exempt_paths:
+        if self._admission.can_admit() or cycle.scope["path"] in self._admission.exempt_paths:
             super()._start_asgi_task(cycle, app)
         else:
             self._reject(cycle)
 
     def _reject(self, cycle: RequestResponseCycle) -> None:
         SHED_REQUESTS.inc()
-        self._load.refused += 1
-        fields, is_head = dict(cycle.scope["headers"]), cycle.scope["method"] == "HEAD"
-        close = not cycle.keep_alive
-        refusal = self._refusals.overloaded.answer(fields, cycle.default_headers, close=close, head=is_head)
-        self._write_response(cycle, refusal)
+        self._admission.rejected += 1
+        headers, is_head = dict(cycle.scope["headers"]), cycle.scope["method"] == "HEAD"
+        response = self._rejections.overloaded.render(
+            headers, cycle.default_headers, close=not cycle.keep_alive, head=is_head
+        )
+        self._write_response(cycle, response)
 
     def send_400_response(self, msg: str) -> None:
-        self.transport.write(self._refusals.unreadable.answer({}, self.server_state.default_headers, close=True))
+        """Respond to what is no valid request, and close the connection. Overrides uvicorn's plain text."""
+        self.transport.write(self._rejections.malformed.render({}, self.server_state.default_headers, close=True))
         self.transport.close()

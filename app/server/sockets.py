@@ -1,7 +1,7 @@
-"""A port that several processes serve, each listening on a socket of its own: so the kernel spreads connections.
+"""SO_REUSEPORT: worker processes serve one port, each on a socket of its own, and the kernel spreads connections.
 
-From a socket that they share, the process that wakes first takes all the connections that wait; and gateways keep
-theirs open for hours, so that the others would have nothing to do.
+With one shared socket, the process that wakes first accepts every waiting connection. Gateways keep connections open
+for hours, so the other processes would stay idle.
 """
 
 import socket
@@ -10,31 +10,31 @@ Address = tuple[str | int, ...]
 
 
 class PortInUse(Exception):  # noqa: N818  # nothing is broken
-    """By another server of several processes, which may not listen yet."""
+    """Another multi-process server has the port, although it may not listen yet."""
 
 
 def acquire_port_lock(host: str, port: int) -> socket.socket:
-    """Keeps the port for whoever holds this, until it ends. Raises PortTaken.
+    """Return a lock on the port, released by closing it or by the end of the process. Raises: PortInUse.
 
-    Two that are bound and don't listen yet don't keep each other away: the kernel lets them be bound alike.
+    Needed because the kernel lets two servers bind a port with SO_REUSEPORT.
     """
-    held = socket.socket(socket.AF_UNIX)
+    lock = socket.socket(socket.AF_UNIX)
     try:
-        # A name of the kernel's own, which leaves no file.
-        held.bind(f"\0smarttrip {host} {port}")
+        # An abstract name, which leaves no file behind.
+        lock.bind(f"\0smarttrip {host} {port}")
     except OSError as error:
-        held.close()
+        lock.close()
         raise PortInUse from error
-    return held
+    return lock
 
 
 class ReusePortSocket(socket.socket):
-    """Held by the parent, which never listens. The processes that it is handed to get one that is bound alike."""
+    """Bound but never listening, in the parent process. Unpickled in a child, it is another socket on the same port."""
 
     def __init__(self, bound: socket.socket) -> None:
-        """Takes over `bound`, which was the first on its port."""
+        """Take over `bound`, the first socket on its port."""
         super().__init__(fileno=bound.detach())
-        # Not before it is bound: two servers must not have the same port.
+        # Set after binding, which therefore fails if another server has the port.
         self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -42,8 +42,8 @@ class ReusePortSocket(socket.socket):
 
 
 def _bind_reuseport(family: socket.AddressFamily, address: Address) -> socket.socket:
-    own = socket.socket(family)
-    own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    own.bind(address)
-    return own
+    bound = socket.socket(family)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    bound.bind(address)
+    return bound

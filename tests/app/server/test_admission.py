@@ -1,120 +1,109 @@
-"""When a process takes on no more."""
-
 from time import monotonic
 from typing import cast
 
 import pytest
-from uvicorn.server import ServerState
 
-from app.server.admission import (
-    BURST,
-    LATE_SECONDS,
-    LONG_SECONDS,
-    MAX_QUEUE_SECONDS,
-    MIN_CONCURRENCY,
-    AdmissionController,
-    running_admission,
-)
+from app.server.admission import AdmissionController, AdmissionTuning, running_admission
 from tests.support.eventually import eventually
 
-IN_TIME, LATE = 0.0, 2 * LATE_SECONDS
+TUNING = AdmissionTuning()
+ON_TIME, LATE = 0.0, 2 * TUNING.late_seconds
 
 
 class Clock:
-    """Ticks that are as late as one says."""
+    """Ticks with a given lag."""
 
-    def __init__(self, load: AdmissionController) -> None:
-        self.load = load
+    def __init__(self, admission: AdmissionController) -> None:
+        self.admission = admission
         self._now = monotonic()
 
-    def tick(self, late: float, *, finished: int = 0, after: float = MAX_QUEUE_SECONDS) -> None:
+    def tick(self, lag: float, *, finished: int = 0, after: float = TUNING.max_queue_seconds) -> None:
         self._now += after
-        self.load.server.total_requests += finished
-        self.load.tick(self._now - late, self._now)
+        self.admission.server_state.total_requests += finished
+        self.admission.update(self._now - lag, self._now)
 
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock(AdmissionController(most=512))
+    return Clock(AdmissionController(max_concurrency=512))
 
 
-def room(load: AdmissionController) -> int:
-    """How many more come in one after the other."""
-    busy: ServerState = load.server
-    before = len(busy.tasks)
-    while load.can_admit():
-        cast(set[object], busy.tasks).add(object())
-    return len(busy.tasks) - before
+def fill(admission: AdmissionController) -> int:
+    """Add requests until one is rejected, and return how many were admitted."""
+    in_flight = cast(set[object], admission.server_state.tasks)
+    before = len(in_flight)
+    while admission.can_admit():
+        in_flight.add(object())
+    return len(in_flight) - before
 
 
-def test_while_the_loop_is_in_time_there_is_room_for_a_burst_more_each_tick(clock: Clock) -> None:
-    """So that waiting for a slow dependency is no reason to refuse."""
+def test_loop_on_time_admits_burst_per_tick(clock: Clock) -> None:
+    """Waiting for a slow dependency is no reason to reject."""
     for _ in range(5):
-        clock.tick(IN_TIME)
-        assert room(clock.load) == BURST
+        clock.tick(ON_TIME)
+        assert fill(clock.admission) == TUNING.burst
 
 
-def test_as_many_come_at_once_as_it_finishes_soon(clock: Clock) -> None:
-    clock.tick(IN_TIME, finished=100)
-    assert room(clock.load) == 100
+def test_fast_process_admits_its_throughput(clock: Clock) -> None:
+    clock.tick(ON_TIME, finished=100)
+    assert fill(clock.admission) == 100
 
 
-def test_there_is_an_end(clock: Clock) -> None:
+def test_max_concurrency_is_never_exceeded(clock: Clock) -> None:
     for _ in range(100):
-        clock.tick(IN_TIME)
-        room(clock.load)
-    assert len(clock.load.server.tasks) == 512
+        clock.tick(ON_TIME)
+        fill(clock.admission)
+    assert len(clock.admission.server_state.tasks) == 512
 
 
-def test_once_it_is_late_it_takes_on_what_it_finishes_soon(clock: Clock) -> None:
+def test_late_loop_admits_its_throughput(clock: Clock) -> None:
     clock.tick(LATE, finished=40)
-    assert room(clock.load) == 40
+    assert fill(clock.admission) == 40
 
 
-def test_a_moment_without_the_cpu_is_not_slowness(clock: Clock) -> None:
+def test_one_count_without_cpu_does_not_lower_limit(clock: Clock) -> None:
     clock.tick(LATE, finished=40)
     clock.tick(LATE)
-    assert room(clock.load) == 40
+    assert fill(clock.admission) == 40
     clock.tick(LATE)
-    assert not clock.load.can_admit()
+    assert not clock.admission.can_admit()
 
 
-def test_refusing_is_not_finishing(clock: Clock) -> None:
-    clock.load.refused = 1000
+def test_rejections_are_not_throughput(clock: Clock) -> None:
+    clock.admission.rejected = 1000
     clock.tick(LATE, finished=1000 + 40)
-    assert room(clock.load) == 40
+    assert fill(clock.admission) == 40
 
 
-def test_what_waits_for_something_else_takes_no_room(clock: Clock) -> None:
-    clock.tick(IN_TIME)
-    assert room(clock.load) == BURST
+def test_long_requests_do_not_count(clock: Clock) -> None:
+    clock.tick(ON_TIME)
+    assert fill(clock.admission) == TUNING.burst
     for _ in range(2):
-        clock.tick(LATE, after=LONG_SECONDS)
-    assert room(clock.load) == MIN_CONCURRENCY
+        clock.tick(LATE, after=TUNING.long_request_seconds)
+    assert fill(clock.admission) == TUNING.min_concurrency
 
 
-def test_what_has_just_begun_takes_room(clock: Clock) -> None:
-    clock.tick(IN_TIME, after=LONG_SECONDS)
-    assert room(clock.load) == BURST
+def test_new_requests_count(clock: Clock) -> None:
+    clock.tick(ON_TIME, after=TUNING.long_request_seconds)
+    assert fill(clock.admission) == TUNING.burst
     clock.tick(LATE)
-    assert room(clock.load) == 0
+    assert fill(clock.admission) == 0
 
 
-def test_a_slow_process_still_takes_a_few(clock: Clock) -> None:
+def test_slow_process_admits_min_concurrency(clock: Clock) -> None:
     clock.tick(LATE, finished=1)
-    assert room(clock.load) == MIN_CONCURRENCY
+    assert fill(clock.admission) == TUNING.min_concurrency
 
 
-def test_being_late_is_over_soon(clock: Clock) -> None:
+def test_limit_recovers_after_queue_time(clock: Clock) -> None:
     clock.tick(LATE, finished=40)
-    clock.tick(IN_TIME, after=MAX_QUEUE_SECONDS / 5)
-    assert room(clock.load) == 40
-    clock.tick(IN_TIME)
-    assert room(clock.load) == BURST
+    clock.tick(ON_TIME, after=TUNING.max_queue_seconds / 5)
+    assert fill(clock.admission) == 40
+    clock.tick(ON_TIME)
+    assert fill(clock.admission) == TUNING.burst
 
 
-async def test_a_crowd_is_looked_at_before_it_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.server.admission.IDLE_TICK_SECONDS", 60.0)
-    async with running_admission(512) as load:
-        assert room(load) == BURST
-        await eventually(load.can_admit)
+async def test_busy_process_does_not_wait_for_idle_tick() -> None:
+    async with running_admission(512, tuning=AdmissionTuning(idle_tick_seconds=60)) as admission:
+        assert fill(admission) == TUNING.burst
+        await eventually(admission.can_admit)

@@ -13,26 +13,26 @@ from tests.support.eventually import eventually
 CONNECTIONS = 64
 
 
-async def test_connections_are_spread_over_all_worker_processes(settings: Settings) -> None:
+async def test_connections_spread_over_worker_processes(settings: Settings) -> None:
     async with serve_process(settings, WORKERS="2") as serving, AsyncExitStack() as opened:
 
-        async def both_listen() -> bool:
+        async def both_workers_listen() -> bool:
             return [*_sockets(serving, psutil.CONN_LISTEN)].count(1) == 2
 
-        await eventually(both_listen)
+        await eventually(both_workers_listen)
         for _ in range(CONNECTIONS):
             _, writer = await asyncio.open_connection("127.0.0.1", serving.port)
             opened.callback(writer.close)
 
-        async def all_are_taken() -> bool:
+        async def all_are_accepted() -> bool:
             return sum(_sockets(serving, psutil.CONN_ESTABLISHED)) == CONNECTIONS
 
-        await eventually(all_are_taken)
-        # So uneven by chance less than once in ten million times.
-        assert sum(taken > CONNECTIONS / 8 for taken in _sockets(serving, psutil.CONN_ESTABLISHED)) == 2
+        await eventually(all_are_accepted)
+        # By chance the spread is more uneven than this less than once in ten million times.
+        assert sum(accepted > CONNECTIONS / 8 for accepted in _sockets(serving, psutil.CONN_ESTABLISHED)) == 2
 
 
-async def test_no_second_server_gets_the_port(settings: Settings) -> None:
+async def test_second_server_on_the_port_exits(settings: Settings) -> None:
     async with (
         serve_process(settings, WORKERS="2") as first,
         serve_process(settings, port=first.port, WORKERS="2") as second,
@@ -40,7 +40,7 @@ async def test_no_second_server_gets_the_port(settings: Settings) -> None:
         assert await asyncio.wait_for(second.process.wait(), 30) != 0
 
 
-def test_of_two_servers_that_start_at_once_one_gets_the_port(unused_tcp_port: int) -> None:
+def test_port_lock_is_exclusive(unused_tcp_port: int) -> None:
     with acquire_port_lock("127.0.0.1", unused_tcp_port):
         with pytest.raises(PortInUse):
             acquire_port_lock("127.0.0.1", unused_tcp_port)
@@ -49,7 +49,7 @@ def test_of_two_servers_that_start_at_once_one_gets_the_port(unused_tcp_port: in
 
 
 def _sockets(serving: Serving, status: str) -> Sequence[int]:
-    """On the server's port, by process."""
+    """Return the number of sockets on the server's port, by process."""
     return [
         sum(
             connection.status == status and bool(connection.laddr) and connection.laddr.port == serving.port
