@@ -1,4 +1,4 @@
-"""Answers show what the contract names and nothing else; requests set what it names and nothing else."""
+"""Responses show the fields of the contract and no others; requests set the fields of the contract and no others."""
 
 from typing import Any
 from uuid import uuid4
@@ -8,6 +8,8 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.endpoints.endpoint import Endpoint
+from app.routes import ENDPOINTS
 from core.settings import Settings
 from indexer.rebuild.reindex import reindex
 from schemas.tables import BrowsingSession, Event, User
@@ -42,6 +44,8 @@ OCCURRENCE_ONLY = {
 OCCURRENCE = {*OCCURRENCE_ONLY, "template"}
 RECOMMENDED = {*OCCURRENCE, "match_score", "match_details", "score_breakdown", "is_relaxed"}
 
+RECOMMENDATIONS = "POST /api/v2/recommendations"
+
 PARTS = {
     "company": COMPANY,
     "tripType": TAG,
@@ -59,19 +63,65 @@ LISTS = {
     "/api/trip-types": (TAG, "data"),
     "/api/tags": (TAG, "data"),
     "/api/v2/companies": (COMPANY, "data"),
-    "/api/v2/companies/1/templates": (TEMPLATE, "data"),
+    "/api/v2/companies/{id:int}/templates": (TEMPLATE, "data"),
     "/api/v2/templates": (TEMPLATE, "data"),
-    "/api/v2/templates/1/occurrences": (OCCURRENCE, "data"),
+    "/api/v2/templates/{id:int}/occurrences": (OCCURRENCE, "data"),
     "/api/v2/occurrences": (OCCURRENCE, "data"),
     "/api/v2/trip-occurrences": (OCCURRENCE, "data"),
 }
-SINGLES = {
-    "/api/countries/1": COUNTRY,
-    "/api/guides/1": GUIDE,
-    "/api/v2/companies/1": COMPANY | {"templateCount"},
-    "/api/v2/templates/1": TEMPLATE,
-    "/api/v2/occurrences/1": OCCURRENCE,
+DETAILS = {
+    "/api/countries/{id:int}": COUNTRY,
+    "/api/guides/{id:int}": GUIDE,
+    "/api/v2/companies/{id:int}": COMPANY | {"templateCount"},
+    "/api/v2/templates/{id:int}": TEMPLATE,
+    "/api/v2/occurrences/{id:int}": OCCURRENCE,
 }
+OTHERS = {
+    "POST /api/session/start": "is_new_session session_id success user_id",
+    "POST /api/user/identify": "is_registered success user_id",
+    "POST /api/events": "event_id success",
+    "POST /api/events/batch": "error errors index processed success total",
+    "GET /api/events/types": "categories event_types success valid_sources",
+    "GET /api/v2/schema-info": (
+        "active_occurrences companies endpoints occurrences schema_version statistics success templates"
+    ),
+    "GET /livez": "status",
+    "GET /readyz": "status",
+    "GET /": "documentation service status version",
+    "GET /api/health": (
+        "breakers countries database dependencies elasticsearch guides postgres redis schema service "
+        "status tags trip_occurrences trip_templates trip_types version"
+    ),
+    "GET /api/metrics": (
+        "avg_response_time_ms avg_top_score data no_results_rate p95_response_time_ms period "
+        "relaxed_trigger_rate success total_requests unique_sessions"
+    ),
+    "GET /api/metrics/daily": (
+        "avg_response_time_ms avg_result_count avg_top_score count data date end low_score_rate "
+        "max_response_time_ms no_results_rate p50_response_time_ms p95_response_time_ms "
+        "p99_response_time_ms relaxed_trigger_rate searches_with_budget searches_with_continent "
+        "searches_with_country searches_with_dates searches_with_themes searches_with_type start success "
+        "total_requests unique_sessions"
+    ),
+    "GET /api/metrics/top-searches": "count data id name success top_continents top_countries top_themes top_types",
+    "GET /api/evaluation/scenarios": "category count data description expected_min_results id name success",
+    "POST /api/evaluation/run": (
+        "failed failures id name passed result_count results success top_score total_scenarios"
+    ),
+    "POST /api/admin/reindex": "message success",
+    "GET /api/admin/index": (
+        "alias attempts created_at data dead_letters departures documents done events generation index "
+        "name oldest_seconds outbox rate rebuilding reindex rows seconds seconds_left state success "
+        "targets total"
+    ),
+    "POST /api/admin/verify": (
+        "checked data differences drifted fields in_sync lagging refused repaired seconds success trip_id"
+    ),
+    "POST /api/admin/rollback": "index success",
+    "GET /api/admin/dead-letters": "body count created_at data id limit offset reason success total",
+    "POST /api/admin/dead-letters/retry": "retried success",
+}
+"""Fields at any depth of the responses that show no entities."""
 
 
 def assert_shows(entity: dict[str, Any], fields: set[str], template: set[str] = TEMPLATE) -> None:
@@ -84,7 +134,7 @@ def assert_shows(entity: dict[str, Any], fields: set[str], template: set[str] = 
 
 @pytest.fixture
 async def api(unlimited: Settings, catalogue: CatalogueFactory) -> Any:
-    """Of a catalogue that has one of everything, all with the id 1."""
+    """A client of a service whose catalogue has one entity of each kind, all with id 1."""
     country, tag, trip_type = await catalogue.country(), await catalogue.tag(), await catalogue.trip_type()
     template = await catalogue.template(
         trip_type_id=trip_type,
@@ -101,33 +151,48 @@ async def api(unlimited: Settings, catalogue: CatalogueFactory) -> Any:
         yield client
 
 
+def test_fields_of_every_endpoint_are_listed() -> None:
+    with_model = {f"{endpoint.method} {endpoint.path}" for endpoint in ENDPOINTS if endpoint.answer}
+    with_entities = {f"GET {path}" for path in (*LISTS, *DETAILS)} | {RECOMMENDATIONS}
+    assert with_entities | {*OTHERS} == with_model
+
+
 @pytest.mark.parametrize("path", LISTS)
-async def test_lists_show_the_fields_of_the_contract_and_no_other(api: httpx2.AsyncClient, path: str) -> None:
+async def test_list_shows_the_fields_of_the_contract(api: httpx2.AsyncClient, path: str) -> None:
     fields, name = LISTS[path]
-    answer = (await api.get(path)).json()
-    assert answer["count"] == 1
-    assert_shows(answer[name][0], fields)
+    body = (await api.get(path.replace("{id:int}", "1"))).json()
+    assert body["count"] == 1
+    assert_shows(body[name][0], fields)
 
 
-@pytest.mark.parametrize("path", SINGLES)
-async def test_entities_show_the_fields_of_the_contract_and_no_other(api: httpx2.AsyncClient, path: str) -> None:
-    assert_shows((await api.get(path)).json()["data"], SINGLES[path])
+@pytest.mark.parametrize("path", DETAILS)
+async def test_detail_shows_the_fields_of_the_contract(api: httpx2.AsyncClient, path: str) -> None:
+    assert_shows((await api.get(path.replace("{id:int}", "1"))).json()["data"], DETAILS[path])
 
 
-async def test_recommendations_show_the_fields_of_the_contract_and_no_other(
-    api: httpx2.AsyncClient, unlimited: Settings
-) -> None:
+@pytest.mark.parametrize(
+    "endpoint", [one for one in ENDPOINTS if f"{one.method} {one.path}" in OTHERS], ids=lambda one: one.path
+)
+def test_other_response_has_the_fields_of_the_contract(endpoint: Endpoint) -> None:
+    assert endpoint.answer is not None
+    schema = endpoint.answer.model_json_schema(mode="serialization")
+    models = (schema, *schema.get("$defs", {}).values())
+    fields = {name for model in models for name in model.get("properties", ())}
+    assert fields == {*OTHERS[f"{endpoint.method} {endpoint.path}"].split()}
+
+
+async def test_recommendations_show_the_fields_of_the_contract(api: httpx2.AsyncClient, unlimited: Settings) -> None:
     await reindex(unlimited, lambda progress: None)
     (trip,) = (await api.post("/api/v2/recommendations", json={})).json()["data"]
     assert_shows(trip, RECOMMENDED, INDEXED_TEMPLATE)
 
 
 FORGED = 987_654_321
-LONG_AGO = "1987-06-05T04:03:02Z"
-OTHERS_BUSINESS: dict[str, Any] = {
+FORGED_TIME = "1987-06-05T04:03:02Z"
+SERVICE_FIELDS: dict[str, Any] = {
     **dict.fromkeys(("id", "user_id", "event_type_id", "total_sessions", "total_searches", "click_count"), FORGED),
     **dict.fromkeys(("user_agent", "phone", "name_he", "role", "event_data"), str(FORGED)),
-    **dict.fromkeys(("created_at", "started_at", "ended_at", "timestamp", "first_seen_at"), LONG_AGO),
+    **dict.fromkeys(("created_at", "started_at", "ended_at", "timestamp", "first_seen_at"), FORGED_TIME),
     "is_registered": True,
     "is_active": False,
     "app_metadata": {"role": "admin"},
@@ -135,19 +200,17 @@ OTHERS_BUSINESS: dict[str, Any] = {
 }
 
 
-async def test_what_the_service_decides_cannot_be_sent(
-    unlimited: Settings, database: AsyncEngine, redis: Redis
-) -> None:
-    visitor = {"session_id": str(uuid4()), "anonymous_id": str(uuid4()), **OTHERS_BUSINESS}
+async def test_fields_of_the_service_cannot_be_set(unlimited: Settings, database: AsyncEngine, redis: Redis) -> None:
+    visitor = {"session_id": str(uuid4()), "anonymous_id": str(uuid4()), **SERVICE_FIELDS}
     headers = {"User-Agent": "a browser"}
     async with serving(unlimited) as api:
         started = await api.post("/api/session/start", json=visitor, headers=headers)
-        known = await api.post("/api/user/identify", json=visitor)
-        told = await api.post("/api/events", json={"event_type": "page_view", **visitor})
-        many = await api.post("/api/events/batch", json={"events": [{"event_type": "page_view", **visitor}]})
+        identified = await api.post("/api/user/identify", json=visitor)
+        event = await api.post("/api/events", json={"event_type": "page_view", **visitor})
+        batch = await api.post("/api/events/batch", json={"events": [{"event_type": "page_view", **visitor}]})
     assert set(started.json()) == {"success", "user_id", "session_id", "is_new_session"}
-    assert set(known.json()) == {"success", "user_id", "is_registered"}
-    assert (told.status_code, many.status_code) == (202, 202)
+    assert set(identified.json()) == {"success", "user_id", "is_registered"}
+    assert (event.status_code, batch.status_code) == (202, 202)
     await drain(redis, database)
     (user,), (session,) = await rows(database, User), await rows(database, BrowsingSession)
     events = await rows(database, Event)
@@ -156,4 +219,4 @@ async def test_what_the_service_decides_cannot_be_sent(
     assert (session.id, session.user_id, session.user_agent, session.ended_at) == (1, 1, "a browser", None)
     assert (user.total_sessions, user.total_searches, session.click_count) == (1, 0, 0)
     stored = str([user, session, *events])
-    assert not any(sign in stored for sign in (str(FORGED), "1987", "203.0.113", "admin"))
+    assert not any(value in stored for value in (str(FORGED), "1987", "203.0.113", "admin"))
