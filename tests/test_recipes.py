@@ -1,0 +1,121 @@
+"""Follow recipes of CONTRIBUTING.md in a copy of the tree, and run the tests that they promise to satisfy."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.support.recipes import TreeCopy
+
+MAX_EDITED_FILES = 8
+GOLDEN_DOCUMENT = "tests/indexer/documents/test_golden_document.py"
+
+RULE = """
+
+def company(search: SearchContext) -> Iterator[Rule]:
+    if search.preferences.preferred_companies:
+        companies = as_terms(search.preferences.preferred_companies)
+        yield Rule("company", weights.COMPANY, "Preferred Company", In("company", companies))
+"""
+
+PREFERENCE = """Companies = Annotated[
+    tuple[int, ...], sorted_set(parse_id), _input("Company ids; trips of these are better.", _list(*_ID))
+]
+"""
+
+FIELD = """    "company": DocumentField(
+        es_type="keyword",
+        column=TripTemplate.company_id.expression,
+        from_template=lambda template: _id_text(template.company_id),
+    ),
+"""
+
+REFERENCE_RULE = """
+
+def company_points(trip: TripDocument, wants: ReferencePreferences) -> list[tuple[int, str]]:
+    return [(5, "Preferred Company")] if trip.company and int(trip.company) in wants.companies else []
+"""
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> TreeCopy:
+    return TreeCopy.create(tmp_path / "tree")
+
+
+def add_rule(tree: TreeCopy) -> None:
+    """Steps 1 to 4 of "Add a rule"."""
+    tree.insert_after("scoring/weights.py", ("CONTINENT = 5\n", "COMPANY = 5\n"))
+    tree.insert_after(
+        "scoring/rules.py",
+        ("from scoring.context import SearchContext", ", as_terms"),
+        ('yield Rule("continent", weights.CONTINENT, "Continent Match", In("continent", search.continents))\n', RULE),
+        ("    departing_soon,\n    location,\n", "    company,\n"),
+    )
+    tree.insert_after(
+        "schemas/api/preferences.py",
+        ('_CONTINENTS = [name for member in Continent for name in (member.value, member.name)] + ["North America"]\n\n',
+         PREFERENCE),
+        ("    preferred_theme_ids: Themes = ()\n", "    preferred_companies: Companies = ()\n"),
+        ("            self.preferred_theme_ids,\n", "            self.preferred_companies,\n"),
+    )  # fmt: skip
+    tree.insert_after(
+        "tests/scoring/reference.py",
+        ("    themes: frozenset[int] = frozenset()\n", "    companies: frozenset[int] = frozenset()\n"),
+        ("urgency_points(trip, world) + place_points(trip, wants)", " + company_points(trip, wants)"),
+        ('        return [(5, "Continent Match")]\n    return []\n', REFERENCE_RULE),
+    )
+    tree.insert_after(
+        "tests/scoring/strategies.py",
+        ("THEMES = (1, 2, 3, 4, 5)\n", "COMPANIES = (1, 2, 3)\n"),
+        ("        status=choose.choice(STATUSES).value,\n", "        company=str(choose.choice(COMPANIES)),\n"),
+        ("some((*THEMES, 99_999)),\n", "        companies=perhaps(frozenset(), some((*COMPANIES, 99_999))),\n"),
+        ("number(id_) for id_ in wants.themes],\n", '        "preferred_companies": [*wants.companies],\n'),
+        ('    "preferred_theme_ids": _IDS,\n', '    "preferred_companies": _IDS,\n'),
+    )
+
+
+def add_field(tree: TreeCopy) -> None:
+    """Steps 5 and 6 of "Add a rule"."""
+    document = "schemas/index_document.py"
+    version = re.search(r"DOCUMENT_VERSION = (\d+)\n", (tree.path / document).read_text(encoding="utf-8"))
+    assert version is not None
+    tree.replace(document, version[0], f"DOCUMENT_VERSION = {int(version[1]) + 1}\n")
+    tree.insert_after(document, ("    status: str\n", "    company: str | None\n"))
+    tree.insert_after(
+        "schemas/document_fields.py", ("        from_departure=lambda departure: departure.status,\n    ),\n", FIELD)
+    )
+
+
+def record_again(tree: TreeCopy, test: str) -> None:
+    """Step 7 of "Add a rule": copy the file that the failing test names over the recorded one."""
+    failed = tree.run_tests(test).stdout
+    copied = re.search(r"`cp (/\S+) (/\S+)`", failed)
+    assert copied is not None, failed
+    shutil.copyfile(copied[1], tree.path / copied[2])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_documented_steps_add_rule_with_new_field(tree: TreeCopy) -> None:
+    add_rule(tree)
+    add_field(tree)
+    record_again(tree, GOLDEN_DOCUMENT)
+    assert len(tree.edited) <= MAX_EDITED_FILES
+    # Fewer examples than in the suite itself: this is about the recipe.
+    tree.replace("tests/scoring/test_ranking.py", "CASES = 1_100", "CASES = 150")
+    tree.replace("tests/app/recommendations/test_postgres_search.py", "max_examples=150", "max_examples=60")
+    ran = tree.run_tests(
+        "tests/scoring",
+        "tests/app/recommendations/test_postgres_search.py",
+        "tests/app/endpoints/test_openapi.py",
+        "tests/schemas/api/test_preferences.py",
+        "tests/indexer/documents",
+        "tests/indexer/index/test_admin.py",
+    )
+    assert ran.returncode == 0, ran.stdout
+
+
+def test_undescribed_field_is_rejected_at_import(tree: TreeCopy) -> None:
+    tree.insert_after("schemas/index_document.py", ("    status: str\n", "    company: str | None\n"))
+    assert "should name the same fields" in tree.run_tests("tests/scoring/test_predicates.py").stderr
