@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal, TypeAlias, TypeVarTuple
+from types import NoneType
+from typing import Any, Literal, TypeAlias, TypeVarTuple, get_args
 
-from sqlalchemy import BigInteger, ColumnElement, Integer, Select, cast, extract
+from msgspec.structs import fields
+from sqlalchemy import BigInteger, ColumnElement, Integer, Select, cast, extract, false, func
 
 from schemas.api.entities import OccurrenceFields, RecommendedTemplate
 from schemas.enums import ANTARCTICA
@@ -26,13 +28,15 @@ class DocumentField:
     """Elasticsearch type. Ids are `keyword`, as Elasticsearch advises for exact terms, and text in the document."""
     column: ColumnElement[Any]
     """The same value in SQL, for a query with the joins of `join_sources`. Its SQL type decides how the value of a
-    condition is converted (see app/recommendations/postgres_conditions.py)."""
+    condition is converted (see app/repositories/predicates.py)."""
     from_departure: Callable[[Departure], Any] | None = None
     """Compute the value from the departure."""
     from_template: Callable[[Template], Any] | None = None
     """Compute the value from the departure's template; it is computed once for all departures of a template."""
     many_to_one: ColumnElement[bool] | None = None
     """For a field with several values: which rows of the column's table belong to the departure."""
+
+    nullable: bool = False
 
     @property
     def mapping(self) -> dict[str, Any]:
@@ -57,21 +61,24 @@ FIELDS: Mapping[str, DocumentField] = {
     "country": DocumentField(
         es_type="keyword",
         column=TripTemplate.primary_country_id.expression,
+        nullable=True,
         from_template=lambda template: _id_text(template.primary_country_id),
     ),
     "continent": DocumentField(
         es_type="keyword",
         column=Country.continent.expression,
+        nullable=True,
         from_template=lambda template: template.primary_country and template.primary_country.continent.value,
     ),
     "antarctica": DocumentField(
         es_type="boolean",
-        column=Country.name == ANTARCTICA,
+        column=func.coalesce(Country.name == ANTARCTICA, false()),
         from_template=lambda template: bool(template.primary_country and template.primary_country.name == ANTARCTICA),
     ),
     "type": DocumentField(
         es_type="keyword",
         column=TripTemplate.trip_type_id.expression,
+        nullable=True,
         from_template=lambda template: _id_text(template.trip_type_id),
     ),
     "themes": DocumentField(
@@ -120,8 +127,11 @@ FIELDS: Mapping[str, DocumentField] = {
 NOT_SEARCHED: Mapping[str, dict[str, Any]] = {"trip": {"type": "object", "enabled": False}, "version": {"type": "long"}}
 """Mappings of the fields that no condition refers to."""
 
-if (*FIELDS, *NOT_SEARCHED) != TripDocument.__struct_fields__:
-    raise TypeError("schemas/document_fields.py and TripDocument should name the same fields in the same order.")
+_DECLARED = {field.name: NoneType in get_args(field.type) for field in fields(TripDocument)}
+"""Whether each field of TripDocument is nullable, by name."""
+
+if {name: field.nullable for name, field in FIELDS.items()} | dict.fromkeys(NOT_SEARCHED, False) != _DECLARED:
+    raise TypeError("schemas/document_fields.py and TripDocument should name the same fields, as nullable or not.")
 
 MAPPING: dict[str, Any] = {
     "dynamic": "strict",

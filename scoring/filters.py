@@ -1,16 +1,12 @@
-"""Filters: which departures are candidates of a search, and which are on sale."""
+"""Candidate filter: which departures a search scores."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
 
-from schemas.enums import NOT_ON_SALE
 from scoring import weights
+from scoring.availability import ACTIVE, HAS_SPOTS, ON_SALE
 from scoring.context import SearchContext
 from scoring.predicates import And, Condition, Equals, In, Not, Or, Range
-
-ACTIVE = Equals("active", True)
-ON_SALE = Not(In("status", tuple(status.value for status in NOT_ON_SALE)))
-HAS_SPOTS = Range("spots", 1, None)
 
 
 def candidate_filter(search: SearchContext) -> Condition:
@@ -18,17 +14,12 @@ def candidate_filter(search: SearchContext) -> Condition:
     return And(tuple(_relaxed(search) if search.is_relaxed else _primary(search)))
 
 
-def bookable_filter(today: date) -> Condition:
-    """What a traveller could book, whatever the preferences."""
-    return And((ACTIVE, ON_SALE, HAS_SPOTS, Range("start", today.isoformat(), None)))
-
-
 def _primary(search: SearchContext) -> Iterator[Condition]:
     yield from _common(search, search.continents)
     if search.preferences.preferred_type_id is not None:
         yield Equals("type", str(search.preferences.preferred_type_id))
     if not search.is_private:
-        yield from _bookable(search.today)
+        yield from _within_horizon(search.today)
         yield from _chosen_dates(search)
 
 
@@ -37,9 +28,9 @@ def _relaxed(search: SearchContext) -> Iterator[Condition]:
     if search.exclude_ids:
         yield Not(In("id", search.exclude_ids))
     if search.is_private:
-        yield Or((search.private_departure, And(tuple(_bookable(search.today)))))
+        yield Or((search.private_departure, And(tuple(_within_horizon(search.today)))))
     else:
-        yield from _bookable(search.today)
+        yield from _within_horizon(search.today)
         yield from _widened_dates(search)
 
 
@@ -64,7 +55,8 @@ def _widened_continents(search: SearchContext) -> tuple[str, ...]:
     return tuple(sorted({*search.continents, *reached}))
 
 
-def _bookable(today: date) -> Iterator[Condition]:
+def _within_horizon(today: date) -> Iterator[Condition]:
+    """Places left, and a start from today to the end of the last year that searches look ahead."""
     yield HAS_SPOTS
     yield Range("start", today.isoformat(), date(today.year + weights.YEARS_AHEAD, 12, 31).isoformat())
 

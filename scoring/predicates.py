@@ -1,5 +1,5 @@
 """Conditions on a departure, as data. Each evaluates in Python, and renders to an Elasticsearch query; SQL is rendered
-in app/recommendations/postgres_conditions.py. All three agree.
+in app/repositories/predicates.py. All three agree.
 
 A condition is true or false for one index document:
 

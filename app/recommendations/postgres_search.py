@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from app.backends.database import Database
-from app.recommendations.postgres_conditions import ranking_query
+from app.recommendations.postgres_ranking import ranking_query
 from app.recommendations.search import SearchHits
 from core.errors import OverloadedError
 from indexer.documents.builder import build_documents

@@ -15,7 +15,7 @@ from app.http.encoded_body import EncodedBody
 from app.recommendations.appendable_body import AppendableJsonBody
 from app.recommendations.elasticsearch_search import ElasticsearchTripSearch
 from app.recommendations.engine import RankedResults, find_recommendations
-from app.recommendations.postgres_conditions import count_query
+from app.recommendations.postgres_ranking import count_query
 from app.recommendations.postgres_search import PostgresTripSearch
 from app.recommendations.request_log_record import build_log_record
 from app.recommendations.search import TripSearch
@@ -24,8 +24,8 @@ from app.repositories.lookups import load_lookups
 from core.errors import BackendError, BackendUnavailableError
 from schemas.api.preferences import Preferences
 from schemas.invalidation import ALL_KINDS, EntityKind
+from scoring.availability import bookable
 from scoring.context import SearchContext, SearchLookups
-from scoring.filters import bookable_filter
 
 DEGRADED_SECONDS = 5
 TOTAL_SECONDS = 60
@@ -157,10 +157,10 @@ class RecommendationService:
 
         async def fill() -> bytes:
             try:
-                return b"%d" % await self._index.count(bookable_filter(today))
+                return b"%d" % await self._index.count(bookable(today))
             except BackendError:
                 async with self._database.read() as session:
-                    return b"%d" % (await session.scalar(count_query(bookable_filter(today))) or 0)
+                    return b"%d" % (await session.scalar(count_query(bookable(today))) or 0)
 
         return int((await self._cache.get(f"total-trips:{today}", TTL_ONLY, fill, TOTAL_SECONDS)).identity)
 

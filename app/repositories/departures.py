@@ -9,7 +9,6 @@ from sqlalchemy import (
     ColumnElement,
     Numeric,
     SQLColumnExpression,
-    and_,
     extract,
     func,
     literal,
@@ -21,11 +20,13 @@ from sqlalchemy.orm.interfaces import ORMOption
 
 from app.backends.database import ReadSession
 from app.repositories.lookups import PRIVATE_TYPE_ID
+from app.repositories.predicates import to_sql
 from app.repositories.queries import equals_id, paginate
 from schemas.api.envelopes import PageRows
 from schemas.api.queries import OccurrencesQuery, PageQuery, TripOccurrencesQuery
-from schemas.enums import NOT_ON_SALE, Status
 from schemas.tables import TripOccurrence, TripTemplate, effective_price
+from scoring.availability import ACTIVE, HAS_SPOTS, NOT_CANCELLED, ON_SALE, upcoming
+from scoring.predicates import And
 
 NEXT_DEPARTURES = 5
 """Number of next departures that are listed with a template."""
@@ -49,13 +50,10 @@ WITHOUT_TEMPLATE: tuple[ORMOption, ...] = (
 
 BY_START = (TripOccurrence.start_date, TripOccurrence.id)
 
-NOT_CANCELLED = TripOccurrence.status != Status.CANCELLED
-ON_SALE = TripOccurrence.status.not_in(NOT_ON_SALE)
-
 
 async def find_bookable(session: ReadSession, query: OccurrencesQuery, today: date) -> PageRows[TripOccurrence]:
     """Return a page of future departures that can be booked."""
-    conditions = (ON_SALE, TripOccurrence.start_date >= today, *_conditions(query))
+    conditions = (to_sql(ON_SALE), to_sql(upcoming(today)), *_conditions(query))
     return await _find_page(session, conditions, query, WITH_TEMPLATE if query.include_template else WITHOUT_TEMPLATE)
 
 
@@ -64,10 +62,10 @@ async def find_available(session: ReadSession, query: TripOccurrencesQuery, toda
 
     Private Groups have no fixed dates or places: of them all that can be booked are returned.
     """
-    available = and_(TripOccurrence.start_date >= today, TripOccurrence.spots_left > 0)
+    available = to_sql(And((HAS_SPOTS, upcoming(today))))
     if query.trip_type_id is not None:
         available = or_(literal(query.trip_type_id, BigInteger) == PRIVATE_TYPE_ID, available)
-    conditions = (ON_SALE, TripTemplate.is_active, available, *_trip_conditions(query))
+    conditions = (to_sql(And((ACTIVE, ON_SALE))), available, *_trip_conditions(query))
     return await _find_page(session, conditions, query, WITH_TEMPLATE)
 
 
@@ -88,7 +86,7 @@ async def next_departures(
     rank = func.row_number().over(partition_by=TripOccurrence.trip_template_id, order_by=BY_START)
     ranked = (
         select(TripOccurrence.id, rank.label("rank"))
-        .where(TripOccurrence.trip_template_id.in_(template_ids), TripOccurrence.start_date >= today, NOT_CANCELLED)
+        .where(TripOccurrence.trip_template_id.in_(template_ids), to_sql(And((NOT_CANCELLED, upcoming(today)))))
         .subquery()
     )
     next_departures = (

@@ -6,18 +6,20 @@ from typing import Any
 from sqlalchemy import ScalarSelect, func, select
 
 from app.backends.database import ReadSession
-from app.repositories.departures import NOT_CANCELLED
+from app.repositories.predicates import to_sql
 from schemas.api.health import TableCounts
 from schemas.api.trips import Statistics
 from schemas.tables import Base, Company, Country, Guide, Tag, TripOccurrence, TripTemplate, TripType
+from scoring.availability import ACTIVE, NOT_CANCELLED, upcoming
+from scoring.predicates import And
 
 
 async def count_trips(session: ReadSession, today: date) -> Statistics:
     counts = {
         "companies": _count(Company),
-        "templates": _count(TripTemplate, TripTemplate.is_active),
-        "occurrences": _count(TripOccurrence, NOT_CANCELLED),
-        "active_occurrences": _count(TripOccurrence, NOT_CANCELLED, TripOccurrence.start_date >= today),
+        "templates": _count(TripTemplate, to_sql(ACTIVE)),
+        "occurrences": _count(TripOccurrence, to_sql(NOT_CANCELLED)),
+        "active_occurrences": _count(TripOccurrence, to_sql(And((NOT_CANCELLED, upcoming(today))))),
     }
     return Statistics.model_validate(await _fetch_counts(session, counts))
 

@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from app.backends.database import Database, ReadSession
 from app.http.raw_response import JSON
-from app.recommendations.postgres_conditions import filter_query
+from app.recommendations.postgres_ranking import filter_query
 from app.repositories.lookups import load_lookups
 from app.server.admission import AdmissionController, running_admission
 from app.server.run import serve

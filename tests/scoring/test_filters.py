@@ -2,8 +2,9 @@ from typing import Any
 
 import pytest
 
+from scoring.availability import bookable
 from scoring.context import SearchContext
-from scoring.filters import bookable_filter, candidate_filter
+from scoring.filters import candidate_filter
 from tests.scoring.builders import FRANCE, KENYA, PRIVATE, TODAY, departure, relaxed, search
 
 Trip = dict[str, Any]
@@ -178,4 +179,4 @@ class TestPrivateSearch:
     ],
 )
 def test_on_offer_is_what_could_be_booked(trip: Trip, offered: bool) -> None:
-    assert bookable_filter(TODAY).matches_all([departure(**trip)]) == [offered]
+    assert bookable(TODAY).matches_all([departure(**trip)]) == [offered]
