@@ -1,4 +1,4 @@
-"""What this process knows of the changes in the catalogue."""
+"""Which cache entries are still current, given the changes that the worker published."""
 
 import asyncio
 import time
@@ -8,25 +8,26 @@ from schemas.invalidation import EVERYTHING, EntityKind
 
 
 class InvalidationState:
-    """Which generation last touched each kind.
+    """The generation of the last change of each entity kind, as far as this process has received it.
 
-    The worker numbers its changes one by one, so a number left out or out of order means that changes went unheard;
-    what was made before the counter's present value then counts as outdated, of whatever kind.
+    The worker numbers its changes consecutively, so a gap means that messages were lost. All entries that are older
+    than the counter's present value then count as outdated, whatever kinds they depend on.
     """
 
     def __init__(self) -> None:
         self.current = 0
-        self.following = False
-        """Whether changes are heard at all; if not, nothing that other processes made can be judged."""
-        self.settled = asyncio.Event()
-        """Set once the first try to hear changes has succeeded or failed."""
+        """Generation of the last change."""
+        self.connected = False
+        """Whether messages are received. If not, entries of other processes cannot be trusted."""
+        self.ready = asyncio.Event()
+        """Set once the first attempt to subscribe has succeeded or failed."""
         self._complete_since = 0
-        self._touched: dict[str, int] = {}
-        self._touched_at: dict[str, float] = {}
-        self._outdated_at = float("-inf")
+        self._changed: dict[str, int] = {}
+        self._changed_at: dict[str, float] = {}
+        self._all_changed_at = float("-inf")
 
-    def hear(self, generation: int, kinds: Collection[str]) -> bool:
-        """False if `generation` is not the next one: the caller then has to `catch_up`."""
+    def apply(self, generation: int, kinds: Collection[str]) -> bool:
+        """Record a change. Return False if `generation` is not the next one: the caller then has to `resync`."""
         if generation != self.current + 1:
             return generation == self.current
         if EVERYTHING in kinds:
@@ -35,33 +36,34 @@ class InvalidationState:
         self.current = generation
         now = time.monotonic()
         for kind in kinds:
-            self._touched[kind] = generation
-            self._touched_at[kind] = now
+            self._changed[kind] = generation
+            self._changed_at[kind] = now
         return True
 
-    def catch_up(self, counter: int) -> None:
-        """`counter` is the present value in Redis: 0 after it was emptied."""
-        self.following = True
-        self.settled.set()
+    def resync(self, counter: int) -> None:
+        """Invalidate everything if changes were missed. `counter` is its value in Redis: 0 after Redis was emptied."""
+        self.connected = True
+        self.ready.set()
         if counter != self.current:
             self._invalidate_all(counter)
 
     def disconnect(self) -> None:
-        self.following = False
-        self.settled.set()
+        self.connected = False
+        self.ready.set()
 
     def is_current(self, generation: int, kinds: Iterable[EntityKind]) -> bool:
-        """Whether what was made at `generation` from these kinds still holds, as far as this process has heard."""
+        """Return whether an entry loaded at `generation` that depends on `kinds` reflects all received changes."""
         if not self._complete_since <= generation <= self.current:
             return False
-        return all(self._touched.get(kind, 0) <= generation for kind in kinds)
+        return all(self._changed.get(kind, 0) <= generation for kind in kinds)
 
     def changed_within(self, seconds: float, kinds: Iterable[EntityKind]) -> bool:
-        latest = max((self._touched_at.get(kind, self._outdated_at) for kind in kinds), default=self._outdated_at)
+        """Return whether one of the kinds changed in the last `seconds`."""
+        latest = max((self._changed_at.get(kind, self._all_changed_at) for kind in kinds), default=self._all_changed_at)
         return time.monotonic() - latest < seconds
 
     def _invalidate_all(self, generation: int) -> None:
         self.current = self._complete_since = generation
-        self._touched.clear()
-        self._touched_at.clear()
-        self._outdated_at = time.monotonic()
+        self._changed.clear()
+        self._changed_at.clear()
+        self._all_changed_at = time.monotonic()

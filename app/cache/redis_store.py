@@ -1,4 +1,4 @@
-"""The level that all processes and instances share. Without Redis it is empty, and that is counted."""
+"""Second cache level, in Redis, shared by all processes. During an outage of Redis it behaves as if it were empty."""
 
 import struct
 from collections.abc import Awaitable, Callable
@@ -15,12 +15,12 @@ REDIS_ERRORS = Counter(
 )
 
 PREFIX = "smarttrip:cache:1:"
-"""The number belongs to the records' format."""
+"""Prefix of all keys. The number is the version of the entry format."""
 
 LOCK_SECONDS = 5
-"""How long others wait at most for a process that died while it was making a body."""
+"""Lifetime of a lock: other processes wait at most this long for one that died while it loaded a body."""
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 class RedisStore:
@@ -29,46 +29,48 @@ class RedisStore:
         self._redis = redis.client
 
     async def read(self, key: str) -> StoredEntry | None:
-        packed = await self._try(lambda: self._redis.get(PREFIX + key), None)
-        return _record(packed)
+        packed = await self._call_or_default(lambda: self._redis.get(PREFIX + key), None)
+        return _unpack(packed)
 
-    async def claim(self, key: str, generation: int) -> tuple[bool, StoredEntry | None]:
-        """Whether the caller is the one to make this body, and what lies there by now, in one step."""
-        alone: tuple[bool, bytes | None] = (True, None)
-        claimed, packed = await self._try(lambda: self._claim(key, generation), alone)
-        return claimed, _record(packed)
+    async def lock_and_get(self, key: str, generation: int) -> tuple[bool, StoredEntry | None]:
+        """Return whether the caller got the lock to load this body, and the present entry, in one atomic step."""
+        without_redis: tuple[bool, bytes | None] = (True, None)
+        locked, packed = await self._call_or_default(lambda: self._lock_and_get(key, generation), without_redis)
+        return locked, _unpack(packed)
 
-    async def write(self, key: str, record: StoredEntry, *, keep_seconds: float) -> None:
-        packed = record.pack()
-        await self._try(lambda: self._redis.set(PREFIX + key, packed, px=int(keep_seconds * 1000)), None)
+    async def write(self, key: str, entry: StoredEntry, *, retention_seconds: float) -> None:
+        packed = entry.pack()
+        await self._call_or_default(
+            lambda: self._redis.set(PREFIX + key, packed, px=int(retention_seconds * 1000)), None
+        )
 
-    async def release(self, key: str, generation: int) -> None:
-        """After `write`, so that nobody finds neither claim nor body."""
-        await self._try(lambda: self._redis.delete(_lock(key, generation)), None)
+    async def unlock(self, key: str, generation: int) -> None:
+        """Release the lock. Call it after `write`, so that no process finds neither lock nor entry."""
+        await self._call_or_default(lambda: self._redis.delete(_lock_key(key, generation)), None)
 
-    async def _claim(self, key: str, generation: int) -> tuple[bool, bytes | None]:
+    async def _lock_and_get(self, key: str, generation: int) -> tuple[bool, bytes | None]:
         async with self._redis.pipeline(transaction=True) as pipeline:
-            pipeline.set(_lock(key, generation), b"1", nx=True, ex=LOCK_SECONDS)
+            pipeline.set(_lock_key(key, generation), b"1", nx=True, ex=LOCK_SECONDS)
             pipeline.get(PREFIX + key)
-            claimed, packed = await pipeline.execute()
-        return bool(claimed), packed
+            locked, packed = await pipeline.execute()
+        return bool(locked), packed
 
-    async def _try(self, call: Callable[[], Awaitable[Answer]], otherwise: Answer) -> Answer:
+    async def _call_or_default(self, command: Callable[[], Awaitable[Result]], default: Result) -> Result:
         try:
-            return await self._call(call)
+            return await self._call(command)
         except BackendError:
             REDIS_ERRORS.inc()
-            return otherwise
+            return default
 
 
-def _lock(key: str, generation: int) -> str:
-    """With the generation: what was begun before a change must not hold up what is made after it."""
+def _lock_key(key: str, generation: int) -> str:
+    """Return the lock's key. It has the generation: a load that began before a change must not block one after it."""
     return f"{PREFIX}lock:{generation}:{key}"
 
 
-def _record(packed: bytes | None) -> StoredEntry | None:
+def _unpack(packed: bytes | None) -> StoredEntry | None:
     try:
         return StoredEntry.unpack(packed) if packed else None
     except struct.error:
-        # Not of our making.
+        # Not written by this application.
         return None

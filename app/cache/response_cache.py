@@ -1,4 +1,7 @@
-"""Answers kept in the process and in Redis, made once when missing, and forgotten when the catalogue changes."""
+"""Two-level response cache, in the process and in Redis, with single flight: a missing body is loaded once.
+
+Entries become outdated when an entity kind that they depend on changes, or when their time to live ends.
+"""
 
 import asyncio
 import time
@@ -25,29 +28,32 @@ STALE = LOOKUPS.labels("stale")
 Loader = Callable[[], Awaitable[bytes]]
 
 PROCESS_SECONDS = 1.0
-"""How long a process goes by its own copy: what holds when no change can be heard."""
+"""Seconds for which a process uses its local copy: the bound on staleness while no invalidation is received."""
 
 STALE_SECONDS = 5.0
-"""How long an old state is served before the next try for a newer one."""
+"""Seconds for which a stale body is served before loading is tried again."""
 
 WAIT_SECONDS = 1.0
-"""How long to wait for another process that is making the same body before doing it as well."""
+"""Seconds to wait for another process that loads the same body, before loading it here as well."""
 
 POLL_SECONDS = 0.02
+
+ENTRY_OVERHEAD = 500
+"""Bytes that an entry takes in memory besides its body."""
 
 
 @dataclass(frozen=True, slots=True)
 class CacheRequest:
     key: str
     depends_on: frozenset[EntityKind]
-    fill: Loader
+    load: Loader
     ttl: float
     compress: bool
 
 
 @dataclass(frozen=True, slots=True)
 class LocalEntry:
-    """A body as this process holds it; `fresh_until` is on the monotonic clock."""
+    """A body in the process's memory; `fresh_until` is on the monotonic clock."""
 
     body: EncodedBody
     generation: int
@@ -63,136 +69,139 @@ class InFlight:
 class ResponseCache:
     def __init__(
         self,
-        shared: RedisStore,
-        generations: InvalidationState,
+        store: RedisStore,
+        invalidation: InvalidationState,
         *,
         max_bytes: int = 12 * 1024 * 1024,
         settle_seconds: float = 0.0,
     ) -> None:
-        """For `settle_seconds` after a change bodies are kept only briefly: they may come from a replica behind it."""
-        self._shared = shared
-        self._generations = generations
+        """Bodies loaded within `settle_seconds` of a change get a short TTL: a lagging replica may have served them."""
+        self._store = store
+        self._invalidation = invalidation
         self._settle_seconds = settle_seconds
-        self._copies: LRUCache[str, LocalEntry] = LRUCache(max_bytes, getsizeof=_size)
-        self._flights: dict[str, InFlight] = {}
+        self._local: LRUCache[str, LocalEntry] = LRUCache(max_bytes, getsizeof=_size)
+        self._in_flight: dict[str, InFlight] = {}
 
     async def get(
-        self, key: str, depends_on: frozenset[EntityKind], fill: Loader, ttl: float, *, compress: bool = True
+        self, key: str, depends_on: frozenset[EntityKind], load: Loader, ttl: float, *, compress: bool = True
     ) -> EncodedBody:
-        """The body under `key`, at most `ttl` seconds old and not older than the last change of what it depends on.
+        """Return a body at most `ttl` seconds old that reflects the last change of the kinds it depends on.
 
-        Of all who miss it, in all processes, one calls `fill`. If that raises a BackendError an older body is served
-        where there is one, marked stale; other errors are for the caller, and nothing is kept.
+        Of all callers that miss it, in all processes, one calls `load`. If that raises a BackendError, an older body
+        is returned, marked stale; without one the error is raised. Other errors are raised, and nothing is cached.
         """
         body = self.get_local(key, depends_on)
         if body is not None:
             return body
-        flight = self._flights.get(key)
-        if flight is None or not self._generations.is_current(flight.generation, depends_on):
-            flight = self._start_fill(CacheRequest(key, depends_on, fill, ttl, compress))
-        # A caller who gives up must not take the others' answer away.
+        flight = self._in_flight.get(key)
+        if flight is None or not self._invalidation.is_current(flight.generation, depends_on):
+            flight = self._start_load(CacheRequest(key, depends_on, load, ttl, compress))
+        # Shielded: a caller that is cancelled must not cancel the load for the others.
         return await asyncio.shield(flight.task)
 
     def get_local(self, key: str, depends_on: frozenset[EntityKind]) -> EncodedBody | None:
-        """The body under `key` if this process has it and it still holds."""
-        copy = self._copies.get(key)
+        """Return the body if this process has a current copy, else None."""
+        entry = self._local.get(key)
         if (
-            copy is None
-            or copy.fresh_until <= time.monotonic()
-            or not self._generations.is_current(copy.generation, depends_on)
+            entry is None
+            or entry.fresh_until <= time.monotonic()
+            or not self._invalidation.is_current(entry.generation, depends_on)
         ):
             return None
         FROM_PROCESS.inc()
-        return copy.body
+        return entry.body
 
     async def close(self) -> None:
-        await asyncio.gather(*(flight.task for flight in self._flights.values()), return_exceptions=True)
+        """Wait for the loads under way."""
+        await asyncio.gather(*(flight.task for flight in self._in_flight.values()), return_exceptions=True)
 
-    def _start_fill(self, wanted: CacheRequest) -> InFlight:
-        generation = self._generations.current
-        flight = InFlight(generation, asyncio.create_task(self._resolve(wanted, generation)))
-        self._flights[wanted.key] = flight
+    def _start_load(self, request: CacheRequest) -> InFlight:
+        generation = self._invalidation.current
+        flight = InFlight(generation, asyncio.create_task(self._resolve(request, generation)))
+        self._in_flight[request.key] = flight
 
-        def land(landing: asyncio.Task[EncodedBody]) -> None:
-            if self._flights.get(wanted.key) is flight:
-                del self._flights[wanted.key]
-            if not landing.cancelled():
-                # Marks a failure as seen, for when every caller has given up.
-                landing.exception()
+        def finish(task: asyncio.Task[EncodedBody]) -> None:
+            if self._in_flight.get(request.key) is flight:
+                del self._in_flight[request.key]
+            if not task.cancelled():
+                # Marks an exception as retrieved, in case every caller was cancelled.
+                task.exception()
 
-        flight.task.add_done_callback(land)
+        flight.task.add_done_callback(finish)
         return flight
 
-    async def _resolve(self, wanted: CacheRequest, generation: int) -> EncodedBody:
-        if not self._generations.following:
-            return await self._fill(wanted, generation, older=None)
-        record = await self._shared.read(wanted.key)
-        give_up_at = time.monotonic() + WAIT_SECONDS
-        while not self._usable(record, wanted):
-            claimed, record = await self._shared.claim(wanted.key, generation)
-            if claimed:
-                return await self._fill_with_lock(wanted, generation, record)
-            if time.monotonic() > give_up_at:
-                return await self._fill(wanted, generation, record)
+    async def _resolve(self, request: CacheRequest, generation: int) -> EncodedBody:
+        """Return a current body from Redis, or load it once the lock is free or the wait is over."""
+        if not self._invalidation.connected:
+            return await self._load(request, generation, older=None)
+        entry = await self._store.read(request.key)
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not self._is_usable(entry, request):
+            locked, entry = await self._store.lock_and_get(request.key, generation)
+            if locked:
+                return await self._load_with_lock(request, generation, entry)
+            if time.monotonic() > deadline:
+                return await self._load(request, generation, entry)
             await asyncio.sleep(POLL_SECONDS)
-        return self._accept(wanted.key, record)
+        return self._accept(request.key, entry)
 
-    def _usable(self, record: StoredEntry | None, wanted: CacheRequest) -> TypeGuard[StoredEntry]:
+    def _is_usable(self, entry: StoredEntry | None, request: CacheRequest) -> TypeGuard[StoredEntry]:
         return (
-            record is not None
-            and record.fresh_until > time.time()
-            and self._generations.is_current(record.generation, wanted.depends_on)
+            entry is not None
+            and entry.fresh_until > time.time()
+            and self._invalidation.is_current(entry.generation, request.depends_on)
         )
 
-    def _accept(self, key: str, record: StoredEntry) -> EncodedBody:
+    def _accept(self, key: str, entry: StoredEntry) -> EncodedBody:
         FROM_REDIS.inc()
-        return self._store_local(key, record.body, record.generation, record.fresh_until - time.time())
+        return self._store_local(key, entry.body, entry.generation, entry.fresh_until - time.time())
 
-    async def _fill_with_lock(self, wanted: CacheRequest, generation: int, record: StoredEntry | None) -> EncodedBody:
+    async def _load_with_lock(self, request: CacheRequest, generation: int, entry: StoredEntry | None) -> EncodedBody:
         try:
-            if self._usable(record, wanted):
-                return self._accept(wanted.key, record)
-            return await self._fill(wanted, generation, record)
+            if self._is_usable(entry, request):
+                return self._accept(request.key, entry)
+            return await self._load(request, generation, entry)
         finally:
-            await self._shared.release(wanted.key, generation)
+            await self._store.unlock(request.key, generation)
 
-    async def _fill(self, wanted: CacheRequest, generation: int, older: StoredEntry | None) -> EncodedBody:
+    async def _load(self, request: CacheRequest, generation: int, older: StoredEntry | None) -> EncodedBody:
         try:
-            identity = await wanted.fill()
+            identity = await request.load()
         except BackendError as error:
-            return self._serve_stale(wanted, generation, older, error)
+            return self._serve_stale(request, generation, older, error)
         LOADED.inc()
-        body = await encode_body(identity, compress=wanted.compress)
-        ttl = wanted.ttl
-        if self._generations.changed_within(self._settle_seconds, wanted.depends_on):
+        body = await encode_body(identity, compress=request.compress)
+        ttl = request.ttl
+        if self._invalidation.changed_within(self._settle_seconds, request.depends_on):
             ttl = min(ttl, PROCESS_SECONDS)
-        # What changed meanwhile may or may not be in this body: those who asked before may have it, nobody later.
-        if self._generations.is_current(generation, wanted.depends_on):
-            self._store_local(wanted.key, body, generation, ttl)
-            if self._generations.following:
-                record = StoredEntry(body, generation, time.time() + ttl)
-                await self._shared.write(wanted.key, record, keep_seconds=ttl + wanted.ttl)
+        # A change during the load may be missing from this body: callers that came before it get the body, later ones
+        # do not.
+        if self._invalidation.is_current(generation, request.depends_on):
+            self._store_local(request.key, body, generation, ttl)
+            if self._invalidation.connected:
+                entry = StoredEntry(body, generation, time.time() + ttl)
+                # Retained beyond its TTL, to be served stale during an outage.
+                await self._store.write(request.key, entry, retention_seconds=ttl + request.ttl)
         return body
 
     def _serve_stale(
-        self, wanted: CacheRequest, generation: int, older: StoredEntry | None, error: BackendError
+        self, request: CacheRequest, generation: int, older: StoredEntry | None, error: BackendError
     ) -> EncodedBody:
-        held = older or self._copies.get(wanted.key)
-        if held is None:
+        entry = older or self._local.get(request.key)
+        if entry is None:
             raise error
         STALE.inc()
-        return self._store_local(
-            wanted.key, replace(held.body, stale=True), generation, STALE_SECONDS, at_most=STALE_SECONDS
-        )
+        stale = replace(entry.body, stale=True)
+        return self._store_local(request.key, stale, generation, STALE_SECONDS, max_seconds=STALE_SECONDS)
 
     def _store_local(
-        self, key: str, body: EncodedBody, generation: int, ttl: float, *, at_most: float = PROCESS_SECONDS
+        self, key: str, body: EncodedBody, generation: int, ttl: float, *, max_seconds: float = PROCESS_SECONDS
     ) -> EncodedBody:
-        copy = LocalEntry(body, generation, time.monotonic() + min(ttl, at_most))
-        if _size(copy) <= self._copies.maxsize:
-            self._copies[key] = copy
+        entry = LocalEntry(body, generation, time.monotonic() + min(ttl, max_seconds))
+        if _size(entry) <= self._local.maxsize:
+            self._local[key] = entry
         return body
 
 
-def _size(copy: LocalEntry) -> int:
-    return len(copy.body.identity) + len(copy.body.gzip or b"") + 500
+def _size(entry: LocalEntry) -> int:
+    return len(entry.body.identity) + len(entry.body.gzip or b"") + ENTRY_OVERHEAD

@@ -1,4 +1,4 @@
-"""Hears from the worker what changed in the catalogue."""
+"""Subscriber to the invalidation messages of the worker."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -26,10 +26,10 @@ log = structlog.get_logger()
 LOST = Counter("smarttrip_changes_lost_total", "Times that the process stopped hearing of changes")
 
 IDLE_RESYNC_SECONDS = 1.0
-"""After so long without a message the counter is read: what was lost on the way is noticed."""
+"""Seconds without a message after which the generation counter is read, to notice lost messages."""
 
 REDIS_TIMEOUT = 0.5
-"""Seconds that Redis may take to answer."""
+"""Timeout of a call to Redis in seconds."""
 
 SUBSCRIPTION_ERRORS = (RedisError, TimeoutError, ValueError)
 """A ValueError is a generation counter that is not a number."""
@@ -40,22 +40,22 @@ LAST_RETRY_SECONDS = 2.0
 
 @asynccontextmanager
 async def open_cache(redis: ResilientRedis, *, settle_seconds: float) -> AsyncIterator[ResponseCache]:
-    """A cache that hears of changes for as long as the block lasts."""
-    generations = InvalidationState()
-    cache = ResponseCache(RedisStore(redis), generations, settle_seconds=settle_seconds)
+    """Open a cache that is invalidated during the block."""
+    invalidation = InvalidationState()
+    cache = ResponseCache(RedisStore(redis), invalidation, settle_seconds=settle_seconds)
     try:
-        async with background_task(subscribe_to_invalidations(redis.client, generations)):
-            await generations.settled.wait()
+        async with background_task(subscribe_to_invalidations(redis.client, invalidation)):
+            await invalidation.ready.wait()
             yield cache
     finally:
         await cache.close()
 
 
-async def subscribe_to_invalidations(redis: Redis, generations: InvalidationState) -> None:
+async def subscribe_to_invalidations(redis: Redis, invalidation: InvalidationState) -> None:
     """Apply invalidation messages until cancelled; subscribe again whenever the subscription is lost."""
 
     def report_loss(error: BaseException, retry_after: float) -> None:
-        generations.disconnect()
+        invalidation.disconnect()
         LOST.inc()
         log.warning("changes_lost", error=type(error).__name__)
 
@@ -66,40 +66,41 @@ async def subscribe_to_invalidations(redis: Redis, generations: InvalidationStat
         async for attempt in retrying:
             with attempt:
                 async with redis.pubsub() as subscription:
-                    await _subscribe(redis, subscription, generations)
+                    await _subscribe(redis, subscription, invalidation)
                     restart_backoff(attempt)
                     while True:
-                        await _follow(redis, subscription, generations)
+                        await _process_next_message(redis, subscription, invalidation)
     finally:
-        generations.disconnect()
+        invalidation.disconnect()
 
 
-async def _subscribe(redis: Redis, subscription: PubSub, generations: InvalidationState) -> None:
-    """The counter is read once Redis has confirmed the subscription: no change falls in between."""
+async def _subscribe(redis: Redis, subscription: PubSub, invalidation: InvalidationState) -> None:
+    """Subscribe, and read the counter once Redis has confirmed: so no change is missed between the two."""
     async with asyncio.timeout(REDIS_TIMEOUT):
         await subscription.subscribe(channel(redis_database(redis)))
         while await subscription.get_message(timeout=REDIS_TIMEOUT) is None:
             pass
-    await _resync(redis, generations)
+    await _resync(redis, invalidation)
 
 
-async def _follow(redis: Redis, subscription: PubSub, generations: InvalidationState) -> None:
+async def _process_next_message(redis: Redis, subscription: PubSub, invalidation: InvalidationState) -> None:
     async with asyncio.timeout(IDLE_RESYNC_SECONDS + REDIS_TIMEOUT):
         message = await subscription.get_message(ignore_subscribe_messages=True, timeout=IDLE_RESYNC_SECONDS)
-    if message is None or not _apply(message["data"], generations):
-        await _resync(redis, generations)
+    if message is None or not _apply(message["data"], invalidation):
+        await _resync(redis, invalidation)
 
 
-def _apply(message: bytes, generations: InvalidationState) -> bool:
+def _apply(data: bytes, invalidation: InvalidationState) -> bool:
+    """Apply a message. Return False if it is unreadable or not the next one."""
     try:
-        change = InvalidationMessage.model_validate_json(message)
+        message = InvalidationMessage.model_validate_json(data)
     except ValidationError:
-        log.warning("change_unreadable", message=message[:200])
+        log.warning("change_unreadable", message=data[:200])
         return False
-    return generations.hear(change.generation, change.kinds)
+    return invalidation.apply(message.generation, message.kinds)
 
 
-async def _resync(redis: Redis, generations: InvalidationState) -> None:
+async def _resync(redis: Redis, invalidation: InvalidationState) -> None:
     async with asyncio.timeout(REDIS_TIMEOUT):
         counter = await redis.get(GENERATION_COUNTER)
-    generations.catch_up(int(counter or 0))
+    invalidation.resync(int(counter or 0))

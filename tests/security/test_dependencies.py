@@ -140,14 +140,14 @@ async def test_what_somebody_else_left_in_the_cache_is_not_believed(
 
 @pytest.mark.parametrize("counter", [b"x", b"1e5", b"0x10", b"\xff"])
 async def test_a_counter_that_is_no_number_is_waited_out(redis: Redis, counter: bytes) -> None:
-    generations = InvalidationState()
+    invalidation = InvalidationState()
     await redis.set(GENERATION_COUNTER, counter)
-    following = asyncio.create_task(subscribe_to_invalidations(redis, generations))
-    await generations.settled.wait()
-    assert not generations.following
+    following = asyncio.create_task(subscribe_to_invalidations(redis, invalidation))
+    await invalidation.ready.wait()
+    assert not invalidation.connected
     await redis.set(GENERATION_COUNTER, 5)
-    await eventually(lambda: generations.following)
-    assert generations.current == 5
+    await eventually(lambda: invalidation.connected)
+    assert invalidation.current == 5
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
 

@@ -1,4 +1,4 @@
-"""What a serving process holds of the cache, as often as a test wants it."""
+"""Simulated API processes: each has a cache and an invalidation state of its own."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,18 +22,18 @@ COUNTRY: frozenset[EntityKind] = frozenset(("country",))
 
 @dataclass
 class FakeLoader:
-    """Makes bodies, counts how often, fails or waits if told to."""
+    """A loader that counts its calls; it raises `error` if set, and waits while `gate` is cleared."""
 
     text: str = "first"
-    made: int = 0
+    calls: int = 0
     error: ExpectedError | None = None
     gate: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self.gate.set()
 
-    async def fill(self) -> bytes:
-        self.made += 1
+    async def load(self) -> bytes:
+        self.calls += 1
         text = self.text
         await self.gate.wait()
         if self.error:
@@ -44,26 +44,26 @@ class FakeLoader:
 @dataclass
 class SimulatedProcess:
     cache: ResponseCache
-    generations: InvalidationState
+    invalidation: InvalidationState
 
     async def get(
-        self, source: FakeLoader, *, key: str = "key", depends_on: frozenset[EntityKind] = COUNTRY, ttl: float = 60
+        self, loader: FakeLoader, *, key: str = "key", depends_on: frozenset[EntityKind] = COUNTRY, ttl: float = 60
     ) -> EncodedBody:
-        return await self.cache.get(key, depends_on, source.fill, ttl)
+        return await self.cache.get(key, depends_on, loader.load, ttl)
 
-    async def text(self, source: FakeLoader) -> str:
-        return (await self.get(source)).identity.decode()
+    async def text(self, loader: FakeLoader) -> str:
+        return (await self.get(loader)).identity.decode()
 
 
 @asynccontextmanager
-async def process(redis: Redis, *, settle_seconds: float = 0.0) -> AsyncIterator[SimulatedProcess]:
-    """One that hears of changes."""
-    generations = InvalidationState()
-    cache = ResponseCache(RedisStore(ResilientRedis(redis)), generations, settle_seconds=settle_seconds)
-    following = asyncio.create_task(subscribe_to_invalidations(redis, generations))
+async def simulated_process(redis: Redis, *, settle_seconds: float = 0.0) -> AsyncIterator[SimulatedProcess]:
+    """Run a process that receives invalidation messages."""
+    invalidation = InvalidationState()
+    cache = ResponseCache(RedisStore(ResilientRedis(redis)), invalidation, settle_seconds=settle_seconds)
+    following = asyncio.create_task(subscribe_to_invalidations(redis, invalidation))
     try:
-        await eventually(lambda: generations.following)
-        yield SimulatedProcess(cache, generations)
+        await eventually(lambda: invalidation.connected)
+        yield SimulatedProcess(cache, invalidation)
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)

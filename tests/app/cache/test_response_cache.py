@@ -14,102 +14,102 @@ from core import clients
 from core.errors import BackendUnavailableError
 from indexer.invalidation import publish
 from tests.support.api.silent_server import silent_server
-from tests.support.cache import COUNTRY, FakeLoader, SimulatedProcess, process
+from tests.support.cache import COUNTRY, FakeLoader, SimulatedProcess, simulated_process
 from tests.support.eventually import eventually
 
 
 @pytest.fixture
 async def redis(redis: Redis) -> Redis:
     await redis.flushdb()
-    # The first number after a lost counter outdates everything.
+    # The first generation after a lost counter invalidates everything.
     await publish(redis, [])
     return redis
 
 
 @pytest.fixture
 async def one(redis: Redis) -> AsyncIterator[SimulatedProcess]:
-    async with process(redis) as held:
-        yield held
+    async with simulated_process(redis) as process:
+        yield process
 
 
 @pytest.fixture
 async def other(redis: Redis) -> AsyncIterator[SimulatedProcess]:
-    async with process(redis) as held:
-        yield held
+    async with simulated_process(redis) as process:
+        yield process
 
 
 async def changed(redis: Redis, kind: str, *processes: SimulatedProcess) -> None:
-    """All processes have heard."""
+    """Publish a change and wait until all processes have applied it."""
     assert await publish(redis, [kind])
-    heard = int(await redis.get("smarttrip:generation") or 0)
-    await eventually(lambda: all(each.generations.current == heard for each in processes))
+    generation = int(await redis.get("smarttrip:generation") or 0)
+    await eventually(lambda: all(each.invalidation.current == generation for each in processes))
 
 
 async def test_body_is_loaded_once(one: SimulatedProcess) -> None:
-    source = FakeLoader()
-    assert [await one.text(source), await one.text(source)] == ["first", "first"]
-    assert source.made == 1
+    loader = FakeLoader()
+    assert [await one.text(loader), await one.text(loader)] == ["first", "first"]
+    assert loader.calls == 1
 
 
 async def test_200_concurrent_misses_load_once(one: SimulatedProcess) -> None:
-    source = FakeLoader()
-    assert set(await asyncio.gather(*(one.text(source) for _ in range(200)))) == {"first"}
-    assert source.made == 1
+    loader = FakeLoader()
+    assert set(await asyncio.gather(*(one.text(loader) for _ in range(200)))) == {"first"}
+    assert loader.calls == 1
 
 
 async def test_200_misses_in_two_processes_load_once(one: SimulatedProcess, other: SimulatedProcess) -> None:
-    source = FakeLoader()
-    asked = [each.text(source) for _ in range(100) for each in (one, other)]
-    assert set(await asyncio.gather(*asked)) == {"first"}
-    assert source.made == 1
+    loader = FakeLoader()
+    lookups = [each.text(loader) for _ in range(100) for each in (one, other)]
+    assert set(await asyncio.gather(*lookups)) == {"first"}
+    assert loader.calls == 1
 
 
 async def test_processes_share_entries(one: SimulatedProcess, other: SimulatedProcess) -> None:
-    source = FakeLoader()
-    made = await one.get(source)
-    assert await other.get(source) == made
-    assert source.made == 1
+    loader = FakeLoader()
+    loaded = await one.get(loader)
+    assert await other.get(loader) == loaded
+    assert loader.calls == 1
 
 
 async def test_change_reaches_all_processes_within_two_seconds(
     redis: Redis, one: SimulatedProcess, other: SimulatedProcess
 ) -> None:
-    source = FakeLoader()
+    loader = FakeLoader()
     for each in (one, other):
-        await each.text(source)
-    source.text = "second"
+        await each.text(loader)
+    loader.text = "second"
     changed_at = time.monotonic()
     assert await publish(redis, ["country"])
     for each in (one, other):
-        await eventually(lambda each=each: _is(each, source, "second"))  # type: ignore[misc]
+        await eventually(lambda each=each: _is(each, loader, "second"))  # type: ignore[misc]
     assert time.monotonic() - changed_at < 2
 
 
-async def _is(held: SimulatedProcess, source: FakeLoader, text: str) -> bool:
-    return await held.text(source) == text
+async def _is(process: SimulatedProcess, loader: FakeLoader, text: str) -> bool:
+    return await process.text(loader) == text
 
 
 async def test_change_of_another_kind_invalidates_nothing(
     redis: Redis, one: SimulatedProcess, other: SimulatedProcess
 ) -> None:
-    source = FakeLoader()
-    await one.text(source)
+    loader = FakeLoader()
+    await one.text(loader)
     await changed(redis, "guide", one, other)
-    await one.text(source)
-    await other.text(source)
-    assert source.made == 1
+    await one.text(loader)
+    await other.text(loader)
+    assert loader.calls == 1
 
 
 async def test_load_before_a_change_is_not_used_after_it(redis: Redis, one: SimulatedProcess) -> None:
-    source = FakeLoader(text="before")
-    source.gate.clear()
-    slow = asyncio.create_task(one.text(source))
-    await eventually(lambda: source.made == 1)
+    loader = FakeLoader(text="before")
+    loader.gate.clear()
+    slow = asyncio.create_task(one.text(loader))
+    await eventually(lambda: loader.calls == 1)
     await changed(redis, "country", one)
 
     quick = FakeLoader(text="after")
     assert await one.text(quick) == "after"
-    source.gate.set()
+    loader.gate.set()
     assert await slow == "before"
     assert await one.text(quick) == "after"
 
@@ -117,60 +117,60 @@ async def test_load_before_a_change_is_not_used_after_it(redis: Redis, one: Simu
 async def test_slow_load_does_not_replace_a_newer_entry(
     redis: Redis, one: SimulatedProcess, other: SimulatedProcess
 ) -> None:
-    source = FakeLoader(text="before")
-    source.gate.clear()
-    slow = asyncio.create_task(one.text(source))
-    await eventually(lambda: source.made == 1)
+    loader = FakeLoader(text="before")
+    loader.gate.clear()
+    slow = asyncio.create_task(one.text(loader))
+    await eventually(lambda: loader.calls == 1)
     await changed(redis, "country", one, other)
     quick = FakeLoader(text="after")
     assert await other.text(quick) == "after"
-    source.gate.set()
+    loader.gate.set()
     await slow
-    async with process(redis) as third:
+    async with simulated_process(redis) as third:
         assert await third.text(quick) == "after"
-    assert quick.made == 1
+    assert quick.calls == 1
 
 
 async def test_expired_body_is_loaded_again(one: SimulatedProcess) -> None:
-    source = FakeLoader()
-    await one.get(source, ttl=0.05)
-    source.text = "second"
+    loader = FakeLoader()
+    await one.get(loader, ttl=0.05)
+    loader.text = "second"
 
-    async def made_again() -> bool:
-        return (await one.get(source, ttl=0.05)).identity == b"second"
+    async def is_reloaded() -> bool:
+        return (await one.get(loader, ttl=0.05)).identity == b"second"
 
-    await eventually(made_again)
+    await eventually(is_reloaded)
 
 
 async def test_stale_body_is_served_when_loading_fails(redis: Redis, one: SimulatedProcess) -> None:
-    source = FakeLoader()
-    fresh = await one.get(source)
+    loader = FakeLoader()
+    fresh = await one.get(loader)
     await changed(redis, "country", one)
-    source.error = BackendUnavailableError("the database")
-    kept = await one.get(source)
-    assert (kept.identity, kept.stale, fresh.stale) == (fresh.identity, True, False)
+    loader.error = BackendUnavailableError("the database")
+    stale = await one.get(loader)
+    assert (stale.identity, stale.stale, fresh.stale) == (fresh.identity, True, False)
 
 
 async def test_stale_body_of_another_process_is_served(redis: Redis, one: SimulatedProcess) -> None:
-    source = FakeLoader()
-    await one.get(source)
+    loader = FakeLoader()
+    await one.get(loader)
     await changed(redis, "country", one)
-    source.error = BackendUnavailableError("the database")
-    async with process(redis) as late:
-        kept = await late.get(source)
-    assert (kept.identity, kept.stale) == (b"first", True)
+    loader.error = BackendUnavailableError("the database")
+    async with simulated_process(redis) as late:
+        stale = await late.get(loader)
+    assert (stale.identity, stale.stale) == (b"first", True)
 
 
 async def test_failed_load_is_not_retried_by_every_request(redis: Redis, one: SimulatedProcess) -> None:
-    source = FakeLoader()
-    await one.get(source)
+    loader = FakeLoader()
+    await one.get(loader)
     await changed(redis, "country", one)
-    source.error = BackendUnavailableError("the database")
+    loader.error = BackendUnavailableError("the database")
     began = time.monotonic()
     for _ in range(50):
-        assert (await one.get(source)).stale
+        assert (await one.get(loader)).stale
     assert time.monotonic() - began < STALE_SECONDS
-    assert source.made == 2
+    assert loader.calls == 2
 
 
 async def test_failure_without_a_stale_body_is_raised(one: SimulatedProcess) -> None:
@@ -179,14 +179,14 @@ async def test_failure_without_a_stale_body_is_raised(one: SimulatedProcess) -> 
 
 
 async def test_not_found_is_not_cached(redis: Redis, one: SimulatedProcess) -> None:
-    source = FakeLoader()
-    await one.get(source)
+    loader = FakeLoader()
+    await one.get(loader)
     await changed(redis, "country", one)
-    source.error = not_found("Country")
+    loader.error = not_found("Country")
     for _ in range(2):
         with pytest.raises(ApiError, match="Country not found"):
-            await one.get(source)
-    assert source.made == 3
+            await one.get(loader)
+    assert loader.calls == 3
 
 
 async def test_failed_load_releases_its_lock(one: SimulatedProcess, other: SimulatedProcess) -> None:
@@ -199,47 +199,47 @@ async def test_failed_load_releases_its_lock(one: SimulatedProcess, other: Simul
 
 
 async def test_cancelled_caller_does_not_affect_others(one: SimulatedProcess) -> None:
-    source = FakeLoader()
-    source.gate.clear()
-    first, second = (asyncio.create_task(one.text(source)) for _ in range(2))
-    await eventually(lambda: source.made == 1)
+    loader = FakeLoader()
+    loader.gate.clear()
+    first, second = (asyncio.create_task(one.text(loader)) for _ in range(2))
+    await eventually(lambda: loader.calls == 1)
     first.cancel()
-    source.gate.set()
+    loader.gate.set()
     assert await second == "first"
-    assert source.made == 1
+    assert loader.calls == 1
 
 
 async def test_lock_of_a_dead_process_is_waited_for_briefly(redis: Redis, one: SimulatedProcess) -> None:
-    claimed, _ = await RedisStore(ResilientRedis(redis)).claim("key", one.generations.current)
-    assert claimed
+    locked, _ = await RedisStore(ResilientRedis(redis)).lock_and_get("key", one.invalidation.current)
+    assert locked
     began = time.monotonic()
     assert await one.text(FakeLoader()) == "first"
     assert time.monotonic() - began < 2
 
 
 async def test_bodies_expire_soon_after_a_change(redis: Redis) -> None:
-    async with process(redis, settle_seconds=60) as held:
-        await changed(redis, "country", held)
-        await held.get(FakeLoader(), ttl=3600)
-        record = await RedisStore(ResilientRedis(redis)).read("key")
-    assert record
-    assert record.fresh_until - time.time() <= PROCESS_SECONDS
+    async with simulated_process(redis, settle_seconds=60) as process:
+        await changed(redis, "country", process)
+        await process.get(FakeLoader(), ttl=3600)
+        entry = await RedisStore(ResilientRedis(redis)).read("key")
+    assert entry
+    assert entry.fresh_until - time.time() <= PROCESS_SECONDS
 
 
 async def test_local_cache_is_bounded_by_bytes(unreachable: Redis) -> None:
-    held = SimulatedProcess(
+    process = SimulatedProcess(
         ResponseCache(RedisStore(ResilientRedis(unreachable)), InvalidationState(), max_bytes=250_000),
         InvalidationState(),
     )
-    sources = [FakeLoader(text="x" * 100_000) for _ in range(3)]
+    loaders = [FakeLoader(text="x" * 100_000) for _ in range(3)]
     for turn in range(2):
-        for number, source in enumerate(sources):
-            await held.cache.get(f"{number}", COUNTRY, source.fill, 60, compress=False)
-            assert source.made == turn + 1
+        for number, loader in enumerate(loaders):
+            await process.cache.get(f"{number}", COUNTRY, loader.load, 60, compress=False)
+            assert loader.calls == turn + 1
     large = FakeLoader(text="x" * 300_000)
     for _ in range(2):
-        await held.cache.get("large", COUNTRY, large.fill, 60, compress=False)
-    assert large.made == 2
+        await process.cache.get("large", COUNTRY, large.load, 60, compress=False)
+    assert large.calls == 2
 
 
 @pytest.fixture
@@ -249,28 +249,28 @@ async def unreachable(unused_tcp_port: int) -> AsyncIterator[Redis]:
 
 
 async def test_local_cache_works_without_redis(unreachable: Redis) -> None:
-    held = SimulatedProcess(
+    process = SimulatedProcess(
         ResponseCache(RedisStore(ResilientRedis(unreachable)), InvalidationState()), InvalidationState()
     )
-    source = FakeLoader()
-    assert set(await asyncio.gather(*(held.text(source) for _ in range(200)))) == {"first"}
-    assert source.made == 1
+    loader = FakeLoader()
+    assert set(await asyncio.gather(*(process.text(loader) for _ in range(200)))) == {"first"}
+    assert loader.calls == 1
 
 
 async def test_redis_failure_is_counted_and_bypassed(unreachable: Redis) -> None:
-    generations = InvalidationState()
-    generations.catch_up(0)
+    invalidation = InvalidationState()
+    invalidation.resync(0)
     counted = REDIS_ERRORS._value.get()
-    held = SimulatedProcess(ResponseCache(RedisStore(ResilientRedis(unreachable)), generations), generations)
-    assert await held.text(FakeLoader()) == "first"
+    process = SimulatedProcess(ResponseCache(RedisStore(ResilientRedis(unreachable)), invalidation), invalidation)
+    assert await process.text(FakeLoader()) == "first"
     assert REDIS_ERRORS._value.get() > counted
 
 
 async def test_silent_redis_costs_little_time() -> None:
-    generations = InvalidationState()
-    generations.catch_up(0)
+    invalidation = InvalidationState()
+    invalidation.resync(0)
     async with silent_server() as port, clients.redis(f"redis://127.0.0.1:{port}/0", timeout=5) as client:
-        held = SimulatedProcess(ResponseCache(RedisStore(ResilientRedis(client)), generations), generations)
+        process = SimulatedProcess(ResponseCache(RedisStore(ResilientRedis(client)), invalidation), invalidation)
         began = time.monotonic()
-        assert await held.text(FakeLoader()) == "first"
+        assert await process.text(FakeLoader()) == "first"
         assert time.monotonic() - began < 1

@@ -11,7 +11,7 @@ from indexer.invalidation import publish
 from schemas.invalidation import ALL_KINDS, channel
 from schemas.redis_keys import GENERATION_COUNTER
 from tests.support.api.proxy import Proxy
-from tests.support.cache import SimulatedProcess, process
+from tests.support.cache import SimulatedProcess, simulated_process
 from tests.support.eventually import eventually
 
 
@@ -31,70 +31,70 @@ async def proxy(settings: Settings) -> AsyncIterator[Proxy]:
 
 
 @pytest.fixture
-async def held(proxy: Proxy, redis: Redis, settings: Settings) -> AsyncIterator[SimulatedProcess]:
+async def process(proxy: Proxy, redis: Redis, settings: Settings) -> AsyncIterator[SimulatedProcess]:
     """A process whose way to Redis can be cut."""
     url = make_url(settings.redis_url).set(port=proxy.port).render_as_string(hide_password=False)
-    async with clients.redis(url) as client, process(client) as held:
-        yield held
+    async with clients.redis(url) as client, simulated_process(client) as process:
+        yield process
 
 
-async def test_change_invalidates_its_kinds_only(redis: Redis, held: SimulatedProcess) -> None:
-    before = held.generations.current
+async def test_change_invalidates_its_kinds_only(redis: Redis, process: SimulatedProcess) -> None:
+    before = process.invalidation.current
     await publish(redis, ["country", "tag"])
-    await eventually(lambda: held.generations.current == before + 1)
-    touched = {kind for kind in ALL_KINDS if not held.generations.is_current(before, {kind})}
+    await eventually(lambda: process.invalidation.current == before + 1)
+    touched = {kind for kind in ALL_KINDS if not process.invalidation.is_current(before, {kind})}
     assert touched == {"country", "tag"}
 
 
-async def test_unpublished_change_is_noticed(redis: Redis, held: SimulatedProcess) -> None:
-    before = held.generations.current
+async def test_unpublished_change_is_noticed(redis: Redis, process: SimulatedProcess) -> None:
+    before = process.invalidation.current
     await redis.incr(GENERATION_COUNTER)
-    await eventually(lambda: not held.generations.is_current(before, {"country"}), within=2)
+    await eventually(lambda: not process.invalidation.is_current(before, {"country"}), within=2)
 
 
-async def test_emptied_redis_invalidates_everything(redis: Redis, held: SimulatedProcess) -> None:
-    before = held.generations.current
+async def test_emptied_redis_invalidates_everything(redis: Redis, process: SimulatedProcess) -> None:
+    before = process.invalidation.current
     await redis.flushdb()
-    await eventually(lambda: not held.generations.is_current(before, {"country"}), within=2)
+    await eventually(lambda: not process.invalidation.is_current(before, {"country"}), within=2)
 
 
 @pytest.mark.parametrize("message", [b"", b"{}", b"\xff", b'{"generation": "x", "kinds": []}', b"[]"])
-async def test_unreadable_message_is_skipped(redis: Redis, held: SimulatedProcess, message: bytes) -> None:
+async def test_unreadable_message_is_skipped(redis: Redis, process: SimulatedProcess, message: bytes) -> None:
     await redis.publish(channel(redis_database(redis)), message)
-    before = held.generations.current
+    before = process.invalidation.current
     await publish(redis, ["country"])
-    await eventually(lambda: not held.generations.is_current(before, {"country"}))
-    assert held.generations.following
+    await eventually(lambda: not process.invalidation.is_current(before, {"country"}))
+    assert process.invalidation.connected
 
 
 async def test_change_during_an_outage_is_noticed_afterwards(
-    redis: Redis, held: SimulatedProcess, proxy: Proxy
+    redis: Redis, process: SimulatedProcess, proxy: Proxy
 ) -> None:
-    before = held.generations.current
+    before = process.invalidation.current
     await proxy.close()
-    await eventually(lambda: not held.generations.following)
+    await eventually(lambda: not process.invalidation.connected)
     await publish(redis, ["country"])
     await proxy.open()
-    await eventually(lambda: held.generations.following)
-    assert not held.generations.is_current(before, {"country"})
+    await eventually(lambda: process.invalidation.connected)
+    assert not process.invalidation.is_current(before, {"country"})
 
 
-async def test_outage_without_changes_invalidates_nothing(held: SimulatedProcess, proxy: Proxy) -> None:
-    before = held.generations.current
+async def test_outage_without_changes_invalidates_nothing(process: SimulatedProcess, proxy: Proxy) -> None:
+    before = process.invalidation.current
     await proxy.close()
-    await eventually(lambda: not held.generations.following)
+    await eventually(lambda: not process.invalidation.connected)
     await proxy.open()
-    await eventually(lambda: held.generations.following)
-    assert held.generations.is_current(before, ALL_KINDS)
+    await eventually(lambda: process.invalidation.connected)
+    assert process.invalidation.is_current(before, ALL_KINDS)
 
 
-async def test_broken_subscription_is_renewed(redis: Redis, held: SimulatedProcess) -> None:
+async def test_broken_subscription_is_renewed(redis: Redis, process: SimulatedProcess) -> None:
     database = redis.connection_pool.connection_kwargs["db"]
     for client in await redis.client_list(_type="pubsub"):
         if int(client["db"]) == database:
             await redis.client_kill_filter(_id=client["id"])
-    before = held.generations.current
+    before = process.invalidation.current
     await publish(redis, ["country"])
-    await eventually(lambda: not held.generations.is_current(before, {"country"}), within=2)
+    await eventually(lambda: not process.invalidation.is_current(before, {"country"}), within=2)
     await publish(redis, ["tag"])
-    await eventually(lambda: not held.generations.is_current(before + 1, {"tag"}), within=2)
+    await eventually(lambda: not process.invalidation.is_current(before + 1, {"tag"}), within=2)
