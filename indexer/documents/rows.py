@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import ARRAY, Integer, Select, any_, bindparam, select
+from sqlalchemy import ARRAY, BigInteger, Select, any_, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.orm import DeclarativeBase
 
@@ -13,7 +13,7 @@ from schemas.api.entities import Entity
 Row = dict[str, Any]
 Shown = TypeVar("Shown", bound=Entity)
 
-IDS: Any = bindparam("ids", type_=ARRAY(Integer))
+IDS: Any = bindparam("ids", type_=ARRAY(BigInteger))
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, select, true
 
 from core.sql import in_array
 from schemas.invalidation import ALL_KINDS, DEPARTURE, EVERYTHING
@@ -20,7 +20,12 @@ RELATED_KINDS = ALL_KINDS - {DEPARTURE} | {EVERYTHING}
 
 
 def depends_on(kind: str, row_ids: Collection[int | None]) -> ColumnElement[bool]:
-    """Return the condition on a departure that its document contains data of one of these rows."""
+    """Return the condition on a departure that its document contains data of one of these rows.
+
+    A row id of None stands for every row of the kind.
+    """
+    if None in row_ids:
+        return true()
     if kind == "guide":
         return in_array(TripOccurrence.guide_id, row_ids)
     if kind == "tag":

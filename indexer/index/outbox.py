@@ -9,7 +9,6 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     ColumnElement,
-    Integer,
     Select,
     any_,
     bindparam,
@@ -101,7 +100,7 @@ async def enqueue(
     connection: AsyncConnection, trip_ids: Iterable[int], *, lane: int, since: datetime | None = None
 ) -> None:
     """Departures to be read again; `since` is when the change was made that they depend on."""
-    ids = func.unnest(bindparam("ids", list(trip_ids), ARRAY(Integer))).column_valued()
+    ids = func.unnest(bindparam("ids", list(trip_ids), ARRAY(BigInteger))).column_valued()
     created_at = func.clock_timestamp() if since is None else literal(since)
     rows = select(literal(DEPARTURE), ids, literal(lane), created_at)
     await connection.execute(insert(OutboxRow).from_select(["kind", "row_id", "lane", "created_at"], rows))

@@ -88,7 +88,9 @@ def triggers(watched: Watched) -> str:
     values = {
         **watched._asdict(),
         "distinct": "" if watched.row_id == "id" else "DISTINCT",
-        "differs": " OR ".join(f"OLD.{column} IS DISTINCT FROM NEW.{column}" for column in _shown(watched)),
+        "everything": "all" if watched.kind == "occurrence" else watched.kind,
+        "old": ", ".join(f"OLD.{column}" for column in _shown(watched)),
+        "new": ", ".join(f"NEW.{column}" for column in _shown(watched)),
     }
     return "".join(
         (parts["function"] + parts["trigger"]).format(

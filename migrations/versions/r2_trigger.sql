@@ -14,22 +14,40 @@ CREATE OR REPLACE TRIGGER smarttrip_{event} AFTER {event} ON {table} {scope}
     EXECUTE FUNCTION smarttrip.{table}_{event}();
 
 -- written
-INSERT INTO smarttrip.outbox (kind, row_id) SELECT {distinct} '{kind}', {row_id} FROM written;
+-- The ids are read apart from the write: a subtransaction that writes takes a transaction id for every statement.
+DECLARE
+    ids bigint[];
+BEGIN
+    BEGIN
+        SELECT coalesce(array_agg({distinct} {row_id}), '{{}}') INTO ids FROM written;
+    EXCEPTION WHEN OTHERS THEN
+        -- The key is missing, or no whole number: the platform may have renamed it or changed its type.
+        ids := ARRAY[NULL];
+    END;
+    INSERT INTO smarttrip.outbox (kind, row_id)
+    SELECT CASE WHEN id IS NULL THEN '{everything}' ELSE '{kind}' END, id FROM unnest(ids) AS id;
+END;
 
 -- changed
+-- Images of rows can be compared whatever the columns' types: json, xml and points have no equality.
 DECLARE
+    new_id bigint;
+    old_id bigint;
     differs boolean;
 BEGIN
     BEGIN
-        differs := {differs};
-    EXCEPTION WHEN undefined_column THEN
-        -- The platform has dropped or renamed one: that must not be its writers' trouble.
+        new_id := NEW.{row_id};
+        old_id := OLD.{row_id};
+        differs := record_image_ne(ROW({old}), ROW({new}));
+    EXCEPTION WHEN OTHERS THEN
+        -- A column is missing: the platform has dropped or renamed it. Its writers must not fail for that.
         differs := true;
     END;
     IF differs THEN
-        INSERT INTO smarttrip.outbox (kind, row_id) VALUES ('{kind}', NEW.{row_id});
-        IF OLD.{row_id} <> NEW.{row_id} THEN
-            INSERT INTO smarttrip.outbox (kind, row_id) VALUES ('{kind}', OLD.{row_id});
+        INSERT INTO smarttrip.outbox (kind, row_id)
+        VALUES (CASE WHEN new_id IS NULL THEN '{everything}' ELSE '{kind}' END, new_id);
+        IF old_id <> new_id THEN
+            INSERT INTO smarttrip.outbox (kind, row_id) VALUES ('{kind}', old_id);
         END IF;
     END IF;
 END;

@@ -12,6 +12,9 @@ SCHEMA = "smarttrip"
 INDEX_VERSION = Sequence("index_version", schema=SCHEMA, metadata=Base.metadata)
 """Numbers the readings of Postgres; the later reading wins in the index."""
 
+WideInt = Annotated[int, mapped_column(BigInteger)]
+"""Wide enough for any integer key that the platform may come to use."""
+
 SerialId = Annotated[int, mapped_column(BigInteger, Identity(), primary_key=True)]
 
 
@@ -24,11 +27,12 @@ class OutboxRow(Base):
     id: Mapped[SerialId]
     kind: Mapped[str]
     """An `EntityKind` of `schemas.invalidation`, or `all` without a row_id."""
-    row_id: Mapped[int | None]
+    row_id: Mapped[WideInt | None]
+    """None stands for every row of the kind, where the trigger could not tell which one changed."""
     lane: Mapped[Small] = mapped_column(server_default=text("0"))
     """0 is a direct change, 1 a fan-out."""
     attempts: Mapped[Count]
-    cursor: Mapped[int | None]
+    cursor: Mapped[WideInt | None]
     """The last departure queued by a fan-out that goes chunk by chunk."""
     created_at: Mapped[Instant] = mapped_column(server_default=text("clock_timestamp()"))
 
@@ -41,7 +45,7 @@ class DeadLetter(Base):
 
     id: Mapped[SerialId]
     kind: Mapped[str]
-    row_id: Mapped[int | None]
+    row_id: Mapped[WideInt | None]
     error: Mapped[str]
     created_at: Mapped[Instant]
     died_at: Mapped[InstantNow]

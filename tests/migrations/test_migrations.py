@@ -1,10 +1,12 @@
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -14,7 +16,7 @@ from schemas.tables import SCHEMA, Base
 from tests.conftest import plain
 from tests.migrations.databases import ANALYTICS, describe, execute, fetch
 
-LATEST = "columns"
+LATEST = ScriptDirectory(str(Path(migrations.__file__).parent)).get_current_head()
 
 CONTRACT_TYPES = {
     "navigation": "page_view",

@@ -61,6 +61,24 @@ async def test_each_kind_leads_to_the_departures_that_show_it(catalogue: Catalog
         assert await added(stores) == trips, kind
 
 
+@pytest.mark.parametrize("kind", sorted(RELATED_KINDS))
+async def test_unidentified_row_leads_to_every_departure(
+    catalogue: CatalogueFactory, stores: Backends, kind: str
+) -> None:
+    trips = [await catalogue.occurrence() for _ in range(2)]
+    await put(stores, kind, None)
+    assert len((await expand(stores)).finished) == 1
+    assert await added(stores) == trips
+
+
+@pytest.mark.parametrize("kind", sorted(RELATED_KINDS - {"all"}))
+async def test_wide_row_id_leads_to_no_departure(catalogue: CatalogueFactory, stores: Backends, kind: str) -> None:
+    await catalogue.occurrence()
+    await put(stores, kind, 2**40)
+    assert len((await expand(stores)).finished) == 1
+    assert await added(stores) == []
+
+
 async def test_a_large_fan_out_goes_on_where_it_stopped(
     catalogue: CatalogueFactory, stores: Backends, monkeypatch: pytest.MonkeyPatch
 ) -> None:
