@@ -52,7 +52,7 @@ def test_help_lists_the_exit_codes() -> None:
 
 
 @pytest.mark.parametrize("arguments", [["fly"], ["stack", "fly"], ["seed", "--occurrences", "many"], ["serve", "--x"]])
-def test_wrong_usage_ends_with_2(arguments: list[str]) -> None:
+def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
     assert CliRunner().invoke(app, arguments).exit_code == 2
 
 
@@ -75,7 +75,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.parametrize("command", WITH_SETTINGS)
-def test_a_missing_setting_is_named(in_process: InProcess, command: str) -> None:
+def test_missing_setting_is_named(in_process: InProcess, command: str) -> None:
     code, error = in_process(command, {})
     assert code == 2
     assert error.startswith("DATABASE_URL is not set")
@@ -96,9 +96,7 @@ def test_a_missing_setting_is_named(in_process: InProcess, command: str) -> None
         ("RATE_LIMIT_ENABLED", "perhaps"),
     ],
 )
-def test_a_wrong_setting_stops_the_start_with_one_sentence_that_names_it(
-    in_process: InProcess, name: str, value: str
-) -> None:
+def test_invalid_setting_is_named_in_one_sentence(in_process: InProcess, name: str, value: str) -> None:
     code, error = in_process("serve", {**NOWHERE, name: value})
     assert code == 2
     assert error.startswith(f"{name} is wrong")
@@ -106,14 +104,14 @@ def test_a_wrong_setting_stops_the_start_with_one_sentence_that_names_it(
 
 
 @pytest.mark.parametrize("command", ["migrate", "reindex"])
-def test_a_service_that_does_not_answer_is_named_and_ends_with_3(command: str) -> None:
+def test_unreachable_service_is_named_and_exits_with_3(command: str) -> None:
     answer = smarttrip(command, env=environment(**NOWHERE))
     assert answer.returncode == 3
     assert any(name in answer.stderr for name in ("Postgres", "Elasticsearch", "Redis"))
     assert len(answer.stderr.splitlines()) == 1
 
 
-def test_serve_on_a_taken_port_names_it_and_ends_with_4() -> None:
+def test_serve_on_taken_port_exits_with_4() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         answer = smarttrip("serve", "--port", str(port), env=environment(**NOWHERE))
@@ -135,7 +133,7 @@ async def own(services: Settings, slot: int) -> AsyncIterator[Settings]:
     await drop_indices(settings)
 
 
-async def test_from_an_empty_database_to_a_verified_index(own: Settings, es: AsyncElasticsearch) -> None:
+async def test_empty_database_to_verified_index(own: Settings, es: AsyncElasticsearch) -> None:
     env = environment(
         DATABASE_URL=own.database_url,
         REDIS_URL=own.redis_url,

@@ -23,18 +23,18 @@ def conditions(name: str) -> dict[str, str]:
     return {other: link["condition"] for other, link in SERVICES[name].get("depends_on", {}).items()}
 
 
-def test_the_whole_system_is_there_and_sample_data_only_on_request() -> None:
+def test_compose_has_the_whole_system_and_optional_samples() -> None:
     assert set(STARTED) == {"postgres", "valkey", "elasticsearch", "migrate", "worker", "api"}
     assert SERVICES["seed"]["profiles"] == ["sample"]
 
 
-def test_the_servers_are_the_official_images_of_the_tested_versions() -> None:
+def test_servers_are_official_images_of_tested_versions() -> None:
     assert SERVICES["elasticsearch"]["image"] == f"docker.elastic.co/elasticsearch/elasticsearch:{VERSION}"
     assert SERVICES["postgres"]["image"] == "postgres:18"
     assert SERVICES["valkey"]["image"] == "valkey/valkey:9"
 
 
-def test_nothing_starts_before_what_it_needs() -> None:
+def test_services_wait_for_their_dependencies() -> None:
     assert conditions("migrate") == {"postgres": "service_healthy"}
     assert conditions("seed") == {"migrate": "service_completed_successfully"}
     needed = {
@@ -46,7 +46,7 @@ def test_nothing_starts_before_what_it_needs() -> None:
     assert conditions("api") == needed
 
 
-def test_what_is_waited_for_has_a_health_check_and_data_has_a_volume() -> None:
+def test_dependencies_have_health_checks_and_volumes() -> None:
     for name in ("postgres", "valkey", "elasticsearch"):
         assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
         assert SERVICES[name]["volumes"][0].partition(":")[0] in COMPOSE["volumes"]
@@ -54,22 +54,20 @@ def test_what_is_waited_for_has_a_health_check_and_data_has_a_volume() -> None:
         assert "/readyz" in SERVICES[name]["healthcheck"]["test"][-1]
 
 
-def test_only_the_api_is_published_and_only_to_this_machine() -> None:
+def test_only_the_api_is_published_on_loopback() -> None:
     assert {name for name, service in SERVICES.items() if "ports" in service} == {"api"}
     assert all(port.startswith("127.0.0.1:") for port in SERVICES["api"]["ports"])
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_our_containers_may_do_nothing_that_they_need_not(name: str) -> None:
+def test_containers_have_minimal_privileges(name: str) -> None:
     assert OURS[name]["cap_drop"] == ["ALL"]
     assert OURS[name]["read_only"] is True
     assert OURS[name]["security_opt"] == ["no-new-privileges:true"]
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_our_containers_run_commands_that_exist_with_settings_that_are_right(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_containers_run_existing_commands_with_valid_settings(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     program, command, *options = OURS[name]["command"]
     assert program == "smarttrip"
     known = get_command(app).commands[command]  # type: ignore[attr-defined]
@@ -91,7 +89,7 @@ def default(value: str) -> str:
     return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value)
 
 
-def test_the_image_runs_as_an_ordinary_user_from_locked_packages() -> None:
+def test_image_runs_unprivileged_from_locked_packages() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     installs = re.findall(r"pip (?:--python \S+ )?install (.*)", dockerfile)
     assert installs
@@ -100,7 +98,7 @@ def test_the_image_runs_as_an_ordinary_user_from_locked_packages() -> None:
     assert "HEALTHCHECK" in dockerfile
 
 
-def test_the_image_is_built_from_nothing_but_what_it_needs() -> None:
+def test_image_context_has_only_copied_files() -> None:
     copied = re.findall(r"^COPY (?!--from)(.*) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     assert {name for line in copied for name in line.split()} == let_in

@@ -45,7 +45,7 @@ def started_with(cache: Path) -> list[list[str]]:
     return [p.info["cmdline"] for p in found if (p.info["environ"] or {}).get("XDG_CACHE_HOME") == str(cache)]
 
 
-def test_once_shows_searches_with_reasons_and_a_change_that_answers_follow_and_leaves_nothing(cache: Path) -> None:
+def test_once_shows_searches_and_a_change_and_cleans_up(cache: Path) -> None:
     with demo(cache, "--once") as process:
         output, error = process.communicate()
     assert process.returncode == 0, error
@@ -57,7 +57,7 @@ def test_once_shows_searches_with_reasons_and_a_change_that_answers_follow_and_l
     assert started_with(cache) == []
 
 
-def test_another_demo_is_refused_while_one_waits_for_ctrl_c_which_ends_everything(cache: Path) -> None:
+def test_second_demo_is_rejected_and_ctrl_c_ends_the_first(cache: Path) -> None:
     with demo(cache) as first:
         assert first.stdout is not None
         shown = []
@@ -78,7 +78,7 @@ def test_another_demo_is_refused_while_one_waits_for_ctrl_c_which_ends_everythin
     assert started_with(cache) == []
 
 
-def test_a_taken_port_is_named_and_nothing_is_left(cache: Path) -> None:
+def test_taken_port_is_named_and_nothing_keeps_running(cache: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         with demo(cache, port=port) as process:

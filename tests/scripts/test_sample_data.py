@@ -32,7 +32,7 @@ async def fingerprints(engine: AsyncEngine) -> dict[str, str]:
         }
 
 
-async def test_the_counts_are_those_of_the_tables(database: AsyncEngine, settings: Settings) -> None:
+async def test_counts_match_the_tables(database: AsyncEngine, settings: Settings) -> None:
     counts = await sample_data.seed(settings.database_url, 1000, today=TODAY)
     assert counts["trip_occurrences"] == 1000
     assert counts["trip_templates"] == 100
@@ -41,13 +41,11 @@ async def test_the_counts_are_those_of_the_tables(database: AsyncEngine, setting
     assert counts == stored
 
 
-async def test_even_a_small_catalogue_has_sixty_templates(database: AsyncEngine, settings: Settings) -> None:
+async def test_small_catalogue_has_sixty_templates(database: AsyncEngine, settings: Settings) -> None:
     assert (await sample_data.seed(settings.database_url, 10, today=TODAY))["trip_templates"] == 60
 
 
-async def test_the_same_seed_makes_the_same_rows_and_another_one_others(
-    settings: Settings, engine: AsyncEngine
-) -> None:
+async def test_seed_determines_the_rows(settings: Settings, engine: AsyncEngine) -> None:
     made = []
     for seed in (7, 7, 8):
         await clear(engine)
@@ -63,9 +61,7 @@ async def clear(engine: AsyncEngine) -> None:
         await connection.execute(text(f"TRUNCATE {', '.join(FILLED)} RESTART IDENTITY CASCADE"))
 
 
-async def test_rows_that_are_there_already_are_never_mixed_with_samples(
-    settings: Settings, database: AsyncEngine, catalogue: CatalogueFactory
-) -> None:
+async def test_filled_table_is_rejected(settings: Settings, database: AsyncEngine, catalogue: CatalogueFactory) -> None:
     await catalogue.tag()
     with pytest.raises(CliError, match="tags"):
         await sample_data.seed(settings.database_url, 100, today=TODAY)
@@ -73,7 +69,7 @@ async def test_rows_that_are_there_already_are_never_mixed_with_samples(
         assert await connection.scalar(text("SELECT count(*) FROM countries")) == 0
 
 
-async def test_new_rows_get_the_ids_that_follow(settings: Settings, database: AsyncEngine) -> None:
+async def test_new_rows_get_following_ids(settings: Settings, database: AsyncEngine) -> None:
     counts = await sample_data.seed(settings.database_url, 100, today=TODAY)
     async with database.begin() as connection:
         row = {"name": "Volunteering", "name_he": "התנדבות", **STAMPS}
@@ -81,9 +77,7 @@ async def test_new_rows_get_the_ids_that_follow(settings: Settings, database: As
     assert new_id == counts["tags"] + 1
 
 
-async def test_places_and_types_are_those_that_travellers_choose_from(
-    settings: Settings, database: AsyncEngine
-) -> None:
+async def test_countries_and_types_are_complete(settings: Settings, database: AsyncEngine) -> None:
     await sample_data.seed(settings.database_url, today=TODAY)
     async with database.connect() as connection:
         countries = (await connection.execute(select(tables.Country))).all()
@@ -97,7 +91,7 @@ async def test_places_and_types_are_those_that_travellers_choose_from(
     assert None in primary
 
 
-async def test_departures_show_every_case_of_the_rules(settings: Settings, database: AsyncEngine) -> None:
+async def test_departures_cover_every_case_of_the_rules(settings: Settings, database: AsyncEngine) -> None:
     await sample_data.seed(settings.database_url, 3000, today=TODAY)
     async with database.connect() as connection:
         departures = (await connection.execute(select(tables.TripOccurrence))).all()
@@ -117,7 +111,7 @@ async def test_departures_show_every_case_of_the_rules(settings: Settings, datab
     assert {row.difficulty_level for row in templates} == {1, 2, 3, 4, 5}
 
 
-async def test_texts_are_in_both_languages_and_leave_no_gap(settings: Settings, database: AsyncEngine) -> None:
+async def test_texts_are_complete_in_both_languages(settings: Settings, database: AsyncEngine) -> None:
     await sample_data.seed(settings.database_url, 1000, today=TODAY)
     async with database.connect() as connection:
         templates = (await connection.execute(select(tables.TripTemplate))).all()
@@ -129,7 +123,7 @@ async def test_texts_are_in_both_languages_and_leave_no_gap(settings: Settings, 
         assert not any("a" <= letter <= "z" for letter in hebrew)
 
 
-async def test_scenarios_ask_for_what_the_platform_knows(settings: Settings, database: AsyncEngine) -> None:
+async def test_scenarios_use_known_ids(settings: Settings, database: AsyncEngine) -> None:
     await sample_data.seed(settings.database_url, 100, today=TODAY)
     async with database.connect() as connection:
         scenarios = (await connection.execute(select(tables.EvaluationScenario))).all()
@@ -139,9 +133,7 @@ async def test_scenarios_ask_for_what_the_platform_knows(settings: Settings, dat
 
 
 @pytest.mark.slow
-async def test_a_hundred_thousand_departures_take_less_than_fifteen_seconds(
-    settings: Settings, database: AsyncEngine
-) -> None:
+async def test_100_000_departures_load_within_15_seconds(settings: Settings, database: AsyncEngine) -> None:
     started = time.monotonic()
     await sample_data.seed(settings.database_url, 100_000, today=TODAY)
     assert time.monotonic() - started < 15

@@ -28,7 +28,7 @@ def executable(path: Path, script: str) -> str:
     return str(path)
 
 
-def test_an_old_python_is_refused_in_a_sentence(clone: Path) -> None:
+def test_old_python_is_rejected_in_one_sentence(clone: Path) -> None:
     old = executable(clone / "python3.10", "exit 1")
     answer = set_up(clone, old)
     assert answer.returncode == 1
@@ -36,7 +36,7 @@ def test_an_old_python_is_refused_in_a_sentence(clone: Path) -> None:
     assert len(answer.stderr.splitlines()) == 1
 
 
-def test_a_python_without_venv_is_refused_with_the_cure(clone: Path) -> None:
+def test_python_without_venv_is_rejected_with_advice(clone: Path) -> None:
     # The question for its version passes, making an environment does not.
     bare = executable(clone / "python", 'case "$*" in *venv*) exit 1;; *) echo Python 3.11.0;; esac')
     answer = set_up(clone, bare)
@@ -44,7 +44,7 @@ def test_a_python_without_venv_is_refused_with_the_cure(clone: Path) -> None:
     assert answer.stderr.splitlines()[-1].endswith("apt install python3-venv.")
 
 
-def test_what_is_installed_is_left_alone(clone: Path) -> None:
+def test_complete_installation_is_not_changed(clone: Path) -> None:
     (clone / ".venv" / "bin").mkdir(parents=True)
     asked = clone / "asked"
     executable(clone / ".venv" / "bin" / "python", f'echo "$*" >> "{asked}"')

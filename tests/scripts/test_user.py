@@ -29,7 +29,7 @@ def run(settings: Settings, *arguments: str) -> Any:
     return smarttrip("user", *arguments, env=env)
 
 
-async def test_a_person_is_told_forgotten_and_then_unknown(settings: Settings, database: AsyncEngine) -> None:
+async def test_person_is_exported_erased_and_then_unknown(settings: Settings, database: AsyncEngine) -> None:
     await three_people(database)
 
     told = run(settings, "export", "Dana@Example.org")
@@ -63,7 +63,7 @@ def in_process(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> CliRunner
     return CliRunner()
 
 
-async def test_nobody_is_forgotten_without_a_yes(in_process: CliRunner, database: AsyncEngine) -> None:
+async def test_erase_needs_confirmation(in_process: CliRunner, database: AsyncEngine) -> None:
     await three_people(database)
     for answer in ("n\n", "\n", ""):
         result = in_process.invoke(app, ["user", "erase", DANA], input=answer)
@@ -74,14 +74,14 @@ async def test_nobody_is_forgotten_without_a_yes(in_process: CliRunner, database
 
 @pytest.mark.parametrize("command", [["export"], ["erase", "--yes"]])
 @pytest.mark.parametrize("address", ["dana", "", "dana@", "a@b@c", "x" * 300 + "@example.org"])
-def test_what_is_no_address_ends_with_2(in_process: CliRunner, command: list[str], address: str) -> None:
+def test_invalid_address_exits_with_2(in_process: CliRunner, command: list[str], address: str) -> None:
     wrong = in_process.invoke(app, ["user", *command, address])
     assert isinstance(wrong.exception, CliError)
     assert (wrong.exception.code, str(wrong.exception)) == (2, "EMAIL should be an e-mail address.")
 
 
 @pytest.mark.parametrize("url", ["DATABASE_URL", "REDIS_URL"])
-async def test_nobody_is_forgotten_by_half(
+async def test_failed_erase_leaves_everything(
     settings: Settings, database: AsyncEngine, url: str, unused_tcp_port: int
 ) -> None:
     await three_people(database)

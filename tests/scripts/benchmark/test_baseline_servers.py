@@ -84,7 +84,7 @@ def mix() -> Sequence[dict[str, Any]]:
     return searches(Ids(range(1, 9), range(1, 4), range(1, 6), TODAY.year), 60, seed=7)
 
 
-async def test_the_service_finds_what_all_candidates_scored_in_python_give(
+async def test_service_agrees_with_scoring_all_in_python(
     service: Server, unindexed: Server, mix: Sequence[dict[str, Any]], engine: AsyncEngine
 ) -> None:
     asked = recommendations(service, [{}, *mix])
@@ -97,16 +97,14 @@ async def test_the_service_finds_what_all_candidates_scored_in_python_give(
         await asyncio.to_thread(compare, asked, right)
 
 
-async def test_a_failed_search_of_the_sample_is_told(service: Server, mix: Sequence[dict[str, Any]]) -> None:
+async def test_failed_search_of_the_sample_is_reported(service: Server, mix: Sequence[dict[str, Any]]) -> None:
     asked = recommendations(service, mix)
     nowhere = Contestant(replace(asked.plan, url=f"{service.url}/nowhere"), service)
     with pytest.raises(CliError, match="A search of the sample failed: status 404"):
         await asyncio.to_thread(compare, asked, nowhere)
 
 
-async def test_an_open_row_follows_at_half_the_rate_of_8_at_once(
-    service: Server, bare: Server, env: dict[str, str]
-) -> None:
+async def test_open_loop_has_half_the_rate_of_concurrency_8(service: Server, bare: Server, env: dict[str, str]) -> None:
     pairing = Pairing("reference data", cold(resource(service, LOCATIONS)), CONSTANT, cold(bare_like(service, bare)))
     rows = await asyncio.to_thread(lambda: list(measuring(env).rows(pairing)))
     assert [(row.name, row.concurrency) for row in rows] == [
@@ -122,7 +120,7 @@ async def test_an_open_row_follows_at_half_the_rate_of_8_at_once(
     assert all(result.memory_mb and result.memory_mb > 20 for result in opened.results.values())
 
 
-async def test_a_row_of_events_starts_with_an_empty_stream(
+async def test_row_of_events_starts_with_empty_stream(
     service: Server, bare: Server, env: dict[str, str], redis: Redis
 ) -> None:
     await redis.xadd(TRACKING_STREAM, {"left": "by others"}, id="1-1")
@@ -136,7 +134,7 @@ async def test_a_row_of_events_starts_with_an_empty_stream(
     assert await redis.xrange(TRACKING_STREAM, max="1-1") == []
 
 
-async def test_memory_is_noted_after_each_portion(service: Server, mix: Sequence[dict[str, Any]]) -> None:
+async def test_memory_is_recorded_after_each_portion(service: Server, mix: Sequence[dict[str, Any]]) -> None:
     plans = [kind.plan for kind in (recommendations(service, mix), resource(service, LOCATIONS), events(service, 10))]
     held = await asyncio.to_thread(measure_growth, SAMPLE, service, plans, (4, 3, 3))
     assert held.requests == [10 * (number + 1) for number in range(PORTIONS)]

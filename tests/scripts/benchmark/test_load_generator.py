@@ -57,14 +57,14 @@ async def generated(plan: LoadPlan) -> LoadResult:
     return await asyncio.to_thread(generate, plan)
 
 
-async def test_a_closed_loop_sends_so_many_requests_however_long_they_take() -> None:
+async def test_closed_loop_sends_the_minimum_of_requests() -> None:
     async with answering(RIGHT, seconds=0.01) as (server, url):
         plan = LoadPlan(url=url, method="GET", expected="right", concurrency=8, requests=25, seconds=0, warm_up=False)
         run = await generated(plan)
     assert (run.requests, run.errors, server.asked) == (25, 0, 25)
 
 
-async def test_an_open_loop_keeps_its_rate_and_counts_the_wait_for_a_connection() -> None:
+async def test_open_loop_counts_the_wait_for_a_connection() -> None:
     async with answering(RIGHT, seconds=0.1) as (_, url):
         plan = LoadPlan(url=url, method="GET", expected="right", concurrency=2, seconds=1, warm_up=False)
         run = await generated(replace(plan, rate=40.0))
@@ -75,20 +75,20 @@ async def test_an_open_loop_keeps_its_rate_and_counts_the_wait_for_a_connection(
     assert closed.p95 < 300
 
 
-async def test_wrong_answers_are_errors_and_not_among_the_latencies() -> None:
+async def test_wrong_responses_are_errors_without_latency() -> None:
     async with answering(RIGHT, NO_ROOM, (200, "empty")) as (_, url):
         run = await generated(LoadPlan(url=url, method="GET", expected="right", requests=9, seconds=0, warm_up=False))
     assert (run.requests, run.errors, run.sent) == (3, 6, 9)
 
 
-async def test_a_server_that_closes_connections_is_asked_on_through_others() -> None:
+async def test_closed_connections_are_replaced() -> None:
     async with answering(RIGHT, per_connection=2) as (server, url):
         run = await generated(LoadPlan(url=url, method="GET", expected="right", requests=9, seconds=0, warm_up=False))
     assert (run.requests, run.errors, server.asked) == (6, 3, 6)
 
 
 @pytest.mark.parametrize("warm_up", [False, True])
-async def test_without_a_right_answer_the_first_wrong_one_is_told(warm_up: bool) -> None:
+async def test_first_wrong_response_is_reported_if_none_is_correct(warm_up: bool) -> None:
     async with answering((503, "no room" + "x" * 1000)) as (_, url):
         plan = LoadPlan(url=url, method="GET", expected="right", seconds=0.1, warm_up=warm_up)
         with pytest.raises(CliError, match=r"No response was correct; the first one: status 503, 'no roomx+'") as told:

@@ -59,15 +59,15 @@ MEASURED = BenchmarkResults(
 )
 
 
-def test_growth_is_that_of_the_uncached_median_from_size_to_size() -> None:
+def test_growth_compares_uncached_p50_between_sizes() -> None:
     assert MEASURED.growth == [LatencyGrowth(1000, 10_000, 8, 1.5), LatencyGrowth(10_000, 100_000, 8, 2)]
 
 
-def test_the_highest_throughput_of_each_side_counts_in_whatever_closed_loop_it_was() -> None:
+def test_peak_is_the_best_closed_loop_of_each_side() -> None:
     assert MEASURED.highest == [PeakThroughput("cached", 1000, 150, 200), PeakThroughput("events", 1000, 80, 320)]
 
 
-def test_what_follows_is_told_in_sentences() -> None:
+def test_sentences_report_peaks_growth_and_memory() -> None:
     assert list(sentences(MEASURED)) == [
         "highest throughput of cached, 1,000 departures: 150/s, 0.75 of the bare server's 200/s",
         "highest throughput of events, 1,000 departures: 80/s, 0.25 of the bare server's 320/s",
@@ -77,7 +77,7 @@ def test_what_follows_is_told_in_sentences() -> None:
     ]
 
 
-def test_the_table_shows_memory_and_of_an_open_loop_rate_and_latency() -> None:
+def test_table_shows_memory_rate_and_latency() -> None:
     drawn = StringIO()
     Console(file=drawn, width=160).print(table(MEASURED.rows))
     lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in drawn.getvalue().splitlines()]
@@ -88,7 +88,7 @@ def test_the_table_shows_memory_and_of_an_open_loop_rate_and_latency() -> None:
     assert (opened[2], opened[-1]) == ("150/s", "p95 3.00")
 
 
-def test_the_figures_are_written_for_programs(tmp_path: Path) -> None:
+def test_results_are_written_as_json(tmp_path: Path) -> None:
     write_json(MEASURED, tmp_path / "figures.json")
     written = json.loads((tmp_path / "figures.json").read_text())
     assert written["highest"][0] == {"name": "cached", "size": 1000, "service": 150, "bare": 200, "ratio": 0.75}
@@ -99,7 +99,7 @@ def test_the_figures_are_written_for_programs(tmp_path: Path) -> None:
     assert written["rows"][0]["results"][RAW]["memory_mb"] is None
 
 
-def test_errors_of_all_parts_count() -> None:
+def test_errors_of_all_parts_are_summed() -> None:
     assert MEASURED.errors == 0
     assert BenchmarkResults([row(1000, 8, 4, errors=2)], MemoryGrowth(1000, [10], [100], 3)).errors == 5
 
@@ -113,5 +113,5 @@ def test_errors_of_all_parts_count() -> None:
         ([2_000_000, 1_000_000], 1_000_000),
     ],
 )
-def test_memory_is_looked_at_once_at_the_largest_size_up_to_100_000(sizes: list[int], size: int) -> None:
+def test_memory_is_measured_at_the_largest_size_up_to_100_000(sizes: list[int], size: int) -> None:
     assert memory_size(sizes) == size

@@ -21,7 +21,7 @@ with running_stack(Path(sys.argv[1]), busy="in use", ephemeral=True):
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_block_s_stack_ends_with_it_and_takes_its_data_along(folder: Path, ending: signal.Signals) -> None:
+def test_ephemeral_stack_is_removed_after_the_block(folder: Path, ending: signal.Signals) -> None:
     with block(folder) as process:
         process.send_signal(ending)
         process.wait(60)
@@ -30,13 +30,13 @@ def test_a_block_s_stack_ends_with_it_and_takes_its_data_along(folder: Path, end
     folder.mkdir()
 
 
-def test_a_block_s_stack_ends_even_if_the_block_is_killed(folder: Path) -> None:
+def test_stack_ends_if_the_block_is_killed(folder: Path) -> None:
     with block(folder) as process:
         process.kill()
     assert until(lambda: processes_of(folder) == [], seconds=30)
 
 
-def test_a_folder_serves_one_block_at_a_time(folder: Path) -> None:
+def test_folder_is_used_by_one_block_at_a_time(folder: Path) -> None:
     with block(folder) as first:
         second = subprocess.run(block_command(folder), capture_output=True, text=True, check=False)
         assert "in use" in second.stderr

@@ -37,7 +37,7 @@ def pids(folder: Path) -> dict[str, int]:
     return {name: place["pid"] for name, place in places(folder).items()}
 
 
-async def test_env_leads_to_three_services_that_work(running: Path) -> None:
+async def test_env_leads_to_three_working_services(running: Path) -> None:
     urls = exports(running)
     assert set(urls) == {"DATABASE_URL", "REDIS_URL", "ELASTICSEARCH_URL"}
 
@@ -54,7 +54,7 @@ async def test_env_leads_to_three_services_that_work(running: Path) -> None:
     assert http_ok(port, "/_cluster/health?wait_for_status=green&timeout=10s")
 
 
-def test_status_is_0_when_all_answer(running: Path) -> None:
+def test_status_is_0_when_all_services_respond(running: Path) -> None:
     answer = status(running)
     assert answer.returncode == 0
     assert [line.split()[:2] for line in answer.stdout.splitlines()] == [[s.name, "answers"] for s in SERVICES]
@@ -66,7 +66,7 @@ def test_up_again_starts_nothing(running: Path) -> None:
     assert pids(running) == before
 
 
-def test_a_stack_that_never_ran_is_down(folder: Path) -> None:
+def test_unstarted_stack_is_down(folder: Path) -> None:
     assert status(folder).returncode == 3
     env = smarttrip("stack", "env", "--data", str(folder))
     assert (env.returncode, env.stdout) == (3, "")
@@ -74,7 +74,7 @@ def test_a_stack_that_never_ran_is_down(folder: Path) -> None:
     assert down(folder).returncode == 0
 
 
-def test_a_process_that_has_the_number_of_a_dead_service_is_left_alone(folder: Path) -> None:
+def test_process_with_a_reused_pid_is_not_stopped(folder: Path) -> None:
     with subprocess.Popen(["sleep", "60"]) as stranger:
         state = {service.name: {"pid": stranger.pid, "port": free_port()} for service in SERVICES}
         (folder / "stack.json").write_text(json.dumps(state))
@@ -85,7 +85,7 @@ def test_a_process_that_has_the_number_of_a_dead_service_is_left_alone(folder: P
 
 
 @pytest.mark.slow
-async def test_down_ends_everything_and_up_brings_data_back_to_the_same_place(folder: Path) -> None:
+async def test_data_and_ports_survive_down_and_up(folder: Path) -> None:
     up(folder)
     urls = exports(folder)
     postgres = await asyncpg.connect(urls["DATABASE_URL"])
@@ -108,7 +108,7 @@ async def test_down_ends_everything_and_up_brings_data_back_to_the_same_place(fo
 
 
 @pytest.mark.slow
-def test_two_ups_at_once_start_one_stack(folder: Path) -> None:
+def test_concurrent_ups_start_one_stack(folder: Path) -> None:
     command = [SMARTTRIP, "stack", "up", "--data", str(folder)]
     both = [subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE) for _ in range(2)]
     assert [process.communicate()[1] and process.returncode for process in both] == [0, 0]
@@ -118,7 +118,7 @@ def test_two_ups_at_once_start_one_stack(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_stacks_under_two_folders_run_side_by_side(running: Path, folder: Path) -> None:
+def test_two_folders_have_separate_stacks(running: Path, folder: Path) -> None:
     assert up(folder).returncode == 0
     assert status(running).returncode == 0
     assert not set(exports(running).values()) & set(exports(folder).values())
@@ -138,7 +138,7 @@ def test_up_replaces_a_killed_service(running: Path, service: str) -> None:
 
 
 @pytest.mark.slow
-def test_up_moves_away_from_a_port_that_was_taken_meanwhile(folder: Path) -> None:
+def test_up_avoids_a_port_that_was_taken(folder: Path) -> None:
     up(folder)
     down(folder)
     port = places(folder)["valkey"]["port"]
@@ -148,7 +148,7 @@ def test_up_moves_away_from_a_port_that_was_taken_meanwhile(folder: Path) -> Non
 
 
 @pytest.mark.slow
-def test_a_service_that_cannot_start_is_named_with_its_log_and_nothing_is_left(folder: Path) -> None:
+def test_failing_service_is_named_with_its_log(folder: Path) -> None:
     up(folder)
     down(folder)
     (folder / "postgres" / "cluster" / "PG_VERSION").write_text("1\n")
@@ -161,7 +161,7 @@ def test_a_service_that_cannot_start_is_named_with_its_log_and_nothing_is_left(f
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's services run as another user")
-def test_a_folder_that_the_services_user_cannot_enter_is_refused_in_a_sentence(tmp_path: Path) -> None:
+def test_inaccessible_folder_is_rejected_in_one_sentence(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     (tmp_path / "kept").touch()
     answer = up(tmp_path / "data")

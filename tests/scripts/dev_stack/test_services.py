@@ -12,18 +12,18 @@ from scripts.ports import is_free
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's services run as another user")
-def test_a_new_folder_of_root_s_is_opened_for_the_services_user(folder: Path) -> None:
+def test_new_folder_of_root_is_opened_for_services(folder: Path) -> None:
     assert folder.stat().st_mode & 0o777 == 0o700
     open_folder(folder)
     assert folder.stat().st_mode & 0o777 == 0o711
 
 
-def test_ports_stay_below_those_that_the_kernel_hands_out() -> None:
+def test_ports_are_below_the_ephemeral_range() -> None:
     assert {free_port() in PORTS for _ in range(100)} == {True}
     assert PORTS.stop <= 32768
 
 
-def test_a_port_is_not_free_while_someone_listens() -> None:
+def test_port_with_a_listener_is_not_free() -> None:
     port = free_port()
     assert is_free(port)
     with socket.create_server(("127.0.0.1", port)):
@@ -31,7 +31,7 @@ def test_a_port_is_not_free_while_someone_listens() -> None:
         assert free_port(preferred=port) != port
 
 
-def test_a_build_that_fails_leaves_nothing_and_the_next_one_is_whole(folder: Path) -> None:
+def test_failed_build_leaves_nothing_behind(folder: Path) -> None:
     target = folder / "built"
 
     def broken(scratch: Path) -> None:
@@ -46,7 +46,7 @@ def test_a_build_that_fails_leaves_nothing_and_the_next_one_is_whole(folder: Pat
     assert [path.name for path in target.iterdir()] == ["whole"]
 
 
-def test_what_is_built_is_not_built_again(folder: Path) -> None:
+def test_completed_build_is_not_repeated(folder: Path) -> None:
     builds: list[Path] = []
     for _ in range(2):
         build_once(folder / "built", builds.append)
@@ -54,7 +54,7 @@ def test_what_is_built_is_not_built_again(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_jar_with_another_sum_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jar_with_wrong_checksum_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("M2_REPO", str(tmp_path / "repository"))
     foreign = tmp_path / "sums"
     foreign.write_text("".join(f"{'0' * 64}  {line.split()[1]}\n" for line in jars.SUMS.read_text().splitlines()))
