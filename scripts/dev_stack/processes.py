@@ -15,7 +15,7 @@ from scripts.dev_stack.wait import until
 from scripts.errors import CliError
 
 SMARTTRIP = str(Path(sys.executable).with_name("smarttrip"))
-SECONDS_TO_START = 60
+SECONDS_TO_START = 120
 SECONDS_TO_STOP = 30
 
 _PR_SET_PDEATHSIG = 1

@@ -1,4 +1,4 @@
-"""A catalogue that looks like the platform's, loaded by COPY into empty tables."""
+"""Load a sample catalogue that resembles the platform's into empty tables, by COPY."""
 
 from collections.abc import Iterable, Iterator
 from datetime import date
@@ -14,14 +14,17 @@ from scripts.sample_data.departures import departures
 from scripts.sample_data.scenarios import scenarios
 from scripts.sample_data.templates import templates
 
-FEWEST_TEMPLATES = 60
+MIN_TEMPLATES = 60
 DEPARTURES_PER_TEMPLATE = 10
 
 Tables = Iterator[tuple[str, Iterable[rows.Row]]]
 
 
 async def seed(url: str, occurrences: int = 5000, seed: int = 1, *, today: date) -> dict[str, int]:
-    """Rows by table. The same arguments make the same bytes. Raises CliError when there are rows already."""
+    """Load the catalogue and return the number of rows by table; equal arguments give equal rows.
+
+    Raises CliError if a table has rows already.
+    """
     connection = await asyncpg.connect(url.replace("+asyncpg", "", 1))
     try:
         await connection.set_type_codec("jsonb", schema="pg_catalog", format="binary", encoder=_jsonb, decoder=bytes)
@@ -32,11 +35,11 @@ async def seed(url: str, occurrences: int = 5000, seed: int = 1, *, today: date)
 
 
 def _tables(occurrences: int, seed: int, today: date) -> Tables:
-    """In the order of their foreign keys."""
+    """Yield table names and rows in the order of foreign keys."""
     random = Random(seed)
     for make in (rows.countries, rows.companies, rows.guides, rows.trip_types, rows.tags):
         yield make.__name__, make(random, today)
-    made = list(templates(random, max(FEWEST_TEMPLATES, occurrences // DEPARTURES_PER_TEMPLATE), today))
+    made = list(templates(random, max(MIN_TEMPLATES, occurrences // DEPARTURES_PER_TEMPLATE), today))
     yield "trip_templates", (template.row for template in made)
     yield "trip_template_tags", (tag for template in made for tag in template.tags)
     yield "trip_template_countries", (visit for template in made for visit in template.countries)
@@ -45,7 +48,7 @@ def _tables(occurrences: int, seed: int, today: date) -> Tables:
 
 
 def _jsonb(value: Any) -> bytes:
-    """COPY takes the binary form: a version and the text."""
+    """Encode JSONB for binary COPY: a version byte and the text."""
     return b"\x01" + orjson.dumps(value)
 
 
@@ -59,6 +62,6 @@ async def _load(connection: "asyncpg.Connection[Any]", table: str, made: Iterabl
         records.append(tuple(row.values()))
     await connection.copy_records_to_table(table, records=records, columns=columns)
     if "id" in columns:
-        # The platform's own rows get the ids that follow.
+        # New rows of the platform get the ids that follow.
         await connection.execute(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), {len(records)})")
     return len(records)

@@ -1,4 +1,4 @@
-"""Countries that people travel to, the most wanted of each continent first; their names are Babel's."""
+"""Travel destinations, the most popular of each continent first; their names come from Babel."""
 
 from functools import cache
 from typing import NamedTuple
@@ -22,14 +22,14 @@ CODES = {
 WITH_ARTICLE = "NL PH MV GM FO DO BS CK US GB AE"
 
 
-class Place(NamedTuple):
+class Country(NamedTuple):
     id: int
     code: str
     name: str
     name_he: str
     continent: Continent
     rank: int
-    """How wanted it is on its continent; 0 is most."""
+    """Popularity on its continent; 0 is the most popular."""
 
     @property
     def in_text(self) -> str:
@@ -37,16 +37,16 @@ class Place(NamedTuple):
 
 
 @cache
-def places() -> tuple[Place, ...]:
-    """Ids follow the order of CODES."""
+def all_countries() -> tuple[Country, ...]:
+    """Return all countries; ids follow the order of CODES."""
     english, hebrew = Locale("en").territories, Locale("he").territories
     ranked = ((code, continent, rank) for continent, codes in CODES.items() for rank, code in enumerate(codes.split()))
     return tuple(
-        Place(number, code, _short(english[code]), _short(hebrew[code]), continent, rank)
+        Country(number, code, _short(english[code]), _short(hebrew[code]), continent, rank)
         for number, (code, continent, rank) in enumerate(ranked, 1)
     )
 
 
 def _short(name: str) -> str:
-    """Without what Babel adds in brackets."""
+    """Remove the addition that Babel puts in brackets."""
     return name.partition(" (")[0]

@@ -1,4 +1,4 @@
-"""Dated departures of the templates: past and coming, open and full, at the template's price and at others."""
+"""Departures of the templates: past and future, open and full, at the template's price and at other prices."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
@@ -14,7 +14,7 @@ CENT = Decimal("0.01")
 
 
 def departures(random: Random, count: int, templates: Sequence[Row], today: date) -> Iterator[Row]:
-    """From half a year ago to almost two years ahead, most of them soon."""
+    """Yield departures from half a year ago to almost two years ahead, most of them soon."""
     for number in range(1, count + 1):
         template = templates[(number - 1) % len(templates)]
         start = today + timedelta(days=int(random.triangular(-180, 700, 60)))
@@ -33,7 +33,7 @@ def departures(random: Random, count: int, templates: Sequence[Row], today: date
 
 
 def _availability(random: Random, capacity: int) -> Row:
-    """Mostly status and places agree; now and then they don't, as in life."""
+    """Draw status and spots; sometimes they contradict each other, as in real data."""
     drawn = random.random()
     if drawn < 0.05:
         return {"status": Status.CANCELLED, "spots_left": random.randint(0, capacity)}
@@ -61,9 +61,9 @@ def _overrides(random: Random, number: int, template: Row) -> Row:
 
 
 def _notes(number: int) -> Row:
-    noted = number % 17 == 0
+    has_notes = number % 17 == 0
     return {
-        "notes": "Flights are not included." if noted else None,
-        "notes_he": "הטיסות אינן כלולות." if noted else None,
+        "notes": "Flights are not included." if has_notes else None,
+        "notes_he": "הטיסות אינן כלולות." if has_notes else None,
         "properties": {"cabin": number % 700} if number % 29 == 0 else None,
     }

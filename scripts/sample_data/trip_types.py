@@ -1,30 +1,30 @@
-"""The types of trips and the themes: what they are called, where they go and what is said of them."""
+"""Trip types and themes: names, countries and texts."""
 
 from typing import NamedTuple
 
 from schemas.enums import PRIVATE_GROUPS
 
 
-class Kind(NamedTuple):
-    """A trip type. Texts hold {name}, {place} (with its article) and {days}; `per_day` is a price range."""
+class TripType(NamedTuple):
+    """A trip type. Texts contain {name}, {place} (with its article) and {days}; `per_day` is a price range."""
 
     name: str
     name_he: str
     description: str
     titles: tuple[str, ...]
     titles_he: tuple[str, ...]
-    said: str
-    said_he: str
+    sentence: str
+    sentence_he: str
     days: tuple[int, int]
     levels: tuple[int, int]
     per_day: tuple[int, int]
     themes: str
     places: str = ""
-    """Codes of the countries it goes to, the most wanted first; none is anywhere."""
+    """Codes of its countries, the most popular first; empty for all countries."""
 
 
-KINDS = (
-    Kind(
+TRIP_TYPES = (
+    TripType(
         "Geographic Depth",
         "טיולי עומק גיאוגרפיים",
         "Journeys that explain a land and its people",
@@ -37,7 +37,7 @@ KINDS = (
         (230, 420),
         "culture food mountain desert tropical",
     ),
-    Kind(
+    TripType(
         "Carnivals & Festivals",
         "קרנבלים ופסטיבלים",
         "Trips timed for the great celebrations",
@@ -50,7 +50,7 @@ KINDS = (
         (260, 430),
         "culture food lights beach",
     ),
-    Kind(
+    TripType(
         "African Safari",
         "ספארי באפריקה",
         "Game drives in the great parks of Africa",
@@ -64,7 +64,7 @@ KINDS = (
         "wildlife desert tropical mountain",
         "KE TZ ZA NA BW UG RW ZM ZW ET MW MZ MG",
     ),
-    Kind(
+    TripType(
         "Train Tours",
         "טיולי רכבות",
         "Great railway lines, window seats included",
@@ -78,7 +78,7 @@ KINDS = (
         "culture mountain food snow",
         "CH IT NO AT FR ES PT GB SE DE PL CZ RO BG IN JP LK VN US CA PE AR ZA TH UZ",
     ),
-    Kind(
+    TripType(
         "Geographic Cruises",
         "טיולי שייט גיאוגרפיים",
         "Small ships, coasts and islands",
@@ -92,7 +92,7 @@ KINDS = (
         "beach wildlife snow tropical",
         "AQ GL NO IS HR GR EC ID FJ PF SC AR CL NZ CV MV VU TO",
     ),
-    Kind(
+    TripType(
         "Nature Hiking",
         "טיולי הליכות בטבע",
         "On foot, with a light pack",
@@ -105,7 +105,7 @@ KINDS = (
         (170, 330),
         "mountain wildlife extreme tropical",
     ),
-    Kind(
+    TripType(
         "Jeep Tours",
         "טיולי ג'יפים",
         "Off the road in four-wheel drives",
@@ -119,7 +119,7 @@ KINDS = (
         "desert mountain extreme",
         "MA NA TN EG BW ET MG JO OM GE MN KG TJ KZ IS BO CL AR RO AL AU US",
     ),
-    Kind(
+    TripType(
         "Snowmobile Tours",
         "טיולי אופנועי שלג",
         "Snowmobiles, northern lights and saunas",
@@ -133,7 +133,7 @@ KINDS = (
         "snow extreme wildlife",
         "NO FI SE IS GL CA",
     ),
-    Kind(
+    TripType(
         "Photography",
         "טיולי צילום",
         "With a photographer who teaches",
@@ -146,7 +146,7 @@ KINDS = (
         (300, 520),
         "wildlife culture snow mountain",
     ),
-    Kind(
+    TripType(
         PRIVATE_GROUPS,
         "קבוצות סגורות",
         "For your own group, on your own dates",
@@ -159,7 +159,7 @@ KINDS = (
         (200, 560),
         "culture food mountain beach wildlife wellness",
     ),
-    Kind(
+    TripType(
         "City Breaks",
         "",
         "A long weekend in town",
@@ -180,8 +180,8 @@ class Theme(NamedTuple):
     name: str
     name_he: str
     description: str | None
-    said: str
-    said_he: str
+    sentence: str
+    sentence_he: str
 
 
 THEMES = {
@@ -264,7 +264,7 @@ THEMES = {
     ),
 }
 
-TYPE_IDS = {kind.name: number for number, kind in enumerate(KINDS, 1)}
+TYPE_IDS = {trip_type.name: number for number, trip_type in enumerate(TRIP_TYPES, 1)}
 TAG_IDS = {key: number for number, key in enumerate(THEMES, 1)}
 
 PACES = {
