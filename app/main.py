@@ -1,4 +1,4 @@
-"""The application: its routes, its middleware, its state."""
+"""The ASGI application: routes, middleware and lifespan."""
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -16,12 +16,13 @@ from app.middleware.rate_limiting import RateLimitMiddleware
 from app.middleware.request_context import RequestContextMiddleware, handle_http_exception
 from app.routes import ENDPOINTS
 from core.gc_tuning import tune_gc
+from core.logging import configure_logs
 from core.settings import Settings, load_settings
 
 
 class Application(Starlette):
     def build_middleware_stack(self) -> ASGIApp:
-        """Without Starlette's ServerErrorMiddleware: Edge answers unexpected errors."""
+        """Leave out Starlette's ServerErrorMiddleware: `RequestContextMiddleware` responds to unexpected errors."""
         app: ASGIApp = ExceptionMiddleware(self.router, handlers=self.exception_handlers)
         for middleware, args, kwargs in reversed(self.user_middleware):
             app = middleware(app, *args, **kwargs)
@@ -45,7 +46,7 @@ def create_app(settings: Settings) -> Starlette:
 
 
 def _middleware(settings: Settings) -> list[Middleware]:
-    """Outermost first."""
+    """Return the middleware, outermost first."""
     return [
         Middleware(RequestContextMiddleware, allowed_origins=settings.allowed_origins),
         *(
@@ -58,8 +59,10 @@ def _middleware(settings: Settings) -> list[Middleware]:
 
 
 def app_from_environment() -> Starlette:
-    """What uvicorn's worker processes call."""
+    """Return the application with the settings of the environment: the factory that servers call in each process."""
     exit_with_parent()
-    app = create_app(load_settings())
+    settings = load_settings()
+    configure_logs(settings.log_level)
+    app = create_app(settings)
     tune_gc()
     return app

@@ -17,9 +17,9 @@ from app.endpoints.cached import CachePolicy, Reader, respond_cached
 from app.http.errors import timed_out
 from app.http.raw_response import JSON
 from app.http.requests import MAX_BODY, parse_json, read_model, read_query
+from app.http.responses import json_response
 from app.state import ApiRequest, read_body
 from core.timeouts import ResourceLimits
-from schemas.api.entities import to_json
 
 Handler = Callable[..., Awaitable[Response | BaseModel]]
 
@@ -92,7 +92,7 @@ class Endpoint:
         arguments = {name: value for name, value in (("query", query), ("body", body)) if value is not None}
         result = await self.handler(request, **arguments)
         if isinstance(result, BaseModel):
-            return Response(to_json(result), status_code=self.status, media_type=self.media_type)
+            return json_response(request, result, status=self.status)
         return result
 
 

@@ -1,4 +1,4 @@
-"""Cached bodies over HTTP: compressed or not, or not at all when the client has them."""
+"""Conditional requests and content encoding for cached bodies: ETag, 304, gzip."""
 
 import re
 from functools import lru_cache
@@ -16,30 +16,31 @@ from app.http.raw_response import (
 )
 
 PUBLIC_ONE_HOUR = "public, s-maxage=3600, stale-while-revalidate=86400"
-"""For what changes rarely: a gateway may keep it for an hour."""
+"""For data that changes rarely: shared caches may store it for an hour."""
 
 NO_CACHE = "no-cache"
-"""May be kept, but is asked for again each time."""
+"""Caches may store it, but revalidate it for each request."""
 
 
-def cached_response(fields: RequestHeaders, body: EncodedBody, cache_control: str) -> RawResponse:
-    gzipped = body.gzip if accepts_gzip_response(fields) else None
+def cached_response(headers: RequestHeaders, body: EncodedBody, cache_control: str) -> RawResponse:
+    """Return the body, gzipped if the client accepts it, or 304 if the client has it. A stale body is never cached."""
+    gzipped = body.gzip if accepts_gzip_response(headers) else None
     content = body.identity if gzipped is None else gzipped
     etag = _identity_tag(body) if gzipped is None else _gzip_tag(body)
     control = NO_CACHE if body.stale else cache_control
-    known = fields.get(b"if-none-match")
-    if known is not None and (held := _matching_etag(known.decode("latin-1"), body, etag)):
-        return RawResponse(304, _caching(held, control), ())
+    if_none_match = headers.get(b"if-none-match")
+    if if_none_match is not None and (match := _matching_etag(if_none_match.decode("latin-1"), body, etag)):
+        return RawResponse(304, _caching_headers(match, control), ())
     return RawResponse(200, _headers(etag, control, len(content), gzipped is not None), (content,))
 
 
 @lru_cache(maxsize=1024)
 def _headers(etag: str, control: str, length: int, gzipped: bool) -> tuple[Header, ...]:
-    coding = (CONTENT_ENCODING_GZIP,) if gzipped else ()
-    return (content_length(length), CONTENT_TYPE_JSON, *coding, *_caching(etag, control))
+    encoding = (CONTENT_ENCODING_GZIP,) if gzipped else ()
+    return (content_length(length), CONTENT_TYPE_JSON, *encoding, *_caching_headers(etag, control))
 
 
-def _caching(etag: str, control: str) -> tuple[Header, ...]:
+def _caching_headers(etag: str, control: str) -> tuple[Header, ...]:
     return (
         (b"etag", etag.encode()),
         (b"cache-control", control.encode()),
@@ -53,12 +54,12 @@ def _identity_tag(body: EncodedBody) -> str:
 
 
 def _gzip_tag(body: EncodedBody) -> str:
-    """Of its own: a strong tag stands for exact bytes."""
+    """Return a tag other than the uncompressed body's: a strong tag identifies exact bytes."""
     return f'"{body.etag}-gzip"'
 
 
 def _matching_etag(if_none_match: str, body: EncodedBody, selected: str) -> str | None:
-    """The tag under which the client holds this body: whichever form it has says the same."""
+    """Return the tag under which the client has this body, compressed or not, or None."""
     if if_none_match.strip() == "*":
         return selected
     tags = _TAG.findall(if_none_match)
@@ -68,13 +69,13 @@ def _matching_etag(if_none_match: str, body: EncodedBody, selected: str) -> str 
 _TAG = re.compile(r'(?:W/)?("[^"]*")')
 
 
-def accepts_gzip_response(fields: RequestHeaders) -> bool:
-    return accepts_gzip(fields.get(b"accept-encoding", b""))
+def accepts_gzip_response(headers: RequestHeaders) -> bool:
+    return accepts_gzip(headers.get(b"accept-encoding", b""))
 
 
 @lru_cache(maxsize=256)
 def accepts_gzip(accept_encoding: bytes) -> bool:
-    """By quality: 0 refuses, and `*` speaks for every coding that is not named."""
+    """Evaluate the quality values: 0 excludes a coding, and `*` stands for every coding that is not named."""
     qualities = dict(_coding(part) for part in accept_encoding.decode("latin-1").lower().split(","))
     quality = qualities.get("gzip", qualities.get("*", 0.0))
     return quality > 0 and quality >= qualities.get("identity", 0.0)

@@ -1,10 +1,10 @@
-"""Ids in paths."""
+"""Path convertor for ids."""
 
 from starlette.convertors import IntegerConvertor, register_url_convertor
 
 
 class BoundedIntConvertor(IntegerConvertor):
-    """Digits, but not so many that they become a number that nothing can hold."""
+    """Match at most 18 digits, so that every id fits a 64-bit integer; longer ones are 404."""
 
     regex = "[0-9]{1,18}"
 

@@ -1,4 +1,4 @@
-"""CORS for the API's paths, errors included: an origin that is not on the list gets no CORS header at all."""
+"""CORS for the API's paths, errors included. An origin that is not allowed gets no CORS header at all."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ HEADERS = ("Content-Type", "Authorization", "X-Session-ID", "X-Request-ID")
 EXPOSED = ("X-Request-ID", "Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 
 VARY = (b"vary", b"Origin")
-"""Of all answers, so that no cache gives one origin what was said to another."""
+"""On every response, so that no cache serves one origin's response to another."""
 
 DEFAULT_HEADERS = (VARY,)
 
@@ -32,26 +32,26 @@ class CorsPolicy:
         )
 
     def headers(self, origin: bytes | None) -> Sequence[Header]:
-        """What an answer has to say to this origin."""
+        """Return the CORS headers for a response to this origin."""
         return self._headers.get(origin, DEFAULT_HEADERS) if origin is not None else DEFAULT_HEADERS
 
-    def preflight(self, scope: Scope, fields: RequestHeaders, request_id: str) -> Response | None:
-        """The answer to a browser that asks whether it may ask; None if this is no such question."""
+    def preflight(self, scope: Scope, headers: RequestHeaders, request_id: str) -> Response | None:
+        """Return the response to a CORS preflight request, or None if the request is not a preflight."""
         if (
             scope["method"] != "OPTIONS"
-            or b"access-control-request-method" not in fields
-            or fields.get(b"origin") not in self._headers
+            or b"access-control-request-method" not in headers
+            or headers.get(b"origin") not in self._headers
         ):
             return None
-        answer = self._preflight.preflight_response(Headers(scope=scope))
-        if answer.status_code != 200:
-            what = bytes(answer.body).decode().removeprefix("Disallowed CORS ")
-            refusal = bad_request([{"field": "preflight", "message": f"asks for what is not allowed ({what})"}])
-            return error_response(refusal, request_id)
-        # Those that every answer gets.
-        del answer.headers["vary"], answer.headers["access-control-allow-origin"]
-        del answer.headers["access-control-allow-credentials"]
-        return answer
+        response = self._preflight.preflight_response(Headers(scope=scope))
+        if response.status_code != 200:
+            disallowed = bytes(response.body).decode().removeprefix("Disallowed CORS ")
+            problem = f"asks for what is not allowed ({disallowed})"
+            return error_response(bad_request([{"field": "preflight", "message": problem}]), request_id)
+        # The middleware adds these to every response.
+        del response.headers["vary"], response.headers["access-control-allow-origin"]
+        del response.headers["access-control-allow-credentials"]
+        return response
 
 
 def _headers(origin: str) -> tuple[Header, ...]:
@@ -64,4 +64,4 @@ def _headers(origin: str) -> tuple[Header, ...]:
 
 
 async def _unreachable_app(scope: Scope, receive: Receive, send: Send) -> None:
-    raise AssertionError("only preflights are asked of it")
+    raise AssertionError("CORSMiddleware only renders preflight responses here")

@@ -6,22 +6,24 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 SMALLEST_TO_COMPRESS = 600
+"""Bytes; below this gzip gains nothing."""
+
 LEVEL = 5
-"""What is kept is made once and sent often, so it may be smaller than an answer to a search."""
+"""Higher than for searches: a cached body is compressed once and sent often."""
 
 LARGEST_TO_COMPRESS_INLINE = 64 * 1024
-"""In bytes; compressing more would hold up other requests, so a thread does it."""
+"""Bytes; larger bodies are compressed in a thread, so that they do not block the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedBody:
     identity: bytes
     gzip: bytes | None
-    """None where compressing gains nothing."""
+    """None if the body is not compressed."""
     etag: str
     """Without quotes."""
     stale: bool = False
-    """An older state, served because a newer one could not be had."""
+    """True for an outdated body that is served because a current one could not be loaded."""
 
 
 async def encode_body(identity: bytes, *, compress: bool) -> EncodedBody:

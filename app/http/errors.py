@@ -1,4 +1,4 @@
-"""What can go wrong at the edge, and the one shape in which clients hear of it."""
+"""HTTP errors, and the one shape in which clients receive them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -19,11 +19,11 @@ from core.errors import (
 from schemas.api.errors import Detail, ErrorCode
 
 MAX_DETAILS = 20
-"""Wrong fields that an answer names; a request can have thousands."""
+"""Invalid fields that a response names; a request can have thousands."""
 
 
 class ApiError(ExpectedError):
-    """An answer other than success: `message` is a sentence for people, `code` a stable word for programs."""
+    """An error response: `message` is a sentence for people, `code` a stable word for programs."""
 
     def __init__(
         self,
@@ -57,19 +57,19 @@ def too_large(limit: int) -> ApiError:
 
 
 def unavailable(what: str, *, retry_after: int = 2) -> ApiError:
-    """The web client retries once by itself when it reads the word "connection"."""
+    """Return a 503 for a backend that is down. The web client retries once when the message says "connection"."""
     message = f"The connection to {what} is not working at the moment. Please try again shortly."
     return ApiError(503, "unavailable", message, headers={"Retry-After": str(retry_after)})
 
 
 def overloaded(*, retry_after: int = 1) -> ApiError:
-    """Like `unavailable` in words after which the web client tries again."""
+    """Return a 503 for a process without capacity. The web client retries, as for `unavailable`."""
     message = "There are too many connections at the moment. Please try again shortly."
     return ApiError(503, "overloaded", message, headers={"Retry-After": str(retry_after)})
 
 
 def timed_out(*, retry_after: int = 2) -> ApiError:
-    """Like `unavailable` in words after which the web client tries again."""
+    """Return a 503 for a response that took too long. The web client retries, as for `unavailable`."""
     message = "The answer was not ready before its timeout. Please try again shortly."
     return ApiError(503, "timeout", message, headers={"Retry-After": str(retry_after)})
 
@@ -94,19 +94,19 @@ def to_api_error(error: ExpectedError) -> ApiError:
 
 
 def request_timeout() -> ApiError:
-    """The client's own fault, and its connection is of no more use."""
+    """Return a 408: the client sends its body too slowly. The connection cannot be reused."""
     message = "The request took too long to arrive."
     return ApiError(408, "timeout", message, headers={"Connection": "close"})
 
 
 def rate_limited(retry_after: int, headers: Mapping[str, str]) -> ApiError:
-    """In words after which the web client doesn't try again by itself."""
+    """Return a 429, in words after which the web client does not retry by itself."""
     message = f"You have made too many requests. Please wait {retry_after} seconds and try again."
     return ApiError(429, "too_many_requests", message, headers={**headers, "Retry-After": str(retry_after)})
 
 
 def validation_error(error: ValidationError) -> ApiError:
-    """What pydantic found wrong, field by field."""
+    """Return a 400 that lists the errors of pydantic, field by field."""
     details: list[Detail] = [
         {"field": ".".join(map(str, problem["loc"])) or "body", "message": _lower_first(problem["msg"])}
         for problem in error.errors(include_url=False, include_input=False, include_context=False)

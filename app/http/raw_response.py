@@ -1,7 +1,7 @@
-"""Answers whose headers are made already, once for all who get them.
+"""Responses with rendered headers, which many responses share.
 
-A server that knows the extension `WHOLE` takes them in one message, with a head that is bytes; others take the two
-messages of ASGI.
+Our server supports an ASGI extension (`RAW_RESPONSE_EXTENSION`) that takes headers and body in one message, the headers
+as bytes. Other servers get the two standard messages.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 JSON = "application/json"
 
 RAW_RESPONSE_EXTENSION = "smarttrip.response.whole"
+"""ASGI extension and message type: `status`, `head` (chunks of rendered headers) and `body` (chunks)."""
 
 REQUEST_BODY_EXTENSION = "smarttrip.request.body"
 """ASGI extension of a server that has received the whole request: its scope carries `{"body": bytes}`.
@@ -22,7 +23,7 @@ The application then does not `receive` the body; with other servers it does.
 
 Header = tuple[bytes, bytes]
 RequestHeaders = Mapping[bytes, bytes]
-"""A request's headers."""
+"""Headers of a request, by lower-case name."""
 
 CONTENT_TYPE_JSON: Header = (b"content-type", JSON.encode())
 CONTENT_ENCODING_GZIP: Header = (b"content-encoding", b"gzip")
@@ -35,27 +36,27 @@ def content_length(length: int) -> Header:
 
 
 def encode_headers(headers: Iterable[Header]) -> bytes:
-    """As they stand in the head of an answer."""
+    """Render headers as HTTP/1.1 sends them."""
     return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
 @lru_cache(maxsize=4096)
 def encode_headers_cached(headers: tuple[Header, ...]) -> bytes:
-    """`lines` of headers that many answers have."""
+    """`encode_headers` for headers that many responses share."""
     return encode_headers(headers)
 
 
 def add_headers(message: Message, headers: Iterable[Header]) -> None:
-    """To the message that begins an answer, of either kind; others stay as they are."""
+    """Add headers to a message that starts a response, raw or standard; leave other messages unchanged."""
     if message["type"] == RAW_RESPONSE_EXTENSION:
         message["head"] = (*message["head"], encode_headers(headers))
     elif message["type"] == "http.response.start":
-        # A list of its own: that of a prepared answer is sent many times.
+        # A new list: that of the message may be shared by many responses.
         message["headers"] = [*message["headers"], *headers]
 
 
 class RawResponse(Response):
-    """`headers` are all but those that every answer gets; `parts` are the body."""
+    """Send `parts` as the body; the middleware adds the headers that all responses have."""
 
     def __init__(self, status: int, headers: tuple[Header, ...], parts: Sequence[bytes | memoryview]) -> None:
         self.status_code = status

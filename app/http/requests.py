@@ -1,4 +1,4 @@
-"""Bodies and query strings on their way in."""
+"""Parsing and validation of request bodies and query strings."""
 
 import asyncio
 import json
@@ -61,9 +61,10 @@ def _parse(body: bytes) -> object:
 
 
 def _parse_lenient(body: bytes, problem: str) -> object:
-    """What clients write all the same: NaN, so that the refusal can name its field, and halves of characters.
+    """Parse what strict JSON excludes but clients send: NaN and lone surrogates.
 
-    A browser that cuts a text to a length leaves such a half; it becomes U+FFFD.
+    NaN passes, so that validation can name its field. A browser that truncates a text can leave a lone surrogate, which
+    becomes U+FFFD.
     """
     try:
         text = json.dumps(json.loads(body.decode()), ensure_ascii=False)
@@ -75,6 +76,7 @@ def _parse_lenient(body: bytes, problem: str) -> object:
 
 
 def read_model(model: type[Model], value: object) -> Model:
+    """Validate a JSON object. Raises: ApiError 400, which names the invalid fields."""
     if not isinstance(value, dict):
         raise bad_request([{"field": "body", "message": "should be a JSON object"}])
     try:
@@ -84,5 +86,5 @@ def read_model(model: type[Model], value: object) -> Model:
 
 
 def read_query(model: type[Model], request: Request[Any]) -> Model:
-    """An empty parameter is an absent one; of a repeated one the last counts."""
+    """Validate the query string: an empty parameter counts as absent, of a repeated one the last value counts."""
     return read_model(model, {name: value for name, value in request.query_params.items() if value != ""})

@@ -1,8 +1,9 @@
-"""Bodies on their way out."""
+"""JSON responses of handlers, compressed if the client accepts it. For cached bodies see `app.http.conditional`."""
 
 from typing import Any
 
 import orjson
+from pydantic import BaseModel
 from starlette.requests import Request
 
 from app.http import security_headers
@@ -16,16 +17,21 @@ from app.http.raw_response import (
     RawResponse,
     content_length,
 )
+from schemas.api.entities import to_json
 
 
-def json_response(request: Request[Any], body: Any, *, status: int = 200) -> RawResponse:
-    """That no cache may keep; see `app.http.conditional` for those that may."""
-    text = orjson.dumps(body)
-    coding: tuple[Header, ...] = ()
+def json_response(
+    request: Request[Any],
+    body: BaseModel | dict[str, Any],
+    *,
+    status: int = 200,
+    headers: tuple[Header, ...] = security_headers.API_HEADERS,
+) -> RawResponse:
+    """Return a response to `request`; by default no cache may store it."""
+    text = to_json(body) if isinstance(body, BaseModel) else orjson.dumps(body)
+    encoding: tuple[Header, ...] = ()
     if len(text) >= SMALLEST_TO_COMPRESS:
-        coding = (VARY_ACCEPT_ENCODING,)
+        encoding = (VARY_ACCEPT_ENCODING,)
         if accepts_gzip(request.headers.get("accept-encoding", "").encode("latin-1")):
-            text, coding = gzip_of(text), (VARY_ACCEPT_ENCODING, CONTENT_ENCODING_GZIP)
-    return RawResponse(
-        status, (content_length(len(text)), CONTENT_TYPE_JSON, *coding, *security_headers.API_HEADERS), (text,)
-    )
+            text, encoding = gzip_of(text), (VARY_ACCEPT_ENCODING, CONTENT_ENCODING_GZIP)
+    return RawResponse(status, (content_length(len(text)), CONTENT_TYPE_JSON, *encoding, *headers), (text,))

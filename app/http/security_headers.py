@@ -1,4 +1,4 @@
-"""What browsers may do with an answer, unless the answer itself says otherwise: nothing but read it."""
+"""Default security headers; a response may override them."""
 
 HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -6,4 +6,6 @@ HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
+
 API_HEADERS = (*HEADERS, (b"cache-control", b"private, no-store"))
+"""Defaults for the API's paths, which no cache may store unless the response says so."""

@@ -1,4 +1,4 @@
-"""Whether a process should be sent requests."""
+"""Readiness: whether a load balancer should send requests to this process."""
 
 import time
 from collections.abc import AsyncIterator
@@ -23,13 +23,14 @@ FIRST_PAUSE_SECONDS = 0.2
 LAST_PAUSE_SECONDS = 5.0
 
 STARTUP_GRACE_SECONDS = 30.0
-"""How long a process that has never reached the index waits for it before the database will do."""
+"""How long a new process insists on a reachable index before the database alone makes it ready."""
 
 
 class ReadinessProbe:
-    """From the first time that the index answers, as long as index or database do, until the process is told to end.
+    """Ready once the index has been reached, and from then on while the index or the database can be, until SIGTERM.
 
-    An index that has not been built is waited for, one that can't be reached for a while only.
+    A process that has never reached the index is not ready while the index is missing. If Elasticsearch is down, the
+    database makes the process ready after `STARTUP_GRACE_SECONDS`.
     """
 
     def __init__(self, elasticsearch: AsyncElasticsearch, alias: str, database: Database, draining: DrainState) -> None:
@@ -38,10 +39,10 @@ class ReadinessProbe:
         self._database = database
         self._draining = draining
         self._was_ready = False
-        self._began = time.monotonic()
+        self._started_at = time.monotonic()
 
     async def wait(self) -> None:
-        """Until all is there that the process needs; the log says for what it waits."""
+        """Return once the process is ready; log what is missing until then."""
         retrying = retry_forever(
             (ExpectedError,), first=FIRST_PAUSE_SECONDS, longest=LAST_PAUSE_SECONDS, on_failure=_log_missing
         )
@@ -49,14 +50,14 @@ class ReadinessProbe:
         log.info("ready")
 
     async def check(self) -> None:
-        """Raises ApiError (503) or BackendUnavailableError that says what is missing."""
+        """Return if the process is ready. Raises: ApiError 503 or BackendUnavailableError, saying what is missing."""
         if self._draining.active:
             raise _not_ready("draining", "This process is ending.")
         try:
-            await self._look_for_index()
+            await self._check_index()
             self._was_ready = True
         except ExpectedError as error:
-            # Taking every process out because of the index would take away the fallback as well.
+            # An index that goes down later must not make all processes unready: they still have the fallback.
             if not self._was_ready and (error.code == "no_index" or self._is_starting):
                 raise
             async with self._database.read() as session:
@@ -64,9 +65,9 @@ class ReadinessProbe:
 
     @property
     def _is_starting(self) -> bool:
-        return time.monotonic() - self._began < STARTUP_GRACE_SECONDS
+        return time.monotonic() - self._started_at < STARTUP_GRACE_SECONDS
 
-    async def _look_for_index(self) -> None:
+    async def _check_index(self) -> None:
         try:
             found = await self._elasticsearch.indices.exists_alias(name=self._alias)
         except TransportError:
@@ -86,6 +87,6 @@ def _not_ready(code: ErrorCode, message: str) -> ApiError:
 
 @asynccontextmanager
 async def logging_until_ready(readiness: ReadinessProbe) -> AsyncIterator[None]:
-    """Says in the log what is missing, for as long as something is and the block lasts."""
+    """Log what is missing until the process is ready or the block ends."""
     async with background_task(readiness.wait()):
         yield

@@ -1,4 +1,4 @@
-"""The time between being told to end and ending: requests are still answered, but no more are asked for."""
+"""Graceful shutdown: between SIGTERM and the end, the process serves requests but reports that it is not ready."""
 
 import asyncio
 import multiprocessing
@@ -16,42 +16,46 @@ log = structlog.get_logger()
 
 class DrainState:
     active = False
+    """True from SIGTERM on."""
 
 
 @contextmanager
 def drain_on_sigterm(seconds: float) -> Iterator[DrainState]:
-    """Puts off what SIGTERM does by `seconds`, in which load balancers notice that this process is not ready."""
+    """Delay the effect of SIGTERM by `seconds`, in which load balancers notice that the process is not ready.
+
+    A second SIGTERM takes effect at once. Outside the main thread, which handles signals, nothing is delayed.
+    """
     draining = DrainState()
     if threading.current_thread() is not threading.main_thread():
         yield draining
         return
     loop = asyncio.get_running_loop()
-    end = signal.getsignal(signal.SIGTERM)
+    previous = signal.getsignal(signal.SIGTERM)
 
     def drain(number: int, frame: FrameType | None) -> None:
-        if draining.active or not callable(end):
-            signal.signal(number, end)
+        if draining.active or not callable(previous):
+            signal.signal(number, previous)
             signal.raise_signal(number)
             return
         draining.active = True
         log.info("draining", seconds=seconds)
-        loop.call_soon_threadsafe(loop.call_later, seconds, end, number, frame)
+        loop.call_soon_threadsafe(loop.call_later, seconds, previous, number, frame)
 
     signal.signal(signal.SIGTERM, drain)
     try:
         yield draining
     finally:
-        signal.signal(signal.SIGTERM, end)
+        signal.signal(signal.SIGTERM, previous)
 
 
 def exit_with_parent() -> None:
-    """A worker process whose parent was killed would serve on, with nobody to end it."""
+    """Let a worker process terminate once its parent has ended; otherwise nothing would stop it."""
     parent = multiprocessing.parent_process()
     if parent is None:
         return
 
-    def wait() -> None:
+    def terminate_after_parent() -> None:
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)
 
-    threading.Thread(target=wait, daemon=True).start()
+    threading.Thread(target=terminate_after_parent, daemon=True).start()

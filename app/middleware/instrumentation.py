@@ -1,4 +1,4 @@
-"""One request and its answer, watched as they pass."""
+"""Metrics and default headers of a response, added while it is sent."""
 
 from collections.abc import Sequence
 from time import perf_counter
@@ -10,22 +10,25 @@ from app.observability import request_metrics
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"}
 CLIENT_CLOSED_REQUEST = 499
-"""Status of a request whose client went away before an answer began."""
+"""Status under which a request is counted whose client disconnected before the response started."""
 
 
 class InstrumentedSend:
-    """Counts and times a request by its route; an address that no route has is one label, whatever clients make up."""
+    """Wrap `send`: add headers to the response, and count and time the request by its route.
 
-    __slots__ = ("_added", "_began", "_send", "_sent", "_unless_said", "status")
+    Paths that no route matches share one label, so that clients cannot create labels.
+    """
 
-    def __init__(self, send: Send, added: tuple[Header, ...], unless_said: Sequence[Header]) -> None:
-        """The answer gets the headers `added`, and those `unless_said` that it has no word on itself."""
+    __slots__ = ("_added", "_default_headers", "_send", "_sent_bytes", "_started_at", "status")
+
+    def __init__(self, send: Send, added: tuple[Header, ...], default_headers: Sequence[Header]) -> None:
+        """Add the headers `added`, and those of `default_headers` that a standard response does not set itself."""
         self._send = send
         self._added = added
-        self._unless_said = unless_said
-        self._sent = 0
+        self._default_headers = default_headers
+        self._sent_bytes = 0
         self.status = CLIENT_CLOSED_REQUEST
-        self._began = perf_counter()
+        self._started_at = perf_counter()
         request_metrics.in_flight += 1
 
     @property
@@ -35,18 +38,21 @@ class InstrumentedSend:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            said = {name for name, _ in message["headers"]}
-            add_headers(message, (*self._added, *(pair for pair in self._unless_said if pair[0] not in said)))
+            present = {name for name, _ in message["headers"]}
+            add_headers(message, (*self._added, *(pair for pair in self._default_headers if pair[0] not in present)))
         elif message["type"] == RAW_RESPONSE_EXTENSION:
             self.status = message["status"]
-            self._sent += sum(map(len, message["body"]))
+            self._sent_bytes += sum(map(len, message["body"]))
             add_headers(message, self._added)
         else:
-            self._sent += len(message.get("body", b""))
+            self._sent_bytes += len(message.get("body", b""))
         await self._send(message)
 
-    def end(self, scope: Scope, received: int) -> None:
+    def finish(self, scope: Scope, received: int) -> None:
+        """Count the request, whose body had `received` bytes."""
         request_metrics.in_flight -= 1
         route = scope["route"].path if "route" in scope else "unknown"
         method = scope["method"] if scope["method"] in METHODS else "other"
-        request_metrics.tally(method, route, self.status).add(perf_counter() - self._began, received, self._sent)
+        request_metrics.counters_of(method, route, self.status).add(
+            perf_counter() - self._started_at, received, self._sent_bytes
+        )

@@ -1,4 +1,4 @@
-"""Refuses clients that ask too often, and tells the others how much they have left."""
+"""Middleware that enforces rate limits and reports them in the RateLimit headers."""
 
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_network
@@ -24,25 +24,28 @@ class RateLimitMiddleware:
             await self.app(scope, receive, send)
             return
         request: ApiRequest = Request(scope)
-        verdict = await request.state["rate_limiter"].hit(group, rate_limit_key(request))
-        if verdict is None:
+        result = await request.state["rate_limiter"].hit(group, rate_limit_key(request))
+        if result is None:
             await self.app(scope, receive, send)
             return
-        headers = verdict.headers
-        if not verdict.allowed:
-            raise rate_limited(verdict.retry_after, headers)
+        headers = result.headers
+        if not result.allowed:
+            raise rate_limited(result.retry_after, headers)
 
-        told = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
         async def send_with_limits(message: Message) -> None:
-            add_headers(message, told)
+            add_headers(message, encoded)
             await send(message)
 
         await self.app(scope, receive, send_with_limits)
 
 
 def rate_limit_key(request: ApiRequest) -> str:
-    """The user, or else where the request comes from: of IPv6 the network, whose addresses all belong to one."""
+    """Return the client whose requests are counted together: the user, or else the address.
+
+    Of an IPv6 address the /64 network counts, since all its addresses belong to one client.
+    """
     user = current_identity(request).user
     if user is not None:
         return f"user:{user}"

@@ -52,7 +52,7 @@ class RequestContextMiddleware:
         try:
             await self._respond(preflight or self.app, scope, receive, instrumented)
         finally:
-            instrumented.end(scope, len(context.body or b""))
+            instrumented.finish(scope, len(context.body or b""))
 
     def _added_headers(self, scope: Scope, context: RequestContext, is_api: bool) -> Sequence[Header]:
         cors = self._cors.headers(context.headers.get(b"origin")) if is_api else ()

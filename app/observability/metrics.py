@@ -1,4 +1,4 @@
-"""What operators can measure of the HTTP side. Counters of what goes wrong stand where it goes wrong."""
+"""Prometheus metrics of HTTP requests. Counters of failures are defined where the failures are handled."""
 
 import os
 from collections.abc import Sequence
@@ -17,16 +17,16 @@ from prometheus_client import (
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 MULTIPROC_DIR = "PROMETHEUS_MULTIPROC_DIR"
-"""Variable that names where worker processes keep their figures, so that each can tell those of all."""
+"""Environment variable: the directory in which worker processes share their metrics."""
 
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5, 10)
 
 
 class BatchHistogram(Histogram):
-    """One that takes many observations at once."""
+    """A histogram that takes many observations at once."""
 
     def observe_all(self, buckets: Sequence[int], total: float) -> None:
-        """`buckets` has the number of observations in each, the one without a bound last; `total` is their sum."""
+        """Add observations: `buckets` has their number per bucket, the unbounded one last, and `total` is their sum."""
         for bucket, count in zip(self._buckets, buckets, strict=True):
             if count:
                 bucket.inc(count)
@@ -42,7 +42,7 @@ IN_FLIGHT = Gauge("smarttrip_http_requests_in_flight", "Requests being answered"
 
 
 def render_metrics() -> bytes:
-    """All figures as text: this process's, or those of all worker processes where there are several."""
+    """Return all metrics as text: of this process, or of all worker processes if there are several."""
     if MULTIPROC_DIR not in os.environ:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()
@@ -51,6 +51,6 @@ def render_metrics() -> bytes:
 
 
 def mark_process_dead() -> None:
-    """At the end of a worker process: what it had in flight no longer counts."""
+    """Remove this worker process's requests in flight from the shared metrics, at its end."""
     if MULTIPROC_DIR in os.environ:
         multiprocess.mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]

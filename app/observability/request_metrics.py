@@ -1,6 +1,6 @@
-"""What requests took and brought, counted in plain numbers; Prometheus hears of it once a second and when it asks.
+"""Request metrics, buffered in plain numbers and flushed to Prometheus once a second and on each scrape.
 
-Its own counters cost a request more than everything else that all requests get.
+The client library's own counters cost about 7 microseconds per request, more than the rest of the middleware.
 """
 
 import asyncio
@@ -12,14 +12,14 @@ from functools import cache
 from app.observability.metrics import IN_FLIGHT, LATENCY, LATENCY_BUCKETS, REQUEST_BYTES, RESPONSE_BYTES
 from core.tasks import background_task
 
-TELL_SECONDS = 1.0
+FLUSH_SECONDS = 1.0
 
 in_flight = 0
-"""Requests that this process is answering."""
+"""Requests that this process is handling."""
 
 
 class RequestCounters:
-    """Of the requests of one method to one route that had one status, since the last telling."""
+    """Counters of the requests with one method, route and status since the last flush."""
 
     __slots__ = ("_buckets", "_latency", "_received", "_request_bytes", "_response_bytes", "_seconds", "_sent")
 
@@ -45,34 +45,34 @@ class RequestCounters:
         self._seconds, self._received, self._sent = 0.0, 0, 0
 
 
-_tallies: list[RequestCounters] = []
+_counters: list[RequestCounters] = []
 
 
 @cache
-def tally(method: str, route: str, status: int) -> RequestCounters:
-    """Of which there are few: methods and routes that nobody has are counted under one name."""
-    counting = RequestCounters(method, route, status)
-    _tallies.append(counting)
-    return counting
+def counters_of(method: str, route: str, status: int) -> RequestCounters:
+    """Return the counters of these labels, of which there are few: unknown methods and routes share one."""
+    counters = RequestCounters(method, route, status)
+    _counters.append(counters)
+    return counters
 
 
 def flush() -> None:
     IN_FLIGHT.set(in_flight)
-    for counting in _tallies:
-        counting.flush()
+    for counters in _counters:
+        counters.flush()
 
 
 @asynccontextmanager
 async def flushing() -> AsyncIterator[None]:
-    """While the block lasts, and once more at its end."""
+    """Flush periodically while the block runs, and at its end."""
     try:
-        async with background_task(_keep_telling()):
+        async with background_task(_flush_forever()):
             yield
     finally:
         flush()
 
 
-async def _keep_telling() -> None:
+async def _flush_forever() -> None:
     while True:
-        await asyncio.sleep(TELL_SECONDS)
+        await asyncio.sleep(FLUSH_SECONDS)
         flush()

@@ -9,7 +9,8 @@ import structlog
 from starlette.responses import RedirectResponse, Response
 
 from app.endpoints.endpoint import Endpoint
-from app.http.raw_response import JSON
+from app.http import security_headers
+from app.http.responses import json_response
 from app.repositories.statistics import count_tables
 from app.state import ApiRequest, RequestState
 from core.errors import BACKEND_ERRORS, BackendError
@@ -27,7 +28,7 @@ DEPENDENCY_TIMEOUT = 1.0
 COUNTS_TTL = 10.0
 """Seconds for which row counts are cached."""
 
-OK = b'{"status":"ok"}'
+OK = {"status": "ok"}
 
 
 async def get_health(request: ApiRequest) -> Response:
@@ -47,12 +48,9 @@ async def get_health(request: ApiRequest) -> Response:
         breakers=Breakers(**{name: breaker.state.name.lower() for name, breaker in state["breakers"].items()}),
     )
     unhealthy = body.status == "unhealthy"
-    return Response(
-        to_json(body),
-        status_code=503 if unhealthy else 200,
-        headers={"Cache-Control": "no-store", **({"Retry-After": "2"} if unhealthy else {})},
-        media_type=JSON,
-    )
+    retry_after = ((b"retry-after", b"2"),) if unhealthy else ()
+    headers = (*security_headers.HEADERS, (b"cache-control", b"no-store"), *retry_after)
+    return json_response(request, body, status=503 if unhealthy else 200, headers=headers)
 
 
 def _status(dependencies: Dependencies) -> Literal["healthy", "degraded", "unhealthy"]:
@@ -103,16 +101,16 @@ async def _counts(state: RequestState) -> TableCounts:
 async def get_root(request: ApiRequest) -> Response:
     if "text/html" in request.headers.get("accept", ""):
         return RedirectResponse("/docs", headers={"Vary": "Accept"})
-    return Response(to_json(Welcome(version=VERSION)), media_type=JSON)
+    return json_response(request, Welcome(version=VERSION), headers=security_headers.HEADERS)
 
 
 async def get_liveness(request: ApiRequest) -> Response:
-    return Response(OK, media_type=JSON)
+    return json_response(request, OK, headers=security_headers.HEADERS)
 
 
 async def get_readiness(request: ApiRequest) -> Response:
     await request.state["readiness"].check()
-    return Response(OK, media_type=JSON)
+    return json_response(request, OK, headers=security_headers.HEADERS)
 
 
 ENDPOINTS = (
