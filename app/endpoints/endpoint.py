@@ -1,4 +1,4 @@
-"""An endpoint is described once: routes and the OpenAPI document are both made from this description."""
+"""Endpoint: one declaration from which routing, validation, limits, caching and the OpenAPI document follow."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -103,7 +103,10 @@ async def _read_json(request: ApiRequest, limit: int) -> object:
 
 @dataclass(frozen=True)
 class MethodDispatcher:
-    """The application at one path. A class: Starlette wraps functions in error handlers, which Edge is."""
+    """ASGI application at one path.
+
+    A class, because Starlette would wrap a function in error handlers; `RequestContextMiddleware` handles errors.
+    """
 
     endpoints: Mapping[str, Endpoint]
 
@@ -114,7 +117,7 @@ class MethodDispatcher:
 
 
 def build_routes(endpoints: Iterable[Endpoint]) -> list[Route]:
-    """One route per path, so that a wrong method is answered with all the right ones; in the order given."""
+    """Return one route per path, in the given order, so that a 405 response lists all methods of the path."""
     by_path: dict[str, dict[str, Endpoint]] = {}
     for endpoint in endpoints:
         by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint

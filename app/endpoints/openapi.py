@@ -1,4 +1,4 @@
-"""The OpenAPI document, made from the endpoints and the models that they name; nothing is described a second time."""
+"""Builder of the OpenAPI document from the endpoints and their models."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ from schemas.api.errors import ErrorResponse
 
 Mode = Literal["validation", "serialization"]
 SchemaRefs = Mapping[tuple[Any, Mode], dict[str, Any]]
-"""Where each model's schema is in the document: as it is read, or as it is written."""
+"""References to the models' schemas, by model and by whether it is validated (a request) or serialised (a response)."""
 
 TOKEN, KEY = "token", "service_key"
 SECURITY_SCHEMES = {
@@ -40,43 +40,44 @@ SECURITY_SCHEMES = {
         {"type": "apiKey", "in": "header", "name": "X-Admin-Key", "description": "The service key of the settings."}
     ),
 }
-RETRIED = (429, 503)
-"""Refusals that say when to try again."""
+STATUSES_WITH_RETRY_AFTER = (429, 503)
+"""Error statuses whose responses have a Retry-After header."""
 
-ABOUT = (
-    "A token is needed only by administrators; elsewhere it tells who the user is, and a missing or bad one makes a "
-    "guest. Every answer under /api says in its RateLimit headers how many requests are left."
+DESCRIPTION = (
+    "Only administrators need a token. Elsewhere a token identifies the user; without a valid one the user is a guest. "
+    "Responses under /api have RateLimit headers with the number of requests that are left."
 )
 
 PATH_PARAMETER = re.compile(r"{(?P<name>\w+)(?::(?P<kind>\w+))?}")
 
 
 def build_openapi(endpoints: Sequence[Endpoint]) -> bytes:
-    shapes, schemas = _schemas(endpoints)
+    """Return the document as JSON."""
+    references, schemas = _schemas(endpoints)
     paths: dict[str, dict[str, Operation]] = {}
     for endpoint in endpoints:
-        operation = _operation(endpoint, shapes, schemas)
-        paths.setdefault(_template(endpoint.path), {})[endpoint.method.lower()] = operation
-    described = OpenAPI(
+        operation = _operation(endpoint, references, schemas)
+        paths.setdefault(_path_template(endpoint.path), {})[endpoint.method.lower()] = operation
+    document = OpenAPI(
         openapi="3.1.1",
-        info=Info(title="SmartTrip API", version=version("smarttrip"), description=ABOUT),
+        info=Info(title="SmartTrip API", version=version("smarttrip"), description=DESCRIPTION),
         paths={path: PathItem.model_validate(operations) for path, operations in paths.items()},
         components=Components.model_validate(
             {
                 "schemas": schemas,
-                "responses": dict(_refusals(endpoints)),
+                "responses": dict(_error_responses(endpoints)),
                 "securitySchemes": SECURITY_SCHEMES,
             }
         ),
     )
-    return described.model_dump_json(by_alias=True, exclude_none=True, exclude_unset=True).encode()
+    return document.model_dump_json(by_alias=True, exclude_none=True, exclude_unset=True).encode()
 
 
 def _schemas(endpoints: Iterable[Endpoint]) -> tuple[SchemaRefs, dict[str, Any]]:
     models = dict.fromkeys(chain.from_iterable(map(_models, endpoints)))
     template = "#/components/schemas/{model}"
-    shapes, definitions = models_json_schema([*models, (ErrorResponse, "validation")], ref_template=template)
-    return shapes, definitions["$defs"]
+    references, definitions = models_json_schema([*models, (ErrorResponse, "validation")], ref_template=template)
+    return references, definitions["$defs"]
 
 
 def _models(endpoint: Endpoint) -> Iterator[tuple[type[BaseModel], Mode]]:
@@ -88,22 +89,23 @@ def _models(endpoint: Endpoint) -> Iterator[tuple[type[BaseModel], Mode]]:
         yield endpoint.answer, "serialization"
 
 
-def _operation(endpoint: Endpoint, shapes: SchemaRefs, schemas: Mapping[str, Any]) -> Operation:
+def _operation(endpoint: Endpoint, references: SchemaRefs, schemas: Mapping[str, Any]) -> Operation:
     return Operation(
-        operationId=_name(endpoint),
+        operationId=_operation_id(endpoint),
         summary=endpoint.summary,
         description=endpoint.description or None,
         tags=[endpoint.tag],
         parameters=[
             *_path_parameters(endpoint),
-            *_query_parameters(endpoint, shapes, schemas),
+            *_query_parameters(endpoint, references, schemas),
             *(_parameter(name, "header", {"type": "string"}, required=False) for name in endpoint.headers),
         ]
         or None,
-        requestBody=_body(endpoint, shapes, schemas),
+        requestBody=_body(endpoint, references, schemas),
         responses={
             **{
-                str(status): _answer(endpoint, status, shapes) for status in (endpoint.status, *endpoint.extra_statuses)
+                str(status): _response(endpoint, status, references)
+                for status in (endpoint.status, *endpoint.extra_statuses)
             },
             **{str(status): _reference("responses", _phrase(status)) for status in error_statuses(endpoint)},
         },
@@ -111,50 +113,50 @@ def _operation(endpoint: Endpoint, shapes: SchemaRefs, schemas: Mapping[str, Any
     )
 
 
-def _name(endpoint: Endpoint) -> str:
-    words = re.findall(r"\w+", _template(endpoint.path))
+def _operation_id(endpoint: Endpoint) -> str:
+    words = re.findall(r"\w+", _path_template(endpoint.path))
     return "_".join([endpoint.method.lower(), *words])
 
 
-def _template(path: str) -> str:
+def _path_template(path: str) -> str:
     return PATH_PARAMETER.sub(r"{\g<name>}", path)
 
 
 def _path_parameters(endpoint: Endpoint) -> Iterator[Parameter]:
-    for found in PATH_PARAMETER.finditer(endpoint.path):
-        schema = {"type": "integer", "minimum": 0} if found["kind"] == "int" else {"type": "string"}
-        yield _parameter(found["name"], "path", schema, required=True)
+    for match in PATH_PARAMETER.finditer(endpoint.path):
+        schema = {"type": "integer", "minimum": 0} if match["kind"] == "int" else {"type": "string"}
+        yield _parameter(match["name"], "path", schema, required=True)
 
 
-def _query_parameters(endpoint: Endpoint, shapes: SchemaRefs, schemas: Mapping[str, Any]) -> Iterator[Parameter]:
+def _query_parameters(endpoint: Endpoint, references: SchemaRefs, schemas: Mapping[str, Any]) -> Iterator[Parameter]:
     if endpoint.query is None:
         return
-    schema = _resolve(shapes[endpoint.query, "validation"], schemas)
-    for name, shape in schema.get("properties", {}).items():
-        yield _parameter(name, "query", shape, required=name in schema.get("required", ()), allowEmptyValue=True)
+    schema = _resolve(references[endpoint.query, "validation"], schemas)
+    for name, field in schema.get("properties", {}).items():
+        yield _parameter(name, "query", field, required=name in schema.get("required", ()), allowEmptyValue=True)
 
 
 def _parameter(name: str, location: str, schema: Mapping[str, Any], **more: bool) -> Parameter:
-    shown = {key: value for key, value in schema.items() if key not in ("title", "description")}
-    about = {"description": schema["description"]} if "description" in schema else {}
-    return Parameter.model_validate({"name": name, "in": location, "schema": shown, **about, **more})
+    schema_without_text = {key: value for key, value in schema.items() if key not in ("title", "description")}
+    text = {"description": schema["description"]} if "description" in schema else {}
+    return Parameter.model_validate({"name": name, "in": location, "schema": schema_without_text, **text, **more})
 
 
-def _body(endpoint: Endpoint, shapes: SchemaRefs, schemas: Mapping[str, Any]) -> RequestBody | None:
+def _body(endpoint: Endpoint, references: SchemaRefs, schemas: Mapping[str, Any]) -> RequestBody | None:
     if endpoint.body is None:
         return None
-    shape = shapes[endpoint.body, "validation"]
-    return RequestBody(content={JSON: _media_type(shape)}, required="required" in _resolve(shape, schemas))
+    reference = references[endpoint.body, "validation"]
+    return RequestBody(content={JSON: _media_type(reference)}, required="required" in _resolve(reference, schemas))
 
 
-def _resolve(shape: Mapping[str, str], schemas: Mapping[str, Any]) -> dict[str, Any]:
-    schema: dict[str, Any] = schemas[shape["$ref"].rpartition("/")[2]]
+def _resolve(reference: Mapping[str, str], schemas: Mapping[str, Any]) -> dict[str, Any]:
+    schema: dict[str, Any] = schemas[reference["$ref"].rpartition("/")[2]]
     return schema
 
 
-def _answer(endpoint: Endpoint, status: int, shapes: SchemaRefs) -> Response:
-    shape = shapes[endpoint.answer, "serialization"] if endpoint.answer else {}
-    return Response(description=HTTPStatus(status).phrase, content={endpoint.media_type: _media_type(shape)})
+def _response(endpoint: Endpoint, status: int, references: SchemaRefs) -> Response:
+    reference = references[endpoint.answer, "serialization"] if endpoint.answer else {}
+    return Response(description=HTTPStatus(status).phrase, content={endpoint.media_type: _media_type(reference)})
 
 
 def _media_type(schema: Mapping[str, Any]) -> MediaType:
@@ -162,7 +164,7 @@ def _media_type(schema: Mapping[str, Any]) -> MediaType:
 
 
 def error_statuses(endpoint: Endpoint) -> list[int]:
-    """Statuses other than success: those that the endpoint names, and those that follow from what it is."""
+    """Return the statuses other than success: those that the endpoint lists, and those that its fields imply."""
     implied = {
         400: endpoint.query or endpoint.body,
         401: endpoint.admin,
@@ -174,19 +176,19 @@ def error_statuses(endpoint: Endpoint) -> list[int]:
         429: endpoint.rate_limit is not None,
         503: endpoint.shed,
     }
-    all_of_them = {*endpoint.errors, *(status for status, applies in implied.items() if applies)}
-    return sorted(all_of_them.difference(endpoint.extra_statuses))
+    statuses = {*endpoint.errors, *(status for status, applies in implied.items() if applies)}
+    return sorted(statuses.difference(endpoint.extra_statuses))
 
 
-def _refusals(endpoints: Iterable[Endpoint]) -> Iterator[tuple[str, Response]]:
+def _error_responses(endpoints: Iterable[Endpoint]) -> Iterator[tuple[str, Response]]:
     for status in sorted(set(chain.from_iterable(map(error_statuses, endpoints)))):
-        seconds = {"Retry-After": Header(description="Seconds.", param_schema=Schema(type="integer"))}
+        retry_after = {"Retry-After": Header(description="Seconds.", param_schema=Schema(type="integer"))}
         yield (
             _phrase(status),
             Response(
                 description=HTTPStatus(status).phrase,
                 content={JSON: _media_type({"$ref": f"#/components/schemas/{ErrorResponse.__name__}"})},
-                headers=seconds if status in RETRIED else None,
+                headers=retry_after if status in STATUSES_WITH_RETRY_AFTER else None,
             ),
         )
 

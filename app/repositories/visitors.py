@@ -1,4 +1,4 @@
-"""Users and their sessions. Sessions are locked before users, as everywhere."""
+"""Users and their sessions. Sessions are locked before users, as in all transactions, to avoid deadlocks."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,11 +16,12 @@ from tracking.locks import TRACKING_LOCK
 
 @dataclass(frozen=True)
 class Visitor:
-    """What a request tells of who makes it, beside its body."""
+    """Attributes of a visitor that come from the request's head rather than its body."""
 
     email: str | None
-    """Proven by a token."""
+    """E-mail address of a verified token."""
     network: str | None
+    """Network of the client's address, in CIDR notation."""
     user_agent: str | None
 
 
@@ -40,11 +41,11 @@ LAST_SEEN = {"last_seen_at": func.greatest(User.last_seen_at, func.now()), "upda
 
 
 async def start_session(session: WriteSession, start: SessionStart, visitor: Visitor) -> SessionStarted:
-    """A session that is open already stays as it is; one that has ended begins again."""
-    known = select(BrowsingSession.user_id).where(
+    """Start a session, or restart one that has ended; leave one that is already open as it is."""
+    user_of_open_session = select(BrowsingSession.user_id).where(
         BrowsingSession.session_id == start.session_id, BrowsingSession.ended_at.is_(None)
     )
-    user_id = await session.scalar(known)
+    user_id = await session.scalar(user_of_open_session)
     if user_id is not None:
         return SessionStarted(user_id, is_new=False)
     if visitor.email is not None:
@@ -52,14 +53,14 @@ async def start_session(session: WriteSession, start: SessionStart, visitor: Vis
     else:
         user_id = await _user_for_visitor(session, start.anonymous_id, start.email)
     if not await _open_session(session, start, visitor, user_id):
-        return SessionStarted(await session.scalar(known) or user_id, is_new=False)
+        return SessionStarted(await session.scalar(user_of_open_session) or user_id, is_new=False)
     visits = {"total_sessions": func.coalesce(User.total_sessions, 0) + 1}
     await session.execute(update(User).where(User.id == user_id).values(LAST_SEEN | visits))
     return SessionStarted(user_id, is_new=True)
 
 
 async def _open_session(session: WriteSession, start: SessionStart, visitor: Visitor, user_id: int) -> bool:
-    """False if it is open already."""
+    """Insert or restart the session. Return False if it is already open."""
     new = insert(BrowsingSession).values(
         session_id=start.session_id,
         anonymous_id=start.anonymous_id,
@@ -89,15 +90,15 @@ async def _user_for_visitor(session: WriteSession, anonymous_id: UUID, email: st
             return guest.user_id
         if email is not None and (named := await _find_user(session, User.email == email)):
             return named.user_id
-        created = await _create(session, anonymous_id, email, is_registered=False)
-        # None if someone else has just made a user with one of the two, who is found in the next turn.
+        created = await _create_user(session, anonymous_id, email, is_registered=False)
+        # None if a concurrent request has just created such a user; the next iteration finds it.
         if created is not None:
             return created
 
 
 async def _user_for_verified_email(session: WriteSession, email: str, anonymous_id: UUID) -> int:
-    """The user of an address that a token proves: who has it already, else the visitor, else a new one."""
-    # The user is changed before sessions are, which is the wrong way round.
+    """Return the user with a verified address: its present owner, else the visitor, else a new user."""
+    # The user is updated before its sessions, against the lock order: the lock excludes other writers.
     await session.execute(TRACKING_LOCK)
     while True:
         if owner := await _find_user(session, User.email == email):
@@ -108,33 +109,36 @@ async def _user_for_verified_email(session: WriteSession, email: str, anonymous_
             if await _update_user(session, visitor.user_id, {"email": email, "is_registered": True}):
                 return visitor.user_id
             continue
-        # In this browser somebody else was registered before, and keeps its anonymous id.
-        created = await _create(session, uuid4() if visitor else anonymous_id, email, is_registered=True)
+        # The anonymous id belongs to another registered user of this browser.
+        created = await _create_user(session, uuid4() if visitor else anonymous_id, email, is_registered=True)
         if created is not None:
             return created
 
 
-async def identify(session: WriteSession, body: IdentifyRequest, proven: str | None) -> UserRef:
-    """`proven` is the e-mail of a token. Without it an e-mail of somebody else's changes nothing."""
-    email = body.email or proven
-    if email is not None and email == proven:
+async def identify(session: WriteSession, body: IdentifyRequest, verified_email: str | None) -> UserRef:
+    """Store the visitor's e-mail address and name, and return the user.
+
+    `verified_email` is that of a token. Without it, an address that belongs to another user changes nothing.
+    """
+    email = body.email or verified_email
+    if email is not None and email == verified_email:
         return await _log_in(session, await _user_for_verified_email(session, email, body.anonymous_id), body)
     guest = await _find_user(session, User.anonymous_id == body.anonymous_id)
     if guest is None:
-        await _create(session, body.anonymous_id, None, is_registered=False)
-        return await identify(session, body, proven)
+        await _create_user(session, body.anonymous_id, None, is_registered=False)
+        return await identify(session, body, verified_email)
     if not guest.is_registered:
-        told = {"email": email, "name": body.name}
-        await _update_user(session, guest.user_id, {name: value for name, value in told.items() if value is not None})
+        values = {"email": email, "name": body.name}
+        await _update_user(session, guest.user_id, {name: value for name, value in values.items() if value is not None})
     return guest
 
 
 async def _log_in(session: WriteSession, user_id: int, body: IdentifyRequest) -> UserRef:
-    """What goes on in this browser is the user's from now on."""
-    running = update(BrowsingSession).where(
+    """Assign the browser's open sessions to the user."""
+    open_sessions = update(BrowsingSession).where(
         BrowsingSession.anonymous_id == body.anonymous_id, BrowsingSession.ended_at.is_(None)
     )
-    await session.execute(running.values(user_id=user_id))
+    await session.execute(open_sessions.values(user_id=user_id))
     if body.name is not None:
         await _update_user(session, user_id, {"name": body.name})
     return UserRef(user_id, is_registered=True)
@@ -142,14 +146,16 @@ async def _log_in(session: WriteSession, user_id: int, body: IdentifyRequest) ->
 
 async def _find_user(session: WriteSession, condition: ColumnElement[bool]) -> UserRef | None:
     columns = select(User.id, func.coalesce(User.is_registered, False))
-    # Until the transaction ends nobody can erase the user, to whom a session is about to refer.
-    held = columns.where(condition).with_for_update(read=True, key_share=True)
-    row = (await session.execute(held)).one_or_none()
+    # The lock prevents that the user is erased before a session refers to it.
+    locked = columns.where(condition).with_for_update(read=True, key_share=True)
+    row = (await session.execute(locked)).one_or_none()
     return UserRef(*row) if row else None
 
 
-async def _create(session: WriteSession, anonymous_id: UUID, email: str | None, *, is_registered: bool) -> int | None:
-    """None if there is such a user already."""
+async def _create_user(
+    session: WriteSession, anonymous_id: UUID, email: str | None, *, is_registered: bool
+) -> int | None:
+    """Insert a user and return its id, or None if its anonymous id or address is taken."""
     new = insert(User).values(
         anonymous_id=anonymous_id,
         email=email,
@@ -169,7 +175,7 @@ async def _create(session: WriteSession, anonymous_id: UUID, email: str | None, 
 
 
 async def _update_user(session: WriteSession, user_id: int, values: dict[str, Any]) -> bool:
-    """False, with nothing changed, if the e-mail is another user's."""
+    """Update the user. Return False, with nothing changed, if the e-mail address belongs to another user."""
     try:
         async with session.begin_nested():
             await session.execute(update(User).where(User.id == user_id).values(LAST_SEEN | values))

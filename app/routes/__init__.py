@@ -1,4 +1,4 @@
-"""Every endpoint of the service, group by group."""
+"""All endpoints of the service."""
 
 from app.endpoints.endpoint import Endpoint
 from app.routes import (
@@ -15,7 +15,7 @@ from app.routes import (
     trips,
 )
 
-# The most asked first: routes are tried one by one.
+# The most frequent first, because the router tries routes one by one.
 _DESCRIBED: tuple[Endpoint, ...] = (
     *recommendations.ENDPOINTS,
     *tracking.ENDPOINTS,

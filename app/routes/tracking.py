@@ -1,4 +1,4 @@
-"""Who visits, and what they do."""
+"""Tracking: sessions, visitors and their events."""
 
 from datetime import UTC, datetime
 from ipaddress import ip_network
@@ -32,33 +32,36 @@ from schemas.event_types import CATEGORIES, SOURCES
 
 MAX_USER_AGENT = 500
 NETWORK_BITS = {4: 24, 6: 48}
-"""Of an address so much is kept: enough to tell a region, not a person."""
+"""Bits of the client's address that are stored, by IP version: enough for a region, too few for a person."""
 
 _EMAIL: TypeAdapter[str] = TypeAdapter(Email)
 
 
 async def start_session(request: ApiRequest, body: SessionStart) -> Response:
-    visitor = Visitor(_proven_email(request), _network(request), request.headers.get("user-agent", "")[:MAX_USER_AGENT])
+    visitor = Visitor(
+        _verified_email(request), _network(request), request.headers.get("user-agent", "")[:MAX_USER_AGENT]
+    )
     async with request.state["database"].write() as session:
-        started = await visitors.start_session(session, body, visitor)
+        result = await visitors.start_session(session, body, visitor)
     return json_response(
         request,
         {
             "success": True,
-            "user_id": started.user_id,
+            "user_id": result.user_id,
             "session_id": body.session_id,
-            "is_new_session": started.is_new,
+            "is_new_session": result.is_new,
         },
     )
 
 
 async def identify(request: ApiRequest, body: IdentifyRequest) -> Response:
     async with request.state["database"].write() as session:
-        known = await visitors.identify(session, body, _proven_email(request))
-    return json_response(request, {"success": True, "user_id": known.user_id, "is_registered": known.is_registered})
+        user = await visitors.identify(session, body, _verified_email(request))
+    return json_response(request, {"success": True, "user_id": user.user_id, "is_registered": user.is_registered})
 
 
-def _proven_email(request: ApiRequest) -> str | None:
+def _verified_email(request: ApiRequest) -> str | None:
+    """Return the e-mail address of the token, or None if there is none or it is invalid."""
     email = current_identity(request).email
     try:
         return None if email is None else _EMAIL.validate_python(email)
@@ -67,19 +70,20 @@ def _proven_email(request: ApiRequest) -> str | None:
 
 
 def _network(request: ApiRequest) -> str | None:
+    """Return the network that is stored in place of the client's address, or None if the address is unknown."""
     address = current_client_ip(request)
     if address == UNKNOWN:
         return None
     return str(ip_network((address, NETWORK_BITS[address.version]), strict=False))
 
 
-async def take_event(request: ApiRequest, body: TrackedEvent) -> Response:
+async def record_event(request: ApiRequest, body: TrackedEvent) -> Response:
     event_id = body.event_id or str(uuid4())
     await request.state["tracking"].take_events([encode_event(body, event_id, datetime.now(UTC))])
     return json_response(request, {"success": True, "event_id": event_id}, status=202)
 
 
-async def take_events(request: ApiRequest, body: EventBatch) -> Response:
+async def record_events(request: ApiRequest, body: EventBatch) -> Response:
     received_at = datetime.now(UTC)
     entries: list[bytes] = []
     errors: list[dict[str, object]] = []
@@ -92,11 +96,11 @@ async def take_events(request: ApiRequest, body: EventBatch) -> Response:
             entries.append(encode_event(event, event.event_id or str(uuid4()), received_at))
     if entries:
         await request.state["tracking"].take_events(entries)
-    answer = {"success": True, "processed": len(entries), "total": len(body.events), "errors": errors or None}
-    return json_response(request, answer, status=202)
+    accepted = {"success": True, "processed": len(entries), "total": len(body.events), "errors": errors or None}
+    return json_response(request, accepted, status=202)
 
 
-async def event_types(request: ApiRequest) -> Response:
+async def list_event_types(request: ApiRequest) -> Response:
     return json_response(
         request,
         {
@@ -137,7 +141,7 @@ ENDPOINTS = (
     Endpoint(
         method="POST",
         path="/api/events",
-        handler=take_event,
+        handler=record_event,
         summary="Record an event",
         description="Accept an event of a visitor. It is stored soon afterwards.",
         tag="tracking",
@@ -149,7 +153,7 @@ ENDPOINTS = (
     Endpoint(
         method="POST",
         path="/api/events/batch",
-        handler=take_events,
+        handler=record_events,
         summary="Record events",
         description=(
             "Accept up to 100 events. Each is validated by itself; invalid ones are listed and the others are accepted."
@@ -164,7 +168,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/api/events/types",
-        handler=event_types,
+        handler=list_event_types,
         summary="List event types",
         description="Return the event types with their categories, and the valid sources.",
         tag="tracking",
