@@ -111,7 +111,7 @@ async def _open_state(
             cache=cache,
             fast_path=fast_path,
             recommendations=RecommendationService(
-                cache, database, search, fallback, keep_seconds=settings.answer_cache_seconds
+                cache, database, search, fallback, cache_seconds=settings.answer_cache_seconds
             ),
             rate_limiter=RateLimiter(redis, settings),
             tracking=tracking,

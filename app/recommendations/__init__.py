@@ -1,1 +1,1 @@
-"""From preferences to the answer of POST /api/v2/recommendations."""
+"""Recommendations: from preferences to the response of POST /api/v2/recommendations."""

@@ -1,7 +1,7 @@
-"""A JSON object whose last fields are still to come: built and compressed once, closed anew for each answer.
+"""A cached JSON body, optionally gzipped, to which fields are appended per response without compressing it again.
 
-Compressed data ends on a byte boundary (RFC 1951, an empty stored block), so that a stored block with the last fields
-and the checksum of the whole (RFC 1952) complete it.
+The compressed data ends on a byte boundary (RFC 1951, an empty stored block), so that a stored block with the last
+fields and the checksum of the whole (RFC 1952) complete it.
 """
 
 import struct
@@ -11,41 +11,45 @@ from msgspec import Struct
 
 GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 LEVEL = 3
-"""Twice as fast as the usual 6, for a fourth more bytes."""
+"""Compression level: twice as fast as the default, 6, for a fourth more bytes."""
 
 _PACKED = struct.Struct(">I?II")
-"""Length of the note, whether the body is compressed, length and checksum of its text."""
+"""Length of the metadata, whether the body is compressed, length and checksum of its uncompressed text."""
 
 
 class AppendableJsonBody(Struct, frozen=True):
     data: bytes | memoryview
-    """`{"a":1`: at least one field, no closing brace; deflated if `gzipped`."""
+    """JSON such as `{"a":1`: at least one field, no closing brace; deflated if `gzipped`."""
     gzipped: bool
     length: int
+    """Bytes of the uncompressed text."""
     checksum: int
-    note: bytes | memoryview
-    """What the maker wants to remember with it; not sent."""
+    """CRC-32 of the uncompressed text; 0 if not `gzipped`."""
+    metadata: bytes | memoryview
+    """Stored with the body, and not sent."""
 
     @classmethod
-    def build(cls, text: bytes, note: bytes, *, gzipped: bool) -> "AppendableJsonBody":
+    def build(cls, text: bytes, metadata: bytes, *, gzipped: bool) -> "AppendableJsonBody":
         if not gzipped:
-            return cls(text, False, len(text), 0, note)
+            return cls(text, False, len(text), 0, metadata)
         deflate = zlib.compressobj(LEVEL, wbits=-zlib.MAX_WBITS)
         deflated = deflate.compress(text) + deflate.flush(zlib.Z_SYNC_FLUSH)
-        return cls(deflated, True, len(text), zlib.crc32(text), note)
+        return cls(deflated, True, len(text), zlib.crc32(text), metadata)
 
     def pack(self) -> bytes:
-        return b"".join((_PACKED.pack(len(self.note), self.gzipped, self.length, self.checksum), self.note, self.data))
+        return b"".join(
+            (_PACKED.pack(len(self.metadata), self.gzipped, self.length, self.checksum), self.metadata, self.data)
+        )
 
     @classmethod
     def unpack(cls, packed: bytes) -> "AppendableJsonBody":
-        """Takes views of `packed`, not copies."""
-        note_length, gzipped, length, checksum = _PACKED.unpack_from(packed)
+        """Return a body whose data and metadata are views of `packed`, not copies."""
+        metadata_length, gzipped, length, checksum = _PACKED.unpack_from(packed)
         view = memoryview(packed)[_PACKED.size :]
-        return cls(view[note_length:], gzipped, length, checksum, view[:note_length])
+        return cls(view[metadata_length:], gzipped, length, checksum, view[:metadata_length])
 
     def close(self, last_fields: bytes) -> tuple[bytes | memoryview, ...]:
-        """The parts of the whole. `last_fields` is JSON without braces, such as `"b":2`."""
+        """Return the parts of the complete body. `last_fields` is JSON without braces, such as `"b":2`."""
         tail = b",%b}" % last_fields
         if not self.gzipped:
             return self.data, tail

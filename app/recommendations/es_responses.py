@@ -1,4 +1,4 @@
-"""What Elasticsearch answers, as far as it is read: of a trip's JSON only where it begins and ends."""
+"""The parts of Elasticsearch's responses that are read. A trip's JSON is not parsed, only located."""
 
 from typing import Any
 

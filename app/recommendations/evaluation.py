@@ -1,4 +1,4 @@
-"""Judges recommendations by stored scenarios: what a traveller asks for, and what ought to be found."""
+"""Evaluate recommendations by stored scenarios: preferences, and expectations of what is found."""
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,24 +17,24 @@ MAX_CONCURRENCY = 4
 
 
 async def run_scenarios(
-    answers: RecommendationService, scenarios: Iterable[EvaluationScenario], today: date
+    service: RecommendationService, scenarios: Iterable[EvaluationScenario], today: date
 ) -> list[ScenarioResult]:
     """Raises BackendError."""
-    turns = asyncio.Semaphore(MAX_CONCURRENCY)
+    semaphore = asyncio.Semaphore(MAX_CONCURRENCY)
 
-    async def in_turn(scenario: EvaluationScenario) -> ScenarioResult:
-        async with turns:
-            return await _evaluate(answers, scenario, today)
+    async def evaluate(scenario: EvaluationScenario) -> ScenarioResult:
+        async with semaphore:
+            return await _evaluate(service, scenario, today)
 
-    return await asyncio.gather(*map(in_turn, scenarios))
+    return await asyncio.gather(*map(evaluate, scenarios))
 
 
-async def _evaluate(answers: RecommendationService, scenario: EvaluationScenario, today: date) -> ScenarioResult:
+async def _evaluate(service: RecommendationService, scenario: EvaluationScenario, today: date) -> ScenarioResult:
     try:
         preferences = Preferences.model_validate(scenario.preferences)
     except ValidationError as error:
         return _result(scenario, [], [f"the preferences can't be understood. {validation_error(error).message}"])
-    found = (await answers.recommend(preferences, today)).all
+    found = (await service.recommend(preferences, today)).all
     return _result(scenario, found, list(unmet_expectations(scenario, found)))
 
 
@@ -64,7 +64,7 @@ def unmet_expectations(scenario: EvaluationScenario, found: Sequence[Recommendat
     yield from _missing("country", scenario.expected_countries, {trip.document.country for trip in found})
 
 
-def _missing(thing: str, expected: Sequence[int] | None, found: set[str | None]) -> Iterator[str]:
+def _missing(noun: str, expected: Sequence[int] | None, found: set[str | None]) -> Iterator[str]:
     for wanted in expected or ():
         if str(wanted) not in found:
-            yield f"no trip of {thing} {wanted}"
+            yield f"no trip of {noun} {wanted}"

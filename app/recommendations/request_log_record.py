@@ -1,4 +1,4 @@
-"""What the log of requests keeps of a search and its answer: the same for all who ask the same."""
+"""Request-log record of a search. It depends only on request and result, so it is cached with the response."""
 
 from typing import Any
 
@@ -9,26 +9,26 @@ from schemas.api.preferences import Preferences
 from schemas.lenient import UNMATCHABLE_ID
 
 
-def build_log_record(found: RankedResults, preferences: Preferences) -> bytes:
-    """JSON with the names of the log's columns."""
-    answered = {
-        "total_candidates": found.total_candidates,
-        "primary_count": len(found.primary),
-        "relaxed_count": len(found.relaxed),
-        "result_trip_ids": [result.document.id for result in found.all],
-        "result_scores": [result.score for result in found.all],
+def build_log_record(results: RankedResults, preferences: Preferences) -> bytes:
+    """Return the record as a JSON object with the names of the log's columns."""
+    outcome = {
+        "total_candidates": results.total_candidates,
+        "primary_count": len(results.primary),
+        "relaxed_count": len(results.relaxed),
+        "result_trip_ids": [result.document.id for result in results.all],
+        "result_scores": [result.score for result in results.all],
     }
-    return orjson.dumps(_asked_for(preferences) | answered, default=float)
+    return orjson.dumps(_requested(preferences) | outcome, default=float)
 
 
-def _asked_for(preferences: Preferences) -> dict[str, Any]:
+def _requested(preferences: Preferences) -> dict[str, Any]:
     type_id = preferences.preferred_type_id
     return {
         "preferences": preferences.model_dump(exclude_defaults=True),
-        "selected_countries": _storable(preferences.selected_countries),
+        "selected_countries": _without_unmatchable(preferences.selected_countries),
         "selected_continents": preferences.selected_continents,
         "preferred_type_id": None if type_id == UNMATCHABLE_ID else type_id,
-        "preferred_theme_ids": _storable(preferences.preferred_theme_ids),
+        "preferred_theme_ids": _without_unmatchable(preferences.preferred_theme_ids),
         "min_duration": preferences.min_duration,
         "max_duration": preferences.max_duration,
         "budget": preferences.budget,
@@ -38,5 +38,5 @@ def _asked_for(preferences: Preferences) -> dict[str, Any]:
     }
 
 
-def _storable(ids: tuple[int, ...]) -> list[int]:
-    return [an_id for an_id in ids if an_id != UNMATCHABLE_ID]
+def _without_unmatchable(ids: tuple[int, ...]) -> list[int]:
+    return [id_ for id_ in ids if id_ != UNMATCHABLE_ID]

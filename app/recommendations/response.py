@@ -1,4 +1,4 @@
-"""What a client gets of an answer: with a request id of its own, by which the log knows what it was shown."""
+"""HTTP response of a search: the cached body plus a request id of its own, under which the search is logged."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -22,21 +22,22 @@ SESSION_ID = b"x-session-id"
 MILLISECOND = timedelta(milliseconds=1)
 
 
-def build_response(scope: Scope, answer: CachedResponse, asked_at: datetime) -> RawResponse:
+def build_response(scope: Scope, cached: CachedResponse, received_at: datetime) -> RawResponse:
+    """Build the response and add the search to the request log."""
     state, request_id = scope["state"], str(uuid4())
     fields: RequestHeaders = state["context"].headers
     state["request_logs"].add(
         RequestLog(
             request_id=request_id,
             session_id=fields.get(SESSION_ID, b"").decode("latin-1"),
-            asked_at=asked_at,
-            response_time_ms=round((datetime.now(UTC) - asked_at) / MILLISECOND),
-            # A copy: the whole answer would stay in memory with a view of it.
-            note=bytes(answer.body.note),
+            asked_at=received_at,
+            response_time_ms=round((datetime.now(UTC) - received_at) / MILLISECOND),
+            # A copy, because a view would keep the whole body in memory.
+            note=bytes(cached.body.metadata),
         )
     )
-    content = answer.body.close(b'"request_id":"%b"' % request_id.encode())
-    coding = (CONTENT_ENCODING_GZIP,) if answer.body.gzipped else ()
-    warning = ((b"warning", answer.warning.encode()),) if answer.warning else ()
+    content = cached.body.close(b'"request_id":"%b"' % request_id.encode())
+    coding = (CONTENT_ENCODING_GZIP,) if cached.body.gzipped else ()
+    warning = ((b"warning", cached.warning.encode()),) if cached.warning else ()
     length = content_length(sum(map(len, content)))
     return RawResponse(200, (length, *HEADERS, *coding, *warning), content)

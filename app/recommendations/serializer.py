@@ -1,4 +1,4 @@
-"""The answer's bytes. Each trip's JSON comes from the index as text and is spliced in without being parsed."""
+"""Serialize responses. Each trip's JSON comes from the index as text and is copied without parsing it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -8,15 +8,16 @@ from msgspec.json import Encoder
 
 from app.recommendations.engine import RankedResults
 from schemas.api.preferences import Preferences
-from scoring import results, weights
+from scoring import weights
 from scoring.explain import Recommendation
+from scoring.results import show_refinement, summary_message
 from scoring.rules import ScoreLine
 
 API_VERSION = "v2"
 
 
 class TripExtras(Struct):
-    """What a trip's JSON gets added."""
+    """Fields that are added to a trip's JSON."""
 
     match_score: int
     match_details: Sequence[str]
@@ -27,23 +28,23 @@ class TripExtras(Struct):
 encode = Encoder().encode
 
 
-def serialize_response(found: RankedResults, preferences: Preferences, total_trips: int, *, degraded: bool) -> bytes:
-    """The JSON object without its closing brace; `request_id` is still to come."""
-    shown, primary, relaxed = found.all, len(found.primary), len(found.relaxed)
+def serialize_response(results: RankedResults, preferences: Preferences, total_trips: int, *, degraded: bool) -> bytes:
+    """Return the JSON object without its closing brace, since `request_id` is appended per response."""
+    shown, primary, relaxed = results.all, len(results.primary), len(results.relaxed)
     envelope: dict[str, Any] = {
         "success": True,
         "count": len(shown),
         "primary_count": primary,
         "relaxed_count": relaxed,
-        "total_candidates": found.total_candidates,
-        "total_trips": found.total_candidates,
+        "total_candidates": results.total_candidates,
+        "total_trips": results.total_candidates,
         "total_trips_in_db": total_trips,
         "has_relaxed_results": relaxed > 0,
         "score_thresholds": weights.THRESHOLDS,
-        "show_refinement_message": results.show_refinement(shown),
+        "show_refinement_message": show_refinement(shown),
         "search_type": preferences.search_type,
         "api_version": API_VERSION,
-        "message": results.summary_message(primary, relaxed),
+        "message": summary_message(primary, relaxed),
     }
     if degraded:
         envelope["degraded"] = True
@@ -51,11 +52,11 @@ def serialize_response(found: RankedResults, preferences: Preferences, total_tri
 
 
 def _trips(results: Iterable[Recommendation]) -> Iterator[bytes | memoryview]:
-    between = b""
+    separator = b""
     for result in results:
         explained = TripExtras(result.score, result.labels, result.is_relaxed, result.breakdown)
-        yield between
+        yield separator
         yield memoryview(result.document.trip)[:-1]
         yield b","
         yield memoryview(encode(explained))[1:]
-        between = b","
+        separator = b","

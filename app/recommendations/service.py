@@ -1,4 +1,4 @@
-"""Answers by what was asked, kept until the catalogue changes."""
+"""Recommendation service: cached responses, with fallbacks while the index or the database is unavailable."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -28,25 +28,27 @@ from scoring.availability import bookable
 from scoring.context import SearchContext, SearchLookups
 
 DEGRADED_SECONDS = 5
+"""Seconds for which degraded responses are cached."""
 TOTAL_SECONDS = 60
-"""With the time for which answers are kept by default, the five minutes that the number may be old."""
-CATALOGUE_SECONDS = 3600
+"""Seconds for which the number of all trips is cached; together with the default time to live of responses, the number
+may be five minutes old."""
+LOOKUPS_SECONDS = 3600
 
-CATALOGUE_KINDS: frozenset[EntityKind] = frozenset(("country", "type"))
+LOOKUP_KINDS: frozenset[EntityKind] = frozenset(("country", "type"))
 TTL_ONLY: frozenset[EntityKind] = frozenset()
-"""What a body depends on that may be as old as its time to live."""
+"""For entries that no change invalidates: they may be as old as their time to live."""
 
 FROM_DATABASE = '199 - "Answered from the database"'
 WITHOUT_DATABASE = '199 - "Answered without the database"'
 STALE = '110 - "Response is Stale"'
 """Values of the `Warning` header (RFC 7234)."""
 
-_CATALOGUE = TypeAdapter(SearchLookups)
+_LOOKUPS = TypeAdapter(SearchLookups)
 
 
 @lru_cache(maxsize=1)
-def _read_catalogue(body: bytes) -> SearchLookups:
-    return _CATALOGUE.validate_json(body)
+def _parse_lookups(body: bytes) -> SearchLookups:
+    return _LOOKUPS.validate_json(body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,25 +59,25 @@ class SearchRequest:
 
     @property
     def key(self) -> str:
-        """The same for all who want the same."""
+        """Cache key; equal for requests that mean the same."""
         coding = "gzip" if self.gzipped else "identity"
         return f"recommendations:{coding}:{self.today}:{self.preferences.canonical()}"
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """To answer: where trips come from, and what preferences are resolved against."""
+    """One way to compute recommendations: a trip search and the lookups that preferences are resolved against."""
 
     trips: TripSearch
-    catalogue: Callable[[], Awaitable[SearchLookups]]
+    load_lookups: Callable[[], Awaitable[SearchLookups]]
     warning: str | None = None
-    """Of a way that is only taken when the usual one is barred."""
+    """`Warning` header of responses from a fallback; None for the primary source."""
 
 
 class CachedResponse(Struct, frozen=True):
     body: AppendableJsonBody
     warning: str | None = None
-    """Where the answer is not what it should be."""
+    """`Warning` header of a degraded or stale response."""
 
 
 class RecommendationService:
@@ -86,88 +88,92 @@ class RecommendationService:
         index: ElasticsearchTripSearch,
         fallback: PostgresTripSearch,
         *,
-        keep_seconds: int,
+        cache_seconds: int,
     ) -> None:
-        """`keep_seconds` 0 makes every answer anew."""
+        """Create a service that caches responses for `cache_seconds`; 0 disables the cache."""
         self._cache = cache
         self._database = database
         self._index = index
-        self._usual = Source(index, self._catalogue)
+        self._primary = Source(index, self._load_lookups)
         self._fallbacks = (
-            Source(fallback, self._catalogue, FROM_DATABASE),
+            Source(fallback, self._load_lookups, FROM_DATABASE),
             Source(index, index.lookups, WITHOUT_DATABASE),
         )
-        self._keep_seconds = keep_seconds
+        self._cache_seconds = cache_seconds
 
-    async def answer(self, wanted: SearchRequest) -> CachedResponse:
-        """The usual one; else one by a detour, marked as degraded; else an old one. Raises BackendError."""
+    async def get_response(self, request: SearchRequest) -> CachedResponse:
+        """Return a response from the primary source, else from a fallback (degraded), else a stale one.
+
+        Raises: BackendError if there is none of them.
+        """
         try:
-            body = await self._cached(wanted.key, self._loader(wanted, self._usual), self._keep_seconds)
+            body = await self._get_cached(request.key, self._loader(request, self._primary), self._cache_seconds)
             if not body.stale:
                 return CachedResponse(AppendableJsonBody.unpack(body.identity))
         except BackendUnavailableError:
-            return await self._degraded(wanted)
+            return await self._get_degraded(request)
         try:
-            return await self._degraded(wanted)
+            return await self._get_degraded(request)
         except BackendError:
             return CachedResponse(AppendableJsonBody.unpack(body.identity), STALE)
 
     def get_local(self, key: str) -> CachedResponse | None:
-        """The usual answer to the `Wanted` of this key, if this process has it and it still holds."""
+        """Return the response of the `SearchRequest` with this key if this process has a valid one, else None."""
         body = self._cache.get_local(key, ALL_KINDS)
         return None if body is None or body.stale else CachedResponse(AppendableJsonBody.unpack(body.identity))
 
     async def recommend(self, preferences: Preferences, today: date) -> RankedResults:
-        """Without looking at or keeping an answer. Raises BackendError."""
-        return await self._recommend(preferences, today, self._usual)
+        """Compute recommendations from the primary source, without the cache. Raises: BackendError."""
+        return await self._recommend(preferences, today, self._primary)
 
-    async def _degraded(self, wanted: SearchRequest) -> CachedResponse:
-        refusals: list[BackendError] = []
-        for way in self._fallbacks:
+    async def _get_degraded(self, request: SearchRequest) -> CachedResponse:
+        errors: list[BackendError] = []
+        for source in self._fallbacks:
+            key = f"{source.warning}:{request.key}"
             try:
-                body = await self._cached(f"{way.warning}:{wanted.key}", self._loader(wanted, way), DEGRADED_SECONDS)
+                body = await self._get_cached(key, self._loader(request, source), DEGRADED_SECONDS)
             except BackendError as error:
-                refusals.append(error)
+                errors.append(error)
             else:
                 if not body.stale:
-                    return CachedResponse(AppendableJsonBody.unpack(body.identity), way.warning)
-        raise refusals[0] if refusals else BackendUnavailableError(SEARCH_INDEX_LABEL)
+                    return CachedResponse(AppendableJsonBody.unpack(body.identity), source.warning)
+        raise errors[0] if errors else BackendUnavailableError(SEARCH_INDEX_LABEL)
 
-    async def _cached(self, key: str, fill: Callable[[], Awaitable[bytes]], seconds: float) -> EncodedBody:
+    async def _get_cached(self, key: str, load: Callable[[], Awaitable[bytes]], seconds: float) -> EncodedBody:
         if not seconds:
-            return EncodedBody(await fill(), gzip=None, etag="")
-        return await self._cache.get(key, ALL_KINDS, fill, seconds, compress=False)
+            return EncodedBody(await load(), gzip=None, etag="")
+        return await self._cache.get(key, ALL_KINDS, load, seconds, compress=False)
 
-    def _loader(self, wanted: SearchRequest, way: Source) -> Callable[[], Awaitable[bytes]]:
-        async def fill() -> bytes:
-            found = await self._recommend(wanted.preferences, wanted.today, way)
-            total = await self._total_trips(wanted.today)
-            text = serialize_response(found, wanted.preferences, total, degraded=way.warning is not None)
-            return AppendableJsonBody.build(
-                text, build_log_record(found, wanted.preferences), gzipped=wanted.gzipped
-            ).pack()
+    def _loader(self, request: SearchRequest, source: Source) -> Callable[[], Awaitable[bytes]]:
+        async def load() -> bytes:
+            results = await self._recommend(request.preferences, request.today, source)
+            total = await self._count_trips(request.today)
+            text = serialize_response(results, request.preferences, total, degraded=source.warning is not None)
+            log_record = build_log_record(results, request.preferences)
+            return AppendableJsonBody.build(text, log_record, gzipped=request.gzipped).pack()
 
-        return fill
+        return load
 
-    async def _recommend(self, preferences: Preferences, today: date, way: Source) -> RankedResults:
-        return await find_recommendations(way.trips, SearchContext(preferences, today, await way.catalogue()))
+    async def _recommend(self, preferences: Preferences, today: date, source: Source) -> RankedResults:
+        context = SearchContext(preferences, today, await source.load_lookups())
+        return await find_recommendations(source.trips, context)
 
-    async def _total_trips(self, today: date) -> int:
-        """Counted in the index, which follows the database within seconds; in the database while that is down."""
+    async def _count_trips(self, today: date) -> int:
+        """Count bookable departures in the index, which lags the database by seconds; else in the database."""
 
-        async def fill() -> bytes:
+        async def load() -> bytes:
             try:
                 return b"%d" % await self._index.count(bookable(today))
             except BackendError:
                 async with self._database.read() as session:
                     return b"%d" % (await session.scalar(count_query(bookable(today))) or 0)
 
-        return int((await self._cache.get(f"total-trips:{today}", TTL_ONLY, fill, TOTAL_SECONDS)).identity)
+        return int((await self._cache.get(f"total-trips:{today}", TTL_ONLY, load, TOTAL_SECONDS)).identity)
 
-    async def _catalogue(self) -> SearchLookups:
-        async def fill() -> bytes:
+    async def _load_lookups(self) -> SearchLookups:
+        async def load() -> bytes:
             async with self._database.read() as session:
-                return _CATALOGUE.dump_json(await load_lookups(session))
+                return _LOOKUPS.dump_json(await load_lookups(session))
 
-        body = await self._cache.get("catalogue", CATALOGUE_KINDS, fill, CATALOGUE_SECONDS)
-        return _read_catalogue(body.identity)
+        body = await self._cache.get("catalogue", LOOKUP_KINDS, load, LOOKUPS_SECONDS)
+        return _parse_lookups(body.identity)

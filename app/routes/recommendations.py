@@ -19,7 +19,7 @@ from schemas.api.recommendations import RecommendationsAnswer
 async def recommend(request: ApiRequest, body: Preferences) -> Response:
     state, received_at = request.state, datetime.now(UTC)
     search = SearchRequest(body, state["today"](), accepts_gzip_response(state["context"].headers))
-    response = await state["recommendations"].answer(search)
+    response = await state["recommendations"].get_response(search)
     state["fast_path"].register(
         request.scope, partial(_local_response, search.key, search.today), body=state["context"].body or b""
     )

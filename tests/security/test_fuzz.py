@@ -112,7 +112,7 @@ async def service(unlimited: Settings, database: AsyncEngine, redis: Redis) -> A
     async with app.router.lifespan_context(app) as held:
         state: AppState = held  # type: ignore[assignment]
         index = EmptyIndex(HttpClient("http://127.0.0.1:1", seconds=1, connections=1), unlimited.elasticsearch_alias)
-        answers = RecommendationService(state["cache"], state["database"], index, None, keep_seconds=0)  # type: ignore[arg-type]
+        answers = RecommendationService(state["cache"], state["database"], index, None, cache_seconds=0)  # type: ignore[arg-type]
         storing = Storing(database)
         service = Service(app, {**state, "recommendations": answers, "request_logs": Forgetting(), "tracking": storing})
         yield service

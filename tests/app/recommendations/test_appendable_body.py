@@ -11,8 +11,8 @@ from app.recommendations.appendable_body import AppendableJsonBody
 objects = st.dictionaries(st.text(), st.text() | st.integers() | st.none(), min_size=1, max_size=50)
 
 
-def opened(body: Mapping[str, object], *, gzipped: bool, note: bytes = b"") -> AppendableJsonBody:
-    return AppendableJsonBody.build(json.dumps(body).encode()[:-1], note, gzipped=gzipped)
+def opened(body: Mapping[str, object], *, gzipped: bool, metadata: bytes = b"") -> AppendableJsonBody:
+    return AppendableJsonBody.build(json.dumps(body).encode()[:-1], metadata, gzipped=gzipped)
 
 
 def read(body: AppendableJsonBody, last: bytes) -> Any:
@@ -22,11 +22,11 @@ def read(body: AppendableJsonBody, last: bytes) -> Any:
 
 @given(objects, st.uuids(), st.binary(max_size=100), st.booleans())
 def test_a_closed_body_is_the_object_with_its_last_field(
-    body: dict[str, object], last: object, note: bytes, gzipped: bool
+    body: dict[str, object], last: object, metadata: bytes, gzipped: bool
 ) -> None:
-    shared = AppendableJsonBody.unpack(opened(body, gzipped=gzipped, note=note).pack())
+    shared = AppendableJsonBody.unpack(opened(body, gzipped=gzipped, metadata=metadata).pack())
     assert read(shared, f'"the last":"{last}"'.encode()) == body | {"the last": str(last)}
-    assert (shared.note, shared.gzipped) == (note, gzipped)
+    assert (shared.metadata, shared.gzipped) == (metadata, gzipped)
 
 
 def test_one_body_is_closed_many_times() -> None:
