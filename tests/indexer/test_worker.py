@@ -1,13 +1,11 @@
 """The worker as a process of its own."""
 
 import asyncio
-import os
 import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-import aiohttp
+import httpx2
 import pytest
 from redis.asyncio import Redis
 
@@ -17,9 +15,9 @@ from indexer.index.admin import live_index
 from indexer.jobs import queue
 from indexer.jobs.names import REINDEX
 from indexer.worker import _run_all
-from scripts.dev_stack.ports import free_port
 from tests.support.eventually import eventually
 from tests.support.factories import CatalogueFactory
+from tests.support.processes import RunningProcess, responds, worker_process
 from tests.support.sync import assert_in_sync, execute, waiting
 
 
@@ -38,55 +36,20 @@ async def test_a_part_that_fails_ends_the_others_though_one_swallows_its_cancell
     assert isinstance(running.exception(), ExceptionGroup)
 
 
-RUN = "from indexer import worker; from core.settings import load_settings; worker.run(load_settings())"
 SOON = 20.0
 
 
-@pytest.fixture
-def environment(settings: Settings) -> dict[str, str]:
-    return {
-        **os.environ,
-        "DATABASE_URL": settings.database_url.replace("+asyncpg", ""),
-        "REDIS_URL": settings.redis_url,
-        "ELASTICSEARCH_URL": settings.elasticsearch_url,
-        "ELASTICSEARCH_ALIAS": settings.elasticsearch_alias,
-        "WORKER_PORT": str(free_port()),
-    }
-
-
-class Process:
-    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
-        self._process = process
-        self._port = port
-
-    def signal(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
-
-    async def ended(self) -> int:
-        return await asyncio.wait_for(self._process.wait(), 10)
-
-    async def get(self, path: str) -> tuple[int, str]:
-        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{self._port}{path}") as answer:
-            return answer.status, await answer.text()
-
-    async def is_ready(self) -> bool:
-        try:
-            return (await self.get("/readyz"))[0] == 200
-        except aiohttp.ClientError:
-            return False
-
-
 @asynccontextmanager
-async def worker(environment: dict[str, str]) -> AsyncIterator[Process]:
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", RUN, env=environment)
-    try:
-        running = Process(process, int(environment["WORKER_PORT"]))
-        await eventually(running.is_ready, SOON)
-        yield running
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+async def worker(settings: Settings) -> AsyncIterator[RunningProcess]:
+    """Run a worker once it is ready."""
+    async with worker_process(settings) as process:
+        await eventually(lambda: responds(f"{process.url}/readyz"), SOON)
+        yield process
+
+
+async def stop(process: RunningProcess, number: signal.Signals) -> int:
+    process.process.send_signal(number)
+    return await asyncio.wait_for(process.process.wait(), 10)
 
 
 async def nothing_waits(stores: Backends) -> bool:
@@ -99,14 +62,14 @@ async def caught_up(settings: Settings, stores: Backends) -> None:
 
 
 async def test_it_makes_the_first_index_and_follows(
-    settings: Settings, catalogue: CatalogueFactory, stores: Backends, no_index: None, environment: dict[str, str]
+    settings: Settings, catalogue: CatalogueFactory, stores: Backends, no_index: None
 ) -> None:
     trip_id = await catalogue.occurrence()
 
     async def has_index() -> bool:
         return await live_index(stores.elasticsearch, stores.alias) is not None
 
-    async with worker(environment):
+    async with worker(settings):
         # The outbox is empty before the index that was made is in use.
         await eventually(has_index, SOON)
         await caught_up(settings, stores)
@@ -115,35 +78,32 @@ async def test_it_makes_the_first_index_and_follows(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_ends_it_cleanly(index: str, environment: dict[str, str], number: signal.Signals) -> None:
-    async with worker(environment) as process:
-        process.signal(number)
-        assert await process.ended() == 0
+async def test_a_signal_ends_it_cleanly(settings: Settings, index: str, number: signal.Signals) -> None:
+    async with worker(settings) as process:
+        assert await stop(process, number) == 0
 
 
 async def test_a_kill_in_the_middle_of_work_loses_nothing(
-    settings: Settings, catalogue: CatalogueFactory, stores: Backends, index: str, environment: dict[str, str]
+    settings: Settings, catalogue: CatalogueFactory, stores: Backends, index: str
 ) -> None:
     template = await catalogue.template()
     for _ in range(50):
         await catalogue.occurrence(trip_template_id=template)
     for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
-        async with worker(environment) as process:
+        async with worker(settings) as process:
             for left in range(10):
                 await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = :left", left=left)
                 await execute(stores.postgres, "UPDATE trip_templates SET title = title || '.'")
-            process.signal(number)
-            await process.ended()
-    async with worker(environment):
+            await stop(process, number)
+    async with worker(settings):
         await caught_up(settings, stores)
 
 
 async def test_two_of_them_share_the_work(
-    settings: Settings, catalogue: CatalogueFactory, stores: Backends, index: str, environment: dict[str, str]
+    settings: Settings, catalogue: CatalogueFactory, stores: Backends, index: str
 ) -> None:
     template = await catalogue.template()
-    other = {**environment, "WORKER_PORT": str(free_port())}
-    async with worker(environment), worker(other):
+    async with worker(settings), worker(settings):
         for _ in range(100):
             await catalogue.occurrence(trip_template_id=template)
             await execute(stores.postgres, "UPDATE trip_templates SET title = title || '.'")
@@ -151,10 +111,10 @@ async def test_two_of_them_share_the_work(
 
 
 async def test_an_index_dropped_by_hand_comes_back(
-    settings: Settings, catalogue: CatalogueFactory, stores: Backends, index: str, environment: dict[str, str]
+    settings: Settings, catalogue: CatalogueFactory, stores: Backends, index: str
 ) -> None:
     await catalogue.occurrence()
-    async with worker(environment):
+    async with worker(settings):
         await stores.elasticsearch.indices.delete(index=index)
         await catalogue.occurrence()
 
@@ -166,9 +126,9 @@ async def test_an_index_dropped_by_hand_comes_back(
 
 
 async def test_a_reindex_is_made_when_it_is_asked_for(
-    settings: Settings, stores: Backends, index: str, environment: dict[str, str], redis: Redis
+    settings: Settings, stores: Backends, index: str, redis: Redis
 ) -> None:
-    async with worker(environment):
+    async with worker(settings):
         await queue.enqueue(settings.redis_url, REINDEX)
 
         async def built_anew() -> bool:
@@ -177,10 +137,10 @@ async def test_a_reindex_is_made_when_it_is_asked_for(
         await eventually(built_anew, SOON)
 
 
-async def test_it_tells_its_figures(index: str, environment: dict[str, str]) -> None:
-    async with worker(environment) as process:
-        assert await process.get("/livez") == (200, '{"status": "ok"}')
-        status, text = await process.get("/metrics")
-    assert status == 200
+async def test_it_tells_its_figures(settings: Settings, index: str) -> None:
+    async with worker(settings) as process, httpx2.AsyncClient(base_url=process.url) as client:
+        alive, metrics = await client.get("/livez"), await client.get("/metrics")
+    assert (alive.status_code, alive.text) == (200, '{"status": "ok"}')
+    assert metrics.status_code == 200
     for name in ("smarttrip_outbox_rows", "smarttrip_index_lag_seconds", "smarttrip_index_drift_total"):
-        assert f"\n{name}" in text
+        assert f"\n{name}" in metrics.text

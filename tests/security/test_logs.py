@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from signal import SIGTERM
 from uuid import uuid4
 
 import httpx2
@@ -17,10 +18,9 @@ from core.settings import Settings
 from indexer.rebuild.reindex import reindex
 from scripts.dev_stack.ports import free_port
 from tests.conftest import empty
-from tests.support.api.serve_process import answers, environment
 from tests.support.api.tokens import SECRET, token
 from tests.support.eventually import eventually
-from tests.support.processes import running
+from tests.support.processes import SMARTTRIP, WORKER, environment, responds, running_process
 from tests.support.raw_http import connect_raw
 from tracking import stream
 
@@ -65,22 +65,27 @@ async def lines(settings: Settings, engine: AsyncEngine, redis: Redis, log: Path
     await empty(engine)
     await redis.flushdb()
     await reindex(settings, lambda progress: None)
-    port = free_port()
+    url = settings.database_url.replace("+asyncpg", "").replace("@", f":{PASSWORD}@")
     variables = {
-        "DATABASE_URL": settings.database_url.replace("+asyncpg", "").replace("@", f":{PASSWORD}@"),
+        "DATABASE_URL": url,
+        "DATABASE_DIRECT_URL": url,
         "TRUSTED_PROXIES": "127.0.0.1",
         "SUPABASE_JWT_SECRET": SECRET,
         "ADMIN_KEY": ADMIN_KEY,
         "LOG_LEVEL": "debug",
     }
-    env = environment(settings) | variables
-    async with running(env, "serve", "--port", str(port), log=log), running(env, "worker", log=log), refusing(engine):
-        url = f"http://127.0.0.1:{port}"
-        await eventually(lambda: answers(f"{url}/livez"), within=30)
-        async with httpx2.AsyncClient(base_url=url, timeout=20) as client:
+    env, port = environment(settings, **variables), free_port()
+    serve = (SMARTTRIP, "serve", "--port", str(port))
+    async with (
+        running_process(serve, env, port=port, output=log, stop_signal=SIGTERM) as api,
+        running_process(WORKER, env, port=port, output=log, stop_signal=SIGTERM),
+        refusing(engine),
+    ):
+        await eventually(lambda: responds(f"{api.url}/livez"), within=30)
+        async with httpx2.AsyncClient(base_url=api.url, timeout=20) as client:
             await ask_everything(client)
             await go_wrong(client)
-        async with connect_raw(url) as wire:
+        async with connect_raw(api.url) as wire:
             await wire.send(f"GET /{EMAIL} HTTP/1.1\r\nAuthorization: Bearer {TOKEN}\r\n: no name\r\n\r\n".encode())
             await wire.everything()
         await eventually(lambda: is_empty(redis), within=20)

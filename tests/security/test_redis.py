@@ -14,10 +14,9 @@ from indexer.jobs import queue
 from indexer.jobs.names import REINDEX
 from schemas.redis_keys import GENERATION_COUNTER, TRACKING_STREAM
 from tests.app.conftest import ADMIN_KEY
-from tests.support.api.serve_process import environment
 from tests.support.api.serving import serving
 from tests.support.eventually import eventually
-from tests.support.processes import running
+from tests.support.processes import worker_process
 from tests.support.tracking.visits import event
 
 WITHOUT_END = {
@@ -74,7 +73,7 @@ async def kept(settings: Settings, redis: Redis, trip: int) -> dict[str, int]:
     )
     kept = Kept(redis)
     watching = asyncio.create_task(kept.watch())
-    async with running(environment(limited), "worker"), serving(limited) as api:
+    async with worker_process(limited), serving(limited) as api:
         api.headers.update({"X-Admin-Key": ADMIN_KEY, "X-Forwarded-For": PERSON})
         await ask_everything(api)
         await queue.enqueue(limited.redis_url, "count_trips")

@@ -39,7 +39,7 @@ class Connection:
     """Bytes that the client was given."""
     pumps: list[asyncio.Task[None]] = field(default_factory=list)
     """To the server and to the client."""
-    stranded: bool = False
+    dropping: bool = False
 
     def end(self, *, reset: bool = False) -> None:
         if reset and not self.client.is_closing():
@@ -73,7 +73,7 @@ class FaultProxy:
         user, at, _ = self._server.netloc.rpartition("@")
         return self._server._replace(netloc=f"{user}{at}127.0.0.1:{self._port}").geturl()
 
-    def lead_to(self, server_url: str) -> None:
+    def redirect(self, server_url: str) -> None:
         """From now on new connections go to another server."""
         self._server = urlsplit(server_url)
 
@@ -90,10 +90,10 @@ class FaultProxy:
         for connection in self.connections:
             self._treat(connection)
 
-    def strand(self) -> None:
+    def drop_packets(self) -> None:
         """Open connections go dead without a word, as behind a firewall that forgot them; new ones work."""
         for connection in self.connections:
-            connection.stranded = True
+            connection.dropping = True
             for pump in connection.pumps:
                 pump.cancel()
 
@@ -116,7 +116,7 @@ class FaultProxy:
         self.connections.append(connection)
         self._treat(connection)
         await asyncio.wait(connection.pumps)
-        if not connection.stranded:
+        if not connection.dropping:
             connection.end()
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, connection: Connection) -> None:

@@ -1,21 +1,110 @@
-"""`smarttrip` processes for as long as a block lasts."""
+"""Run a process of the project for the duration of a block."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from signal import SIGKILL, Signals
+from tempfile import TemporaryFile
+from typing import IO
 
-from tests.support.api.serve_process import SMARTTRIP
+import httpx2
 
-NOWHERE = Path("/dev/null")
+from core.settings import Settings
+from scripts.dev_stack.ports import free_port
+
+log = logging.getLogger(__name__)
+
+SMARTTRIP = str(Path(sys.executable).with_name("smarttrip"))
+WORKER = (SMARTTRIP, "worker")
+LOGGED_BYTES = 8_000
+"""Length of the end of its output that is logged when a process fails."""
+
+
+@dataclass(frozen=True)
+class RunningProcess:
+    process: asyncio.subprocess.Process
+    port: int
+    """Port on which it serves HTTP."""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def kill(self) -> None:
+        if self.process.returncode is None:
+            self.process.kill()
+        await self.process.wait()
+
+
+def environment(settings: Settings, **variables: str) -> dict[str, str]:
+    """Return environment variables that point a process to the services of `settings`; `variables` override them."""
+    return {
+        **os.environ,
+        "DATABASE_URL": settings.database_url.replace("+asyncpg", ""),
+        "DATABASE_DIRECT_URL": settings.direct_url.replace("+asyncpg", ""),
+        "REDIS_URL": settings.redis_url,
+        "ELASTICSEARCH_URL": settings.elasticsearch_url,
+        "ELASTICSEARCH_ALIAS": settings.elasticsearch_alias,
+        "TODAY": str(settings.today or ""),
+        "RATE_LIMIT_ENABLED": "false",
+        **variables,
+    }
 
 
 @asynccontextmanager
-async def running(env: Mapping[str, str], *command: str, log: Path = NOWHERE) -> AsyncIterator[None]:
-    with log.open("ab") as file:
-        process = await asyncio.create_subprocess_exec(SMARTTRIP, *command, env=env, stdout=file, stderr=file)
-    try:
-        yield
-    finally:
-        process.terminate()
-        await process.wait()
+async def running_process(
+    command: Sequence[str],
+    env: Mapping[str, str],
+    *,
+    port: int,
+    output: Path | None = None,
+    stop_signal: Signals = SIGKILL,
+) -> AsyncIterator[RunningProcess]:
+    """Start `command`, and end it with `stop_signal` unless it has ended by itself.
+
+    Its output is appended to the file `output`; without one, the end of it is logged if the process fails.
+    """
+    with _output_file(output) as file:
+        process = await asyncio.create_subprocess_exec(*command, env=env, stdout=file, stderr=file)
+        try:
+            yield RunningProcess(process, port)
+        finally:
+            if process.returncode is None:
+                process.send_signal(stop_signal)
+            elif process.returncode > 0 and not output:
+                log.error("%s ended with %d: %s", command, process.returncode, _end_of(file))
+            await process.wait()
+
+
+def _output_file(path: Path | None) -> IO[bytes]:
+    return path.open("ab") if path else TemporaryFile()
+
+
+def _end_of(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read()[-LOGGED_BYTES:].decode(errors="replace")
+
+
+@asynccontextmanager
+async def worker_process(
+    settings: Settings, *, command: Sequence[str] = WORKER, **variables: str
+) -> AsyncIterator[RunningProcess]:
+    """Run a worker, which is not necessarily ready or even alive yet."""
+    port = free_port()
+    env = environment(settings, **{"WORKER_PORT": str(port), **variables})
+    async with running_process(command, env, port=port) as process:
+        yield process
+
+
+async def responds(url: str) -> bool:
+    """Return whether a GET of `url` succeeds with status 200."""
+    async with httpx2.AsyncClient() as client:
+        try:
+            return (await client.get(url)).status_code == 200
+        except httpx2.TransportError:
+            return False

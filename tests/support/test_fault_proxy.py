@@ -152,7 +152,7 @@ async def test_half_close_answers_with_an_end_but_still_passes_on_what_is_said(
 async def test_stranded_connections_hear_nothing_ever_again_while_new_ones_work(
     echo: tuple[Echo, str], proxy: FaultProxy, client: Streams
 ) -> None:
-    proxy.strand()
+    proxy.drop_packets()
     client[1].write(b"lost\n")
     async with connected(proxy) as streams:
         assert await ask(streams, b"new") == b"NEW\n"

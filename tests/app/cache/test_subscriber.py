@@ -2,7 +2,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 from redis.asyncio import Redis
-from sqlalchemy.engine import make_url
 
 from core import clients
 from core.clients import redis_database
@@ -10,9 +9,9 @@ from core.settings import Settings
 from indexer.invalidation import publish
 from schemas.invalidation import ALL_KINDS, channel
 from schemas.redis_keys import GENERATION_COUNTER
-from tests.support.api.proxy import Proxy
 from tests.support.cache import SimulatedProcess, simulated_process
 from tests.support.eventually import eventually
+from tests.support.fault_proxy import FaultProxy, Mode
 
 
 @pytest.fixture
@@ -23,18 +22,15 @@ async def redis(redis: Redis) -> Redis:
 
 
 @pytest.fixture
-async def proxy(settings: Settings) -> AsyncIterator[Proxy]:
-    proxy = Proxy(target=make_url(settings.redis_url).port or 6379)
-    await proxy.open()
-    yield proxy
-    await proxy.close()
+async def proxy(settings: Settings) -> AsyncIterator[FaultProxy]:
+    async with FaultProxy(settings.redis_url) as proxy:
+        yield proxy
 
 
 @pytest.fixture
-async def process(proxy: Proxy, redis: Redis, settings: Settings) -> AsyncIterator[SimulatedProcess]:
-    """A process whose way to Redis can be cut."""
-    url = make_url(settings.redis_url).set(port=proxy.port).render_as_string(hide_password=False)
-    async with clients.redis(url) as client, simulated_process(client) as process:
+async def process(proxy: FaultProxy, redis: Redis) -> AsyncIterator[SimulatedProcess]:
+    """A process whose connection to Redis can be cut."""
+    async with clients.redis(proxy.url) as client, simulated_process(client) as process:
         yield process
 
 
@@ -68,22 +64,22 @@ async def test_unreadable_message_is_skipped(redis: Redis, process: SimulatedPro
 
 
 async def test_change_during_an_outage_is_noticed_afterwards(
-    redis: Redis, process: SimulatedProcess, proxy: Proxy
+    redis: Redis, process: SimulatedProcess, proxy: FaultProxy
 ) -> None:
     before = process.invalidation.current
-    await proxy.close()
+    await proxy.switch(Mode.CUT)
     await eventually(lambda: not process.invalidation.connected)
     await publish(redis, ["country"])
-    await proxy.open()
+    await proxy.switch(Mode.PASS)
     await eventually(lambda: process.invalidation.connected)
     assert not process.invalidation.is_current(before, {"country"})
 
 
-async def test_outage_without_changes_invalidates_nothing(process: SimulatedProcess, proxy: Proxy) -> None:
+async def test_outage_without_changes_invalidates_nothing(process: SimulatedProcess, proxy: FaultProxy) -> None:
     before = process.invalidation.current
-    await proxy.close()
+    await proxy.switch(Mode.CUT)
     await eventually(lambda: not process.invalidation.connected)
-    await proxy.open()
+    await proxy.switch(Mode.PASS)
     await eventually(lambda: process.invalidation.connected)
     assert process.invalidation.is_current(before, ALL_KINDS)
 

@@ -3,8 +3,9 @@ from signal import SIGTERM
 import httpx2
 
 from core.settings import Settings
-from tests.support.api.serve_process import answers, serve_process
+from tests.support.api.serve_process import serve_process
 from tests.support.eventually import eventually
+from tests.support.processes import responds
 
 
 async def test_a_process_told_to_end_first_says_so_and_still_answers(settings: Settings, sample_index: None) -> None:
@@ -12,7 +13,7 @@ async def test_a_process_told_to_end_first_says_so_and_still_answers(settings: S
         serve_process(settings, DRAIN_SECONDS="2") as serving,
         httpx2.AsyncClient(base_url=serving.url) as client,
     ):
-        await eventually(lambda: answers(f"{serving.url}/readyz"))
+        await eventually(lambda: responds(f"{serving.url}/readyz"))
         serving.process.send_signal(SIGTERM)
 
         async def drains() -> bool:
@@ -32,6 +33,6 @@ async def test_worker_processes_end_with_a_parent_that_is_killed(settings: Setti
         serving.process.kill()
 
         async def gone() -> bool:
-            return not await answers(f"{serving.url}/livez")
+            return not await responds(f"{serving.url}/livez")
 
         await eventually(gone, within=30)

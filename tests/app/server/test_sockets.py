@@ -7,8 +7,9 @@ import pytest
 
 from app.server.sockets import PortInUse, acquire_port_lock
 from core.settings import Settings
-from tests.support.api.serve_process import Serving, serve_process
+from tests.support.api.serve_process import serve_process
 from tests.support.eventually import eventually
+from tests.support.processes import RunningProcess
 
 CONNECTIONS = 64
 
@@ -48,7 +49,7 @@ def test_port_lock_is_exclusive(unused_tcp_port: int) -> None:
     acquire_port_lock("127.0.0.1", unused_tcp_port).close()
 
 
-def _sockets(serving: Serving, status: str) -> Sequence[int]:
+def _sockets(serving: RunningProcess, status: str) -> Sequence[int]:
     """Return the number of sockets on the server's port, by process."""
     return [
         sum(

@@ -12,30 +12,33 @@ from schemas.tables import Country, Tag, TripType
 from scripts import sample_data
 from scripts.benchmark.workload import Ids, searches
 from tests.conftest import TODAY, empty
+from tests.support.sync import ignore_progress
 
-SAMPLE = 600
+DEPARTURES = 600
+
+SearchBodies = Sequence[dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
 def settings(settings: Settings) -> Settings:
-    """Without rate limits: tests ask more often than people."""
+    """Settings without rate limits, because tests send more requests than people."""
     return settings.model_copy(update={"rate_limit_enabled": False})
 
 
 @pytest.fixture(scope="module")
-async def create_database(settings: Settings, engine: AsyncEngine, redis: Redis) -> AsyncEngine:
-    """The database with a small sample catalogue, which is in the index too."""
+async def sample_catalogue(settings: Settings, engine: AsyncEngine, redis: Redis) -> AsyncEngine:
+    """The database with a small sample catalogue, which is indexed too."""
     await empty(engine)
     await redis.flushdb()
-    await sample_data.seed(settings.database_url, SAMPLE, today=TODAY)
-    await reindex(settings, lambda progress: None)
+    await sample_data.seed(settings.database_url, DEPARTURES, today=TODAY)
+    await reindex(settings, ignore_progress)
     return engine
 
 
 @pytest.fixture(scope="module")
-async def wishes(filled: AsyncEngine) -> Sequence[dict[str, Any]]:
+async def search_bodies(sample_catalogue: AsyncEngine) -> SearchBodies:
     """Bodies of searches, no two alike."""
-    async with filled.connect() as connection:
+    async with sample_catalogue.connect() as connection:
         countries, types, themes = [
             list(await connection.scalars(select(table.id))) for table in (Country, TripType, Tag)
         ]

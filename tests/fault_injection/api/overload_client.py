@@ -1,118 +1,106 @@
-"""More searches than a process can answer, as a gateway sends them: on time, over connections that it keeps."""
+"""Send more searches than a process can answer, as a gateway does: on time, over a pool of persistent connections."""
 
 import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from itertools import cycle
+from itertools import cycle, islice
 from typing import Any
 
 import orjson
 
 from app.backends.http_client import HttpConnection
 from scripts.benchmark.raw_request import RawRequest
-from tests.fault_injection.api.constant_rate_client import is_refusal
+from tests.fault_injection.api.load_generator import Outcome, send_at_rate
 
 CONNECTIONS = 512
-"""The most that the gateway opens; a request that finds none free waits there."""
+"""Size of the connection pool; a request that finds no free connection waits for one."""
+BODY_BYTES = 1000
+"""Length of the start of each body that is retained."""
 
 
-@dataclass(frozen=True, slots=True)
-class Met:
-    """What became of a request."""
+class GatewayConnection(HttpConnection):
+    """A connection that parses Retry-After too."""
 
-    status: int
-    seconds: float
-    """From when it was sent, or began to wait for a connection."""
-    body: bytes
-    retry_after: int | None
-
-    @property
-    def refused(self) -> bool:
-        return self.status == 503 and is_refusal(self.retry_after or 0, orjson.loads(self.body))
-
-
-class Way(HttpConnection):
-    """Hears when to come back, too."""
-
-    retry_after: int | None = None
+    retry_after = "0"
 
     def on_message_begin(self) -> None:
-        self.retry_after = None
+        self.retry_after = "0"
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if name.lower() == b"retry-after":
-            self.retry_after = int(value)
+            self.retry_after = value.decode()
 
 
-class Gateway:
+class OverloadClient:
+    """Sends each call as bytes made once, because a general client costs more CPU than the server under test."""
+
     def __init__(self, url: str, searches: Sequence[Mapping[str, Any]]) -> None:
         calls = [RawRequest.build("POST", f"{url}/api/v2/recommendations", orjson.dumps(search)) for search in searches]
         self._first, self._calls = calls[0], cycle(calls)
-        self._free: deque[Way] = deque()
-        self._waiting: deque[asyncio.Future[Way]] = deque()
+        self._free: deque[GatewayConnection] = deque()
+        self._waiting: deque[asyncio.Future[GatewayConnection]] = deque()
 
     async def open(self) -> None:
         for _ in range(CONNECTIONS):
-            self._free.append(await Way.open(self._first.host, self._first.port))
+            self._free.append(await GatewayConnection.open(self._first.host, self._first.port))
 
     def close(self) -> None:
-        for way in self._free:
-            way.abort()
+        for connection in self._free:
+            connection.abort()
 
-    async def one_after_the_other(self, *, at_once: int, seconds: float) -> list[Met]:
-        """Each of so many visitors asks again once it has its answer."""
+    async def closed_loop(self, *, clients: int, seconds: float) -> list[Outcome]:
+        """Send from `clients` clients, each of which waits for its response before it sends again."""
         end = time.monotonic() + seconds
 
-        async def visitor() -> list[Met]:
-            met = []
-            while time.monotonic() < end:
-                met.append(await self._ask())
-            return met
+        async def client() -> list[Outcome]:
+            outcomes = []
+            while (now := time.monotonic()) < end:
+                outcomes.append(await self._send(next(self._calls), now))
+            return outcomes
 
-        return [met for each in await asyncio.gather(*(visitor() for _ in range(at_once))) for met in each]
+        return [outcome for each in await asyncio.gather(*(client() for _ in range(clients))) for outcome in each]
 
-    async def at_rate(self, rate: float, *, seconds: float) -> list[Met]:
-        start = time.monotonic()
-        asking = []
-        for number in range(int(rate * seconds)):
-            if (early := start + number / rate - time.monotonic()) > 0:
-                await asyncio.sleep(early)
-            asking.append(asyncio.ensure_future(self._ask()))
-        return await asyncio.gather(*asking)
+    async def open_loop(self, rate: float, *, seconds: float) -> list[Outcome]:
+        """Send at a constant rate; latencies count from when a request was sent or began to wait for a connection."""
 
-    async def _ask(self) -> Met:
-        call, began = next(self._calls), time.monotonic()
-        way = await self._way()
-        answer = await way.send(call.raw)
-        self._give_back(way)
-        return Met(answer.status, time.monotonic() - began, answer.body[:1000], way.retry_after)
+        async def send(call: RawRequest, due: float) -> Outcome:
+            return await self._send(call, time.monotonic())
 
-    async def _way(self) -> Way:
-        """The one used last, as gateways do; else the next to be free."""
+        return await send_at_rate(send, islice(self._calls, int(rate * seconds)), rate)
+
+    async def _send(self, call: RawRequest, began: float) -> Outcome:
+        connection = await self._acquire()
+        response = await connection.send(call.raw)
+        headers = {"Retry-After": connection.retry_after}
+        self._release(connection)
+        seconds = time.monotonic() - began
+        return Outcome("search", response.status, began, seconds, headers, response.body[:BODY_BYTES])
+
+    async def _acquire(self) -> GatewayConnection:
+        """Return the connection used last, as gateways do, else the next that becomes free."""
         if self._free:
             return self._free.pop()
-        waiting: asyncio.Future[Way] = asyncio.get_running_loop().create_future()
+        waiting: asyncio.Future[GatewayConnection] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiting)
         return await waiting
 
-    def _give_back(self, way: Way) -> None:
+    def _release(self, connection: GatewayConnection) -> None:
         if self._waiting:
-            self._waiting.popleft().set_result(way)
+            self._waiting.popleft().set_result(connection)
         else:
-            self._free.append(way)
+            self._free.append(connection)
 
 
 @asynccontextmanager
-async def gateway(url: str, searches: Sequence[Mapping[str, Any]]) -> AsyncIterator[Gateway]:
-    """To the server at `url`, with its connections open."""
-    gate = Gateway(url, searches)
-    await gate.open()
+async def overload_client(url: str, searches: Sequence[Mapping[str, Any]]) -> AsyncIterator[OverloadClient]:
+    """Open a client of the server at `url`, with all its connections established."""
+    client = OverloadClient(url, searches)
+    await client.open()
     try:
-        yield gate
+        yield client
     finally:
-        gate.close()
-        # Closed in the next turn of the loop.
+        client.close()
+        # The transports are closed in the next iteration of the loop.
         await asyncio.sleep(0)

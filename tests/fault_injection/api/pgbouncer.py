@@ -1,4 +1,4 @@
-"""A real PgBouncer before Postgres, in transaction mode."""
+"""Run PgBouncer in transaction mode in front of Postgres."""
 
 import asyncio
 import shutil
@@ -37,7 +37,7 @@ max_client_conn = 200
 
 @asynccontextmanager
 async def pgbouncer(url: str, folder: Path) -> AsyncIterator[str]:
-    """The address through it of the database at `url`; `folder` is one that its user can get to."""
+    """Yield the address, through PgBouncer, of the database at `url`; its user must be able to enter `folder`."""
     assert BINARY
     server, port, user = make_url(url), free_port(), service_user()
     own_folder(folder)
@@ -47,14 +47,14 @@ async def pgbouncer(url: str, folder: Path) -> AsyncIterator[str]:
         path.chmod(0o644)
     process = await asyncio.create_subprocess_exec(BINARY, "--quiet", str(folder / "ini"), user=user, group=user)
     try:
-        await eventually(lambda: _listens(port), within=10)
+        await eventually(lambda: _accepts_connections(port), within=10)
         yield server.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
     finally:
         process.terminate()
         await process.wait()
 
 
-async def _listens(port: int) -> bool:
+async def _accepts_connections(port: int) -> bool:
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
     except OSError:

@@ -1,4 +1,4 @@
-"""What stands in for a dependency that is down answers as well as it can, and says so where that is less."""
+"""Fallbacks respond with the same trips as the dependency that they replace, and mark responses that are degraded."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -11,97 +11,100 @@ from aiohttp import web
 from redis.asyncio import Redis
 
 from core.settings import Settings
+from tests.fault_injection.api.conftest import SearchBodies
 from tests.support.api.serving import serving
 from tests.support.eventually import eventually
 from tests.support.fault_proxy import FaultProxy, Mode
 
-Wishes = Sequence[dict[str, Any]]
+FROM_DATABASE = '199 - "Answered from the database"'
+WITHOUT_DATABASE = '199 - "Answered without the database"'
 
 
-async def search(api: httpx2.AsyncClient, wish: dict[str, Any]) -> httpx2.Response:
-    return await api.post("/api/v2/recommendations", json=wish)
+async def search(api: httpx2.AsyncClient, body: dict[str, Any]) -> httpx2.Response:
+    return await api.post("/api/v2/recommendations", json=body)
 
 
-def substance(answer: httpx2.Response) -> dict[str, Any]:
-    assert answer.status_code == 200
-    return {name: value for name, value in answer.json().items() if name not in ("request_id", "degraded")}
-
-
-@pytest.fixture
-def few(wishes: Wishes) -> Wishes:
-    """The first is for everything."""
-    return [{}, *wishes[:20]]
+def without_marks(response: httpx2.Response) -> dict[str, Any]:
+    """Return the body without what differs between two responses of equal content."""
+    assert response.status_code == 200
+    return {name: value for name, value in response.json().items() if name not in ("request_id", "degraded")}
 
 
 @pytest.fixture
-def anew(settings: Settings) -> Settings:
-    """Each answer is made anew."""
+def few_bodies(search_bodies: SearchBodies) -> SearchBodies:
+    """A few search bodies, the first without preferences."""
+    return [{}, *search_bodies[:20]]
+
+
+@pytest.fixture
+def uncached(settings: Settings) -> Settings:
+    """Settings under which no recommendation comes from a cache."""
     return settings.model_copy(update={"answer_cache_seconds": 0})
 
 
 @pytest.fixture
-async def usual(anew: Settings, few: Wishes) -> Sequence[dict[str, Any]]:
-    """The answers while all is well, to each of the few."""
-    async with serving(anew) as api:
-        answers = [await search(api, wish) for wish in few]
-    assert not any("degraded" in answer.json() or "Warning" in answer.headers for answer in answers)
-    assert answers[0].json()["count"] == 30
-    return [*map(substance, answers)]
+async def expected(uncached: Settings, few_bodies: SearchBodies) -> Sequence[dict[str, Any]]:
+    """The responses while all dependencies are up, one for each of `few_bodies`."""
+    async with serving(uncached) as api:
+        responses = [await search(api, body) for body in few_bodies]
+    assert not any("degraded" in response.json() or "Warning" in response.headers for response in responses)
+    assert responses[0].json()["count"] == 30
+    return [*map(without_marks, responses)]
 
 
-def assert_marked(answer: httpx2.Response, warning: str) -> None:
-    assert answer.json()["degraded"] is True
-    assert answer.headers["Warning"] == warning
+def assert_degraded(response: httpx2.Response, warning: str) -> None:
+    assert response.json()["degraded"] is True
+    assert response.headers["Warning"] == warning
 
 
-async def test_without_elasticsearch_recommendations_are_the_same_and_marked(
-    anew: Settings, few: Wishes, usual: Sequence[dict[str, Any]]
+async def test_postgres_fallback_equals_elasticsearch(
+    uncached: Settings, few_bodies: SearchBodies, expected: Sequence[dict[str, Any]]
 ) -> None:
-    async with FaultProxy(anew.elasticsearch_url) as way:
-        await way.switch(Mode.CUT)
-        async with serving(anew.model_copy(update={"elasticsearch_url": way.url})) as api:
-            answers = [await search(api, wish) for wish in few]
-    for answer in answers:
-        assert_marked(answer, '199 - "Answered from the database"')
-    assert [*map(substance, answers)] == usual
+    async with FaultProxy(uncached.elasticsearch_url) as proxy:
+        await proxy.switch(Mode.CUT)
+        async with serving(uncached.model_copy(update={"elasticsearch_url": proxy.url})) as api:
+            responses = [await search(api, body) for body in few_bodies]
+    for response in responses:
+        assert_degraded(response, FROM_DATABASE)
+    assert [*map(without_marks, responses)] == expected
 
 
-async def test_a_process_that_starts_without_postgres_recommends_from_the_index_alone(
-    anew: Settings, few: Wishes, usual: Sequence[dict[str, Any]], redis: Redis
+async def test_index_alone_serves_a_start_without_postgres(
+    uncached: Settings, few_bodies: SearchBodies, expected: Sequence[dict[str, Any]], redis: Redis
 ) -> None:
     await redis.flushdb()
-    async with FaultProxy(anew.database_url) as way:
-        await way.switch(Mode.CUT)
-        async with serving(anew.model_copy(update={"database_url": way.url})) as api:
+    async with FaultProxy(uncached.database_url) as proxy:
+        await proxy.switch(Mode.CUT)
+        async with serving(uncached.model_copy(update={"database_url": proxy.url})) as api:
             assert (await api.get("/readyz")).status_code == 200
-            answers = [await search(api, wish) for wish in few]
-    for wish, answer, expected in zip(few, answers, usual, strict=True):
-        assert_marked(answer, '199 - "Answered without the database"')
-        # Of countries without trips the index knows nothing.
-        if not wish.get("selected_countries"):
-            assert substance(answer) == expected
+            responses = [await search(api, body) for body in few_bodies]
+    for body, response, usual in zip(few_bodies, responses, expected, strict=True):
+        assert_degraded(response, WITHOUT_DATABASE)
+        # The index does not contain countries without trips.
+        if not body.get("selected_countries"):
+            assert without_marks(response) == usual
 
 
-async def test_without_postgres_resources_come_from_the_cache(settings: Settings, filled: object) -> None:
+async def test_cached_resources_survive_postgres(settings: Settings, sample_catalogue: object) -> None:
     async with (
-        FaultProxy(settings.database_url) as way,
-        serving(settings.model_copy(update={"database_url": way.url})) as api,
+        FaultProxy(settings.database_url) as proxy,
+        serving(settings.model_copy(update={"database_url": proxy.url})) as api,
     ):
         before = await api.get("/api/countries")
-        await way.switch(Mode.CUT)
-        during = await api.get("/api/countries")
-        refused = await api.get("/api/tags")
-    assert during.status_code == 200
-    assert during.json() == before.json()
-    assert refused.status_code == 503
-    assert int(refused.headers["retry-after"]) > 0
+        await proxy.switch(Mode.CUT)
+        cached = await api.get("/api/countries")
+        uncached = await api.get("/api/tags")
+    assert cached.status_code == 200
+    assert cached.json() == before.json()
+    assert uncached.status_code == 503
+    assert int(uncached.headers["retry-after"]) > 0
 
 
 @asynccontextmanager
 async def partial_elasticsearch(url: str, **damage: Any) -> AsyncIterator[str]:
-    """Passes everything on to the one at `url`, and says of each search's answer that part of it is missing."""
+    """Forward requests to the Elasticsearch at `url`; merge `damage` into responses of searches, and drop hits."""
 
-    async def answer(request: web.Request) -> web.Response:
+    async def forward(request: web.Request) -> web.Response:
         async with httpx2.AsyncClient(base_url=url) as client:
             real = await client.request(
                 request.method,
@@ -119,7 +122,7 @@ async def partial_elasticsearch(url: str, **damage: Any) -> AsyncIterator[str]:
         return web.Response(status=real.status_code, body=body, content_type="application/json", headers=product)
 
     application = web.Application()
-    application.router.add_route("*", "/{path:.*}", answer)
+    application.router.add_route("*", "/{path:.*}", forward)
     runner = web.AppRunner(application)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -133,22 +136,22 @@ async def partial_elasticsearch(url: str, **damage: Any) -> AsyncIterator[str]:
 @pytest.mark.parametrize(
     "damage",
     [{"_shards": {"total": 2, "successful": 1, "skipped": 0, "failed": 1}}, {"timed_out": True}],
-    ids=["a shard failed", "out of time"],
+    ids=["failed shard", "timed out"],
 )
-async def test_part_of_an_answer_is_never_passed_off_as_all(
-    anew: Settings, few: Wishes, usual: Sequence[dict[str, Any]], damage: dict[str, Any]
+async def test_partial_search_results_are_not_used(
+    uncached: Settings, few_bodies: SearchBodies, expected: Sequence[dict[str, Any]], damage: dict[str, Any]
 ) -> None:
     async with (
-        partial_elasticsearch(anew.elasticsearch_url, **damage) as url,
-        FaultProxy(anew.database_url) as database,
-        serving(anew.model_copy(update={"elasticsearch_url": url, "database_url": database.url})) as api,
+        partial_elasticsearch(uncached.elasticsearch_url, **damage) as url,
+        FaultProxy(uncached.database_url) as database,
+        serving(uncached.model_copy(update={"elasticsearch_url": url, "database_url": database.url})) as api,
     ):
-        stand_in = await search(api, few[0])
+        fallback = await search(api, few_bodies[0])
         await database.switch(Mode.CUT)
 
-        async def refuses() -> bool:
-            return (await search(api, few[1])).status_code == 503
+        async def is_rejected() -> bool:
+            return (await search(api, few_bodies[1])).status_code == 503
 
-        await eventually(refuses, within=10)
-    assert_marked(stand_in, '199 - "Answered from the database"')
-    assert substance(stand_in) == usual[0]
+        await eventually(is_rejected, within=10)
+    assert_degraded(fallback, FROM_DATABASE)
+    assert without_marks(fallback) == expected[0]

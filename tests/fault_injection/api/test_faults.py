@@ -1,17 +1,27 @@
-"""The running service while the way to one of its dependencies is broken, and after."""
+"""The running API while the network to one of its dependencies is broken, and afterwards."""
 
 import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import Any
 
+import orjson
 import pytest
 
 from core.settings import Settings
 from core.timeouts import DEFAULTS
-from tests.fault_injection.api.constant_rate_client import Call, Outcome, Visitors, calls, percentile, visitors
-from tests.fault_injection.api.serving_process import CONNECTIONS, DEPENDENCIES, System, system
+from tests.fault_injection.api.breakable_api import BreakableApi, breakable_api
+from tests.fault_injection.api.conftest import SearchBodies
+from tests.fault_injection.api.load_generator import (
+    LoadClient,
+    Outcome,
+    Request,
+    failures,
+    load_client,
+    mixed_requests,
+    percentile,
+)
+from tests.support.dependency_proxies import DEPENDENCIES
 from tests.support.eventually import eventually
 from tests.support.fault_proxy import Mode
 
@@ -19,51 +29,52 @@ log = logging.getLogger(__name__)
 
 KINDS = {"search", "resource", "event", "session"}
 
-GOES_ON: Mapping[str, set[str]] = {
-    # Searches from Postgres, as many as it can bear.
+UNAFFECTED: Mapping[str, set[str]] = {
+    # Searches fall back to Postgres, as many as it can bear.
     "elasticsearch": {"resource", "event", "session"},
     "redis": KINDS,
     "postgres": {"search", "event"},
 }
-"""What is answered while a dependency is down; the rest may be refused."""
+"""Kinds of requests that succeed while a dependency is down; others may be rejected."""
 
-HURRY = {"REQUEST_SECONDS": "3", "POSTGRES_STATEMENT_SECONDS": "1", "POSTGRES_POOL_SECONDS": "0.5"}
+SHORT_TIMEOUTS = {"REQUEST_SECONDS": "3", "POSTGRES_STATEMENT_SECONDS": "1", "POSTGRES_POOL_SECONDS": "0.5"}
 
 SLACK_SECONDS = 4.0
-"""For a machine that has other things to do."""
+"""Allowance for a busy machine."""
 
 RECOVERY_SECONDS = 10.0
 RESTART_SECONDS = 2.0
-RESTART_FELT_SECONDS = 6.0
-"""After it: an answer of the database is kept for five."""
+RESTART_EFFECT_SECONDS = 6.0
+"""How long a restart may still show after it: responses from the fallback are cached for five seconds."""
 FAULTS = (Mode.CUT, Mode.STALL, Mode.SLOW, Mode.RESET)
 
 
 @pytest.fixture(scope="module")
-async def hurried(settings: Settings, wishes: Sequence[dict[str, Any]]) -> AsyncIterator[System]:
-    async with system(settings, **HURRY) as running:
-        yield running
+async def impatient_api(settings: Settings, search_bodies: SearchBodies) -> AsyncIterator[BreakableApi]:
+    """An API with short timeouts."""
+    async with breakable_api(settings, **SHORT_TIMEOUTS) as api:
+        yield api
 
 
 @pytest.fixture(scope="module")
-async def usual(settings: Settings, wishes: Sequence[dict[str, Any]]) -> AsyncIterator[System]:
-    async with system(settings) as running:
-        yield running
+async def default_api(settings: Settings, search_bodies: SearchBodies) -> AsyncIterator[BreakableApi]:
+    async with breakable_api(settings) as api:
+        yield api
 
 
 @pytest.fixture(scope="module")
-def visits(wishes: Sequence[dict[str, Any]]) -> Iterator[Call]:
-    return calls(wishes)
+def requests(search_bodies: SearchBodies) -> Iterator[Request]:
+    return mixed_requests(search_bodies)
 
 
-async def all_is_well(crowd: Visitors, visits: Iterator[Call]) -> bool:
-    """Every kind of request is answered as if nothing had been, and no dependency is spared any more."""
-    outcomes = [await crowd.ask(next(visits)) for _ in range(6)]
-    health = await crowd.ask(Call("health", "GET", "/api/health"))
+async def is_healthy(client: LoadClient, requests: Iterator[Request]) -> bool:
+    """Return whether requests of every kind succeed undegraded, and all circuit breakers are closed."""
+    outcomes = [await client.send(next(requests)) for _ in range(6)]
+    health = orjson.loads((await client.send(Request("health", "GET", "/api/health"))).body)
     return (
-        all(outcome.answered and "Warning" not in outcome.headers for outcome in outcomes)
-        and health.body["status"] == "healthy"
-        and set(health.body["breakers"].values()) == {"closed"}
+        all(outcome.succeeded and not outcome.degraded for outcome in outcomes)
+        and health["status"] == "healthy"
+        and set(health["breakers"].values()) == {"closed"}
     )
 
 
@@ -71,80 +82,79 @@ def of_kinds(outcomes: Sequence[Outcome], kinds: set[str]) -> Sequence[Outcome]:
     return [outcome for outcome in outcomes if outcome.kind in kinds]
 
 
-async def suffer(
-    running: System, visits: Iterator[Call], dependency: str, mode: Mode, *, rate: float, seconds: float
+def success_rate(outcomes: Sequence[Outcome]) -> float:
+    return sum(outcome.succeeded for outcome in outcomes) / len(outcomes)
+
+
+async def run_with_fault(
+    api: BreakableApi, requests: Iterator[Request], dependency: str, mode: Mode, *, rate: float, seconds: float
 ) -> Sequence[Outcome]:
-    """What visitors see while the way is broken. Asserts what holds for every fault."""
-    async with visitors(running.url) as crowd:
-        await eventually(lambda: all_is_well(crowd, visits), within=RECOVERY_SECONDS)
-        threads = running.process.num_threads()
-        async with running.broken(dependency, mode):
-            outcomes = await crowd.come(visits, rate=rate, seconds=seconds)
-        await eventually(lambda: all_is_well(crowd, visits), within=RECOVERY_SECONDS)
-    wrong = [outcome for outcome in outcomes if not (outcome.answered or outcome.refused)]
-    assert not wrong
-    assert all(running.connections()[name] <= most for name, most in CONNECTIONS.items())
-    assert running.process.num_threads() <= threads + 1
+    """Return the outcomes of requests made during the fault, and assert what holds for every fault."""
+    async with load_client(api.url) as client:
+        await eventually(lambda: is_healthy(client, requests), within=RECOVERY_SECONDS)
+        threads = api.process.num_threads()
+        async with api.dependencies.broken(dependency, mode):
+            outcomes = await client.run(requests, rate=rate, seconds=seconds)
+        await eventually(lambda: is_healthy(client, requests), within=RECOVERY_SECONDS)
+    assert failures(outcomes) == []
+    api.assert_bounded(threads)
     return outcomes
 
 
 @pytest.mark.parametrize("mode", FAULTS)
 @pytest.mark.parametrize("dependency", DEPENDENCIES)
-async def test_a_broken_way_is_felt_no_further_than_it_must(
-    hurried: System, visits: Iterator[Call], dependency: str, mode: Mode
+async def test_fault_affects_only_what_depends_on_it(
+    impatient_api: BreakableApi, requests: Iterator[Request], dependency: str, mode: Mode
 ) -> None:
-    outcomes = await suffer(hurried, visits, dependency, mode, rate=20, seconds=1.5)
-    assert max(outcome.seconds for outcome in outcomes) < float(HURRY["REQUEST_SECONDS"]) + SLACK_SECONDS
-    going_on = of_kinds(outcomes, GOES_ON[dependency])
-    assert sum(outcome.answered for outcome in going_on) >= 0.9 * len(going_on)
+    outcomes = await run_with_fault(impatient_api, requests, dependency, mode, rate=20, seconds=1.5)
+    assert max(outcome.seconds for outcome in outcomes) < float(SHORT_TIMEOUTS["REQUEST_SECONDS"]) + SLACK_SECONDS
+    assert success_rate(of_kinds(outcomes, UNAFFECTED[dependency])) >= 0.9
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", FAULTS)
 @pytest.mark.parametrize("dependency", DEPENDENCIES)
-async def test_at_50_requests_a_second_what_goes_on_stays_quick(
-    usual: System, visits: Iterator[Call], dependency: str, mode: Mode
+async def test_fault_at_50_rps_leaves_the_rest_fast(
+    default_api: BreakableApi, requests: Iterator[Request], dependency: str, mode: Mode
 ) -> None:
-    async with visitors(usual.url) as crowd:
-        before = await crowd.come(visits, rate=50, seconds=4)
-    outcomes = await suffer(usual, visits, dependency, mode, rate=50, seconds=10)
+    async with load_client(default_api.url) as client:
+        before = await client.run(requests, rate=50, seconds=4)
+    outcomes = await run_with_fault(default_api, requests, dependency, mode, rate=50, seconds=10)
     assert max(outcome.seconds for outcome in outcomes) < DEFAULTS.request_seconds + SLACK_SECONDS
-    going_on = of_kinds(outcomes, GOES_ON[dependency])
-    assert sum(outcome.answered for outcome in going_on) >= 0.98 * len(going_on)
-    # By then every breaker has seen enough.
-    later = [outcome for outcome in going_on if outcome.due > outcomes[0].due + 4]
-    p95, usual_p95 = percentile(later, 0.95), percentile(before, 0.95)
-    log.info("%s %s: p95 %.3f s, before %.3f s", dependency, mode, p95, usual_p95)
-    assert p95 < 3 * usual_p95 + 0.5
+    unaffected = of_kinds(outcomes, UNAFFECTED[dependency])
+    assert success_rate(unaffected) >= 0.98
+    # By then every circuit breaker has seen enough failures to open.
+    later = [outcome for outcome in unaffected if outcome.due > outcomes[0].due + 4]
+    p95, p95_before = percentile(later, 0.95), percentile(before, 0.95)
+    log.info("%s %s: p95 %.3f s, before %.3f s", dependency, mode, p95, p95_before)
+    assert p95 < 3 * p95_before + 0.5
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dependency", DEPENDENCIES)
-async def test_a_restart_at_50_requests_a_second_is_felt_for_its_seconds(
-    usual: System, visits: Iterator[Call], dependency: str
+async def test_dependency_restart_at_50_rps_has_brief_effect(
+    default_api: BreakableApi, requests: Iterator[Request], dependency: str
 ) -> None:
-    async with visitors(usual.url) as crowd:
-        await eventually(lambda: all_is_well(crowd, visits), within=RECOVERY_SECONDS)
+    async with load_client(default_api.url) as client:
+        await eventually(lambda: is_healthy(client, requests), within=RECOVERY_SECONDS)
         async with asyncio.TaskGroup() as tasks:
-            coming = tasks.create_task(crowd.come(visits, rate=50, seconds=RESTART_SECONDS + 8))
-            async with usual.broken(dependency, Mode.CUT):
+            load = tasks.create_task(client.run(requests, rate=50, seconds=RESTART_SECONDS + 8))
+            async with default_api.dependencies.broken(dependency, Mode.CUT):
                 await asyncio.sleep(RESTART_SECONDS)
             back = time.monotonic()
-    outcomes = coming.result()
-    assert [outcome for outcome in outcomes if not (outcome.answered or outcome.refused)] == []
-    later = [outcome for outcome in outcomes if outcome.due > back + RESTART_FELT_SECONDS]
-    whole = [outcome for outcome in later if outcome.answered and "Warning" not in outcome.headers]
-    assert len(whole) >= 0.98 * len(later)
+    outcomes = load.result()
+    assert failures(outcomes) == []
+    later = [outcome for outcome in outcomes if outcome.due > back + RESTART_EFFECT_SECONDS]
+    undegraded = [outcome for outcome in later if outcome.succeeded and not outcome.degraded]
+    assert len(undegraded) >= 0.98 * len(later)
 
 
-async def test_an_outage_is_over_seconds_after_it_ends(hurried: System, visits: Iterator[Call]) -> None:
-    async with visitors(hurried.url) as crowd:
-        for dependency in DEPENDENCIES:
-            await hurried.ways[dependency].switch(Mode.CUT)
-        outcomes = await crowd.come(visits, rate=20, seconds=1)
-        assert any(outcome.refused for outcome in outcomes)
-        for dependency in DEPENDENCIES:
-            await hurried.ways[dependency].switch(Mode.PASS)
+async def test_total_outage_ends_within_seconds(impatient_api: BreakableApi, requests: Iterator[Request]) -> None:
+    async with load_client(impatient_api.url) as client:
+        await impatient_api.dependencies.switch_all(Mode.CUT)
+        outcomes = await client.run(requests, rate=20, seconds=1)
+        assert any(outcome.rejected for outcome in outcomes)
+        await impatient_api.dependencies.switch_all(Mode.PASS)
         began = time.monotonic()
-        await eventually(lambda: all_is_well(crowd, visits), within=RECOVERY_SECONDS)
-        log.info("all was well after %.1f s", time.monotonic() - began)
+        await eventually(lambda: is_healthy(client, requests), within=RECOVERY_SECONDS)
+        log.info("healthy after %.1f s", time.monotonic() - began)

@@ -1,84 +1,81 @@
-"""Ten times as many requests as a process can answer."""
+"""Load shedding at ten times the load that a process can serve."""
 
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import httpx2
 import pytest
 import uvloop
 
 from core.settings import Settings
-from tests.fault_injection.api.overload_client import Gateway, Met, gateway
-from tests.support.api.serve_process import answers, serve_process
+from tests.fault_injection.api.conftest import SearchBodies
+from tests.fault_injection.api.load_generator import Outcome, percentile
+from tests.fault_injection.api.overload_client import OverloadClient, overload_client
+from tests.support.api.serve_process import serve_process
 from tests.support.eventually import eventually
+from tests.support.processes import responds
 
 log = logging.getLogger(__name__)
 
-VISITORS = 8
-TIMES = 10
-MOST_SECONDS = 0.2
-"""For 95 % of what is answered at all; more on a machine so busy that a few visitors alone wait long."""
-BUSY_TIMES = 16
-"""Three times as many are let in, and refusing the rest takes time too."""
+CLIENTS = 8
+OVERLOAD_FACTOR = 10
+MAX_P95_SECONDS = 0.2
+"""Bound of p95 of admitted requests; on a machine so busy that a few clients alone wait long, BUSY_FACTOR applies."""
+BUSY_FACTOR = 16
+"""Multiple of p95 without overload: three times as many requests are admitted, and rejecting the rest takes time."""
 RECOVERY_SECONDS = 5.0
 PROBES = ("/livez", "/readyz", "/api/health")
-PROBE_SECONDS = 2.0
-"""What orchestrators wait for a probe, at least."""
+MAX_PROBE_SECONDS = 2.0
+"""The shortest probe timeout of orchestrators."""
 
 
 @dataclass(frozen=True)
-class Seen:
-    measured: Sequence[Sequence[Met]]
-    """While a few visitors ask one after the other, before the flood and after it: what else a machine does changes."""
-    before: Sequence[Met]
-    flood: Sequence[Met]
-    after: Sequence[Met]
+class Measurements:
+    closed_loops: Sequence[Sequence[Outcome]]
+    """A few clients in a closed loop, before the overload and after it, because other work of the machine varies."""
+    before: Sequence[Outcome]
+    overload: Sequence[Outcome]
+    after: Sequence[Outcome]
 
 
-async def flooded(url: str, wishes: Sequence[Mapping[str, Any]], seconds: float) -> Seen:
-    async with gateway(url, wishes) as gate:
-        await gate.one_after_the_other(at_once=VISITORS, seconds=1)
-        measured = await gate.one_after_the_other(at_once=VISITORS, seconds=2)
-        rate = len(measured) / 2
-        normal = rate / 3
-        before = await gate.at_rate(normal, seconds=1)
-        flood = await gate.at_rate(TIMES * rate, seconds=seconds)
-        await _calm(gate, normal, p95(before))
-        after = await gate.at_rate(normal, seconds=1)
-        measured_after = await gate.one_after_the_other(at_once=VISITORS, seconds=2)
-    log.info("sustained %.0f/s, offered %.0f/s, answered %.0f/s", rate, TIMES * rate, len(answered(flood)) / seconds)
-    return Seen((measured, measured_after), before, flood, after)
+async def measure(url: str, bodies: SearchBodies, seconds: float) -> Measurements:
+    async with overload_client(url, bodies) as client:
+        await client.closed_loop(clients=CLIENTS, seconds=1)
+        closed_loop = await client.closed_loop(clients=CLIENTS, seconds=2)
+        capacity = len(closed_loop) / 2
+        normal = capacity / 3
+        before = await client.open_loop(normal, seconds=1)
+        overload = await client.open_loop(OVERLOAD_FACTOR * capacity, seconds=seconds)
+        await wait_for_recovery(client, normal, percentile(before, 0.95))
+        after = await client.open_loop(normal, seconds=1)
+        closed_loop_after = await client.closed_loop(clients=CLIENTS, seconds=2)
+    offered, admitted = OVERLOAD_FACTOR * capacity, len(succeeded(overload)) / seconds
+    log.info("capacity %.0f/s, offered %.0f/s, admitted %.0f/s", capacity, offered, admitted)
+    return Measurements((closed_loop, closed_loop_after), before, overload, after)
 
 
-async def _calm(gate: Gateway, rate: float, usual: float) -> None:
-    """Raises AssertionError if it takes longer than it may."""
+async def wait_for_recovery(client: OverloadClient, rate: float, usual_p95: float) -> None:
     began = time.monotonic()
     while True:
-        met = await gate.at_rate(rate, seconds=0.2)
-        if len(answered(met)) == len(met) and p95(met) < 3 * usual + 0.02:
-            log.info("calm %.1f s after", time.monotonic() - began)
+        outcomes = await client.open_loop(rate, seconds=0.2)
+        if len(succeeded(outcomes)) == len(outcomes) and percentile(outcomes, 0.95) < 3 * usual_p95 + 0.02:
+            log.info("recovered after %.1f s", time.monotonic() - began)
             return
         assert time.monotonic() - began < RECOVERY_SECONDS
 
 
-def answered(met: Sequence[Met]) -> Sequence[Met]:
-    return [one for one in met if one.status == 200]
+def succeeded(outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+    return [outcome for outcome in outcomes if outcome.status == 200]
 
 
-def p95(met: Sequence[Met]) -> float:
-    ordered = sorted(one.seconds for one in met)
-    return ordered[int(len(ordered) * 0.95)]
-
-
-async def probed(url: str, flooding: "asyncio.Future[Seen]") -> list[float]:
-    """The seconds of each probe while it lasts."""
+async def probe_latencies(url: str, measuring: "asyncio.Future[Measurements]") -> list[float]:
+    """Probe the process while it is measured, and return the seconds that each probe took."""
     seconds: list[float] = []
     async with httpx2.AsyncClient(base_url=url, timeout=10) as client:
-        while not flooding.done():
+        while not measuring.done():
             for probe in PROBES:
                 began = time.monotonic()
                 assert (await client.get(probe)).status_code == 200
@@ -88,21 +85,22 @@ async def probed(url: str, flooding: "asyncio.Future[Seen]") -> list[float]:
 
 
 @pytest.mark.parametrize("seconds", [2, pytest.param(20, marks=pytest.mark.slow)])
-async def test_a_flood_is_turned_away_before_those_who_are_let_in_have_to_wait(
-    settings: Settings, wishes: Sequence[Mapping[str, Any]], seconds: float
+async def test_overload_is_shed_before_requests_queue(
+    settings: Settings, search_bodies: SearchBodies, seconds: float
 ) -> None:
     async with serve_process(settings, ANSWER_CACHE_SECONDS="0", WORKERS="1", LOG_LEVEL="warning") as serving:
-        await eventually(lambda: answers(f"{serving.url}/readyz"), within=20)
-        # In a thread and on a loop of its own: this one must not be what it waits for.
-        flooding = asyncio.ensure_future(asyncio.to_thread(uvloop.run, flooded(serving.url, wishes, seconds)))
-        probes = await probed(serving.url, flooding)
-        seen = await flooding
-    assert len(answered(seen.before)) == len(seen.before)
-    assert [met for met in seen.flood if not (met.status == 200 or met.refused)] == []
-    let_in, turned_away = answered(seen.flood), [met for met in seen.flood if met.refused]
-    log.info("let in: p95 %.3f s; turned away: p95 %.3f s", p95(let_in), p95(turned_away))
-    assert turned_away
-    assert len(let_in) > len(seen.flood) / TIMES / 5
-    assert p95(let_in) < max(MOST_SECONDS, BUSY_TIMES * max(map(p95, seen.measured)))
-    assert len(answered(seen.after)) == len(seen.after)
-    assert max(probes) < PROBE_SECONDS
+        await eventually(lambda: responds(f"{serving.url}/readyz"), within=20)
+        # The client runs in a thread on a loop of its own, so that this loop does not add to its latencies.
+        measuring = asyncio.ensure_future(asyncio.to_thread(uvloop.run, measure(serving.url, search_bodies, seconds)))
+        probes = await probe_latencies(serving.url, measuring)
+        measured = await measuring
+    assert len(succeeded(measured.before)) == len(measured.before)
+    assert [outcome for outcome in measured.overload if not (outcome.status == 200 or outcome.rejected)] == []
+    admitted, shed = succeeded(measured.overload), [outcome for outcome in measured.overload if outcome.rejected]
+    log.info("admitted: p95 %.3f s; shed: p95 %.3f s", percentile(admitted, 0.95), percentile(shed, 0.95))
+    assert shed
+    assert len(admitted) > len(measured.overload) / OVERLOAD_FACTOR / 5
+    usual = max(percentile(outcomes, 0.95) for outcomes in measured.closed_loops)
+    assert percentile(admitted, 0.95) < max(MAX_P95_SECONDS, BUSY_FACTOR * usual)
+    assert len(succeeded(measured.after)) == len(measured.after)
+    assert max(probes) < MAX_PROBE_SECONDS

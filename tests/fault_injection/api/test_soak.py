@@ -1,4 +1,4 @@
-"""Visitors, writers and faults at random, for a while: nothing of it stays behind."""
+"""Visitors, writers and random faults for minutes: no lost request, no leak, and an index in sync at the end."""
 
 import asyncio
 import logging
@@ -17,20 +17,23 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.settings import Settings
-from tests.fault_injection.api.constant_rate_client import Call, Visitors, calls, visitors
-from tests.fault_injection.api.serving_process import CONNECTIONS, DEPENDENCIES, System, system, worker_process
-from tests.fault_injection.api.test_faults import FAULTS, HURRY, all_is_well
+from tests.fault_injection.api.breakable_api import BreakableApi, breakable_api
+from tests.fault_injection.api.conftest import SearchBodies
+from tests.fault_injection.api.load_generator import LoadClient, Request, failures, load_client, mixed_requests
+from tests.fault_injection.api.test_faults import FAULTS, SHORT_TIMEOUTS, is_healthy
+from tests.support.dependency_proxies import DEPENDENCIES
 from tests.support.eventually import eventually
+from tests.support.processes import worker_process
 from tests.support.sync import is_in_sync
 
 log = logging.getLogger(__name__)
 
 RATE = 50
-SECONDS_TO_RECOVER = 30
+RECOVERY_SECONDS = 30
 OTHER_FILES = 5
-"""Open ones that may come and go, apart from connections to dependencies."""
-GROWTH = 1.15
-"""Of memory, between the second and the last fourth of a soak."""
+"""Open files, apart from connections to dependencies, by which a process may grow."""
+MAX_GROWTH = 1.15
+"""Of memory, between the second and the last quarter of a soak."""
 MEGABYTE = 1024 * 1024
 
 WRITES = (
@@ -42,36 +45,36 @@ WRITES = (
 
 
 @dataclass
-class Memory:
-    """What processes hold, second by second, in megabytes."""
+class MemorySamples:
+    """Resident memory of processes, second by second, in megabytes."""
 
     processes: Sequence[psutil.Process]
-    seen: list[Sequence[float]] = field(default_factory=list)
+    samples: list[Sequence[float]] = field(default_factory=list)
 
-    async def watch(self) -> None:
+    async def collect(self) -> None:
         while True:
-            self.seen.append([process.memory_info().rss / MEGABYTE for process in self.processes])
+            self.samples.append([process.memory_info().rss / MEGABYTE for process in self.processes])
             await asyncio.sleep(1)
 
     def assert_flat(self) -> None:
-        quarter = len(self.seen) // 4
-        for name, seen in zip(("API", "worker"), zip(*self.seen, strict=True), strict=True):
-            early, late = median(seen[quarter : 2 * quarter]), median(seen[-quarter:])
-            log.info("%s: %.0f MB in the second fourth, %.0f MB in the last", name, early, late)
-            assert late < GROWTH * early
+        quarter = len(self.samples) // 4
+        for name, samples in zip(("API", "worker"), zip(*self.samples, strict=True), strict=True):
+            early, late = median(samples[quarter : 2 * quarter]), median(samples[-quarter:])
+            log.info("%s: %.0f MB in the second quarter, %.0f MB in the last", name, early, late)
+            assert late < MAX_GROWTH * early
 
 
 @dataclass(frozen=True)
 class Soak:
-    running: System
+    api: BreakableApi
     engine: AsyncEngine
     rng: random.Random
 
-    async def break_things(self) -> None:
-        """One at a time, most of the time."""
+    async def inject_faults(self) -> None:
+        """Break one dependency after the other, with pauses."""
         while True:
             dependency, mode = self.rng.choice([*DEPENDENCIES]), self.rng.choice(FAULTS)
-            async with self.running.broken(dependency, mode):
+            async with self.api.dependencies.broken(dependency, mode):
                 await asyncio.sleep(self.rng.uniform(0.3, 2))
             await asyncio.sleep(self.rng.uniform(0.5, 2))
 
@@ -82,72 +85,70 @@ class Soak:
             await asyncio.sleep(self.rng.uniform(0, 0.2))
 
     def other_files(self) -> int:
-        return self.running.process.num_fds() - sum(self.running.connections().values())
+        return self.api.process.num_fds() - sum(self.api.connections().values())
 
 
 @asynccontextmanager
-async def meanwhile(*works: Any) -> AsyncIterator[None]:
-    """What goes on while the block lasts; it must not fail."""
+async def in_background(*works: Any) -> AsyncIterator[None]:
+    """Run coroutines for the duration of the block, and assert that none of them fails."""
     tasks = [asyncio.ensure_future(work) for work in works]
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
-        ended = await asyncio.gather(*tasks, return_exceptions=True)
-    assert [end for end in ended if not isinstance(end, asyncio.CancelledError)] == []
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [result for result in results if not isinstance(result, asyncio.CancelledError)] == []
 
 
-async def test_random_faults_leave_nothing_behind(
-    settings: Settings, filled: AsyncEngine, wishes: Sequence[dict[str, Any]]
+async def test_random_faults_leave_no_trace(
+    settings: Settings, sample_catalogue: AsyncEngine, search_bodies: SearchBodies
 ) -> None:
-    await soaked(settings, filled, wishes, seconds=20)
+    await soak(settings, sample_catalogue, search_bodies, seconds=20)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(480)
-async def test_minutes_of_random_faults_leave_nothing_behind(
-    settings: Settings, filled: AsyncEngine, wishes: Sequence[dict[str, Any]]
+async def test_minutes_of_random_faults_leave_no_trace(
+    settings: Settings, sample_catalogue: AsyncEngine, search_bodies: SearchBodies
 ) -> None:
-    memory = await soaked(settings, filled, wishes, seconds=240)
+    memory = await soak(settings, sample_catalogue, search_bodies, seconds=240)
     memory.assert_flat()
 
 
-async def soaked(
-    settings: Settings, engine: AsyncEngine, wishes: Sequence[dict[str, Any]], *, seconds: float
-) -> Memory:
+async def soak(settings: Settings, engine: AsyncEngine, bodies: SearchBodies, *, seconds: float) -> MemorySamples:
     seed = int(os.environ.get("SOAK_SEED") or random.randrange(2**32))
     log.warning("SOAK_SEED=%d", seed)
-    async with system(settings, **HURRY) as running:
-        through = settings.model_copy(update={DEPENDENCIES[name]: way.url for name, way in running.ways.items()})
-        async with worker_process(through, BACKGROUND_STATEMENT_SECONDS="5") as worker:
-            soak = Soak(running, engine, random.Random(seed))
-            memory = await suffer(soak, calls(wishes), seconds, psutil.Process(worker.pid))
-            assert worker.returncode is None
-            await eventually(lambda: is_in_sync(settings), within=SECONDS_TO_RECOVER)
+    async with (
+        breakable_api(settings, **SHORT_TIMEOUTS) as api,
+        worker_process(api.dependencies.settings, BACKGROUND_STATEMENT_SECONDS="5") as worker,
+    ):
+        running = Soak(api, engine, random.Random(seed))
+        memory = await run(running, mixed_requests(bodies), seconds, psutil.Process(worker.process.pid))
+        assert worker.process.returncode is None
+        await eventually(lambda: is_in_sync(settings), within=RECOVERY_SECONDS)
     return memory
 
 
-async def suffer(soak: Soak, visits: Iterator[Call], seconds: float, worker: psutil.Process) -> Memory:
-    running = soak.running
-    async with visitors(running.url) as crowd:
-        await crowd.come(visits, rate=RATE, seconds=3)
-        threads = running.process.num_threads()
+async def run(soak: Soak, requests: Iterator[Request], seconds: float, worker: psutil.Process) -> MemorySamples:
+    api = soak.api
+    async with load_client(api.url) as client:
+        await client.run(requests, rate=RATE, seconds=3)
+        threads = api.process.num_threads()
     files = soak.other_files()
-    memory = Memory([running.process, worker])
-    async with visitors(running.url) as crowd:
-        async with meanwhile(soak.break_things(), soak.write(), memory.watch()):
-            outcomes = await crowd.come(visits, rate=RATE, seconds=seconds)
-        await recover(crowd, visits)
-    log.info("%d of %d answered", sum(outcome.answered for outcome in outcomes), len(outcomes))
-    assert [outcome for outcome in outcomes if not (outcome.answered or outcome.refused)] == []
-    assert all(running.connections()[name] <= most for name, most in CONNECTIONS.items())
-    assert running.process.num_threads() <= threads + 1
+    memory = MemorySamples([api.process, worker])
+    async with load_client(api.url) as client:
+        async with in_background(soak.inject_faults(), soak.write(), memory.collect()):
+            outcomes = await client.run(requests, rate=RATE, seconds=seconds)
+        await wait_for_recovery(client, requests)
+    log.info("%d of %d succeeded", sum(outcome.succeeded for outcome in outcomes), len(outcomes))
+    assert failures(outcomes) == []
+    api.assert_bounded(threads)
     await eventually(lambda: soak.other_files() <= files + OTHER_FILES)
     return memory
 
 
-async def recover(crowd: Visitors, visits: Iterator[Call]) -> None:
+async def wait_for_recovery(client: LoadClient, requests: Iterator[Request]) -> None:
     began = time.monotonic()
-    await eventually(lambda: all_is_well(crowd, visits), within=SECONDS_TO_RECOVER)
-    log.info("all was well %.1f s after", time.monotonic() - began)
+    await eventually(lambda: is_healthy(client, requests), within=RECOVERY_SECONDS)
+    log.info("healthy after %.1f s", time.monotonic() - began)

@@ -1,42 +1,38 @@
-"""Processes that start before what they depend on."""
-
-from contextlib import AsyncExitStack
+"""Processes that start before their dependencies."""
 
 import httpx2
 
 from core.settings import Settings
-from tests.fault_injection.api.serving_process import DEPENDENCIES, worker_process
 from tests.support.api.serve_process import serve_process
+from tests.support.dependency_proxies import dependency_proxies
 from tests.support.eventually import eventually
-from tests.support.fault_proxy import FaultProxy, Mode
+from tests.support.fault_proxy import Mode
+from tests.support.processes import worker_process
 
 
-async def test_services_that_appear_later_are_picked_up(settings: Settings, filled: object) -> None:
+async def test_processes_wait_for_late_dependencies(settings: Settings, sample_catalogue: object) -> None:
     unbuilt = settings.model_copy(update={"elasticsearch_alias": f"{settings.elasticsearch_alias}-late"})
-    async with AsyncExitStack() as stack:
-        ways = {
-            setting: await stack.enter_async_context(FaultProxy(getattr(settings, setting)))
-            for setting in DEPENDENCIES.values()
-        }
-        for way in ways.values():
-            await way.switch(Mode.CUT)
-        lonely = unbuilt.model_copy(update={setting: way.url for setting, way in ways.items()})
-        worker = await stack.enter_async_context(worker_process(lonely))
-        serving = await stack.enter_async_context(serve_process(lonely))
-        api = await stack.enter_async_context(httpx2.AsyncClient(base_url=serving.url))
+    async with dependency_proxies(unbuilt) as dependencies:
+        await dependencies.switch_all(Mode.CUT)
+        async with (
+            worker_process(dependencies.settings) as worker,
+            serve_process(dependencies.settings) as serving,
+            httpx2.AsyncClient(base_url=serving.url) as api,
+        ):
+            assert await is_unready(api, "unavailable")
+            await dependencies["elasticsearch"].switch(Mode.PASS)
+            await eventually(lambda: is_unready(api, "no_index"))
+            await dependencies.switch_all(Mode.PASS)
+            await eventually(lambda: recommends(api), within=40)
+            assert worker.process.returncode is None
 
-        async def waits_for(code: str) -> bool:
-            answer = await api.get("/readyz")
-            return answer.status_code == 503 and answer.json()["code"] == code
 
-        async def recommends() -> bool:
-            ready, answer = await api.get("/readyz"), await api.post("/api/v2/recommendations", json={})
-            return ready.status_code == 200 and answer.json().get("count") == 30 and "degraded" not in answer.json()
+async def is_unready(api: httpx2.AsyncClient, code: str) -> bool:
+    response = await api.get("/readyz")
+    return response.status_code == 503 and response.json()["code"] == code
 
-        assert await waits_for("unavailable")
-        await ways["elasticsearch_url"].switch(Mode.PASS)
-        await eventually(lambda: waits_for("no_index"))
-        for way in ways.values():
-            await way.switch(Mode.PASS)
-        await eventually(recommends, within=40)
-        assert worker.returncode is None
+
+async def recommends(api: httpx2.AsyncClient) -> bool:
+    ready, response = await api.get("/readyz"), await api.post("/api/v2/recommendations", json={})
+    body = response.json()
+    return ready.status_code == 200 and body.get("count") == 30 and "degraded" not in body

@@ -1,10 +1,10 @@
-"""A catalogue that is being written to, an index that follows it, and ways to the servers that can be broken."""
+"""A catalogue that is written to, an index that follows it, and fault proxies in front of the servers."""
 
 import logging
 import os
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from random import randrange
 
 import pytest
@@ -17,75 +17,72 @@ from schemas.tables import OutboxRow
 from scripts import sample_data
 from tests.conftest import TODAY
 from tests.fault_injection.worker.worker_process import SOON
-from tests.fault_injection.worker.writer_workload import Platform
+from tests.fault_injection.worker.writer_workload import WriterWorkload
 from tests.indexer.conftest import index, no_index, stores
+from tests.support.dependency_proxies import DependencyProxies, dependency_proxies
 from tests.support.eventually import eventually
-from tests.support.fault_proxy import FaultProxy
 from tests.support.sync import assert_in_sync, waiting
 
 __all__ = ["index", "no_index", "stores"]
 
 DEPARTURES = 120
-WAYS = {
-    "elasticsearch": "elasticsearch_url",
-    "postgres": "database_url",
-    "redis": "redis_url",
-}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Ignore a warning of arq in all tests of this folder: stopping a worker task closes its connections."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning"))
 
 
 @dataclass(frozen=True)
-class Scene:
+class SyncFixture:
     settings: Settings
-    """Past everything that can be broken."""
-    stores: Backends
+    """Settings that bypass the proxies."""
+    backends: Backends
     index: str
-    platform: Platform
-    ways: Mapping[str, FaultProxy]
-    """By the names of the servers."""
+    """Name of the index that was live when the test began."""
+    workload: WriterWorkload
+    dependencies: DependencyProxies
 
-    @property
-    def breakable(self) -> Settings:
-        urls = {setting: self.ways[name].url for name, setting in WAYS.items()}
-        return self.settings.model_copy(update=urls)
-
-    async def in_sync(self) -> None:
-        """The verifier that ends every scenario: soon nothing waits, and every field is as in Postgres."""
-        await eventually(self._nothing_waits, SOON)
-        # The verifier sees what searches see.
-        await self.stores.elasticsearch.indices.refresh(index=self.stores.alias)
-        await assert_in_sync(self.settings)
+    async def wait_until_in_sync(self) -> None:
+        await wait_until_in_sync(self.settings, self.backends)
 
     async def attempts(self) -> int:
-        """The most that were made on a change that waits."""
-        async with self.stores.postgres.connect() as connection:
+        """Return the highest number of attempts of any outbox row."""
+        async with self.backends.postgres.connect() as connection:
             return await connection.scalar(select(func.max(OutboxRow.attempts))) or 0
 
-    async def _nothing_waits(self) -> bool:
-        return await waiting(self.stores.postgres) == 0
+
+async def wait_until_in_sync(settings: Settings, backends: Backends) -> None:
+    """Wait until the outbox is empty, and assert that every field of every document is as in Postgres."""
+
+    async def is_outbox_empty() -> bool:
+        return await waiting(backends.postgres) == 0
+
+    await eventually(is_outbox_empty, SOON)
+    # Verification sees what searches see.
+    await backends.elasticsearch.indices.refresh(index=backends.alias)
+    await assert_in_sync(settings)
 
 
 @pytest.fixture
-async def ways(settings: Settings) -> AsyncIterator[Mapping[str, FaultProxy]]:
-    async with AsyncExitStack() as stack:
-        yield {
-            name: await stack.enter_async_context(FaultProxy(getattr(settings, setting) or settings.database_url))
-            for name, setting in WAYS.items()
-        }
+async def dependencies(settings: Settings) -> AsyncIterator[DependencyProxies]:
+    async with dependency_proxies(settings) as dependencies:
+        yield dependencies
 
 
 @pytest.fixture
-async def platform(settings: Settings, database: AsyncEngine) -> Platform:
-    """Writes to a sample catalogue, which the outbox still has to tell of."""
+async def workload(settings: Settings, database: AsyncEngine) -> WriterWorkload:
+    """Writers to a sample catalogue that is in the outbox but not indexed yet."""
     seed = int(os.environ.get("FAULT_SEED") or randrange(1_000_000))
-    logging.getLogger(__name__).warning("the same changes again: FAULT_SEED=%d", seed)
+    logging.getLogger(__name__).warning("to repeat these changes: FAULT_SEED=%d", seed)
     await sample_data.seed(settings.database_url, DEPARTURES, seed, today=TODAY)
-    platform = Platform(database, seed)
-    await platform.find_rows()
-    return platform
+    return await WriterWorkload.create(database, seed)
 
 
 @pytest.fixture
-async def scene(
-    settings: Settings, stores: Backends, index: str, platform: Platform, ways: Mapping[str, FaultProxy]
-) -> Scene:
-    return Scene(settings, stores, index, platform, ways)
+async def sync(
+    settings: Settings, stores: Backends, index: str, workload: WriterWorkload, dependencies: DependencyProxies
+) -> SyncFixture:
+    return SyncFixture(settings, stores, index, workload, dependencies)

@@ -1,4 +1,4 @@
-"""The bulk requests that went through a proxy, to be found and to be sent again."""
+"""Bulk requests recorded by a fault proxy, to be found and to be replayed."""
 
 import re
 from collections.abc import Iterator
@@ -13,23 +13,23 @@ LENGTH = re.compile(rb"^content-length: *(\d+)", re.IGNORECASE | re.MULTILINE)
 CONTENT_TYPE = "application/x-ndjson"
 
 
-def bulks(proxy: FaultProxy) -> Iterator[tuple[str, bytes]]:
-    """Path and body of those that were sent completely, in the order of their connections."""
+def recorded_bulks(proxy: FaultProxy) -> Iterator[tuple[str, bytes]]:
+    """Yield path and body of each complete bulk request, in the order of their connections."""
     for connection in proxy.connections:
         sent = bytes(connection.sent)
         for head in HEAD.finditer(sent):
             length = LENGTH.search(head[2])
-            assert length is not None, "a bulk request in chunks"
+            assert length is not None, "a bulk request without Content-Length"
             body = sent[head.end() : head.end() + int(length[1])]
             if len(body) == int(length[1]):
                 yield head[1].decode(), body
 
 
 async def replay(url: str, requests: list[tuple[str, bytes]], random: Random) -> None:
-    """All of them again, some twice, in any order."""
-    again = requests + random.sample(requests, len(requests) // 2)
-    random.shuffle(again)
+    """Send all requests again in random order, half of them twice."""
+    repeated = requests + random.sample(requests, len(requests) // 2)
+    random.shuffle(repeated)
     async with httpx2.AsyncClient(base_url=url) as client:
-        for path, body in again:
-            answer = await client.post(path, content=body, headers={"Content-Type": CONTENT_TYPE})
-            assert answer.status_code == 200, answer.text
+        for path, body in repeated:
+            response = await client.post(path, content=body, headers={"Content-Type": CONTENT_TYPE})
+            assert response.status_code == 200, response.text

@@ -1,4 +1,4 @@
-"""Writes to Elasticsearch that come twice, in another order, or are refused in part or as a whole."""
+"""Bulk requests that arrive twice or out of order, or that Elasticsearch rejects in part or as a whole."""
 
 from typing import Any
 
@@ -7,28 +7,26 @@ from sqlalchemy import select
 
 from indexer.index.admin import live_index
 from schemas.tables import DeadLetter
-from tests.fault_injection.worker.conftest import Scene
-from tests.fault_injection.worker.recorded_bulks import bulks, replay
-from tests.fault_injection.worker.worker_process import SOON, working
+from tests.fault_injection.worker.conftest import SyncFixture
+from tests.fault_injection.worker.recorded_bulks import recorded_bulks, replay
+from tests.fault_injection.worker.worker_process import SOON, worker_task
 from tests.support.eventually import eventually
 from tests.support.sync import execute
 
-pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")  # arq's own
 
-
-async def test_bulk_requests_sent_again_in_any_order_change_nothing(scene: Scene) -> None:
-    async with working(scene.breakable):
+async def test_replayed_bulks_change_nothing(sync: SyncFixture) -> None:
+    async with worker_task(sync.dependencies.settings):
         for _ in range(10):
-            await scene.platform.change()
-            await scene.in_sync()
-    requests = list(bulks(scene.ways["elasticsearch"]))
+            await sync.workload.write()
+            await sync.wait_until_in_sync()
+    requests = list(recorded_bulks(sync.dependencies["elasticsearch"]))
     assert len(requests) >= 5
-    await replay(scene.settings.elasticsearch_url, requests, scene.platform.random)
-    await scene.in_sync()
+    await replay(sync.settings.elasticsearch_url, requests, sync.workload.random)
+    await sync.wait_until_in_sync()
 
 
 WAIT_FOR = "index.write.wait_for_active_shards"
-REFUSALS = {
+REJECTIONS = {
     "403 for a blocked index": ({"index.blocks.write": True}, {"index.blocks.write": None}, 1.0),
     "429 for a full disk": (
         {"index.blocks.read_only_allow_delete": True},
@@ -45,49 +43,49 @@ SLOW = ("429 for a full disk", "503 for a shard without a copy")
 
 
 @pytest.mark.parametrize(
-    ("refusing", "taking", "seconds"),
-    [pytest.param(*REFUSALS[name], id=name, marks=pytest.mark.slow if name in SLOW else []) for name in REFUSALS],
+    ("rejecting", "accepting", "seconds"),
+    [pytest.param(*REJECTIONS[name], id=name, marks=pytest.mark.slow if name in SLOW else []) for name in REJECTIONS],
 )
-async def test_what_is_refused_for_now_is_written_later(
-    scene: Scene, refusing: dict[str, Any], taking: dict[str, Any], seconds: float
+async def test_temporary_rejection_is_rehas_failed(
+    sync: SyncFixture, rejecting: dict[str, Any], accepting: dict[str, Any], seconds: float
 ) -> None:
-    indices = scene.stores.elasticsearch.indices
-    async with working(scene.settings):
-        await scene.in_sync()
-        async with scene.platform.writing():
-            await indices.put_settings(index=scene.index, settings=refusing)
+    indices = sync.backends.elasticsearch.indices
+    async with worker_task(sync.settings):
+        await sync.wait_until_in_sync()
+        async with sync.workload.running():
+            await indices.put_settings(index=sync.index, settings=rejecting)
 
-            async def tried() -> bool:
-                return await scene.attempts() > 0
+            async def has_failed() -> bool:
+                return await sync.attempts() > 0
 
-            await eventually(tried, seconds + 5)
-            await indices.put_settings(index=scene.index, settings=taking)
-        await scene.in_sync()
-
-
-async def test_a_row_that_cannot_be_shown_holds_up_no_other(scene: Scene) -> None:
-    poison = "UPDATE trip_occurrences SET end_date = 'infinity' WHERE id = (SELECT min(id) FROM trip_occurrences)"
-    async with working(scene.settings):
-        async with scene.platform.writing():
-            await execute(scene.platform.engine, poison)
-            await eventually(lambda: has_dead_letter(scene), within=SOON)
-        await scene.in_sync()
+            await eventually(has_failed, seconds + 5)
+            await indices.put_settings(index=sync.index, settings=accepting)
+        await sync.wait_until_in_sync()
 
 
-async def has_dead_letter(scene: Scene) -> bool:
-    async with scene.platform.engine.connect() as connection:
+async def test_invalid_row_blocks_no_other(sync: SyncFixture) -> None:
+    corrupt = "UPDATE trip_occurrences SET end_date = 'infinity' WHERE id = (SELECT min(id) FROM trip_occurrences)"
+    async with worker_task(sync.settings):
+        async with sync.workload.running():
+            await execute(sync.workload.engine, corrupt)
+            await eventually(lambda: has_dead_letter(sync), within=SOON)
+        await sync.wait_until_in_sync()
+
+
+async def has_dead_letter(sync: SyncFixture) -> bool:
+    async with sync.workload.engine.connect() as connection:
         return bool(await connection.scalar(select(DeadLetter.id).limit(1)))
 
 
 @pytest.mark.slow
-async def test_an_index_dropped_by_hand_is_built_again(scene: Scene) -> None:
-    async with working(scene.settings):
-        await scene.in_sync()
-        async with scene.platform.writing():
-            await scene.stores.elasticsearch.indices.delete(index=scene.index)
-            await eventually(lambda: has_another_index(scene), within=20)
-        await scene.in_sync()
+async def test_deleted_index_is_rebuilt(sync: SyncFixture) -> None:
+    async with worker_task(sync.settings):
+        await sync.wait_until_in_sync()
+        async with sync.workload.running():
+            await sync.backends.elasticsearch.indices.delete(index=sync.index)
+            await eventually(lambda: is_replaced(sync), within=20)
+        await sync.wait_until_in_sync()
 
 
-async def has_another_index(scene: Scene) -> bool:
-    return await live_index(scene.stores.elasticsearch, scene.stores.alias) not in (None, scene.index)
+async def is_replaced(sync: SyncFixture) -> bool:
+    return await live_index(sync.backends.elasticsearch, sync.backends.alias) not in (None, sync.index)

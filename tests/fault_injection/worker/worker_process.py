@@ -1,19 +1,16 @@
-"""Real workers: as a task of the tests' own process, or as a process that signals reach."""
+"""Run a worker as a task of the test's process, or as a process that can be killed and suspended."""
 
 import asyncio
-import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from core.settings import Settings
 from indexer import worker
-from indexer.index import locks
-from scripts.dev_stack.ports import free_port
-from tests.support.api.serve_process import answers, environment
 from tests.support.eventually import eventually
+from tests.support.processes import WORKER, RunningProcess, responds, worker_process
 
-PROGRAM = """
+WORKER_WITH_STALL_LIMIT = """
 import sys
 from indexer import worker
 from indexer.feed import batch
@@ -26,8 +23,8 @@ SOON = 30.0
 
 
 @asynccontextmanager
-async def working(settings: Settings) -> AsyncIterator[None]:
-    """A worker in this process, stopped as SIGTERM stops it."""
+async def worker_task(settings: Settings) -> AsyncIterator[None]:
+    """Run a worker in this process, and stop it as SIGTERM does."""
     stop = asyncio.Event()
     task = asyncio.create_task(worker.work(settings, stop))
     try:
@@ -37,36 +34,15 @@ async def working(settings: Settings) -> AsyncIterator[None]:
         await asyncio.wait_for(task, SOON)
 
 
-class Process:
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-
-    def send(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
-
-    async def kill(self) -> None:
-        if self._process.returncode is None:
-            self._process.kill()
-        await self._process.wait()
-
-
 @asynccontextmanager
-async def process(settings: Settings, *, stalled_after: float = locks.STALLED_AFTER) -> AsyncIterator[Process]:
-    """A worker of its own, once it lives; killed at the end."""
-    port = str(free_port())
-    direct = settings.direct_url.replace("+asyncpg", "")
-    running = Process(
-        await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-c",
-            PROGRAM,
-            str(stalled_after),
-            env=environment(settings, DATABASE_DIRECT_URL=direct, WORKER_PORT=port),
-            stdout=asyncio.subprocess.DEVNULL,
-        )
-    )
-    try:
-        await eventually(lambda: answers(f"http://127.0.0.1:{port}/livez"), SOON)
+async def live_worker_process(
+    settings: Settings, *, stalled_after: float | None = None
+) -> AsyncIterator[RunningProcess]:
+    """Run a worker process once it is alive.
+
+    `stalled_after` replaces the seconds after which a batch that made no progress has its departures re-read.
+    """
+    command = WORKER if stalled_after is None else (sys.executable, "-c", WORKER_WITH_STALL_LIMIT, str(stalled_after))
+    async with worker_process(settings, command=command) as running:
+        await eventually(lambda: responds(f"{running.url}/livez"), SOON)
         yield running
-    finally:
-        await running.kill()

