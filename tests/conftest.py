@@ -1,9 +1,10 @@
-"""Real services for every test: each pytest process takes databases of its own on the servers that it is given."""
+"""Databases for the tests: each pytest process creates its own on the servers that the environment names."""
 
 import asyncio
 import os
 from collections.abc import AsyncIterator, Generator
 from datetime import date
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -20,15 +21,22 @@ from core.settings import Settings, load_settings
 from schemas.tables import Base
 from tests.support.factories import CatalogueFactory
 
+TESTS = Path(__file__).parent
 TODAY = date(2026, 11, 24)
 SERVICES = ("DATABASE_URL", "REDIS_URL", "ELASTICSEARCH_URL")
 SLOT_LOCK = 0x736D6172
-"""First of the advisory lock keys that give each process a number of its own."""
+"""First of the advisory lock keys, one for each slot."""
+MAX_SLOTS = 16
+
+NOT_FAST = {"browser", "docs", "fault_injection", "protocol_model", "scripts", "security", "stateful"}
+"""Folders whose tests start processes or take long, although they may need no server."""
+MIGRATED = ("event_categories", "event_types")
+"""Tables that are filled by the migrations."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # The workers of xdist could not say it.
-    if config.getoption("numprocesses", default=None):
+    # The controller of xdist reports it, because pytest.exit in a worker shows no message.
+    if config.getoption("numprocesses", default=None) and config.getoption("markexpr") != "fast":
         require_services()
 
 
@@ -42,6 +50,16 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     return report
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests as `fast` that use no server, in folders where tests are quick."""
+    for item in items:
+        folder = item.path.relative_to(TESTS).parts[0]
+        needs_servers = "services" in getattr(item, "fixturenames", ())
+        if folder not in NOT_FAST and not needs_servers and item.get_closest_marker("slow") is None:
+            item.add_marker(pytest.mark.fast)
+
+
 def require_services() -> None:
     if not all(os.environ.get(name) for name in SERVICES):
         pytest.exit(
@@ -53,27 +71,27 @@ def require_services() -> None:
 
 @pytest.fixture(scope="session")
 def services() -> Settings:
-    """The servers themselves, as the environment names them."""
+    """Settings of the servers that the environment names."""
     require_services()
     return load_settings()
 
 
 @pytest.fixture(scope="session")
 async def slot(services: Settings) -> AsyncIterator[int]:
-    """A number that no other pytest process uses, now or while this one runs: xdist workers, other terminals."""
+    """A number that no other pytest process uses while this one runs, be it an xdist worker or in another terminal."""
     connection = await asyncpg.connect(plain(services.database_url))
-    for number in range(SLOT_LOCK, SLOT_LOCK + 16):
+    for number in range(SLOT_LOCK, SLOT_LOCK + MAX_SLOTS):
         if await connection.fetchval("SELECT pg_try_advisory_lock($1)", number):
             yield number - SLOT_LOCK
             break
     else:
-        pytest.exit("16 pytest processes are using this Postgres already.", returncode=2)
+        pytest.exit(f"{MAX_SLOTS} pytest processes are using this Postgres already; end one of them.", returncode=2)
     await connection.close()
 
 
 @pytest.fixture(scope="session")
 async def settings(services: Settings, slot: int) -> AsyncIterator[Settings]:
-    """Of an empty, migrated database; today is TODAY."""
+    """Settings of this process's own databases, the Postgres one empty and migrated; today is TODAY."""
     settings = load_settings(
         database_url=await fresh_database(services.database_url, f"smarttrip_test_{slot}"),
         redis_url=await own_redis(services.redis_url, slot),
@@ -108,7 +126,7 @@ async def redis(settings: Settings) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 async def database(engine: AsyncEngine, redis: Redis) -> AsyncEngine:
-    """`engine`, with no rows but the migrations' own, and an empty Redis."""
+    """The engine, after tables and Redis have been emptied."""
     await empty(engine)
     await redis.flushdb()
     return engine
@@ -120,12 +138,12 @@ def catalogue(database: AsyncEngine) -> CatalogueFactory:
 
 
 def plain(url: str) -> str:
-    """For asyncpg itself, which doesn't know the name of SQLAlchemy's driver."""
+    """Return the URL for asyncpg itself, which does not know the name of SQLAlchemy's driver."""
     return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 async def fresh_database(url: str, name: str) -> str:
-    """Made anew on the server of `url`; answers its address."""
+    """Replace the database `name` on the server of `url`, and return its URL."""
     connection = await asyncpg.connect(plain(url))
     await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
     await connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")
@@ -134,7 +152,7 @@ async def fresh_database(url: str, name: str) -> str:
 
 
 async def own_redis(url: str, slot: int) -> str:
-    """Databases are taken from the last one down, away from those that people choose."""
+    """Return the URL of this slot's Redis database, counted from the last, away from those that people choose."""
     async with clients.redis(url) as client:
         count = int((await client.config_get("databases"))["databases"])
     return urlsplit(url)._replace(path=f"/{count - 1 - slot}").geturl()
@@ -147,13 +165,10 @@ async def drop_indices(settings: Settings) -> None:
             await client.indices.delete(index=list(names))
 
 
-MIGRATED = ("event_categories", "event_types")
-"""Tables whose rows the migrations make."""
-
-
 async def empty(engine: AsyncEngine) -> None:
+    """Delete all rows but those of the migrations, without a trace in the outbox."""
     tables = ", ".join(table.fullname for table in Base.metadata.sorted_tables if table.name not in MIGRATED)
     async with engine.begin() as connection:
-        # As a replica, so that the triggers leave nothing in the outbox.
+        # Triggers do not fire on a replica.
         await connection.execute(text("SET LOCAL session_replication_role = replica"))
         await connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
