@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 SMARTTRIP = str(Path(sys.executable).with_name("smarttrip"))
 WORKER = (SMARTTRIP, "worker")
+STOP_SECONDS = 30
+"""Time after `stop_signal` after which a process is killed."""
 LOGGED_BYTES = 8_000
 """Length of the end of its output that is logged when a process fails."""
 
@@ -78,7 +80,15 @@ async def running_process(
                 process.send_signal(stop_signal)
             elif process.returncode > 0 and not output:
                 log.error("%s ended with %d: %s", command, process.returncode, _end_of(file))
-            await process.wait()
+            await _wait(process)
+
+
+async def _wait(process: asyncio.subprocess.Process) -> None:
+    try:
+        await asyncio.wait_for(process.wait(), STOP_SECONDS)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
 
 
 def _output_file(path: Path | None) -> IO[bytes]:

@@ -1,14 +1,14 @@
 """The application under ASGI servers other than ours, as a subprocess."""
 
-import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from signal import SIGTERM
 
 from core.settings import Settings
 from scripts.dev_stack.ports import free_port
-from tests.support.api.serve_process import answers, environment
 from tests.support.eventually import eventually
+from tests.support.processes import environment, responds, running_process
 
 FACTORY = "app.main:app_from_environment"
 
@@ -38,28 +38,8 @@ COMMANDS: dict[str, Callable[[int], Sequence[str]]] = {
 async def other_server(name: str, settings: Settings, **variables: str) -> AsyncIterator[str]:
     """Start the server, yield its address, and stop it with SIGTERM."""
     port = free_port()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        *COMMANDS[name](port),
-        env=environment(settings, **variables),
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        await eventually(lambda: answers(f"{address}/readyz"), within=60)
-        yield address
-    finally:
-        await _stop(process)
-
-
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        process.terminate()
-    try:
-        async with asyncio.timeout(20):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
+    command = (sys.executable, "-m", *COMMANDS[name](port))
+    env = environment(settings, **variables)
+    async with running_process(command, env, port=port, stop_signal=SIGTERM) as process:
+        await eventually(lambda: responds(f"{process.url}/readyz"), within=60)
+        yield process.url
