@@ -46,7 +46,7 @@ SLOW = ("429 for a full disk", "503 for a shard without a copy")
     ("rejecting", "accepting", "seconds"),
     [pytest.param(*REJECTIONS[name], id=name, marks=pytest.mark.slow if name in SLOW else []) for name in REJECTIONS],
 )
-async def test_temporary_rejection_is_rehas_failed(
+async def test_temporary_rejection_is_retried(
     sync: SyncFixture, rejecting: dict[str, Any], accepting: dict[str, Any], seconds: float
 ) -> None:
     indices = sync.backends.elasticsearch.indices
