@@ -1,4 +1,4 @@
-"""Elasticsearch as the protocol sees it: versioned writes, deletions that are remembered for a while, one alias."""
+"""Elasticsearch as the protocol uses it: versioned writes, and tombstones of deletions that expire."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,29 +6,29 @@ from dataclasses import dataclass, field
 from tests.protocol_model.postgres import Document
 
 Changes = Mapping[int, Document | None]
-"""Documents by departure, None for those that are gone."""
+"""Documents by departure; None for a departure to delete."""
 
-DELETIONS_REMEMBERED = 100
-"""How long a deletion's version is known: gc_deletes."""
+GC_DELETES = 100
+"""Time after which the tombstone of a deletion, which has its version, is dropped."""
 
 
 class Violation(Exception):  # noqa: N818
-    """A promise that was broken."""
+    """An invariant that does not hold."""
 
 
 @dataclass
 class Index:
     documents: dict[int, Document] = field(default_factory=dict)
     versions: dict[int, int] = field(default_factory=dict)
-    """Of documents and of remembered deletions."""
+    """Versions of documents and of tombstones."""
     deleted_at: dict[int, int] = field(default_factory=dict)
     highest: dict[int, int] = field(default_factory=dict)
-    """The highest version that was ever written; known to nobody but the promises."""
+    """The highest version that was ever written; for the invariants only."""
 
     def write(self, key: int, version: int, document: Document | None, now: int, *, versioned: bool = True) -> bool:
-        """As `external_gte` has it: what is lower than the known version changes nothing.
+        """Write with version type `external_gte`: a version lower than the known one changes nothing.
 
-        False if the departure went back to an earlier version all the same.
+        Return False if the departure goes back to an earlier version nevertheless.
         """
         if versioned and version < self._known_version(key, now):
             return True
@@ -41,11 +41,11 @@ class Index:
         elif versioned:
             self.versions[key] = version
             self.deleted_at[key] = now
-        forwards = version >= self.highest.get(key, 0)
+        is_newer = version >= self.highest.get(key, 0)
         self.highest[key] = max(version, self.highest.get(key, 0))
-        return forwards
+        return is_newer
 
     def _known_version(self, key: int, now: int) -> int:
-        if key in self.deleted_at and now > self.deleted_at[key] + DELETIONS_REMEMBERED:
+        if key in self.deleted_at and now > self.deleted_at[key] + GC_DELETES:
             return 0
         return self.versions.get(key, 0)

@@ -1,7 +1,7 @@
-"""Postgres as the protocol sees it: two tables, an outbox, a sequence, and the locks that transactions hold.
+"""Postgres as the protocol uses it: two tables, an outbox, a sequence, and locks of transactions.
 
-Each method is one statement: it happens at once and sees what is committed at that moment, as READ COMMITTED has it.
-Where a statement would wait for a lock, `lock` answers False and its caller asks again at its next step.
+Each method is one statement, which is atomic and sees what is committed at that moment, as in READ COMMITTED.
+Where a statement would wait for a lock, `lock` returns False, and its caller tries again at its next step.
 """
 
 from collections.abc import Hashable, Iterable
@@ -14,14 +14,14 @@ Key = TypeVar("Key")
 Row = TypeVar("Row")
 
 Departure = tuple[int, int]
-"""Its company and its own value."""
+"""Company and own value."""
 Document = tuple[int, int, int]
-"""What a departure shows: its company, its own value and the company's."""
+"""Company, own value, and the company's value."""
 
 TABLE = "departures"
 BATCHES = "batches"
 REBUILDING = "rebuilding"
-"""What is locked as a whole, beside single rows."""
+"""Locks other than those of rows."""
 
 
 class Kind(Enum):
@@ -42,11 +42,11 @@ class OutboxRow:
     kind: Kind
     key: int = 0
     cursor: int = 0
-    """The last departure that a fan-out was resolved to."""
+    """The last departure to which a fan-out has been resolved."""
 
 
-class TransactionLost(Exception):  # noqa: N818
-    """Postgres has ended the transaction of a session that said nothing for too long."""
+class TransactionTimedOut(Exception):  # noqa: N818
+    """Postgres has ended a transaction that was idle for too long."""
 
 
 @dataclass(eq=False)
@@ -56,9 +56,9 @@ class Transaction:
     used_at: int
     ended: bool = False
     locks: set[tuple[Hashable, bool]] = field(default_factory=set)
-    """What is locked, and whether it is shared."""
+    """Locked keys, and whether each lock is shared."""
     departures: dict[int, Departure | None] = field(default_factory=dict)
-    """What commit will write, None for what it will delete."""
+    """Rows to write at commit; None for a row to delete."""
     companies: dict[int, int | None] = field(default_factory=dict)
     outbox: dict[int, OutboxRow | None] = field(default_factory=dict)
     targets: dict[str, State | None] = field(default_factory=dict)
@@ -71,8 +71,8 @@ class Postgres:
         self.companies = companies
         self.targets = targets
         self.outbox: dict[int, OutboxRow] = {}
-        self.passed = 0
-        """Only for a feed that remembers how far it came: rows up to here are not looked at again."""
+        self.cursor_position = 0
+        """For a consumer with a cursor, which does not read rows up to here again."""
         self._outbox_ids = count(1)
         self._versions = count(1)
         self._open: list[Transaction] = []
@@ -83,36 +83,36 @@ class Postgres:
         return transaction
 
     def commit(self, transaction: Transaction) -> None:
-        self._use(transaction)
+        self._touch(transaction)
         _write(self.departures, transaction.departures)
         _write(self.companies, transaction.companies)
         _write(self.targets, transaction.targets)
-        if self.passed:
+        if self.cursor_position:
             rows = transaction.outbox
-            transaction.outbox = {key: rows[key] for key in rows if key > self.passed or key in self.outbox}
+            transaction.outbox = {key: rows[key] for key in rows if key > self.cursor_position or key in self.outbox}
         _write(self.outbox, transaction.outbox)
         self.end(transaction)
 
     def end(self, transaction: Transaction) -> None:
-        """Without effect, if it was not committed."""
+        """End the transaction; one that was not committed has no effect."""
         if not transaction.ended:
             transaction.ended = True
             self._open.remove(transaction)
 
-    def hang_up(self, session: str) -> None:
-        """The session's process has died: its transactions are rolled back."""
+    def disconnect(self, session: str) -> None:
+        """Roll back the transactions of a session whose process has died."""
         for transaction in [known for known in self._open if known.session == session]:
             self.end(transaction)
 
-    def let_time_pass(self, now: int) -> None:
+    def advance_time(self, now: int) -> None:
         self.now = now
         for transaction in list(self._open):
             if now > transaction.used_at + transaction.idle_limit:
                 self.end(transaction)
 
     def lock(self, transaction: Transaction, *keys: Hashable, shared: bool = False) -> bool:
-        """All of the keys until the transaction ends, or none of them and False."""
-        self._use(transaction)
+        """Lock all keys until the transaction ends, or lock none of them and return False."""
+        self._touch(transaction)
         conflicting = {(key, False) for key in keys}
         if not shared:
             conflicting |= {(key, True) for key in keys}
@@ -121,15 +121,15 @@ class Postgres:
         transaction.locks.update((key, shared) for key in keys)
         return True
 
-    def note(self, transaction: Transaction, kind: Kind, keys: Iterable[int] = (0,)) -> None:
-        """New outbox rows: their ids are given out now, but nobody sees them before the commit."""
-        self._use(transaction)
+    def enqueue(self, transaction: Transaction, kind: Kind, keys: Iterable[int] = (0,)) -> None:
+        """Insert outbox rows; their ids are assigned now, but they are visible only after the commit."""
+        self._touch(transaction)
         for key in keys:
             row = OutboxRow(next(self._outbox_ids), kind, key)
             transaction.outbox[row.id] = row
 
     def claim(self, transaction: Transaction, limit: int) -> list[OutboxRow]:
-        """FOR UPDATE SKIP LOCKED."""
+        """Lock and return the first rows that are not locked (FOR UPDATE SKIP LOCKED)."""
         rows: list[OutboxRow] = []
         for row in sorted(self.outbox.values(), key=lambda row: row.id):
             if len(rows) < limit and self.lock(transaction, ("outbox", row.id)):
@@ -137,8 +137,8 @@ class Postgres:
         return rows
 
     def dependents(self, company: int | None, after: int, limit: int) -> list[int]:
-        """Departures of the company, or of any, by their keys."""
-        found = [key for key, (of, _) in self.departures.items() if key > after and company in (of, None)]
+        """Return keys of departures of the company, or of all companies, in order."""
+        found = [key for key, (own, _) in self.departures.items() if key > after and company in (own, None)]
         return sorted(found)[:limit]
 
     def next_version(self) -> int:
@@ -149,7 +149,7 @@ class Postgres:
         return None if departure is None else (*departure, self.companies[departure[0]])
 
     def pending(self) -> set[int] | None:
-        """Departures that the outbox still has to tell of; None if it may be any."""
+        """Return the departures that the outbox names, directly or not; None if it names all."""
         keys: set[int] = set()
         for row in self.outbox.values():
             if row.kind is Kind.ALL:
@@ -160,9 +160,9 @@ class Postgres:
                 keys.update(self.dependents(row.key, row.cursor, len(self.departures)))
         return keys
 
-    def _use(self, transaction: Transaction) -> None:
+    def _touch(self, transaction: Transaction) -> None:
         if transaction.ended:
-            raise TransactionLost
+            raise TransactionTimedOut
         transaction.used_at = self.now
 
 

@@ -1,4 +1,4 @@
-"""The protocol, one field for each of its rules; False is the protocol without it."""
+"""The rules of the protocol; False is the protocol without the rule."""
 
 from dataclasses import dataclass
 
@@ -6,33 +6,33 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Rules:
     outbox: bool = True
-    """Writers leave a row in the same transaction; without, they write to the index after their commit."""
-    rows_leave_by_id: bool = True
-    """A done row is removed; without, the feed remembers the highest id that it has handled."""
-    rows_stay_until_written: bool = True
-    """A claimed row is removed after the write; without, before."""
-    version_before_reading: bool = True
-    writes_have_versions: bool = True
-    deletions_have_versions: bool = True
-    deletions_outlive_writes: bool = True
-    """A deletion is remembered for longer than any write is under way."""
-    stalled_batches_read_again: bool = True
-    """A batch that stood still for long has its departures read once more."""
-    tables_stay_until_written: bool = True
-    """A reading keeps the table from being truncated until what it read is written."""
-    fan_outs_keep_their_place: bool = True
-    """A row of a fan-out stays until the last of its departures was noted; without, until the first chunk was."""
-    targets_are_announced: bool = True
-    """A reindex waits for the batches that don't know its index yet before it reads."""
-    batches_write_to_all: bool = True
-    """Also to an index that is being built, and to the previous one."""
-    differences_forbid_the_swap: bool = True
-    alias_decides: bool = True
-    """Whoever goes back or drops an index first asks the alias which one is in use; without, he believes Postgres."""
-    old_readings_are_not_written: bool = True
-    """Whoever stood still between reading and writing calls it off: deletions may have been forgotten since."""
-    writes_follow_their_check: bool = True
-    """No process stands still in the moment after it saw that its reading is fresh enough to be written."""
+    """Writers insert outbox rows in the same transaction; without, they write to the index after their commit."""
+    rows_deleted_by_id: bool = True
+    """Consumers delete the rows that they have processed; without, they advance a cursor."""
+    rows_deleted_after_write: bool = True
+    """A claimed row is deleted after the write; without, before it."""
+    version_before_read: bool = True
+    versioned_writes: bool = True
+    versioned_deletions: bool = True
+    tombstones_outlive_writes: bool = True
+    """Tombstones expire later than any write arrives."""
+    stalled_batches_reenqueue: bool = True
+    """The departures of a batch that stalled are enqueued again."""
+    table_locked_until_written: bool = True
+    """A read locks the table against TRUNCATE until its result is written."""
+    fan_out_rows_kept_until_done: bool = True
+    """A fan-out row stays until all its departures are enqueued; without, until the first chunk is."""
+    reindex_waits_for_batches: bool = True
+    """Before it reads, a reindex waits for batches that began without its index."""
+    batches_write_to_all_targets: bool = True
+    """Batches write to the index that is being built and to the previous one, too."""
+    differences_forbid_swap: bool = True
+    alias_is_authoritative: bool = True
+    """Rollback and retention take the live index from the alias; without, from Postgres."""
+    stale_reads_not_written: bool = True
+    """A process that stalled between read and write does not write: tombstones may have expired."""
+    write_follows_check: bool = True
+    """A process does not stall between checking the age of its read and writing."""
 
 
 PROTOCOL = Rules()

@@ -1,70 +1,70 @@
-"""A reindex and the way back, as in indexer.rebuild.reindex, indexer.rebuild.loader and indexer.index.reconcile."""
+"""Reindex and rollback, as in indexer.rebuild.reindex, indexer.rebuild.loader and indexer.index.reconcile."""
 
 from collections.abc import Generator
 
 from tests.protocol_model.elasticsearch import Changes
 from tests.protocol_model.postgres import BATCHES, REBUILDING, TABLE, State, Transaction
-from tests.protocol_model.simulation import DEPARTURES, Steps, World
+from tests.protocol_model.simulation import DEPARTURES, Simulation, Steps
 
-ORDERS = 3
+REBUILDS = 3
 CHUNK = 2
 ATTEMPTS = 5
 
 
 class Abandoned(Exception):  # noqa: N818
-    """The new index is not put in use."""
+    """The new index is discarded."""
 
 
-def rebuilder(world: World, name: str) -> Steps:
-    for _ in range(ORDERS):
-        for _ in range(world.random.randint(1, 20)):
+def rebuilder(simulation: Simulation, name: str) -> Steps:
+    for _ in range(REBUILDS):
+        for _ in range(simulation.random.randint(1, 20)):
             yield
-        right = world.postgres.begin(name)
-        if world.postgres.lock(right, REBUILDING):
-            yield from world.random.choice((reindex, reindex, roll_back, drop_previous))(world, name)
+        lock = simulation.postgres.begin(name)
+        if simulation.postgres.lock(lock, REBUILDING):
+            yield from simulation.random.choice((reindex, reindex, roll_back, drop_previous))(simulation, name)
         else:
-            world.seen["turned away"] += 1
-        world.postgres.end(right)
+            simulation.seen["rejected"] += 1
+        simulation.postgres.end(lock)
 
 
-def reindex(world: World, name: str) -> Steps:
-    yield from clean_up(world, name)
-    index = world.new_index()
+def reindex(simulation: Simulation, name: str) -> Steps:
+    yield from clean_up(simulation, name)
+    index = simulation.new_index()
     yield
     try:
-        yield from _register(world, name, index)
-        yield from _load(world, name, index)
-        yield from _compare(world, name, index)
-        yield from _put_in_use(world, name, index)
+        yield from _register(simulation, name, index)
+        yield from _load(simulation, name, index)
+        yield from _compare(simulation, name, index)
+        yield from _activate(simulation, name, index)
     except Abandoned:
-        world.seen["abandoned"] += 1
-        yield from _abandon(world, name, index)
+        simulation.seen["abandoned"] += 1
+        yield from _discard(simulation, name, index)
         return
-    world.seen["reindexed"] += 1
-    yield from clean_up(world, name)
+    simulation.seen["reindexed"] += 1
+    yield from clean_up(simulation, name)
 
 
-def _register(world: World, name: str, index: str) -> Steps:
-    transaction = world.postgres.begin(name)
+def _register(simulation: Simulation, name: str, index: str) -> Steps:
+    transaction = simulation.postgres.begin(name)
     transaction.targets[index] = State.BUILDING
     yield
-    world.postgres.commit(transaction)
-    if world.rules.targets_are_announced:
+    simulation.postgres.commit(transaction)
+    if simulation.rules.reindex_waits_for_batches:
         yield
-        alone = yield from _keep_batches_out(world, name)
-        world.postgres.commit(alone)
+        transaction = yield from _lock_out_batches(simulation, name)
+        simulation.postgres.commit(transaction)
 
 
-def _keep_batches_out(world: World, name: str) -> Generator[None, None, Transaction]:
-    transaction = world.postgres.begin(name)
-    while not world.postgres.lock(transaction, BATCHES):
+def _lock_out_batches(simulation: Simulation, name: str) -> Generator[None, None, Transaction]:
+    transaction = simulation.postgres.begin(name)
+    while not simulation.postgres.lock(transaction, BATCHES):
         yield
     return transaction
 
 
-def _load(world: World, name: str, index: str) -> Steps:
-    """All under one version, and each company as it was when it was met first: later changes have outbox rows."""
-    postgres = world.postgres
+def _load(simulation: Simulation, name: str, index: str) -> Steps:
+    """Load all departures with one version, and each company as first read: later changes have outbox rows."""
+    postgres = simulation.postgres
     version = postgres.next_version()
     companies: dict[int, int] = {}
     after = 0
@@ -72,7 +72,7 @@ def _load(world: World, name: str, index: str) -> Steps:
     while keys := sorted(key for key in postgres.departures if key > after)[:CHUNK]:
         after = keys[-1]
         yield
-        read_at = world.now
+        read_at = simulation.now
         reader = postgres.begin(name)
         while not postgres.lock(reader, TABLE, shared=True):
             yield
@@ -82,107 +82,109 @@ def _load(world: World, name: str, index: str) -> Steps:
             key: (company, value, companies.setdefault(company, postgres.companies[company]))
             for key, (company, value) in departures.items()
         }
-        taken = yield from _send(world, index, version, changes, read_at)
+        written = yield from _send(simulation, index, version, changes, read_at)
         postgres.end(reader)
-        if not taken:
+        if not written:
             raise Abandoned
 
 
-def _send(world: World, index: str, version: int, changes: Changes, read_at: int) -> Generator[None, None, bool]:
+def _send(
+    simulation: Simulation, index: str, version: int, changes: Changes, read_at: int
+) -> Generator[None, None, bool]:
     for _ in range(ATTEMPTS):
-        if world.stood_still(read_at) and world.rules.old_readings_are_not_written:
+        if simulation.is_stalled(read_at) and simulation.rules.stale_reads_not_written:
             return False
-        kept = yield from world.answer(world.send(index, version, changes))
-        if not kept:
+        rejected = yield from simulation.response(simulation.send(index, version, changes))
+        if not rejected:
             return True
-        changes = {key: changes[key] for key in kept}
+        changes = {key: changes[key] for key in rejected}
     return False
 
 
-def _compare(world: World, name: str, index: str) -> Steps:
-    alone = yield from _keep_batches_out(world, name)
+def _compare(simulation: Simulation, name: str, index: str) -> Steps:
+    transaction = yield from _lock_out_batches(simulation, name)
     yield
-    differs = _differs(world, index)
-    world.postgres.end(alone)
-    if differs and world.rules.differences_forbid_the_swap:
-        world.seen["different"] += 1
+    differs = _differs(simulation, index)
+    simulation.postgres.end(transaction)
+    if differs and simulation.rules.differences_forbid_swap:
+        simulation.seen["different"] += 1
         raise Abandoned
 
 
-def _put_in_use(world: World, name: str, index: str) -> Steps:
-    transaction = world.postgres.begin(name)
-    transaction.targets.update({world.alias: State.PREVIOUS, index: State.LIVE})
+def _activate(simulation: Simulation, name: str, index: str) -> Steps:
+    transaction = simulation.postgres.begin(name)
+    transaction.targets.update({simulation.alias: State.PREVIOUS, index: State.LIVE})
     yield
-    world.alias = index
-    world.check_meanwhile()
+    simulation.alias = index
+    simulation.check_continuously()
     yield
-    world.postgres.commit(transaction)
+    simulation.postgres.commit(transaction)
 
 
-def _differs(world: World, index: str) -> bool:
-    """What the outbox names may be in the new index or not."""
-    pending = world.postgres.pending()
+def _differs(simulation: Simulation, index: str) -> bool:
+    """Return whether the index differs from Postgres in departures that the outbox does not name."""
+    pending = simulation.postgres.pending()
     if pending is None:
         return False
-    documents = world.indices[index].documents
-    return any(documents.get(key) != world.postgres.document(key) for key in DEPARTURES if key not in pending)
+    documents = simulation.indices[index].documents
+    return any(documents.get(key) != simulation.postgres.document(key) for key in DEPARTURES if key not in pending)
 
 
-def _abandon(world: World, name: str, index: str) -> Steps:
-    if world.alias != index:
+def _discard(simulation: Simulation, name: str, index: str) -> Steps:
+    if simulation.alias != index:
         yield
-        transaction = world.postgres.begin(name)
+        transaction = simulation.postgres.begin(name)
         transaction.targets[index] = None
-        world.postgres.commit(transaction)
+        simulation.postgres.commit(transaction)
         yield
-        world.indices.pop(index, None)
+        simulation.indices.pop(index, None)
 
 
-def roll_back(world: World, name: str) -> Steps:
-    yield from _settle_states(world, name)
-    live = world.alias
-    transaction = yield from _keep_batches_out(world, name)
-    previous = _previous(world)
+def roll_back(simulation: Simulation, name: str) -> Steps:
+    yield from _reconcile_states(simulation, name)
+    live = simulation.alias
+    transaction = yield from _lock_out_batches(simulation, name)
+    previous = _previous(simulation)
     if previous is not None:
         transaction.targets.update({live: State.PREVIOUS, previous: State.LIVE})
         yield
-        world.alias = previous
-        world.seen["rolled back"] += 1
+        simulation.alias = previous
+        simulation.seen["rolled back"] += 1
         yield
-    world.postgres.commit(transaction)
-    world.check_meanwhile()
+    simulation.postgres.commit(transaction)
+    simulation.check_continuously()
 
 
-def _previous(world: World) -> str | None:
-    return next((name for name, state in world.postgres.targets.items() if state is State.PREVIOUS), None)
+def _previous(simulation: Simulation) -> str | None:
+    return next((name for name, state in simulation.postgres.targets.items() if state is State.PREVIOUS), None)
 
 
-def drop_previous(world: World, name: str) -> Steps:
-    """Housekeeping, once nobody will want to go back any more."""
-    yield from _settle_states(world, name)
-    transaction = world.postgres.begin(name)
-    names = [index for index, state in world.postgres.targets.items() if state is State.PREVIOUS]
-    world.seen["dropped"] += len(names)
+def drop_previous(simulation: Simulation, name: str) -> Steps:
+    """Drop the previous index, as retention does."""
+    yield from _reconcile_states(simulation, name)
+    transaction = simulation.postgres.begin(name)
+    names = [index for index, state in simulation.postgres.targets.items() if state is State.PREVIOUS]
+    simulation.seen["dropped"] += len(names)
     transaction.targets.update(dict.fromkeys(names))
     yield
-    world.postgres.commit(transaction)
+    simulation.postgres.commit(transaction)
     for index in names:
         yield
-        world.indices.pop(index, None)
-    world.check_meanwhile()
+        simulation.indices.pop(index, None)
+    simulation.check_continuously()
 
 
-def _settle_states(world: World, name: str) -> Steps:
-    if world.rules.alias_decides:
-        yield from clean_up(world, name)
+def _reconcile_states(simulation: Simulation, name: str) -> Steps:
+    if simulation.rules.alias_is_authoritative:
+        yield from clean_up(simulation, name)
 
 
-def clean_up(world: World, name: str) -> Steps:
-    """Of what killed rebuilds left: the alias says which index is in use, and the latest other finished one is kept."""
-    live, existing = world.alias, set(world.indices)
+def clean_up(simulation: Simulation, name: str) -> Steps:
+    """Remove what killed rebuilds left: all but the index of the alias and the latest other complete one."""
+    live, existing = simulation.alias, set(simulation.indices)
     yield
-    transaction = world.postgres.begin(name)
-    targets = world.postgres.targets
+    transaction = simulation.postgres.begin(name)
+    targets = simulation.postgres.targets
     others = [index for index, state in targets.items() if index != live and state is not State.BUILDING]
     previous = max((index for index in others if index in existing), default=None)
     keep = {live} if previous is None else {live, previous}
@@ -190,7 +192,7 @@ def clean_up(world: World, name: str) -> Steps:
         known = State.LIVE if index == live else State.PREVIOUS
         transaction.targets[index] = known if index in keep else None
     yield
-    world.postgres.commit(transaction)
+    simulation.postgres.commit(transaction)
     yield
     for index in existing - keep:
-        world.indices.pop(index, None)
+        simulation.indices.pop(index, None)

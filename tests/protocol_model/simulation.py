@@ -1,4 +1,4 @@
-"""Everything that a history happens to: the two servers, what is under way between them, and the promises."""
+"""State of a schedule: the two servers, the requests in flight between them, and the invariants."""
 
 import math
 from collections import Counter
@@ -8,62 +8,62 @@ from itertools import count
 from random import Random
 
 from tests.protocol_model.elasticsearch import Changes, Index, Violation
-from tests.protocol_model.fault_profile import Weather
+from tests.protocol_model.fault_profile import FaultProfile
 from tests.protocol_model.postgres import Postgres, State
 from tests.protocol_model.protocol import Rules
 
 Steps = Generator[None, None, None]
-"""A process: others may go on wherever it yields."""
+"""A process; wherever it yields, others may run."""
 
 FIRST_INDEX = "index 01"
 DEPARTURES = range(1, 4)
 COMPANIES = range(1, 3)
 
 STALLED_AFTER = 10
-"""How long a batch may take; then Postgres ends its transaction, and what it read may not be written any more."""
+"""Time after which Postgres ends the transaction of a batch, and what it has read must not be written."""
 LONGEST_DELAY = 30
-"""How long a write may be under way; far shorter than a deletion is remembered."""
+"""Maximum time that a write is in flight, far below the lifetime of a tombstone."""
 
 
 @dataclass(eq=False)
 class Request:
-    """A bulk request, from when it is sent."""
+    """A bulk request that has been sent."""
 
     index: str
     version: int
     changes: Changes
     sent_at: int
-    answered: bool = False
-    kept: Set[int] = frozenset()
-    """Departures whose write was not taken, once it is answered."""
+    done: bool = False
+    rejected: Set[int] = frozenset()
+    """Departures that were not written; valid once the request is done."""
 
 
-class World:
-    def __init__(self, random: Random, rules: Rules, weather: Weather, *, watched: bool) -> None:
-        """`watched`: whether the promises are checked all the time, or only when all is quiet."""
+class Simulation:
+    def __init__(self, random: Random, rules: Rules, profile: FaultProfile, *, continuous_checks: bool) -> None:
+        """Without `continuous_checks` the invariants are checked only at the end."""
         self.random = random
         self.rules = rules
-        self.weather = weather
-        self.watched = watched
+        self.profile = profile
+        self.continuous_checks = continuous_checks
         self.now = 0
         self.postgres = Postgres(dict.fromkeys(COMPANIES, 0), {FIRST_INDEX: State.LIVE})
         self.indices = {FIRST_INDEX: Index()}
         self.alias = FIRST_INDEX
-        self.under_way: list[Request] = []
+        self.in_flight: list[Request] = []
         self.idle: set[str] = set()
-        """Workers between two batches."""
+        """Names of workers between two batches."""
         self.seen: Counter[str] = Counter()
-        """How often what happened, so that tests can tell whether anything did."""
+        """Counts of events, with which tests assert that each of them happens."""
         self.values = count(1)
         self._names = count(2)
 
-    def let_time_pass(self, duration: int) -> None:
+    def advance_time(self, duration: int) -> None:
         self.now += duration
-        self.postgres.let_time_pass(self.now)
-        longest = LONGEST_DELAY if self.rules.deletions_outlive_writes else math.inf
-        self.under_way = [request for request in self.under_way if self.now <= request.sent_at + longest]
+        self.postgres.advance_time(self.now)
+        longest = LONGEST_DELAY if self.rules.tombstones_outlive_writes else math.inf
+        self.in_flight = [request for request in self.in_flight if self.now <= request.sent_at + longest]
 
-    def stood_still(self, since: int) -> bool:
+    def is_stalled(self, since: int) -> bool:
         return self.now > since + STALLED_AFTER
 
     def new_index(self) -> str:
@@ -73,61 +73,61 @@ class World:
 
     def send(self, name: str, version: int, changes: Changes) -> Request:
         request = Request(name, version, changes, self.now)
-        self.under_way.append(request)
+        self.in_flight.append(request)
         return request
 
     def deliver(self, request: Request, *, faults: bool) -> None:
-        """Elasticsearch takes all of it, all but some, or nothing; and the network may keep a copy for later."""
+        """Write all documents, some, or none; the network may deliver a copy later."""
         chance = self.random.random() if faults else 0.5
         if chance < 0.1:
-            refused = set(request.changes)
+            rejected_keys = set(request.changes)
         else:
-            refused = {key for key in request.changes if chance < 0.2 and self.random.random() < 0.5}
+            rejected_keys = {key for key in request.changes if chance < 0.2 and self.random.random() < 0.5}
         if chance < 0.9:
-            self.under_way.remove(request)
+            self.in_flight.remove(request)
         else:
-            self.seen["doubled"] += 1
-        self._write(request, refused)
-        if not request.answered:
-            request.answered, request.kept = True, refused
-        self.check_meanwhile()
+            self.seen["duplicated"] += 1
+        self._write(request, rejected_keys)
+        if not request.done:
+            request.done, request.rejected = True, rejected_keys
+        self.check_continuously()
 
-    def _write(self, request: Request, refused: Set[int]) -> None:
+    def _write(self, request: Request, rejected_keys: Set[int]) -> None:
         index, rules = self.indices.get(request.index), self.rules
         if index is None:
             return
-        for key in request.changes.keys() - refused:
+        for key in request.changes.keys() - rejected_keys:
             document = request.changes[key]
-            versioned = rules.writes_have_versions and (document is not None or rules.deletions_have_versions)
-            forwards = index.write(key, request.version, document, self.now, versioned=versioned)
-            if self.watched and not forwards and request.index in self._kept_up():
+            versioned = rules.versioned_writes and (document is not None or rules.versioned_deletions)
+            is_newer = index.write(key, request.version, document, self.now, versioned=versioned)
+            if self.continuous_checks and not is_newer and request.index in self._maintained_indices():
                 raise Violation(f"departure {key} went back to version {request.version} in {request.index}")
 
-    def answer(self, request: Request) -> Generator[None, None, Set[int]]:
-        """The departures that were not taken. A request that times out may still arrive."""
-        while not request.answered:
+    def response(self, request: Request) -> Generator[None, None, Set[int]]:
+        """Wait for the response, and return the rejected departures. A request that times out may still arrive."""
+        while not request.done:
             yield
             if self.random.random() < 0.05:
                 self.seen["timed out"] += 1
                 return request.changes.keys()
-        return request.kept
+        return request.rejected
 
-    def check_meanwhile(self) -> None:
-        if self.watched:
+    def check_continuously(self) -> None:
+        if self.continuous_checks:
             self.check()
 
     def check(self) -> None:
-        """What the outbox doesn't name is right in every index that is searched or kept. Raises Violation."""
+        """Check that departures which the outbox does not name are as in Postgres. Raises: Violation."""
         if self.alias not in self.indices:
-            raise Violation(f"the alias points at {self.alias}, which is gone")
+            raise Violation(f"the alias points to {self.alias}, which does not exist")
         pending = self.postgres.pending()
         if pending is None:
             return
-        for name in self._kept_up():
+        for name in self._maintained_indices():
             for key in DEPARTURES:
                 found, expected = self.indices[name].documents.get(key), self.postgres.document(key)
                 if found != expected and key not in pending:
                     raise Violation(f"departure {key} is {found} in {name}, {expected} in Postgres")
 
-    def _kept_up(self) -> set[str]:
+    def _maintained_indices(self) -> set[str]:
         return {self.alias, *(name for name, state in self.postgres.targets.items() if state is not State.BUILDING)}

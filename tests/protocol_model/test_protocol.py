@@ -1,4 +1,4 @@
-"""The protocol keeps its promises in every history that was tried; without any one of its rules it breaks some."""
+"""No schedule violates an invariant; without any one rule of the protocol some schedule does."""
 
 from collections import Counter
 from dataclasses import replace
@@ -6,74 +6,74 @@ from dataclasses import replace
 import pytest
 
 from tests.protocol_model.elasticsearch import Violation
-from tests.protocol_model.fault_profile import CALM, Weather
+from tests.protocol_model.fault_profile import BASELINE, FaultProfile
 from tests.protocol_model.protocol import PROTOCOL, Rules
 from tests.protocol_model.scheduler import run
 
 PARTS = 20
-HISTORIES = 1000
-"""In each part."""
+SCHEDULES = 1000
+"""Number of schedules in each part."""
 
-REBUILDING = replace(CALM, rebuilders=1)
+REBUILDING = replace(BASELINE, rebuilders=1)
 
-LEFT_OUT = {
-    "outbox": CALM,
-    "rows_leave_by_id": replace(CALM, writers=2),
-    "rows_stay_until_written": replace(CALM, kill=3.0),
-    "version_before_reading": CALM,
-    "writes_have_versions": CALM,
-    "deletions_have_versions": CALM,
-    "deletions_outlive_writes": replace(CALM, time_passes=2.0, long_time_passes=2.0),
-    "tables_stay_until_written": replace(CALM, truncating=0.3),
-    "fan_outs_keep_their_place": CALM,
-    "batches_write_to_all": REBUILDING,
-    "old_readings_are_not_written": replace(CALM, long_time_passes=4.0),
-    "alias_decides": replace(CALM, workers=1, rebuilders=2, kill=5.0),
+OMITTED = {
+    "outbox": BASELINE,
+    "rows_deleted_by_id": replace(BASELINE, writers=2),
+    "rows_deleted_after_write": replace(BASELINE, kill=3.0),
+    "version_before_read": BASELINE,
+    "versioned_writes": BASELINE,
+    "versioned_deletions": BASELINE,
+    "tombstones_outlive_writes": replace(BASELINE, short_delay=2.0, long_delay=2.0),
+    "table_locked_until_written": replace(BASELINE, truncate_share=0.3),
+    "fan_out_rows_kept_until_done": BASELINE,
+    "batches_write_to_all_targets": REBUILDING,
+    "stale_reads_not_written": replace(BASELINE, long_delay=4.0),
+    "alias_is_authoritative": replace(BASELINE, workers=1, rebuilders=2, kill=5.0),
 }
-"""Rules, and the weather in which it shows soon that they are missing."""
+"""Rules, and a profile under which omitting the rule soon violates an invariant."""
 
-HAPPENS = {
-    "settled",
+EXPECTED_EVENTS = {
+    "processed",
     "reindexed",
     "rolled back",
-    "turned away",
+    "rejected",
     "abandoned",
     "dropped",
     "stalled",
     "killed",
     "timed out",
-    "doubled",
+    "duplicated",
 }
 
 
 def explore(
-    seeds: range, rules: Rules = PROTOCOL, weather: Weather | None = None, *, watched: bool = True
+    seeds: range, rules: Rules = PROTOCOL, profile: FaultProfile | None = None, *, continuous_checks: bool = True
 ) -> Counter[str]:
-    """How often what happened. Raises Violation, which names the seed."""
+    """Run a schedule for each seed, and count their events. Raises: Violation, which names the seed."""
     seen: Counter[str] = Counter()
     for seed in seeds:
         try:
-            seen += run(seed, rules, weather, watched=watched).seen
+            seen += run(seed, rules, profile, continuous_checks=continuous_checks).seen
         except Violation as violation:
             raise Violation(f"seed {seed}: {violation}") from violation
     return seen
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_no_history_breaks_a_promise(part: int) -> None:
-    seen = explore(range(part * HISTORIES, (part + 1) * HISTORIES))
-    assert seen.keys() == HAPPENS
+def test_no_schedule_violates_an_invariant(part: int) -> None:
+    seen = explore(range(part * SCHEDULES, (part + 1) * SCHEDULES))
+    assert seen.keys() == EXPECTED_EVENTS
 
 
-@pytest.mark.parametrize("rule", LEFT_OUT)
-def test_without_any_of_its_rules_some_history_breaks_a_promise(rule: str) -> None:
+@pytest.mark.parametrize("rule", OMITTED)
+def test_every_rule_is_needed(rule: str) -> None:
     with pytest.raises(Violation):
-        explore(range(3000), replace(PROTOCOL, **{rule: False}), LEFT_OUT[rule])
+        explore(range(3000), replace(PROTOCOL, **{rule: False}), OMITTED[rule])
 
 
-def test_the_comparison_catches_a_reindex_that_began_too_early() -> None:
-    """Batches that don't know the new index yet leave changes out of it."""
-    rules = replace(PROTOCOL, targets_are_announced=False)
+def test_comparison_detects_an_early_reindex() -> None:
+    """Batches that began without the new index do not write their changes to it."""
+    rules = replace(PROTOCOL, reindex_waits_for_batches=False)
     assert explore(range(2000), rules, REBUILDING)["different"] > 0
     with pytest.raises(Violation):
-        explore(range(2000), replace(rules, differences_forbid_the_swap=False), REBUILDING)
+        explore(range(2000), replace(rules, differences_forbid_swap=False), REBUILDING)
