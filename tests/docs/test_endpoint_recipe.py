@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.settings import Settings
 from tests.docs.documents import ROOT, text
-from tests.support.api.serve_process import environment
 from tests.support.factories import CatalogueFactory
+from tests.support.processes import environment
 
 PACKAGES = ("app", "core", "indexer", "migrations", "schemas", "scoring", "scripts", "tests", "tracking")
 
