@@ -4,7 +4,7 @@ import sys
 import orjson
 
 from core.settings import Settings
-from tests.support.api.serve_process import environment
+from tests.support.processes import environment
 
 LOG_FROM_FACTORY = """
 import structlog

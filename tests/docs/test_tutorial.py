@@ -14,7 +14,7 @@ from core.settings import Settings
 from scripts.dev_stack.ports import free_port
 from tests.conftest import fresh_database
 from tests.docs.documents import text
-from tests.support.api.serve_process import environment
+from tests.support.processes import environment
 
 TUTORIAL = "docs/tutorials/first-steps.md"
 STRICT = "set -eu\ntrap 'kill $(jobs -p)' EXIT\n"
