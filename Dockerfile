@@ -1,4 +1,4 @@
-# The API and the worker. `--target sample` adds what `smarttrip seed` needs.
+# Image of the API and the worker; `--target sample` adds the packages that `smarttrip seed` needs.
 
 FROM python:3.11-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
