@@ -1,4 +1,4 @@
-"""Who asks: a guest, a user with a Supabase token, or an administrator."""
+"""Authentication: anonymous, a user with a Supabase token, or an administrator."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -13,12 +13,15 @@ from core.errors import NotAuthenticatedError, NotAuthorizedError
 from core.settings import Settings
 
 MAX_TOKEN = 8 * 1024
+"""Characters; longer tokens are not verified."""
+
 AUDIENCE = "authenticated"
+"""Audience claim of Supabase's tokens for users."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """`user` is the token's subject, None for a guest."""
+    """Who sent a request; `user` is the token's subject, None if anonymous."""
 
     user: str | None = None
     email: str | None = None
@@ -42,21 +45,21 @@ def require_admin(headers: Headers, settings: Settings) -> str:
     """
     if _has_service_key(headers, settings.admin_key):
         return "service key"
-    asking = authenticate(headers, settings)
-    if asking.user is None:
+    identity = authenticate(headers, settings)
+    if identity.user is None:
         raise NotAuthenticatedError("Please send the token of an administrator, or the service key.")
-    if not asking.is_admin:
+    if not identity.is_admin:
         raise NotAuthorizedError("This is for administrators only.")
-    return asking.user
+    return identity.user
 
 
 def _has_service_key(headers: Headers, key: SecretStr | None) -> bool:
     if key is None:
         return False
     given = (_bearer(headers), headers.get("x-admin-key", ""))
-    # Every comparison is made, of digests: the time it takes tells neither the key's length nor which one fits.
-    fits = [compare_digest(_digest(candidate), _digest(key.get_secret_value())) for candidate in given]
-    return any(fits)
+    # All comparisons are made, of digests: their duration reveals neither the key's length nor which one matched.
+    matches = [compare_digest(_digest(candidate), _digest(key.get_secret_value())) for candidate in given]
+    return any(matches)
 
 
 def _digest(text: str) -> bytes:
@@ -77,7 +80,7 @@ def _identify(token: str, secret: SecretStr | None) -> Identity:
             secret.get_secret_value(),
             algorithms=["HS256"],
             audience=AUDIENCE,
-            # When a token was issued decides nothing, and Supabase's clock may be a second ahead of ours.
+            # The time of issue is not used, and Supabase's clock may be a second ahead.
             options={"require": ["exp", "sub"], "verify_iat": False},
         )
     except jwt.PyJWTError:
@@ -88,10 +91,10 @@ def _identify(token: str, secret: SecretStr | None) -> Identity:
 def _from_claims(claims: dict[str, Any]) -> Identity:
     if not claims["sub"]:
         return ANONYMOUS
-    email, about = claims.get("email"), claims.get("app_metadata")
+    email, metadata = claims.get("email"), claims.get("app_metadata")
     return Identity(
         user=claims["sub"],
         email=email if isinstance(email, str) and email else None,
-        # Supabase lets users write their `user_metadata`, never their `app_metadata`.
-        is_admin=isinstance(about, dict) and about.get("role") == "admin",
+        # Users can change their `user_metadata` at Supabase, but not their `app_metadata`.
+        is_admin=isinstance(metadata, dict) and metadata.get("role") == "admin",
     )

@@ -1,4 +1,4 @@
-"""Whose request it is: the peer's address, or behind trusted proxies the one that they report."""
+"""Client addresses: the peer's, or behind trusted proxies the one that they report."""
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -12,10 +12,10 @@ from core.settings import Settings
 Address = IPv4Address | IPv6Address
 
 UNKNOWN = IPv4Address("0.0.0.0")  # noqa: S104
-"""The peer of a socket that has no address."""
+"""Address of a peer that has none, as with a Unix socket."""
 
 MAX_HOPS = 16
-"""Proxies that a request may have come through; what is further away is not looked at."""
+"""Entries of X-Forwarded-For that are read, from the end."""
 
 
 def client_ip(headers: Headers, settings: Settings, peer: str | None) -> Address:
@@ -39,14 +39,14 @@ def _is_trusted(address: Address, trusted: Iterable[IPvAnyNetwork]) -> bool:
 
 
 def _forwarded_for(headers: Headers) -> list[str]:
-    """The nearest ones, nearest last."""
+    """Return the last entries of X-Forwarded-For; the nearest hop is the last one."""
     forwarded = ",".join(headers.getlist("x-forwarded-for"))
     return forwarded.rsplit(",", MAX_HOPS)[-MAX_HOPS:]
 
 
 @lru_cache(maxsize=4096)
 def parse_address(text: str) -> Address | None:
-    """An address, with a port or without; an IPv4 one written as IPv6 becomes what it is."""
+    """Parse an address with or without a port. An IPv4-mapped IPv6 address becomes the IPv4 address."""
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -57,6 +57,6 @@ def parse_address(text: str) -> Address | None:
     except ValueError:
         return None
     if isinstance(address, IPv6Address):
-        # A zone is a name of the sender's own; it means nothing here.
+        # An address with a zone is valid on the sender's machine only.
         return None if address.scope_id else address.ipv4_mapped or address
     return address

@@ -1,7 +1,6 @@
-"""Rate limiter: sliding windows in Redis, all windows of a request counted in one round trip.
+"""Rate limiter: sliding windows in Redis; all windows of a request are counted in one round trip.
 
-Not the library `limits`: it takes two round trips for each window, and counts a request that another window then
-rejects.
+The library `limits` takes two round trips for each window, and counts a request that another window then rejects.
 """
 
 from collections.abc import Sequence
@@ -18,29 +17,34 @@ from core.rates import Rate, parse_rates
 from core.settings import Settings
 
 FAILURES = Counter("smarttrip_rate_limit_failures_total", "Requests let pass because Redis did not answer")
-REFUSALS = Counter("smarttrip_rate_limit_refusals_total", "Requests refused for being too many", ["group"])
+REJECTED = Counter("smarttrip_rate_limit_refusals_total", "Requests refused for being too many", ["group"])
 
 SCRIPT = Path(__file__).with_suffix(".lua").read_text()
 PREFIX = "smarttrip:limits"
 
 RateLimitGroup = Literal["default", "recommendations", "resources", "events"]
-"""Requests of one group are counted together."""
+"""Requests of the same group share their limits."""
 
 
 @dataclass(frozen=True, slots=True)
 class SlidingWindow:
-    """A sliding window after a request: the window before counts by the part of it that is still inside."""
+    """A sliding window after a request.
+
+    It is approximated by two fixed windows: the previous one counts in proportion to the part that still overlaps.
+    """
 
     limit: int
     seconds: int
-    before: int
+    previous: int
+    """Requests in the previous fixed window."""
     current: int
+    """Requests in the current fixed window."""
     since: float
-    """Seconds since the current window began."""
+    """Seconds since the current fixed window began."""
 
     @property
     def used(self) -> float:
-        return self.before * (1 - self.since / self.seconds) + self.current
+        return self.previous * (1 - self.since / self.seconds) + self.current
 
     @property
     def remaining(self) -> int:
@@ -49,13 +53,13 @@ class SlidingWindow:
     @property
     def wait(self) -> float:
         """Seconds until one more request fits."""
-        room = self.limit - 1
-        if self.used <= room:
+        allowed = self.limit - 1
+        if self.used <= allowed:
             return 0
-        if self.current <= room:
-            return self.seconds * (1 - (room - self.current) / self.before) - self.since
-        # Full by itself: it has to become the window before, and then fade.
-        return self.seconds * (2 - max(room, 0) / self.current) - self.since if self.current else self.seconds
+        if self.current <= allowed:
+            return self.seconds * (1 - (allowed - self.current) / self.previous) - self.since
+        # The current window alone is full: it has to become the previous one, and its share to shrink.
+        return self.seconds * (2 - max(allowed, 0) / self.current) - self.since if self.current else self.seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +98,8 @@ class RateLimiter:
             "events": parse_rates(settings.rate_limit_events),
         }
 
-    async def hit(self, group: RateLimitGroup, client: str) -> RateLimitResult | None:
-        """None when Redis can't say: the request then passes, and the failure is counted."""
+    async def check(self, group: RateLimitGroup, client: str) -> RateLimitResult | None:
+        """Count a request; return whether it is allowed, or None if Redis fails and the request is admitted."""
         windows = self._windows[group]
         arguments = [number for window in windows for number in window]
         try:
@@ -103,19 +107,19 @@ class RateLimiter:
         except BackendError:
             FAILURES.inc()
             return None
-        verdict = _verdict(windows, counted)
-        if not verdict.allowed:
-            REFUSALS.labels(group).inc()
-        return verdict
+        result = _parse_result(windows, counted)
+        if not result.allowed:
+            REJECTED.labels(group).inc()
+        return result
 
 
-def _verdict(windows: list[Rate], counted: list[int]) -> RateLimitResult:
+def _parse_result(windows: list[Rate], counted: list[int]) -> RateLimitResult:
     allowed, *numbers = counted
     counts = zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True)
     return RateLimitResult(
         allowed=bool(allowed),
         windows=[
-            SlidingWindow(limit, seconds, before, current, milliseconds / 1000)
-            for (seconds, limit), (before, current, milliseconds) in zip(windows, counts, strict=True)
+            SlidingWindow(limit, seconds, previous, current, milliseconds / 1000)
+            for (seconds, limit), (previous, current, milliseconds) in zip(windows, counts, strict=True)
         ],
     )

@@ -24,7 +24,7 @@ class RateLimitMiddleware:
             await self.app(scope, receive, send)
             return
         request: ApiRequest = Request(scope)
-        result = await request.state["rate_limiter"].hit(group, rate_limit_key(request))
+        result = await request.state["rate_limiter"].check(group, rate_limit_key(request))
         if result is None:
             await self.app(scope, receive, send)
             return

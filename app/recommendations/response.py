@@ -30,10 +30,10 @@ def build_response(scope: Scope, cached: CachedResponse, received_at: datetime) 
         RequestLog(
             request_id=request_id,
             session_id=fields.get(SESSION_ID, b"").decode("latin-1"),
-            asked_at=received_at,
+            received_at=received_at,
             response_time_ms=round((datetime.now(UTC) - received_at) / MILLISECOND),
             # A copy, because a view would keep the whole body in memory.
-            note=bytes(cached.body.metadata),
+            search=bytes(cached.body.metadata),
         )
     )
     content = cached.body.close(b'"request_id":"%b"' % request_id.encode())

@@ -79,7 +79,7 @@ def _network(request: ApiRequest) -> str | None:
 
 async def record_event(request: ApiRequest, body: TrackedEvent) -> Response:
     event_id = body.event_id or str(uuid4())
-    await request.state["tracking"].take_events([encode_event(body, event_id, datetime.now(UTC))])
+    await request.state["tracking"].publish_events([encode_event(body, event_id, datetime.now(UTC))])
     return json_response(request, {"success": True, "event_id": event_id}, status=202)
 
 
@@ -95,7 +95,7 @@ async def record_events(request: ApiRequest, body: EventBatch) -> Response:
         else:
             entries.append(encode_event(event, event.event_id or str(uuid4()), received_at))
     if entries:
-        await request.state["tracking"].take_events(entries)
+        await request.state["tracking"].publish_events(entries)
     accepted = {"success": True, "processed": len(entries), "total": len(body.events), "errors": errors or None}
     return json_response(request, accepted, status=202)
 

@@ -1,1 +1,1 @@
-"""From requests to the tracking stream, which the worker stores."""
+"""The API's side of tracking: it appends to the stream that the worker stores."""

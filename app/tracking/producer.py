@@ -1,4 +1,4 @@
-"""Takes in events and request logs: into the stream in Redis, or while that is down straight into Postgres."""
+"""Producer of the tracking stream: events and request logs go to Redis, or during its outages directly to Postgres."""
 
 import asyncio
 from collections.abc import Sequence
@@ -23,12 +23,12 @@ REFUSED = Counter("smarttrip_tracking_refused_total", "Entries refused because t
 LOST = Counter("smarttrip_tracking_lost_total", "Request logs that could be kept nowhere")
 
 Batch = Sequence[bytes]
-"""What one caller brings, kept whole or not at all."""
+"""JSON bodies of one caller's entries; they are appended all or none."""
 
-# The length is looked at in the same step, so that no crowd of requests gets past the bound together.
+# The length is checked in the same atomic step, so that concurrent requests cannot exceed the limit together.
 APPEND = """
 local room = tonumber(ARGV[1]) - redis.call('XLEN', KEYS[1])
-local kept, at = 0, 3
+local appended, at = 0, 3
 while ARGV[at] do
   local last = at + tonumber(ARGV[at])
   room = room - (last - at)
@@ -38,80 +38,83 @@ while ARGV[at] do
   for i = at + 1, last do
     redis.call('XADD', KEYS[1], '*', ARGV[2], ARGV[i])
   end
-  kept, at = kept + 1, last + 1
+  appended, at = appended + 1, last + 1
 end
-return kept
+return appended
 """
-"""Appends batches, each with its length before it, until one finds no room; answers how many."""
+"""Append batches, each preceded by its length, until one does not fit; return the number of appended batches.
+
+KEYS[1]: the stream. ARGV: its maximum length, the kind of the entries, then the batches.
+"""
 
 DIRECT_SECONDS = 3.0
-"""Longest time of a transaction."""
+"""Timeout in seconds of a transaction on the direct path."""
 
-MAX_WAITING = 10_000
-"""Bodies; the next round trip takes them all, and must not keep Redis busy for long."""
+MAX_PENDING = 10_000
+"""Event bodies that may wait for a round trip. The next one takes them all, and must not block Redis for long."""
 
 LOG_RESERVE = 1.25
-"""Request logs may fill the stream further than events: a flood of these leaves room for them."""
+"""Factor by which request logs may exceed the stream's limit: a flood of events leaves room for them."""
 
 
 class TrackingProducer:
     def __init__(self, redis: ResilientRedis, database: Database, limit: int) -> None:
-        """`limit` is the most entries that may wait in the stream."""
+        """`limit` is the maximum length of the stream."""
         self._redis = redis
-        self._append = redis.client.register_script(APPEND)
+        self._append_script = redis.client.register_script(APPEND)
         self._database = database
         self._limit = limit
-        self._events = Batcher(partial(self._keep, EVENT, limit))
-        self._waiting = 0
-        """Bodies of events whose round trip is not over."""
+        self._events = Batcher(partial(self._append, EVENT, limit))
+        self._pending = 0
+        """Event bodies whose round trip is not complete."""
 
-    async def take_events(self, bodies: Batch) -> None:
-        """In this order, all or none. Once this returns they are safe from what may happen to the process.
+    async def publish_events(self, bodies: Batch) -> None:
+        """Append events in this order, all or none. Afterwards they are safe even if this process is killed.
 
-        Raises OverloadedError or BackendUnavailableError.
+        Raises: OverloadedError or BackendUnavailableError.
         """
-        if self._waiting + len(bodies) > MAX_WAITING:
+        if self._pending + len(bodies) > MAX_PENDING:
             raise OverloadedError()
-        self._waiting += len(bodies)
+        self._pending += len(bodies)
         try:
-            kept = await self._events.submit(bodies)
+            appended = await self._events.submit(bodies)
         finally:
-            self._waiting -= len(bodies)
-        if not kept:
+            self._pending -= len(bodies)
+        if not appended:
             raise OverloadedError(retry_after=5)
 
-    async def log_recommendations(self, requests: Sequence[RequestLog]) -> None:
-        """Nobody waits for a log, so that its loss is only counted."""
+    async def publish_request_logs(self, logs: Sequence[RequestLog]) -> None:
+        """Append request logs. A failure is only logged and counted: no client waits for them."""
         try:
-            room = int(self._limit * LOG_RESERVE)
-            (kept,) = await self._keep(RECOMMENDATION, room, [[*map(encode_request_log, requests)]])
-            if not kept:
+            limit = int(self._limit * LOG_RESERVE)
+            (appended,) = await self._append(RECOMMENDATION, limit, [[*map(encode_request_log, logs)]])
+            if not appended:
                 raise OverloadedError()
         except BackendError as error:
-            LOST.inc(len(requests))
-            log.warning("request_logs_lost", reason=error.code, count=len(requests))
+            LOST.inc(len(logs))
+            log.warning("request_logs_lost", reason=error.code, count=len(logs))
         except Exception:
-            # A bug of ours must cost these logs only, not all that come after them.
-            LOST.inc(len(requests))
-            log.exception("request_logs_lost", count=len(requests))
+            # A bug must lose these logs only, not end the task that sends all later ones.
+            LOST.inc(len(logs))
+            log.exception("request_logs_lost", count=len(logs))
 
-    async def _keep(self, kind: str, limit: int, batches: Sequence[Batch]) -> list[bool]:
-        """Answers for each batch whether it found room."""
+    async def _append(self, kind: str, limit: int, batches: Sequence[Batch]) -> list[bool]:
+        """Return for each batch whether it was appended or stored."""
         args: list[int | str | bytes] = [limit, kind]
         for batch in batches:
             args += (len(batch), *batch)
         try:
-            kept = int(await self._redis.run_script(self._append, TRACKING_STREAM, *args))
+            appended = int(await self._redis.run_script(self._append_script, TRACKING_STREAM, *args))
         except BackendError:
-            # Whether or not Redis took them after all: by their ids they are stored once.
+            # Redis may have taken them nevertheless: entries have ids, so that each is stored once.
             entries = [StreamEntry(kind, body) for batch in batches for body in batch]
-            await self._store(entries)
+            await self._store_directly(entries)
             DIRECT.labels(kind).inc(len(entries))
             return [True] * len(batches)
-        REFUSED.labels(kind).inc(sum(map(len, batches[kept:])))
-        return [number < kept for number in range(len(batches))]
+        REFUSED.labels(kind).inc(sum(map(len, batches[appended:])))
+        return [number < appended for number in range(len(batches))]
 
-    async def _store(self, entries: Sequence[StreamEntry]) -> None:
+    async def _store_directly(self, entries: Sequence[StreamEntry]) -> None:
         with self._database.breaker.protect(), map_database_errors():
             async with asyncio.timeout(DIRECT_SECONDS):
                 await store(self._database.primary, entries)

@@ -1,4 +1,4 @@
-"""What the stream holds of an event and of a recommendation request: JSON with the names of the columns."""
+"""Records of the tracking stream: JSON objects whose keys are the names of the columns."""
 
 import re
 from datetime import datetime
@@ -34,24 +34,24 @@ def encode_event(event: TrackedEvent, event_id: UUID | str, received_at: datetim
             "referrer": event.referrer,
         }
     )
-    # Metadata may hold anything, but Postgres no NUL.
+    # Metadata may contain any text, but Postgres cannot store NUL.
     return _ESCAPED_NUL.sub(rb"\1\\ufffd", body) if b"\\u0000" in body else body
 
 
 class RequestLog(Struct, frozen=True):
-    """A recommendation request and how it went."""
+    """The log of a recommendation request."""
 
     request_id: str
     session_id: str
-    """As the client sent it, empty if it did not."""
-    asked_at: datetime
+    """As the client sent it; empty if it sent none."""
+    received_at: datetime
     response_time_ms: int
-    note: bytes
-    """What was asked and found: `app.recommendations.request_log_record`."""
+    search: bytes
+    """JSON object of the preferences and results, see `app.recommendations.request_log_record`."""
 
 
 def _session(sent: str) -> str | None:
-    """In the form that sessions have where they are stored, by which a person's are found."""
+    """Return the session id as the database formats it, by which the data of a person is found."""
     if not sent:
         return None
     try:
@@ -64,8 +64,8 @@ def encode_request_log(log: RequestLog) -> bytes:
     body = {
         "request_id": log.request_id,
         "session_id": _session(log.session_id),
-        "created_at": log.asked_at,
+        "created_at": log.received_at,
         "response_time_ms": log.response_time_ms,
         "algorithm_version": ALGORITHM_VERSION,
     }
-    return b",".join((orjson.dumps(body)[:-1], log.note[1:]))
+    return b",".join((orjson.dumps(body)[:-1], log.search[1:]))

@@ -52,7 +52,7 @@ class Storing:
         self._engine = engine
         self._taken: list[StreamEntry] = []
 
-    async def take_events(self, bodies: Sequence[bytes]) -> None:
+    async def publish_events(self, bodies: Sequence[bytes]) -> None:
         self._taken += (StreamEntry(EVENT, body) for body in bodies)
         if len(self._taken) >= 100:
             await self.store()

@@ -25,7 +25,7 @@ CLIENTS = count()
 
 @pytest.fixture
 def client() -> str:
-    """One that has not asked before."""
+    """A client without earlier requests."""
     return f"address:test-{time.time_ns()}-{next(CLIENTS)}"
 
 
@@ -34,14 +34,14 @@ def sample(name: str, **labels: str) -> float:
 
 
 async def hit(limits: RateLimiter, client: str, group: RateLimitGroup = "default") -> RateLimitResult:
-    verdict = await limits.hit(group, client)
-    assert verdict is not None
-    return verdict
+    result = await limits.check(group, client)
+    assert result is not None
+    return result
 
 
 class MakeLimits(Protocol):
     def __call__(self, rates: str, url: str | None = None) -> RateLimiter:
-        """Of the default group, counted in this Redis or that of the settings."""
+        """A rate limiter with these rates for the default group."""
         ...
 
 
@@ -65,12 +65,12 @@ def windows(draw: st.DrawFn) -> SlidingWindow:
 
 
 def after(window: SlidingWindow, seconds: float) -> SlidingWindow:
-    """The same window later, when nobody has asked in between."""
+    """The same window later, without requests in between."""
     passed = window.since + seconds
     ended, since = divmod(passed, window.seconds)
     if ended == 0:
         return replace(window, since=since)
-    return replace(window, before=window.current if ended == 1 else 0, current=0, since=since)
+    return replace(window, previous=window.current if ended == 1 else 0, current=0, since=since)
 
 
 @given(windows())
@@ -91,20 +91,20 @@ def test_no_request_fits_before_the_wait(window: SlidingWindow) -> None:
 
 @given(st.lists(windows(), min_size=1, max_size=3))
 def test_retry_after_satisfies_every_window(several: list[SlidingWindow]) -> None:
-    verdict = RateLimitResult(allowed=False, windows=several)
-    assert all(after(window, verdict.retry_after).remaining >= 1 for window in several)
+    result = RateLimitResult(allowed=False, windows=several)
+    assert all(after(window, result.retry_after).remaining >= 1 for window in several)
 
 
 async def test_rate_allows_its_amount(limits: MakeLimits, client: str) -> None:
     hourly = limits("5/hour")
     verdicts = [await hit(hourly, client) for _ in range(7)]
-    assert [verdict.allowed for verdict in verdicts] == [True] * 5 + [False] * 2
+    assert [result.allowed for result in verdicts] == [True] * 5 + [False] * 2
 
 
 async def test_concurrent_requests_are_all_counted(limits: MakeLimits, client: str) -> None:
     hourly = limits("20/hour; 100/day")
     verdicts = await asyncio.gather(*(hit(hourly, client) for _ in range(40)))
-    assert sum(verdict.allowed for verdict in verdicts) == 20
+    assert sum(result.allowed for result in verdicts) == 20
 
 
 async def test_rejected_request_counts_in_no_window(limits: MakeLimits, client: str) -> None:
@@ -123,9 +123,9 @@ async def test_clients_and_groups_are_counted_separately(limits: MakeLimits, cli
 
 async def test_rejected_client_passes_after_retry_after(limits: MakeLimits, client: str) -> None:
     quick = limits("3/second")
-    while (verdict := await hit(quick, client)).allowed:
+    while (result := await hit(quick, client)).allowed:
         pass
-    await asyncio.sleep(verdict.retry_after)
+    await asyncio.sleep(result.retry_after)
     assert (await hit(quick, client)).allowed
 
 
@@ -138,13 +138,13 @@ async def test_previous_window_counts_proportionally(limits: MakeLimits, redis: 
 
 
 async def an_hour_later(redis: Redis, key: str, requests: int) -> None:
-    """As if the client's one request had been so many, an hour ago."""
+    """Rewrite the counters as if the client had sent this many requests an hour ago."""
     await redis.execute_command("HINCRBY", key, "3600:at", -1)  # type: ignore[no-untyped-call]
     await redis.execute_command("HSET", key, "3600:now", requests)  # type: ignore[no-untyped-call]
 
 
 async def test_counts_expire(limits: MakeLimits, redis: Redis, client: str) -> None:
-    await limits("5/hour; 2/minute").hit("default", client)
+    await limits("5/hour; 2/minute").check("default", client)
     assert 3600 < await redis.ttl(f"{PREFIX}:default:{client}") <= 2 * 3600
 
 
@@ -158,14 +158,14 @@ async def test_check_takes_one_round_trip(limits: MakeLimits, client: str, sent:
 
 async def test_redis_failure_admits_requests_and_is_counted(limits: MakeLimits, client: str) -> None:
     failures = sample("smarttrip_rate_limit_failures_total")
-    assert await limits("1/hour", "redis://127.0.0.1:1/0").hit("default", client) is None
+    assert await limits("1/hour", "redis://127.0.0.1:1/0").check("default", client) is None
     assert sample("smarttrip_rate_limit_failures_total") == failures + 1
 
 
 async def test_silent_redis_admits_requests_soon(limits: MakeLimits, client: str) -> None:
     async with silent_server() as port:
         began = time.monotonic()
-        assert await limits("1/hour", f"redis://127.0.0.1:{port}/0").hit("default", client) is None
+        assert await limits("1/hour", f"redis://127.0.0.1:{port}/0").check("default", client) is None
         assert time.monotonic() - began < DEFAULTS.redis_seconds + 0.2
 
 

@@ -1,4 +1,4 @@
-"""Into Redis in one round trip, past it when it is down, and never more than there is room for."""
+"""Events take one round trip to Redis, the direct path during outages, and never exceed the limit."""
 
 import asyncio
 import time
@@ -12,13 +12,13 @@ from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.tracking.producer import LOST, MAX_WAITING
+from app.tracking.producer import LOST, MAX_PENDING
 from core.settings import Settings
 from schemas.tables import DeadEvent, Event, RecommendationRequest, TripInteraction
 from tests.support.api.serving import serving
 from tests.support.fault_proxy import FaultProxy, Mode
 from tests.support.rows import rows
-from tests.support.tracking.visits import FULL_EVENT, SESSION, drain, event, intake_of, request_log
+from tests.support.tracking.visits import FULL_EVENT, SESSION, drain, event, open_producer, request_log
 from tracking import stream
 
 CPU_BUDGET = 0.005
@@ -33,11 +33,11 @@ def bodies(count: int) -> list[bytes]:
 
 
 async def test_batch_takes_one_round_trip(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
-    async with FaultProxy(settings.redis_url) as proxy, intake_of(proxy.url, settings.database_url) as intake:
-        await intake.take_events(bodies(1))
+    async with FaultProxy(settings.redis_url) as proxy, open_producer(proxy.url, settings.database_url) as producer:
+        await producer.publish_events(bodies(1))
         (connection,) = proxy.connections
         before = len(connection.sent)
-        await intake.take_events(bodies(100))
+        await producer.publish_events(bodies(100))
         sent = bytes(connection.sent[before:])
     assert sent.count(b"EVALSHA") == 1
     assert sent.startswith(b"*107\r\n")
@@ -47,22 +47,22 @@ async def test_batch_takes_one_round_trip(settings: Settings, database: AsyncEng
 async def test_concurrent_batches_share_the_next_round_trip(
     settings: Settings, database: AsyncEngine, redis: Redis
 ) -> None:
-    async with FaultProxy(settings.redis_url) as proxy, intake_of(proxy.url, settings.database_url) as intake:
-        await intake.take_events(bodies(1))
+    async with FaultProxy(settings.redis_url) as proxy, open_producer(proxy.url, settings.database_url) as producer:
+        await producer.publish_events(bodies(1))
         (connection,) = proxy.connections
         before = len(connection.sent)
-        await asyncio.gather(*(intake.take_events(bodies(1)) for _ in range(50)))
+        await asyncio.gather(*(producer.publish_events(bodies(1)) for _ in range(50)))
         assert bytes(connection.sent[before:]).count(b"EVALSHA") == 1
     assert await stream.length(redis) == 51
 
 
 async def test_cancelled_caller_does_not_affect_others(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
-    async with intake_of(settings.redis_url, settings.database_url) as intake:
-        impatient, patient = (asyncio.create_task(intake.take_events(bodies(1))) for _ in range(2))
+    async with open_producer(settings.redis_url, settings.database_url) as producer:
+        impatient, patient = (asyncio.create_task(producer.publish_events(bodies(1))) for _ in range(2))
         await asyncio.sleep(0)
         impatient.cancel()
         await patient
-        await intake.take_events(bodies(1))
+        await producer.publish_events(bodies(1))
     assert impatient.cancelled()
     assert await stream.length(redis) == 3
 
@@ -94,16 +94,16 @@ async def test_full_stream_rejects_events(settings: Settings, database: AsyncEng
 
 
 async def test_stream_limit_holds_under_concurrency(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
-    async with intake_of(settings.redis_url, settings.database_url, limit=100) as intake:
-        taken = await asyncio.gather(*(intake.take_events(bodies(9)) for _ in range(40)), return_exceptions=True)
+    async with open_producer(settings.redis_url, settings.database_url, limit=100) as producer:
+        taken = await asyncio.gather(*(producer.publish_events(bodies(9)) for _ in range(40)), return_exceptions=True)
     assert sum(result is None for result in taken) == 11
     assert await stream.length(redis) == 99
 
 
 async def test_full_stream_has_room_for_request_logs(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
-    async with intake_of(settings.redis_url, settings.database_url, limit=100) as intake:
-        await intake.take_events(bodies(100))
-        await intake.log_recommendations([request_log()])
+    async with open_producer(settings.redis_url, settings.database_url, limit=100) as producer:
+        await producer.publish_events(bodies(100))
+        await producer.publish_request_logs([request_log()])
         assert await stream.length(redis) == 101
 
 
@@ -131,7 +131,7 @@ async def test_read_only_standby_is_unavailable(settings: Settings, database: As
 
 @asynccontextmanager
 async def read_only(database: AsyncEngine) -> AsyncIterator[None]:
-    """As its new connections find it."""
+    """Make new connections to the database read-only, as on a standby."""
     alter = f"ALTER DATABASE {database.url.database}"
     async with database.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
@@ -143,11 +143,11 @@ async def read_only(database: AsyncEngine) -> AsyncIterator[None]:
 
 
 async def test_event_stored_on_both_paths_counts_once(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
-    async with FaultProxy(settings.redis_url) as slow, intake_of(slow.url, settings.database_url) as intake:
-        await intake.take_events(bodies(1))
+    async with FaultProxy(settings.redis_url) as slow, open_producer(slow.url, settings.database_url) as producer:
+        await producer.publish_events(bodies(1))
         slow.delay = 1.0
         await slow.switch(Mode.SLOW)
-        await intake.take_events(bodies(1))
+        await producer.publish_events(bodies(1))
         assert len(await rows(database, Event)) == 1
         await slow.switch(Mode.PASS)
         await drain(redis, database)
@@ -157,9 +157,9 @@ async def test_event_stored_on_both_paths_counts_once(settings: Settings, databa
 async def test_bad_event_on_the_direct_path_harms_no_other(
     settings: Settings, database: AsyncEngine, redis: Redis
 ) -> None:
-    async with FaultProxy(settings.redis_url) as broken, intake_of(broken.url, settings.database_url) as intake:
+    async with FaultProxy(settings.redis_url) as broken, open_producer(broken.url, settings.database_url) as producer:
         await broken.switch(Mode.CUT)
-        await intake.take_events([*bodies(2), b"{}", *bodies(2)])
+        await producer.publish_events([*bodies(2), b"{}", *bodies(2)])
     assert (len(await rows(database, Event)), len(await rows(database, DeadEvent))) == (4, 1)
 
 
@@ -188,7 +188,7 @@ async def test_direct_path_is_bounded(settings: Settings, database: AsyncEngine)
         await connection.execute(text("LOCK TABLE events"))
         began = time.monotonic()
         batch = {"events": [event()] * 100}
-        crowd = 1 + MAX_WAITING // 100 + 10
+        crowd = 1 + MAX_PENDING // 100 + 10
         answers = await asyncio.gather(*(api.post("/api/events/batch", json=batch) for _ in range(crowd)))
         assert {answer.status_code for answer in answers} == {503}
         assert {answer.json()["code"] for answer in answers} == {"overloaded", "unavailable"}
@@ -200,11 +200,11 @@ async def test_lost_request_log_is_counted(settings: Settings, database: AsyncEn
     async with (
         FaultProxy(settings.redis_url) as redis,
         FaultProxy(settings.database_url) as postgres,
-        intake_of(redis.url, postgres.url) as intake,
+        open_producer(redis.url, postgres.url) as producer,
     ):
         await redis.switch(Mode.CUT)
-        await intake.log_recommendations([request_log()])
+        await producer.publish_request_logs([request_log()])
         assert len(await rows(database, RecommendationRequest)) == 1
         await postgres.switch(Mode.CUT)
-        await intake.log_recommendations([request_log()])
+        await producer.publish_request_logs([request_log()])
     assert LOST._value.get() == before + 1

@@ -12,12 +12,12 @@ from core.settings import Settings
 from schemas.api.preferences import Preferences
 from schemas.tables import DeadEvent, RecommendationRequest
 from tests.support.rows import rows
-from tests.support.tracking.visits import SESSION, drain, intake_of, request_log
+from tests.support.tracking.visits import SESSION, drain, open_producer, request_log
 
 
 async def logged(settings: Settings, database: AsyncEngine, redis: Redis, **values: Any) -> dict[str, Any]:
-    async with intake_of(settings.redis_url, settings.database_url) as intake:
-        await intake.log_recommendations([request_log(**values)])
+    async with open_producer(settings.redis_url, settings.database_url) as producer:
+        await producer.publish_request_logs([request_log(**values)])
     await drain(redis, database)
     assert await rows(database, DeadEvent) == []
     (row,) = await rows(database, RecommendationRequest)

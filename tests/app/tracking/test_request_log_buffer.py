@@ -1,4 +1,4 @@
-"""Logs are collected for a moment, and none of them is lost without a trace."""
+"""Logs are sent in batches, and every lost log is counted."""
 
 import asyncio
 
@@ -14,14 +14,14 @@ from schemas.tables import RecommendationRequest
 from tests.support.eventually import eventually
 from tests.support.fault_proxy import FaultProxy, Mode
 from tests.support.rows import rows
-from tests.support.tracking.visits import drain, intake_of, request_log
+from tests.support.tracking.visits import drain, open_producer, request_log
 from tracking import stream
 
 
 async def test_logs_are_flushed_after_a_while(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
     async with (
-        intake_of(settings.redis_url, settings.database_url) as intake,
-        running_request_log_buffer(intake) as logs,
+        open_producer(settings.redis_url, settings.database_url) as producer,
+        running_request_log_buffer(producer) as logs,
     ):
         for count in (3, 6):
             for _ in range(3):
@@ -36,11 +36,11 @@ async def test_logs_are_flushed_after_a_while(settings: Settings, database: Asyn
 async def test_full_batch_is_sent_at_once(
     settings: Settings, database: AsyncEngine, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else a fast process has to drop what comes in one moment."""
+    """Otherwise a burst would fill the buffer, and logs would be dropped."""
     monkeypatch.setattr(request_log_buffer, "FLUSH_SECONDS", 3600)
     async with (
-        intake_of(settings.redis_url, settings.database_url) as intake,
-        running_request_log_buffer(intake) as logs,
+        open_producer(settings.redis_url, settings.database_url) as producer,
+        running_request_log_buffer(producer) as logs,
     ):
         for _ in range(request_log_buffer.BATCH_SIZE):
             logs.add(request_log())
@@ -56,11 +56,11 @@ async def test_bug_loses_only_the_current_batch(
 ) -> None:
     before = LOST._value.get()
     async with (
-        intake_of(settings.redis_url, settings.database_url) as intake,
-        running_request_log_buffer(intake) as logs,
+        open_producer(settings.redis_url, settings.database_url) as producer,
+        running_request_log_buffer(producer) as logs,
     ):
         with monkeypatch.context() as broken:
-            broken.setattr(intake, "_keep", None)
+            broken.setattr(producer, "_append", None)
             logs.add(request_log())
             await eventually(lambda: LOST._value.get() == before + 1)
         logs.add(request_log())
@@ -73,14 +73,14 @@ async def test_bug_loses_only_the_current_batch(
 
 async def test_remaining_logs_are_sent_at_shutdown(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
     async with (
-        intake_of(settings.redis_url, settings.database_url) as intake,
-        running_request_log_buffer(intake) as logs,
+        open_producer(settings.redis_url, settings.database_url) as producer,
+        running_request_log_buffer(producer) as logs,
     ):
         for _ in range(450):
             logs.add(request_log())
-        # The follower has begun to collect, and is stopped in the middle of it.
+        # The background task is cancelled while it collects a batch.
         await asyncio.sleep(0)
-    # A Redis that takes long has its share stored past it.
+    # With a slow Redis, some logs are stored directly.
     await drain(redis, database)
     assert len(await rows(database, RecommendationRequest)) == 450
 
@@ -88,11 +88,14 @@ async def test_remaining_logs_are_sent_at_shutdown(settings: Settings, database:
 async def test_batch_cut_short_by_shutdown_is_stored_once(
     settings: Settings, database: AsyncEngine, redis: Redis
 ) -> None:
-    async with FaultProxy(settings.redis_url, delay=0.1) as slow, intake_of(slow.url, settings.database_url) as intake:
-        await intake.log_recommendations([request_log()])
+    async with (
+        FaultProxy(settings.redis_url, delay=0.1) as slow,
+        open_producer(slow.url, settings.database_url) as producer,
+    ):
+        await producer.publish_request_logs([request_log()])
         (connection,) = slow.connections
         sent = len(connection.sent)
-        async with running_request_log_buffer(intake) as logs:
+        async with running_request_log_buffer(producer) as logs:
             await slow.switch(Mode.SLOW)
             logs.add(request_log())
             await eventually(lambda: b"EVALSHA" in connection.sent[sent:])
@@ -102,9 +105,9 @@ async def test_batch_cut_short_by_shutdown_is_stored_once(
 
 
 async def test_dropped_log_is_counted(settings: Settings, database: AsyncEngine) -> None:
-    async with intake_of(settings.redis_url, settings.database_url) as intake:
-        logs = RequestLogBuffer(intake)
+    async with open_producer(settings.redis_url, settings.database_url) as producer:
+        logs = RequestLogBuffer(producer)
         before = LOST._value.get()
-        for _ in range(request_log_buffer.MAX_WAITING + 3):
+        for _ in range(request_log_buffer.MAX_BUFFERED + 3):
             logs.add(request_log())
         assert LOST._value.get() == before + 3

@@ -1,4 +1,4 @@
-"""Entries of the tracking stream for tests."""
+"""Entries of the tracking stream."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""Requests of the web client's tracking, and their arrival in Postgres."""
+"""Tracking requests of the web client, and a producer to send them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -43,7 +43,7 @@ FULL_EVENT = event(
 
 
 async def drain(redis: Redis, engine: AsyncEngine) -> None:
-    """As the worker does."""
+    """Store all entries of the stream, as the worker does."""
     while await store_next_batch(redis, engine, wait_seconds=0.01):
         pass
 
@@ -55,14 +55,14 @@ def request_log(*, session_id: str = SESSION, preferences: Preferences | None = 
     return RequestLog(
         request_id=str(uuid4()),
         session_id=session_id,
-        asked_at=datetime.now(UTC),
+        received_at=datetime.now(UTC),
         response_time_ms=12,
-        note=build_log_record(NOTHING_FOUND, preferences or Preferences()),
+        search=build_log_record(NOTHING_FOUND, preferences or Preferences()),
     )
 
 
 @asynccontextmanager
-async def intake_of(redis_url: str, database_url: str, limit: int = 1000) -> AsyncIterator[TrackingProducer]:
+async def open_producer(redis_url: str, database_url: str, limit: int = 1000) -> AsyncIterator[TrackingProducer]:
     database = Database(clients.postgres(database_url, connect_timeout=1))
     redis = ResilientRedis(clients.redis(redis_url))
     try:
