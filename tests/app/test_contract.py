@@ -29,6 +29,6 @@ api = schemathesis.openapi.from_dict(
 @hypothesis_settings(
     max_examples=EXAMPLES_PER_OPERATION, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck)
 )
-def test_every_operation_keeps_what_the_document_says(case: Case[Any], address: str) -> None:
+def test_operation_conforms_to_the_document(case: Case[Any], address: str) -> None:
     excluded: list[CheckFunction] = [positive_data_acceptance] if case.path in RULES_BETWEEN_PARAMETERS else []
     case.call_and_validate(base_url=address, excluded_checks=excluded)

@@ -23,7 +23,7 @@ class Stuck:
 
 
 @pytest.mark.usefixtures("database")
-async def test_an_answer_that_is_not_ready_in_time_is_a_503_that_the_web_client_tries_again(settings: Settings) -> None:
+async def test_timeout_is_a_retryable_503(settings: Settings) -> None:
     async with serving(settings.model_copy(update={"request_seconds": 0.1}), cache=Stuck()) as api:
         answer = await api.get("/api/countries")
     assert (answer.status_code, answer.json()["code"]) == (503, "timeout")
@@ -40,7 +40,7 @@ def endpoint(*, admin: bool) -> Endpoint:
 
 
 @pytest.mark.parametrize(("admin", "in_time"), [(False, False), (True, True)])
-async def test_administrators_calls_have_a_time_of_their_own(settings: Settings, admin: bool, in_time: bool) -> None:
+async def test_admin_calls_have_their_own_timeout(settings: Settings, admin: bool, in_time: bool) -> None:
     bounds = {"request_seconds": 0.01, "admin_seconds": 5, "admin_key": SecretStr(ADMIN_KEY)}
     scope: dict[str, Any] = {
         "type": "http",
@@ -60,7 +60,7 @@ async def test_administrators_calls_have_a_time_of_their_own(settings: Settings,
 
 
 @pytest.mark.usefixtures("database")
-async def test_a_body_that_does_not_come_is_not_waited_for(settings: Settings) -> None:
+async def test_missing_body_is_a_408(settings: Settings) -> None:
     with uvicorn_serving(settings.model_copy(update={"body_seconds": 0.2})) as address:
         host, _, port = address.removeprefix("http://").partition(":")
         reader, writer = await asyncio.open_connection(host, int(port))

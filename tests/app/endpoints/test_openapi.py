@@ -28,7 +28,7 @@ def operations(described: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any
     }
 
 
-def test_routes_and_document_say_the_same(settings: Settings, described: dict[str, Any]) -> None:
+def test_document_has_the_routes(settings: Settings, described: dict[str, Any]) -> None:
     routed = {
         (method, route.path_format)
         for route in create_app(settings).routes
@@ -39,7 +39,7 @@ def test_routes_and_document_say_the_same(settings: Settings, described: dict[st
     assert routed == set(operations(described))
 
 
-async def test_the_document_is_served_as_it_is_made(api: httpx2.AsyncClient, described: dict[str, Any]) -> None:
+async def test_document_is_served(api: httpx2.AsyncClient, described: dict[str, Any]) -> None:
     answer = await api.get("/openapi.json")
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == "application/json"
@@ -48,12 +48,12 @@ async def test_the_document_is_served_as_it_is_made(api: httpx2.AsyncClient, des
     assert again.status_code == 304
 
 
-def test_the_document_is_openapi_3_1(described: dict[str, Any]) -> None:
+def test_document_is_openapi_3_1(described: dict[str, Any]) -> None:
     assert described["openapi"].startswith("3.1.")
     OpenAPI.model_validate(described)
 
 
-def test_every_reference_leads_somewhere(described: dict[str, Any]) -> None:
+def test_references_resolve(described: dict[str, Any]) -> None:
     references = set(re.findall(r'"\$ref":"#/([^"]+)"', orjson.dumps(described).decode()))
     assert references
     for reference in references:
@@ -62,7 +62,7 @@ def test_every_reference_leads_somewhere(described: dict[str, Any]) -> None:
             place = place[part]
 
 
-def test_operations_have_names_of_their_own(described: dict[str, Any]) -> None:
+def test_operation_ids_are_unique(described: dict[str, Any]) -> None:
     names = [operation["operationId"] for operation in operations(described).values()]
     assert len(set(names)) == len(names)
     assert all(operation["summary"] and operation["tags"] for operation in operations(described).values())
@@ -78,7 +78,7 @@ HEALTH = ("GET", "/api/health")
 """An unhealthy service is a 503, and says the same of itself as a healthy one."""
 
 
-def test_every_failure_has_the_one_shape(described: dict[str, Any]) -> None:
+def test_every_error_has_the_error_schema(described: dict[str, Any]) -> None:
     for key, operation in operations(described).items():
         for status, answer in operation["responses"].items():
             if int(status) >= 400 and key != HEALTH:
@@ -87,19 +87,19 @@ def test_every_failure_has_the_one_shape(described: dict[str, Any]) -> None:
                 assert schema == {"$ref": "#/components/schemas/ErrorResponse"}
 
 
-def test_every_part_of_a_path_is_a_parameter(described: dict[str, Any]) -> None:
+def test_path_parameters_are_declared(described: dict[str, Any]) -> None:
     for (_, path), operation in operations(described).items():
         named = {found["name"] for found in operation.get("parameters", ()) if found["in"] == "path"}
         assert named == set(re.findall(r"{(\w+)}", path))
 
 
-def test_an_unhealthy_service_answers_like_a_healthy_one(described: dict[str, Any]) -> None:
+def test_unhealthy_response_has_the_health_schema(described: dict[str, Any]) -> None:
     responses = operations(described)[HEALTH]["responses"]
     assert set(responses) == {"200", "503"}
     assert responses["503"]["content"] == responses["200"]["content"]
 
 
-def test_only_admin_calls_ask_for_credentials(described: dict[str, Any]) -> None:
+def test_only_admin_operations_need_credentials(described: dict[str, Any]) -> None:
     asking = {key for key, operation in operations(described).items() if operation.get("security")}
     assert asking == {key for key in operations(described) if key[1].startswith("/api/admin/")}
     for key in asking:
@@ -115,12 +115,10 @@ def test_only_admin_calls_ask_for_credentials(described: dict[str, Any]) -> None
         ("GET", "/livez", {"200"}),
     ],
 )
-def test_an_operation_names_all_its_statuses(
-    described: dict[str, Any], method: str, path: str, statuses: set[str]
-) -> None:
+def test_operation_lists_its_statuses(described: dict[str, Any], method: str, path: str, statuses: set[str]) -> None:
     assert set(operations(described)[method, path]["responses"]) == statuses
 
 
-def test_answers_name_the_fields_as_clients_see_them(described: dict[str, Any]) -> None:
+def test_response_fields_have_public_names(described: dict[str, Any]) -> None:
     occurrence = described["components"]["schemas"]["Departure"]
     assert {"effectivePrice", "durationDays", "spotsLeft", "template"} <= set(occurrence["required"])

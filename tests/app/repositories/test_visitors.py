@@ -57,7 +57,7 @@ async def user(engine: AsyncEngine, user_id: int) -> dict[str, Any]:
     return next(dict(row._mapping) for row in await rows(engine, User) if row.id == user_id)
 
 
-async def test_a_new_visitor_becomes_a_user_with_a_session(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
+async def test_new_visitor_becomes_a_user(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     answer = await start(api, device_type="tablet", referrer="https://example.org/")
     (visitor,), (session,) = await rows(database, User), await rows(database, BrowsingSession)
     assert answer == {"user_id": visitor.id, "session_id": SESSION, "is_new_session": True}
@@ -70,7 +70,7 @@ async def test_a_new_visitor_becomes_a_user_with_a_session(api: httpx2.AsyncClie
     assert (session.ended_at, session.duration_seconds) == (None, None)
 
 
-async def test_a_session_that_is_open_stays_as_it_is(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
+async def test_open_session_is_unchanged(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     first = await start(api, device_type="mobile")
     before = await rows(database, User), await rows(database, BrowsingSession)
     again = await start(api, anonymous_id=str(uuid4()), device_type="desktop", email=DANA)
@@ -78,7 +78,7 @@ async def test_a_session_that_is_open_stays_as_it_is(api: httpx2.AsyncClient, da
     assert (await rows(database, User), await rows(database, BrowsingSession)) == before
 
 
-async def test_a_session_that_has_ended_begins_again(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
+async def test_ended_session_is_restarted(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     first = await start(api)
     async with database.begin() as connection:
         await connection.execute(update(BrowsingSession).values(ended_at=datetime.now(UTC), duration_seconds=5))
@@ -88,7 +88,7 @@ async def test_a_session_that_has_ended_begins_again(api: httpx2.AsyncClient, da
     assert visitor.total_sessions == 2
 
 
-async def test_a_visitor_who_comes_back_is_the_same_user(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
+async def test_returning_visitor_is_the_same_user(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     first = await start(api)
     again = await start(api, session_id=str(uuid4()))
     assert again["user_id"] == first["user_id"]
@@ -96,14 +96,14 @@ async def test_a_visitor_who_comes_back_is_the_same_user(api: httpx2.AsyncClient
     assert (await user(database, first["user_id"]))["total_sessions"] == 2
 
 
-async def test_a_token_tells_more_than_the_anonymous_id(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
+async def test_token_outranks_anonymous_id(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     dana = await add_user(database, email=DANA)
     await add_user(database, anonymous_id=UUID(PERSON))
     assert (await start(api, as_user=DANA))["user_id"] == dana
     assert (await user(database, dana))["is_registered"] is True
 
 
-async def test_an_anonymous_id_tells_more_than_an_email(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
+async def test_anonymous_id_outranks_email(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     dana = await add_user(database, email=DANA)
     visitor = await add_user(database, anonymous_id=UUID(PERSON))
     assert (await start(api, email=DANA))["user_id"] == visitor
@@ -111,9 +111,7 @@ async def test_an_anonymous_id_tells_more_than_an_email(api: httpx2.AsyncClient,
     assert dana != visitor
 
 
-async def test_an_email_finds_a_user_and_changes_nothing_of_theirs(
-    api: httpx2.AsyncClient, database: AsyncEngine
-) -> None:
+async def test_unverified_email_finds_unchanged_user(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     dana = await add_user(database, email=DANA, name="Dana")
     before = await user(database, dana)
     assert (await start(api, email=DANA))["user_id"] == dana
@@ -124,20 +122,20 @@ async def test_an_email_finds_a_user_and_changes_nothing_of_theirs(
     }
 
 
-async def test_a_token_of_a_new_address_names_the_visitor(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
+async def test_token_sets_address_of_visitor(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     visitor = await add_user(database, anonymous_id=UUID(PERSON))
     assert (await start(api, as_user=DANA))["user_id"] == visitor
     after = await user(database, visitor)
     assert (after["email"], after["is_registered"]) == (DANA, True)
 
 
-async def test_a_token_makes_a_registered_user(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
+async def test_token_creates_registered_user(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     created = await user(database, (await start(api, as_user="Dana@Example.ORG"))["user_id"])
     assert (created["email"], created["is_registered"]) == (DANA, True)
 
 
 @pytest.mark.parametrize("ask", [start, identify])
-async def test_two_people_with_one_browser_are_two_users(
+async def test_two_people_in_one_browser_are_two_users(
     api: httpx2.AsyncClient, database: AsyncEngine, ask: Callable[..., Awaitable[dict[str, Any]]]
 ) -> None:
     dan = await add_user(database, anonymous_id=UUID(PERSON), email="dan@example.org", is_registered=True)
@@ -148,23 +146,19 @@ async def test_two_people_with_one_browser_are_two_users(
     assert (await ask(api, as_user="dan@example.org", session_id=str(uuid4())))["user_id"] == dan
 
 
-async def test_a_proven_address_replaces_one_that_was_only_named(
-    api: httpx2.AsyncClient, database: AsyncEngine
-) -> None:
+async def test_verified_address_replaces_unverified(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     visitor = (await identify(api, email="typo@example.org"))["user_id"]
     assert (await start(api, as_user=DANA))["user_id"] == visitor
     assert (await user(database, visitor))["email"] == DANA
 
 
 @pytest.mark.parametrize("email", ["a" * 300 + "@example.org", "no address", "a\0@example.org"])
-async def test_an_address_in_a_token_that_is_none_does_not_count(
-    api: httpx2.AsyncClient, database: AsyncEngine, email: str
-) -> None:
+async def test_invalid_address_in_token_is_ignored(api: httpx2.AsyncClient, database: AsyncEngine, email: str) -> None:
     created = await user(database, (await start(api, as_user=email))["user_id"])
     assert (created["email"], created["is_registered"]) == (None, False)
 
 
-async def test_sessions_that_start_at_once_are_one(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
+async def test_concurrent_starts_open_one_session(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     answers = await asyncio.gather(*(start(api, email=DANA) for _ in range(20)))
     (visitor,), (_,) = await rows(database, User), await rows(database, BrowsingSession)
     assert {answer["user_id"] for answer in answers} == {visitor.id}
@@ -172,9 +166,7 @@ async def test_sessions_that_start_at_once_are_one(api: httpx2.AsyncClient, data
     assert visitor.total_sessions == 1
 
 
-async def test_visitors_with_one_address_who_come_at_once_are_one_user(
-    api: httpx2.AsyncClient, database: AsyncEngine
-) -> None:
+async def test_concurrent_starts_create_one_user(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     visits = [{"session_id": str(uuid4()), "anonymous_id": str(uuid4())} for _ in range(20)]
     answers = await asyncio.gather(*(start(api, as_user=DANA, **visit) for visit in visits))
     (visitor,) = await rows(database, User)
@@ -182,20 +174,20 @@ async def test_visitors_with_one_address_who_come_at_once_are_one_user(
     assert (visitor.total_sessions, len(await rows(database, BrowsingSession))) == (20, 20)
 
 
-async def test_a_visitor_gets_a_name_and_an_address(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
+async def test_identify_sets_name_and_address(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     visitor = (await start(api))["user_id"]
     assert await identify(api, email="Dana@Example.org", name="דנה") == {"user_id": visitor, "is_registered": False}
     after = await user(database, visitor)
     assert (after["email"], after["name"], after["is_registered"]) == (DANA, "דנה", False)
 
 
-async def test_an_unknown_visitor_becomes_a_user(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
+async def test_identify_creates_unknown_visitor(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     answer = await identify(api, email=DANA)
     created = await user(database, answer["user_id"])
     assert (str(created["anonymous_id"]), created["email"], created["total_sessions"]) == (PERSON, DANA, 0)
 
 
-async def test_nobody_takes_over_a_user_by_naming_an_address(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
+async def test_unverified_address_takes_over_no_user(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     dana = await add_user(database, email=DANA, is_registered=True)
     visitor = await add_user(database, anonymous_id=UUID(PERSON), name="Dan")
     before = await rows(database, User)
@@ -206,16 +198,14 @@ async def test_nobody_takes_over_a_user_by_naming_an_address(api: httpx2.AsyncCl
     assert dana != visitor
 
 
-async def test_an_unknown_visitor_who_names_anothers_address_becomes_a_user_without(
-    api: httpx2.AsyncClient, database: AsyncEngine
-) -> None:
+async def test_unknown_visitor_does_not_get_taken_address(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     dana = await add_user(database, email=DANA)
     answer = await identify(api, email=DANA)
     assert answer["user_id"] != dana
     assert (await user(database, answer["user_id"]))["email"] is None
 
 
-async def test_anothers_token_does_not_give_an_address_away(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
+async def test_token_does_not_verify_other_address(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     await add_user(database, email=DANA)
     visitor = await add_user(database, anonymous_id=UUID(PERSON))
     answer = await identify(api, as_user="eve@example.org", email=DANA)
@@ -223,16 +213,14 @@ async def test_anothers_token_does_not_give_an_address_away(api: httpx2.AsyncCli
     assert (await user(database, visitor))["email"] is None
 
 
-async def test_a_registered_user_is_not_renamed_without_a_token(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
+async def test_registered_user_is_renamed_only_with_token(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     await add_user(database, anonymous_id=UUID(PERSON), email=DANA, name="Dana", is_registered=True)
     before = await rows(database, User)
     assert (await identify(api, email="eve@example.org", name="Eve"))["is_registered"] is True
     assert await rows(database, User) == before
 
 
-async def test_a_token_links_a_visitor_to_the_owner_of_the_address(
-    api: httpx2.AsyncClient, database: AsyncEngine
-) -> None:
+async def test_token_links_visitor_to_owner(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     dana = await add_user(database, email=DANA)
     visitor = (await start(api))["user_id"]
     assert await identify(api, as_user=DANA, email=DANA, name="Dana") == {"user_id": dana, "is_registered": True}
@@ -242,26 +230,26 @@ async def test_a_token_links_a_visitor_to_the_owner_of_the_address(
     assert (await user(database, visitor))["email"] is None
 
 
-async def test_a_token_is_enough_to_be_known(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
+async def test_token_alone_identifies(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     visitor = (await start(api))["user_id"]
     assert await identify(api, as_user=DANA) == {"user_id": visitor, "is_registered": True}
     assert (await user(database, visitor))["email"] == DANA
 
 
-async def test_an_address_that_many_name_at_once_goes_to_one(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
+async def test_concurrent_claims_give_address_to_one(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     answers = await asyncio.gather(*(identify(api, anonymous_id=str(uuid4()), email=DANA) for _ in range(20)))
     assert len({answer["user_id"] for answer in answers}) == 20
     assert [row.email for row in await rows(database, User) if row.email] == [DANA]
 
 
-async def test_a_user_who_logs_in_everywhere_at_once_is_one(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
+async def test_concurrent_logins_are_one_user(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     answers = await asyncio.gather(*(identify(api, as_user=DANA, anonymous_id=str(uuid4())) for _ in range(20)))
     assert {answer["is_registered"] for answer in answers} == {True}
     (dana,) = (row.id for row in await rows(database, User) if row.email)
     assert {answer["user_id"] for answer in answers} == {dana}
 
 
-async def test_an_empty_field_is_an_absent_one(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
+async def test_empty_field_is_ignored(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     known = await identify(api, email="dana@example.org", name="Dana")
     assert await identify(api, email="", name=" ") == known
     stored = await user(database, known["user_id"])
@@ -269,7 +257,7 @@ async def test_an_empty_field_is_an_absent_one(api: httpx2.AsyncClient, database
     assert (await start(api, email=""))["user_id"] == known["user_id"]
 
 
-async def test_a_wrong_address_is_told_in_words(api: httpx2.AsyncClient) -> None:
+async def test_invalid_address_is_described(api: httpx2.AsyncClient) -> None:
     answer = await api.post("/api/user/identify", json={"anonymous_id": PERSON, "email": "nobody"})
     assert answer.json()["error"] == "Please correct: email should be an e-mail address such as dana@example.org."
 
@@ -292,7 +280,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("path", "change", "field"), BAD)
-async def test_wrong_values_are_refused_and_named(
+async def test_invalid_values_are_named(
     api: httpx2.AsyncClient, database: AsyncEngine, path: str, change: dict[str, Any], field: str
 ) -> None:
     response = await api.post(path, json={"session_id": SESSION, "anonymous_id": PERSON} | change)
@@ -305,7 +293,7 @@ async def test_wrong_values_are_refused_and_named(
     ("address", "kept"),
     [("203.0.113.77", "203.0.113.0/24"), ("2001:db8:1:2::5", "2001:db8:1::/48"), ("0.0.0.0", None)],
 )
-async def test_of_an_address_only_the_network_is_kept(
+async def test_only_the_network_of_an_address_is_stored(
     settings: Settings, database: AsyncEngine, address: str, kept: str | None
 ) -> None:
     trusting = settings.model_copy(update={"trusted_proxies": ["127.0.0.1/32"]})
@@ -317,7 +305,7 @@ async def test_of_an_address_only_the_network_is_kept(
     assert session.ip_address == kept if kept is None else str(session.ip_address) == kept
 
 
-async def test_an_address_that_the_client_claims_does_not_count(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
+async def test_untrusted_forwarded_address_is_ignored(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     body = {"session_id": SESSION, "anonymous_id": PERSON}
     await api.post("/api/session/start", json=body, headers={"X-Forwarded-For": "203.0.113.77"})
     (session,) = await rows(database, BrowsingSession)

@@ -79,15 +79,13 @@ async def data(answer: httpx2.Response) -> Any:
     return answer.json()["data"]
 
 
-def test_nothing_under_admin_is_open() -> None:
+def test_every_admin_path_needs_an_administrator() -> None:
     assert ADMIN
     assert all(endpoint.admin for endpoint in ADMIN)
 
 
 @pytest.mark.parametrize("endpoint", ADMIN, ids=name)
-async def test_strangers_and_users_are_turned_away_before_anything_is_read(
-    stranger: httpx2.AsyncClient, endpoint: Endpoint
-) -> None:
+async def test_others_are_rejected_before_body_is_read(stranger: httpx2.AsyncClient, endpoint: Endpoint) -> None:
     nonsense: dict[str, Any] = {"content": b"{", "params": {"limit": "no number"}}
     answer = await stranger.request(endpoint.method, endpoint.path, **nonsense)
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
@@ -98,14 +96,14 @@ async def test_strangers_and_users_are_turned_away_before_anything_is_read(
 
 
 @pytest.mark.parametrize("endpoint", ADMIN, ids=name)
-async def test_without_secrets_nobody_gets_in(secured: Settings, endpoint: Endpoint) -> None:
+async def test_nobody_is_admin_without_secrets(secured: Settings, endpoint: Endpoint) -> None:
     closed = secured.model_copy(update={"admin_key": None, "supabase_jwt_secret": None})
     async with serving(closed) as api:
         for headers in ({"X-Admin-Key": KEY}, {"X-Admin-Key": ""}, {"Authorization": f"Bearer {admin_token()}"}):
             assert (await api.request(endpoint.method, endpoint.path, headers=headers)).status_code == 401
 
 
-async def test_every_attempt_is_in_the_log_without_the_key(stranger: httpx2.AsyncClient) -> None:
+async def test_every_call_is_logged_without_the_key(stranger: httpx2.AsyncClient) -> None:
     with capture_logs() as log:
         await stranger.get("/api/admin/dead-letters")
         await stranger.get("/api/admin/dead-letters", headers={"Authorization": f"Bearer {token()}"})
@@ -124,7 +122,7 @@ async def test_every_attempt_is_in_the_log_without_the_key(stranger: httpx2.Asyn
     assert not any(secret in str(log) for secret in (KEY, token(), claims()["email"]))
 
 
-async def test_the_state_of_the_index(
+async def test_index_status_is_complete(
     api: httpx2.AsyncClient, settings: Settings, built: str, database: AsyncEngine
 ) -> None:
     async with database.begin() as connection:
@@ -142,7 +140,7 @@ async def test_the_state_of_the_index(
     assert (state["reindex"]["state"], state["reindex"]["done"], state["reindex"]["total"]) == ("done", 3, 3)
 
 
-async def test_without_elasticsearch_and_redis_the_rest_of_the_state_is_told(secured: Settings, built: str) -> None:
+async def test_status_without_elasticsearch_and_redis(secured: Settings, built: str) -> None:
     async with (
         clients.elasticsearch("http://127.0.0.1:1") as es,
         clients.redis("redis://127.0.0.1:1") as redis,
@@ -154,7 +152,7 @@ async def test_without_elasticsearch_and_redis_the_rest_of_the_state_is_told(sec
 
 
 @pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")  # arq's own
-async def test_a_reindex_is_built_by_the_worker(api: httpx2.AsyncClient, settings: Settings, built: str) -> None:
+async def test_reindex_is_built_by_the_worker(api: httpx2.AsyncClient, settings: Settings, built: str) -> None:
     answer = await api.post("/api/admin/reindex")
     assert (answer.status_code, answer.json()["success"]) == (202, True)
 
@@ -177,7 +175,7 @@ async def working(settings: Settings) -> AsyncIterator[None]:
     await task
 
 
-async def test_while_one_rebuilds_another_is_refused(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
+async def test_reindex_conflicts_with_running_one(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     async with rebuild_lock(database):
         for path in ("/api/admin/reindex", "/api/admin/rollback"):
             answer = await api.post(path)
@@ -186,20 +184,20 @@ async def test_while_one_rebuilds_another_is_refused(api: httpx2.AsyncClient, da
         assert (await data(await api.get("/api/admin/index")))["rebuilding"] is True
 
 
-async def test_a_reindex_that_is_about_to_begin_is_not_asked_for_twice(api: httpx2.AsyncClient) -> None:
+async def test_reindex_is_enqueued_once(api: httpx2.AsyncClient) -> None:
     answers = await asyncio.gather(*(api.post("/api/admin/reindex") for _ in range(5)))
     assert sorted(answer.status_code for answer in answers) == [202, 409, 409, 409, 409]
 
 
 @pytest.mark.usefixtures("database")
-async def test_a_reindex_needs_redis(secured: Settings) -> None:
+async def test_reindex_needs_redis(secured: Settings) -> None:
     async with clients.redis("redis://127.0.0.1:1") as redis, serving(secured, redis=redis) as api:
         answer = await api.post("/api/admin/reindex", headers={"X-Admin-Key": KEY})
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert answer.headers["Retry-After"]
 
 
-async def test_the_index_is_compared_with_postgres(
+async def test_verify_compares_index_with_postgres(
     api: httpx2.AsyncClient, built: str, es: AsyncElasticsearch, database: AsyncEngine
 ) -> None:
     report = await data(await api.post("/api/admin/verify"))
@@ -216,15 +214,13 @@ async def test_the_index_is_compared_with_postgres(
     assert [row.row_id for row in await rows(database, OutboxRow)] == [2]
 
 
-async def test_there_is_nothing_to_compare_without_an_index(api: httpx2.AsyncClient, settings: Settings) -> None:
+async def test_verify_conflicts_without_index(api: httpx2.AsyncClient, settings: Settings) -> None:
     await drop_indices(settings)
     answer = await api.post("/api/admin/verify")
     assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
 
 
-async def test_a_rollback_and_a_second_one_that_undoes_it(
-    api: httpx2.AsyncClient, settings: Settings, built: str
-) -> None:
+async def test_second_rollback_undoes_the_first(api: httpx2.AsyncClient, settings: Settings, built: str) -> None:
     answer = await api.post("/api/admin/rollback")
     assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
     assert "no previous index" in answer.json()["error"]
@@ -241,9 +237,7 @@ async def bury(database: AsyncEngine, count: int) -> None:
         await connection.execute(insert(DeadLetter), letters)
 
 
-async def test_dead_letters_are_shown_page_by_page_the_latest_first(
-    api: httpx2.AsyncClient, database: AsyncEngine
-) -> None:
+async def test_dead_letters_are_paged_latest_first(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     await bury(database, 5)
     answer = (await api.get("/api/admin/dead-letters?limit=2&offset=1")).json()
     assert {key: answer[key] for key in ("success", "count", "total", "offset", "limit")} == {
@@ -259,7 +253,7 @@ async def test_dead_letters_are_shown_page_by_page_the_latest_first(
     ]
 
 
-async def test_dead_events_are_a_queue_of_their_own(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
+async def test_dead_events_are_a_separate_queue(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     body = {"kind": EVENT, "entry": "{}"}
     async with database.begin() as connection:
         await connection.execute(insert(DeadEvent).values(body=body, reason="unknown type"))
@@ -269,13 +263,13 @@ async def test_dead_events_are_a_queue_of_their_own(api: httpx2.AsyncClient, dat
 
 
 @pytest.mark.parametrize("query", ["queue=other", "limit=0", "limit=101", "offset=-1", "offset=10001", "limit=x"])
-async def test_a_wrong_page_is_refused(api: httpx2.AsyncClient, query: str) -> None:
+async def test_invalid_page_is_rejected(api: httpx2.AsyncClient, query: str) -> None:
     answer = await api.get(f"/api/admin/dead-letters?{query}")
     assert answer.status_code == 400
     assert answer.json()["details"][0]["field"] == query.partition("=")[0]
 
 
-async def test_a_retried_letter_is_back_in_the_outbox(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
+async def test_retried_dead_letter_returns_to_outbox(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     await bury(database, 3)
     answer = await api.post("/api/admin/dead-letters/retry", json={"ids": [1, 3, 999]})
     assert answer.json() == {"success": True, "retried": 2}
@@ -286,9 +280,7 @@ async def test_a_retried_letter_is_back_in_the_outbox(api: httpx2.AsyncClient, d
     assert [letter.id for letter in await rows(database, DeadLetter)] == [2]
 
 
-async def test_a_retried_event_is_stored_and_one_that_is_still_wrong_stays(
-    api: httpx2.AsyncClient, database: AsyncEngine
-) -> None:
+async def test_retry_stores_valid_dead_events_only(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     event = TrackedEvent(event_type="page_view", session_id=uuid4(), anonymous_id=uuid4())
     good = encode_event(event, uuid4(), DIED)
     bodies = [good, good.replace(b"page_view", b"teleported"), encode_event(event, uuid4(), DIED)]
@@ -306,7 +298,7 @@ async def test_a_retried_event_is_stored_and_one_that_is_still_wrong_stays(
 @pytest.mark.parametrize(
     "body", [{}, {"ids": []}, {"ids": list(range(1, 102))}, {"ids": ["x"]}, {"ids": [0]}, {"ids": [1], "queue": "all"}]
 )
-async def test_a_retry_names_its_letters(api: httpx2.AsyncClient, body: dict[str, Any]) -> None:
+async def test_retry_needs_ids(api: httpx2.AsyncClient, body: dict[str, Any]) -> None:
     answer = await api.post("/api/admin/dead-letters/retry", json=body)
     assert answer.status_code == 400
     assert answer.json()["details"][0]["field"].startswith(("ids", "queue"))

@@ -40,7 +40,7 @@ async def log_requests(engine: AsyncEngine, moment: datetime) -> None:
         await store(engine, [request_log(**values, **results)])
 
 
-async def test_a_summary_is_all_numbers(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
+async def test_summary_has_only_numbers(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     await log_requests(database, ago(hours=1))
     assert await get(api, SUMMARY) == {
         "success": True,
@@ -57,20 +57,20 @@ async def test_a_summary_is_all_numbers(api: httpx2.AsyncClient, database: Async
     }
 
 
-async def test_a_summary_of_nothing_is_zero(api: httpx2.AsyncClient) -> None:
+async def test_summary_of_no_requests_is_zero(api: httpx2.AsyncClient) -> None:
     data = (await get(api, SUMMARY))["data"]
     assert data.pop("period") == "last_7_days"
     assert set(data.values()) == {0}
 
 
-async def test_a_summary_is_of_the_last_days(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
+async def test_summary_covers_the_last_days(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     for days in (0, 1.9, 2.1, 6.9, 7.1, 89, 91):
         await store(database, [request_log(created_at=ago(days=days))])
     for query, requests in (({"days": 1}, 1), ({"days": 2}, 2), ({}, 4), ({"days": 90}, 6)):
         assert (await get(api, SUMMARY, **query))["data"]["total_requests"] == requests
 
 
-async def test_each_day_has_its_figures(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
+async def test_each_day_has_its_metrics(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     day = date(2026, 11, 20)
     await log_requests(database, noon(day))
     await store(database, [request_log(created_at=noon(day), selected_countries=[1], budget=5, response_time_ms=40)])
@@ -102,9 +102,7 @@ async def test_each_day_has_its_figures(api: httpx2.AsyncClient, database: Async
     assert set(before.values()) == set(after.values()) == {0}
 
 
-async def test_a_day_says_the_same_live_aggregated_and_after_its_requests_are_gone(
-    api: httpx2.AsyncClient, database: AsyncEngine
-) -> None:
+async def test_day_is_the_same_after_aggregation_and_purge(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     today = datetime.now(UTC).date()
     await log_requests(database, noon(today))
     live = await get(api, DAILY, start=today, end=today)
@@ -115,7 +113,7 @@ async def test_a_day_says_the_same_live_aggregated_and_after_its_requests_are_go
     assert await get(api, DAILY, start=today, end=today) == live
 
 
-async def test_a_row_of_the_platform_with_gaps_is_numbers_too(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
+async def test_platform_row_with_nulls_has_numbers(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     async with database.begin() as connection:
         row = insert(RecommendationMetricsDaily).values(day=date(2026, 5, 1), total_requests=3)
         await connection.execute(row)
@@ -123,14 +121,14 @@ async def test_a_row_of_the_platform_with_gaps_is_numbers_too(api: httpx2.AsyncC
     assert (day["total_requests"], day["avg_top_score"], day["searches_with_dates"]) == (3, 0, 0)
 
 
-async def test_the_days_up_to_now_are_the_default(api: httpx2.AsyncClient) -> None:
+async def test_default_period_ends_today(api: httpx2.AsyncClient) -> None:
     today = datetime.now(UTC).date()
     answer = await get(api, DAILY)
     assert (answer["start"], answer["end"]) == (str(today - timedelta(days=6)), str(today))
     assert (await get(api, DAILY, start="2026-01-01", end="2026-03-31"))["count"] == 90
 
 
-async def test_a_long_answer_is_compressed_for_those_who_take_it(api: httpx2.AsyncClient) -> None:
+async def test_long_response_is_compressed_on_request(api: httpx2.AsyncClient) -> None:
     plain = await api.get(DAILY, headers={"Accept-Encoding": "identity"})
     small = await api.get(DAILY, headers={"Accept-Encoding": "gzip"})
     assert "content-encoding" not in plain.headers
@@ -139,7 +137,7 @@ async def test_a_long_answer_is_compressed_for_those_who_take_it(api: httpx2.Asy
     assert small.json() == plain.json()
 
 
-async def test_what_was_asked_for_most(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
+async def test_top_searches_are_by_frequency(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     asked: list[dict[str, Any]] = [
         {"selected_countries": [3, 1], "selected_continents": ["Asia"], "preferred_type_id": 7},
         {"selected_countries": [3], "selected_continents": ["Asia", "Africa"], "preferred_theme_ids": [4, 2]},
@@ -188,6 +186,6 @@ async def test_parameters_are_bounded(api: httpx2.AsyncClient, path: str, query:
 
 
 @pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
-async def test_the_ends_of_the_calendar_are_days_too(api: httpx2.AsyncClient, day: str) -> None:
+async def test_first_and_last_days_of_the_calendar(api: httpx2.AsyncClient, day: str) -> None:
     assert (await get(api, DAILY, start=day, end=day))["count"] == 1
     assert (await get(api, DAILY, end=day))["end"] == day

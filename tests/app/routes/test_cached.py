@@ -89,7 +89,7 @@ def address(path: str) -> str:
 
 
 @pytest.mark.usefixtures("world")
-async def test_answers_are_what_their_models_say(api: httpx2.AsyncClient) -> None:
+async def test_responses_match_their_models(api: httpx2.AsyncClient) -> None:
     for path in FORMS:
         model = ENDPOINTS[path.partition("?")[0]].answer
         assert model is not None
@@ -100,7 +100,7 @@ async def test_answers_are_what_their_models_say(api: httpx2.AsyncClient) -> Non
 
 
 @pytest.mark.usefixtures("world")
-async def test_an_answer_takes_a_constant_number_of_statements(api: httpx2.AsyncClient, statements: Statements) -> None:
+async def test_miss_takes_exact_number_of_statements(api: httpx2.AsyncClient, statements: Statements) -> None:
     for path in FORMS:
         statements.clear()
         await api.get(address(path))
@@ -108,7 +108,7 @@ async def test_an_answer_takes_a_constant_number_of_statements(api: httpx2.Async
 
 
 @pytest.mark.usefixtures("world")
-async def test_an_answer_is_read_once(api: httpx2.AsyncClient, statements: Statements) -> None:
+async def test_hit_takes_no_statement(api: httpx2.AsyncClient, statements: Statements) -> None:
     for path in FORMS:
         first = await api.get(address(path))
         statements.clear()
@@ -117,7 +117,7 @@ async def test_an_answer_is_read_once(api: httpx2.AsyncClient, statements: State
 
 
 @pytest.mark.usefixtures("world")
-async def test_200_who_miss_at_once_cause_one_query(api: httpx2.AsyncClient, statements: Statements) -> None:
+async def test_200_concurrent_misses_cause_one_query(api: httpx2.AsyncClient, statements: Statements) -> None:
     answers = await asyncio.gather(*(api.get("/api/locations") for _ in range(200)))
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.content for answer in answers}) == 1
@@ -125,7 +125,7 @@ async def test_200_who_miss_at_once_cause_one_query(api: httpx2.AsyncClient, sta
 
 
 @pytest.mark.usefixtures("world")
-async def test_who_has_the_answer_is_told_so(api: httpx2.AsyncClient) -> None:
+async def test_matching_etag_returns_304(api: httpx2.AsyncClient) -> None:
     for path in ENDPOINTS:
         etag = (await api.get(address(path))).headers["etag"]
         for known in (etag, f"W/{etag}", f'"other", {etag}', "*"):
@@ -158,7 +158,7 @@ def test_trips_are_revalidated_each_time(path: str) -> None:
 
 
 @pytest.mark.usefixtures("world")
-async def test_an_answer_is_compressed_for_those_who_take_it(api: httpx2.AsyncClient) -> None:
+async def test_response_is_compressed_on_request(api: httpx2.AsyncClient) -> None:
     plain = await api.get("/api/v2/occurrences", headers={"Accept-Encoding": "gzip;q=0"})
     assert "content-encoding" not in plain.headers
     async with api.stream("GET", "/api/v2/occurrences", headers={"Accept-Encoding": "gzip"}) as compressed:
@@ -170,7 +170,7 @@ async def test_an_answer_is_compressed_for_those_who_take_it(api: httpx2.AsyncCl
 
 
 @pytest.mark.usefixtures("world")
-async def test_the_head_is_that_of_the_answer(api: httpx2.AsyncClient) -> None:
+async def test_head_has_the_headers_of_get(api: httpx2.AsyncClient) -> None:
     for path in ENDPOINTS:
         whole, head = await api.get(address(path)), await api.head(address(path))
         assert head.status_code == 200
@@ -178,7 +178,7 @@ async def test_the_head_is_that_of_the_answer(api: httpx2.AsyncClient) -> None:
             assert head.headers[name] == whole.headers[name]
 
 
-async def test_another_method_is_refused_with_the_right_ones(api: httpx2.AsyncClient) -> None:
+async def test_wrong_method_lists_allowed_methods(api: httpx2.AsyncClient) -> None:
     for path in ENDPOINTS:
         response = await api.post(address(path), json={})
         assert response.status_code == 405
@@ -215,7 +215,7 @@ def differs(api: httpx2.AsyncClient, path: str, before: bytes) -> Callable[[], A
 
 @pytest.mark.parametrize("case", CHANGES)
 @pytest.mark.usefixtures("world")
-async def test_a_change_is_seen_within_two_seconds(
+async def test_change_is_seen_within_two_seconds(
     api: httpx2.AsyncClient, database: AsyncEngine, redis: Redis, case: tuple[str, str, list[str]]
 ) -> None:
     kind, change, paths = case
@@ -231,7 +231,7 @@ async def test_a_change_is_seen_within_two_seconds(
 
 
 @pytest.mark.usefixtures("world")
-async def test_a_second_process_sees_a_change_too(
+async def test_second_process_sees_the_change(
     api: httpx2.AsyncClient, database: AsyncEngine, redis: Redis, settings: Settings
 ) -> None:
     async with serving(settings, database=Database(database)) as other:
@@ -245,7 +245,7 @@ async def test_a_second_process_sees_a_change_too(
 
 
 @pytest.mark.usefixtures("world")
-async def test_without_redis_all_is_answered(
+async def test_responses_without_redis(
     database: AsyncEngine, settings: Settings, statements: Statements, unused_tcp_port: int
 ) -> None:
     without = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{unused_tcp_port}/0"})
@@ -257,9 +257,7 @@ async def test_without_redis_all_is_answered(
         assert len(statements) == STATEMENTS["/api/v2/templates"]
 
 
-async def test_without_the_database_the_client_is_told_to_come_back(
-    settings: Settings, redis: Redis, unused_tcp_port: int
-) -> None:
+async def test_response_without_database_is_503(settings: Settings, redis: Redis, unused_tcp_port: int) -> None:
     await redis.flushdb()
     async with serving(settings, database=nowhere(unused_tcp_port)) as api:
         for path in ENDPOINTS:
@@ -275,7 +273,7 @@ def nowhere(port: int) -> Database:
 
 
 @pytest.mark.usefixtures("world")
-async def test_without_the_database_what_is_kept_is_served(
+async def test_stale_response_without_database(
     api: httpx2.AsyncClient, settings: Settings, redis: Redis, unused_tcp_port: int
 ) -> None:
     before = await get(api, "/api/locations")

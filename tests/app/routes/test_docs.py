@@ -7,9 +7,7 @@ FILES = {"/docs": "text/html", "/docs/docs.js": "text/javascript", "/docs/docs.c
 
 
 @pytest.mark.parametrize(("path", "media_type"), FILES.items())
-async def test_the_page_and_its_parts_are_served_with_a_strict_policy(
-    api: httpx2.AsyncClient, path: str, media_type: str
-) -> None:
+async def test_page_has_a_strict_content_security_policy(api: httpx2.AsyncClient, path: str, media_type: str) -> None:
     answer = await api.get(path)
     assert answer.status_code == 200
     assert answer.headers["Content-Type"].startswith(media_type)
@@ -26,7 +24,7 @@ async def test_the_page_and_its_parts_are_served_with_a_strict_policy(
     }
 
 
-async def test_the_page_needs_nothing_from_elsewhere(api: httpx2.AsyncClient) -> None:
+async def test_page_loads_nothing_from_other_hosts(api: httpx2.AsyncClient) -> None:
     page = (await api.get("/docs")).text
     asked_for = set(re.findall(r'(?:src|href)="([^"]+)"', page)) - {"data:,"}
     assert asked_for == {"/docs/docs.js", "/docs/docs.css", "/openapi.json"}
@@ -35,6 +33,6 @@ async def test_the_page_needs_nothing_from_elsewhere(api: httpx2.AsyncClient) ->
     assert not re.search(r"<script(?! src=)|<style|\sstyle=|\son\w+=", page), "inline code is against the policy"
 
 
-async def test_the_page_never_turns_an_answer_into_markup(api: httpx2.AsyncClient) -> None:
+async def test_page_never_inserts_responses_as_markup(api: httpx2.AsyncClient) -> None:
     script = (await api.get("/docs/docs.js")).text
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function", script)

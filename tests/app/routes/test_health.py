@@ -36,7 +36,7 @@ async def health(api: httpx2.AsyncClient, status: int = 200) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("index")
-async def test_all_is_well(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
+async def test_service_is_healthy(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     await catalogue.occurrence(trip_template_id=await catalogue.template(tags=[await catalogue.tag()]))
     await catalogue.country()
     body = await health(api)
@@ -58,14 +58,14 @@ async def test_all_is_well(api: httpx2.AsyncClient, catalogue: CatalogueFactory)
     }
 
 
-async def test_without_an_index_it_is_degraded(settings: Settings, api: httpx2.AsyncClient) -> None:
+async def test_service_is_degraded_without_index(settings: Settings, api: httpx2.AsyncClient) -> None:
     await drop_indices(settings)
     body = await health(api)
     assert (body["status"], body["dependencies"]) == ("degraded", {**UP, "elasticsearch": "no_index"})
 
 
 @pytest.mark.usefixtures("index")
-async def test_asking_again_counts_nothing(api: httpx2.AsyncClient, statements: Statements) -> None:
+async def test_row_counts_are_cached(api: httpx2.AsyncClient, statements: Statements) -> None:
     await health(api)
     counted = len(statements)
     await health(api)
@@ -89,7 +89,7 @@ async def broken(settings: Settings, port: int, *names: str) -> AsyncIterator[ht
     ("setting", "name"),
     [("database_url", "postgres"), ("redis_url", "redis"), ("elasticsearch_url", "elasticsearch")],
 )
-async def test_with_one_down_it_is_degraded_and_says_which(
+async def test_degraded_service_names_the_dependency(
     settings: Settings, unused_tcp_port: int, setting: str, name: str
 ) -> None:
     async with broken(settings, unused_tcp_port, setting) as api:
@@ -98,7 +98,7 @@ async def test_with_one_down_it_is_degraded_and_says_which(
 
 
 @pytest.mark.usefixtures("database")
-async def test_without_database_and_index_it_is_unhealthy(settings: Settings, unused_tcp_port: int) -> None:
+async def test_service_is_unhealthy_without_database_and_index(settings: Settings, unused_tcp_port: int) -> None:
     async with broken(settings, unused_tcp_port, "database_url", "elasticsearch_url") as api:
         body = await health(api, 503)
         assert int((await api.get(PATH)).headers["retry-after"]) > 0
@@ -107,7 +107,7 @@ async def test_without_database_and_index_it_is_unhealthy(settings: Settings, un
 
 
 @pytest.mark.usefixtures("database")
-async def test_what_says_nothing_is_down_and_not_waited_for(settings: Settings) -> None:
+async def test_silent_dependency_is_down_after_timeout(settings: Settings) -> None:
     async with (
         silent_server() as port,
         broken(settings, port, "database_url", "redis_url", "elasticsearch_url") as api,
@@ -118,11 +118,11 @@ async def test_what_says_nothing_is_down_and_not_waited_for(settings: Settings) 
     assert response.elapsed.total_seconds() < 2 * DEPENDENCY_TIMEOUT
 
 
-async def test_the_root_says_what_this_is(api: httpx2.AsyncClient) -> None:
+async def test_root_returns_name_and_version(api: httpx2.AsyncClient) -> None:
     body = (await api.get("/")).json()
     assert (body["status"], body["service"]) == ("ok", "SmartTrip API")
 
 
-async def test_a_browser_is_shown_the_page_of_the_api(api: httpx2.AsyncClient) -> None:
+async def test_browser_is_redirected_to_the_page(api: httpx2.AsyncClient) -> None:
     answer = await api.get("/", headers={"Accept": "text/html,application/xhtml+xml"})
     assert (answer.status_code, answer.headers["location"]) == (307, "/docs")

@@ -12,7 +12,7 @@ from tests.support.api.responses import get, ids, wrong_fields
 from tests.support.factories import CatalogueFactory
 
 
-async def test_they_are_those_to_come_by_start_then_id(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
+async def test_list_has_future_departures_by_start(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     states: Rows = [
         {"start_date": TODAY + DAY},
         {"start_date": TODAY - DAY},
@@ -26,12 +26,12 @@ async def test_they_are_those_to_come_by_start_then_id(api: httpx2.AsyncClient, 
     assert await ids(api, OCCURRENCES) == [today, first, second, third]
 
 
-async def test_those_of_inactive_templates_are_among_them(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
+async def test_list_includes_inactive_templates(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     number = await catalogue.occurrence(trip_template_id=await catalogue.template(is_active=False))
     assert await ids(api, OCCURRENCES) == [number]
 
 
-async def test_one_is_shown_whatever_its_state(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
+async def test_detail_is_shown_in_any_status(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     guide = await catalogue.guide(name="Dana")
     template = await catalogue.template(base_price=Decimal("900"), default_max_capacity=20, image_url="t.jpg")
     number = await catalogue.occurrence(
@@ -53,12 +53,12 @@ async def test_one_is_shown_whatever_its_state(api: httpx2.AsyncClient, catalogu
     assert data["template"]["id"] == data["tripTemplateId"] == template
 
 
-async def test_one_without_a_guide_says_so(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
+async def test_departure_without_guide_has_null(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     data = (await get(api, f"{OCCURRENCES}/{await catalogue.occurrence()}"))["data"]
     assert data["guideId"] is data["guide"] is None
 
 
-async def test_the_template_can_be_left_out(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
+async def test_template_can_be_omitted(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     guide = await catalogue.guide()
     number = await catalogue.occurrence(guide_id=guide, max_capacity_override=0)
     whole = (await get(api, OCCURRENCES))["data"][0]
@@ -68,7 +68,7 @@ async def test_the_template_can_be_left_out(api: httpx2.AsyncClient, catalogue: 
     assert (bare["id"], bare["guide"]["id"], bare["effectiveMaxCapacity"]) == (number, guide, 0)
 
 
-async def test_template_and_guide_narrow_the_list(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
+async def test_template_and_guide_filter_the_list(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     guide, template = await catalogue.guide(), await catalogue.template()
     wanted = await catalogue.occurrence(trip_template_id=template, guide_id=guide)
     await catalogue.occurrence()
@@ -79,7 +79,7 @@ async def test_template_and_guide_narrow_the_list(api: httpx2.AsyncClient, catal
         assert await ids(api, OCCURRENCES, guide_id=nobody) == []
 
 
-async def test_a_status_goes_by_name_in_any_form(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
+async def test_status_filter_takes_any_spelling(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     states: Rows = [{"status": status} for status in (Status.OPEN, Status.GUARANTEED, Status.LAST_PLACES)]
     is_open, guaranteed, last = await departures(catalogue, states)
     assert await ids(api, OCCURRENCES, status="OPEN") == [is_open]
@@ -89,7 +89,7 @@ async def test_a_status_goes_by_name_in_any_form(api: httpx2.AsyncClient, catalo
 
 
 @pytest.mark.parametrize("path", [OCCURRENCES, TRIPS])
-async def test_an_unknown_status_is_refused(api: httpx2.AsyncClient, path: str) -> None:
+async def test_unknown_status_is_rejected(api: httpx2.AsyncClient, path: str) -> None:
     for name in ("CANCELLED", "Full", "nothing", "\0", "OPEN;--", "0"):
         assert await wrong_fields(api, path, status=name) == ["status"]
 
@@ -112,7 +112,7 @@ async def test_dates_bound_the_start(api: httpx2.AsyncClient, catalogue: Catalog
     ]
 
 
-async def test_prices_are_the_effective_ones_to_the_cent(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
+async def test_price_filter_is_exact_to_the_cent(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     template = await catalogue.template(base_price=Decimal("1000.00"))
     prices = [None, Decimal("0.00"), Decimal("1000.01"), Decimal("99999999.99")]
     base, free, more, most = await departures(catalogue, [{"price_override": price} for price in prices], template)
@@ -138,17 +138,15 @@ async def test_prices_are_the_effective_ones_to_the_cent(api: httpx2.AsyncClient
         ("include_template", ("perhaps", "\0")),
     ],
 )
-async def test_what_cannot_be_understood_is_refused(api: httpx2.AsyncClient, field: str, values: Sequence[str]) -> None:
+async def test_invalid_parameter_is_rejected(api: httpx2.AsyncClient, field: str, values: Sequence[str]) -> None:
     for value in values:
         assert await wrong_fields(api, OCCURRENCES, **{field: value}) == [field]
 
 
-async def test_everything_wrong_is_named_at_once(api: httpx2.AsyncClient) -> None:
+async def test_all_invalid_parameters_are_named(api: httpx2.AsyncClient) -> None:
     assert await wrong_fields(api, OCCURRENCES, year="x", month="x", limit="x") == ["limit", "year", "month"]
 
 
-async def test_unknown_and_empty_parameters_count_for_nothing(
-    api: httpx2.AsyncClient, catalogue: CatalogueFactory
-) -> None:
+async def test_unknown_and_empty_parameters_are_ignored(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     number = await catalogue.occurrence()
     assert await ids(api, OCCURRENCES, year="", status="", start_date=" ", colour="red\0") == [number]

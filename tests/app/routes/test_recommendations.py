@@ -28,7 +28,7 @@ SEARCHES: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("search", SEARCHES)
-async def test_an_answer_is_what_the_contract_says(api: httpx2.AsyncClient, search: dict[str, Any]) -> None:
+async def test_response_matches_the_contract(api: httpx2.AsyncClient, search: dict[str, Any]) -> None:
     response = await api.post(PATH, json=search)
     assert response.status_code == 200
     answer = RecommendationsAnswer.model_validate_json(response.content)
@@ -43,19 +43,19 @@ async def test_an_answer_is_what_the_contract_says(api: httpx2.AsyncClient, sear
         assert trip.match_details == [line.label for line in trip.score_breakdown if line.rule != "base"]
 
 
-async def test_a_trip_is_shown_whole_and_without_the_countries_that_it_visits(api: httpx2.AsyncClient) -> None:
+async def test_departure_is_complete_but_for_countries(api: httpx2.AsyncClient) -> None:
     trip = (await api.post(PATH, json={})).json()["data"][0]
     shown = (await api.get(f"/api/v2/occurrences/{trip['id']}")).json()["data"]
     del shown["template"]["countries"]
     assert {key: trip[key] for key in shown} == shown
 
 
-async def test_no_body_asks_for_anything(api: httpx2.AsyncClient) -> None:
+async def test_missing_body_means_no_preferences(api: httpx2.AsyncClient) -> None:
     nothing, empty = await api.post(PATH), await api.post(PATH, json={})
     assert nothing.json()["data"] == empty.json()["data"]
 
 
-async def test_what_can_not_be_understood_is_named(api: httpx2.AsyncClient) -> None:
+async def test_invalid_field_is_named(api: httpx2.AsyncClient) -> None:
     body = b'{"budget": NaN, "selected_continents": ["Atlantis"], "selected_countries": 5}'
     response = await api.post(PATH, content=body, headers={"Content-Type": "application/json"})
     assert response.status_code == 400
@@ -63,9 +63,7 @@ async def test_what_can_not_be_understood_is_named(api: httpx2.AsyncClient) -> N
     assert fields == {"budget", "selected_continents", "selected_countries"}
 
 
-async def test_every_request_is_logged_also_one_whose_answer_was_kept(
-    api: httpx2.AsyncClient, redis: Redis, database: AsyncEngine
-) -> None:
+async def test_cached_responses_are_logged_too(api: httpx2.AsyncClient, redis: Redis, database: AsyncEngine) -> None:
     search = {"difficulty": 3, "month": "all"}
     answers = [(await api.post(PATH, json=search, headers={"X-Session-ID": "a visitor"})).json() for _ in range(2)]
     storing = asyncio.create_task(consume_stream(redis, database))

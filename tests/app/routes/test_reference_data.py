@@ -19,7 +19,7 @@ async def world(catalogue: CatalogueFactory) -> dict[str, int]:
     }
 
 
-async def test_locations_are_all_countries_by_hebrew_name(api: httpx2.AsyncClient, world: dict[str, int]) -> None:
+async def test_locations_are_ordered_by_hebrew_name(api: httpx2.AsyncClient, world: dict[str, int]) -> None:
     answer = await get(api, "/api/locations")
     assert answer["count"] == 4
     assert [country["id"] for country in answer["countries"]] == [
@@ -30,9 +30,7 @@ async def test_locations_are_all_countries_by_hebrew_name(api: httpx2.AsyncClien
     ]
 
 
-async def test_locations_name_the_continents_present_by_enum_name(
-    api: httpx2.AsyncClient, world: dict[str, int]
-) -> None:
+async def test_locations_list_present_continents(api: httpx2.AsyncClient, world: dict[str, int]) -> None:
     assert (await get(api, "/api/locations"))["continents"] == [
         {"value": "Antarctica", "nameHe": "אנטארקטיקה"},
         {"value": "Asia", "nameHe": "אסיה"},
@@ -40,56 +38,54 @@ async def test_locations_name_the_continents_present_by_enum_name(
     ]
 
 
-async def test_an_empty_catalogue_has_no_locations(api: httpx2.AsyncClient) -> None:
+async def test_empty_catalogue_has_no_locations(api: httpx2.AsyncClient) -> None:
     assert await get(api, "/api/locations") == {"success": True, "count": 0, "countries": [], "continents": []}
 
 
-async def test_a_country_shows_its_continent_as_people_call_it(
-    api: httpx2.AsyncClient, catalogue: CatalogueFactory
-) -> None:
+async def test_country_shows_continent_display_name(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     number = await catalogue.country(name="Cuba", name_he="קובה", continent=Continent.NORTH_AND_CENTRAL_AMERICA)
     country = {"id": number, "name": "Cuba", "nameHe": "קובה", "continent": "North & Central America", **STAMPS}
     assert await get(api, f"/api/countries/{number}") == {"success": True, "data": country}
     assert await get(api, "/api/countries") == {"success": True, "count": 1, "data": [country]}
 
 
-async def test_countries_are_listed_by_name_without_antarctica(api: httpx2.AsyncClient, world: dict[str, int]) -> None:
+async def test_countries_are_by_name_without_antarctica(api: httpx2.AsyncClient, world: dict[str, int]) -> None:
     assert await ids(api, "/api/countries") == [world["china"], world["iran"], world["peru"]]
 
 
-async def test_a_continent_goes_by_display_or_enum_name(api: httpx2.AsyncClient, world: dict[str, int]) -> None:
+async def test_continent_filter_takes_both_names(api: httpx2.AsyncClient, world: dict[str, int]) -> None:
     for name in ("Asia", "ASIA", "asia", " asia "):
         assert await ids(api, "/api/countries", continent=name) == [world["china"], world["iran"]]
     for name in ("SOUTH_AMERICA", "South America", "south america"):
         assert await ids(api, "/api/countries", continent=name) == [world["peru"]]
 
 
-async def test_a_continent_without_countries_has_none(api: httpx2.AsyncClient, world: dict[str, int]) -> None:
+async def test_continent_without_countries_lists_none(api: httpx2.AsyncClient, world: dict[str, int]) -> None:
     assert await ids(api, "/api/countries", continent="Oceania") == []
 
 
-async def test_an_unknown_continent_is_refused(api: httpx2.AsyncClient) -> None:
+async def test_unknown_continent_is_rejected(api: httpx2.AsyncClient) -> None:
     for name in ("Atlantis", "0", "\0", "\ud7ff\uffff", "א" * 3000, "Asia'--"):
         assert await wrong_fields(api, "/api/countries", continent=name) == ["continent"]
 
 
-async def test_an_empty_continent_is_none(api: httpx2.AsyncClient, world: dict[str, int]) -> None:
+async def test_empty_continent_is_no_filter(api: httpx2.AsyncClient, world: dict[str, int]) -> None:
     assert len(await ids(api, "/api/countries", continent="")) == 3
 
 
-async def test_antarctica_is_found_by_its_id(api: httpx2.AsyncClient, world: dict[str, int]) -> None:
+async def test_antarctica_is_found_by_id(api: httpx2.AsyncClient, world: dict[str, int]) -> None:
     answer = await get(api, f"/api/countries/{world['antarctica']}")
     assert answer["data"]["name"] == "Antarctica"
 
 
-async def test_guides_are_the_active_ones_by_name(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
+async def test_guides_are_active_and_by_name(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     second, first = await catalogue.guide(name="B"), await catalogue.guide(name="A")
     await catalogue.guide(name="Retired", is_active=False)
     last = await catalogue.guide(name="B")
     assert await ids(api, "/api/guides") == [first, second, last]
 
 
-async def test_a_guide_who_is_not_active_is_found_by_id(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
+async def test_inactive_guide_is_found_by_id(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     number = await catalogue.guide(
         name="Dana", name_he="", email="dana@example.com", gender=Gender.OTHER, age=40, is_active=False
     )
@@ -113,7 +109,7 @@ async def test_a_guide_who_is_not_active_is_found_by_id(api: httpx2.AsyncClient,
 
 
 @pytest.mark.parametrize(("path", "kind"), [("/api/trip-types", "trip_type"), ("/api/tags", "tag")])
-async def test_types_and_tags_are_listed_by_name(
+async def test_types_and_tags_are_by_name(
     api: httpx2.AsyncClient, catalogue: CatalogueFactory, path: str, kind: str
 ) -> None:
     add = getattr(catalogue, kind)
@@ -129,15 +125,13 @@ async def test_types_and_tags_are_listed_by_name(
     }
 
 
-async def test_companies_are_the_active_ones_by_name(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
+async def test_companies_are_active_and_by_name(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     second, first = await catalogue.company(name="B"), await catalogue.company(name="A")
     await catalogue.company(name="Closed", is_active=False)
     assert await ids(api, "/api/v2/companies") == [first, second]
 
 
-async def test_a_company_tells_how_many_active_templates_it_has(
-    api: httpx2.AsyncClient, catalogue: CatalogueFactory
-) -> None:
+async def test_company_counts_its_active_templates(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     number, other = await catalogue.company(name="North", is_active=False), await catalogue.company()
     for company, is_active in ((number, True), (number, True), (number, False), (other, True)):
         await catalogue.template(company_id=company, is_active=is_active)
@@ -145,14 +139,12 @@ async def test_a_company_tells_how_many_active_templates_it_has(
     assert (data["name"], data["isActive"], data["templateCount"]) == ("North", False, 2)
 
 
-async def test_a_listed_company_has_no_template_count(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
+async def test_listed_company_has_no_template_count(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     await catalogue.company()
     assert "templateCount" not in (await get(api, "/api/v2/companies"))["data"][0]
 
 
-async def test_a_companys_templates_are_its_active_ones_by_title(
-    api: httpx2.AsyncClient, catalogue: CatalogueFactory
-) -> None:
+async def test_company_templates_are_active_and_by_title(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     number = await catalogue.company(is_active=False)
     second = await catalogue.template(company_id=number, title="B")
     first = await catalogue.template(company_id=number, title="A")
@@ -166,9 +158,7 @@ async def test_a_companys_templates_are_its_active_ones_by_title(
     assert page["data"][0]["id"] == second
 
 
-async def test_a_company_without_templates_has_an_empty_page(
-    api: httpx2.AsyncClient, catalogue: CatalogueFactory
-) -> None:
+async def test_company_without_templates_has_empty_page(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     answer = await get(api, f"/api/v2/companies/{await catalogue.company()}/templates")
     assert answer == {"success": True, "count": 0, "total": 0, "offset": 0, "limit": 50, "data": []}
 
@@ -182,14 +172,14 @@ BY_ID = [
 
 
 @pytest.mark.parametrize(("path", "thing"), BY_ID)
-async def test_an_id_that_nothing_has_is_not_found(api: httpx2.AsyncClient, path: str, thing: str) -> None:
+async def test_unknown_id_is_not_found(api: httpx2.AsyncClient, path: str, thing: str) -> None:
     for number in (0, 2**31 - 1, 2**31, 10**18 - 1):
         answer = await refusal(api, path.format(number), 404)
         assert (answer["code"], answer["error"]) == ("not_found", f"{thing} not found")
 
 
 @pytest.mark.parametrize(("path", "thing"), BY_ID)
-async def test_what_is_no_id_is_no_endpoint(api: httpx2.AsyncClient, path: str, thing: str) -> None:
+async def test_path_without_valid_id_is_no_endpoint(api: httpx2.AsyncClient, path: str, thing: str) -> None:
     for number in ("abc", "-1", "1.5", "%00", "１", "1%2F2", "9" * 5000, ""):
         answer = await refusal(api, path.format(number), 404)
         assert answer["error"] == "Endpoint not found"

@@ -28,7 +28,7 @@ STATEMENTS: list[tuple[str, str, dict[str, Any] | None, tuple[int, int]]] = [
 
 
 @pytest.mark.parametrize(("method", "path", "body", "counts"), STATEMENTS)
-async def test_an_answer_takes_exactly_so_many_statements(
+async def test_response_takes_exact_number_of_statements(
     api: httpx2.AsyncClient,
     statements: Statements,
     *,
@@ -44,7 +44,7 @@ async def test_an_answer_takes_exactly_so_many_statements(
 
 
 @pytest.mark.parametrize("path", EVENTS)
-async def test_events_take_one_round_trip_to_redis_however_many_they_are(
+async def test_events_take_one_redis_round_trip(
     api: httpx2.AsyncClient, sent: list[Collection[bytes]], path: str
 ) -> None:
     # The first one finds out that Redis does not know the script yet.

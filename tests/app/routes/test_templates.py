@@ -10,7 +10,7 @@ from tests.support.api.responses import get, ids
 from tests.support.factories import CatalogueFactory
 
 
-async def test_they_are_the_active_ones_by_title_then_id(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
+async def test_list_has_active_templates_by_title(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     second = await catalogue.template(title="B")
     third = await catalogue.template(title="B")
     await catalogue.template(title="A", is_active=False)
@@ -36,7 +36,7 @@ async def test_each_filter_narrows_the_list(api: httpx2.AsyncClient, catalogue: 
     assert await ids(api, TEMPLATES, **filters) == [wanted]
 
 
-async def test_a_country_is_any_of_the_templates(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
+async def test_country_filter_takes_any_country(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     first, second, third = [await catalogue.country() for _ in range(3)]
     both = await catalogue.template(countries=[first, second], primary_country_id=first, title="A")
     one = await catalogue.template(countries=[second], primary_country_id=second, title="B")
@@ -45,7 +45,7 @@ async def test_a_country_is_any_of_the_templates(api: httpx2.AsyncClient, catalo
     assert await ids(api, TEMPLATES, country_id=third) == []
 
 
-async def test_a_template_is_shown_whole(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
+async def test_template_is_complete(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     countries = [await catalogue.country() for _ in range(3)]
     tags = [await catalogue.tag() for _ in range(2)]
     kind, company = await catalogue.trip_type(), await catalogue.company(is_active=False)
@@ -74,7 +74,7 @@ async def test_a_template_is_shown_whole(api: httpx2.AsyncClient, catalogue: Cat
     assert "upcomingOccurrences" not in data
 
 
-async def test_next_departures_come_if_asked_for(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
+async def test_next_departures_are_optional(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     number = await catalogue.template(title="A")
     without = await catalogue.template(title="B")
     states: Rows = [
@@ -98,9 +98,7 @@ async def test_next_departures_come_if_asked_for(api: httpx2.AsyncClient, catalo
     assert "upcomingOccurrences" not in (await get(api, TEMPLATES))["data"][0]
 
 
-async def test_a_templates_departures_are_all_it_has_by_start(
-    api: httpx2.AsyncClient, catalogue: CatalogueFactory
-) -> None:
+async def test_template_departures_are_all_by_start(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     number = await catalogue.template(is_active=False)
     states: Rows = [
         {"start_date": TODAY + DAY, "status": Status.CANCELLED},

@@ -27,7 +27,7 @@ async def accepted(api: httpx2.AsyncClient, path: str, body: object) -> dict[str
     return answer
 
 
-async def test_an_event_arrives_with_all_it_says(api: httpx2.AsyncClient, redis: Redis, database: AsyncEngine) -> None:
+async def test_event_is_stored_with_all_fields(api: httpx2.AsyncClient, redis: Redis, database: AsyncEngine) -> None:
     before = datetime.now(UTC)
     answer = await accepted(api, EVENTS, FULL_EVENT)
     assert answer == {"success": True, "event_id": FULL_EVENT["event_id"]}
@@ -43,16 +43,14 @@ async def test_an_event_arrives_with_all_it_says(api: httpx2.AsyncClient, redis:
     assert before <= row.timestamp <= datetime.now(UTC)
 
 
-async def test_an_event_without_an_id_is_given_one(
-    api: httpx2.AsyncClient, redis: Redis, database: AsyncEngine
-) -> None:
+async def test_event_without_id_gets_one(api: httpx2.AsyncClient, redis: Redis, database: AsyncEngine) -> None:
     answer = await accepted(api, EVENTS, event())
     await drain(redis, database)
     (row,) = await rows(database, Event)
     assert str(row.event_uuid) == answer["event_id"]
 
 
-async def test_an_event_sent_twice_is_stored_once(api: httpx2.AsyncClient, redis: Redis, database: AsyncEngine) -> None:
+async def test_event_sent_twice_is_stored_once(api: httpx2.AsyncClient, redis: Redis, database: AsyncEngine) -> None:
     await accepted(api, EVENTS, FULL_EVENT)
     await accepted(api, BATCH, {"events": [FULL_EVENT, FULL_EVENT]})
     await drain(redis, database)
@@ -60,7 +58,7 @@ async def test_an_event_sent_twice_is_stored_once(api: httpx2.AsyncClient, redis
     assert (len(await rows(database, Event)), trip.click_count) == (1, 1)
 
 
-async def test_a_batch_arrives_in_order(api: httpx2.AsyncClient, redis: Redis, database: AsyncEngine) -> None:
+async def test_batch_is_stored_in_order(api: httpx2.AsyncClient, redis: Redis, database: AsyncEngine) -> None:
     events = [event(position=position) for position in range(100)]
     answer = await accepted(api, BATCH, {"events": events})
     assert answer == {"success": True, "processed": 100, "total": 100, "errors": None}
@@ -68,9 +66,7 @@ async def test_a_batch_arrives_in_order(api: httpx2.AsyncClient, redis: Redis, d
     assert [row.position_in_results for row in await rows(database, Event)] == list(range(100))
 
 
-async def test_a_bad_event_of_a_batch_is_named_and_harms_no_other(
-    api: httpx2.AsyncClient, redis: Redis, database: AsyncEngine
-) -> None:
+async def test_invalid_event_of_batch_is_named(api: httpx2.AsyncClient, redis: Redis, database: AsyncEngine) -> None:
     events = [event(), event("teleported"), 5, None, event(trip_id=0), [], event()]
     answer = await accepted(api, BATCH, {"events": events})
     assert (answer["processed"], answer["total"]) == (2, 7)
@@ -81,9 +77,7 @@ async def test_a_bad_event_of_a_batch_is_named_and_harms_no_other(
     assert len(await rows(database, Event)) == 2
 
 
-async def test_a_character_that_a_browser_cut_in_two_harms_no_event(
-    api: httpx2.AsyncClient, redis: Redis, database: AsyncEngine
-) -> None:
+async def test_lone_surrogate_is_replaced(api: httpx2.AsyncClient, redis: Redis, database: AsyncEngine) -> None:
     whole = event("page_view", metadata={"title": "\N{GRINNING FACE}"})
     cut = event("page_view", metadata={"title": "a\ud83d"})
     answer = await api.post(
@@ -95,28 +89,26 @@ async def test_a_character_that_a_browser_cut_in_two_harms_no_event(
     assert titles == ["\N{GRINNING FACE}", "a\N{REPLACEMENT CHARACTER}"]
 
 
-async def test_of_a_long_address_the_beginning_is_kept(
-    api: httpx2.AsyncClient, redis: Redis, database: AsyncEngine
-) -> None:
+async def test_long_page_url_is_truncated(api: httpx2.AsyncClient, redis: Redis, database: AsyncEngine) -> None:
     await accepted(api, EVENTS, event(page_url="x" * 5000))
     await drain(redis, database)
     (stored,) = await rows(database, Event)
     assert stored.page_url == "x" * 4096
 
 
-async def test_a_batch_of_bad_events_only_is_an_answer_too(api: httpx2.AsyncClient) -> None:
+async def test_batch_of_invalid_events_is_accepted(api: httpx2.AsyncClient) -> None:
     answer = await accepted(api, BATCH, {"events": [{}]})
     assert (answer["processed"], answer["total"], len(answer["errors"])) == (0, 1, 1)
 
 
 @pytest.mark.parametrize("body", [{}, {"events": []}, {"events": [event()] * 101}, {"events": None}, {"events": {}}])
-async def test_a_batch_holds_1_to_100_events(api: httpx2.AsyncClient, body: object) -> None:
+async def test_batch_has_1_to_100_events(api: httpx2.AsyncClient, body: object) -> None:
     response = await api.post(BATCH, json=body)
     assert response.status_code == 400
     assert response.json()["details"][0]["field"] == "events"
 
 
-async def test_a_batch_may_be_longer_than_other_bodies(api: httpx2.AsyncClient) -> None:
+async def test_batch_may_exceed_usual_body_limit(api: httpx2.AsyncClient) -> None:
     large = event(metadata={"text": "x" * 8000})
     answer = await accepted(api, BATCH, {"events": [large] * 100})
     assert answer["processed"] == 100
@@ -143,9 +135,7 @@ CASES: list[tuple[str, object]] = [(field, value) for field, values in BAD.items
 
 
 @pytest.mark.parametrize(("field", "value"), CASES, ids=[f"{field}={str(value)[:40]!r}" for field, value in CASES])
-async def test_a_wrong_value_is_refused_and_named(
-    api: httpx2.AsyncClient, redis: Redis, field: str, value: object
-) -> None:
+async def test_invalid_value_is_named(api: httpx2.AsyncClient, redis: Redis, field: str, value: object) -> None:
     response = await api.post(EVENTS, json=event() | {field: value})
     assert response.status_code == 400, response.text
     assert [detail["field"] for detail in response.json()["details"]] == [field]
@@ -153,7 +143,7 @@ async def test_a_wrong_value_is_refused_and_named(
 
 
 @pytest.mark.parametrize("field", ["event_type", "session_id", "anonymous_id"])
-async def test_what_is_required_is_named_when_it_is_missing(api: httpx2.AsyncClient, field: str) -> None:
+async def test_missing_field_is_named(api: httpx2.AsyncClient, field: str) -> None:
     body = event()
     del body[field]
     response = await api.post(EVENTS, json=body)
@@ -161,7 +151,7 @@ async def test_what_is_required_is_named_when_it_is_missing(api: httpx2.AsyncCli
     assert [detail["field"] for detail in response.json()["details"]] == [field]
 
 
-async def test_a_click_needs_a_source(api: httpx2.AsyncClient) -> None:
+async def test_click_needs_a_source(api: httpx2.AsyncClient) -> None:
     response = await api.post(EVENTS, json=event("click_trip", trip_id=1))
     assert response.status_code == 400
     assert [detail["field"] for detail in response.json()["details"]] == ["source"]
@@ -172,13 +162,13 @@ async def test_a_click_needs_a_source(api: httpx2.AsyncClient) -> None:
     "body",
     [b"{", b"[]", b'"x"', b"NaN", b"\xff", b'{"event_type": "\\ud800"}', b'{"a":' * 2000 + b"1" + b"}" * 2000],
 )
-async def test_what_is_no_json_object_is_refused(api: httpx2.AsyncClient, body: bytes) -> None:
+async def test_body_must_be_a_json_object(api: httpx2.AsyncClient, body: bytes) -> None:
     response = await api.post(EVENTS, content=body, headers={"content-type": "application/json"})
     assert response.status_code == 400
     assert response.json()["code"] == "bad_request"
 
 
-async def test_deep_metadata_is_refused(api: httpx2.AsyncClient) -> None:
+async def test_deep_metadata_is_rejected(api: httpx2.AsyncClient) -> None:
     deep: dict[str, Any] = {}
     for _ in range(300):
         deep = {"a": deep}
@@ -196,7 +186,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("metadata", HOSTILE)
-async def test_metadata_may_hold_anything(
+async def test_metadata_takes_any_json(
     api: httpx2.AsyncClient, redis: Redis, database: AsyncEngine, metadata: dict[str, Any]
 ) -> None:
     await accepted(api, EVENTS, event(metadata=metadata))
@@ -210,9 +200,7 @@ async def test_metadata_may_hold_anything(
     assert row.event_data == expected
 
 
-async def test_numbers_may_be_as_large_as_they_like(
-    api: httpx2.AsyncClient, redis: Redis, database: AsyncEngine
-) -> None:
+async def test_numbers_may_be_arbitrarily_large(api: httpx2.AsyncClient, redis: Redis, database: AsyncEngine) -> None:
     numbers = [1e308, -1e308, 5e-324, -0.0, 2.0**64]
     await accepted(api, EVENTS, event("trip_dwell_time", trip_id=1, metadata={"duration_seconds": 1e308, "n": numbers}))
     await drain(redis, database)
@@ -221,7 +209,7 @@ async def test_numbers_may_be_as_large_as_they_like(
     assert [float(number) for number in row.event_data["n"]] == numbers
 
 
-async def test_a_time_without_a_zone_is_utc(api: httpx2.AsyncClient, redis: Redis, database: AsyncEngine) -> None:
+async def test_time_without_zone_is_utc(api: httpx2.AsyncClient, redis: Redis, database: AsyncEngine) -> None:
     times = ["2026-11-24T09:30:00", "2026-11-24T09:30:00+00:00", "2026-11-24T11:30:00+02:00", "2026-11-24T09:30:00Z"]
     await accepted(api, BATCH, {"events": [event(client_timestamp=time) for time in times]})
     await drain(redis, database)
@@ -229,7 +217,7 @@ async def test_a_time_without_a_zone_is_utc(api: httpx2.AsyncClient, redis: Redi
     assert moments == {timedelta(0)}
 
 
-async def test_the_types_are_told_in_order(api: httpx2.AsyncClient) -> None:
+async def test_event_types_are_sorted(api: httpx2.AsyncClient) -> None:
     answer = await get(api, "/api/events/types")
     assert answer["event_types"] == [
         "booking_start",

@@ -9,7 +9,7 @@ from tests.support.api.responses import get, ids, wrong_fields
 from tests.support.factories import CatalogueFactory
 
 
-async def test_they_are_bookable_ones_of_active_templates(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
+async def test_list_has_bookable_of_active_templates(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     states: Rows = [
         {"start_date": TODAY + DAY},
         {"start_date": TODAY},
@@ -39,7 +39,7 @@ async def test_each_filter_narrows_the_list(api: httpx2.AsyncClient, catalogue: 
             assert await ids(api, TRIPS, **{**filters, name: nobody}) == []
 
 
-async def test_only_the_primary_country_counts(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
+async def test_country_filter_uses_primary_country(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     primary, visited = await catalogue.country(), await catalogue.country()
     template = await catalogue.template(primary_country_id=primary, countries=[primary, visited])
     number = await catalogue.occurrence(trip_template_id=template)
@@ -47,9 +47,7 @@ async def test_only_the_primary_country_counts(api: httpx2.AsyncClient, catalogu
     assert await ids(api, TRIPS, country_id=visited) == []
 
 
-async def test_private_groups_have_no_fixed_dates_or_places(
-    api: httpx2.AsyncClient, catalogue: CatalogueFactory
-) -> None:
+async def test_private_groups_ignore_dates_and_places(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     private, other = await catalogue.trip_type(name=PRIVATE_GROUPS), await catalogue.trip_type()
     states: Rows = [
         {"start_date": TODAY - DAY},
@@ -64,16 +62,14 @@ async def test_private_groups_have_no_fixed_dates_or_places(
     assert await ids(api, TRIPS) == []
 
 
-async def test_private_groups_are_type_ten_where_no_type_has_the_name(
-    api: httpx2.AsyncClient, catalogue: CatalogueFactory
-) -> None:
+async def test_private_groups_default_to_type_ten(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     ten = await catalogue.trip_type(id=10, name="Groups")
     past: dict[str, Any] = {"start_date": TODAY - DAY}
     (number,) = await departures(catalogue, [past], await catalogue.template(trip_type_id=ten))
     assert await ids(api, TRIPS, trip_type_id=10) == [number]
 
 
-async def test_all_are_listed_unless_a_limit_is_given(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
+async def test_default_limit_lists_all(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     numbers = await departures(catalogue, [{}] * 120)
     answer = await get(api, TRIPS)
     assert [trip["id"] for trip in answer["data"]] == numbers
@@ -81,6 +77,6 @@ async def test_all_are_listed_unless_a_limit_is_given(api: httpx2.AsyncClient, c
     assert await ids(api, TRIPS, limit=2, offset=118) == numbers[118:]
 
 
-async def test_no_more_than_a_thousand_are_given_at_once(api: httpx2.AsyncClient) -> None:
+async def test_limit_is_at_most_a_thousand(api: httpx2.AsyncClient) -> None:
     assert (await get(api, TRIPS, limit=1000))["limit"] == 1000
     assert await wrong_fields(api, TRIPS, limit=1001) == ["limit"]

@@ -9,9 +9,7 @@ from tests.support.factories import CatalogueFactory
 
 
 @pytest.mark.parametrize("path", [TEMPLATES, OCCURRENCES, TRIPS])
-async def test_they_never_overlap_and_leave_nothing_out(
-    api: httpx2.AsyncClient, catalogue: CatalogueFactory, path: str
-) -> None:
+async def test_pages_are_complete_and_disjoint(api: httpx2.AsyncClient, catalogue: CatalogueFactory, path: str) -> None:
     if path == TEMPLATES:
         numbers = [await catalogue.template(title="The same") for _ in range(7)]
     else:
@@ -24,14 +22,14 @@ async def test_they_never_overlap_and_leave_nothing_out(
     assert seen == numbers
 
 
-async def test_fifty_are_shown_unless_asked_otherwise(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
+async def test_default_limit_is_fifty(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     await departures(catalogue, [{}] * 51)
     answer = await get(api, OCCURRENCES)
     assert [answer[name] for name in ("count", "total", "offset", "limit")] == [50, 51, 0, 50]
 
 
 @pytest.mark.parametrize("path", [TEMPLATES, OCCURRENCES, TRIPS, "/api/v2/companies/1/templates"])
-async def test_bounds_are_kept(api: httpx2.AsyncClient, path: str) -> None:
+async def test_limit_and_offset_are_bounded(api: httpx2.AsyncClient, path: str) -> None:
     for limit in ("0", "-1", "x", "1.5", "9" * 30, "10001"):
         assert await wrong_fields(api, path, limit=limit) == ["limit"]
     for offset in ("-1", "10001", "x", "\0"):
@@ -39,7 +37,7 @@ async def test_bounds_are_kept(api: httpx2.AsyncClient, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", [TEMPLATES, OCCURRENCES])
-async def test_a_hundred_is_the_most(api: httpx2.AsyncClient, path: str) -> None:
+async def test_limit_is_at_most_a_hundred(api: httpx2.AsyncClient, path: str) -> None:
     assert (await get(api, path, limit=100, offset=10_000))["data"] == []
     assert await wrong_fields(api, path, limit=101) == ["limit"]
 
@@ -52,7 +50,7 @@ async def test_a_hundred_is_the_most(api: httpx2.AsyncClient, path: str) -> None
         ("/api/v2/occurrences/{}", "Occurrence"),
     ],
 )
-async def test_an_id_that_nothing_has_is_not_found(api: httpx2.AsyncClient, path: str, thing: str) -> None:
+async def test_unknown_id_is_not_found(api: httpx2.AsyncClient, path: str, thing: str) -> None:
     for number in (0, 2**31 - 1, 2**31, 10**18 - 1):
         answer = await refusal(api, path.format(number), 404)
         assert (answer["code"], answer["error"]) == ("not_found", f"{thing} not found")
@@ -60,7 +58,7 @@ async def test_an_id_that_nothing_has_is_not_found(api: httpx2.AsyncClient, path
         assert (await refusal(api, path.format(no_number), 404))["error"] == "Endpoint not found"
 
 
-async def test_schema_info_counts_what_there_is(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
+async def test_schema_info_counts_rows(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     active, inactive = await catalogue.template(), await catalogue.template(is_active=False)
     states: Rows = [{"start_date": TODAY}, {"start_date": TODAY - DAY}, {"status": Status.CANCELLED}]
     await departures(catalogue, states, active)
