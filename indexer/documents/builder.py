@@ -1,4 +1,4 @@
-"""From rows to index documents: a few statements for a chunk of departures, whatever its size."""
+"""Build index documents from rows, with a few statements per chunk of departures, whatever its size."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,50 +13,53 @@ from schemas import tables
 from schemas.api import entities
 from schemas.document_fields import departure_values
 
-OCCURRENCES = select_entity(tables.TripOccurrence, entities.OccurrenceFields)
+DEPARTURES = select_entity(tables.TripOccurrence, entities.OccurrenceFields)
 
 ROW_ERRORS = (ValueError, TypeError, ArithmeticError, LookupError, RecursionError)
-"""What a row raises that can't become a document; a server that fails raises something else."""
+"""Raised for a row that can't become a document. A failing server raises other errors."""
 
 
 @dataclass
 class DocumentBatch:
-    """Departures that exist are in one of the two; those in neither are gone."""
+    """Built documents and rejected rows. A departure that is in neither does not exist and must leave the index."""
 
     documents: dict[int, bytes] = field(default_factory=dict)
-    """JSON text of a TripDocument without a version, by the departure's id."""
-    refused: dict[int, str] = field(default_factory=dict)
-    """Why a departure can't be shown, by its id."""
+    """JSON of a TripDocument without `version`, by departure id."""
+    rejected: dict[int, str] = field(default_factory=dict)
+    """Why a departure can't become a document, by departure id."""
 
 
 async def build_documents(
-    connection: AsyncConnection, ids: Iterable[int], known: DocumentCache | None = None
+    connection: AsyncConnection, ids: Iterable[int], cache: DocumentCache | None = None
 ) -> DocumentBatch:
-    """Read in one `snapshot`. Bad rows cost only their own departures: a chunk that fails is read again in halves."""
+    """Build the documents of departures. To be called within a `snapshot`.
+
+    Bad rows affect only their own departures: a chunk that fails is bisected and read again.
+    """
     chunk = sorted(set(ids))
-    known = known or DocumentCache()
+    cache = cache or DocumentCache()
     try:
-        return await _read_chunk(connection, chunk, known)
+        return await _read_chunk(connection, chunk, cache)
     except ROW_ERRORS as error:
         if len(chunk) == 1:
-            return DocumentBatch(refused={chunk[0]: _reason(error)})
+            return DocumentBatch(rejected={chunk[0]: _reason(error)})
     middle = len(chunk) // 2
-    first = await build_documents(connection, chunk[:middle], known)
-    second = await build_documents(connection, chunk[middle:], known)
-    return DocumentBatch(first.documents | second.documents, first.refused | second.refused)
+    first = await build_documents(connection, chunk[:middle], cache)
+    second = await build_documents(connection, chunk[middle:], cache)
+    return DocumentBatch(first.documents | second.documents, first.rejected | second.rejected)
 
 
-async def _read_chunk(connection: AsyncConnection, ids: list[int], known: DocumentCache) -> DocumentBatch:
-    occurrences = await fetch_rows(connection, OCCURRENCES, ids)
-    templates = await read_templates(connection, {row["trip_template_id"] for row in occurrences}, known)
-    guides = await read_guides(connection, {row["guide_id"] for row in occurrences}, known)
-    reading = DocumentBatch()
-    for row in occurrences:
+async def _read_chunk(connection: AsyncConnection, ids: list[int], cache: DocumentCache) -> DocumentBatch:
+    departures = await fetch_rows(connection, DEPARTURES, ids)
+    templates = await read_templates(connection, {row["trip_template_id"] for row in departures}, cache)
+    guides = await read_guides(connection, {row["guide_id"] for row in departures}, cache)
+    batch = DocumentBatch()
+    for row in departures:
         try:
-            reading.documents[row["id"]] = _document(row, templates[row["trip_template_id"]], guides[row["guide_id"]])
+            batch.documents[row["id"]] = _document(row, templates[row["trip_template_id"]], guides[row["guide_id"]])
         except ROW_ERRORS as error:
-            reading.refused[row["id"]] = _reason(error)
-    return reading
+            batch.rejected[row["id"]] = _reason(error)
+    return batch
 
 
 def _reason(error: Exception) -> str:
@@ -64,12 +67,12 @@ def _reason(error: Exception) -> str:
 
 
 def _document(row: Row, template: TemplateDocument, guide: bytes) -> bytes:
-    occurrence = entities.OccurrenceFields.model_validate({**row, "template": template.defaults})
-    if occurrence.start_date == date.min or occurrence.end_date == date.max:
+    departure = entities.OccurrenceFields.model_validate({**row, "template": template.defaults})
+    if departure.start_date == date.min or departure.end_date == date.max:
         raise ValueError("a departure without a first or last day")
-    trip = TRIP % (entities.to_json(occurrence)[:-1], template.trip, guide)
-    return orjson.dumps({**template.fields, **departure_values(occurrence), "trip": orjson.Fragment(trip)})
+    trip = TRIP % (entities.to_json(departure)[:-1], template.trip, guide)
+    return orjson.dumps({**template.fields, **departure_values(departure), "trip": orjson.Fragment(trip)})
 
 
 TRIP = b'%b,"template":%b,"guide":%b}'
-"""A departure, still open, its template and its guide as one."""
+"""JSON of a departure (without its closing brace), its template and its guide."""

@@ -1,4 +1,4 @@
-"""Rows of the catalogue by id, as the entities show them, in one statement for a whole chunk."""
+"""Read rows of the catalogue by id, with the columns that entities show, in one statement per chunk."""
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -11,14 +11,14 @@ from sqlalchemy.orm import DeclarativeBase
 from schemas.api.entities import Entity
 
 Row = dict[str, Any]
-Shown = TypeVar("Shown", bound=Entity)
+EntityType = TypeVar("EntityType", bound=Entity)
 
 IDS: Any = bindparam("ids", type_=ARRAY(BigInteger))
 
 
 @asynccontextmanager
 async def snapshot(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """A transaction whose statements all see the same moment, that of the first of them."""
+    """Open a read-only transaction whose statements all see the same snapshot, taken by the first of them."""
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         async with connection.begin():
@@ -26,22 +26,23 @@ async def snapshot(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
 
 
 def select_entity(table: type[DeclarativeBase], entity: type[Entity]) -> Select[Any]:
-    """The columns that the entity shows, of the rows whose ids are in IDS."""
+    """Select the columns that the entity shows, of the rows whose ids are in the parameter IDS."""
     columns = table.__table__.c
     return select(*(columns[name] for name in entity.model_fields if name in columns)).where(columns["id"] == any_(IDS))
 
 
 async def fetch_rows(connection: AsyncConnection, statement: Select[Any], ids: Iterable[int | None]) -> list[Row]:
-    wanted = sorted(number for number in ids if number is not None)
-    if not wanted:
+    """Return the rows that exist, as dicts; ids that are None are ignored."""
+    present_ids = sorted(number for number in ids if number is not None)
+    if not present_ids:
         return []
-    result = await connection.execute(statement, {"ids": wanted})
+    result = await connection.execute(statement, {"ids": present_ids})
     keys = tuple(result.keys())
     return [dict(zip(keys, row, strict=True)) for row in result]
 
 
 async def fetch_entities(
-    connection: AsyncConnection, statement: Select[Any], entity: type[Shown], ids: Iterable[int | None]
-) -> dict[int | None, Shown]:
+    connection: AsyncConnection, statement: Select[Any], entity: type[EntityType], ids: Iterable[int | None]
+) -> dict[int | None, EntityType]:
     rows = await fetch_rows(connection, statement, ids)
     return {row["id"]: entity.model_validate(row) for row in rows}

@@ -1,4 +1,4 @@
-"""What many departures share, read and put into text once for all of them."""
+"""The parts of documents that many departures share, templates and guides: read and serialized once for all."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -26,49 +26,53 @@ TAGS = (
 )
 
 OVERRIDABLE = ("base_price", "default_max_capacity", "image_url")
-"""Columns that a departure may override."""
+"""Columns of a template that a departure may override."""
 
 MAX_CACHED = 20_000
-"""At about 3 kB. To read a template again for each of its departures takes longer than all the rest."""
+"""Entries of about 3 kB. Reading a template for each of its departures would take longer than all the rest."""
 
 
 @dataclass(frozen=True)
 class TemplateDocument:
-    """What a template gives to each of its departures."""
+    """The part of a document that all departures of a template share."""
 
     fields: dict[str, Any]
-    """Of a TripDocument."""
+    """Fields of a TripDocument."""
     defaults: Row
+    """Values of the columns that a departure may override."""
     trip: bytes
-    """JSON."""
+    """JSON of the template, as a departure contains it."""
 
 
 @dataclass
 class DocumentCache:
-    """Read before, and good for what is written under a version that was taken before all of it was read."""
+    """Cache of serialized templates and guides.
+
+    Safe only for documents written with a version that was taken before any of the cached rows was read.
+    """
 
     templates: LRUCache[int, TemplateDocument] = field(default_factory=lambda: LRUCache(MAX_CACHED))
     guides: LRUCache[int | None, bytes] = field(default_factory=lambda: LRUCache(MAX_CACHED))
 
 
 async def read_guides(
-    connection: AsyncConnection, ids: set[int | None], known: DocumentCache
+    connection: AsyncConnection, ids: set[int | None], cache: DocumentCache
 ) -> dict[int | None, bytes]:
-    """As JSON; null for None."""
-    found = {None: b"null"} | {key: known.guides[key] for key in ids if key in known.guides}
-    guides = await fetch_entities(connection, GUIDES, entities.Guide, ids - found.keys())
+    """Return guides as JSON by id; None is null."""
+    cached = {None: b"null"} | {key: cache.guides[key] for key in ids if key in cache.guides}
+    guides = await fetch_entities(connection, GUIDES, entities.Guide, ids - cached.keys())
     read = {key: entities.to_json(guide) for key, guide in guides.items()}
-    known.guides.update(read)
-    return found | read
+    cache.guides.update(read)
+    return cached | read
 
 
 async def read_templates(
-    connection: AsyncConnection, ids: set[int], known: DocumentCache
+    connection: AsyncConnection, ids: set[int], cache: DocumentCache
 ) -> dict[int, TemplateDocument]:
-    found = {key: known.templates[key] for key in ids if key in known.templates}
-    read = await _read_templates(connection, ids - found.keys())
-    known.templates.update(read)
-    return found | read
+    cached = {key: cache.templates[key] for key in ids if key in cache.templates}
+    read = await _read_templates(connection, ids - cached.keys())
+    cache.templates.update(read)
+    return cached | read
 
 
 async def _read_templates(connection: AsyncConnection, ids: set[int]) -> dict[int, TemplateDocument]:
@@ -89,11 +93,11 @@ async def _read_templates(connection: AsyncConnection, ids: set[int]) -> dict[in
 
 async def _read_tags(connection: AsyncConnection, template_ids: set[int]) -> dict[int, list[entities.Tag]]:
     tags: dict[int, entities.Tag] = {}
-    of_template: dict[int, list[entities.Tag]] = defaultdict(list)
+    by_template: dict[int, list[entities.Tag]] = defaultdict(list)
     for row in await fetch_rows(connection, TAGS, template_ids):
         tag = tags.get(row["id"]) or tags.setdefault(row["id"], entities.Tag.model_validate(row))
-        of_template[row["trip_template_id"]].append(tag)
-    return of_template
+        by_template[row["trip_template_id"]].append(tag)
+    return by_template
 
 
 def _template(row: Row) -> TemplateDocument:

@@ -150,7 +150,7 @@ async def _write(
         removals = await bulk_writer.write(stores.elasticsearch, names, version, dict.fromkeys(unwanted))
     for name, outcome in outcomes.items():
         outcome.add(removals[name])
-        outcome.rejected |= reading.refused
+        outcome.rejected |= reading.rejected
     return outcomes
 
 

@@ -79,7 +79,7 @@ class BulkLoader:
         # Open until the writes are done: a TRUNCATE waits for it, and its own outbox row is handled after them.
         async with snapshot(self.stores.postgres) as connection:
             reading = await build_documents(connection, ids, self._known)
-            self.refused |= reading.refused
+            self.refused |= reading.rejected
             await self._write(reading.documents)
 
     async def _write(self, changes: bulk_writer.Changes) -> None:

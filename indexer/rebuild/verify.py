@@ -89,8 +89,8 @@ async def _verify(stores: Backends, repair: bool, rate: float | None, progress: 
 
 
 async def _check(stores: Backends, name: str, page: PagePair, report: VerifyResult) -> None:
-    report.checked += len(page.reading.documents.keys() | page.reading.refused.keys() | page.indexed.keys())
-    report.refused |= page.reading.refused
+    report.checked += len(page.reading.documents.keys() | page.reading.rejected.keys() | page.indexed.keys())
+    report.refused |= page.reading.rejected
     suspects = find_differences(page.reading, page.indexed)
     drift = await _recheck(stores, name, suspects.keys(), report) if suspects else {}
     report.drifted += len(drift)

@@ -24,12 +24,12 @@ async def read(engine: AsyncEngine, *ids: int) -> DocumentBatch:
 
 
 async def document(engine: AsyncEngine, trip_id: int) -> dict[str, Any]:
-    reading = await read(engine, trip_id)
-    assert reading.refused == {}
-    return dict(orjson.loads(reading.documents[trip_id]))
+    batch = await read(engine, trip_id)
+    assert batch.rejected == {}
+    return dict(orjson.loads(batch.documents[trip_id]))
 
 
-async def test_a_document_holds_what_the_rules_look_at(catalogue: CatalogueFactory, database: AsyncEngine) -> None:
+async def test_document_has_the_fields_of_the_rules(catalogue: CatalogueFactory, database: AsyncEngine) -> None:
     country = await catalogue.country(continent=Continent.NORTH_AND_CENTRAL_AMERICA)
     trip_type, first, second = await catalogue.trip_type(), await catalogue.tag(), await catalogue.tag()
     template = await catalogue.template(
@@ -64,15 +64,13 @@ async def test_a_document_holds_what_the_rules_look_at(catalogue: CatalogueFacto
     assert found.keys() == {*FIELDS, "trip"}
 
 
-async def test_without_country_and_type_they_are_absent_values(
-    catalogue: CatalogueFactory, database: AsyncEngine
-) -> None:
+async def test_absent_country_and_type_are_null(catalogue: CatalogueFactory, database: AsyncEngine) -> None:
     found = await document(database, await catalogue.occurrence())
     assert (found["country"], found["continent"], found["type"], found["themes"]) == (None, None, None, [])
 
 
 @pytest.mark.parametrize(("override", "price"), [(None, 100_000), (Decimal("0.00"), 0), (Decimal("0.05"), 5)])
-async def test_the_price_is_the_override_even_when_it_is_zero(
+async def test_price_is_the_override_even_if_zero(
     catalogue: CatalogueFactory, database: AsyncEngine, override: Decimal | None, price: int
 ) -> None:
     template = await catalogue.template(base_price=Decimal("1000.00"))
@@ -80,7 +78,7 @@ async def test_the_price_is_the_override_even_when_it_is_zero(
     assert (await document(database, trip_id))["price"] == price
 
 
-async def test_only_the_country_antarctica_is_antarctica(catalogue: CatalogueFactory, database: AsyncEngine) -> None:
+async def test_only_country_antarctica_is_antarctica(catalogue: CatalogueFactory, database: AsyncEngine) -> None:
     antarctica = await catalogue.country(name="Antarctica", continent=Continent.ANTARCTICA)
     other = await catalogue.country(name="South Georgia", continent=Continent.ANTARCTICA)
     for country, expected in ((antarctica, True), (other, False)):
@@ -89,7 +87,7 @@ async def test_only_the_country_antarctica_is_antarctica(catalogue: CatalogueFac
         assert (await document(database, trip_id))["antarctica"] is expected
 
 
-async def test_the_trip_is_the_contracts_entity(catalogue: CatalogueFactory, database: AsyncEngine) -> None:
+async def test_trip_equals_the_api_entity(catalogue: CatalogueFactory, database: AsyncEngine) -> None:
     template = await catalogue.template(
         primary_country_id=await catalogue.country(),
         trip_type_id=await catalogue.trip_type(),
@@ -116,7 +114,7 @@ async def test_the_trip_is_the_contracts_entity(catalogue: CatalogueFactory, dat
     assert {trip_id: orjson.loads(found)["trip"] for trip_id, found in documents.items()} == expected
 
 
-async def test_departures_that_do_not_exist_are_in_neither(catalogue: CatalogueFactory, database: AsyncEngine) -> None:
+async def test_missing_departures_are_in_neither(catalogue: CatalogueFactory, database: AsyncEngine) -> None:
     trip_id = await catalogue.occurrence()
     assert (await read(database, trip_id, trip_id + 1, -1)).documents.keys() == {trip_id}
 
@@ -132,31 +130,27 @@ async def test_departures_that_do_not_exist_are_in_neither(catalogue: CatalogueF
         "UPDATE trip_occurrences SET properties = (repeat('[', 3000) || repeat(']', 3000))::jsonb WHERE id = :id",
     ],
 )
-async def test_a_row_that_cannot_be_shown_costs_no_other(
+async def test_bad_row_rejects_only_its_departure(
     catalogue: CatalogueFactory, database: AsyncEngine, statement: str
 ) -> None:
     template = await catalogue.template()
     ids = [await catalogue.occurrence(trip_template_id=template) for _ in range(5)]
     await execute(database, statement, id=ids[3])
-    reading = await read(database, *ids)
-    assert reading.refused.keys() == {ids[3]}
-    assert reading.documents.keys() == set(ids) - {ids[3]}
+    batch = await read(database, *ids)
+    assert batch.rejected.keys() == {ids[3]}
+    assert batch.documents.keys() == set(ids) - {ids[3]}
 
 
-async def test_what_cannot_be_shown_of_a_template_costs_only_its_departures(
-    catalogue: CatalogueFactory, database: AsyncEngine
-) -> None:
+async def test_bad_template_rejects_only_its_departures(catalogue: CatalogueFactory, database: AsyncEngine) -> None:
     bad, good = await catalogue.template(), await catalogue.template()
     ids = [await catalogue.occurrence(trip_template_id=template) for template in (good, bad, good, bad)]
     await execute(database, "UPDATE trip_templates SET created_at = '20000-01-01' WHERE id = :id", id=bad)
-    reading = await read(database, *ids)
-    assert reading.documents.keys() == {ids[0], ids[2]}
-    assert reading.refused.keys() == {ids[1], ids[3]}
+    batch = await read(database, *ids)
+    assert batch.documents.keys() == {ids[0], ids[2]}
+    assert batch.rejected.keys() == {ids[1], ids[3]}
 
 
-async def test_the_number_of_statements_does_not_grow_with_the_chunk(
-    catalogue: CatalogueFactory, database: AsyncEngine
-) -> None:
+async def test_statement_count_is_independent_of_chunk_size(catalogue: CatalogueFactory, database: AsyncEngine) -> None:
     ids = [await catalogue.occurrence(guide_id=await catalogue.guide()) for _ in range(8)]
     counts = []
     for chunk in (ids[:1], ids):
@@ -169,13 +163,13 @@ async def test_the_number_of_statements_does_not_grow_with_the_chunk(
     assert counts[0] == counts[1] <= 7
 
 
-async def test_a_chunk_is_of_one_moment(catalogue: CatalogueFactory, database: AsyncEngine) -> None:
+async def test_chunk_is_read_in_one_snapshot(catalogue: CatalogueFactory, database: AsyncEngine) -> None:
     template = await catalogue.template(title="before")
     trip_id = await catalogue.occurrence(trip_template_id=template, notes="before")
     async with snapshot(database) as connection:
         await connection.execute(text("SELECT 1"))
         await execute(database, "UPDATE trip_templates SET title = 'after'")
         await execute(database, "UPDATE trip_occurrences SET notes = 'after'")
-        reading = await build_documents(connection, [trip_id])
-    trip = orjson.loads(reading.documents[trip_id])["trip"]
+        batch = await build_documents(connection, [trip_id])
+    trip = orjson.loads(batch.documents[trip_id])["trip"]
     assert (trip["notes"], trip["template"]["title"]) == ("before", "before")
