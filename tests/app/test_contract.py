@@ -1,4 +1,4 @@
-"""Schemathesis asks every operation of the OpenAPI document what it promises, with good input and with bad."""
+"""Schemathesis checks every operation of the OpenAPI document with valid and with invalid input."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from tests.app.conftest import ADMIN_KEY
 
 EXAMPLES_PER_OPERATION = 20
 RULES_BETWEEN_PARAMETERS = {"/api/metrics/daily"}
-"""Here parameters that are good by themselves may not go together, which OpenAPI can't say."""
+"""Paths whose parameters can be valid one by one but not together, which OpenAPI cannot express."""
 
 api = schemathesis.openapi.from_dict(
     orjson.loads(build_openapi(ENDPOINTS)),

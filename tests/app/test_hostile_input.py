@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer is a 4xx in the one shape, or good: never a 5xx, a stack trace or a hang."""
+"""Any input gets a success or a 4xx in the one error shape: never a 5xx, a stack trace or a hang."""
 
 import json
 from collections.abc import AsyncIterator, Iterable
@@ -22,7 +22,7 @@ def name(endpoint: Endpoint) -> str:
     return f"{endpoint.method} {endpoint.path}"
 
 
-READING = [endpoint for endpoint in ENDPOINTS if endpoint.method == "GET"]
+GET_ENDPOINTS = [endpoint for endpoint in ENDPOINTS if endpoint.method == "GET"]
 WITH_BODY = [endpoint for endpoint in ENDPOINTS if endpoint.body]
 WITH_QUERY = [endpoint for endpoint in ENDPOINTS if endpoint.query]
 WITH_ID = [endpoint for endpoint in ENDPOINTS if "{id:int}" in endpoint.path]
@@ -39,16 +39,16 @@ def path_of(endpoint: Endpoint, number: str = "1") -> str:
     return endpoint.path.replace("{id:int}", number)
 
 
-def assert_refused(answer: httpx2.Response, *statuses: int) -> None:
-    assert answer.status_code in statuses, answer.text[:500]
-    failure = ErrorResponse.model_validate(answer.json())
-    assert failure.request_id == answer.headers["X-Request-ID"]
-    assert not any(word in answer.text for word in ("Traceback", "asyncpg", "sqlalchemy", "SELECT", "127.0.0.1"))
+def assert_rejected(response: httpx2.Response, *statuses: int) -> None:
+    assert response.status_code in statuses, response.text[:500]
+    failure = ErrorResponse.model_validate(response.json())
+    assert failure.request_id == response.headers["X-Request-ID"]
+    assert not any(word in response.text for word in ("Traceback", "asyncpg", "sqlalchemy", "SELECT", "127.0.0.1"))
 
 
-def assert_good_or_refused(answer: httpx2.Response) -> None:
-    if answer.status_code >= 300:
-        assert_refused(answer, 400, 404)
+def assert_success_or_rejected(response: httpx2.Response) -> None:
+    if response.status_code >= 300:
+        assert_rejected(response, 400, 404)
 
 
 BROKEN_BODIES = {
@@ -72,11 +72,11 @@ BROKEN_BODIES = {
 
 @pytest.mark.parametrize("endpoint", WITH_BODY, ids=name)
 @pytest.mark.parametrize("body", BROKEN_BODIES.values(), ids=BROKEN_BODIES.keys())
-async def test_a_body_that_is_no_json_object_is_refused(
+async def test_body_other_than_json_object_is_rejected(
     api: httpx2.AsyncClient, endpoint: Endpoint, body: bytes
 ) -> None:
-    answer = await api.request(endpoint.method, path_of(endpoint), content=body, headers=JSON)
-    assert_refused(answer, 400)
+    response = await api.request(endpoint.method, path_of(endpoint), content=body, headers=JSON)
+    assert_rejected(response, 400)
 
 
 VALUES: list[object] = [
@@ -111,8 +111,8 @@ VALUES: list[object] = [
 
 
 EVENT = {"event_type": "page_view", "session_id": str(uuid4()), "anonymous_id": str(uuid4())}
-GOOD = {**EVENT, "events": [EVENT]}
-"""Good for every endpoint, which ignores the fields that it doesn't know."""
+VALID = {**EVENT, "events": [EVENT]}
+"""Valid for every endpoint, since unknown fields are ignored."""
 
 
 def fields_of(endpoint: Endpoint) -> Iterable[str]:
@@ -125,40 +125,38 @@ async def send(api: httpx2.AsyncClient, endpoint: Endpoint, body: str | bytes) -
 
 
 @pytest.mark.parametrize("endpoint", WITH_BODY, ids=name)
-async def test_any_value_in_any_field_is_read_or_refused(api: httpx2.AsyncClient, endpoint: Endpoint) -> None:
+async def test_any_value_is_accepted_or_rejected(api: httpx2.AsyncClient, endpoint: Endpoint) -> None:
     for field in fields_of(endpoint):
         for value in VALUES:
-            assert_good_or_refused(await send(api, endpoint, json.dumps({**GOOD, field: value})))
+            assert_success_or_rejected(await send(api, endpoint, json.dumps({**VALID, field: value})))
 
 
 @pytest.mark.parametrize("number", [f"1{'0' * 400}", "1e999", "-1e999", "0.1e-999", "-0"])
 @pytest.mark.parametrize("endpoint", WITH_BODY, ids=name)
-async def test_numbers_beyond_all_bounds_are_read_or_refused(
+async def test_extreme_numbers_are_accepted_or_rejected(
     api: httpx2.AsyncClient, endpoint: Endpoint, number: str
 ) -> None:
     for field in fields_of(endpoint):
-        body = json.dumps({**GOOD, field: "here"}).replace('"here"', number)
-        assert_good_or_refused(await send(api, endpoint, body))
+        body = json.dumps({**VALID, field: "here"}).replace('"here"', number)
+        assert_success_or_rejected(await send(api, endpoint, body))
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: repr(value)[:30])
-async def test_any_value_in_any_field_of_an_event_of_a_batch_is_stored_or_named(
-    api: httpx2.AsyncClient, value: object
-) -> None:
+async def test_any_event_of_batch_is_stored_or_named(api: httpx2.AsyncClient, value: object) -> None:
     events = [EVENT, *({**EVENT, field: value} for field in TrackedEvent.model_fields), value]
-    answer = await api.post("/api/events/batch", content=json.dumps({"events": events}), headers=JSON)
-    assert answer.status_code == 202
-    body = answer.json()
+    response = await api.post("/api/events/batch", content=json.dumps({"events": events}), headers=JSON)
+    assert response.status_code == 202
+    body = response.json()
     assert body["processed"] + len(body["errors"] or ()) == body["total"] == len(events)
     assert 0 not in [error["index"] for error in body["errors"] or ()]
 
 
 @pytest.mark.parametrize("endpoint", WITH_BODY, ids=name)
-async def test_a_thousand_wrong_values_make_a_short_answer(api: httpx2.AsyncClient, endpoint: Endpoint) -> None:
+async def test_thousand_invalid_values_make_short_response(api: httpx2.AsyncClient, endpoint: Endpoint) -> None:
     for field in fields_of(endpoint):
-        answer = await send(api, endpoint, json.dumps({**GOOD, field: ["wrong", {"x": 1}] * 2000}))
-        assert answer.status_code < 500
-        assert len(answer.content) < 20_000
+        response = await send(api, endpoint, json.dumps({**VALID, field: ["wrong", {"x": 1}] * 2000}))
+        assert response.status_code < 500
+        assert len(response.content) < 20_000
 
 
 @pytest.mark.parametrize(
@@ -173,42 +171,40 @@ async def test_a_thousand_wrong_values_make_a_short_answer(api: httpx2.AsyncClie
     ],
 )
 @pytest.mark.parametrize("endpoint", WITH_BODY, ids=name)
-async def test_a_body_that_is_not_declared_as_json_is_refused(
-    api: httpx2.AsyncClient, endpoint: Endpoint, media_type: str
-) -> None:
+async def test_other_media_type_is_rejected(api: httpx2.AsyncClient, endpoint: Endpoint, media_type: str) -> None:
     headers = {"Content-Type": media_type}
-    assert_refused(await api.request(endpoint.method, path_of(endpoint), content=b"{}", headers=headers), 415)
+    assert_rejected(await api.request(endpoint.method, path_of(endpoint), content=b"{}", headers=headers), 415)
 
 
 @pytest.mark.parametrize("media_type", ["application/json; charset=utf-8", "APPLICATION/JSON", "application/ld+json"])
-async def test_json_may_be_declared_in_several_ways(api: httpx2.AsyncClient, media_type: str) -> None:
-    answer = await api.post("/api/v2/recommendations", content=b"{}", headers={"Content-Type": media_type})
-    assert answer.status_code == 200
+async def test_json_media_types_are_accepted(api: httpx2.AsyncClient, media_type: str) -> None:
+    response = await api.post("/api/v2/recommendations", content=b"{}", headers={"Content-Type": media_type})
+    assert response.status_code == 200
 
 
 async def in_pieces(size: int) -> AsyncIterator[bytes]:
-    """Sent chunked, so that no length is announced."""
+    """Yield a body that is sent chunked, without a Content-Length."""
     for _ in range(size // 1024):
         yield b" " * 1024
 
 
 @pytest.mark.parametrize("endpoint", WITH_BODY, ids=name)
-async def test_a_body_over_the_limit_is_refused_however_it_is_sent(api: httpx2.AsyncClient, endpoint: Endpoint) -> None:
+async def test_body_over_limit_is_rejected(api: httpx2.AsyncClient, endpoint: Endpoint) -> None:
     method, path, limit = endpoint.method, path_of(endpoint), endpoint.max_body
-    assert_refused(await api.request(method, path, content=b" " * (limit + 1), headers=JSON), 413)
-    assert_refused(await api.request(method, path, content=in_pieces(limit + 1024), headers=JSON), 413)
+    assert_rejected(await api.request(method, path, content=b" " * (limit + 1), headers=JSON), 413)
+    assert_rejected(await api.request(method, path, content=in_pieces(limit + 1024), headers=JSON), 413)
 
 
-async def test_a_body_up_to_the_limit_is_read_however_it_is_sent(api: httpx2.AsyncClient) -> None:
+async def test_body_up_to_limit_is_accepted(api: httpx2.AsyncClient) -> None:
     for content in (b" " * MAX_BODY, in_pieces(MAX_BODY)):
         assert (await api.post("/api/v2/recommendations", content=content, headers=JSON)).status_code == 200
 
 
-@pytest.mark.parametrize("endpoint", READING, ids=name)
-async def test_a_body_where_none_is_read_changes_nothing(api: httpx2.AsyncClient, endpoint: Endpoint) -> None:
-    answer = await api.request("GET", path_of(endpoint), content=b"x" * (MAX_BODY * 2))
-    assert answer.status_code < 500
-    assert answer.status_code not in (400, 413, 415)
+@pytest.mark.parametrize("endpoint", GET_ENDPOINTS, ids=name)
+async def test_body_of_get_is_ignored(api: httpx2.AsyncClient, endpoint: Endpoint) -> None:
+    response = await api.request("GET", path_of(endpoint), content=b"x" * (MAX_BODY * 2))
+    assert response.status_code < 500
+    assert response.status_code not in (400, 413, 415)
 
 
 @pytest.mark.parametrize("endpoint", WITH_QUERY, ids=name)
@@ -231,17 +227,15 @@ async def test_a_body_where_none_is_read_changes_nothing(api: httpx2.AsyncClient
         "5%00",
     ],
 )
-async def test_any_text_in_any_parameter_is_read_or_refused(
-    api: httpx2.AsyncClient, endpoint: Endpoint, value: str
-) -> None:
+async def test_any_parameter_is_accepted_or_rejected(api: httpx2.AsyncClient, endpoint: Endpoint, value: str) -> None:
     assert endpoint.query
     for parameter in endpoint.query.model_fields:
-        answer = await api.get(f"{path_of(endpoint)}?{parameter}={value}")
-        assert_good_or_refused(answer)
+        response = await api.get(f"{path_of(endpoint)}?{parameter}={value}")
+        assert_success_or_rejected(response)
 
 
-@pytest.mark.parametrize("endpoint", READING, ids=name)
-async def test_parameters_that_nobody_knows_are_ignored(api: httpx2.AsyncClient, endpoint: Endpoint) -> None:
+@pytest.mark.parametrize("endpoint", GET_ENDPOINTS, ids=name)
+async def test_unknown_parameters_are_ignored(api: httpx2.AsyncClient, endpoint: Endpoint) -> None:
     plain = await api.get(path_of(endpoint))
     with_more = await api.get(f"{path_of(endpoint)}?no_such={'x' * 2000}&a[]=1&&=&%00=%00")
     assert with_more.status_code == plain.status_code
@@ -251,10 +245,8 @@ async def test_parameters_that_nobody_knows_are_ignored(api: httpx2.AsyncClient,
 @pytest.mark.parametrize(
     "number", ["0", str(2**31), str(2**63), HUGE, "00000000000000000000001x", "-1", "1.0", "%00", "١"]
 )
-async def test_an_id_that_nothing_can_have_is_not_found(
-    api: httpx2.AsyncClient, endpoint: Endpoint, number: str
-) -> None:
-    assert_refused(await api.request(endpoint.method, path_of(endpoint, number)), 404)
+async def test_impossible_id_is_not_found(api: httpx2.AsyncClient, endpoint: Endpoint, number: str) -> None:
+    assert_rejected(await api.request(endpoint.method, path_of(endpoint, number)), 404)
 
 
 @pytest.mark.parametrize(
@@ -277,28 +269,28 @@ async def test_an_id_that_nothing_can_have_is_not_found(
         f"/api/{'x' * 8000}",
     ],
 )
-async def test_a_path_that_leads_nowhere_is_not_found(api: httpx2.AsyncClient, path: str) -> None:
-    answer = await api.get(path)
-    assert_refused(answer, 404)
-    assert answer.json()["error"] == "Endpoint not found"
+async def test_unknown_path_is_not_found(api: httpx2.AsyncClient, path: str) -> None:
+    response = await api.get(path)
+    assert_rejected(response, 404)
+    assert response.json()["error"] == "Endpoint not found"
 
 
 @ALL
-async def test_a_wrong_method_is_told_the_right_ones(api: httpx2.AsyncClient, endpoint: Endpoint) -> None:
+async def test_wrong_method_lists_allowed_ones(api: httpx2.AsyncClient, endpoint: Endpoint) -> None:
     path = path_of(endpoint)
     right = {other.method for other in ENDPOINTS if other.path == endpoint.path}
     if "GET" in right:
         right.add("HEAD")
     for method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"} - right:
-        answer = await api.request(method, path)
-        assert answer.status_code == 405
-        assert {allowed.strip() for allowed in answer.headers["Allow"].split(",")} == right
+        response = await api.request(method, path)
+        assert response.status_code == 405
+        assert {allowed.strip() for allowed in response.headers["Allow"].split(",")} == right
         if method != "HEAD":
-            assert_refused(answer, 405)
+            assert_rejected(response, 405)
 
 
-@pytest.mark.parametrize("endpoint", READING, ids=name)
-async def test_head_answers_as_get_does_without_the_body(api: httpx2.AsyncClient, endpoint: Endpoint) -> None:
+@pytest.mark.parametrize("endpoint", GET_ENDPOINTS, ids=name)
+async def test_head_equals_get_without_body(api: httpx2.AsyncClient, endpoint: Endpoint) -> None:
     got = await api.get(path_of(endpoint))
     head = await api.head(path_of(endpoint))
     assert head.status_code == got.status_code
@@ -316,12 +308,12 @@ async def test_head_answers_as_get_does_without_the_body(api: httpx2.AsyncClient
         ("X-Request-ID", "<script>alert(1)</script>"),
     ],
 )
-async def test_a_request_id_that_is_not_plain_is_not_repeated(api: httpx2.AsyncClient, header: str, value: str) -> None:
-    answer = await api.get("/api/nothing", headers={header: value})
-    assert answer.headers["X-Request-ID"] != value
-    assert value not in answer.text
+async def test_invalid_request_id_is_not_echoed(api: httpx2.AsyncClient, header: str, value: str) -> None:
+    response = await api.get("/api/nothing", headers={header: value})
+    assert response.headers["X-Request-ID"] != value
+    assert value not in response.text
 
 
-async def test_a_plain_request_id_is_repeated(api: httpx2.AsyncClient) -> None:
-    answer = await api.get("/api/nothing", headers={"X-Request-ID": "a-plain_one.42"})
-    assert answer.headers["X-Request-ID"] == answer.json()["request_id"] == "a-plain_one.42"
+async def test_valid_request_id_is_echoed(api: httpx2.AsyncClient) -> None:
+    response = await api.get("/api/nothing", headers={"X-Request-ID": "a-plain_one.42"})
+    assert response.headers["X-Request-ID"] == response.json()["request_id"] == "a-plain_one.42"

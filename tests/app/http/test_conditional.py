@@ -13,7 +13,7 @@ async def body() -> EncodedBody:
     return await encode_body(TEXT, compress=True)
 
 
-async def answer(body: EncodedBody, **headers: str) -> httpx2.Response:
+async def respond(body: EncodedBody, **headers: str) -> httpx2.Response:
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await cached_response(dict(scope["headers"]), body, PUBLIC_ONE_HOUR)(scope, receive, send)
 
@@ -24,8 +24,8 @@ async def answer(body: EncodedBody, **headers: str) -> httpx2.Response:
         return await client.get("/", headers={name.replace("_", "-"): value for name, value in headers.items()})
 
 
-async def test_a_body_goes_out_as_it_is_to_those_who_ask_for_nothing_else(body: EncodedBody) -> None:
-    response = await answer(body)
+async def test_body_is_uncompressed_by_default(body: EncodedBody) -> None:
+    response = await respond(body)
     assert response.status_code == 200
     assert response.content == TEXT
     assert "content-encoding" not in response.headers
@@ -33,25 +33,25 @@ async def test_a_body_goes_out_as_it_is_to_those_who_ask_for_nothing_else(body: 
     assert response.headers["cache-control"] == "public, s-maxage=3600, stale-while-revalidate=86400"
 
 
-async def test_a_body_goes_out_compressed_to_those_who_take_it(body: EncodedBody) -> None:
-    response = await answer(body, accept_encoding="gzip, deflate, br")
+async def test_body_is_gzipped_if_accepted(body: EncodedBody) -> None:
+    response = await respond(body, accept_encoding="gzip, deflate, br")
     assert response.content == TEXT
     assert response.headers["content-encoding"] == "gzip"
     assert int(response.headers["content-length"]) < len(TEXT)
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "identity"])
-async def test_caches_hear_that_the_encoding_varies(body: EncodedBody, encoding: str) -> None:
-    response = await answer(body, accept_encoding=encoding)
+async def test_responses_vary_by_encoding(body: EncodedBody, encoding: str) -> None:
+    response = await respond(body, accept_encoding=encoding)
     assert response.headers["vary"] == "Accept-Encoding"
     etag = response.headers["etag"]
-    assert (await answer(body, accept_encoding=encoding, if_none_match=etag)).headers["vary"] == "Accept-Encoding"
+    assert (await respond(body, accept_encoding=encoding, if_none_match=etag)).headers["vary"] == "Accept-Encoding"
 
 
-async def test_each_form_has_a_strong_tag_of_its_own(body: EncodedBody) -> None:
+async def test_each_encoding_has_its_own_strong_etag(body: EncodedBody) -> None:
     plain, compressed = (
-        (await answer(body)).headers["etag"],
-        (await answer(body, accept_encoding="gzip")).headers["etag"],
+        (await respond(body)).headers["etag"],
+        (await respond(body, accept_encoding="gzip")).headers["etag"],
     )
     assert plain != compressed
     for etag in (plain, compressed):
@@ -81,15 +81,15 @@ async def test_each_form_has_a_strong_tag_of_its_own(body: EncodedBody) -> None:
         ("xgzip", False),
     ],
 )
-def test_compression_is_accepted_as_the_header_says(header: str, *, accepted: bool) -> None:
+def test_accept_encoding_decides_on_gzip(header: str, *, accepted: bool) -> None:
     assert accepts_gzip(header.encode()) is accepted
 
 
 @pytest.mark.parametrize("form", ["{0}", "W/{0}", '"other", {0}', '"other",W/{0} , "more"', "*", " * "])
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])
-async def test_who_has_the_body_is_told_so(body: EncodedBody, form: str, encoding: str) -> None:
-    etag = (await answer(body, accept_encoding=encoding)).headers["etag"]
-    response = await answer(body, accept_encoding=encoding, if_none_match=form.format(etag))
+async def test_matching_etag_gets_304(body: EncodedBody, form: str, encoding: str) -> None:
+    etag = (await respond(body, accept_encoding=encoding)).headers["etag"]
+    response = await respond(body, accept_encoding=encoding, if_none_match=form.format(etag))
     assert response.status_code == 304
     assert response.content == b""
     assert response.headers["etag"] == etag
@@ -98,17 +98,17 @@ async def test_who_has_the_body_is_told_so(body: EncodedBody, form: str, encodin
     assert "content-length" not in response.headers
 
 
-async def test_who_has_the_other_form_has_the_body_too(body: EncodedBody) -> None:
-    plain = (await answer(body)).headers["etag"]
-    response = await answer(body, accept_encoding="gzip", if_none_match=plain)
+async def test_etag_of_other_encoding_gets_304(body: EncodedBody) -> None:
+    plain = (await respond(body)).headers["etag"]
+    response = await respond(body, accept_encoding="gzip", if_none_match=plain)
     assert (response.status_code, response.headers["etag"]) == (304, plain)
 
 
 @pytest.mark.parametrize("known", ['"other"', "", "unquoted", '""', 'W/"other", "more"'])
-async def test_who_has_something_else_gets_the_body(body: EncodedBody, known: str) -> None:
-    assert (await answer(body, if_none_match=known)).status_code == 200
+async def test_other_etag_gets_the_body(body: EncodedBody, known: str) -> None:
+    assert (await respond(body, if_none_match=known)).status_code == 200
 
 
-async def test_a_stale_body_is_for_no_shared_cache(body: EncodedBody) -> None:
+async def test_stale_body_must_be_revalidated(body: EncodedBody) -> None:
     stale = EncodedBody(body.identity, body.gzip, body.etag, stale=True)
-    assert (await answer(stale)).headers["cache-control"] == "no-cache"
+    assert (await respond(stale)).headers["cache-control"] == "no-cache"

@@ -3,9 +3,7 @@ import pytest
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/livez"), ("GET", "/api/nothing"), ("DELETE", "/livez")])
-async def test_every_answer_forbids_sniffing_framing_and_running(
-    api: httpx2.AsyncClient, method: str, path: str
-) -> None:
+async def test_every_response_has_security_headers(api: httpx2.AsyncClient, method: str, path: str) -> None:
     headers = (await api.request(method, path)).headers
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["X-Frame-Options"] == "DENY"
@@ -13,6 +11,6 @@ async def test_every_answer_forbids_sniffing_framing_and_running(
     assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
 
 
-async def test_what_the_api_answers_is_not_kept_unless_it_says_so(api: httpx2.AsyncClient) -> None:
+async def test_api_responses_are_not_stored_by_default(api: httpx2.AsyncClient) -> None:
     assert (await api.get("/api/nothing")).headers["Cache-Control"] == "private, no-store"
     assert "Cache-Control" not in (await api.get("/livez")).headers

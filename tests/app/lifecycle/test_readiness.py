@@ -21,7 +21,7 @@ async def index(es: AsyncElasticsearch, settings: Settings) -> AsyncIterator[Non
 
 
 async def code(api: httpx2.AsyncClient) -> str:
-    """Of the refusal; `ok` where there is none."""
+    """Return the error code of /readyz, or `ok`."""
     response = await api.get("/readyz")
     body: dict[str, Any] = response.json()
     assert (response.status_code == 200) == (body.get("status") == "ok")
@@ -30,25 +30,25 @@ async def code(api: httpx2.AsyncClient) -> str:
 
 @pytest.fixture
 def unbuilt(settings: Settings) -> Settings:
-    """Of an index that nobody has built."""
+    """Settings of an index that has not been built."""
     return settings.model_copy(update={"elasticsearch_alias": f"{settings.elasticsearch_alias}-unbuilt"})
 
 
 @pytest.mark.usefixtures("database")
-async def test_without_an_index_a_process_is_not_ready(unbuilt: Settings) -> None:
+async def test_missing_index_is_not_ready(unbuilt: Settings) -> None:
     async with serving(unbuilt) as api:
         assert await code(api) == "no_index"
 
 
 @pytest.mark.usefixtures("database", "index")
-async def test_what_a_starting_process_waits_for_is_said_and_its_coming_noticed(settings: Settings) -> None:
-    async with FaultProxy(settings.elasticsearch_url) as way:
-        await way.switch(Mode.CUT)
+async def test_start_logs_missing_backend_until_ready(settings: Settings) -> None:
+    async with FaultProxy(settings.elasticsearch_url) as proxy:
+        await proxy.switch(Mode.CUT)
         with capture_logs() as logs:
-            async with serving(settings.model_copy(update={"elasticsearch_url": way.url})) as api:
+            async with serving(settings.model_copy(update={"elasticsearch_url": proxy.url})) as api:
                 assert await code(api) == "unavailable"
                 await eventually(lambda: any(entry["event"] == "waiting" for entry in logs))
-                await way.switch(Mode.PASS)
+                await proxy.switch(Mode.PASS)
                 await eventually(lambda: any(entry["event"] == "ready" for entry in logs))
                 assert await code(api) == "ok"
     waiting = [entry for entry in logs if entry["event"] == "waiting"]
@@ -57,10 +57,10 @@ async def test_what_a_starting_process_waits_for_is_said_and_its_coming_noticed(
 
 
 @pytest.mark.usefixtures("database", "index")
-async def test_a_process_that_was_ready_needs_the_index_or_the_database(settings: Settings) -> None:
+async def test_running_process_needs_index_or_database(settings: Settings) -> None:
     async with FaultProxy(settings.elasticsearch_url) as index, FaultProxy(settings.database_url) as database:
-        ways = {"elasticsearch_url": index.url, "database_url": database.url}
-        async with serving(settings.model_copy(update=ways)) as api:
+        urls = {"elasticsearch_url": index.url, "database_url": database.url}
+        async with serving(settings.model_copy(update=urls)) as api:
             assert await code(api) == "ok"
             await index.switch(Mode.CUT)
             assert await code(api) == "ok"
@@ -71,13 +71,11 @@ async def test_a_process_that_was_ready_needs_the_index_or_the_database(settings
 
 
 @pytest.mark.usefixtures("database", "index")
-async def test_a_new_process_does_with_the_database_once_the_index_has_been_out_of_reach_for_long(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_database_suffices_after_startup_grace(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.lifecycle.readiness.STARTUP_GRACE_SECONDS", 0.3)
-    async with FaultProxy(settings.elasticsearch_url) as way:
-        await way.switch(Mode.CUT)
-        async with serving(settings.model_copy(update={"elasticsearch_url": way.url})) as api:
+    async with FaultProxy(settings.elasticsearch_url) as proxy:
+        await proxy.switch(Mode.CUT)
+        async with serving(settings.model_copy(update={"elasticsearch_url": proxy.url})) as api:
             assert await code(api) == "unavailable"
 
             async def ready() -> bool:
@@ -87,9 +85,7 @@ async def test_a_new_process_does_with_the_database_once_the_index_has_been_out_
 
 
 @pytest.mark.usefixtures("database")
-async def test_a_new_process_waits_for_the_first_index_for_ever(
-    unbuilt: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_missing_index_is_not_ready_after_grace(unbuilt: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.lifecycle.readiness.STARTUP_GRACE_SECONDS", 0.0)
     async with serving(unbuilt) as api:
         assert await code(api) == "no_index"

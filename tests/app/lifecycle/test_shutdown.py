@@ -8,7 +8,7 @@ from tests.support.eventually import eventually
 from tests.support.processes import responds
 
 
-async def test_a_process_told_to_end_first_says_so_and_still_answers(settings: Settings, sample_index: None) -> None:
+async def test_draining_process_serves_but_is_not_ready(settings: Settings, sample_index: None) -> None:
     async with (
         serve_process(settings, DRAIN_SECONDS="2") as serving,
         httpx2.AsyncClient(base_url=serving.url) as client,
@@ -20,19 +20,19 @@ async def test_a_process_told_to_end_first_says_so_and_still_answers(settings: S
             return (await client.get("/readyz")).status_code == 503
 
         await eventually(drains)
-        refusal = await client.get("/readyz")
-        assert refusal.json()["code"] == "draining"
-        answer = await client.post("/api/v2/recommendations", json={})
-        assert answer.status_code == 200
-        assert answer.headers["connection"] == "close"
+        unready = await client.get("/readyz")
+        assert unready.json()["code"] == "draining"
+        response = await client.post("/api/v2/recommendations", json={})
+        assert response.status_code == 200
+        assert response.headers["connection"] == "close"
         assert await serving.process.wait() in (0, -SIGTERM)
 
 
-async def test_worker_processes_end_with_a_parent_that_is_killed(settings: Settings) -> None:
+async def test_workers_exit_when_parent_is_killed(settings: Settings) -> None:
     async with serve_process(settings, WORKERS="2", DRAIN_SECONDS="0") as serving:
         serving.process.kill()
 
-        async def gone() -> bool:
+        async def stopped() -> bool:
             return not await responds(f"{serving.url}/livez")
 
-        await eventually(gone, within=30)
+        await eventually(stopped, within=30)

@@ -14,11 +14,11 @@ from tests.support.api.silent_server import silent_server
 from tests.support.api.tokens import SECRET, token
 
 RETRIED_WORDS = ("connection", "timeout", "network", "fetch", "refused")
-"""The web client asks once more by itself when an error has one of them."""
+"""Words in error messages after which the web client retries by itself."""
 
 
 def new_address() -> str:
-    """In a network that has not asked before, in this run or an earlier one."""
+    """Return an address in a network without earlier requests, in this run or another."""
     number = uuid4().hex
     return f"2001:db8:{number[:4]}:{number[4:8]}::1"
 
@@ -51,20 +51,20 @@ async def statuses(api: httpx2.AsyncClient, headers: dict[str, str], *, requests
     return [(await api.get("/api/nothing", headers=headers)).status_code for _ in range(requests)]
 
 
-async def test_answers_say_how_much_is_left(api: httpx2.AsyncClient, origin: dict[str, str]) -> None:
+async def test_responses_report_remaining_requests(api: httpx2.AsyncClient, origin: dict[str, str]) -> None:
     left = [(await api.get("/api/nothing", headers=origin)).headers["RateLimit-Remaining"] for _ in range(3)]
     assert left == ["2", "1", "0"]
-    answer = await api.get("/api/locations", headers=origin)
-    assert answer.headers["RateLimit-Limit"] == "1000"
-    assert 0 < int(answer.headers["RateLimit-Reset"]) <= 3600
-    assert answer.headers["RateLimit-Policy"] == "1000;w=3600"
+    response = await api.get("/api/locations", headers=origin)
+    assert response.headers["RateLimit-Limit"] == "1000"
+    assert 0 < int(response.headers["RateLimit-Reset"]) <= 3600
+    assert response.headers["RateLimit-Policy"] == "1000;w=3600"
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/api/locations"), ("POST", "/api/v2/recommendations")])
-async def test_kept_answers_of_the_server_say_so_too(
+async def test_fast_path_reports_remaining_requests(
     limited: Settings, sample_index: None, method: str, path: str
 ) -> None:
-    """There they leave in one message with a head that is made already."""
+    """Our server sends these as one raw message."""
     limits = {"RATE_LIMIT_ENABLED": "true", "TRUSTED_PROXIES": "127.0.0.1", "RATE_LIMIT_RESOURCES": "5/hour"}
     limits["RATE_LIMIT_RECOMMENDATIONS"] = limits["RATE_LIMIT_RESOURCES"]
     headers = {"X-Forwarded-For": new_address()}
@@ -79,25 +79,23 @@ async def test_kept_answers_of_the_server_say_so_too(
     assert left == ["4", "3", "2"]
 
 
-async def test_too_many_requests_are_refused_in_words_that_people_read(
-    api: httpx2.AsyncClient, origin: dict[str, str]
-) -> None:
+async def test_excess_request_gets_429_without_retry_words(api: httpx2.AsyncClient, origin: dict[str, str]) -> None:
     assert await statuses(api, origin) == [404, 404, 404, 429]
-    answer = await api.get("/api/nothing", headers={**origin, "X-Request-ID": "the-fifth"})
-    assert answer.headers["RateLimit-Remaining"] == "0"
-    assert answer.headers["RateLimit-Policy"] == "3;w=3600, 9;w=86400"
-    assert 0 < int(answer.headers["Retry-After"]) <= 7200
-    body = answer.json()
+    response = await api.get("/api/nothing", headers={**origin, "X-Request-ID": "the-fifth"})
+    assert response.headers["RateLimit-Remaining"] == "0"
+    assert response.headers["RateLimit-Policy"] == "3;w=3600, 9;w=86400"
+    assert 0 < int(response.headers["Retry-After"]) <= 7200
+    body, seconds = response.json(), response.headers["Retry-After"]
     assert body == {
         "success": False,
-        "error": f"You have made too many requests. Please wait {answer.headers['Retry-After']} seconds and try again.",
+        "error": f"You have made too many requests. Please wait {seconds} seconds and try again.",
         "code": "too_many_requests",
         "request_id": "the-fifth",
     }
     assert not any(word in body["error"].lower() for word in RETRIED_WORDS)
 
 
-async def test_a_user_is_one_client_wherever_he_is(api: httpx2.AsyncClient) -> None:
+async def test_user_is_one_client_at_all_addresses(api: httpx2.AsyncClient) -> None:
     credentials = {"Authorization": f"Bearer {token(sub=new_address())}"}
     seen = [
         (await api.get("/api/nothing", headers={**credentials, "X-Forwarded-For": new_address()})).status_code
@@ -106,13 +104,13 @@ async def test_a_user_is_one_client_wherever_he_is(api: httpx2.AsyncClient) -> N
     assert seen == [404, 404, 404, 429]
 
 
-async def test_two_users_at_one_address_are_two_clients(api: httpx2.AsyncClient, origin: dict[str, str]) -> None:
+async def test_users_at_one_address_are_separate_clients(api: httpx2.AsyncClient, origin: dict[str, str]) -> None:
     for _ in range(2):
         credentials = {"Authorization": f"Bearer {token(sub=new_address())}"}
         assert await statuses(api, {**origin, **credentials}, requests=3) == [404] * 3
 
 
-async def test_a_forged_token_does_not_make_a_new_client(api: httpx2.AsyncClient, origin: dict[str, str]) -> None:
+async def test_forged_token_is_no_new_client(api: httpx2.AsyncClient, origin: dict[str, str]) -> None:
     seen = [
         (await api.get("/api/nothing", headers={**origin, "Authorization": f"Bearer forged.{n}.x"})).status_code
         for n in range(4)
@@ -120,7 +118,7 @@ async def test_a_forged_token_does_not_make_a_new_client(api: httpx2.AsyncClient
     assert seen == [404, 404, 404, 429]
 
 
-async def test_the_addresses_of_an_ipv6_network_are_one_client(api: httpx2.AsyncClient, origin: dict[str, str]) -> None:
+async def test_ipv6_network_is_one_client(api: httpx2.AsyncClient, origin: dict[str, str]) -> None:
     network = origin["X-Forwarded-For"].removesuffix("1")
     seen = [
         (await api.get("/api/nothing", headers={"X-Forwarded-For": f"{network}{n}"})).status_code for n in range(1, 5)
@@ -128,7 +126,7 @@ async def test_the_addresses_of_an_ipv6_network_are_one_client(api: httpx2.Async
     assert seen == [404, 404, 404, 429]
 
 
-async def test_operators_and_preflights_are_not_counted(api: httpx2.AsyncClient, origin: dict[str, str]) -> None:
+async def test_probes_and_preflights_are_unlimited(api: httpx2.AsyncClient, origin: dict[str, str]) -> None:
     await statuses(api, origin)
     assert (await api.get("/livez", headers=origin)).status_code == 200
     assert (await api.get("/metrics", headers=origin)).status_code == 200
@@ -136,24 +134,24 @@ async def test_operators_and_preflights_are_not_counted(api: httpx2.AsyncClient,
     assert (await api.options("/api/events", headers={**origin, **preflight})).status_code == 200
 
 
-async def test_without_redis_requests_pass_and_no_count_is_claimed(limited: Settings, origin: dict[str, str]) -> None:
+async def test_requests_pass_unlimited_without_redis(limited: Settings, origin: dict[str, str]) -> None:
     async with silent_server() as port:
         for url in (f"redis://127.0.0.1:{port}/0", "redis://127.0.0.1:1/0"):
             async with serving(limited.model_copy(update={"redis_url": url})) as api:
-                answer = await api.get("/api/nothing", headers=origin)
-                assert answer.status_code == 404
-                assert "RateLimit-Limit" not in answer.headers
+                response = await api.get("/api/nothing", headers=origin)
+                assert response.status_code == 404
+                assert "RateLimit-Limit" not in response.headers
 
 
-async def test_limits_can_be_switched_off(settings: Settings, origin: dict[str, str]) -> None:
+async def test_rate_limits_can_be_disabled(settings: Settings, origin: dict[str, str]) -> None:
     off = settings.model_copy(update={"rate_limit_enabled": False, "rate_limit_default": "1/hour"})
     async with serving(off) as api:
         assert await statuses(api, origin) == [404] * 4
 
 
-async def test_a_burst_of_one_client_gets_no_more_than_its_rate(limited: Settings, origin: dict[str, str]) -> None:
-    """More requests at once than there are Redis connections: those that got none in time pass uncounted."""
+async def test_concurrent_burst_stays_within_rate(limited: Settings, origin: dict[str, str]) -> None:
+    """There are fewer Redis connections than requests: those that get none in time pass uncounted."""
     async with serving(limited) as api:
-        answers = await asyncio.gather(*(api.get("/api/nothing", headers=origin) for _ in range(200)))
-    assert {answer.status_code for answer in answers} <= {404, 429}
-    assert sum(answer.status_code == 404 and "RateLimit-Limit" in answer.headers for answer in answers) <= 3
+        responses = await asyncio.gather(*(api.get("/api/nothing", headers=origin) for _ in range(200)))
+    assert {response.status_code for response in responses} <= {404, 429}
+    assert sum(response.status_code == 404 and "RateLimit-Limit" in response.headers for response in responses) <= 3

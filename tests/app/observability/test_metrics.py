@@ -17,26 +17,26 @@ WORKER_METRICS = {
 
 async def test_api_exports_no_metrics_of_the_worker(settings: Settings) -> None:
     async with serve_process(settings) as serving, httpx2.AsyncClient() as client:
-        told = (await client.get(f"{serving.url}/metrics")).text
-    exported = {family.name for family in text_string_to_metric_families(told)}
+        text = (await client.get(f"{serving.url}/metrics")).text
+    exported = {family.name for family in text_string_to_metric_families(text)}
     assert "smarttrip_http_requests_in_flight" in exported
     assert not exported & WORKER_METRICS
 
 
-async def test_one_of_several_worker_processes_tells_the_figures_of_all(settings: Settings) -> None:
+async def test_each_worker_process_exports_metrics_of_all(settings: Settings) -> None:
     async with serve_process(settings, WORKERS="2") as serving:
-        # A connection of its own for each request, so that both processes get some.
-        asked = 40
-        for _ in range(asked):
+        # One connection per request, so that both processes serve some.
+        requests = 40
+        for _ in range(requests):
             async with httpx2.AsyncClient() as client:
                 await client.get(f"{serving.url}/api/nothing")
 
-        async def both_tell_all() -> bool:
-            told = []
+        async def both_export_all() -> bool:
+            exports = []
             for _ in range(8):
                 async with httpx2.AsyncClient() as client:
-                    told.append((await client.get(f"{serving.url}/metrics")).text)
+                    exports.append((await client.get(f"{serving.url}/metrics")).text)
             counted = 'smarttrip_http_request_seconds_count{method="GET",route="unknown",status="404"}'
-            return all(f"{counted} {asked}.0" in text for text in told)
+            return all(f"{counted} {requests}.0" in text for text in exports)
 
-        await eventually(both_tell_all)
+        await eventually(both_export_all)
