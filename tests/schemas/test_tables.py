@@ -21,9 +21,7 @@ WHOLE_TEMPLATE = (
 )
 
 
-async def test_an_occurrence_is_built_from_what_the_orm_reads(
-    database: AsyncEngine, catalogue: CatalogueFactory
-) -> None:
+async def test_departure_is_built_from_orm_row(database: AsyncEngine, catalogue: CatalogueFactory) -> None:
     tags = [await catalogue.tag() for _ in range(3)]
     countries = [await catalogue.country() for _ in range(3)]
     visits = [countries[2], countries[0], countries[1]]
@@ -47,9 +45,7 @@ async def test_an_occurrence_is_built_from_what_the_orm_reads(
     assert occurrence.guide
 
 
-async def test_what_was_not_asked_for_is_never_fetched_on_the_quiet(
-    database: AsyncEngine, catalogue: CatalogueFactory
-) -> None:
+async def test_unloaded_relationship_raises(database: AsyncEngine, catalogue: CatalogueFactory) -> None:
     occurrence_id = await catalogue.occurrence()
     async with AsyncSession(database) as session:
         occurrence = await session.get_one(TripOccurrence, occurrence_id)
@@ -63,7 +59,7 @@ def test_no_relationship_loads_lazily() -> None:
     assert {relation.lazy for relation in relationships} == {"raise"}
 
 
-async def test_an_address_is_stored_with_its_length(database: AsyncEngine) -> None:
+async def test_ip_address_is_stored_with_prefix_length(database: AsyncEngine) -> None:
     address = ip_interface("203.0.113.0/24")
     async with AsyncSession(database) as session:
         session.add(BrowsingSession(session_id=uuid4(), anonymous_id=uuid4(), ip_address=address))

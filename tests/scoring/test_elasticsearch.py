@@ -29,7 +29,7 @@ EVERYTHING: dict[str, Any] = {
 }
 
 
-def test_no_weight_is_negative_and_the_cap_is_raised_by_the_penalties() -> None:
+def test_penalties_become_positive_weights() -> None:
     searched = relaxed(preferred_theme_ids=[1], preferred_type_id=3)
     query = body(searched)["query"]["function_score"]
     assert all(function["weight"] > 0 for function in query["functions"])
@@ -37,14 +37,14 @@ def test_no_weight_is_negative_and_the_cap_is_raised_by_the_penalties() -> None:
     assert query["max_boost"] == 100 + 15 + 15 + 10
 
 
-def test_a_drop_outweighs_all_bonuses_and_stays_exact_in_32_bit_floats() -> None:
+def test_disqualification_outweighs_all_bonuses() -> None:
     found = applicable_rules(search(**EVERYTHING))
     points = {rule.name: rule.points for alternatives in found for rule in alternatives}
     assert sum(count for count in points.values() if count > 0) + points["wrong_duration"] < 0
     assert 100 + score_offset(found) < 2**24
 
 
-def test_thirty_are_asked_for_and_all_candidates_are_counted() -> None:
+def test_thirty_hits_are_requested_and_all_counted() -> None:
     assert (body(search())["size"], body(search())["track_total_hits"]) == (30, True)
 
 
@@ -53,7 +53,7 @@ def test_equal_preferences_make_equal_bytes() -> None:
     assert json.dumps(body(search(**EVERYTHING))) == json.dumps(body(search(**other)))
 
 
-async def test_elasticsearch_takes_the_longest_lists(es: AsyncElasticsearch, worlds: list[tuple[World, str]]) -> None:
+async def test_elasticsearch_accepts_longest_lists(es: AsyncElasticsearch, worlds: list[tuple[World, str]]) -> None:
     _, index = worlds[0]
     for searched in (search(**EVERYTHING), search(**EVERYTHING).relaxed(tuple(range(1, 31)))):
         assert (await es.search(index=index, **body(searched)))["timed_out"] is False

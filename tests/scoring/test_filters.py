@@ -17,7 +17,7 @@ def is_candidate(searched: SearchContext, **trip: Any) -> bool:
 
 @pytest.mark.parametrize("searched", [search(), relaxed(), search(preferred_type_id=3), relaxed(preferred_type_id=4)])
 class TestBothSearches:
-    def test_take_a_trip_that_can_be_booked(self, searched: SearchContext) -> None:
+    def test_bookable_trip_is_candidate(self, searched: SearchContext) -> None:
         assert is_candidate(searched)
 
     @pytest.mark.parametrize(
@@ -31,11 +31,11 @@ class TestBothSearches:
             {"start": "2028-01-01"},
         ],
     )
-    def test_leave_out_what_cannot_be_booked(self, searched: SearchContext, trip: Trip) -> None:
+    def test_unbookable_trip_is_no_candidate(self, searched: SearchContext, trip: Trip) -> None:
         assert not is_candidate(searched, **trip)
 
     @pytest.mark.parametrize("start", ["2026-11-24", "2027-12-31"])
-    def test_reach_from_today_to_the_end_of_next_year(self, searched: SearchContext, start: str) -> None:
+    def test_candidates_start_until_end_of_next_year(self, searched: SearchContext, start: str) -> None:
         assert is_candidate(searched, start=start)
 
 
@@ -50,20 +50,22 @@ class TestPrimary:
             (None, None, False),
         ],
     )
-    def test_places_are_a_union(self, country: str | None, continent: str | None, found: bool) -> None:
+    def test_countries_and_continents_are_a_union(
+        self, country: str | None, continent: str | None, found: bool
+    ) -> None:
         wanted = search(selected_countries=[KENYA], selected_continents=["Oceania"])
         assert is_candidate(wanted, country=country, continent=continent) is found
 
     @pytest.mark.parametrize(("type_", "found"), [("3", True), ("4", False), (None, False)])
-    def test_the_type_is_asked_for(self, type_: str | None, found: bool) -> None:
+    def test_type_must_match(self, type_: str | None, found: bool) -> None:
         assert is_candidate(search(preferred_type_id=3), type=type_) is found
 
     @pytest.mark.parametrize(("difficulty", "levels"), [(3, {2, 3, 4}), (1, {1, 2}), (5, {4, 5}), (0, {1})])
-    def test_difficulty_has_a_tolerance_of_one(self, difficulty: int, levels: set[int]) -> None:
+    def test_difficulty_tolerance_is_one(self, difficulty: int, levels: set[int]) -> None:
         assert {level for level in range(1, 6) if is_candidate(search(difficulty=difficulty), level=level)} == levels
 
     @pytest.mark.parametrize(("price", "found"), [(433_32, True), (433_33, False)])
-    def test_the_price_is_at_most_130_percent(self, price: int, found: bool) -> None:
+    def test_price_is_at_most_130_percent(self, price: int, found: bool) -> None:
         assert is_candidate(search(budget="333.33"), price=price) is found
 
     @pytest.mark.parametrize(
@@ -79,12 +81,12 @@ class TestPrimary:
             ({"start_date": "2027-06-01", "month": 3}, [], ["2027-03-01"]),
         ],
     )
-    def test_dates_are_as_chosen(self, dates: dict[str, Any], inside: list[str], outside: list[str]) -> None:
+    def test_dates_must_match(self, dates: dict[str, Any], inside: list[str], outside: list[str]) -> None:
         assert all(is_candidate(search(**dates), start=start) for start in inside)
         assert not any(is_candidate(search(**dates), start=start) for start in outside)
 
     @pytest.mark.parametrize("year", [1, 1999, 2028, 9999])
-    def test_a_year_without_departures_finds_nothing(self, year: int) -> None:
+    def test_year_without_departures_has_no_candidates(self, year: int) -> None:
         assert not is_candidate(search(year=year))
         assert not is_candidate(relaxed(year=year), start="2027-04-15")
 
@@ -100,20 +102,20 @@ class TestRelaxed:
             (None, None, False),
         ],
     )
-    def test_countries_widen_to_their_continents(self, country: str | None, continent: str | None, found: bool) -> None:
+    def test_countries_are_widened_to_continents(self, country: str | None, continent: str | None, found: bool) -> None:
         wanted = relaxed(selected_countries=[KENYA, 99_999], selected_continents=["Oceania"])
         assert is_candidate(wanted, country=country, continent=continent) is found
 
     @pytest.mark.parametrize("type_", ["3", "4", str(PRIVATE), None])
-    def test_any_type_will_do(self, type_: str | None) -> None:
+    def test_any_type_is_candidate(self, type_: str | None) -> None:
         assert is_candidate(relaxed(preferred_type_id=3), type=type_)
 
     @pytest.mark.parametrize(("difficulty", "levels"), [(3, {1, 2, 3, 4, 5}), (1, {1, 2, 3}), (0, {1, 2})])
-    def test_difficulty_has_a_tolerance_of_two(self, difficulty: int, levels: set[int]) -> None:
+    def test_difficulty_tolerance_is_two(self, difficulty: int, levels: set[int]) -> None:
         assert {level for level in range(1, 6) if is_candidate(relaxed(difficulty=difficulty), level=level)} == levels
 
     @pytest.mark.parametrize(("price", "found"), [(499_99, True), (500_00, False)])
-    def test_the_price_is_at_most_150_percent(self, price: int, found: bool) -> None:
+    def test_price_is_at_most_150_percent(self, price: int, found: bool) -> None:
         assert is_candidate(relaxed(budget="333.33"), price=price) is found
 
     @pytest.mark.parametrize(
@@ -135,24 +137,24 @@ class TestRelaxed:
         assert all(is_candidate(relaxed(**dates), start=start) for start in inside)
         assert not any(is_candidate(relaxed(**dates), start=start) for start in outside)
 
-    def test_what_is_listed_already_is_left_out(self) -> None:
+    def test_primary_results_are_excluded(self) -> None:
         again = search().relaxed((1, 2))
         assert [id_ for id_ in range(5) if is_candidate(again, id=id_)] == [0, 3, 4]
 
 
 class TestPrivateSearch:
     @pytest.mark.parametrize("dates", [{}, {"year": 2027, "month": 2}, {"start_date": "2099-01-01"}])
-    def test_has_no_date_and_no_spots_condition(self, dates: dict[str, Any]) -> None:
+    def test_private_search_ignores_dates_and_spots(self, dates: dict[str, Any]) -> None:
         wanted = search(preferred_type_id=PRIVATE, **dates)
         assert is_candidate(wanted, type=str(PRIVATE), **PAST_AND_SOLD_OUT)
         assert not is_candidate(wanted, type="3")
 
     @pytest.mark.parametrize("trip", [{"active": False}, {"status": "Full"}, {"level": 5}, {"price": 10**9}])
-    def test_has_all_the_others(self, trip: Trip) -> None:
+    def test_private_search_has_other_conditions(self, trip: Trip) -> None:
         wanted = search(preferred_type_id=PRIVATE, difficulty=3, budget=1000)
         assert not is_candidate(wanted, **{"type": str(PRIVATE), **trip})
 
-    def test_relaxed_takes_other_types_that_can_be_booked_whenever_they_start(self) -> None:
+    def test_relaxed_private_search_adds_bookable_types(self) -> None:
         wanted = relaxed(preferred_type_id=PRIVATE, year=2026, month=12)
         assert is_candidate(wanted, type=str(PRIVATE), **PAST_AND_SOLD_OUT)
         assert is_candidate(wanted, type="3", start="2027-07-01")
@@ -161,7 +163,7 @@ class TestPrivateSearch:
         assert not is_candidate(wanted, type="3", start="2026-11-23")
         assert not is_candidate(wanted, type="3", start="2028-01-01")
 
-    def test_goes_by_the_types_id_in_this_catalogue(self) -> None:
+    def test_private_type_id_comes_from_lookups(self) -> None:
         assert not is_candidate(search(preferred_type_id=11), type="11", **PAST_AND_SOLD_OUT)
 
 
@@ -178,5 +180,5 @@ class TestPrivateSearch:
         ({"active": False}, False),
     ],
 )
-def test_on_offer_is_what_could_be_booked(trip: Trip, offered: bool) -> None:
+def test_bookable_departures(trip: Trip, offered: bool) -> None:
     assert bookable(TODAY).matches_all([departure(**trip)]) == [offered]

@@ -46,7 +46,7 @@ CONDITIONS: st.SearchStrategy[Condition] = st.recursive(
 
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(condition=CONDITIONS)
-async def test_a_condition_means_the_same_in_python_and_in_elasticsearch(
+async def test_python_and_elasticsearch_agree(
     es: AsyncElasticsearch, worlds: list[tuple[World, str]], condition: Condition
 ) -> None:
     world, index = worlds[0]
@@ -55,7 +55,7 @@ async def test_a_condition_means_the_same_in_python_and_in_elasticsearch(
     assert found == {trip.id for trip in compress(world.documents, condition.matches_all(world.documents))}
 
 
-def test_nothing_positive_holds_for_a_field_that_is_null() -> None:
+def test_null_field_matches_no_positive_condition() -> None:
     nowhere = departure(country=None)
     positive = (
         Equals("country", "1"),

@@ -29,7 +29,7 @@ def labels(searched: SearchContext, **trip: Any) -> list[str]:
     return [line.label for line in breakdown(departure(**trip), searched)][1:]
 
 
-def test_every_trip_has_the_base_score() -> None:
+def test_every_trip_has_base_score() -> None:
     line = breakdown(departure(), search())[0]
     assert (line.rule, line.points, line.label) == ("base", 30, "Base Score [+30]")
 
@@ -47,15 +47,13 @@ class TestThemes:
             ([], ["1"], []),
         ],
     )
-    def test_count_the_wanted_ones_that_the_trip_has(
-        self, wanted: list[Any], themes: list[str], label: list[str]
-    ) -> None:
+    def test_themes_are_counted(self, wanted: list[Any], themes: list[str], label: list[str]) -> None:
         assert labels(search(preferred_theme_ids=wanted), themes=themes) == label
 
 
 class TestDifficulty:
     @pytest.mark.parametrize(("level", "label"), [(2, []), (3, ["Perfect Difficulty [+15]"]), (4, [])])
-    def test_only_the_very_level_counts(self, level: int, label: list[str]) -> None:
+    def test_only_exact_level_scores(self, level: int, label: list[str]) -> None:
         assert labels(search(difficulty=3), level=level) == label
 
 
@@ -77,7 +75,7 @@ class TestDuration:
             (38, ["Wrong Duration (38d) [-1000]"]),
         ],
     )
-    def test_is_ideal_good_passed_over_or_dropped(self, days: int, label: list[str]) -> None:
+    def test_duration_is_ideal_good_neutral_or_wrong(self, days: int, label: list[str]) -> None:
         assert labels(search(min_duration=20, max_duration=30), days=days) == label
 
     @pytest.mark.parametrize(
@@ -90,7 +88,7 @@ class TestDuration:
             (300, []),
         ],
     )
-    def test_is_never_dropped_in_the_relaxed_search(self, days: int, label: list[str]) -> None:
+    def test_relaxed_search_never_disqualifies_duration(self, days: int, label: list[str]) -> None:
         assert labels(relaxed(min_duration=20, max_duration=30), days=days)[1:] == label
 
     @pytest.mark.parametrize(
@@ -106,11 +104,11 @@ class TestDuration:
             (28, ["Wrong Duration (28d) [-1000]"]),
         ],
     )
-    def test_follows_the_same_formulas_when_the_shortest_is_the_longer(self, days: int, label: list[str]) -> None:
+    def test_reversed_durations_follow_same_formulas(self, days: int, label: list[str]) -> None:
         assert labels(search(min_duration=20, max_duration=10), days=days) == label
 
     @pytest.mark.parametrize("days", [1, 20, 300])
-    def test_of_a_private_departure_is_flexible(self, days: int) -> None:
+    def test_private_departure_has_flexible_duration(self, days: int) -> None:
         assert labels(search(min_duration=20, max_duration=30), days=days, type=str(PRIVATE)) == [
             "Flexible Duration [+12]"
         ]
@@ -129,10 +127,10 @@ class TestBudget:
             (400_00, []),
         ],
     )
-    def test_is_compared_to_the_cent(self, price: int, label: list[str]) -> None:
+    def test_budget_is_compared_to_the_cent(self, price: int, label: list[str]) -> None:
         assert labels(search(budget="333.33"), price=price) == label
 
-    def test_percentages_are_exact_where_floats_are_not(self) -> None:
+    def test_percentages_are_exact(self) -> None:
         assert labels(search(budget=70), price=77_00) == ["Slightly Over (+10%) [+8]"]
         assert labels(search(budget="0.1"), price=12) == ["Over Budget (+20%) [+5]"]
         assert labels(search(budget="0.099999999999999999999999999999"), price=12) == []
@@ -143,7 +141,7 @@ class TestUrgency:
         ("status", "label"),
         [("Guaranteed", ["Guaranteed [+7]"]), ("Last Places", ["Last Places [+15]"]), ("Open", []), ("odd", [])],
     )
-    def test_a_status_that_urges_counts(self, status: str, label: list[str]) -> None:
+    def test_urgent_status_scores(self, status: str, label: list[str]) -> None:
         assert labels(search(), status=status) == label
 
     @pytest.mark.parametrize(
@@ -157,7 +155,7 @@ class TestUrgency:
     def test_thirty_days_ahead_is_soon(self, start: str, label: list[str]) -> None:
         assert labels(search(), start=start) == label
 
-    def test_a_private_departure_is_never_soon(self) -> None:
+    def test_private_departure_is_never_soon(self) -> None:
         assert labels(search(), start="2026-11-25", type=str(PRIVATE)) == ["Flexible Duration [+12]"]
 
 
@@ -177,12 +175,12 @@ class TestPlaces:
             ({}, ICE, []),
         ],
     )
-    def test_the_country_counts_else_the_continent(
+    def test_country_scores_else_continent(
         self, wanted: dict[str, Any], trip: dict[str, Any], label: list[str]
     ) -> None:
         assert labels(search(**wanted), **trip) == label
 
-    def test_a_continent_that_was_not_chosen_itself_counts_for_nothing(self) -> None:
+    def test_continent_not_chosen_does_not_score(self) -> None:
         assert labels(relaxed(selected_countries=[KENYA]), country="19") == ["Expanded Result [-15]"]
 
 
@@ -190,14 +188,14 @@ class TestRelaxed:
     @pytest.mark.parametrize(
         ("type_", "label"), [("3", []), ("4", ["Different Type [-10]"]), (None, ["Different Type [-10]"])]
     )
-    def test_another_type_or_none_costs(self, type_: str | None, label: list[str]) -> None:
+    def test_different_or_absent_type_is_penalty(self, type_: str | None, label: list[str]) -> None:
         assert labels(relaxed(preferred_type_id=3), type=type_) == ["Expanded Result [-15]", *label]
 
-    def test_without_a_type_asked_for_none_is_different(self) -> None:
+    def test_no_preferred_type_is_no_penalty(self) -> None:
         assert labels(relaxed(), type="4") == ["Expanded Result [-15]"]
 
 
-def test_labels_stand_in_the_order_of_the_rules() -> None:
+def test_labels_follow_rule_order() -> None:
     searched = relaxed(
         selected_countries=[KENYA],
         preferred_type_id=4,

@@ -21,7 +21,7 @@ def read(body: AppendableJsonBody, last: bytes) -> Any:
 
 
 @given(objects, st.uuids(), st.binary(max_size=100), st.booleans())
-def test_a_closed_body_is_the_object_with_its_last_field(
+def test_closed_body_ends_with_appended_field(
     body: dict[str, object], last: object, metadata: bytes, gzipped: bool
 ) -> None:
     shared = AppendableJsonBody.unpack(opened(body, gzipped=gzipped, metadata=metadata).pack())
@@ -29,13 +29,13 @@ def test_a_closed_body_is_the_object_with_its_last_field(
     assert (shared.metadata, shared.gzipped) == (metadata, gzipped)
 
 
-def test_one_body_is_closed_many_times() -> None:
+def test_body_can_be_closed_repeatedly() -> None:
     body = opened({"a": 1}, gzipped=True)
     assert read(body, b'"b":1') == {"a": 1, "b": 1}
     assert read(body, b'"b":2') == {"a": 1, "b": 2}
 
 
-def test_compression_is_worth_it() -> None:
+def test_compression_saves_nine_tenths() -> None:
     text = {"text": "a departure " * 1000}
     plain, small = (b"".join(opened(text, gzipped=gzipped).close(b'"b":1')) for gzipped in (False, True))
     assert len(small) < len(plain) / 10

@@ -9,7 +9,7 @@ from schemas.enums import PRIVATE_GROUPS, PRIVATE_GROUPS_ID, Continent
 from tests.support.factories import CatalogueFactory
 
 
-async def test_of_a_catalogue_without_empty_countries_the_index_knows_what_the_database_does(
+async def test_index_lookups_equal_database_lookups(
     index: ElasticsearchTripSearch, settings: Settings, catalogue: CatalogueFactory, database: AsyncEngine
 ) -> None:
     for continent in (Continent.ASIA, Continent.EUROPE, Continent.NORTH_AND_CENTRAL_AMERICA):
@@ -25,7 +25,7 @@ async def test_of_a_catalogue_without_empty_countries_the_index_knows_what_the_d
     assert await index.lookups() == expected
 
 
-async def test_an_index_without_private_groups_leaves_their_usual_id(
+async def test_private_type_id_has_default(
     index: ElasticsearchTripSearch, settings: Settings, catalogue: CatalogueFactory
 ) -> None:
     await catalogue.occurrence(trip_template_id=await catalogue.template())

@@ -49,7 +49,7 @@ async def safari(settings: Settings, catalogue: CatalogueFactory) -> dict[str, i
     return {"country": country, "type": trip_type}
 
 
-async def test_the_active_scenarios_are_listed(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
+async def test_active_scenarios_are_listed(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
     first, _, third = await add(
         database,
         {"description": "Likes snow", "category": "winter", "expected_min_results": 3},
@@ -63,7 +63,7 @@ async def test_the_active_scenarios_are_listed(api: httpx2.AsyncClient, database
     assert (await get(api, SCENARIOS, category="'--"))["count"] == 0
 
 
-async def test_a_scenario_passes_when_all_it_expects_is_found(
+async def test_scenario_passes_if_expectations_are_met(
     api: httpx2.AsyncClient, database: AsyncEngine, safari: dict[str, int]
 ) -> None:
     expected = {
@@ -97,7 +97,7 @@ FAILING: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("values", "reason"), FAILING)
-async def test_a_scenario_says_why_it_fails(
+async def test_scenario_reports_unmet_expectations(
     api: httpx2.AsyncClient, database: AsyncEngine, safari: dict[str, int], values: dict[str, Any], reason: str
 ) -> None:
     await add(database, values, {})
@@ -109,7 +109,7 @@ async def test_a_scenario_says_why_it_fails(
     assert failure.startswith(reason)
 
 
-async def test_nothing_found_is_no_top_score(
+async def test_no_results_have_no_top_score(
     api: httpx2.AsyncClient, database: AsyncEngine, safari: dict[str, int]
 ) -> None:
     nowhere = {"selected_countries": [99_999]}
@@ -156,13 +156,13 @@ async def test_unknown_scenarios_are_named(api: httpx2.AsyncClient, database: As
         ({"scenario_ids": [1] * 501}, "scenario_ids"),
     ],
 )
-async def test_wrong_choices_are_refused_and_named(api: httpx2.AsyncClient, body: dict[str, Any], field: str) -> None:
+async def test_invalid_choices_are_rejected_by_name(api: httpx2.AsyncClient, body: dict[str, Any], field: str) -> None:
     response = await api.post(RUN, json=body)
     assert response.status_code == 400
     assert [detail["field"] for detail in response.json()["details"]] == [field]
 
 
-async def test_a_hundred_scenarios_take_seconds_at_most(
+async def test_hundred_scenarios_run_in_seconds(
     api: httpx2.AsyncClient, database: AsyncEngine, sample_index: None
 ) -> None:
     ids = await add(database, *({"preferences": {"budget": 1000 + number * 100}} for number in range(100)))

@@ -42,7 +42,7 @@ async def catalogue_now(database_reads: Database) -> AsyncIterator[SearchLookups
 
 @hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(body=bodies)
-async def test_database_and_index_recommend_the_same(
+async def test_postgres_and_index_recommend_the_same(
     index: ElasticsearchTripSearch,
     database_reads: Database,
     catalogue_now: SearchLookups,
@@ -56,9 +56,7 @@ async def test_database_and_index_recommend_the_same(
     assert found.total_candidates == expected.total_candidates
 
 
-async def test_beyond_the_bound_only_the_first_to_depart_are_looked_at(
-    database_reads: Database, catalogue_now: SearchLookups
-) -> None:
+async def test_candidates_are_bounded_by_start_date(database_reads: Database, catalogue_now: SearchLookups) -> None:
     search = SearchContext(Preferences.model_validate({}), TODAY, catalogue_now)
     everything = await find_recommendations(PostgresTripSearch(database_reads, max_candidates=10_000), search)
     found = await find_recommendations(PostgresTripSearch(database_reads, max_candidates=40), search)
@@ -67,9 +65,7 @@ async def test_beyond_the_bound_only_the_first_to_depart_are_looked_at(
     assert max(trip.document.start for trip in found.all) < max(trip.document.start for trip in everything.all)
 
 
-async def test_more_searches_than_the_database_should_bear_are_refused(
-    database_reads: Database, catalogue_now: SearchLookups
-) -> None:
+async def test_excess_fallback_searches_are_rejected(database_reads: Database, catalogue_now: SearchLookups) -> None:
     fallback = PostgresTripSearch(database_reads, max_candidates=10_000, max_concurrent=0, queue_timeout=0)
     with pytest.raises(OverloadedError):
         await find_recommendations(fallback, SearchContext(Preferences.model_validate({}), TODAY, catalogue_now))

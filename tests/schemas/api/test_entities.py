@@ -121,7 +121,7 @@ def shown(model: type[Entity], row: SimpleNamespace) -> dict[str, Any]:
     return loaded
 
 
-def test_an_occurrence_shows_the_contracts_keys_in_their_order() -> None:
+def test_departure_has_contract_keys_in_order() -> None:
     keys = (
         "id, tripTemplateId, guideId, startDate, endDate, priceOverride, singleSupplementOverride, "
         "maxCapacityOverride, spotsLeft, status, imageUrlOverride, notes, notesHe, properties, createdAt, updatedAt, "
@@ -130,7 +130,7 @@ def test_an_occurrence_shows_the_contracts_keys_in_their_order() -> None:
     assert ", ".join(shown(Departure, occurrence())) == keys
 
 
-def test_a_template_shows_the_contracts_keys_in_their_order() -> None:
+def test_template_has_contract_keys_in_order() -> None:
     keys = (
         "id, title, titleHe, description, descriptionHe, shortDescription, shortDescriptionHe, imageUrl, basePrice, "
         "singleSupplementPrice, typicalDurationDays, defaultMaxCapacity, difficultyLevel, companyId, tripTypeId, "
@@ -140,7 +140,7 @@ def test_a_template_shows_the_contracts_keys_in_their_order() -> None:
     assert ", ".join(shown(Template, template())) == keys
 
 
-def test_a_trip_is_an_occurrence_whose_template_has_no_countries() -> None:
+def test_recommended_departure_omits_countries() -> None:
     whole = shown(Departure, occurrence())
     del whole["template"]["countries"]
     assert shown(RecommendedDeparture, occurrence()) == whole
@@ -149,12 +149,12 @@ def test_a_trip_is_an_occurrence_whose_template_has_no_countries() -> None:
 @pytest.mark.parametrize(
     ("override", "price"), [(None, "6630.00"), (Decimal("0.00"), "0.00"), (Decimal("99.5"), "99.50")]
 )
-def test_the_effective_price_is_the_override_even_when_it_is_zero(override: Decimal | None, price: str) -> None:
+def test_effective_price_is_override_even_if_zero(override: Decimal | None, price: str) -> None:
     assert shown(Departure, occurrence(price_override=override))["effectivePrice"] == price
 
 
 @pytest.mark.parametrize(("override", "capacity"), [(None, 20), (0, 0), (12, 12)])
-def test_the_effective_capacity_is_the_override_else_the_templates(override: int | None, capacity: int) -> None:
+def test_effective_capacity_is_override_or_default(override: int | None, capacity: int) -> None:
     assert shown(Departure, occurrence(max_capacity_override=override))["effectiveMaxCapacity"] == capacity
 
 
@@ -162,14 +162,14 @@ def test_the_effective_capacity_is_the_override_else_the_templates(override: int
     ("override", "of_template", "image"),
     [("a.jpg", "b.jpg", "a.jpg"), ("", "b.jpg", "b.jpg"), (None, "b.jpg", "b.jpg"), ("", None, None)],
 )
-def test_the_effective_image_is_a_non_empty_override_else_the_templates(
+def test_effective_image_is_override_unless_empty(
     override: str | None, of_template: str | None, image: str | None
 ) -> None:
     row = occurrence(image_url_override=override, template=template(image_url=of_template))
     assert shown(Departure, row)["effectiveImageUrl"] == image
 
 
-def test_the_duration_counts_both_the_first_and_the_last_day() -> None:
+def test_duration_counts_first_and_last_day() -> None:
     day = date(2026, 11, 24)
     assert shown(Departure, occurrence(start_date=day, end_date=day))["durationDays"] == 1
     assert shown(Departure, occurrence())["durationDays"] == 14
@@ -188,19 +188,19 @@ def test_timestamps_are_utc_in_whole_seconds() -> None:
     assert shown(Country, country(created_at=elsewhere))["createdAt"] == "2026-11-01T09:30:00Z"
 
 
-def test_enums_are_shown_by_display_name() -> None:
+def test_enums_use_display_names() -> None:
     america = country(continent=Continent.NORTH_AND_CENTRAL_AMERICA)
     assert shown(Country, america)["continent"] == "North & Central America"
     assert shown(Guide, guide())["gender"] == "Female"
 
 
 @pytest.mark.parametrize(("model", "row"), [(Tag, tag), (TripType, tag), (Guide, guide)])
-def test_an_empty_hebrew_name_is_null(model: type[Entity], row: Any) -> None:
+def test_empty_hebrew_name_is_null(model: type[Entity], row: Any) -> None:
     assert shown(model, row(name_he=""))["nameHe"] is None
     assert shown(model, row(name_he="הרים"))["nameHe"] == "הרים"
 
 
-def test_an_absent_value_is_a_null_not_a_missing_key() -> None:
+def test_absent_value_is_null_not_missing() -> None:
     bare = shown(Template, template(primary_country=None, primary_country_id=None, tags=[], countries=[]))
     assert bare["tripType"] is None
     assert bare["primaryCountry"] is None
@@ -211,17 +211,17 @@ def test_an_absent_value_is_a_null_not_a_missing_key() -> None:
 @pytest.mark.parametrize(
     ("stored", "visible"), [(None, None), ({"cabin": 4}, {"cabin": 4}), ({}, {}), (["cabin"], None), ("cabin", None)]
 )
-def test_properties_are_an_object_or_null(stored: Any, visible: Any) -> None:
+def test_properties_are_object_or_null(stored: Any, visible: Any) -> None:
     assert shown(Template, template(properties=stored))["properties"] == visible
 
 
-def test_an_entity_reads_back_from_its_own_json() -> None:
+def test_entity_round_trips_through_json() -> None:
     row = occurrence(price_override=Decimal("10.00"), guide=guide(), guide_id=5)
     text = to_json(Departure.model_validate(row))
     assert to_json(Departure.model_validate_json(text)) == text
 
 
-def test_the_schema_requires_every_key() -> None:
+def test_schema_requires_every_key() -> None:
     for model in (Country, Tag, TripType, Guide, Template, Departure, RecommendedDeparture):
         schema = model.model_json_schema(mode="serialization")
         assert schema["required"] == list(schema["properties"])
