@@ -1,1 +1,1 @@
-"""What people run."""
+"""The `smarttrip` command, local services, sample data, the demo and the benchmark."""

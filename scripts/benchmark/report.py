@@ -54,15 +54,15 @@ def table(rows: Sequence[Row]) -> Table:
 
 def sentences(measured: BenchmarkResults) -> Iterator[str]:
     for high in measured.highest:
-        what = f"highest throughput of {high.name}, {high.size:,} departures"
-        yield f"{what}: {high.service:,.0f}/s, {high.ratio:.2f} of the bare server's {high.bare:,.0f}/s"
+        title = f"highest throughput of {high.name}, {high.size:,} departures"
+        yield f"{title}: {high.service:,.0f}/s, {high.ratio:.2f} of the bare server's {high.bare:,.0f}/s"
     for growth in measured.growth:
         sizes = f"{growth.smaller:,} -> {growth.larger:,} departures"
         yield f"growth of uncached p50, {sizes}, {growth.concurrency} at once: {growth.times:.2f} times"
-    if soak := measured.memory:
-        megabytes = ", ".join(f"{held:.0f}" for held in soak.megabytes)
-        requests = f"{soak.requests[0]:,} .. {soak.requests[-1]:,} mixed requests"
-        errors = f"; {soak.errors} errors" if soak.errors else ""
+    if memory := measured.memory:
+        megabytes = ", ".join(f"{size:.0f}" for size in memory.megabytes)
+        requests = f"{memory.requests[0]:,} .. {memory.requests[-1]:,} mixed requests"
+        errors = f"; {memory.errors} errors" if memory.errors else ""
         yield f"memory of the API's largest process after {requests}: {megabytes} MB{errors}"
 
 

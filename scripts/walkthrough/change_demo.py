@@ -24,7 +24,7 @@ def show_change(console: Console, client: Client, search: Search, database_url: 
         asyncio.run(_execute(database_url, statement))
         seconds = _seconds_until(client, search, best["id"], is_listed=is_listed)
         place = "back at the top of" if is_listed else "gone from"
-        console.print(f"  [dim]{seconds:.2f} s later it is {place} the answer.[/dim]")
+        console.print(f"  [dim]{seconds:.2f} s later it is {place} the results.[/dim]")
 
 
 async def _execute(url: str, statement: str) -> None:

@@ -58,7 +58,7 @@ def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
 
 @pytest.fixture
 def in_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> InProcess:
-    """Runs a command here, which is faster, and answers its exit code and what it wrote to stderr."""
+    """Return a function that runs a command in this process and returns its exit code and stderr."""
 
     def run(command: str, env: Mapping[str, str]) -> tuple[object, str]:
         for name in SETTINGS:
@@ -105,23 +105,23 @@ def test_invalid_setting_is_named_in_one_sentence(in_process: InProcess, name: s
 
 @pytest.mark.parametrize("command", ["migrate", "reindex"])
 def test_unreachable_service_is_named_and_exits_with_3(command: str) -> None:
-    answer = smarttrip(command, env=environment(**NOWHERE))
-    assert answer.returncode == 3
-    assert any(name in answer.stderr for name in ("Postgres", "Elasticsearch", "Redis"))
-    assert len(answer.stderr.splitlines()) == 1
+    result = smarttrip(command, env=environment(**NOWHERE))
+    assert result.returncode == 3
+    assert any(name in result.stderr for name in ("Postgres", "Elasticsearch", "Redis"))
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_serve_on_taken_port_exits_with_4() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        answer = smarttrip("serve", "--port", str(port), env=environment(**NOWHERE))
-    assert answer.returncode == 4
-    assert answer.stderr == f"Port {port} is taken; choose another one with PORT.\n"
+        result = smarttrip("serve", "--port", str(port), env=environment(**NOWHERE))
+    assert result.returncode == 4
+    assert result.stderr == f"Port {port} is taken; choose another one with PORT.\n"
 
 
 @pytest.fixture(scope="module")
 async def own(services: Settings, slot: int) -> AsyncIterator[Settings]:
-    """Of an empty database that nothing has been done to."""
+    """Settings of an empty database without migrations."""
     settings = load_settings(
         database_url=await fresh_database(services.database_url, f"smarttrip_cli_{slot}"),
         redis_url=await own_redis(services.redis_url, slot),
@@ -160,7 +160,7 @@ async def test_empty_database_to_verified_index(own: Settings, es: AsyncElastics
     assert "70 of 70" in built.stdout
     assert smarttrip("verify", env=env).returncode == 0
 
-    await forget_changes(own)
+    await clear_outbox(own)
     await es.delete(index=own.elasticsearch_alias, id="7", refresh=True)
     differing = smarttrip("verify", env=env)
     assert differing.returncode == 1
@@ -174,8 +174,8 @@ async def test_empty_database_to_verified_index(own: Settings, es: AsyncElastics
     assert (busy.returncode, len(busy.stderr.splitlines())) == (4, 1)
 
 
-async def forget_changes(settings: Settings) -> None:
-    """As if a worker had carried them all to the index."""
+async def clear_outbox(settings: Settings) -> None:
+    """Empty the outbox, as a worker would."""
     connection = await asyncpg.connect(plain(settings.database_url))
     await connection.execute("DELETE FROM smarttrip.outbox")
     await connection.close()

@@ -1,4 +1,4 @@
-"""docker-compose.yml and Dockerfile, read as data: there is no Docker where these tests run."""
+"""docker-compose.yml and Dockerfile, checked as text, because Docker is unavailable to the tests."""
 
 import re
 from pathlib import Path
@@ -80,12 +80,12 @@ def test_containers_run_existing_commands_with_valid_settings(name: str, monkeyp
 
 def test_every_setting_reaches_the_containers() -> None:
     passed = {variable.lower() for service in OURS.values() for variable in service["environment"]}
-    of_the_image = {"host", "port"}
-    assert passed | of_the_image == Settings.model_fields.keys() - {"database_direct_url"}
+    set_by_image = {"host", "port"}
+    assert passed | set_by_image == Settings.model_fields.keys() - {"database_direct_url"}
 
 
 def default(value: str) -> str:
-    """What compose makes of `${NAME:-default}` where NAME is not set."""
+    """Return what compose substitutes for `${NAME:-default}` if NAME is not set."""
     return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value)
 
 
@@ -100,5 +100,5 @@ def test_image_runs_unprivileged_from_locked_packages() -> None:
 
 def test_image_context_has_only_copied_files() -> None:
     copied = re.findall(r"^COPY (?!--from)(.*) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
-    let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
-    assert {name for line in copied for name in line.split()} == let_in
+    included = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert {name for line in copied for name in line.split()} == included

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 @pytest.fixture(scope="module")
 def cache() -> Iterator[Path]:
-    """A user's cache in which only the Elasticsearch home is there already."""
+    """An empty user cache, except for the Elasticsearch home."""
     with tempfile.TemporaryDirectory(prefix="smarttrip-cache-") as name:
         cache = Path(name)
         cache.chmod(0o755)
@@ -40,7 +40,7 @@ def demo(cache: Path, *options: str, port: int | None = None) -> Iterator[subpro
 
 
 def started_with(cache: Path) -> list[list[str]]:
-    """The command lines of all that has inherited the demo's environment."""
+    """Return the command lines of all processes that inherited the demo's environment."""
     found = psutil.process_iter(["cmdline", "environ"])
     return [p.info["cmdline"] for p in found if (p.info["environ"] or {}).get("XDG_CACHE_HOME") == str(cache)]
 
@@ -52,8 +52,8 @@ def test_once_shows_searches_and_a_change_and_cleans_up(cache: Path) -> None:
     assert output.count("Score") == 3
     assert "Theme Match [+" in output
     assert "Expanded Result [-15]" in output
-    assert "later it is gone from the answer" in output
-    assert "later it is back at the top of the answer" in output
+    assert "later it is gone from the results" in output
+    assert "later it is back at the top of the results" in output
     assert started_with(cache) == []
 
 

@@ -1,4 +1,4 @@
-"""The benchmark's parts that need the service and those it is compared with."""
+"""Parts of the benchmark that need the service and the baseline servers."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -41,7 +41,7 @@ SAMPLE = 600
 
 @pytest.fixture(scope="module")
 async def env(settings: Settings, engine: AsyncEngine, redis: Redis) -> dict[str, str]:
-    """Of the servers, with a sample catalogue in database and index."""
+    """Return settings for the servers, with a sample catalogue in database and index."""
     await empty(engine)
     await redis.flushdb()
     await sample_data.seed(settings.database_url, SAMPLE, today=TODAY)
@@ -70,7 +70,7 @@ def unindexed(env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="module")
-def bare(env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def constant(env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with baseline_server(constant_server, {**env, RESPONSE_BYTES: "100"}, log(tmp_path_factory)) as server:
         yield server
 
@@ -87,25 +87,29 @@ def mix() -> Sequence[dict[str, Any]]:
 async def test_service_agrees_with_scoring_all_in_python(
     service: Server, unindexed: Server, mix: Sequence[dict[str, Any]], engine: AsyncEngine
 ) -> None:
-    asked = recommendations(service, [{}, *mix])
-    right = Contestant(replace(asked.plan, url=f"{unindexed.url}/"), unindexed)
-    await asyncio.to_thread(compare, asked, right)
+    contestant = recommendations(service, [{}, *mix])
+    reference = Contestant(replace(contestant.plan, url=f"{unindexed.url}/"), unindexed)
+    await asyncio.to_thread(compare, contestant, reference)
 
     async with engine.begin() as connection:
         await connection.execute(text("UPDATE trip_occurrences SET spots_left = 0 WHERE id % 3 = 0"))
     with pytest.raises(CliError, match=r"For \{.*\} the service returns \[\(\d+, \d+\), .*; expected is \["):
-        await asyncio.to_thread(compare, asked, right)
+        await asyncio.to_thread(compare, contestant, reference)
 
 
 async def test_failed_search_of_the_sample_is_reported(service: Server, mix: Sequence[dict[str, Any]]) -> None:
-    asked = recommendations(service, mix)
-    nowhere = Contestant(replace(asked.plan, url=f"{service.url}/nowhere"), service)
+    contestant = recommendations(service, mix)
+    nowhere = Contestant(replace(contestant.plan, url=f"{service.url}/nowhere"), service)
     with pytest.raises(CliError, match="A search of the sample failed: status 404"):
-        await asyncio.to_thread(compare, asked, nowhere)
+        await asyncio.to_thread(compare, contestant, nowhere)
 
 
-async def test_open_loop_has_half_the_rate_of_concurrency_8(service: Server, bare: Server, env: dict[str, str]) -> None:
-    pairing = Pairing("reference data", cold(resource(service, LOCATIONS)), CONSTANT, cold(bare_like(service, bare)))
+async def test_open_loop_has_half_the_rate_of_concurrency_8(
+    service: Server, constant: Server, env: dict[str, str]
+) -> None:
+    pairing = Pairing(
+        "reference data", cold(resource(service, LOCATIONS)), CONSTANT, cold(like_constant(service, constant))
+    )
     rows = await asyncio.to_thread(lambda: list(measuring(env).rows(pairing)))
     assert [(row.name, row.concurrency) for row in rows] == [
         ("reference data", 1),
@@ -121,12 +125,12 @@ async def test_open_loop_has_half_the_rate_of_concurrency_8(service: Server, bar
 
 
 async def test_row_of_events_starts_with_empty_stream(
-    service: Server, bare: Server, env: dict[str, str], redis: Redis
+    service: Server, constant: Server, env: dict[str, str], redis: Redis
 ) -> None:
     await redis.xadd(TRACKING_STREAM, {"left": "by others"}, id="1-1")
     intake = cold(events(service, 100))
     pairing = Pairing(
-        "events", intake, CONSTANT, cold(Contestant(replace(intake.plan, url=f"{bare.url}/", status=200), bare))
+        "events", intake, CONSTANT, cold(Contestant(replace(intake.plan, url=f"{constant.url}/", status=200), constant))
     )
     row = await asyncio.to_thread(measuring(env).row, pairing, 8)
     assert row.results[SERVICE].run.errors == 0
@@ -136,11 +140,11 @@ async def test_row_of_events_starts_with_empty_stream(
 
 async def test_memory_is_recorded_after_each_portion(service: Server, mix: Sequence[dict[str, Any]]) -> None:
     plans = [kind.plan for kind in (recommendations(service, mix), resource(service, LOCATIONS), events(service, 10))]
-    held = await asyncio.to_thread(measure_growth, SAMPLE, service, plans, (4, 3, 3))
-    assert held.requests == [10 * (number + 1) for number in range(PORTIONS)]
-    assert len(held.megabytes) == PORTIONS
-    assert all(20 < megabytes < 1000 for megabytes in held.megabytes)
-    assert held.errors == 0
+    growth = await asyncio.to_thread(measure_growth, SAMPLE, service, plans, (4, 3, 3))
+    assert growth.requests == [10 * (number + 1) for number in range(PORTIONS)]
+    assert len(growth.megabytes) == PORTIONS
+    assert all(20 < megabytes < 1000 for megabytes in growth.megabytes)
+    assert growth.errors == 0
 
 
 SECONDS = 0.2
@@ -154,5 +158,5 @@ def cold(contestant: Contestant) -> Contestant:
     return replace(contestant, plan=replace(contestant.plan, warm_up=False))
 
 
-def bare_like(service: Server, bare: Server) -> Contestant:
-    return Contestant(replace(resource(service, LOCATIONS).plan, url=f"{bare.url}/"), bare)
+def like_constant(service: Server, constant: Server) -> Contestant:
+    return Contestant(replace(resource(service, LOCATIONS).plan, url=f"{constant.url}/"), constant)

@@ -1,4 +1,4 @@
-"""The load generator, against a server whose answers are known."""
+"""The load generator, run against a server with known responses."""
 
 import asyncio
 import sys
@@ -13,25 +13,25 @@ from scripts.benchmark.compare import generate
 from scripts.benchmark.load_plan import LoadPlan, LoadResult
 from scripts.errors import CliError
 
-RIGHT = (200, "right")
-NO_ROOM = (503, "no room")
+CORRECT = (200, "right")
+UNAVAILABLE = (503, "no room")
 
 
-class Answering:
-    """Gives its answers in turn, each after so many seconds."""
+class FakeServer:
+    """Sends the responses in turn, each after `seconds`; closes a connection after `per_connection` responses."""
 
-    def __init__(self, answers: Sequence[tuple[int, str]], seconds: float, per_connection: int) -> None:
-        self._answers: Iterator[tuple[int, str]] = cycle(answers)
+    def __init__(self, responses: Sequence[tuple[int, str]], seconds: float, per_connection: int) -> None:
+        self._responses: Iterator[tuple[int, str]] = cycle(responses)
         self._seconds = seconds
         self._per_connection = per_connection
-        self.asked = 0
+        self.requests = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             for _ in range(self._per_connection):
                 await reader.readuntil(b"\r\n\r\n")
-                self.asked += 1
-                status, body = next(self._answers)
+                self.requests += 1
+                status, body = next(self._responses)
                 await asyncio.sleep(self._seconds)
                 writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -41,14 +41,14 @@ class Answering:
 
 
 @asynccontextmanager
-async def answering(
-    *answers: tuple[int, str], seconds: float = 0, per_connection: int = sys.maxsize
-) -> AsyncIterator[tuple[Answering, str]]:
-    """The server and its URL."""
-    answers_in_turn = Answering(answers, seconds, per_connection)
-    server = await asyncio.start_server(answers_in_turn.serve, "127.0.0.1", 0)
+async def serving(
+    *responses: tuple[int, str], seconds: float = 0, per_connection: int = sys.maxsize
+) -> AsyncIterator[tuple[FakeServer, str]]:
+    """Start the server; yield it and its URL."""
+    server_state = FakeServer(responses, seconds, per_connection)
+    server = await asyncio.start_server(server_state.serve, "127.0.0.1", 0)
     try:
-        yield answers_in_turn, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        yield server_state, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
     finally:
         server.close()
 
@@ -58,40 +58,42 @@ async def generated(plan: LoadPlan) -> LoadResult:
 
 
 async def test_closed_loop_sends_the_minimum_of_requests() -> None:
-    async with answering(RIGHT, seconds=0.01) as (server, url):
+    async with serving(CORRECT, seconds=0.01) as (server, url):
         plan = LoadPlan(url=url, method="GET", expected="right", concurrency=8, requests=25, seconds=0, warm_up=False)
         run = await generated(plan)
-    assert (run.requests, run.errors, server.asked) == (25, 0, 25)
+    assert (run.requests, run.errors, server.requests) == (25, 0, 25)
 
 
 async def test_open_loop_counts_the_wait_for_a_connection() -> None:
-    async with answering(RIGHT, seconds=0.1) as (_, url):
+    async with serving(CORRECT, seconds=0.1) as (_, url):
         plan = LoadPlan(url=url, method="GET", expected="right", concurrency=2, seconds=1, warm_up=False)
         run = await generated(replace(plan, rate=40.0))
         closed = await generated(plan)
     assert run.requests == 40
-    # Half of what was due found no free connection: the last of it waited for a second more.
+    # Half of the requests found no free connection when due; the last ones waited another second.
     assert run.p95 > 700
     assert closed.p95 < 300
 
 
 async def test_wrong_responses_are_errors_without_latency() -> None:
-    async with answering(RIGHT, NO_ROOM, (200, "empty")) as (_, url):
+    async with serving(CORRECT, UNAVAILABLE, (200, "empty")) as (_, url):
         run = await generated(LoadPlan(url=url, method="GET", expected="right", requests=9, seconds=0, warm_up=False))
     assert (run.requests, run.errors, run.sent) == (3, 6, 9)
 
 
 async def test_closed_connections_are_replaced() -> None:
-    async with answering(RIGHT, per_connection=2) as (server, url):
+    async with serving(CORRECT, per_connection=2) as (server, url):
         run = await generated(LoadPlan(url=url, method="GET", expected="right", requests=9, seconds=0, warm_up=False))
-    assert (run.requests, run.errors, server.asked) == (6, 3, 6)
+    assert (run.requests, run.errors, server.requests) == (6, 3, 6)
 
 
 @pytest.mark.parametrize("warm_up", [False, True])
 async def test_first_wrong_response_is_reported_if_none_is_correct(warm_up: bool) -> None:
-    async with answering((503, "no room" + "x" * 1000)) as (_, url):
+    async with serving((503, "no room" + "x" * 1000)) as (_, url):
         plan = LoadPlan(url=url, method="GET", expected="right", seconds=0.1, warm_up=warm_up)
-        with pytest.raises(CliError, match=r"No response was correct; the first one: status 503, 'no roomx+'") as told:
+        with pytest.raises(
+            CliError, match=r"No response was correct; the first one: status 503, 'no roomx+'"
+        ) as raised:
             await generated(plan)
-    assert len(str(told.value)) < 400
-    assert url in str(told.value)
+    assert len(str(raised.value)) < 400
+    assert url in str(raised.value)
