@@ -4,31 +4,33 @@ from prometheus_client import Counter, Gauge, Histogram, Summary
 
 LAG = Histogram(
     "smarttrip_index_lag_seconds",
-    "From a change in Postgres until searches see it; lane fanned is departures that show something that changed",
+    "From a change in Postgres until searches see it; lane fanned: departures that depend on a changed row",
     ["lane"],
     buckets=(0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 1800),
 )
 for lane in ("direct", "fanned"):
     LAG.labels(lane)
-DEPTH = Gauge("smarttrip_outbox_rows", "Changes that wait for the index")
-OLDEST = Gauge("smarttrip_outbox_oldest_seconds", "Age of the change that waits longest")
-ATTEMPTS = Gauge("smarttrip_outbox_attempts", "Most attempts made on a change that still waits")
-DEAD = Gauge("smarttrip_outbox_dead_rows", "Changes that the index refused for good")
+DEPTH = Gauge("smarttrip_outbox_rows", "Changes in the outbox")
+OLDEST = Gauge("smarttrip_outbox_oldest_seconds", "Age of the oldest change in the outbox")
+ATTEMPTS = Gauge("smarttrip_outbox_attempts", "Most attempts made on a change in the outbox")
+DEAD = Gauge("smarttrip_outbox_dead_rows", "Dead letters: departures that are invalid or that the index rejected")
 BATCH_ROWS = Histogram(
-    "smarttrip_batch_rows", "Outbox rows in a batch of the feed", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+    "smarttrip_batch_rows", "Outbox rows per batch", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 )
-BATCH_SECONDS = Histogram("smarttrip_batch_seconds", "Time of a batch of the feed")
+BATCH_SECONDS = Histogram("smarttrip_batch_seconds", "Duration of a batch")
 ROWS = Counter("smarttrip_outbox_rows_handled_total", "Outbox rows handled, by outcome", ["outcome"])
 ERRORS = Counter("smarttrip_feed_errors_total", "Batches that failed as a whole, by error", ["error"])
-PROGRESS = Gauge("smarttrip_feed_progress_timestamp_seconds", "When followers last got further or idled", ["lane"])
-UNTOLD = Counter("smarttrip_changes_untold_total", "Changes that could not be told to the caches")
-GENERATION = Gauge("smarttrip_index_generation", "Number of the latest change told to the caches")
+PROGRESS = Gauge(
+    "smarttrip_feed_progress_timestamp_seconds", "Time at which a consumer last made progress or was idle", ["lane"]
+)
+UNTOLD = Counter("smarttrip_changes_untold_total", "Changes that could not be published to caches")
+GENERATION = Gauge("smarttrip_index_generation", "Number of the latest change published to caches")
 DRIFT = Gauge("smarttrip_index_drifted_departures", "Departures that differed from Postgres at the last verification")
-DRIFTED = Counter("smarttrip_index_drift_total", "Departures found to differ from Postgres")
-REINDEXED = Counter("smarttrip_reindex_total", "Full reindexes that put a new index in use")
+DRIFTED = Counter("smarttrip_index_drift_total", "Departures found to differ from Postgres, in total")
+REINDEXED = Counter("smarttrip_reindex_total", "Full reindexes that activated a new index")
 REINDEX_DONE = Gauge("smarttrip_reindex_documents_done", "Documents of the running or last reindex")
-REINDEX_TOTAL = Gauge("smarttrip_reindex_documents_total", "Departures that the running or last reindex set out with")
-JOBS = Summary("smarttrip_job_seconds", "Time of jobs that run by the clock or on request", ["job"])
+REINDEX_TOTAL = Gauge("smarttrip_reindex_documents_total", "Departures at the start of the running or last reindex")
+JOBS = Summary("smarttrip_job_seconds", "Duration of scheduled and requested jobs", ["job"])
 JOB_FAILURES = Counter("smarttrip_job_failures_total", "Jobs that failed", ["job"])
 
 

@@ -6,7 +6,7 @@ from sqlalchemy import Select, delete, func, insert, select, text
 
 from app.backends.database import WriteSession
 from indexer.index.locks import REBUILD_LOCK
-from indexer.index.outbox import WAITING
+from indexer.index.outbox import BACKLOG
 from schemas.api.admin import DeadLetter as DeadLetterItem
 from schemas.api.admin import DeadLetterCounts, DeadLettersQuery, OutboxBacklog, Queue, WriteTarget
 from schemas.api.envelopes import PageRows
@@ -46,7 +46,7 @@ async def list_write_targets(session: WriteSession) -> list[WriteTarget]:
 
 
 async def get_outbox_backlog(session: WriteSession) -> OutboxBacklog:
-    row = (await session.execute(WAITING)).one()
+    row = (await session.execute(BACKLOG)).one()
     return OutboxBacklog(rows=row.rows, oldest_seconds=row.oldest, attempts=row.attempts)
 
 

@@ -1,8 +1,8 @@
-"""One batch of the feed: claim, take a version, then read, write to every index, and only then forget the rows."""
+"""One batch of the outbox: claim rows, take a version, read, write to every index, and only then delete the rows."""
 
-import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from time import monotonic
 
 import structlog
 from elasticsearch import ApiError, TransportError
@@ -15,8 +15,7 @@ from indexer.errors import ForeignIndexError, IncompatibleDocumentsError, NoLive
 from indexer.feed import fan_out
 from indexer.index import bulk_writer, locks, outbox, targets, versions
 from indexer.index.bulk_writer import WriteOutcome
-from indexer.index.locks import STALLED_AFTER
-from indexer.index.outbox import CAUSES, DIRECT, LANES, ClaimedRow
+from indexer.index.outbox import DEFAULT_LIMITS, DIRECT, LANES, UPSTREAM, BatchLimits, ClaimedRow
 from indexer.index.reconcile import IndexProblem, check_origin
 from indexer.index.targets import Target, TargetState
 from schemas.invalidation import DEPARTURE
@@ -24,65 +23,78 @@ from schemas.invalidation import DEPARTURE
 log = structlog.get_logger()
 
 HISTORY_CHECKED = "smarttrip_history_checked"
+"""Key in a connection's `info`: its database was compared with the live index."""
 
 UPSTREAM_CHANGE_TIMEOUT = 0.5
-"""Seconds that a batch of causes waits for Elasticsearch: it writes to no index, and caches wait for it."""
+"""Seconds that a batch of upstream changes waits for Elasticsearch: it writes to no index, and caches wait for it."""
 
 PREVIOUS_INDEX_MAX_ATTEMPTS = 8
-"""Attempts after which the previous index, kept for a rollback, may no longer hold up the one in use."""
+"""Attempts on a row after which the previous index, which only serves rollbacks, no longer blocks the live one."""
 
 
-class BatchStalled(Exception):  # noqa: N818  # the whole batch is called off, nothing is wrong with it
-    """The process stood still between reading and writing: what it read may be older than a deletion's memory."""
+class BatchStalledError(Exception):
+    """The batch was aborted, unwritten: what it read may be older than the tombstones of later deletions."""
 
 
 @dataclass
 class WriteResult:
-    """What became of departures, over all indices."""
+    """The merged outcome of the writes to all indices."""
 
-    kept: dict[int, str] = field(default_factory=dict)
-    refused: dict[int, str] = field(default_factory=dict)
-    lost: list[str] = field(default_factory=list)
-    """Indices that are no longer worth writing to."""
+    retryable: dict[int, str] = field(default_factory=dict)
+    """Reasons of temporary failures, by departure id."""
+    rejected: dict[int, str] = field(default_factory=dict)
+    """Reasons of permanent rejections, by departure id."""
+    abandoned: list[str] = field(default_factory=list)
+    """Indices to which nothing is written any more."""
     live_missing: bool = False
+    """The live index does not exist."""
 
 
 @dataclass
 class BatchResult:
-    """The claimed rows that are neither done nor kept are fan-outs with more to come."""
+    """Outbox rows by outcome. Claimed rows that are neither done nor failed are fan-outs that go on later."""
 
     claimed: Sequence[ClaimedRow] = ()
     done: Sequence[ClaimedRow] = ()
-    kept: Sequence[ClaimedRow] = ()
+    failed: Sequence[ClaimedRow] = ()
     written: WriteResult = field(default_factory=WriteResult)
 
     @property
-    def failed(self) -> bool:
-        """Nothing of it could be done."""
-        return bool(self.kept) and len(self.kept) == len(self.claimed)
+    def failed_entirely(self) -> bool:
+        return bool(self.failed) and len(self.failed) == len(self.claimed)
 
 
-async def process_batch(stores: Backends, lanes: Collection[int] = LANES, *, retry: bool) -> BatchResult:
-    """Raises Untrusted, Stalled, and what the servers raise; the rows then stay as they were."""
-    started = time.monotonic()
+async def process_batch(
+    backends: Backends, lanes: Collection[int] = LANES, limits: BatchLimits = DEFAULT_LIMITS, *, retry: bool
+) -> BatchResult:
+    """Process one batch of the lanes; rows that failed before are included only with `retry`.
+
+    Raises: IndexNotWritableError, BatchStalledError, and errors of the backends; the rows then stay unchanged.
+    """
+    started = monotonic()
     rows: list[ClaimedRow] = []
     try:
-        async with stores.postgres.begin() as connection:
-            await locks.enter_batch(connection)
-            written_to = _writable_targets(await targets.read_targets(connection))
+        async with backends.postgres.begin() as connection:
+            await locks.enter_batch(connection, limits.stalled_after)
+            writable = _writable_targets(await targets.read_targets(connection))
             await _check_database_history(
-                connection, _with_short_timeout(stores) if set(lanes) == {CAUSES} else stores, written_to
+                connection, _with_short_timeout(backends) if set(lanes) == {UPSTREAM} else backends, writable
             )
-            rows += await outbox.claim(connection, lanes, retry=retry)
-            return await _handle(connection, stores, written_to, rows, deadline=started + STALLED_AFTER)
+            rows += await outbox.claim(connection, lanes, limits, retry=retry)
+            expansion = await _expand(connection, backends, writable, rows, limits.fan_out)
+            outcomes = await _write(
+                backends, [target.name for target in writable], _trip_ids(rows), started + limits.stalled_after
+            )
+            batch = _result(rows, expansion, _merge_outcomes(writable, outcomes, rows))
+            await _finish(connection, batch)
+            return batch
     finally:
-        if time.monotonic() > started + STALLED_AFTER:
-            await _reenqueue(stores, _trip_ids(rows))
+        if monotonic() > started + limits.stalled_after:
+            await _reenqueue(backends, _trip_ids(rows))
 
 
-def _with_short_timeout(stores: Backends) -> Backends:
-    """For batches of causes."""
-    return replace(stores, elasticsearch=stores.elasticsearch.options(request_timeout=UPSTREAM_CHANGE_TIMEOUT))
+def _with_short_timeout(backends: Backends) -> Backends:
+    return replace(backends, elasticsearch=backends.elasticsearch.options(request_timeout=UPSTREAM_CHANGE_TIMEOUT))
 
 
 def _writable_targets(known: Sequence[Target]) -> list[Target]:
@@ -95,99 +107,108 @@ def _writable_targets(known: Sequence[Target]) -> list[Target]:
     return writable
 
 
-async def _check_database_history(connection: AsyncConnection, stores: Backends, written_to: list[Target]) -> None:
-    """Before the first write on each connection: one to a Postgres that was set back is always a new one."""
+async def _check_database_history(connection: AsyncConnection, backends: Backends, writable: list[Target]) -> None:
+    """Check, once per connection, that the live index was made from this database and not from a later state of it.
+
+    Once per connection is enough: after a restore or a failover all connections are new.
+    Raises: ForeignIndexError.
+    """
     assert connection.sync_connection is not None
     info = connection.sync_connection.info
     if HISTORY_CHECKED in info:
         return
-    live = [target.name for target in written_to if target.state is TargetState.LIVE]
+    live = [target.name for target in writable if target.state is TargetState.LIVE]
     try:
-        # On this very connection: followers that each waited for one more would leave a small pool none.
-        faults = {name: await check_origin(stores, name, connection) for name in live}
+        # On this connection: consumers that each waited for a second one could exhaust a small pool.
+        problems = {name: await check_origin(backends, name, connection) for name in live}
     except (ApiError, TransportError):
-        # A server that can't be asked takes no writes either; causes go on without it.
+        # An Elasticsearch that is down takes no writes either; upstream changes go on without it.
         return
-    for name, fault in faults.items():
-        if fault in (IndexProblem.OTHER_POSTGRES, IndexProblem.SET_BACK):
-            raise ForeignIndexError(name, fault)
+    for name, problem in problems.items():
+        if problem in (IndexProblem.OTHER_POSTGRES, IndexProblem.SET_BACK):
+            raise ForeignIndexError(name, problem)
     info[HISTORY_CHECKED] = True
 
 
-async def _handle(
-    connection: AsyncConnection, stores: Backends, written_to: list[Target], rows: list[ClaimedRow], *, deadline: float
-) -> BatchResult:
-    departures = [row for row in rows if row.kind == DEPARTURE]
-    names = [target.name for target in written_to]
-    expansion = await fan_out.expand_changes(
-        connection, stores.elasticsearch, names, [row for row in rows if row.kind != DEPARTURE]
-    )
-    outcomes = await _write(stores, names, _trip_ids(rows), deadline=deadline)
-    written = _merge_outcomes(
-        written_to, outcomes, patient=all(row.attempts < PREVIOUS_INDEX_MAX_ATTEMPTS for row in departures)
-    )
-    kept = {row.id for row in departures if row.row_id in written.kept}.union(expansion.failed)
-    done = {row.id for row in departures}.union(expansion.finished) - kept
-    batch = BatchResult(rows, [row for row in rows if row.id in done], [row for row in rows if row.id in kept], written)
-    await _finish(connection, batch)
-    return batch
+async def _expand(
+    connection: AsyncConnection, backends: Backends, writable: list[Target], rows: list[ClaimedRow], limit: int
+) -> fan_out.Expansion:
+    changes = [row for row in rows if row.kind != DEPARTURE]
+    names = [target.name for target in writable]
+    return await fan_out.expand_changes(connection, backends.elasticsearch, names, changes, limit)
 
 
-async def _write(
-    stores: Backends, names: list[str], trip_ids: list[int], *, deadline: float
-) -> dict[str, WriteOutcome]:
-    """A departure that is gone, or can't be shown as it is now, is removed from the indices."""
+async def _write(backends: Backends, names: list[str], trip_ids: list[int], deadline: float) -> dict[str, WriteOutcome]:
+    """Write departures as they are now; those that are deleted, invalid or rejected are removed from the indices."""
     if not trip_ids:
         return {name: WriteOutcome() for name in names}
-    version = await versions.next_version(stores.postgres)
-    async with snapshot(stores.postgres) as connection:
-        reading = await build_documents(connection, trip_ids)
-        if time.monotonic() > deadline:
-            raise BatchStalled
-        changes = {trip_id: reading.documents.get(trip_id) for trip_id in trip_ids}
-        outcomes = await bulk_writer.write(stores.elasticsearch, names, version, changes)
-        unwanted = {trip_id for outcome in outcomes.values() for trip_id in outcome.rejected}
-        removals = await bulk_writer.write(stores.elasticsearch, names, version, dict.fromkeys(unwanted))
+    version = await versions.next_version(backends.postgres)
+    async with snapshot(backends.postgres) as connection:
+        built = await build_documents(connection, trip_ids)
+        if monotonic() > deadline:
+            raise BatchStalledError
+        changes = {trip_id: built.documents.get(trip_id) for trip_id in trip_ids}
+        outcomes = await bulk_writer.write(backends.elasticsearch, names, version, changes)
+        rejected = {trip_id for outcome in outcomes.values() for trip_id in outcome.rejected}
+        removals = await bulk_writer.write(backends.elasticsearch, names, version, dict.fromkeys(rejected))
     for name, outcome in outcomes.items():
         outcome.add(removals[name])
-        outcome.rejected |= reading.rejected
+        outcome.rejected |= built.rejected
     return outcomes
 
 
-def _merge_outcomes(written_to: list[Target], outcomes: dict[str, WriteOutcome], *, patient: bool) -> WriteResult:
-    """All of an index in use or being built counts; the previous one only as long as it keeps up."""
+def _merge_outcomes(
+    writable: list[Target], outcomes: dict[str, WriteOutcome], rows: Sequence[ClaimedRow]
+) -> WriteResult:
+    """Merge the outcomes of all indices, and abandon those that are missing, or previous and failing for long."""
+    is_long = any(row.attempts >= PREVIOUS_INDEX_MAX_ATTEMPTS for row in rows if row.kind == DEPARTURE)
     written = WriteResult()
-    for target in sorted(written_to, key=lambda target: target.state is TargetState.PREVIOUS):
+    for target in sorted(writable, key=lambda target: target.state is TargetState.PREVIOUS):
         outcome = outcomes[target.name]
-        lags_alone = target.state is TargetState.PREVIOUS and bool(outcome.retryable.keys() - written.kept.keys())
+        fails_alone = target.state is TargetState.PREVIOUS and bool(outcome.retryable.keys() - written.retryable.keys())
         if target.state is TargetState.LIVE:
             written.live_missing = outcome.index_missing
-        elif outcome.index_missing or (lags_alone and not patient):
-            written.lost.append(target.name)
+        elif outcome.index_missing or (fails_alone and is_long):
+            written.abandoned.append(target.name)
             continue
-        written.kept |= outcome.retryable
-        written.refused |= outcome.rejected
+        written.retryable |= outcome.retryable
+        written.rejected |= outcome.rejected
     return written
+
+
+def _result(rows: list[ClaimedRow], expansion: fan_out.Expansion, written: WriteResult) -> BatchResult:
+    departures = [row for row in rows if row.kind == DEPARTURE]
+    failed = {row.id for row in departures if row.row_id in written.retryable}.union(expansion.failed)
+    done = {row.id for row in departures}.union(expansion.finished) - failed
+    return BatchResult(
+        claimed=rows,
+        done=[row for row in rows if row.id in done],
+        failed=[row for row in rows if row.id in failed],
+        written=written,
+    )
 
 
 async def _finish(connection: AsyncConnection, batch: BatchResult) -> None:
     written = batch.written
-    if written.lost:
-        log.warning("index_given_up", names=written.lost)
-        await targets.remove(connection, written.lost)
-    if written.refused:
-        log.error("departures_refused", reasons=written.refused)
-        await outbox.move_to_dead_letters(connection, batch.done, written.refused)
-    if batch.kept:
-        await outbox.count_attempt(connection, [row.id for row in batch.kept])
+    if written.abandoned:
+        log.warning("index_given_up", names=written.abandoned)
+        await targets.remove(connection, written.abandoned)
+    if written.rejected:
+        log.error("departures_refused", reasons=written.rejected)
+        await outbox.insert_dead_letters(connection, batch.done, written.rejected)
+    if batch.failed:
+        await outbox.count_attempt(connection, [row.id for row in batch.failed])
     if batch.done:
         await outbox.remove(connection, [row.id for row in batch.done])
 
 
-async def _reenqueue(stores: Backends, trip_ids: list[int]) -> None:
-    """What a batch wrote after it stood still may have brought back what was deleted and forgotten meanwhile."""
+async def _reenqueue(backends: Backends, trip_ids: list[int]) -> None:
+    """Enqueue the departures of a stalled batch again.
+
+    Its late writes may have restored documents whose deletion, and the tombstone of it, is over.
+    """
     log.warning("batch_stalled", departures=len(trip_ids))
-    async with stores.postgres.begin() as connection:
+    async with backends.postgres.begin() as connection:
         await outbox.enqueue(connection, trip_ids, lane=DIRECT)
 
 

@@ -1,4 +1,4 @@
-"""Follows the outbox: batch after batch while there is something to do, then it looks again and again."""
+"""The consumer of a lane of the outbox: batch after batch while there are rows, then it polls."""
 
 import asyncio
 import time
@@ -11,40 +11,49 @@ from core.errors import BACKEND_ERRORS
 from indexer import metrics
 from indexer.backends import Backends
 from indexer.errors import IndexNotWritableError
-from indexer.feed.batch import BatchResult, BatchStalled, process_batch
+from indexer.feed.batch import BatchResult, BatchStalledError, process_batch
 from indexer.feed.notifier import ChangeNotifier
 from indexer.index import outbox
-from indexer.index.outbox import CAUSES, LANES
+from indexer.index.outbox import DEFAULT_LIMITS, LANES, UPSTREAM, BatchLimits
 
 log = structlog.get_logger()
 
 POLL_SECONDS = 0.25
-"""How long a change may wait unnoticed: writers notify nobody, it would make their commits wait for each other."""
+"""Longest time that a change goes unnoticed. Polling, not NOTIFY: that would serialize the commits of all writers."""
 FIRST_PAUSE_SECONDS = 0.25
 LAST_PAUSE_SECONDS = 5.0
-UNTRUSTED_SECONDS = 1.0
-"""The longest pause while there is no index to write to: caches are to know of changes all the same."""
+"""Pauses between two attempts on rows that failed; they double."""
+NOT_WRITABLE_POLL_SECONDS = 1.0
+"""Longest pause while there is no index to write to: caches have to be notified of upstream changes all the same."""
 
 
 class OutboxConsumer:
-    """Of one lane: what is slow in the others holds nothing up."""
+    """Consumes one lane, so that slow batches of the others do not delay it."""
 
-    def __init__(self, stores: Backends, lane: int, announcer: ChangeNotifier, doubt: Callable[[], None]) -> None:
-        """`doubt` is called when the index may be missing, or Postgres may not be the one it was."""
-        self._stores = stores
+    def __init__(
+        self,
+        backends: Backends,
+        lane: int,
+        notifier: ChangeNotifier,
+        request_check: Callable[[], None],
+        limits: BatchLimits = DEFAULT_LIMITS,
+    ) -> None:
+        """`request_check` is called when the index may be missing, or when Postgres may have been restored."""
+        self._backends = backends
         self._lane = lane
-        self._announcer = announcer
-        self._doubt = doubt
+        self._notifier = notifier
+        self._request_check = request_check
+        self._limits = limits
         self._stopped = asyncio.Event()
         self._failures = 0
         self._retry_at = 0.0
-        self._told: Mapping[str, tuple[int, int]] = {}
-        """Causes that wait for an index and that caches know of."""
+        self._published: Mapping[str, tuple[int, int]] = {}
+        """Upstream changes that wait for an index and that caches were notified of."""
         self.progressed_at = time.monotonic()
-        """When something was done last, or nothing was left to do."""
+        """Time (monotonic) at which rows were last done, or none were left."""
 
     def stop(self) -> None:
-        """`run` ends after the batch in hand."""
+        """Make `run` return after the current batch."""
         self._stopped.set()
 
     async def run(self) -> None:
@@ -54,21 +63,21 @@ class OutboxConsumer:
                 await asyncio.wait_for(self._stopped.wait(), pause)
 
     async def _drain(self) -> float:
-        """Until nothing is left or something fails; answers the seconds until it is worth another look."""
+        """Process batches until no row is left or one fails; return the seconds until the next poll."""
         while not self._stopped.is_set():
             retry = time.monotonic() >= self._retry_at
             started = time.monotonic()
             try:
-                batch = await process_batch(self._stores, [self._lane], retry=retry)
+                batch = await process_batch(self._backends, [self._lane], self._limits, retry=retry)
             except IndexNotWritableError as error:
                 pause = self._back_off(error)
-                if self._lane == CAUSES:
-                    await self._tell_of_causes()
-                return min(pause, UNTRUSTED_SECONDS)
-            except (BatchStalled, *BACKEND_ERRORS) as error:
+                if self._lane == UPSTREAM:
+                    await self._publish_upstream_changes()
+                return min(pause, NOT_WRITABLE_POLL_SECONDS)
+            except (BatchStalledError, *BACKEND_ERRORS) as error:
                 return self._back_off(error)
-            self._note(batch, time.monotonic() - started, retry=retry)
-            if batch.failed:
+            self._record(batch, time.monotonic() - started, retry=retry)
+            if batch.failed_entirely:
                 return self._until_retry()
             if not batch.claimed:
                 return min(POLL_SECONDS, self._until_retry()) if self._failures else POLL_SECONDS
@@ -77,32 +86,32 @@ class OutboxConsumer:
     def _back_off(self, error: Exception) -> float:
         metrics.ERRORS.labels(type(error).__name__).inc()
         log.warning("batch_failed", error=type(error).__name__, message=str(error)[:300])
-        self._doubt()
+        self._request_check()
         self._count_failure()
         return self._until_retry()
 
-    async def _tell_of_causes(self) -> None:
-        """Caches read from Postgres, and don't wait until there is an index that can be written to."""
+    async def _publish_upstream_changes(self) -> None:
+        """Notify caches, which are filled from Postgres and need not wait until there is an index to write to."""
         try:
-            async with self._stores.postgres.connect() as connection:
-                waiting = await outbox.count_causes(connection)
+            async with self._backends.postgres.connect() as connection:
+                changes = await outbox.count_upstream_changes(connection)
         except BACKEND_ERRORS as error:
             log.warning("causes_unknown", error=type(error).__name__)
             return
-        self._announcer.queue_publish(kind for kind, rows in waiting.items() if self._told.get(kind) != rows)
-        self._told = waiting
+        self._notifier.queue_publish(kind for kind, rows in changes.items() if self._published.get(kind) != rows)
+        self._published = changes
 
-    def _note(self, batch: BatchResult, seconds: float, *, retry: bool) -> None:
-        self._announcer.note(batch)
+    def _record(self, batch: BatchResult, seconds: float, *, retry: bool) -> None:
+        self._notifier.record(batch)
         if batch.claimed:
-            _measure(batch, seconds)
-        if batch.failed or batch.written.live_missing:
-            self._doubt()
-        if batch.kept:
+            _record_metrics(batch, seconds)
+        if batch.failed_entirely or batch.written.live_missing:
+            self._request_check()
+        if batch.failed:
             self._count_failure()
         elif retry:
             self._failures = 0
-        if not batch.failed and (batch.claimed or not self._failures):
+        if not batch.failed_entirely and (batch.claimed or not self._failures):
             self.progressed_at = time.monotonic()
             metrics.PROGRESS.labels(LANES[self._lane]).set_to_current_time()
 
@@ -115,9 +124,9 @@ class OutboxConsumer:
         return max(0.0, self._retry_at - time.monotonic())
 
 
-def _measure(batch: BatchResult, seconds: float) -> None:
+def _record_metrics(batch: BatchResult, seconds: float) -> None:
     metrics.BATCH_ROWS.observe(len(batch.claimed))
     metrics.BATCH_SECONDS.observe(seconds)
     metrics.ROWS.labels("done").inc(len(batch.done))
-    metrics.ROWS.labels("kept").inc(len(batch.kept))
-    metrics.ROWS.labels("refused").inc(len(batch.written.refused))
+    metrics.ROWS.labels("kept").inc(len(batch.failed))
+    metrics.ROWS.labels("refused").inc(len(batch.written.rejected))

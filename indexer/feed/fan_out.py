@@ -1,4 +1,4 @@
-"""Changes of what many departures show, resolved to those departures piece by piece."""
+"""Fan-out: resolve changes of related rows to the departures that depend on them, step by step."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -9,20 +9,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from indexer.index import outbox
 from indexer.index.dependents import RELATED_KINDS, depends_on
 from indexer.index.keyset import MIN_ID, database_ids, index_ids
-from indexer.index.outbox import FAN_OUT, FANNED, ClaimedRow
+from indexer.index.outbox import FANNED, ClaimedRow
 from schemas.invalidation import EVERYTHING
 
 
 @dataclass
 class Expansion:
+    """Ids of outbox rows. Those in neither list are expanded in part: their cursor is saved."""
+
     finished: list[int] = field(default_factory=list)
-    """Ids of the rows that have no more departures to add."""
     failed: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class _Group:
-    """Rows of one kind that are equally far."""
+    """Rows of one kind that have the same cursor and are expanded by the same query."""
 
     kind: str
     cursor: int
@@ -34,28 +35,28 @@ class _Group:
 
 
 async def expand_changes(
-    connection: AsyncConnection, es: AsyncElasticsearch, indices: Sequence[str], rows: Iterable[ClaimedRow]
+    connection: AsyncConnection,
+    es: AsyncElasticsearch,
+    indices: Sequence[str],
+    rows: Iterable[ClaimedRow],
+    limit: int,
 ) -> Expansion:
-    """Adds at most FAN_OUT departures to the second lane, and notes how far it came."""
+    """Add at most `limit` departures that depend on the rows to the lane `FANNED`, and save the cursors."""
     expansion = Expansion()
-    room = FAN_OUT
     for group in _groups(rows):
-        if room == 0:
+        if limit == 0:
             break
-        if group.kind not in RELATED_KINDS:
-            expansion.failed += group.ids
-            continue
         try:
-            trip_ids = await _dependents(connection, es, indices, group, room)
-        except (ApiError, TransportError):
+            trip_ids = await _dependents(connection, es, indices, group, limit)
+        except (_UnknownKindError, ApiError, TransportError):
             expansion.failed += group.ids
             continue
         await outbox.enqueue(connection, trip_ids, lane=FANNED, since=min(row.created_at for row in group.rows))
-        if len(trip_ids) < room:
+        if len(trip_ids) < limit:
             expansion.finished += group.ids
         else:
             await outbox.save_cursor(connection, group.ids, max(trip_ids))
-        room -= len(trip_ids)
+        limit -= len(trip_ids)
     return expansion
 
 
@@ -67,19 +68,33 @@ def _groups(rows: Iterable[ClaimedRow]) -> Collection[_Group]:
     return groups.values()
 
 
+class _UnknownKindError(Exception):
+    """The kind comes from a newer version of this program, whose worker will handle the row."""
+
+
 async def _dependents(
     connection: AsyncConnection, es: AsyncElasticsearch, indices: Sequence[str], group: _Group, limit: int
-) -> Sequence[int]:
-    """The next departures, by id, that show one of the group's rows.
+) -> list[int]:
+    """Return the next departures, by id, that depend on one of the group's rows.
 
-    One that comes to show it later, or with an id that was passed already, has an outbox row of its own.
+    A departure that comes to depend on one later, or is inserted with an id below the cursor, has an outbox row of its
+    own.
     """
-    if group.kind != EVERYTHING:
-        condition = depends_on(group.kind, {row.row_id for row in group.rows})
-        return await database_ids(connection, condition, after=group.cursor, limit=limit)
-    if group.cursor == MIN_ID:
+    if group.kind not in RELATED_KINDS:
+        raise _UnknownKindError
+    if group.kind == EVERYTHING:
+        return await _all_departures(connection, es, indices, group.cursor, limit)
+    condition = depends_on(group.kind, {row.row_id for row in group.rows})
+    return await database_ids(connection, condition, after=group.cursor, limit=limit)
+
+
+async def _all_departures(
+    connection: AsyncConnection, es: AsyncElasticsearch, indices: Sequence[str], after: int, limit: int
+) -> list[int]:
+    """Return the next departures, by id, that are in Postgres or in an index."""
+    if after == MIN_ID:
         await es.indices.refresh(index=list(indices), ignore_unavailable=True)
-    ids = set(await database_ids(connection, after=group.cursor, limit=limit))
+    ids = set(await database_ids(connection, after=after, limit=limit))
     for name in indices:
-        ids.update(await index_ids(es, name, after=group.cursor, limit=limit))
+        ids.update(await index_ids(es, name, after=after, limit=limit))
     return sorted(ids)[:limit]

@@ -1,4 +1,4 @@
-"""Lets searches see what was written and tells the caches, soon, but once for many changes."""
+"""Make writes visible to searches and invalidate caches, debounced: once for many changes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -17,62 +17,64 @@ from schemas.invalidation import DEPARTURE, EVERYTHING
 
 log = structlog.get_logger()
 
-SPACING_SECONDS = 0.3
+DEBOUNCE_SECONDS = 0.3
+"""Shortest time between two refreshes of the index, and between two messages to caches."""
 RETRY_SECONDS = 1.0
 
 
 class ChangeNotifier:
-    """Collects what batches did, and keeps it until Elasticsearch has shown it and Redis has told it.
+    """Collects changes until Elasticsearch has refreshed the index and Redis has published a message.
 
-    Whoever reads from Postgres must not wait for Elasticsearch: what was found to have changed is told at once, and
-    departures again when searches see them.
+    A change is published as soon as it is known, because some responses are made from Postgres and must not wait for
+    Elasticsearch. Departures are published again once searches can find them.
     """
 
-    def __init__(self, stores: Backends, redis: Redis) -> None:
-        self._stores = stores
+    def __init__(self, backends: Backends, redis: Redis, *, debounce_seconds: float = DEBOUNCE_SECONDS) -> None:
+        self._backends = backends
         self._redis = redis
+        self._debounce_seconds = debounce_seconds
         self._unrefreshed: list[ClaimedRow] = []
-        # A worker that was killed may have written what nobody was told of.
+        # A worker that was killed may have written changes that were not published.
         self._unpublished: set[str] = {EVERYTHING}
-        self._to_show, self._to_tell = asyncio.Event(), asyncio.Event()
-        self._to_tell.set()
+        self._refresh_due, self._publish_due = asyncio.Event(), asyncio.Event()
+        self._publish_due.set()
 
-    def note(self, batch: BatchResult) -> None:
+    def record(self, batch: BatchResult) -> None:
+        """Record the changes of a batch. Rows that failed are published at their first attempt."""
         done = [row for row in batch.done if row.kind == DEPARTURE]
         done_ids = {row.id for row in done}
         if done:
             self._unrefreshed += done
-            self._to_show.set()
+            self._refresh_due.set()
         self.queue_publish(row.kind for row in batch.claimed if row.id not in done_ids and not row.attempts)
 
-    async def run_refresh(self) -> None:
-        """Until it is cancelled."""
-        await _debounced(self._refresh, self._to_show)
-
-    async def run_publish(self) -> None:
-        """Until it is cancelled."""
-        await _debounced(self._publish, self._to_tell)
-
-    async def flush(self) -> bool:
-        """False if something is still to be shown or told."""
-        shown = await self._refresh()
-        return await self._publish() and shown
-
     def queue_publish(self, kinds: Iterable[str]) -> None:
-        """Caches, soon."""
         self._unpublished |= set(kinds)
         if self._unpublished:
-            self._to_tell.set()
+            self._publish_due.set()
+
+    async def run_refresh(self) -> None:
+        """Refresh the index whenever it is due, until cancelled."""
+        await self._debounced(self._refresh, self._refresh_due)
+
+    async def run_publish(self) -> None:
+        """Publish whenever it is due, until cancelled."""
+        await self._debounced(self._publish, self._publish_due)
+
+    async def flush(self) -> bool:
+        """Refresh and publish now; return whether nothing is left to do."""
+        refreshed = await self._refresh()
+        return await self._publish() and refreshed
 
     async def _refresh(self) -> bool:
         rows, self._unrefreshed = self._unrefreshed, []
         if not rows:
             return True
         try:
-            await self._stores.elasticsearch.indices.refresh(index=self._stores.alias)
+            await self._backends.elasticsearch.indices.refresh(index=self._backends.alias)
         except (ApiError, TransportError) as error:
             log.warning("refresh_failed", error=type(error).__name__)
-            # The index refreshes by itself soon; its lag is then that of the next success.
+            # The index refreshes by itself soon; the lag is then observed at the next success.
             self._unrefreshed = rows + self._unrefreshed
             return False
         now = datetime.now(UTC)
@@ -92,13 +94,12 @@ class ChangeNotifier:
             return False
         return True
 
-
-async def _debounced(step: Callable[[], Awaitable[bool]], due: asyncio.Event) -> None:
-    """Whenever it is due, and again soon if it fails."""
-    while True:
-        await due.wait()
-        due.clear()
-        done = await step()
-        if not done:
-            due.set()
-        await asyncio.sleep(SPACING_SECONDS if done else RETRY_SECONDS)
+    async def _debounced(self, step: Callable[[], Awaitable[bool]], due: asyncio.Event) -> None:
+        """Run the step whenever it is due, and again if it fails."""
+        while True:
+            await due.wait()
+            due.clear()
+            done = await step()
+            if not done:
+                due.set()
+            await asyncio.sleep(self._debounce_seconds if done else RETRY_SECONDS)

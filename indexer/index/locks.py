@@ -16,7 +16,7 @@ REBUILD_LOCK = 0x736D0002
 """Advisory lock of the one process that builds or swaps indices."""
 
 STALLED_AFTER = 60.0
-"""Seconds after which Postgres ends the idle transaction of a stalled batch, which frees its rows."""
+"""Seconds after which a batch counts as stalled: Postgres ends its idle transaction, which frees its rows."""
 
 LOCK_NOT_AVAILABLE = "55P03"
 LOCK_TIMEOUT = 1.0
@@ -25,17 +25,18 @@ LOCK_PAUSE = 0.2
 """Seconds between two attempts to get the exclusive lock."""
 
 
-async def enter_batch(connection: AsyncConnection) -> None:
+async def enter_batch(connection: AsyncConnection, stalled_after: float = STALLED_AFTER) -> None:
     """Take the shared lock of batches, as the first statement of a batch.
 
-    While it is held no rebuild changes the registry of indices, so all batches see the same targets.
+    While it is held no rebuild changes the registry of indices, so all batches see the same targets. Postgres ends
+    the transaction once it is idle for `stalled_after` seconds.
     """
     await connection.execute(
         text(
             "SELECT set_config('idle_in_transaction_session_timeout', :stalled, true),"
             " pg_advisory_xact_lock_shared(:batches)"
         ),
-        {"stalled": f"{STALLED_AFTER:.0f}s", "batches": BATCH_LOCK},
+        {"stalled": f"{stalled_after:.0f}s", "batches": BATCH_LOCK},
     )
 
 

@@ -1,4 +1,4 @@
-"""The worker's own small HTTP side: whether it lives, whether it gets anywhere, and its figures."""
+"""The worker's HTTP endpoints: liveness, readiness and metrics."""
 
 import asyncio
 import time
@@ -10,16 +10,17 @@ from prometheus_client import generate_latest
 from indexer.feed.consumer import OutboxConsumer
 
 STUCK_AFTER_SECONDS = 20.0
-"""Without progress for so long the worker is not ready, though it lives."""
+"""Time without progress after which the worker is not ready, though alive."""
 
 
-async def run_health_server(host: str, port: int, followers: Sequence[OutboxConsumer]) -> None:
-    """Runs until it is cancelled."""
+async def run_health_server(host: str, port: int, consumers: Sequence[OutboxConsumer]) -> None:
+    """Serve until cancelled."""
 
     async def ready(request: web.Request) -> web.Response:
-        quiet = time.monotonic() - min(follower.progressed_at for follower in followers)
-        body = {"status": "ok" if quiet < STUCK_AFTER_SECONDS else "stuck", "seconds_since_progress": round(quiet, 1)}
-        return web.json_response(body, status=200 if quiet < STUCK_AFTER_SECONDS else 503)
+        idle = time.monotonic() - min(consumer.progressed_at for consumer in consumers)
+        is_stuck = idle >= STUCK_AFTER_SECONDS
+        body = {"status": "stuck" if is_stuck else "ok", "seconds_since_progress": round(idle, 1)}
+        return web.json_response(body, status=503 if is_stuck else 200)
 
     application = web.Application()
     application.add_routes([web.get("/livez", _alive), web.get("/readyz", ready), web.get("/metrics", _metrics)])

@@ -1,4 +1,4 @@
-"""Figures that nobody comes by while working: how much waits, for how long, and how often it was tried."""
+"""Collect metrics that no batch observes: size and age of the outbox, and number of dead letters."""
 
 import asyncio
 
@@ -8,18 +8,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.errors import BACKEND_ERRORS
 from indexer import metrics
-from indexer.index.outbox import WAITING
+from indexer.index.outbox import BACKLOG
 from schemas.tables import DeadLetter
 
 log = structlog.get_logger()
 
 PERIOD_SECONDS = 5.0
 
-DEAD = select(func.count()).select_from(DeadLetter)
+DEAD_LETTERS = select(func.count()).select_from(DeadLetter)
 
 
 async def collect_forever(engine: AsyncEngine) -> None:
-    """Runs until it is cancelled."""
+    """Collect periodically, until cancelled."""
     while True:
         try:
             await collect(engine)
@@ -30,9 +30,9 @@ async def collect_forever(engine: AsyncEngine) -> None:
 
 async def collect(engine: AsyncEngine) -> None:
     async with engine.connect() as connection:
-        waiting = (await connection.execute(WAITING)).one()
-        dead = await connection.scalar(DEAD)
-    metrics.DEPTH.set(waiting.rows)
-    metrics.OLDEST.set(float(waiting.oldest))
-    metrics.ATTEMPTS.set(waiting.attempts)
-    metrics.DEAD.set(dead or 0)
+        backlog = (await connection.execute(BACKLOG)).one()
+        dead_letters = await connection.scalar(DEAD_LETTERS)
+    metrics.DEPTH.set(backlog.rows)
+    metrics.OLDEST.set(float(backlog.oldest))
+    metrics.ATTEMPTS.set(backlog.attempts)
+    metrics.DEAD.set(dead_letters or 0)

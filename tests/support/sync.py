@@ -33,7 +33,7 @@ async def drain(stores: Backends) -> list[BatchResult]:
     batches = []
     while (batch := await process_batch(stores, retry=True)).claimed:
         batches.append(batch)
-        assert not batch.failed, batch.written
+        assert not batch.failed_entirely, batch.written
     return batches
 
 

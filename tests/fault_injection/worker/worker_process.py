@@ -13,11 +13,9 @@ from tests.support.processes import WORKER, RunningProcess, responds, worker_pro
 WORKER_WITH_STALL_LIMIT = """
 import sys
 from indexer import worker
-from indexer.feed import batch
-from indexer.index import locks
+from indexer.index.outbox import BatchLimits
 from core.settings import load_settings
-batch.STALLED_AFTER = locks.STALLED_AFTER = float(sys.argv[1])
-worker.run(load_settings())
+worker.run(load_settings(), BatchLimits(stalled_after=float(sys.argv[1])))
 """
 SOON = 30.0
 

@@ -12,13 +12,10 @@ from core import clients
 from core.settings import Settings
 from core.tasks import cancel_and_wait
 from indexer.backends import Backends
-from indexer.feed import consumer as module
-from indexer.feed import fan_out
 from indexer.feed.batch import process_batch
 from indexer.feed.consumer import OutboxConsumer
 from indexer.feed.notifier import ChangeNotifier
-from indexer.index import outbox
-from indexer.index.outbox import DIRECT, FANNED, LANES
+from indexer.index.outbox import DIRECT, FANNED, LANES, BatchLimits
 from tests.support.eventually import eventually
 from tests.support.factories import CatalogueFactory
 from tests.support.fault_proxy import FaultProxy, Mode
@@ -162,9 +159,8 @@ async def test_a_missing_index_is_doubted_and_progress_is_not_claimed(
 
 
 async def test_rows_that_keep_failing_are_no_progress_but_others_are(
-    catalogue: CatalogueFactory, stores: Backends, index: str, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    catalogue: CatalogueFactory, stores: Backends, index: str, redis: Redis
 ) -> None:
-    monkeypatch.setattr(module, "POLL_SECONDS", 0.05)
     await catalogue.occurrence()
     await execute(stores.postgres, "UPDATE smarttrip.outbox SET kind = 'galaxy'")
     async with following(stores, redis) as (*_, causes):
@@ -183,20 +179,14 @@ async def test_rows_that_keep_failing_are_no_progress_but_others_are(
 
 @pytest.mark.usefixtures("index")
 async def test_a_single_change_is_not_stuck_behind_a_large_import_or_a_fan_out(
-    catalogue: CatalogueFactory, stores: Backends, monkeypatch: pytest.MonkeyPatch
+    catalogue: CatalogueFactory, stores: Backends
 ) -> None:
-    for owner, name, size in (
-        (outbox, "NEWEST_SHARE", 2),
-        (outbox, "OLDEST_SHARE", 2),
-        (outbox, "FAN_OUT", 2),
-        (fan_out, "FAN_OUT", 2),
-    ):
-        monkeypatch.setattr(owner, name, size)
+    limits = BatchLimits(newest=2, oldest=2, fan_out=2)
     template = await catalogue.template()
     for _ in range(30):
         await catalogue.occurrence(trip_template_id=template)
-    await process_batch(stores, retry=True)
+    await process_batch(stores, limits=limits, retry=True)
     late = await catalogue.occurrence()
-    batch = await process_batch(stores, retry=True)
+    batch = await process_batch(stores, limits=limits, retry=True)
     assert late in {row.row_id for row in batch.done}
     assert await waiting(stores.postgres) > 20

@@ -4,8 +4,7 @@ import pytest
 from sqlalchemy import insert
 
 from indexer.backends import Backends
-from indexer.feed import fan_out
-from indexer.feed.fan_out import Expansion
+from indexer.feed.fan_out import Expansion, expand_changes
 from indexer.index import bulk_writer, outbox
 from indexer.index.dependents import RELATED_KINDS
 from indexer.index.outbox import FANNED
@@ -22,11 +21,11 @@ async def put(stores: Backends, kind: str, row_id: int | None) -> None:
         await connection.execute(insert(OutboxRow).values(kind=kind, row_id=row_id))
 
 
-async def expand(stores: Backends, indices: Sequence[str] = ()) -> Expansion:
-    """As a batch does with the rows of the first lane."""
+async def expand(stores: Backends, indices: Sequence[str] = (), limit: int = 500) -> Expansion:
+    """Expand all upstream changes, as a batch does."""
     async with stores.postgres.begin() as connection:
         rows = [row for row in await outbox.claim(connection, retry=True) if row.lane != FANNED]
-        expansion = await fan_out.expand_changes(connection, stores.elasticsearch, indices, rows)
+        expansion = await expand_changes(connection, stores.elasticsearch, indices, rows, limit)
         await outbox.remove(connection, expansion.finished)
     return expansion
 
@@ -79,40 +78,33 @@ async def test_wide_row_id_leads_to_no_departure(catalogue: CatalogueFactory, st
     assert await added(stores) == []
 
 
-async def test_a_large_fan_out_goes_on_where_it_stopped(
-    catalogue: CatalogueFactory, stores: Backends, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fan_out, "FAN_OUT", 2)
+async def test_a_large_fan_out_goes_on_where_it_stopped(catalogue: CatalogueFactory, stores: Backends) -> None:
     template = await catalogue.template()
     trips = [await catalogue.occurrence(trip_template_id=template) for _ in range(5)]
     await put(stores, "template", template)
-    steps = [(len((await expand(stores)).finished), await added(stores)) for _ in range(3)]
+    steps = [(len((await expand(stores, limit=2)).finished), await added(stores)) for _ in range(3)]
     assert steps == [(0, trips[:2]), (0, trips[:4]), (1, trips)]
 
 
-async def test_many_causes_of_a_kind_are_resolved_together(
-    catalogue: CatalogueFactory, stores: Backends, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fan_out, "FAN_OUT", 3)
+async def test_many_causes_of_a_kind_are_resolved_together(catalogue: CatalogueFactory, stores: Backends) -> None:
     templates = [await catalogue.template() for _ in range(4)]
     trips = [await catalogue.occurrence(trip_template_id=template) for template in templates]
     await execute(stores.postgres, "TRUNCATE smarttrip.outbox")
     await execute(stores.postgres, "UPDATE trip_templates SET title = title || '!'")
-    assert (await expand(stores)).finished == []
-    assert len((await expand(stores)).finished) == 4
+    assert (await expand(stores, limit=3)).finished == []
+    assert len((await expand(stores, limit=3)).finished) == 4
     assert await added(stores) == trips
 
 
 async def test_everything_includes_what_only_the_index_still_has(
-    catalogue: CatalogueFactory, stores: Backends, index: str, monkeypatch: pytest.MonkeyPatch
+    catalogue: CatalogueFactory, stores: Backends, index: str
 ) -> None:
-    monkeypatch.setattr(fan_out, "FAN_OUT", 2)
     trips = [await catalogue.occurrence() for _ in range(2)]
     ghosts = [trips[-1] + 10, trips[-1] + 20, trips[-1] + 30]
     documents = {ghost: document(ghost) for ghost in ghosts}
     await bulk_writer.write(stores.elasticsearch, [index], 5, documents)
     await put(stores, "all", None)
-    while not (await expand(stores, [index])).finished:
+    while not (await expand(stores, [index], limit=2)).finished:
         pass
     assert await added(stores) == trips + ghosts
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ import pytest
 from core.settings import Settings
 from indexer.backends import Backends
 from indexer.feed import batch
-from indexer.feed.batch import process_batch
+from indexer.feed.batch import BatchStalledError, process_batch
 from indexer.index import bulk_writer, outbox
+from indexer.index.locks import STALLED_AFTER
+from indexer.index.outbox import BatchLimits
 from tests.support.factories import CatalogueFactory
 from tests.support.sync import assert_in_sync, drain, execute, indexed, trip, waiting
 
@@ -89,14 +92,9 @@ async def test_a_cancelled_batch_loses_nothing(
 
 
 async def test_batches_side_by_side_take_different_rows_and_end_in_sync(
-    settings: Settings,
-    catalogue: CatalogueFactory,
-    stores: Backends,
-    ids: dict[str, int],
-    monkeypatch: pytest.MonkeyPatch,
+    settings: Settings, catalogue: CatalogueFactory, stores: Backends, ids: dict[str, int]
 ) -> None:
-    monkeypatch.setattr(outbox, "OLDEST_SHARE", 7)
-    monkeypatch.setattr(outbox, "NEWEST_SHARE", 3)
+    limits = BatchLimits(oldest=7, newest=3)
     for _ in range(20):
         await catalogue.occurrence(trip_template_id=ids["template"])
     for left in range(5):
@@ -104,7 +102,7 @@ async def test_batches_side_by_side_take_different_rows_and_end_in_sync(
     claimed: list[int] = []
 
     async def worker() -> None:
-        while (found := await process_batch(stores, retry=True)).claimed:
+        while (found := await process_batch(stores, limits=limits, retry=True)).claimed:
             claimed.extend(row.id for row in found.claimed)
 
     await asyncio.gather(worker(), worker(), worker())
@@ -133,13 +131,11 @@ async def test_a_change_during_the_batch_is_not_lost(
 
 
 async def test_a_batch_that_stood_still_is_not_written_and_its_departures_are_read_again(
-    settings: Settings, stores: Backends, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
+    settings: Settings, stores: Backends, ids: dict[str, int]
 ) -> None:
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5 WHERE id = :trip", trip=ids["trip"])
-    with monkeypatch.context() as patch:
-        patch.setattr(batch, "STALLED_AFTER", -1.0)
-        with pytest.raises(batch.BatchStalled):
-            await process_batch(stores, retry=True)
+    with pytest.raises(BatchStalledError):
+        await process_batch(stores, limits=BatchLimits(stalled_after=0.0), retry=True)
     assert (await trip(stores, ids["trip"]))["spotsLeft"] != 5
     await drain(stores)
     await assert_in_sync(settings)
@@ -159,14 +155,12 @@ async def test_a_batch_that_stood_still_while_it_wrote_brings_back_no_deleted_de
             patch.setattr(bulk_writer, "write", real)
             await process_batch(stores, retry=True)
         await stores.elasticsearch.indices.forcemerge(index=index)
-        monkeypatch.setattr(batch, "STALLED_AFTER", -1.0)
+        stall.setattr(batch, "monotonic", lambda: monotonic() + STALLED_AFTER)
         return await real(*arguments)
 
-    monkeypatch.setattr(batch, "STALLED_AFTER", 60.0)
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as stall, monkeypatch.context() as patch:
         patch.setattr(bulk_writer, "write", late)
         await process_batch(stores, retry=True)
-    monkeypatch.setattr(batch, "STALLED_AFTER", 60.0)
     await drain(stores)
     assert ids["trip"] not in await indexed(stores)
     await assert_in_sync(settings)

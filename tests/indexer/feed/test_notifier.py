@@ -14,7 +14,6 @@ from core.clients import redis_database
 from core.settings import Settings
 from core.tasks import cancel_and_wait
 from indexer.backends import Backends
-from indexer.feed import notifier as module
 from indexer.feed.batch import BatchResult
 from indexer.feed.notifier import ChangeNotifier
 from indexer.index import bulk_writer, versions
@@ -63,8 +62,10 @@ async def told(subscription: PubSub) -> Any:
     return orjson.loads(message["data"])
 
 
-async def test_a_worker_that_starts_has_everything_read_again(announcer: ChangeNotifier) -> None:
-    """Its predecessor may have been killed between writing and telling: see the fixture."""
+async def test_started_worker_invalidates_everything(stores: Backends, redis: Redis, subscription: PubSub) -> None:
+    """Its predecessor may have been killed after a write and before it published."""
+    assert await ChangeNotifier(stores, redis).flush()
+    assert (await told(subscription))["kinds"] == sorted(ALL_KINDS)
 
 
 async def test_what_was_written_is_seen_by_searches_before_it_is_told(
@@ -72,7 +73,7 @@ async def test_what_was_written_is_seen_by_searches_before_it_is_told(
 ) -> None:
     version = await versions.next_version(stores.postgres)
     await bulk_writer.write(stores.elasticsearch, [index], version, {1: document(1)})
-    announcer.note(changed("occurrence"))
+    announcer.record(changed("occurrence"))
     assert await announcer.flush()
     assert (await told(subscription))["kinds"] == ["occurrence"]
     assert (await stores.elasticsearch.count(index=stores.alias))["count"] == 1
@@ -81,7 +82,7 @@ async def test_what_was_written_is_seen_by_searches_before_it_is_told(
 async def test_each_word_has_the_next_number(announcer: ChangeNotifier, subscription: PubSub, redis: Redis) -> None:
     numbers = []
     for _ in range(3):
-        announcer.note(changed("tag"))
+        announcer.record(changed("tag"))
         await announcer.flush()
         numbers.append((await told(subscription))["generation"])
     assert numbers == list(range(numbers[0], numbers[0] + 3))
@@ -93,20 +94,20 @@ async def test_a_counter_that_was_lost_does_not_give_out_old_numbers_again(
 ) -> None:
     before = int(await redis.get(GENERATION_COUNTER))
     await redis.flushdb()
-    announcer.note(changed("tag"))
+    announcer.record(changed("tag"))
     await announcer.flush()
     assert (await told(subscription))["generation"] > before
 
 
 async def test_many_changes_are_told_in_one_word(announcer: ChangeNotifier, subscription: PubSub) -> None:
     for kind in ("tag", "occurrence", "tag", "company"):
-        announcer.note(changed(kind))
+        announcer.record(changed(kind))
     await announcer.flush()
     assert (await told(subscription))["kinds"] == ["company", "occurrence", "tag"]
 
 
 async def test_a_change_of_everything_is_told_as_each_kind(announcer: ChangeNotifier, subscription: PubSub) -> None:
-    announcer.note(changed("all"))
+    announcer.record(changed("all"))
     await announcer.flush()
     assert (await told(subscription))["kinds"] == sorted(ALL_KINDS)
 
@@ -117,7 +118,7 @@ async def test_a_departure_that_elasticsearch_does_not_take_is_told_once_to_thos
     (row,) = changed("occurrence").claimed
     for attempts in range(3):
         tried = replace(row, attempts=attempts)
-        announcer.note(BatchResult(claimed=[tried], kept=[tried]))
+        announcer.record(BatchResult(claimed=[tried], failed=[tried]))
         await announcer.flush()
     word = await told(subscription)
     assert word["kinds"] == ["occurrence"]
@@ -133,10 +134,10 @@ async def test_an_elasticsearch_that_stands_still_keeps_no_cache_waiting(
         await told(subscription)
         await proxy.switch(Mode.STALL)
         running = [asyncio.create_task(work) for work in (announcer.run_refresh(), announcer.run_publish())]
-        announcer.note(changed("occurrence"))
+        announcer.record(changed("occurrence"))
         try:
             await eventually(lambda: any(connection.sent for connection in proxy.connections))
-            announcer.note(changed("company"))
+            announcer.record(changed("company"))
             assert (await told(subscription))["kinds"] == ["company"]
         finally:
             await cancel_and_wait(running)
@@ -150,7 +151,7 @@ async def test_what_redis_could_not_be_told_is_told_when_it_is_back(
         assert await announcer.flush()
         await told(subscription)
         await proxy.switch(Mode.CUT)
-        announcer.note(changed("guide"))
+        announcer.record(changed("guide"))
         assert not await announcer.flush()
         await proxy.switch(Mode.PASS)
         assert await announcer.flush()
@@ -168,24 +169,23 @@ async def test_what_elasticsearch_did_not_show_is_shown_and_told_when_it_is_back
         await announcer.flush()
         await told(subscription)
         await proxy.switch(Mode.CUT)
-        announcer.note(changed("occurrence"))
+        announcer.record(changed("occurrence"))
         assert not await announcer.flush()
         await proxy.switch(Mode.PASS)
         assert await announcer.flush()
     assert (await told(subscription))["kinds"] == ["occurrence"]
 
 
-async def test_it_tells_by_itself_but_not_more_often_than_it_should(
-    announcer: ChangeNotifier, redis: Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "SPACING_SECONDS", 0.2)
+async def test_it_tells_by_itself_but_not_more_often_than_it_should(stores: Backends, index: str, redis: Redis) -> None:
+    announcer = ChangeNotifier(stores, redis, debounce_seconds=0.2)
+    await announcer.flush()
     first = int(await redis.get(GENERATION_COUNTER))
     running = asyncio.create_task(announcer.run_publish())
     try:
         loop = asyncio.get_running_loop()
         until = loop.time() + 1.0
         while loop.time() < until:
-            announcer.note(changed("tag"))
+            announcer.record(changed("tag"))
             await asyncio.sleep(0.01)
 
         async def last_is_told() -> bool:

@@ -74,8 +74,8 @@ async def test_a_blocked_index_keeps_the_rows_and_counts_the_attempts(
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5 WHERE id = :trip", trip=ids["trip"])
     for attempt in range(2):
         found = await process_batch(stores, retry=True)
-        assert found.failed
-        assert [row.attempts for row in found.kept] == [attempt]
+        assert found.failed_entirely
+        assert [row.attempts for row in found.failed] == [attempt]
     assert (await process_batch(stores, retry=False)).claimed == []
     assert await dead(stores) == set()
     await block(stores, index, blocked=False)
@@ -124,8 +124,8 @@ async def test_a_previous_index_that_fails_holds_up_the_one_in_use_only_for_a_wh
     await block(stores, index, blocked=True)
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5 WHERE id = :trip", trip=ids["trip"])
     batches = [await process_batch(stores, retry=True) for _ in range(batch.PREVIOUS_INDEX_MAX_ATTEMPTS + 1)]
-    assert batches[0].kept
-    assert batches[-1].written.lost == [index]
+    assert batches[0].failed
+    assert batches[-1].written.abandoned == [index]
     assert await waiting(stores.postgres) == 0
     await assert_in_sync(settings)
 
@@ -137,7 +137,7 @@ async def test_a_previous_index_that_was_dropped_is_forgotten_at_once(
     await stores.elasticsearch.indices.delete(index=index)
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5 WHERE id = :trip", trip=ids["trip"])
     (found,) = await drain(stores)
-    assert found.written.lost == [index]
+    assert found.written.abandoned == [index]
     await assert_in_sync(settings)
 
 

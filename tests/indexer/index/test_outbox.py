@@ -1,11 +1,10 @@
 from collections.abc import Sequence
 
-import pytest
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from indexer.index import outbox
-from indexer.index.outbox import DIRECT, FANNED, ClaimedRow
+from indexer.index.outbox import DIRECT, FANNED, BatchLimits, ClaimedRow
 from schemas.tables import DeadLetter, OutboxRow
 
 
@@ -15,19 +14,16 @@ async def put(engine: AsyncEngine, count: int, *, lane: int = DIRECT, attempts: 
         await connection.execute(insert(OutboxRow), rows)
 
 
+LIMITS = BatchLimits(newest=2, oldest=3, fan_out=4, max_fanned_backlog=4)
+
+
 async def claim(engine: AsyncEngine, *, retry: bool = True) -> list[ClaimedRow]:
     async with engine.begin() as connection:
-        return await outbox.claim(connection, retry=retry)
+        return await outbox.claim(connection, limits=LIMITS, retry=retry)
 
 
 def row_ids(rows: Sequence[ClaimedRow], lane: int = DIRECT) -> set[int | None]:
     return {row.row_id for row in rows if row.lane == lane}
-
-
-@pytest.fixture(autouse=True)
-def shares(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, size in (("NEWEST_SHARE", 2), ("OLDEST_SHARE", 3), ("FAN_OUT", 4)):
-        monkeypatch.setattr(outbox, name, size)
 
 
 async def test_the_oldest_and_the_newest_changes_are_taken(database: AsyncEngine) -> None:
@@ -48,9 +44,8 @@ async def test_neither_lane_starves_the_other(database: AsyncEngine) -> None:
 
 
 async def test_causes_wait_while_enough_of_what_they_lead_to_does_but_new_ones_are_taken(
-    database: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    database: AsyncEngine,
 ) -> None:
-    monkeypatch.setattr(outbox, "MAX_FANNED_BACKLOG", 4)
     async with database.begin() as connection:
         rows = [{"kind": "company", "row_id": 1, "cursor": None}, {"kind": "company", "row_id": 2, "cursor": 7}]
         await connection.execute(insert(OutboxRow), rows)
@@ -67,7 +62,7 @@ def companies(rows: Sequence[ClaimedRow]) -> set[int | None]:
 async def test_what_one_batch_has_claimed_another_skips(database: AsyncEngine) -> None:
     await put(database, 6)
     async with database.begin() as connection:
-        first = await outbox.claim(connection, retry=True)
+        first = await outbox.claim(connection, limits=LIMITS, retry=True)
         second = await claim(database)
     assert row_ids(first).isdisjoint(row_ids(second))
     assert row_ids(first) | row_ids(second) == set(range(6))
@@ -112,7 +107,7 @@ async def test_a_dead_letter_says_what_and_why_and_since_when(database: AsyncEng
     await put(database, 2)
     rows = await claim(database)
     async with database.begin() as connection:
-        await outbox.move_to_dead_letters(connection, rows, {1: "too bad"})
+        await outbox.insert_dead_letters(connection, rows, {1: "too bad"})
         (letter,) = (await connection.execute(select(DeadLetter.__table__))).all()
     (dead,) = (row for row in rows if row.row_id == 1)
     assert (letter.kind, letter.row_id, letter.error, letter.created_at) == (
