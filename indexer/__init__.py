@@ -1,1 +1,1 @@
-"""Keeps the trip index in step with Postgres."""
+"""The indexer: keeps the trip index in Elasticsearch synchronized with Postgres."""

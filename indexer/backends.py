@@ -1,4 +1,4 @@
-"""The two servers that the indexer keeps in step, with the patience of background work."""
+"""Clients of Postgres and Elasticsearch for the indexer, with the longer timeouts of background work."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,14 +16,14 @@ POOL_SIZE = 10
 @dataclass(frozen=True)
 class Backends:
     postgres: AsyncEngine
-    """The primary: a replica may not have seen yet what an outbox row tells of."""
+    """The primary: a replica may lack the change that an outbox row stands for."""
     elasticsearch: AsyncElasticsearch
     alias: str
+    """Alias of the live index."""
 
 
 @asynccontextmanager
 async def open_backends(settings: Settings) -> AsyncIterator[Backends]:
-    """Closed when the block ends."""
     postgres = clients.postgres(
         settings.database_url,
         pool_size=POOL_SIZE,

@@ -1,10 +1,10 @@
-"""What the indexer refuses, in sentences for the person who asked."""
+"""Operations that the indexer rejects. The messages are whole sentences for the person who requested them."""
 
 from collections.abc import Collection
 
 
-class IndexerError(Exception):  # what was asked for is refused; nothing is broken
-    """Base of the refusals; the message is a whole sentence."""
+class IndexerError(Exception):
+    """Base of the rejections."""
 
 
 class ReindexRunningError(IndexerError):
@@ -35,7 +35,7 @@ class AliasAmbiguousError(IndexerError):
 
 
 class IndexNotWritableError(IndexerError):
-    """The index must not be written to as it is; changes wait."""
+    """Nothing may be written to the index in its present state; changes wait in the outbox."""
 
 
 class NoLiveIndexError(IndexNotWritableError):
@@ -49,8 +49,8 @@ class IncompatibleDocumentsError(IndexNotWritableError):
 
 
 class ForeignIndexError(IndexNotWritableError):
-    def __init__(self, name: str, fault: str) -> None:
-        super().__init__(f"{name} can't be trusted, {fault}; changes wait for a reindex.")
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{name} can't be trusted, {problem}; changes wait for a reindex.")
 
 
 class IndexUnavailableError(IndexerError):

@@ -20,7 +20,7 @@ from indexer.jobs import queue
 from indexer.jobs.names import REINDEX
 from indexer.rebuild.progress import read_progress
 from indexer.rebuild.rollback import rollback
-from indexer.rebuild.verify import VerifyResult, verify
+from indexer.rebuild.verify import VerifyOptions, VerifyResult, verify
 from schemas.api.admin import MAX_SHOWN, IndexState, ReindexProgress, VerifyReport
 from schemas.redis_keys import GENERATION_COUNTER
 
@@ -111,7 +111,7 @@ async def _read_progress(redis: Redis) -> tuple[int | None, ReindexProgress | No
 async def verify_index(settings: Settings, *, repair: bool) -> VerifyReport:
     """Compare the index with Postgres. Raises ConflictError and BackendUnavailableError."""
     with map_indexer_errors():
-        return _to_report(await verify(settings, repair, rate=VERIFY_RATE))
+        return _to_report(await verify(settings, repair, options=VerifyOptions(rate=VERIFY_RATE)))
 
 
 async def roll_back(settings: Settings) -> str:

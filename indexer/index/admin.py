@@ -1,4 +1,4 @@
-"""The index in Elasticsearch: made under a name of its own, read through the alias, swapped in one call."""
+"""Administration of indices in Elasticsearch: names, aliases, settings, and the version history."""
 
 import re
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from schemas.document_fields import MAPPING
 from schemas.index_document import DOCUMENT_VERSION, INDEX_SETTINGS
 
 BULK_LOAD_SETTINGS = {
-    # Nobody searches it and nothing of it must survive: a reindex that fails starts afresh.
+    # The index is not searched yet, and may be lost: a reindex that fails starts from scratch.
     "refresh_interval": "-1",
     "auto_expand_replicas": "false",
     "number_of_replicas": 0,
@@ -30,14 +30,14 @@ def new_name(alias: str) -> str:
 
 
 def write_alias(name: str) -> str:
-    """The alias that writes go through, with `require_alias`: a write must not make an index that was dropped."""
+    """Return the alias that writes use, with `require_alias`: they must not create an index anew that was dropped."""
     return f"{name}-writes"
 
 
 def history_index(name: str) -> str:
-    """The index that keeps, for each index of an alias, the latest version that was written to it, as its document.
+    """Return the name of the history index: one document for each index of the alias, with the latest version written.
 
-    Documents alone don't tell: the latest write may have been a deletion.
+    The versions of documents are not enough, because the latest write may have been a deletion.
     """
     return f"{name.rpartition('-')[0]}-history"
 
@@ -46,7 +46,7 @@ HISTORY = {"refresh_interval": "30s", "auto_expand_replicas": "0-1", "translog":
 
 
 async def create(es: AsyncElasticsearch, name: str, origin: dict[str, Any]) -> None:
-    """`origin` says which database it is made from, and is kept with the index."""
+    """Create an empty index for a bulk load; `origin`, which identifies the database, is stored in its mapping."""
     await _create_history(es, history_index(name))
     await es.indices.create(
         index=name,
@@ -67,21 +67,25 @@ async def _create_history(es: AsyncElasticsearch, name: str) -> None:
 
 
 async def finish_loading(es: AsyncElasticsearch, name: str) -> None:
-    """Ends the loading: visible, safe on disk, refreshed by itself, copied to other nodes."""
+    """End the bulk load: make the index visible, durable, refreshed periodically and replicated."""
     await es.indices.put_settings(index=name, settings={"index": SERVING_SETTINGS})
-    patient = es.options(request_timeout=300)
-    await patient.indices.refresh(index=name)
-    await patient.indices.flush(index=name)
+    slow = es.options(request_timeout=300)
+    await slow.indices.refresh(index=name)
+    await slow.indices.flush(index=name)
 
 
 async def meta(es: AsyncElasticsearch, name: str) -> dict[str, Any]:
+    """Return the document version and the origin that were stored by `create`."""
     mappings = await es.indices.get_mapping(index=name)
     found: dict[str, Any] = mappings[name]["mappings"].get("_meta", {})
     return found
 
 
 async def live_index(es: AsyncElasticsearch, alias: str) -> str | None:
-    """The name of the index that searches see. Raises AliasIsIndex and AliasOfSeveral."""
+    """Return the name of the index that searches use, or None.
+
+    Raises: AliasNameTakenError, AliasAmbiguousError.
+    """
     try:
         names = list(await es.indices.get(index=alias, features="aliases"))
     except NotFoundError:
@@ -94,10 +98,11 @@ async def live_index(es: AsyncElasticsearch, alias: str) -> str | None:
 
 
 SWAP_TIMEOUT = "5s"
+"""Time after which Elasticsearch drops a swap that it has not begun: later, the caller has stopped waiting."""
 
 
 async def swap_alias(es: AsyncElasticsearch, alias: str, old: str | None, new: str) -> None:
-    """In one step, and only if the alias still is where the caller saw it; not after the caller has given up."""
+    """Move the alias atomically from `old`, which must still have it, to `new`."""
     actions: list[dict[str, Any]] = [{"add": {"index": new, "alias": alias}}]
     if old is not None:
         actions.insert(0, {"remove": {"index": old, "alias": alias, "must_exist": True}})
@@ -105,35 +110,36 @@ async def swap_alias(es: AsyncElasticsearch, alias: str, old: str | None, new: s
 
 
 async def drop(es: AsyncElasticsearch, names: Iterable[str]) -> None:
+    """Delete indices, if they exist, and their version records."""
     for name in names:
         await es.indices.delete(index=name, ignore_unavailable=True)
         await es.options(ignore_status=404).delete(index=history_index(name), id=name)
 
 
 async def all_names(es: AsyncElasticsearch, alias: str) -> set[str]:
-    """Indices that were made for the alias, in use or not."""
+    """Return the names of all indices that were created for the alias, live or not."""
     ours = re.compile(rf"{re.escape(alias)}-\d{{20}}")
     found = await es.indices.get(index=f"{alias}-*", features="aliases", expand_wildcards="open,closed")
     return {name for name in found if ours.fullmatch(name)}
 
 
 async def highest_version(es: AsyncElasticsearch, name: str) -> int:
-    """Of the latest reading of Postgres that was written to it; 0 if none was.
+    """Return the highest version that was written to the index, or 0.
 
-    Raises NotFoundError, also if the index is lost that keeps the history.
+    Raises: NotFoundError if the index or its history index does not exist.
     """
-    noted = await _recorded_version(es, name)
+    recorded = await _recorded_version(es, name)
     found = await es.search(index=name, size=1, sort=[{"version": "desc"}], source=False)
     versions: list[int] = [hit["sort"][0] for hit in found["hits"]["hits"]]
-    return max(noted, *versions, 0)
+    return max(recorded, *versions, 0)
 
 
 async def _recorded_version(es: AsyncElasticsearch, name: str) -> int:
     try:
-        noted = await es.get(index=history_index(name), id=name)
+        record = await es.get(index=history_index(name), id=name)
     except NotFoundError as missing:
         if "error" in missing.body:
             raise
         return 0
-    version: int = noted["_version"]
+    version: int = record["_version"]
     return version

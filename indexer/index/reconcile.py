@@ -1,4 +1,4 @@
-"""Makes what Postgres knows of the indices agree with Elasticsearch, after whatever was interrupted or done by hand."""
+"""Reconcile the registry of indices in Postgres with Elasticsearch, and detect indices that must be rebuilt."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +19,10 @@ log = structlog.get_logger()
 
 @asynccontextmanager
 async def rebuild_connection(settings: Settings) -> AsyncIterator[AsyncConnection]:
-    """Raises ReindexRunning."""
+    """Hold the rebuild lock for the block, on a direct connection to Postgres, which is yielded.
+
+    Raises: ReindexRunningError.
+    """
     direct = clients.postgres(settings.direct_url, pool_size=1, command_timeout=None)
     try:
         async with locks.rebuild_lock(direct) as connection:
@@ -28,22 +31,22 @@ async def rebuild_connection(settings: Settings) -> AsyncIterator[AsyncConnectio
         await direct.dispose()
 
 
-async def reconcile(connection: AsyncConnection, stores: Backends) -> None:
-    """Of what killed rebuilds left; `connection` has the right to rebuild.
+async def reconcile(connection: AsyncConnection, backends: Backends) -> None:
+    """Clean up after killed rebuilds; `connection` holds the rebuild lock.
 
-    The alias decides which index is in use. Of the others only the latest that can still be written to is kept.
+    The index that the alias points to is live. Of the others only the latest that is usable is retained, as previous.
     """
-    es = stores.elasticsearch
-    live = await admin.live_index(es, stores.alias)
-    existing = await admin.all_names(es, stores.alias)
+    es = backends.elasticsearch
+    live = await admin.live_index(es, backends.alias)
+    existing = await admin.all_names(es, backends.alias)
     async with connection.begin():
         known = [target for target in await targets.read_targets(connection) if target.name in existing]
-        keep = (await _in_order_of_use(stores, known, live))[:2]
-        for target in keep:
+        retained = (await _by_preference(backends, known, live))[:2]
+        for target in retained:
             await targets.mark(
                 connection, target.name, TargetState.LIVE if target.name == live else TargetState.PREVIOUS
             )
-        names = {target.name for target in keep}
+        names = {target.name for target in retained}
         await targets.remove_others(connection, names)
     unused = existing - names - {live}
     if unused:
@@ -51,16 +54,16 @@ async def reconcile(connection: AsyncConnection, stores: Backends) -> None:
         await admin.drop(es, unused)
 
 
-async def _in_order_of_use(stores: Backends, known: list[Target], live: str | None) -> list[Target]:
-    """The one in use first, then those that may be needed for a rollback, the latest first."""
-    in_use = [target for target in known if target.name == live]
+async def _by_preference(backends: Backends, known: list[Target], live: str | None) -> list[Target]:
+    """Return the live target first, then those that are usable for a rollback, the latest first."""
+    first = [target for target in known if target.name == live]
     finished = [target for target in known if target.name != live and target.state is not TargetState.BUILDING]
-    usable = [target for target in finished if target.is_compatible and not await check_origin(stores, target.name)]
-    return in_use + sorted(usable, key=lambda target: target.name, reverse=True)
+    usable = [target for target in finished if target.is_compatible and not await check_origin(backends, target.name)]
+    return first + sorted(usable, key=lambda target: target.name, reverse=True)
 
 
 class IndexProblem(StrEnum):
-    """Why the index in use can't be trusted, or can't be written to."""
+    """Why the live index must be rebuilt. The values are parts of sentences in errors and logs."""
 
     NO_INDEX = "there is no index, or none that keeps its history"
     UNKNOWN = "Postgres does not know the index"
@@ -69,30 +72,31 @@ class IndexProblem(StrEnum):
     SET_BACK = "Postgres was set back to an earlier state"
 
 
-async def check_origin(stores: Backends, name: str, connection: AsyncConnection | None = None) -> IndexProblem | None:
-    """Why the index can't have been made from this database as it is now: what it has too much would stay for ever.
+async def check_origin(backends: Backends, name: str, connection: AsyncConnection | None = None) -> IndexProblem | None:
+    """Return why the index cannot have been made from the present state of this database, or None.
 
-    The database is the one behind `connection` if there is one.
+    Otherwise documents of rows that this database never had would stay in the index for ever. `connection`, if given,
+    is used to query the database.
     """
     try:
-        await stores.elasticsearch.indices.refresh(index=name)
-        meta = await admin.meta(stores.elasticsearch, name)
-        highest = await admin.highest_version(stores.elasticsearch, name)
+        await backends.elasticsearch.indices.refresh(index=name)
+        meta = await admin.meta(backends.elasticsearch, name)
+        highest = await admin.highest_version(backends.elasticsearch, name)
     except NotFoundError:
         return IndexProblem.NO_INDEX
-    origin = await (versions.origin_seen_by(connection) if connection else versions.database_origin(stores.postgres))
+    origin = await (versions.origin_seen_by(connection) if connection else versions.database_origin(backends.postgres))
     if not origin.meta().items() <= meta.items():
         return IndexProblem.OTHER_POSTGRES
     return IndexProblem.SET_BACK if highest > origin.version else None
 
 
-async def find_problem(stores: Backends) -> IndexProblem | None:
-    """What calls for a reindex."""
-    name = await admin.live_index(stores.elasticsearch, stores.alias)
+async def find_problem(backends: Backends) -> IndexProblem | None:
+    """Return why the live index must be rebuilt, or None."""
+    name = await admin.live_index(backends.elasticsearch, backends.alias)
     if name is None:
         return IndexProblem.NO_INDEX
-    async with stores.postgres.connect() as connection:
+    async with backends.postgres.connect() as connection:
         target = next((known for known in await targets.read_targets(connection) if known.name == name), None)
     if target is None:
         return IndexProblem.UNKNOWN
-    return await check_origin(stores, name) if target.is_compatible else IndexProblem.OTHER_DOCUMENTS
+    return await check_origin(backends, name) if target.is_compatible else IndexProblem.OTHER_DOCUMENTS

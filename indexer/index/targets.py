@@ -27,7 +27,7 @@ class Target:
 
     @property
     def is_compatible(self) -> bool:
-        """Made for the documents that this code makes."""
+        """Whether its documents have the version that this program builds."""
         return self.document_version == str(DOCUMENT_VERSION)
 
 
@@ -50,6 +50,6 @@ async def remove_others(connection: AsyncConnection, names: Collection[str]) -> 
 
 
 async def mark(connection: AsyncConnection, name: str, state: TargetState) -> bool:
-    """False if the target is no longer known."""
+    """Set the state; return False if the target is not registered any more."""
     changed = await connection.execute(update(IndexTarget).where(IndexTarget.name == name).values(state=state))
     return changed.rowcount == 1

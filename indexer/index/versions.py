@@ -1,4 +1,4 @@
-"""Numbers of the readings of Postgres: what is read later has a higher one, on every server that ever was primary."""
+"""Monotonic document versions: (timeline << 48) | sequence. They grow across failovers of Postgres, too."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,21 +18,24 @@ CURRENT = text(
 
 @dataclass(frozen=True)
 class DatabaseOrigin:
-    """The database as it is now: which server, how often another one took over, and the last version it gave out."""
+    """Identity and state of the database, by which an index that was made from another one is recognized."""
 
     system: str
+    """System identifier of the Postgres cluster."""
     timeline: int
+    """Number that each failover and each point-in-time recovery increments."""
     version: int
+    """Last version that was taken."""
 
     def meta(self) -> dict[str, Any]:
-        """What an index says of the database that it was made from."""
+        """Return what is stored in the mapping of an index to identify its database."""
         return {"system": self.system, "timeline": self.timeline}
 
 
 async def next_version(engine: AsyncEngine) -> int:
-    """The next version; what is to be written under it must be read afterwards.
+    """Take the next version. Rows to be written under it must be read afterwards.
 
-    Committed by itself, so that it is on disk before it is used: a crash of the server can't give it out again.
+    It is committed by itself, and so on disk before it is used: after a crash Postgres cannot return it again.
     """
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")

@@ -1,4 +1,4 @@
-"""Whether a new index holds what Postgres holds: counts and sums of most of what searches filter by."""
+"""Checksums of an index and of Postgres: numbers and sums of most fields that searches filter by."""
 
 from collections import defaultdict
 from collections.abc import Collection
@@ -26,7 +26,7 @@ DOCUMENTS = "documents"
 
 
 async def pending_departures(connection: AsyncConnection) -> set[int] | None:
-    """Departures that the outbox still has to tell of; None if it may be any."""
+    """Return the departures that have a change in the outbox; None if it may be any departure."""
     by_kind: dict[str, set[int | None]] = defaultdict(set)
     for kind, row_id in await connection.execute(select(OutboxRow.kind, OutboxRow.row_id).distinct()):
         by_kind[kind].add(row_id)
@@ -34,8 +34,8 @@ async def pending_departures(connection: AsyncConnection) -> set[int] | None:
     if EVERYTHING in by_kind or not by_kind.keys() <= dependents.RELATED_KINDS:
         return None
     if by_kind:
-        shown = or_(*(dependents.depends_on(kind, ids) for kind, ids in by_kind.items()))
-        trip_ids.update((await connection.scalars(select(TripOccurrence.id).where(shown))).all())
+        is_dependent = or_(*(dependents.depends_on(kind, ids) for kind, ids in by_kind.items()))
+        trip_ids.update((await connection.scalars(select(TripOccurrence.id).where(is_dependent))).all())
     return trip_ids
 
 

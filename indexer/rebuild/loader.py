@@ -1,4 +1,4 @@
-"""Fills a new index with all departures, by id and in chunks, several of them in flight."""
+"""Bulk load: write all departures to a new index, by id and in chunks, several of them concurrently."""
 
 import asyncio
 import time
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import func, select
 
+from core.retries import retry_times
 from indexer import metrics
 from indexer.backends import Backends
 from indexer.documents.builder import build_documents
@@ -19,36 +20,44 @@ from indexer.rebuild.progress import Progress
 from schemas.tables import TripOccurrence
 
 CHUNK = 1000
+"""Departures."""
 IN_FLIGHT = 5
-"""Chunks being read or written at a time: enough to keep both servers and this process busy."""
+"""Chunks that are read or written at a time: enough to keep both servers and this process busy."""
 
-PAUSES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
-"""Seconds after each refusal; the last one ends the load."""
+ATTEMPTS = 8
+FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.25, 8.0
+"""Attempts to write a chunk, over 24 seconds."""
 
 
 @dataclass
 class BulkLoader:
-    """One filling of one index; `rate` is its limit in departures a second."""
+    """One load of one index."""
 
-    stores: Backends
+    backends: Backends
     name: str
     progress: Callable[[Progress], None]
     rate: float | None
+    """Most departures per second."""
+    chunk_size: int = CHUNK
     refused: dict[int, str] = field(default_factory=dict)
+    """Departures that are invalid or that Elasticsearch rejected, and why."""
     done: int = 0
     total: int = 0
     _version: int = 0
-    _known: DocumentCache = field(default_factory=DocumentCache)
+    _cache: DocumentCache = field(default_factory=DocumentCache)
     _after: int = MIN_ID
     _read_count: int = 0
     _started: float = field(default_factory=time.monotonic)
     _page_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self) -> None:
-        """Raises IndexUnavailable when Elasticsearch takes nothing for long."""
-        # One for all that is read from here on: whatever changes later is written by the feed under a higher one.
-        self._version = await versions.next_version(self.stores.postgres)
-        async with self.stores.postgres.connect() as connection:
+        """Load all departures.
+
+        Raises: IndexUnavailableError if Elasticsearch fails for longer than the retries last.
+        """
+        # One version for all that is read from here on: consumers write later changes under a higher one.
+        self._version = await versions.next_version(self.backends.postgres)
+        async with self.backends.postgres.connect() as connection:
             self.total = await connection.scalar(select(func.count()).select_from(TripOccurrence)) or 0
         self._report()
         try:
@@ -65,40 +74,43 @@ class BulkLoader:
             self._report()
 
     async def _next_ids(self) -> Sequence[int]:
-        """A departure that appears later with an id already passed has an outbox row of its own."""
+        """Return the ids of the next chunk. A departure that is inserted with a lower id has its own outbox row."""
         async with self._page_lock:
             await self._throttle()
-            async with self.stores.postgres.connect() as connection:
-                ids = await database_ids(connection, after=self._after, limit=CHUNK)
+            async with self.backends.postgres.connect() as connection:
+                ids = await database_ids(connection, after=self._after, limit=self.chunk_size)
             if ids:
                 self._after = ids[-1]
                 self._read_count += len(ids)
         return ids
 
+    async def _throttle(self) -> None:
+        if self.rate is not None:
+            ahead = self._started + self._read_count / self.rate - time.monotonic()
+            await asyncio.sleep(max(0.0, ahead))
+
     async def _load_chunk(self, ids: Sequence[int]) -> None:
-        # Open until the writes are done: a TRUNCATE waits for it, and its own outbox row is handled after them.
-        async with snapshot(self.stores.postgres) as connection:
-            reading = await build_documents(connection, ids, self._known)
-            self.refused |= reading.rejected
-            await self._write(reading.documents)
+        # The snapshot stays open until the writes are done, so that a TRUNCATE waits for them: its own outbox row is
+        # then handled after them.
+        async with snapshot(self.backends.postgres) as connection:
+            built = await build_documents(connection, ids, self._cache)
+            self.refused |= built.rejected
+            await self._write(built.documents)
 
     async def _write(self, changes: bulk_writer.Changes) -> None:
-        for pause in PAUSES:
-            outcomes = await bulk_writer.write(self.stores.elasticsearch, [self.name], self._version, changes)
-            outcome = outcomes[self.name]
-            self.refused |= outcome.rejected
-            if not outcome.retryable:
-                return
-            changes = {trip_id: changes[trip_id] for trip_id in outcome.retryable}
-            await asyncio.sleep(pause)
-        raise IndexUnavailableError(next(iter(outcome.retryable.values())))
+        retrying = retry_times(
+            ATTEMPTS, (IndexUnavailableError,), first=FIRST_RETRY_SECONDS, longest=LONGEST_RETRY_SECONDS
+        )
+        async for attempt in retrying:
+            with attempt:
+                outcomes = await bulk_writer.write(self.backends.elasticsearch, [self.name], self._version, changes)
+                outcome = outcomes[self.name]
+                self.refused |= outcome.rejected
+                changes = {trip_id: changes[trip_id] for trip_id in outcome.retryable}
+                if changes:
+                    raise IndexUnavailableError(next(iter(outcome.retryable.values())))
 
     def _report(self) -> None:
         metrics.REINDEX_DONE.set(self.done)
         metrics.REINDEX_TOTAL.set(self.total)
         self.progress(Progress(self.done, self.total, time.monotonic() - self._started))
-
-    async def _throttle(self) -> None:
-        if self.rate is not None:
-            ahead = self._started + self._read_count / self.rate - time.monotonic()
-            await asyncio.sleep(max(0.0, ahead))

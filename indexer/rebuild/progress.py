@@ -1,4 +1,4 @@
-"""How far a reindex is, kept in Redis for whoever asks; a Redis that is down hides it and stops nothing."""
+"""Progress of a reindex, published in Redis. A Redis that is down hides it, but does not stop the reindex."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -14,7 +14,7 @@ from core.tasks import background_task
 from schemas.redis_keys import REINDEX_PROGRESS
 
 PERIOD_SECONDS = 0.5
-KEPT_SECONDS = 86_400
+RETENTION_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Progress:
 
     @property
     def rate(self) -> float:
-        """Departures a second."""
+        """Departures per second."""
         return self.done / self.seconds if self.seconds else 0.0
 
     @property
@@ -35,21 +35,21 @@ class Progress:
 
 @asynccontextmanager
 async def publishing_progress(redis: Redis) -> AsyncIterator[Callable[[Progress], None]]:
-    """What the block reports is seen by others soon; that it ended, and how, as well."""
+    """Publish, periodically, the progress that the block reports, and at its end whether it succeeded."""
     latest = Progress()
 
     def report(progress: Progress) -> None:
         nonlocal latest
         latest = progress
 
-    async def publish_often() -> None:
+    async def publish_periodically() -> None:
         while True:
             await _publish(redis, "running", latest)
             await asyncio.sleep(PERIOD_SECONDS)
 
     state = "failed"
     try:
-        async with background_task(publish_often()):
+        async with background_task(publish_periodically()):
             yield report
         state = "done"
     finally:
@@ -60,10 +60,13 @@ async def _publish(redis: Redis, state: str, progress: Progress) -> None:
     body = {"state": state, "done": progress.done, "total": progress.total, "seconds": round(progress.seconds, 1)}
     body |= {"rate": round(progress.rate, 1), "seconds_left": progress.seconds_left}
     with suppress(RedisError):
-        await redis.set(REINDEX_PROGRESS, orjson.dumps(body), ex=KEPT_SECONDS)
+        await redis.set(REINDEX_PROGRESS, orjson.dumps(body), ex=RETENTION_SECONDS)
 
 
 async def read_progress(redis: Redis) -> dict[str, Any] | None:
-    """state (running, done or failed), done, total, seconds, rate, seconds_left. Raises RedisError."""
+    """Return the fields state (running, done or failed), done, total, seconds, rate and seconds_left, or None.
+
+    Raises: RedisError.
+    """
     body = await redis.get(REINDEX_PROGRESS)
     return None if body is None else orjson.loads(body)

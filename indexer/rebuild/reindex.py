@@ -1,4 +1,7 @@
-"""A full reindex beside the one in use: load, compare, swap; searches and changes go on meanwhile."""
+"""Full reindex: build a new index, compare it with Postgres, and move the alias to it.
+
+Searches and changes go on meanwhile: batches write to the live index and to the new one.
+"""
 
 import time
 from collections.abc import AsyncIterator, Callable, Collection
@@ -21,7 +24,7 @@ from indexer.index.reconcile import rebuild_connection, reconcile
 from indexer.index.targets import TargetState
 from indexer.invalidation import publish_all_changed
 from indexer.rebuild import checksums
-from indexer.rebuild.loader import BulkLoader
+from indexer.rebuild.loader import CHUNK, BulkLoader
 from indexer.rebuild.progress import Progress, publishing_progress
 
 log = structlog.get_logger()
@@ -33,57 +36,72 @@ class ReindexReport:
     previous: str | None
     documents: int
     refused: dict[int, str]
-    """Departures that can't be shown, and why."""
+    """Departures that are invalid or that Elasticsearch rejected, and why."""
     seconds: float
 
     @property
     def rate(self) -> float:
+        """Departures per second."""
         return self.documents / self.seconds
 
 
-async def reindex(settings: Settings, progress: Callable[[Progress], None]) -> ReindexReport:
-    """Raises ReindexRunning, ReindexMismatch, IndexUnavailable; the index in use is then what it was before."""
+async def reindex(
+    settings: Settings, progress: Callable[[Progress], None], *, chunk_size: int = CHUNK
+) -> ReindexReport:
+    """Build a new index and activate it; if that fails, the live index stays what it was.
+
+    Raises: ReindexRunningError, ReindexMismatchError, IndexUnavailableError.
+    """
     async with (
-        open_backends(settings) as stores,
+        open_backends(settings) as backends,
         rebuild_connection(settings) as connection,
         clients.redis(settings.redis_url, timeout=settings.redis_seconds) as redis,
     ):
         async with publishing_progress(redis) as publish:
-            report = await _reindex(connection, stores, settings.reindex_rate, _both(progress, publish))
+            rebuild = _Rebuild(connection, backends, settings.reindex_rate, chunk_size)
+            report = await rebuild.run(_tee(progress, publish))
         metrics.REINDEXED.inc()
         metrics.record_publication(await publish_all_changed(redis))
     return report
 
 
-def _both(one: Callable[[Progress], None], other: Callable[[Progress], None]) -> Callable[[Progress], None]:
+def _tee(first: Callable[[Progress], None], second: Callable[[Progress], None]) -> Callable[[Progress], None]:
     def report(progress: Progress) -> None:
-        one(progress)
-        other(progress)
+        first(progress)
+        second(progress)
 
     return report
 
 
-async def _reindex(
-    connection: AsyncConnection, stores: Backends, rate: float | None, progress: Callable[[Progress], None]
-) -> ReindexReport:
-    started = time.monotonic()
-    await reconcile(connection, stores)
-    async with _register_target(connection, stores) as name:
-        load = BulkLoader(stores, name, progress, rate)
-        await load.run()
-        await admin.finish_loading(stores.elasticsearch, name)
-        await _compare(connection, stores, name, ignored=load.refused)
-        previous = await _activate(connection, stores, name)
-    await reconcile(connection, stores)
-    return ReindexReport(name, previous, load.done - len(load.refused), load.refused, time.monotonic() - started)
+@dataclass(frozen=True)
+class _Rebuild:
+    connection: AsyncConnection
+    """Holds the rebuild lock."""
+    backends: Backends
+    rate: float | None
+    """Most departures per second."""
+    chunk_size: int
+
+    async def run(self, progress: Callable[[Progress], None]) -> ReindexReport:
+        started = time.monotonic()
+        await reconcile(self.connection, self.backends)
+        async with _register_target(self.connection, self.backends) as name:
+            loader = BulkLoader(self.backends, name, progress, self.rate, self.chunk_size)
+            await loader.run()
+            await admin.finish_loading(self.backends.elasticsearch, name)
+            await _compare(self.connection, self.backends, name, ignored=loader.refused)
+            previous = await _activate(self.connection, self.backends, name)
+        await reconcile(self.connection, self.backends)
+        seconds = time.monotonic() - started
+        return ReindexReport(name, previous, loader.done - len(loader.refused), loader.refused, seconds)
 
 
 @asynccontextmanager
-async def _register_target(connection: AsyncConnection, stores: Backends) -> AsyncIterator[str]:
-    """Known to every batch by the time the block begins, and gone again if the block fails."""
-    name = admin.new_name(stores.alias)
-    origin = await versions.database_origin(stores.postgres)
-    await admin.create(stores.elasticsearch, name, origin.meta())
+async def _register_target(connection: AsyncConnection, backends: Backends) -> AsyncIterator[str]:
+    """Create an index that every batch writes to by the time the block begins; discard it if the block fails."""
+    name = admin.new_name(backends.alias)
+    origin = await versions.database_origin(backends.postgres)
+    await admin.create(backends.elasticsearch, name, origin.meta())
     try:
         async with connection.begin():
             await targets.register(connection, name)
@@ -91,47 +109,52 @@ async def _register_target(connection: AsyncConnection, stores: Backends) -> Asy
             await locks.exclude_batches(connection)
         yield name
     except BaseException:
-        await _discard(connection, stores, name)
+        await _discard(connection, backends, name)
         raise
 
 
-async def _discard(connection: AsyncConnection, stores: Backends, name: str) -> None:
+async def _discard(connection: AsyncConnection, backends: Backends, name: str) -> None:
     try:
         await connection.rollback()
-        if await admin.live_index(stores.elasticsearch, stores.alias) != name:
+        if await admin.live_index(backends.elasticsearch, backends.alias) != name:
             async with connection.begin():
                 await targets.remove(connection, [name])
-            await admin.drop(stores.elasticsearch, [name])
+            await admin.drop(backends.elasticsearch, [name])
     except (ApiError, TransportError, DBAPIError, OSError) as error:
         log.warning("index_left_behind", name=name, error=type(error).__name__)
 
 
-async def _activate(connection: AsyncConnection, stores: Backends, name: str) -> str | None:
-    """Answers the name of the index that was in use; both are written to before and after."""
-    previous = await admin.live_index(stores.elasticsearch, stores.alias)
+async def _activate(connection: AsyncConnection, backends: Backends, name: str) -> str | None:
+    """Make the index live; return the name of the previous one. Batches write to both before and after."""
+    previous = await admin.live_index(backends.elasticsearch, backends.alias)
     async with connection.begin():
         if previous is not None:
             await targets.mark(connection, previous, TargetState.PREVIOUS)
         if not await targets.mark(connection, name, TargetState.LIVE):
             raise ReindexMismatchError([f"{name} was lost while it was being built"])
-        await admin.swap_alias(stores.elasticsearch, stores.alias, previous, name)
+        await admin.swap_alias(backends.elasticsearch, backends.alias, previous, name)
     log.info("index_in_use", name=name, previous=previous)
     return previous
 
 
-async def _compare(connection: AsyncConnection, stores: Backends, name: str, ignored: Collection[int]) -> None:
-    """Raises ReindexMismatch. What waits in the outbox is left out, for it may be in the index or not."""
-    async with snapshot(stores.postgres) as reader:
+async def _compare(connection: AsyncConnection, backends: Backends, name: str, ignored: Collection[int]) -> None:
+    """Compare checksums of the index and of Postgres.
+
+    Departures with a change in the outbox are left out: the index may have the change or not.
+    Raises: ReindexMismatchError.
+    """
+    async with snapshot(backends.postgres) as reader:
         async with connection.begin():
-            # The new index stands still, and the snapshot is of this moment; batches go on as soon as it is summed up.
+            # While batches are excluded the index does not change, and the snapshot is taken at the same moment.
+            # Batches go on as soon as the checksums of the index are there.
             await locks.exclude_batches(connection)
-            await stores.elasticsearch.indices.refresh(index=name)
-            waiting = await checksums.pending_departures(reader)
-            if waiting is None:
+            await backends.elasticsearch.indices.refresh(index=name)
+            pending = await checksums.pending_departures(reader)
+            if pending is None:
                 log.info("index_not_compared", name=name)
                 return
-            left_out = waiting.union(ignored)
-            documents = await checksums.index_checksums(stores.elasticsearch, name, left_out)
+            left_out = pending.union(ignored)
+            documents = await checksums.index_checksums(backends.elasticsearch, name, left_out)
         rows = await checksums.database_checksums(reader, left_out)
     if differences := checksums.diff(rows, documents):
         raise ReindexMismatchError(differences)

@@ -1,4 +1,4 @@
-"""What is kept only for a while."""
+"""Remove what is retained for a limited time: the previous index and dead letters."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,14 +12,17 @@ from indexer.index.targets import TargetState
 from schemas.tables import DeadLetter
 
 DEAD_LETTER_DAYS = 30
-DEAD_LETTERS = 10_000
+MAX_DEAD_LETTERS = 10_000
 
 
 async def drop_expired_previous_index(settings: Settings) -> list[str]:
-    """The index kept for a rollback, once the one in use has proved itself. Raises ReindexRunning."""
-    async with open_backends(settings) as stores, rebuild_connection(settings) as connection:
-        # What Postgres takes for the previous one may be in use, if a rollback was killed.
-        await reconcile(connection, stores)
+    """Drop the index that is retained for a rollback, once the live one is old enough; return the dropped names.
+
+    Raises: ReindexRunningError.
+    """
+    async with open_backends(settings) as backends, rebuild_connection(settings) as connection:
+        # After a killed rollback the index that is registered as the previous one may be live.
+        await reconcile(connection, backends)
         async with connection.begin():
             known = await targets.read_targets(connection)
             proved = datetime.now(UTC) - timedelta(hours=settings.index_keep_hours)
@@ -27,16 +30,16 @@ async def drop_expired_previous_index(settings: Settings) -> list[str]:
                 return []
             names = [target.name for target in known if target.state is TargetState.PREVIOUS]
             await targets.remove(connection, names)
-        await admin.drop(stores.elasticsearch, names)
+        await admin.drop(backends.elasticsearch, names)
     return names
 
 
-async def purge_dead_letters(settings: Settings) -> int:
-    """Old ones, and the oldest where there are very many; answers how many."""
+async def purge_dead_letters(settings: Settings, max_count: int = MAX_DEAD_LETTERS) -> int:
+    """Delete dead letters that are too old, and the oldest beyond `max_count`; return the number of deleted ones."""
     newest = select(DeadLetter.id).order_by(DeadLetter.id.desc())
-    first_too_many = newest.offset(DEAD_LETTERS).limit(1).scalar_subquery()
+    first_too_many = newest.offset(max_count).limit(1).scalar_subquery()
     too_old = DeadLetter.died_at < datetime.now(UTC) - timedelta(days=DEAD_LETTER_DAYS)
-    async with open_backends(settings) as stores, stores.postgres.begin() as connection:
+    async with open_backends(settings) as backends, backends.postgres.begin() as connection:
         return (
             await connection.execute(delete(DeadLetter).where(too_old | (DeadLetter.id <= first_too_many)))
         ).rowcount

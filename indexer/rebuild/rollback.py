@@ -1,4 +1,4 @@
-"""Back to the index that was in use before the last reindex; it has been kept up to date."""
+"""Rollback: make the index live that was live before the last reindex. It has been written to ever since."""
 
 from core import clients
 from core.settings import Settings
@@ -11,23 +11,23 @@ from indexer.invalidation import publish_all_changed
 
 
 async def rollback(settings: Settings) -> str:
-    """Answers the name of the index now in use; the other one is kept, so that a second rollback undoes the first.
+    """Swap the live and the previous index; return the name of the live one. A second rollback undoes the first.
 
-    Raises ReindexRunning and NoPreviousIndex.
+    Raises: ReindexRunningError, NoPreviousIndexError.
     """
-    async with open_backends(settings) as stores, rebuild_connection(settings) as connection:
-        es = stores.elasticsearch
-        live = await admin.live_index(es, stores.alias)
+    async with open_backends(settings) as backends, rebuild_connection(settings) as connection:
+        es = backends.elasticsearch
+        live = await admin.live_index(es, backends.alias)
         async with connection.begin():
             await locks.exclude_batches(connection)
             known = [target for target in await targets.read_targets(connection) if target.is_compatible]
             previous = next((target.name for target in known if target.state is TargetState.PREVIOUS), None)
-            if live is None or previous is None or await check_origin(stores, previous):
+            if live is None or previous is None or await check_origin(backends, previous):
                 raise NoPreviousIndexError
             await es.indices.refresh(index=previous)
             await targets.mark(connection, live, TargetState.PREVIOUS)
             await targets.mark(connection, previous, TargetState.LIVE)
-            await admin.swap_alias(es, stores.alias, live, previous)
+            await admin.swap_alias(es, backends.alias, live, previous)
     async with clients.redis(settings.redis_url, timeout=settings.redis_seconds) as redis:
         await publish_all_changed(redis)
     return previous

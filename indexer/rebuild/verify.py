@@ -1,4 +1,4 @@
-"""Compares Postgres with the index, every field of every departure, and has read again what differs."""
+"""Compare every field of every departure in Postgres with the index, and have differences indexed again."""
 
 import asyncio
 import time
@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-import structlog
 
 from core.settings import Settings
 from indexer.backends import Backends, open_backends
@@ -17,27 +16,38 @@ from indexer.errors import NoLiveIndexError
 from indexer.index import admin, outbox
 from indexer.index.outbox import DIRECT
 from indexer.rebuild import checksums
-from indexer.rebuild.paired_scan import PagePair, get_realtime, scan
-
-log = structlog.get_logger()
+from indexer.rebuild.paired_scan import PAGE, PagePair, get_realtime, scan
 
 RECHECKS = 3
-"""How often a departure must differ, with no change of it under way, to count as drift."""
-LOOK_SECONDS = 0.5
-LISTED = 1000
-"""Differences that are told one by one; the rest is only counted."""
+"""How often a departure must differ, with no change of it in the outbox, to count as drift."""
 
 Differences = dict[int, tuple[str, ...]]
+"""Names of the differing fields, or `MISSING` or `ORPHANED`, by departure id."""
 
 MISSING = "missing"
+"""In Postgres, but not in the index."""
 ORPHANED = "left over"
+"""In the index, but not, or not valid, in Postgres."""
+
+
+@dataclass(frozen=True)
+class VerifyOptions:
+    rate: float | None = None
+    """Most departures per second."""
+    page_size: int = PAGE
+    recheck_seconds: float = 0.5
+    """Pause between two checks of departures that differ."""
+    max_listed: int = 1000
+    """Differences that are listed; others are only counted."""
+
+
+DEFAULT_OPTIONS = VerifyOptions()
 
 
 @dataclass(frozen=True)
 class Difference:
     trip_id: int
     fields: tuple[str, ...]
-    """Those that differ, or `missing` in the index, or `left over` there."""
 
     def __str__(self) -> str:
         return f"departure {self.trip_id}: {', '.join(self.fields)}"
@@ -47,12 +57,12 @@ class Difference:
 class VerifyResult:
     checked: int = 0
     drifted: int = 0
-    """Departures that differ though nothing that the outbox knows of is under way."""
+    """Departures that differ, with no change of them in the outbox."""
     differences: list[Difference] = field(default_factory=list)
     lagging: int = 0
-    """Departures that differ because their change is still on its way."""
+    """Departures that differ because a change of them is in the outbox."""
     refused: dict[int, str] = field(default_factory=dict)
-    """Departures that can't be shown, and why; they are not in the index, as it should be."""
+    """Invalid departures, and why; they are not in the index, as it should be."""
     repaired: bool = False
     seconds: float = 0.0
 
@@ -65,74 +75,87 @@ async def verify(
     settings: Settings,
     repair: bool,
     *,
-    rate: float | None = None,
+    options: VerifyOptions = DEFAULT_OPTIONS,
     progress: Callable[[int], None] = lambda checked: None,
 ) -> VerifyResult:
-    """At most `rate` departures a second; `progress` hears how many are checked. Raises NoLiveIndex."""
-    async with open_backends(settings) as stores:
-        return await _verify(stores, repair, rate, progress)
+    """Verify the live index; `repair` enqueues what drifted. `progress` gets the number of departures checked so far.
+
+    Raises: NoLiveIndexError.
+    """
+    async with open_backends(settings) as backends:
+        name = await admin.live_index(backends.elasticsearch, backends.alias)
+        if name is None:
+            raise NoLiveIndexError
+        verification = _Verification(backends, name, options, VerifyResult(repaired=repair))
+        await verification.run(progress)
+    return verification.result
 
 
-async def _verify(stores: Backends, repair: bool, rate: float | None, progress: Callable[[int], None]) -> VerifyResult:
-    started = time.monotonic()
-    report = VerifyResult(repaired=repair)
-    name = await admin.live_index(stores.elasticsearch, stores.alias)
-    if name is None:
-        raise NoLiveIndexError
-    async for page in scan(stores, name):
-        await _check(stores, name, page, report)
-        progress(report.checked)
-        if rate is not None:
-            await asyncio.sleep(max(0.0, started + report.checked / rate - time.monotonic()))
-    report.seconds = time.monotonic() - started
-    return report
+@dataclass(frozen=True)
+class _Verification:
+    backends: Backends
+    name: str
+    options: VerifyOptions
+    result: VerifyResult
+
+    async def run(self, progress: Callable[[int], None]) -> None:
+        started = time.monotonic()
+        async for page in scan(self.backends, self.name, self.options.page_size):
+            await self._check(page)
+            progress(self.result.checked)
+            if self.options.rate is not None:
+                ahead = started + self.result.checked / self.options.rate - time.monotonic()
+                await asyncio.sleep(max(0.0, ahead))
+        self.result.seconds = time.monotonic() - started
+
+    async def _check(self, page: PagePair) -> None:
+        result = self.result
+        result.checked += len(page.built.documents.keys() | page.built.rejected.keys() | page.indexed.keys())
+        result.refused |= page.built.rejected
+        suspects = find_differences(page.built, page.indexed)
+        drift = await self._recheck(suspects) if suspects else {}
+        result.drifted += len(drift)
+        found = [Difference(*difference) for difference in drift.items()]
+        result.differences += found[: self.options.max_listed - len(result.differences)]
+        if drift and result.repaired:
+            async with self.backends.postgres.begin() as connection:
+                await outbox.enqueue(connection, drift, lane=DIRECT)
+
+    async def _recheck(self, suspects: Iterable[int]) -> Differences:
+        """Return the departures that differ at every check, without a change of them in the outbox.
+
+        A change that is not in the outbox at the moment of the snapshot has been written by then. So a difference is
+        drift, or comes from a change after the snapshot, which the next check sees.
+        """
+        drift: Differences = dict.fromkeys(suspects, ())
+        for _ in range(RECHECKS):
+            async with snapshot(self.backends.postgres) as connection:
+                pending = await checksums.pending_departures(connection)
+                built = await build_documents(connection, drift)
+            indexed = await get_realtime(self.backends.elasticsearch, self.name, sorted(drift))
+            found = find_differences(built, indexed)
+            drift = {
+                trip_id: names for trip_id, names in found.items() if pending is not None and trip_id not in pending
+            }
+            self.result.lagging += len(found) - len(drift)
+            if not drift:
+                break
+            await asyncio.sleep(self.options.recheck_seconds)
+        return drift
 
 
-async def _check(stores: Backends, name: str, page: PagePair, report: VerifyResult) -> None:
-    report.checked += len(page.reading.documents.keys() | page.reading.rejected.keys() | page.indexed.keys())
-    report.refused |= page.reading.rejected
-    suspects = find_differences(page.reading, page.indexed)
-    drift = await _recheck(stores, name, suspects.keys(), report) if suspects else {}
-    report.drifted += len(drift)
-    report.differences += [Difference(*found) for found in drift.items()][: LISTED - len(report.differences)]
-    if drift and report.repaired:
-        async with stores.postgres.begin() as connection:
-            await outbox.enqueue(connection, drift, lane=DIRECT)
-
-
-def find_differences(reading: DocumentBatch, indexed: Mapping[int, Mapping[str, Any]]) -> Differences:
-    """The fields that differ, by departure id."""
-    found: Differences = dict.fromkeys(indexed.keys() - reading.documents.keys(), (ORPHANED,))
-    for trip_id, document in reading.documents.items():
+def find_differences(built: DocumentBatch, indexed: Mapping[int, Mapping[str, Any]]) -> Differences:
+    differences: Differences = dict.fromkeys(indexed.keys() - built.documents.keys(), (ORPHANED,))
+    for trip_id, document in built.documents.items():
         other = indexed.get(trip_id)
         if other is None:
-            found[trip_id] = (MISSING,)
-        elif fields := _differing_fields(orjson.loads(document), other):
-            found[trip_id] = fields
-    return found
+            differences[trip_id] = (MISSING,)
+        elif names := _differing_fields(orjson.loads(document), other):
+            differences[trip_id] = names
+    return differences
 
 
 def _differing_fields(document: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, ...]:
     names = (document.keys() | other.keys()) - {"version"}
-    # As text: for Python true is 1.
+    # Compared as JSON text, because in Python True == 1.
     return tuple(sorted(name for name in names if orjson.dumps(document.get(name)) != orjson.dumps(other.get(name))))
-
-
-async def _recheck(stores: Backends, name: str, suspects: Iterable[int], report: VerifyResult) -> Differences:
-    """Those that differ at every look without a change under way.
-
-    What the outbox doesn't know of at the moment of the snapshot has been written by then. So a difference is drift,
-    or comes from a change after the snapshot, which the next look sees.
-    """
-    drift: Differences = dict.fromkeys(suspects, ())
-    for _ in range(RECHECKS):
-        async with snapshot(stores.postgres) as connection:
-            waiting = await checksums.pending_departures(connection)
-            reading = await build_documents(connection, drift)
-        found = find_differences(reading, await get_realtime(stores.elasticsearch, name, sorted(drift)))
-        drift = {trip_id: fields for trip_id, fields in found.items() if waiting is not None and trip_id not in waiting}
-        report.lagging += len(found) - len(drift)
-        if not drift:
-            break
-        await asyncio.sleep(LOOK_SECONDS)
-    return drift

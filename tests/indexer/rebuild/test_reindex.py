@@ -1,6 +1,6 @@
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,7 +19,7 @@ from indexer.index.targets import TargetState
 from indexer.rebuild import checksums, loader
 from indexer.rebuild import reindex as module
 from indexer.rebuild.progress import Progress, read_progress
-from indexer.rebuild.reindex import reindex
+from indexer.rebuild.reindex import ReindexReport
 from schemas.index_document import DOCUMENT_VERSION
 from schemas.tables import IndexTarget
 from tests.support.eventually import eventually
@@ -33,9 +33,9 @@ async def trips(catalogue: CatalogueFactory, no_index: None) -> list[int]:
     return [await catalogue.occurrence(trip_template_id=template) for _ in range(25)]
 
 
-@pytest.fixture(autouse=True)
-def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loader, "CHUNK", 4)
+async def reindex(settings: Settings, progress: Callable[[Progress], None]) -> ReindexReport:
+    """Reindex in so small chunks that several of them are loaded."""
+    return await module.reindex(settings, progress, chunk_size=4)
 
 
 async def known(stores: Backends) -> dict[str, str]:

@@ -1,10 +1,8 @@
-import pytest
 from sqlalchemy import select
 
 from core.settings import Settings
 from indexer.backends import Backends
 from indexer.index.admin import all_names, live_index, swap_alias
-from indexer.rebuild import retention
 from indexer.rebuild.reindex import reindex
 from indexer.rebuild.retention import drop_expired_previous_index, purge_dead_letters
 from schemas.tables import DeadLetter
@@ -60,15 +58,12 @@ async def test_dead_letters_are_kept_for_a_month(settings: Settings, stores: Bac
         assert list(await connection.scalars(select(DeadLetter.row_id))) == [29]
 
 
-async def test_of_very_many_dead_letters_the_newest_are_kept(
-    settings: Settings, stores: Backends, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(retention, "DEAD_LETTERS", 3)
+async def test_of_very_many_dead_letters_the_newest_are_kept(settings: Settings, stores: Backends) -> None:
     await execute(
         stores.postgres,
         "INSERT INTO smarttrip.outbox_dead (kind, row_id, error, created_at)"
         " SELECT 'occurrence', n, 'bad', now() FROM generate_series(1, 5) AS n",
     )
-    assert await purge_dead_letters(settings) == 2
+    assert await purge_dead_letters(settings, max_count=3) == 2
     async with stores.postgres.connect() as connection:
         assert set(await connection.scalars(select(DeadLetter.row_id))) == {3, 4, 5}

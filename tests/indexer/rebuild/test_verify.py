@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,16 +11,17 @@ from indexer.errors import NoLiveIndexError
 from indexer.index import bulk_writer, versions
 from indexer.rebuild import paired_scan
 from indexer.rebuild import verify as module
-from indexer.rebuild.verify import VerifyResult, verify
+from indexer.rebuild.verify import VerifyOptions, VerifyResult
 from tests.indexer.index.test_bulk_writer import document
 from tests.support.factories import CatalogueFactory
 from tests.support.sync import drain, execute, indexed, waiting
 
+OPTIONS = VerifyOptions(page_size=4, recheck_seconds=0.05)
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paired_scan, "PAGE", 4)
-    monkeypatch.setattr(module, "LOOK_SECONDS", 0.05)
+
+async def verify(settings: Settings, repair: bool) -> VerifyResult:
+    """Verify in so small pages that there are several of them."""
+    return await module.verify(settings, repair, options=OPTIONS)
 
 
 @pytest.fixture
@@ -151,12 +153,12 @@ async def test_a_departure_that_cannot_be_shown_is_rightly_not_in_the_index(
 
 
 async def test_differences_are_listed_up_to_a_bound_and_counted_beyond(
-    settings: Settings, stores: Backends, index: str, trips: list[int], monkeypatch: pytest.MonkeyPatch
+    settings: Settings, stores: Backends, index: str, trips: list[int]
 ) -> None:
-    monkeypatch.setattr(module, "LISTED", 3)
+    few = replace(OPTIONS, max_listed=3)
     for trip_id in trips:
         await stores.elasticsearch.delete(index=index, id=str(trip_id), refresh=True)
-    report = await verify(settings, repair=False)
+    report = await module.verify(settings, repair=False, options=few)
     assert (len(report.differences), report.drifted) == (3, len(trips))
 
 
@@ -164,7 +166,7 @@ async def test_the_rate_is_a_limit(settings: Settings, trips: list[int]) -> None
     loop = asyncio.get_running_loop()
     started = loop.time()
     heard: list[int] = []
-    await verify(settings, repair=False, rate=20.0, progress=heard.append)
+    await module.verify(settings, repair=False, options=replace(OPTIONS, rate=20.0), progress=heard.append)
     assert loop.time() - started >= len(trips) / 20.0
     assert heard[-1] == len(trips)
 
