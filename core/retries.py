@@ -2,7 +2,14 @@
 
 from collections.abc import Callable
 
-from tenacity import AsyncRetrying, AttemptManager, RetryCallState, retry_if_exception_type, wait_exponential
+from tenacity import (
+    AsyncRetrying,
+    AttemptManager,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_exponential,
+)
 
 
 def exponential_backoff(first: float, longest: float) -> wait_exponential:
@@ -30,6 +37,19 @@ def retry_forever(
 
     return AsyncRetrying(
         retry=retry_if_exception_type(errors), wait=exponential_backoff(first, longest), before_sleep=report
+    )
+
+
+def retry_times(attempts: int, errors: tuple[type[Exception], ...], *, first: float, longest: float) -> AsyncRetrying:
+    """Return a retry policy for work that is tried a few times; the error of the last attempt is raised.
+
+    It is used as that of `retry_forever`.
+    """
+    return AsyncRetrying(
+        retry=retry_if_exception_type(errors),
+        wait=exponential_backoff(first, longest),
+        stop=stop_after_attempt(attempts),
+        reraise=True,
     )
 
 

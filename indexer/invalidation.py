@@ -1,6 +1,5 @@
-"""Cache invalidation messages to all API processes, over Redis. A Redis that is down costs only freshness."""
+"""Publish cache invalidation messages to all API processes, over Redis. A Redis that is down costs only freshness."""
 
-import asyncio
 import time
 from collections.abc import Iterable
 
@@ -9,17 +8,39 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from core.clients import redis_database
+from core.retries import retry_times
 from schemas.invalidation import ALL_KINDS, EVERYTHING, InvalidationMessage, channel
 from schemas.redis_keys import GENERATION_COUNTER
 
 log = structlog.get_logger()
 
-PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0)
-"""Seconds before each attempt to publish that everything changed."""
+ATTEMPTS = 5
+FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.5, 4.0
+"""Attempts to publish that everything changed, over 7.5 seconds."""
 
 
 async def publish(redis: Redis, kinds: Iterable[str]) -> int | None:
     """Publish that rows of these kinds changed; return the number of the change, or None if Redis failed."""
+    try:
+        return await _publish(redis, kinds)
+    except RedisError:
+        return None
+
+
+async def publish_all_changed(redis: Redis) -> int | None:
+    """Publish that everything may have changed, because another index is live; retry if Redis fails.
+
+    Return the number of the change, or None if all attempts failed: caches then serve their entries until they expire.
+    """
+    retrying = retry_times(ATTEMPTS, (RedisError,), first=FIRST_RETRY_SECONDS, longest=LONGEST_RETRY_SECONDS)
+    try:
+        return await retrying(_publish, redis, {EVERYTHING})
+    except RedisError:
+        log.error("new_index_not_told")
+        return None
+
+
+async def _publish(redis: Redis, kinds: Iterable[str]) -> int:
     changed: set[str] = set(kinds)
     if EVERYTHING in changed:
         changed = set(ALL_KINDS)
@@ -31,20 +52,5 @@ async def publish(redis: Redis, kinds: Iterable[str]) -> int | None:
         await redis.publish(channel(redis_database(redis)), message.model_dump_json())
     except RedisError as error:
         log.warning("changes_not_told", error=type(error).__name__)
-        return None
+        raise
     return generation
-
-
-async def publish_all_changed(redis: Redis) -> int | None:
-    """Publish that everything may have changed, with retries: another index is live.
-
-    Return the number of the change, or None if Redis fails for longer; caches then serve their entries until they
-    expire.
-    """
-    for pause in PAUSES:
-        await asyncio.sleep(pause)
-        generation = await publish(redis, {EVERYTHING})
-        if generation is not None:
-            return generation
-    log.error("new_index_not_told")
-    return None

@@ -1,4 +1,4 @@
-"""Has the index built anew when it is missing or can't be trusted, and clears away what killed rebuilds left."""
+"""Keep a usable index: rebuild it when it is missing or not trusted, and clean up after killed rebuilds."""
 
 import asyncio
 from contextlib import suppress
@@ -6,6 +6,7 @@ from contextlib import suppress
 import structlog
 
 from core.errors import BACKEND_ERRORS
+from core.retries import retry_forever
 from core.settings import Settings
 from indexer.backends import Backends
 from indexer.errors import IndexerError, ReindexRunningError
@@ -17,65 +18,80 @@ from indexer.rebuild.reindex import reindex
 log = structlog.get_logger()
 
 CHECK_SECONDS = 30.0
-SPACING_SECONDS = 2.0
-"""Between two checks, however much doubt there is."""
-LONGEST_PAUSE_SECONDS = 300.0
-"""Between two checks when one after the other fails: a reindex that fails again and again must not be all that runs."""
+MIN_INTERVAL_SECONDS = 2.0
+"""Shortest time between two checks, however many are requested."""
+FIRST_RETRY_SECONDS = 4.0
+LONGEST_RETRY_SECONDS = 300.0
+"""Pauses after failed checks. The longest is long: reindexes that fail again and again must not occupy the servers."""
 
 
 class IndexSupervisor:
-    def __init__(self, settings: Settings, stores: Backends) -> None:
+    def __init__(
+        self, settings: Settings, backends: Backends, *, min_interval_seconds: float = MIN_INTERVAL_SECONDS
+    ) -> None:
         self._settings = settings
-        self._stores = stores
-        self._doubted = asyncio.Event()
+        self._backends = backends
+        self._min_interval_seconds = min_interval_seconds
+        self._check_requested = asyncio.Event()
+        self._reindex_requested = False
         self._just_started = True
-        self._ordered = False
 
-    def doubt(self) -> None:
-        """Has the next check made at once."""
-        self._doubted.set()
+    def request_check(self) -> None:
+        """Make the next check due now."""
+        self._check_requested.set()
 
-    def order(self) -> None:
-        """Has a reindex made at once, whatever the state of the index."""
-        self._ordered = True
-        self._doubted.set()
+    def request_reindex(self) -> None:
+        """Make a reindex due now, whatever the state of the index."""
+        self._reindex_requested = True
+        self._check_requested.set()
 
     async def run(self) -> None:
-        """Until it is cancelled."""
-        pause = SPACING_SECONDS
+        """Check periodically and on request, until cancelled."""
+        retrying = retry_forever(
+            (IndexerError, *BACKEND_ERRORS),
+            first=FIRST_RETRY_SECONDS,
+            longest=LONGEST_RETRY_SECONDS,
+            on_failure=_log_failure,
+        )
         while True:
-            self._doubted.clear()
-            try:
-                await self.check()
-                pause = SPACING_SECONDS
-            except (IndexerError, *BACKEND_ERRORS) as error:
-                log.warning("index_check_failed", error=type(error).__name__, message=str(error)[:300])
-                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-            await asyncio.sleep(pause)
+            await retrying(self._check_now)
+            await asyncio.sleep(self._min_interval_seconds)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._doubted.wait(), CHECK_SECONDS)
+                await asyncio.wait_for(self._check_requested.wait(), CHECK_SECONDS)
+
+    async def _check_now(self) -> None:
+        self._check_requested.clear()
+        await self.check()
 
     async def check(self) -> None:
-        fault = await find_problem(self._stores)
-        if fault is IndexProblem.OTHER_DOCUMENTS and not self._just_started:
-            # A newer process has put its own index in use: this one waits to be replaced.
-            fault = None
+        """Reindex if it was requested or the index has a problem; otherwise clean up after killed rebuilds."""
+        problem = await find_problem(self._backends)
+        if problem is IndexProblem.OTHER_DOCUMENTS and not self._just_started:
+            # A newer version of this program has activated its index and will replace this process.
+            problem = None
         try:
-            if fault or self._ordered:
-                log.warning("index_rebuilt", because=fault or "it was asked for")
+            if problem or self._reindex_requested:
+                log.warning("index_rebuilt", because=problem or "it was asked for")
                 await reindex(self._settings, lambda progress: None)
-                self._ordered = False
+                self._reindex_requested = False
             elif await self._has_leftovers():
                 async with rebuild_connection(self._settings) as connection:
-                    await reconcile(connection, self._stores)
+                    await reconcile(connection, self._backends)
         except ReindexRunningError:
-            # By another process, which may fail: then it is this one's turn.
+            # Another process is rebuilding. If it fails, a later check of this one takes over.
             return
         self._just_started = False
 
     async def _has_leftovers(self) -> bool:
-        """Of a rebuild or a rollback that was killed. Also true while one runs; `builder` then refuses."""
-        live = await admin.live_index(self._stores.elasticsearch, self._stores.alias)
-        async with self._stores.postgres.connect() as connection:
+        """Return whether Postgres and the alias disagree, as after a killed rebuild or rollback.
+
+        They also do while one is running; `rebuild_connection` then raises.
+        """
+        live = await admin.live_index(self._backends.elasticsearch, self._backends.alias)
+        async with self._backends.postgres.connect() as connection:
             known = await targets.read_targets(connection)
         return any(t.state is TargetState.BUILDING or (t.state is TargetState.LIVE) != (t.name == live) for t in known)
+
+
+def _log_failure(error: BaseException, retry_after: float) -> None:
+    log.warning("index_check_failed", error=type(error).__name__, message=str(error)[:300])

@@ -1,4 +1,4 @@
-"""The worker process: follows the outbox and the tracking stream, guards the index, and runs jobs by the clock."""
+"""The worker process: consumes the outbox and the tracking stream, supervises the index, and runs scheduled jobs."""
 
 import asyncio
 import signal
@@ -15,8 +15,8 @@ from core.tasks import cancel_and_wait
 from indexer.backends import open_backends
 from indexer.feed.consumer import OutboxConsumer
 from indexer.feed.notifier import ChangeNotifier
-from indexer.index.outbox import LANES
-from indexer.jobs.runner import run_worker
+from indexer.index.outbox import DEFAULT_LIMITS, LANES, BatchLimits
+from indexer.jobs.runner import run_jobs
 from indexer.jobs.schedule import scheduled_jobs
 from indexer.observability.health_server import run_health_server
 from indexer.observability.outbox_metrics import collect_forever
@@ -25,61 +25,64 @@ from tracking.consumer import consume_stream
 
 log = structlog.get_logger()
 
-LAST_BATCH_SECONDS = 6.0
-"""How long a stop waits for the batch in hand; one that is cut short is done again by the next worker."""
+SHUTDOWN_SECONDS = 6.0
+"""Seconds that a shutdown waits for current batches; an aborted one is repeated by the next worker."""
 
 
-def run(settings: Settings) -> None:
-    """Until SIGTERM or SIGINT."""
+def run(settings: Settings, limits: BatchLimits = DEFAULT_LIMITS) -> None:
+    """Run until SIGTERM or SIGINT."""
     tune_gc()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_run_until_signal(settings))
+        runner.run(_run_until_signal(settings, limits))
 
 
-async def _run_until_signal(settings: Settings) -> None:
+async def _run_until_signal(settings: Settings, limits: BatchLimits) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await work(settings, stop)
+    await work(settings, stop, limits)
 
 
-async def work(settings: Settings, stop: asyncio.Event) -> None:
+async def work(settings: Settings, stop: asyncio.Event, limits: BatchLimits = DEFAULT_LIMITS) -> None:
+    """Run until `stop` is set."""
     async with (
-        open_backends(settings) as stores,
+        open_backends(settings) as backends,
         clients.redis(settings.redis_url, timeout=settings.redis_seconds) as redis,
-        clients.redis(settings.redis_url, timeout=settings.background_redis_seconds) as patient_redis,
+        clients.redis(settings.redis_url, timeout=settings.background_redis_seconds) as stream_redis,
     ):
-        announcer = ChangeNotifier(stores, redis)
-        guard = IndexSupervisor(settings, stores)
-        followers = [OutboxConsumer(stores, lane, announcer, guard.doubt) for lane in LANES]
-        beside = [
-            announcer.run_refresh(),
-            announcer.run_publish(),
-            guard.run(),
-            collect_forever(stores.postgres),
-            consume_stream(patient_redis, stores.postgres),
-            run_worker(settings.redis_url, scheduled_jobs(settings, stores.postgres, guard)),
+        notifier = ChangeNotifier(backends, redis)
+        supervisor = IndexSupervisor(settings, backends)
+        consumers = [
+            OutboxConsumer(backends, lane, notifier, supervisor.request_check, limits=limits) for lane in LANES
+        ]
+        background = [
+            notifier.run_refresh(),
+            notifier.run_publish(),
+            supervisor.run(),
+            collect_forever(backends.postgres),
+            consume_stream(stream_redis, backends.postgres),
+            run_jobs(settings.redis_url, scheduled_jobs(settings, backends.postgres, supervisor)),
         ]
         if settings.worker_port is not None:
-            beside.append(run_health_server(settings.host, settings.worker_port, followers))
+            background.append(run_health_server(settings.host, settings.worker_port, consumers))
         log.info("worker_started")
-        await _run_all(followers, beside, stop)
-        await announcer.flush()
+        await _run_all(consumers, background, stop)
+        await notifier.flush()
     log.info("worker_stopped")
 
 
 async def _run_all(
-    followers: Sequence[OutboxConsumer], beside: Sequence[Coroutine[Any, Any, None]], stop: asyncio.Event
+    consumers: Sequence[OutboxConsumer], background: Sequence[Coroutine[Any, Any, None]], stop: asyncio.Event
 ) -> None:
-    """Each of `beside` runs until it is cancelled; one that fails ends them all."""
-    async with asyncio.TaskGroup() as tasks:
-        following = [tasks.create_task(follower.run()) for follower in followers]
-        others = [tasks.create_task(coroutine) for coroutine in beside]
+    """Run consumers and background tasks until `stop` is set or one of them fails, which ends all."""
+    async with asyncio.TaskGroup() as group:
+        consuming = [group.create_task(consumer.run()) for consumer in consumers]
+        others = [group.create_task(coroutine) for coroutine in background]
         try:
             await stop.wait()
-            for follower in followers:
-                follower.stop()
-            await asyncio.wait(following, timeout=LAST_BATCH_SECONDS)
+            for consumer in consumers:
+                consumer.stop()
+            await asyncio.wait(consuming, timeout=SHUTDOWN_SECONDS)
         finally:
-            # The group itself cancels once only when one fails.
-            await cancel_and_wait((*following, *others))
+            # When one fails the group cancels the others only once, which may not be enough: see `cancel_and_wait`.
+            await cancel_and_wait((*consuming, *others))

@@ -9,9 +9,11 @@ import orjson
 import structlog
 from arq import cron
 from arq.connections import ArqRedis
+from arq.cron import CronJob
 from arq.worker import Worker, func
 from redis.exceptions import RedisError
 
+from core.retries import restart_backoff, retry_forever
 from indexer import metrics
 from indexer.jobs.queue import NAME, Job, connect
 
@@ -19,61 +21,73 @@ log = structlog.get_logger()
 
 POLL_SECONDS = 0.5
 MAX_TRIES = 5
-"""How often a job may be cut short by a stop; one that fails is left for its next time."""
-FIRST_PAUSE_SECONDS = 0.5
-LAST_PAUSE_SECONDS = 10.0
+"""Runs of a job that shutdowns may cut short. A job that fails is not retried; it runs again when it is due."""
+FIRST_RETRY_SECONDS = 0.5
+LONGEST_RETRY_SECONDS = 10.0
+"""Pauses between two attempts to connect to Redis."""
 
 
-async def run_worker(url: str, jobs: Sequence[Job]) -> None:
-    """Runs until it is cancelled, over all outages of Redis."""
-    pause = FIRST_PAUSE_SECONDS
-    while True:
-        started = asyncio.get_running_loop().time()
-        try:
-            await _work_once(url, jobs)
-        except (RedisError, OSError) as error:
-            log.warning("jobs_interrupted", error=type(error).__name__)
-        lasted = asyncio.get_running_loop().time() - started
-        pause = FIRST_PAUSE_SECONDS if lasted > LAST_PAUSE_SECONDS else min(2 * pause, LAST_PAUSE_SECONDS)
-        await asyncio.sleep(pause)
+async def run_jobs(
+    url: str,
+    jobs: Sequence[Job],
+    *,
+    poll_seconds: float = POLL_SECONDS,
+    first_retry_seconds: float = FIRST_RETRY_SECONDS,
+) -> None:
+    """Run jobs until cancelled, over all outages of Redis."""
+    retrying = retry_forever(
+        (RedisError, OSError), first=first_retry_seconds, longest=LONGEST_RETRY_SECONDS, on_failure=_log_failure
+    )
+    async for attempt in retrying:
+        with attempt:
+            started = asyncio.get_running_loop().time()
+            try:
+                await _run_until_failure(url, jobs, poll_seconds)
+            finally:
+                if asyncio.get_running_loop().time() > started + LONGEST_RETRY_SECONDS:
+                    restart_backoff(attempt)
 
 
-async def _work_once(url: str, jobs: Sequence[Job]) -> None:
+def _log_failure(error: BaseException, retry_after: float) -> None:
+    log.warning("jobs_interrupted", error=type(error).__name__)
+
+
+async def _run_until_failure(url: str, jobs: Sequence[Job], poll_seconds: float) -> None:
     async with connect(url) as redis:
-        worker = _worker(redis, jobs)
+        worker = _worker(redis, jobs, poll_seconds)
         try:
             await worker.async_run()
         finally:
-            # It raises what ended its jobs, and that they were cancelled.
+            # Closing raises the error that ended the worker once more, and that its jobs were cancelled.
             with suppress(RedisError, OSError, asyncio.CancelledError):
                 await worker.close()
 
 
-def _worker(redis: ArqRedis, jobs: Sequence[Job]) -> Worker:
+def _worker(redis: ArqRedis, jobs: Sequence[Job], poll_seconds: float) -> Worker:
     return Worker(
         functions=[func(_instrumented(job), name=job.name, timeout=job.timeout) for job in jobs],
-        cron_jobs=[
-            cron(
-                _instrumented(job),
-                name=f"cron:{job.name}",
-                hour=None if job.hours is None else set(job.hours),
-                minute=set(job.minutes),
-                timeout=job.timeout,
-                max_tries=MAX_TRIES,
-            )
-            for job in jobs
-            if job.minutes is not None
-        ],
+        cron_jobs=[_cron_job(job, job.minutes) for job in jobs if job.minutes is not None],
         redis_pool=redis,
         queue_name=NAME,
         handle_signals=False,
         keep_result=0,
         max_tries=MAX_TRIES,
-        poll_delay=POLL_SECONDS,
+        poll_delay=poll_seconds,
         health_check_interval=15,
         job_serializer=orjson.dumps,
         job_deserializer=orjson.loads,
         log_results=False,
+    )
+
+
+def _cron_job(job: Job, minutes: frozenset[int]) -> CronJob:
+    return cron(
+        _instrumented(job),
+        name=f"cron:{job.name}",
+        hour=None if job.hours is None else set(job.hours),
+        minute=set(minutes),
+        timeout=job.timeout,
+        max_tries=MAX_TRIES,
     )
 
 

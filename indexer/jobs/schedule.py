@@ -1,4 +1,4 @@
-"""What the worker does by the clock, or when it is asked for by name."""
+"""The worker's jobs: what runs on schedule, and what can be requested by name."""
 
 from contextlib import suppress
 
@@ -11,7 +11,7 @@ from indexer.errors import ReindexRunningError
 from indexer.jobs.names import REINDEX, VERIFY
 from indexer.jobs.queue import Job
 from indexer.rebuild import retention
-from indexer.rebuild.verify import verify
+from indexer.rebuild.verify import VerifyOptions, verify
 from indexer.supervisor import IndexSupervisor
 from tracking.daily_metrics import aggregate_days
 from tracking.retention import remove_old
@@ -21,7 +21,7 @@ from tracking.trip_metrics import aggregate_trips
 log = structlog.get_logger()
 
 VERIFY_RATE = 2000.0
-"""Departures a second: a comparison that nobody waits for must not be felt."""
+"""Departures per second: slow enough not to affect requests."""
 
 EVERY_15_MINUTES = frozenset(range(0, 60, 15))
 NIGHT = frozenset({1})
@@ -29,17 +29,17 @@ SHORT = 60.0
 LONG = 3600.0
 
 
-def scheduled_jobs(settings: Settings, engine: AsyncEngine, guard: IndexSupervisor) -> list[Job]:
+def scheduled_jobs(settings: Settings, engine: AsyncEngine, supervisor: IndexSupervisor) -> list[Job]:
     async def reindex() -> None:
-        guard.order()
+        supervisor.request_reindex()
 
-    async def compare() -> None:
-        report = await verify(settings, repair=False, rate=VERIFY_RATE)
-        metrics.DRIFT.set(report.drifted)
-        metrics.DRIFTED.inc(report.drifted)
-        log.info("index_verified", checked=report.checked, drifted=report.drifted, lagging=report.lagging)
+    async def verify_index() -> None:
+        result = await verify(settings, repair=False, options=VerifyOptions(rate=VERIFY_RATE))
+        metrics.DRIFT.set(result.drifted)
+        metrics.DRIFTED.inc(result.drifted)
+        log.info("index_verified", checked=result.checked, drifted=result.drifted, lagging=result.lagging)
 
-    async def tidy() -> None:
+    async def clean_up() -> None:
         with suppress(ReindexRunningError):
             await retention.drop_expired_previous_index(settings)
         await retention.purge_dead_letters(settings)
@@ -53,15 +53,15 @@ def scheduled_jobs(settings: Settings, engine: AsyncEngine, guard: IndexSupervis
     async def end_sessions() -> None:
         await close_sessions(engine)
 
-    async def forget_tracking() -> None:
+    async def purge_tracking() -> None:
         await remove_old(engine, settings.tracking_retention_days)
 
     return [
         Job(REINDEX, reindex, SHORT),
-        Job(VERIFY, compare, LONG, minutes=frozenset({17})),
-        Job("tidy", tidy, SHORT, minutes=frozenset({7})),
+        Job(VERIFY, verify_index, LONG, minutes=frozenset({17})),
+        Job("tidy", clean_up, SHORT, minutes=frozenset({7})),
         Job("count_trips", count_trips, SHORT, minutes=EVERY_15_MINUTES),
         Job("count_days", count_days, SHORT, minutes=EVERY_15_MINUTES),
         Job("end_sessions", end_sessions, SHORT, minutes=EVERY_15_MINUTES),
-        Job("forget_tracking", forget_tracking, LONG, NIGHT, frozenset({23})),
+        Job("forget_tracking", purge_tracking, LONG, NIGHT, frozenset({23})),
     ]

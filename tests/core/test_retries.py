@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.retries import restart_backoff, retry_forever
+from core.retries import restart_backoff, retry_forever, retry_times
 
 FIRST, LONGEST = 0.001, 0.004
 
@@ -57,6 +57,13 @@ async def test_restarted_backoff_is_short_again(reports: Reports) -> None:
             if tried < 5:
                 raise OSError(str(tried))
     assert [pause for _, pause in reports] == [0.001, 0.002, 0.001, 0.002]
+
+
+async def test_last_error_is_raised_after_all_attempts() -> None:
+    results = iter([OSError("a"), OSError("b"), OSError("c"), None])
+    with pytest.raises(OSError, match="c"):
+        await retry_times(3, (OSError,), first=FIRST, longest=LONGEST)(raise_next, results)
+    assert list(results) == [None]
 
 
 async def test_cancellation_ends_it(reports: Reports) -> None:

@@ -4,7 +4,6 @@ import pytest
 
 from core.settings import Settings
 from core.tasks import cancel_and_wait
-from indexer import supervisor as module
 from indexer.backends import Backends
 from indexer.feed.batch import process_batch
 from indexer.index import bulk_writer, versions
@@ -64,7 +63,7 @@ async def test_an_index_whose_history_was_lost_is_built_again(
     await stores.elasticsearch.indices.delete(index=history_index(index))
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
     batch = await process_batch(stores, retry=True)
-    assert batch.failed
+    assert batch.failed_entirely
     await IndexSupervisor(settings, stores).check()
     assert await in_use(stores) != index
     await drain(stores)
@@ -157,16 +156,13 @@ async def test_what_a_running_rebuild_makes_is_left_alone(settings: Settings, st
             assert found.scalar() == 2
 
 
-async def test_doubt_has_it_look_at_once(
-    settings: Settings, stores: Backends, index: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "SPACING_SECONDS", 0.05)
-    guard = IndexSupervisor(settings, stores)
+async def test_doubt_has_it_look_at_once(settings: Settings, stores: Backends, index: str) -> None:
+    guard = IndexSupervisor(settings, stores, min_interval_seconds=0.05)
     running = asyncio.create_task(guard.run())
     try:
         await asyncio.sleep(0)
         await stores.elasticsearch.indices.delete(index=index)
-        guard.doubt()
+        guard.request_check()
 
         async def built_again() -> bool:
             return await in_use(stores) is not None
@@ -178,7 +174,7 @@ async def test_doubt_has_it_look_at_once(
 
 async def test_an_ordered_reindex_is_made_whatever_the_state(settings: Settings, stores: Backends, index: str) -> None:
     guard = IndexSupervisor(settings, stores)
-    guard.order()
+    guard.request_reindex()
     await guard.check()
     assert await in_use(stores) != index
     made = await in_use(stores)

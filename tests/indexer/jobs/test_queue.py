@@ -7,17 +7,16 @@ from redis.asyncio import Redis
 
 from core.settings import Settings
 from core.tasks import cancel_and_wait
-from indexer.jobs import queue, runner
+from indexer.jobs import queue
 from indexer.jobs.queue import Job
+from indexer.jobs.runner import run_jobs
 from tests.support.eventually import eventually
 from tests.support.fault_proxy import FaultProxy, Mode
 
 
 @pytest.fixture(autouse=True)
-async def quick(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+async def empty_queue(redis: Redis) -> None:
     await redis.flushdb()
-    monkeypatch.setattr(runner, "POLL_SECONDS", 0.05)
-    monkeypatch.setattr(runner, "FIRST_PAUSE_SECONDS", 0.1)
 
 
 class Count:
@@ -35,7 +34,7 @@ class Count:
 
 @asynccontextmanager
 async def working(url: str, jobs: Sequence[Job]) -> AsyncIterator[None]:
-    task = asyncio.create_task(runner.run_worker(url, jobs))
+    task = asyncio.create_task(run_jobs(url, jobs, poll_seconds=0.05, first_retry_seconds=0.1))
     try:
         yield
         assert not task.done()
