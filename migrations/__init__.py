@@ -16,6 +16,10 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from migrations.errors import MigrationError
+from migrations.preflight import check_database
+from migrations.role_path import keep_schema_off_path
+
 __all__ = ["MigrationError", "downgrade", "upgrade"]
 
 ONE_AT_A_TIME = 0x736D61727474726
@@ -23,13 +27,13 @@ ONE_AT_A_TIME = 0x736D61727474726
 LOCK_POLL = 0.2
 
 
-class MigrationError(Exception):
-    """A sentence for the person who migrates; what was done so far stays, and the command may be run again."""
-
-
 def upgrade(url: str, revision: str = "head") -> None:
-    """Raises MigrationError when writers hold a lock for too long."""
-    asyncio.run(_migrate(url, lambda config: command.upgrade(config, revision)))
+    """Apply the revisions up to this one.
+
+    Raises:
+        MigrationError: the database cannot be migrated as it is, or writers hold a lock for too long.
+    """
+    asyncio.run(_migrate(url, lambda config: _upgrade(config, revision)))
 
 
 def downgrade(url: str, revision: str = "base") -> None:
@@ -50,6 +54,13 @@ def _take_turn(connection: Connection, step: Callable[[Config], None]) -> None:
     while not connection.scalar(attempt):
         time.sleep(LOCK_POLL)
     step(_config(connection))
+
+
+def _upgrade(config: Config, revision: str) -> None:
+    connection: Connection = config.attributes["connection"]
+    check_database(connection)
+    keep_schema_off_path(connection)
+    command.upgrade(config, revision)
 
 
 def _config(connection: Connection) -> Config:

@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic import op
 from sqlalchemy.exc import DBAPIError
 
-from migrations import MigrationError
+from migrations.errors import MigrationError
 
 LOCK_TIMEOUT = "200ms"
 """Writers queue behind a lock that is asked for, so it is not asked for any longer than this."""

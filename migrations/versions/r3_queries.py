@@ -24,7 +24,7 @@ INDEXES = {
 
 def upgrade() -> None:
     scripts = blocks(read_sql("r3_queries.sql"))
-    for name in ("column", "categories", "types"):
+    for name in ("column", "free_id", "categories", "types"):
         atomically(scripts[name])
     for name, definition in INDEXES.items():
         create_index(name, definition)

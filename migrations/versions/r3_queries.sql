@@ -1,23 +1,55 @@
 -- column
 ALTER TABLE events ADD COLUMN IF NOT EXISTS event_uuid uuid;
 
+-- free_id
+-- The table's own default makes the id where there is one, so that the platform's next row does not collide with ours.
+CREATE OR REPLACE FUNCTION pg_temp.free_id(target text) RETURNS bigint LANGUAGE plpgsql AS $function$
+DECLARE
+    id bigint;
+    taken boolean;
+    generator text := (
+        SELECT CASE
+            WHEN attidentity <> '' THEN format('nextval(%L)', pg_get_serial_sequence(target, 'id'))
+            ELSE pg_get_expr(adbin, adrelid)
+        END
+        FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+        WHERE attrelid = target::regclass AND attname = 'id'
+    );
+BEGIN
+    LOOP
+        EXECUTE 'SELECT ' || coalesce(generator, format('coalesce(max(id), 0) + 1 FROM %s', target)) INTO id;
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE id = $1)', target) USING id INTO taken;
+        IF NOT taken THEN
+            RETURN id;
+        END IF;
+    END LOOP;
+END
+$function$;
+
 -- categories
-INSERT INTO event_categories (id, name, name_he, description, created_at)
-SELECT (SELECT coalesce(max(id), 0) FROM event_categories) + row_number() OVER (ORDER BY place),
-    name, name_he, 'made by smarttrip', CURRENT_TIMESTAMP AT TIME ZONE 'UTC'
-FROM (VALUES
+DECLARE
+    ours record;
+BEGIN
+FOR ours IN SELECT * FROM (VALUES
     (1, 'navigation', 'ניווט'),
     (2, 'search', 'חיפוש'),
     (3, 'engagement', 'מעורבות'),
     (4, 'conversion', 'המרה')
-) AS ours (place, name, name_he)
-WHERE name NOT IN (SELECT name FROM event_categories);
+) AS listed (place, name, name_he)
+WHERE name NOT IN (SELECT name FROM event_categories) ORDER BY place
+LOOP
+    INSERT INTO event_categories (id, name, name_he, description, created_at) OVERRIDING SYSTEM VALUE VALUES (
+        pg_temp.free_id('event_categories'), ours.name, ours.name_he, 'made by smarttrip',
+        CURRENT_TIMESTAMP AT TIME ZONE 'UTC'
+    );
+END LOOP;
+END;
 
 -- types
-INSERT INTO event_types (id, name, name_he, category_id, description, created_at)
-SELECT (SELECT coalesce(max(id), 0) FROM event_types) + row_number() OVER (ORDER BY place),
-    ours.name, ours.name_he, event_categories.id, 'made by smarttrip', CURRENT_TIMESTAMP AT TIME ZONE 'UTC'
-FROM (VALUES
+DECLARE
+    ours record;
+BEGIN
+FOR ours IN SELECT listed.*, event_categories.id AS category_id FROM (VALUES
     (1, 'page_view', 'צפייה בדף', 'navigation'),
     (2, 'search_submit', 'שליחת חיפוש', 'search'),
     (3, 'results_view', 'צפייה בתוצאות', 'search'),
@@ -35,9 +67,23 @@ FROM (VALUES
     (15, 'contact_phone', 'פנייה בטלפון', 'conversion'),
     (16, 'booking_start', 'תחילת הזמנה', 'conversion'),
     (17, 'share_trip', 'שיתוף טיול', 'conversion')
-) AS ours (place, name, name_he, category)
-JOIN event_categories ON event_categories.name = ours.category
-WHERE ours.name NOT IN (SELECT name FROM event_types);
+) AS listed (place, name, name_he, category)
+JOIN event_categories ON event_categories.name = listed.category
+WHERE listed.name NOT IN (SELECT name FROM event_types) ORDER BY place
+LOOP
+    INSERT INTO event_types (id, name, name_he, category_id, description, created_at) OVERRIDING SYSTEM VALUE VALUES (
+        pg_temp.free_id('event_types'), ours.name, ours.name_he, ours.category_id, 'made by smarttrip',
+        CURRENT_TIMESTAMP AT TIME ZONE 'UTC'
+    );
+END LOOP;
+END;
+
+-- sequences
+-- Releases before this one took ids past the tables' own generators.
+PERFORM setval(pg_get_serial_sequence(name, 'id'), greatest((SELECT max(id) FROM event_types), 1))
+FROM (VALUES ('event_types')) AS listed (name) WHERE pg_get_serial_sequence(name, 'id') IS NOT NULL;
+PERFORM setval(pg_get_serial_sequence(name, 'id'), greatest((SELECT max(id) FROM event_categories), 1))
+FROM (VALUES ('event_categories')) AS listed (name) WHERE pg_get_serial_sequence(name, 'id') IS NOT NULL;
 
 -- forget
 DELETE FROM event_types
