@@ -1,1 +1,1 @@
-"""What travellers did, from the stream in Redis into Postgres; and what is made of it there, by the clock."""
+"""The worker's side of tracking: store events and request logs from the stream in Postgres, and aggregate them."""

@@ -1,4 +1,4 @@
-"""Entries of the stream into Postgres, each with its effects once."""
+"""Store batches of stream entries in Postgres; an entry that is stored again has no second effect."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -13,18 +13,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from core.bisection import process_with_bisection
 from tracking.event_writer import write_events
 from tracking.locks import TRACKING_LOCK
-from tracking.request_log_writer import write_recommendations
+from tracking.request_log_writer import write_request_logs
 from tracking.stream import EVENT, RECOMMENDATION, StreamEntry
 
 log = structlog.get_logger()
 
-SET_ASIDE = Counter("smarttrip_tracking_set_aside_total", "Events and request logs that Postgres refused")
+DEAD_LETTERED = Counter("smarttrip_tracking_set_aside_total", "Events and request logs that Postgres refused")
 
-WRITERS = {EVENT: write_events, RECOMMENDATION: write_recommendations}
+WRITERS = {EVENT: write_events, RECOMMENDATION: write_request_logs}
 
 DATA_ERROR_CLASSES = ("22", "23", "54")
-"""SQLSTATE classes that are the data's own fault: malformed, against a constraint, or beyond a limit. Whatever else
-goes wrong (no connection, no such table, no right to write) would hit every entry, and is waited for."""
+"""SQLSTATE classes of errors in the data: malformed, against a constraint, or beyond a limit. Any other error (no
+connection, no such table, no permission) would affect every entry, and is retried."""
 
 INSERT_DEAD_EVENT = text("""
 INSERT INTO smarttrip.event_dead (body, reason)
@@ -44,7 +44,7 @@ async def store(engine: AsyncEngine, entries: Sequence[StreamEntry]) -> None:
         await store_batch(engine, batch)
 
     async def reject(entry: StreamEntry, error: Exception) -> None:
-        await _set_aside(engine, entry, str(error))
+        await _dead_letter(engine, entry, str(error))
 
     await process_with_bisection(entries, process, reject, errors=(EntriesRejectedError,))
 
@@ -65,23 +65,23 @@ async def store_batch(engine: AsyncEngine, entries: Sequence[StreamEntry]) -> No
             for kind, bodies in by_kind.items():
                 await WRITERS[kind](connection, bodies)
     except DBAPIError as error:
-        if not _is_refusal(error):
+        if not _is_data_error(error):
             raise
         raise EntriesRejectedError(str(error.orig)) from error
 
 
-def _is_refusal(error: DBAPIError) -> bool:
+def _is_data_error(error: DBAPIError) -> bool:
     sqlstate: str | None = getattr(error.orig, "sqlstate", None)
     return sqlstate is not None and sqlstate.startswith(DATA_ERROR_CLASSES)
 
 
-async def _set_aside(engine: AsyncEngine, entry: StreamEntry, reason: str) -> None:
-    """As text inside of JSON, which Postgres takes whatever the text is."""
+async def _dead_letter(engine: AsyncEngine, entry: StreamEntry, reason: str) -> None:
+    """Insert the entry into the dead letters: as text inside of JSON, which Postgres accepts whatever the text is."""
     text_of_entry = entry.body.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
     body = orjson.dumps({"kind": entry.kind, "entry": text_of_entry}).decode()
     async with engine.begin() as connection:
         await connection.execute(TRACKING_LOCK)
         await connection.execute(INSERT_DEAD_EVENT, {"body": body, "reason": reason.replace("\0", "")})
-    SET_ASIDE.inc()
-    # The reason may quote what a person sent; it is for administrators to read, not for the log.
+    DEAD_LETTERED.inc()
+    # The reason may quote personal data: administrators can read it in the table, the log must not contain it.
     log.warning("tracking_set_aside", kind=entry.kind)

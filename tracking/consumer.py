@@ -1,4 +1,4 @@
-"""The worker's side of the stream."""
+"""Consumer of the tracking stream."""
 
 from typing import NoReturn
 
@@ -16,11 +16,11 @@ log = structlog.get_logger()
 
 STORED = Counter("smarttrip_tracking_stored_total", "Entries taken from the stream of tracking events and request logs")
 FAILURES = Counter("smarttrip_tracking_failures_total", "Batches that could not be stored yet, by error", ["error"])
-WAITING = Gauge("smarttrip_tracking_stream_entries", "Entries in the stream when it was last read")
+STREAM_LENGTH = Gauge("smarttrip_tracking_stream_entries", "Entries in the stream when it was last read")
 
-BATCH = 500
-QUIET_SECONDS = 2.0
-"""How long a read waits for something to store; the client's own time-out has to be longer."""
+BATCH_SIZE = 500
+IDLE_SECONDS = 2.0
+"""Seconds for which a read waits for an entry; the Redis client's timeout has to be longer."""
 
 FIRST_RETRY_SECONDS = 0.1
 LAST_RETRY_SECONDS = 5.0
@@ -40,12 +40,12 @@ def _report_failure(error: BaseException, retry_after: float) -> None:
     log.warning("tracking_failed", error=type(error).__name__, retry_after=retry_after)
 
 
-async def store_next_batch(redis: Redis, engine: AsyncEngine, *, wait_seconds: float = QUIET_SECONDS) -> int:
-    """Stores the oldest entries and then removes them; answers how many."""
-    entries = await stream.read(redis, BATCH, wait_seconds)
+async def store_next_batch(redis: Redis, engine: AsyncEngine, *, wait_seconds: float = IDLE_SECONDS) -> int:
+    """Store the oldest entries, then remove them from the stream; return their number."""
+    entries = await stream.read(redis, BATCH_SIZE, wait_seconds)
     if entries:
         await store(engine, list(entries.values()))
         await stream.remove(redis, entries)
         STORED.inc(len(entries))
-    WAITING.set(await stream.length(redis))
+    STREAM_LENGTH.set(await stream.length(redis))
     return len(entries)

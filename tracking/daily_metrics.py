@@ -1,4 +1,4 @@
-"""Figures of the recommendation requests, day by day. Days are those of UTC, as in the platform's own rows."""
+"""Daily metrics of recommendation requests. Days are UTC days, as in the platform's own rows."""
 
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -6,10 +6,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 LOW_SCORE = 50
-"""A best score below this is a poor answer."""
+"""Requests whose best score is below this count into `low_score_rate`."""
 
 TOP = 10
-"""Entries of the lists of what was asked for most."""
+"""Length of the lists of most frequent values."""
 
 
 def _percentile(percent: int) -> str:
@@ -46,15 +46,15 @@ METRIC_COLUMNS = {
         "nullif(year, 'all') IS NOT NULL OR month IS NOT NULL OR preferences ->> 'start_date' IS NOT NULL"
     ),
 }
-"""Columns of recommendation_metrics_daily, as made from rows of recommendation_requests."""
+"""Columns of recommendation_metrics_daily, with their aggregates over rows of recommendation_requests."""
 
-SELECTED = ", ".join(f"{figure} AS {name}" for name, figure in METRIC_COLUMNS.items())
+SELECTED = ", ".join(f"{aggregate} AS {name}" for name, aggregate in METRIC_COLUMNS.items())
 
 PERIOD = "created_at BETWEEN CAST(:since AS timestamptz) AND CAST(:until AS timestamptz)"
 
 
 def top_query(values: str) -> str:
-    """What was asked for most: value and n of at most :limit rows."""
+    """Return the query for the most frequent values: columns value and n, at most :limit rows."""
     return f"""
         SELECT value, count(*) AS n
         FROM recommendation_requests CROSS JOIN LATERAL unnest({values}) AS asked (value)
@@ -69,7 +69,7 @@ TOP_LISTS = {
     "top_types": ("id", "ARRAY[preferred_type_id]"),
     "top_themes": ("id", "preferred_theme_ids"),
 }
-"""Of each list, what its entries are told apart by, and the values that are counted."""
+"""For each list, the key of its entries, and the expression of the values that are counted."""
 
 
 def _top_json(key: str, values: str) -> str:
@@ -96,16 +96,16 @@ SELECT coalesce(
     (SELECT min(created_at AT TIME ZONE 'UTC')::date FROM recommendation_requests)
 )
 """)
-"""The day before the last known one, for requests that were stored late; else the day of the first request."""
+"""The day before the last aggregated one, because requests may be stored late; else the day of the first request."""
 
 
 def bounds(first: date, last: date) -> dict[str, datetime]:
-    """Parameters of BETWEEN."""
+    """Return the parameters of PERIOD for these days, both inclusive."""
     return {"since": datetime.combine(first, time.min, UTC), "until": datetime.combine(last, time.max, UTC)}
 
 
 async def aggregate_days(engine: AsyncEngine) -> int:
-    """Every day since the last known one, today included. Answers how many."""
+    """Aggregate every day since the last aggregated one, including today; return the number of days."""
     async with engine.connect() as connection:
         first: date | None = await connection.scalar(FIRST_DAY)
     if first is None:

@@ -1,4 +1,4 @@
-"""What was set aside, once more: after the cause is gone it can be stored."""
+"""Retry dead-lettered events and request logs, once the reason for their rejection is gone."""
 
 from collections.abc import Sequence
 
@@ -9,12 +9,12 @@ from schemas.tables import DeadEvent
 from tracking.batch_writer import EntriesRejectedError, store_batch
 from tracking.stream import StreamEntry
 
-AT_MOST = 1000
+MAX_RETRIED = 1000
 
 
 async def retry_dead_events(engine: AsyncEngine, ids: Sequence[int] | None = None) -> int:
     """Tries these, or the oldest ones; answers how many could be stored now, and so are set aside no longer."""
-    chosen = select(DeadEvent.id, DeadEvent.body).order_by(DeadEvent.id).limit(AT_MOST)
+    chosen = select(DeadEvent.id, DeadEvent.body).order_by(DeadEvent.id).limit(MAX_RETRIED)
     if ids is not None:
         chosen = chosen.where(DeadEvent.id.in_(ids))
     async with engine.connect() as connection:

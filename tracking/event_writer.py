@@ -1,4 +1,4 @@
-"""Tracking events: their rows, and what they add to sessions, users and trips, in one statement."""
+"""Write events, and add them to the counts of sessions, users and trips, in one statement."""
 
 from collections.abc import Sequence
 
@@ -7,8 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tracking.trip_metrics import DWELL, MAX_COUNT, RATES, TYPES
 
-# Counted is what is really inserted, so that an event that comes twice has its effects once. Sessions are locked before
-# users, as everywhere. An unknown type leaves event_type_id empty, which the column refuses.
+# Only inserted rows are counted, so an event that arrives twice has its effects once. Sessions are locked before users,
+# as everywhere. An unknown type leaves event_type_id null, which the column rejects.
 STORE = text(f"""
 WITH incoming AS (
     SELECT entry.*, event_types.id AS event_type_id, coalesce(sessions.user_id, users.id) AS user_id
@@ -120,7 +120,7 @@ SELECT trip_id FROM to_trips
 
 
 async def write_events(connection: AsyncConnection, bodies: Sequence[bytes]) -> None:
-    """In the order given."""
+    """Write events, given as JSON objects, in this order."""
     events = b"[%b]" % b",".join(bodies)
     changed = (await connection.scalars(STORE, {"events": events.decode(errors="replace")})).all()
     await connection.execute(RATES, {"trips": changed})

@@ -1,6 +1,6 @@
-"""One lock for all who change many sessions or users at once. Trips are always taken in the order of their ids."""
+"""Advisory lock for transactions that change many sessions or users. Rows of trips are locked in the order of ids."""
 
 from sqlalchemy import text
 
 TRACKING_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('smarttrip.tracking', 0))")
-"""Held until the transaction ends. Without it, two that take the same rows in another order would deadlock."""
+"""Lock until the end of the transaction. Without it, two that lock the same rows in different orders would deadlock."""

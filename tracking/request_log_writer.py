@@ -1,4 +1,4 @@
-"""The log of recommendation requests."""
+"""Write request logs to recommendation_requests, with statistics of their scores."""
 
 from collections.abc import Sequence
 
@@ -37,6 +37,6 @@ ON CONFLICT (request_id) DO NOTHING
 """)
 
 
-async def write_recommendations(connection: AsyncConnection, bodies: Sequence[bytes]) -> None:
+async def write_request_logs(connection: AsyncConnection, bodies: Sequence[bytes]) -> None:
     requests = b"[%b]" % b",".join(bodies)
     await connection.execute(STORE, {"requests": requests.decode(errors="replace")})

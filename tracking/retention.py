@@ -1,4 +1,4 @@
-"""Old tracking data is removed, whole days at a time."""
+"""Remove expired tracking data, in whole days."""
 
 from datetime import UTC, datetime, time, timedelta
 
@@ -8,14 +8,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from schemas.tables import BrowsingSession, DeadEvent, Event, RecommendationRequest
 
 CHUNK = 5000
-"""Rows removed by one transaction."""
+"""Rows removed in one transaction."""
 
 AGES = (Event.timestamp, BrowsingSession.started_at, RecommendationRequest.created_at, DeadEvent.created_at)
-"""Columns that say how old a row of their table is. Users stay, and so do the counts of days and of trips."""
+"""Column with the age of a row, for each table. Users, daily metrics and trip metrics are not removed."""
 
 
 async def remove_old(engine: AsyncEngine, days: int) -> int:
-    """What is older than that many days, today not counted. Answers how many rows."""
+    """Remove rows older than `days`, not counting today; return their number."""
     before = datetime.combine(datetime.now(UTC).date() - timedelta(days=days), time.min, UTC)
     removed = 0
     for age in AGES:

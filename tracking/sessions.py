@@ -1,4 +1,4 @@
-"""Sessions end when nothing has been heard of them for a while."""
+"""Close sessions without recent events."""
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -10,13 +10,13 @@ CHUNK = 1000
 
 CLOSE = text("""
 WITH idle AS (
-    SELECT sessions.id, began, greatest(began, heard) AS ended
+    SELECT sessions.id, began, greatest(began, last_event) AS ended
     FROM sessions
     CROSS JOIN LATERAL (SELECT coalesce(started_at, created_at) AS began) AS start
     CROSS JOIN LATERAL (
-        SELECT max("timestamp") AS heard FROM events WHERE events.session_id = sessions.session_id
+        SELECT max("timestamp") AS last_event FROM events WHERE events.session_id = sessions.session_id
     ) AS latest
-    WHERE ended_at IS NULL AND greatest(began, heard) < now() - make_interval(mins => :minutes)
+    WHERE ended_at IS NULL AND greatest(began, last_event) < now() - make_interval(mins => :minutes)
     LIMIT :chunk
 )
 UPDATE sessions SET ended_at = ended, duration_seconds = round(extract(epoch FROM ended - began))
@@ -25,7 +25,7 @@ FROM idle WHERE sessions.id = idle.id
 
 
 async def close_sessions(engine: AsyncEngine) -> int:
-    """A session ends with the last event that was heard of it. Answers how many ended."""
+    """Close idle sessions, each at the time of its last event; return their number."""
     closed = 0
     while True:
         async with engine.begin() as connection:

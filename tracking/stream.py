@@ -1,7 +1,7 @@
-"""The stream in Redis on which the API leaves what is to be stored.
+"""The tracking stream in Redis, from the API to the worker.
 
-It is read from its beginning and what has been stored is removed. So there is no reader to keep book of: a worker that
-takes over sees the same entries in the same order, and one that reads them a second time stores nothing twice.
+It is read from its beginning, and stored entries are removed. So no reader position is needed: a worker that takes over
+reads the same entries in the same order, and storing an entry again has no effect.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -22,13 +22,13 @@ class StreamEntry(NamedTuple):
 
 
 async def read(redis: Redis, count: int, wait_seconds: float) -> dict[bytes, StreamEntry]:
-    """The oldest entries by their ids; waits for the first one, but not longer than that."""
-    answer = await redis.xread({TRACKING_STREAM: "0"}, count=count, block=int(wait_seconds * 1000))
-    return {entry_id: _entry(fields) for _, entries in answer for entry_id, fields in entries}
+    """Return the oldest entries by id. Wait up to `wait_seconds` while the stream is empty."""
+    response = await redis.xread({TRACKING_STREAM: "0"}, count=count, block=int(wait_seconds * 1000))
+    return {entry_id: _entry(fields) for _, entries in response for entry_id, fields in entries}
 
 
 async def scan(redis: Redis, page: int = 1000) -> AsyncIterator[tuple[bytes, StreamEntry]]:
-    """All entries, the oldest first, with their ids; also those that arrive meanwhile."""
+    """Yield all entries with their ids, the oldest first, including those appended meanwhile."""
     after = b"-"
     while entries := await redis.xrange(TRACKING_STREAM, min=after, count=page):
         for entry_id, fields in entries:

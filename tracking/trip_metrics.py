@@ -1,4 +1,4 @@
-"""How travellers take to trips: what trip_interactions says, derived from the events."""
+"""Interaction metrics of trips (trip_interactions), derived from events."""
 
 from collections.abc import Sequence
 
@@ -10,22 +10,22 @@ from schemas.event_types import CONVERSION, ENGAGEMENT
 from schemas.tables import TripInteraction
 
 TYPES = (*ENGAGEMENT, *CONVERSION)
-"""Events that count for the trip that they name."""
+"""Types of events that count for their trip."""
 
 MAX_DWELL = 86_400
-"""Seconds that one visit of a trip's page counts for: no forgotten tab outweighs all readers."""
+"""Maximum seconds that one visit of a trip's page counts for: a forgotten tab must not outweigh all readers."""
 
 DWELL = f"""CASE WHEN jsonb_typeof(event_data -> 'duration_seconds') = 'number'
     THEN greatest(0, least({MAX_DWELL}, CAST(event_data ->> 'duration_seconds' AS numeric)))::integer
     ELSE 0 END"""
-"""Seconds that a row of events tells of."""
+"""SQL for the dwell time of an event in seconds."""
 
 MAX_COUNT = 2**31 - 1
-"""Where the column of a sum ends."""
+"""Maximum of the columns that hold sums."""
 
 
 def _rate(part: str, whole: str) -> str:
-    """Clicks without an impression, from a link say, may make it more than 1; the column ends below 10."""
+    """Return SQL for a rate. Clicks without an impression can make it exceed 1; the column ends below 10."""
     return f"CASE WHEN {whole} > 0 THEN least(9.9999, ({part})::numeric / {whole}) END"
 
 
@@ -46,7 +46,7 @@ UNION
 SELECT trip_id FROM trip_interactions WHERE impressions_7d > 0 OR clicks_7d > 0
 ORDER BY trip_id
 """)
-"""Trips whose figures may have changed: met with in the last 7 days, or in those before that are counted now."""
+"""Trips whose metrics may have changed: with events in the last 7 days, or with counts of the 7 days before."""
 
 COUNT = text(f"""
 SELECT
@@ -69,17 +69,17 @@ LEFT JOIN (
     SELECT events.trip_id, events.anonymous_id, events."timestamp" AS at, event_types.name AS type, {DWELL} AS dwell
     FROM events JOIN event_types ON event_types.id = events.event_type_id
     WHERE events.trip_id = ANY(:trips)
-) AS met USING (trip_id)
+) AS trip_events USING (trip_id)
 GROUP BY trip_id
 ORDER BY trip_id
 """)  # noqa: S608  # of constants
 
 RECOUNTED = {"avg_dwell_time_seconds", "impressions_7d", "clicks_7d"}
-"""The other figures never fall: old events are removed after some time, and new ones are counted meanwhile."""
+"""Columns that are replaced. The others never fall: old events are removed, and new ones are counted meanwhile."""
 
 
 async def aggregate_trips(engine: AsyncEngine) -> int:
-    """Counts again the trips that were met with lately: unique people, the last 7 days, rates. Answers how many."""
+    """Recount trips with recent events (unique visitors, the last 7 days, rates); return their number."""
     async with engine.connect() as connection:
         trips = (await connection.scalars(STALE)).all()
     for first in range(0, len(trips), CHUNK):
@@ -88,7 +88,7 @@ async def aggregate_trips(engine: AsyncEngine) -> int:
 
 
 async def _aggregate(engine: AsyncEngine, trips: Sequence[int]) -> None:
-    # Counted without holding a lock: the storer, who has to wait for it, keeps others waiting.
+    # Counted without a lock: the consumer would wait for it, and others for the consumer.
     async with engine.connect() as connection:
         counted = (await connection.execute(COUNT, {"trips": trips})).mappings().all()
     rows = insert(TripInteraction).values([{**row, "updated_at": func.now()} for row in counted])

@@ -1,4 +1,4 @@
-"""The worker's side of the stream, through whatever happens to it and to its servers."""
+"""The consumer during crashes of workers and outages of its backends."""
 
 import asyncio
 import sys
@@ -106,7 +106,7 @@ WORKER = """
 import asyncio, sys
 from core import clients
 from tracking import consumer
-consumer.BATCH = 20
+consumer.BATCH_SIZE = 20
 redis, engine = clients.redis(sys.argv[1], timeout=5), clients.postgres(sys.argv[2])
 asyncio.run(consumer.consume_stream(redis, engine))
 """

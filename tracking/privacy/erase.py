@@ -1,4 +1,4 @@
-"""A person is forgotten: their users, sessions and events are deleted, and their searches are nobody's any more."""
+"""Erase a data subject: delete their users, sessions and events, and anonymise their request logs."""
 
 import asyncio
 from collections import Counter
@@ -14,56 +14,56 @@ from core.sql import in_array
 from schemas.tables import DeadEvent, RecommendationRequest
 from tracking import stream
 from tracking.locks import TRACKING_LOCK
-from tracking.privacy.subject import WAITING, DataSubject, dead_entries, find_person, pending_entries
+from tracking.privacy.subject import NOT_STORED, DataSubject, dead_entries, find_subject, pending_entries
 
 log = structlog.get_logger()
 
 
 async def erase_user(settings: Settings, email: str) -> Counter[str]:
-    """Rows erased, by table; empty if nobody is known by that address (any more)."""
+    """Erase a person; return the number of erased rows by table, empty if the address is unknown."""
     engine = clients.postgres(settings.database_url, pool_size=1, command_timeout=None)
     try:
         async with clients.redis(settings.redis_url, timeout=settings.background_redis_seconds) as redis:
-            erased, taken = await _erase(engine, redis, email, last=False)
+            erased, taken = await _erase_pass(engine, redis, email, final=False)
             if taken:
-                # The worker may have read it already, and store it now.
+                # The worker may have read the entries before, and be storing them now: erase again afterwards.
                 await asyncio.sleep(settings.background_pool_seconds + settings.postgres_connect_seconds)
-                erased, more = await _erase(engine, redis, email, last=True)
+                erased, more = await _erase_pass(engine, redis, email, final=True)
                 taken += more
     finally:
         await engine.dispose()
-    erased[WAITING] += taken
+    erased[NOT_STORED] += taken
     return +erased
 
 
-async def _erase(engine: AsyncEngine, redis: Redis, email: str, *, last: bool) -> tuple[Counter[str], int]:
-    """Rows by table, and how many entries were taken out of the stream.
+async def _erase_pass(engine: AsyncEngine, redis: Redis, email: str, *, final: bool) -> tuple[Counter[str], int]:
+    """Return the erased rows by table, and the number of entries removed from the stream.
 
-    If there were any and this is not the `last` time, the rows stay: by them the person is found again, also by a
-    command that is given once more because this one was cut short.
+    If entries were removed and this is not the `final` pass, the rows are not erased yet: the next pass, or a repeated
+    command if this one is interrupted, finds the person by them.
     """
     async with engine.connect() as connection:
         await connection.execute(TRACKING_LOCK)
-        person = await find_person(connection, email)
-        if person is None:
+        subject = await find_subject(connection, email)
+        if subject is None:
             return Counter(), 0
-        erased = await _erase_rows(connection, person)
-        entries = await pending_entries(redis, person)
+        erased = await _erase_rows(connection, subject)
+        entries = await pending_entries(redis, subject)
         if entries:
             await stream.remove(redis, entries)
-        if last or not entries:
+        if final or not entries:
             await connection.commit()
-            log.info("user_erased", user_ids=sorted(person.users), **erased)
+            log.info("user_erased", user_ids=sorted(subject.users), **erased)
     return erased, len(entries)
 
 
-async def _erase_rows(connection: AsyncConnection, person: DataSubject) -> Counter[str]:
-    dead = await dead_entries(connection, person)
+async def _erase_rows(connection: AsyncConnection, subject: DataSubject) -> Counter[str]:
+    dead = await dead_entries(connection, subject)
     await connection.execute(delete(DeadEvent).where(in_array(DeadEvent.id, dead)))
-    erased = Counter({WAITING: len(dead)})
-    for table, theirs in person.rows().items():
-        # What was searched for says nothing of who did, and is counted by the day.
-        nobodys = update(table).values(session_id=None, user_id=None)
-        statement = nobodys if table is RecommendationRequest else delete(table)
-        erased[str(table.__tablename__)] = (await connection.execute(statement.where(theirs))).rowcount
+    erased = Counter({NOT_STORED: len(dead)})
+    for table, condition in subject.row_filters().items():
+        # The preferences of a search do not identify a person, and daily metrics count them.
+        anonymise = update(table).values(session_id=None, user_id=None)
+        statement = anonymise if table is RecommendationRequest else delete(table)
+        erased[str(table.__tablename__)] = (await connection.execute(statement.where(condition))).rowcount
     return erased

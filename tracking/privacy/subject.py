@@ -1,4 +1,4 @@
-"""What is stored about a person, found by an e-mail address: for those who ask for it or want it gone."""
+"""Find the personal data of a data subject by e-mail address, for export and erasure."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -13,31 +13,31 @@ from schemas.tables import Base, BrowsingSession, DeadEvent, Event, Recommendati
 from tracking import stream
 from tracking.stream import StreamEntry
 
-WAITING = "not_stored_yet"
-"""What has no table yet, beside the names of tables."""
+NOT_STORED = "not_stored_yet"
+"""Key, beside the names of tables, for pending and dead-lettered entries."""
 
 
 @dataclass(frozen=True)
 class DataSubject:
-    """The ids that a person's data can be told by."""
+    """The ids that identify a person's data."""
 
     users: frozenset[int]
-    """More than one where the platform wrote the address in several ways."""
+    """More than one if the platform stored the address in several spellings."""
     anonymous_ids: frozenset[UUID]
     sessions: frozenset[UUID]
     sessions_of_others: frozenset[UUID]
-    """In the same browser, by somebody else who has logged in there."""
+    """Sessions in the same browser of somebody else who logged in there."""
 
-    def rows(self) -> dict[type[Base], ColumnElement[bool]]:
-        """Which rows of each table are the person's; what refers to something comes before it."""
-        nobodys = Event.user_id.is_(None) & not_(in_array(Event.session_id, self.sessions_of_others))
-        # Clients may write a session's id in capitals.
+    def row_filters(self) -> dict[type[Base], ColumnElement[bool]]:
+        """Return for each table the condition on the person's rows; referring tables come first."""
+        anonymous = Event.user_id.is_(None) & not_(in_array(Event.session_id, self.sessions_of_others))
+        # Clients may write a session id in upper case.
         session = func.lower(RecommendationRequest.session_id, type_=String)
         return {
             Event: or_(
                 in_array(Event.user_id, self.users),
                 in_array(Event.session_id, self.sessions),
-                nobodys & in_array(Event.anonymous_id, self.anonymous_ids),
+                anonymous & in_array(Event.anonymous_id, self.anonymous_ids),
             ),
             RecommendationRequest: or_(
                 in_array(RecommendationRequest.user_id, self.users), in_array(session, [*map(str, self.sessions)])
@@ -47,7 +47,7 @@ class DataSubject:
         }
 
     def owns(self, entry: StreamEntry) -> bool:
-        """Whether it is this person that an event or a request log tells of."""
+        """Return whether an event or a request log is about this person."""
         try:
             body = orjson.loads(entry.body)
         except orjson.JSONDecodeError:
@@ -67,16 +67,19 @@ def _uuid(value: object) -> UUID | None:
         return None
 
 
-async def find_person(connection: AsyncConnection, email: str) -> DataSubject | None:
-    """`email` is in lower case. Until the transaction ends nobody can begin a session of the person's."""
+async def find_subject(connection: AsyncConnection, email: str) -> DataSubject | None:
+    """Return the ids of the person with this address in lower case, or None if it is unknown.
+
+    The users are locked: until the transaction ends, no session of theirs can start.
+    """
     columns = select(User.id, User.anonymous_id).where(func.lower(User.email) == email).with_for_update()
     known = {user.id: user.anonymous_id for user in await connection.execute(columns)}
     if not known:
         return None
-    of_these_browsers = or_(
+    in_their_browsers = or_(
         in_array(BrowsingSession.user_id, known), in_array(BrowsingSession.anonymous_id, known.values())
     )
-    found = select(BrowsingSession.session_id, BrowsingSession.user_id).where(of_these_browsers)
+    found = select(BrowsingSession.session_id, BrowsingSession.user_id).where(in_their_browsers)
     sessions = (await connection.execute(found)).all()
     theirs = frozenset(session_id for session_id, user in sessions if user is None or user in known)
     return DataSubject(
@@ -87,13 +90,13 @@ async def find_person(connection: AsyncConnection, email: str) -> DataSubject | 
     )
 
 
-async def pending_entries(redis: Redis, person: DataSubject) -> dict[bytes, StreamEntry]:
-    """What the worker has not stored yet, by its id in the stream."""
-    return {entry_id: entry async for entry_id, entry in stream.scan(redis) if person.owns(entry)}
+async def pending_entries(redis: Redis, subject: DataSubject) -> dict[bytes, StreamEntry]:
+    """Return the person's entries that the worker has not stored yet, by their ids in the stream."""
+    return {entry_id: entry async for entry_id, entry in stream.scan(redis) if subject.owns(entry)}
 
 
-async def dead_entries(connection: AsyncConnection, person: DataSubject) -> dict[int, StreamEntry]:
-    """What could not be stored, by its id in the table."""
+async def dead_entries(connection: AsyncConnection, subject: DataSubject) -> dict[int, StreamEntry]:
+    """Return the person's dead-lettered entries, by their ids in the table."""
     rows = await connection.stream(select(DeadEvent.id, DeadEvent.body))
     entries = {dead_id: StreamEntry(body["kind"], body["entry"].encode()) async for dead_id, body in rows}
-    return {dead_id: entry for dead_id, entry in entries.items() if person.owns(entry)}
+    return {dead_id: entry for dead_id, entry in entries.items() if subject.owns(entry)}

@@ -35,7 +35,7 @@ from tracking import stream
 from tracking.batch_writer import store
 from tracking.consumer import store_next_batch
 from tracking.privacy.erase import erase_user
-from tracking.privacy.subject import find_person
+from tracking.privacy.subject import find_subject
 
 PLACES: tuple[type[Base], ...] = (User, BrowsingSession, Event, RecommendationRequest, DeadEvent)
 
@@ -211,15 +211,15 @@ async def test_visitor_during_erasure_becomes_a_new_user(quick: Settings, databa
     visit = {"session_id": str(UUID(int=99)), "anonymous_id": str(SHARED)}
     async with serving(quick) as api:
         async with database.begin() as connection:
-            person = await find_person(connection, DANA)
-            assert person is not None
+            subject = await find_subject(connection, DANA)
+            assert subject is not None
             coming = asyncio.create_task(api.post(path, json=visit))
             await eventually(lambda: somebody_waits(database))
-            for table, theirs in person.rows().items():
+            for table, theirs in subject.row_filters().items():
                 await connection.execute(delete(table).where(theirs))
         answer = await coming
     assert answer.status_code == 200
-    assert answer.json()["user_id"] not in person.users
+    assert answer.json()["user_id"] not in subject.users
 
 
 async def somebody_waits(engine: AsyncEngine) -> bool:
