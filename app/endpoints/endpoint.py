@@ -38,7 +38,7 @@ class Endpoint:
     summary: str
     description: str = ""
     tag: str
-    answer: type[BaseModel] | None
+    response: type[BaseModel] | None
     """Model of the response body; None if the body is not JSON, or has no model."""
     media_type: str = JSON
     """Media type of the response body."""

@@ -85,8 +85,8 @@ def _models(endpoint: Endpoint) -> Iterator[tuple[type[BaseModel], Mode]]:
         yield endpoint.query, "validation"
     if endpoint.body:
         yield endpoint.body, "validation"
-    if endpoint.answer:
-        yield endpoint.answer, "serialization"
+    if endpoint.response:
+        yield endpoint.response, "serialization"
 
 
 def _operation(endpoint: Endpoint, references: SchemaRefs, schemas: Mapping[str, Any]) -> Operation:
@@ -155,7 +155,7 @@ def _resolve(reference: Mapping[str, str], schemas: Mapping[str, Any]) -> dict[s
 
 
 def _response(endpoint: Endpoint, status: int, references: SchemaRefs) -> Response:
-    reference = references[endpoint.answer, "serialization"] if endpoint.answer else {}
+    reference = references[endpoint.response, "serialization"] if endpoint.response else {}
     return Response(description=HTTPStatus(status).phrase, content={endpoint.media_type: _media_type(reference)})
 
 

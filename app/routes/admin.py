@@ -70,7 +70,7 @@ ENDPOINTS = (
             "reindex or a rollback is running."
         ),
         tag="admin",
-        answer=ReindexAccepted,
+        response=ReindexAccepted,
         status=202,
         errors=(409,),
         admin=True,
@@ -85,7 +85,7 @@ ENDPOINTS = (
             "progress of a reindex."
         ),
         tag="admin",
-        answer=IndexStatusResponse,
+        response=IndexStatusResponse,
         admin=True,
     ),
     Endpoint(
@@ -99,7 +99,7 @@ ENDPOINTS = (
         ),
         tag="admin",
         body=VerifyRequest,
-        answer=VerifyResponse,
+        response=VerifyResponse,
         errors=(409,),
         admin=True,
     ),
@@ -110,7 +110,7 @@ ENDPOINTS = (
         summary="Roll back to the previous index",
         description="Swap the live index with the one before the last reindex. A second rollback undoes the first.",
         tag="admin",
-        answer=RollbackResponse,
+        response=RollbackResponse,
         errors=(409,),
         admin=True,
     ),
@@ -122,7 +122,7 @@ ENDPOINTS = (
         description="Return a page of the changes or events that were dead-lettered, and why, the latest first.",
         tag="admin",
         query=DeadLettersQuery,
-        answer=DeadLetters,
+        response=DeadLetters,
         admin=True,
     ),
     Endpoint(
@@ -133,7 +133,7 @@ ENDPOINTS = (
         description="Enqueue dead letters once more and return how many. Unknown ids are ignored.",
         tag="admin",
         body=RetryRequest,
-        answer=RetryResponse,
+        response=RetryResponse,
         admin=True,
     ),
 )

@@ -57,7 +57,7 @@ ENDPOINTS = (
         description="Return request counts, response times and result quality over the last days.",
         tag="analytics",
         query=MetricsQuery,
-        answer=MetricsAnswer,
+        response=MetricsAnswer,
     ),
     Endpoint(
         method="GET",
@@ -67,7 +67,7 @@ ENDPOINTS = (
         description="Return the metrics of each day (UTC) from start to end. Days without requests are all zero.",
         tag="analytics",
         query=DailyQuery,
-        answer=DailyMetricsAnswer,
+        response=DailyMetricsAnswer,
     ),
     Endpoint(
         method="GET",
@@ -79,6 +79,6 @@ ENDPOINTS = (
         ),
         tag="analytics",
         query=TopSearchesQuery,
-        answer=TopSearchesAnswer,
+        response=TopSearchesAnswer,
     ),
 )

@@ -33,7 +33,7 @@ ENDPOINTS = (
         rate_limit="resources",
         fast_path=True,
         cache=COMPANIES,
-        answer=ListResponse[Company],
+        response=ListResponse[Company],
     ),
     Endpoint(
         method="GET",
@@ -45,7 +45,7 @@ ENDPOINTS = (
         rate_limit="resources",
         fast_path=True,
         cache=COMPANY_DETAILS,
-        answer=DetailResponse[CompanyDetails],
+        response=DetailResponse[CompanyDetails],
     ),
     Endpoint(
         method="GET",
@@ -58,6 +58,6 @@ ENDPOINTS = (
         fast_path=True,
         cache=COMPANY_TEMPLATES,
         query=PageQuery,
-        answer=PageResponse[Template],
+        response=PageResponse[Template],
     ),
 )

@@ -37,7 +37,7 @@ def docs_endpoints(endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
             description="Return this description of the API, for programs.",
             tag="description",
             rate_limit=None,
-            answer=None,
+            response=None,
         ),
         _file_endpoint(
             "/docs",
@@ -75,7 +75,7 @@ def _file_endpoint(path: str, name: str, media_type: str, *, summary: str, descr
         rate_limit=None,
         # Of /docs: a file that does not exist is not counted either.
         rate_limit_subtree=path == "/docs",
-        answer=None,
+        response=None,
         media_type=media_type,
     )
 

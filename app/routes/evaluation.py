@@ -45,7 +45,7 @@ ENDPOINTS = (
         description="Return active evaluation scenarios by id, optionally of one category.",
         tag="analytics",
         query=ScenariosQuery,
-        answer=ListResponse[ScenarioSummary],
+        response=ListResponse[ScenarioSummary],
     ),
     Endpoint(
         method="POST",
@@ -55,7 +55,7 @@ ENDPOINTS = (
         description="Search for the preferences of each scenario and return which of its expectations are not met.",
         tag="analytics",
         body=EvaluationRequest,
-        answer=EvaluationAnswer,
+        response=EvaluationAnswer,
         errors=(404,),
     ),
 )

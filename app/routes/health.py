@@ -121,7 +121,7 @@ ENDPOINTS = (
         summary="Return whether the process is alive",
         description="Return 200 as long as the process responds.",
         tag="system",
-        answer=Alive,
+        response=Alive,
         rate_limit=None,
         shed=False,
     ),
@@ -135,7 +135,7 @@ ENDPOINTS = (
             "to search."
         ),
         tag="system",
-        answer=Alive,
+        response=Alive,
         rate_limit=None,
         shed=False,
         errors=(503,),
@@ -147,7 +147,7 @@ ENDPOINTS = (
         summary="Return the name and version",
         description="Return the name and version of the service. Browsers are redirected to the API's page.",
         tag="system",
-        answer=Welcome,
+        response=Welcome,
     ),
     Endpoint(
         method="GET",
@@ -161,7 +161,7 @@ ENDPOINTS = (
         tag="system",
         rate_limit=None,
         shed=False,
-        answer=Health,
+        response=Health,
         extra_statuses=(503,),
     ),
 )

@@ -24,7 +24,7 @@ ENDPOINTS = (
         tag="system",
         rate_limit=None,
         shed=False,
-        answer=None,
+        response=None,
         media_type="text/plain",
     ),
 )

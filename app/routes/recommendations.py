@@ -47,7 +47,7 @@ ENDPOINTS = (
         rate_limit="recommendations",
         fast_path=True,
         body=Preferences,
-        answer=RecommendationsAnswer,
+        response=RecommendationsAnswer,
         headers=("X-Session-ID",),
     ),
 )

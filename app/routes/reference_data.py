@@ -43,7 +43,7 @@ ENDPOINTS = (
         rate_limit="resources",
         fast_path=True,
         cache=COUNTRIES,
-        answer=Locations,
+        response=Locations,
     ),
     Endpoint(
         method="GET",
@@ -56,7 +56,7 @@ ENDPOINTS = (
         fast_path=True,
         cache=COUNTRIES,
         query=CountriesQuery,
-        answer=ListResponse[Country],
+        response=ListResponse[Country],
     ),
     Endpoint(
         method="GET",
@@ -68,7 +68,7 @@ ENDPOINTS = (
         rate_limit="resources",
         fast_path=True,
         cache=COUNTRIES,
-        answer=DetailResponse[Country],
+        response=DetailResponse[Country],
     ),
     Endpoint(
         method="GET",
@@ -80,7 +80,7 @@ ENDPOINTS = (
         rate_limit="resources",
         fast_path=True,
         cache=GUIDES,
-        answer=ListResponse[Guide],
+        response=ListResponse[Guide],
     ),
     Endpoint(
         method="GET",
@@ -92,7 +92,7 @@ ENDPOINTS = (
         rate_limit="resources",
         fast_path=True,
         cache=GUIDES,
-        answer=DetailResponse[Guide],
+        response=DetailResponse[Guide],
     ),
     Endpoint(
         method="GET",
@@ -104,7 +104,7 @@ ENDPOINTS = (
         rate_limit="resources",
         fast_path=True,
         cache=TRIP_TYPES,
-        answer=ListResponse[TripType],
+        response=ListResponse[TripType],
     ),
     Endpoint(
         method="GET",
@@ -116,6 +116,6 @@ ENDPOINTS = (
         rate_limit="resources",
         fast_path=True,
         cache=TAGS,
-        answer=ListResponse[Tag],
+        response=ListResponse[Tag],
     ),
 )

@@ -122,7 +122,7 @@ ENDPOINTS = (
         tag="tracking",
         rate_limit="events",
         body=SessionStart,
-        answer=SessionStarted,
+        response=SessionStarted,
     ),
     Endpoint(
         method="POST",
@@ -136,7 +136,7 @@ ENDPOINTS = (
         tag="tracking",
         rate_limit="events",
         body=IdentifyRequest,
-        answer=IdentifyResponse,
+        response=IdentifyResponse,
     ),
     Endpoint(
         method="POST",
@@ -147,7 +147,7 @@ ENDPOINTS = (
         tag="tracking",
         rate_limit="events",
         body=TrackedEvent,
-        answer=EventAccepted,
+        response=EventAccepted,
         status=202,
     ),
     Endpoint(
@@ -162,7 +162,7 @@ ENDPOINTS = (
         rate_limit="events",
         body=EventBatch,
         max_body=MAX_BATCH_BODY,
-        answer=EventBatchResponse,
+        response=EventBatchResponse,
         status=202,
     ),
     Endpoint(
@@ -173,6 +173,6 @@ ENDPOINTS = (
         description="Return the event types with their categories, and the valid sources.",
         tag="tracking",
         rate_limit="resources",
-        answer=EventTypes,
+        response=EventTypes,
     ),
 )

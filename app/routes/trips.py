@@ -86,7 +86,7 @@ ENDPOINTS = (
             *TEMPLATE_KINDS, optional_kinds={"include_occurrences": frozenset(DEPARTURE_KINDS)}, depends_on_date=True
         ),
         query=TemplatesQuery,
-        answer=PageResponse[Template | TemplateWithOccurrences],
+        response=PageResponse[Template | TemplateWithOccurrences],
     ),
     Endpoint(
         method="GET",
@@ -97,7 +97,7 @@ ENDPOINTS = (
         tag="trips",
         fast_path=True,
         cache=trip_policy(*TEMPLATE_KINDS),
-        answer=DetailResponse[Template],
+        response=DetailResponse[Template],
     ),
     Endpoint(
         method="GET",
@@ -109,7 +109,7 @@ ENDPOINTS = (
         fast_path=True,
         cache=trip_policy(*DEPARTURE_KINDS),
         query=PageQuery,
-        answer=PageResponse[Departure],
+        response=PageResponse[Departure],
     ),
     Endpoint(
         method="GET",
@@ -121,7 +121,7 @@ ENDPOINTS = (
         fast_path=True,
         cache=trip_policy(*DEPARTURE_KINDS, depends_on_date=True),
         query=OccurrencesQuery,
-        answer=PageResponse[Departure | OccurrenceOnly],
+        response=PageResponse[Departure | OccurrenceOnly],
     ),
     Endpoint(
         method="GET",
@@ -132,7 +132,7 @@ ENDPOINTS = (
         tag="trips",
         fast_path=True,
         cache=trip_policy(*DEPARTURE_KINDS),
-        answer=DetailResponse[Departure],
+        response=DetailResponse[Departure],
     ),
     Endpoint(
         method="GET",
@@ -147,7 +147,7 @@ ENDPOINTS = (
         fast_path=True,
         cache=trip_policy(*DEPARTURE_KINDS, depends_on_date=True),
         query=TripOccurrencesQuery,
-        answer=PageResponse[Departure],
+        response=PageResponse[Departure],
     ),
     Endpoint(
         method="GET",
@@ -158,6 +158,6 @@ ENDPOINTS = (
         tag="trips",
         fast_path=True,
         cache=trip_policy("occurrence", "template", "company", depends_on_date=True),
-        answer=SchemaInfo,
+        response=SchemaInfo,
     ),
 )

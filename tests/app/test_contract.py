@@ -16,7 +16,7 @@ from app.routes import ENDPOINTS
 from tests.app.conftest import ADMIN_KEY
 
 EXAMPLES_PER_OPERATION = 20
-RULES_BETWEEN_PARAMETERS = {"/api/metrics/daily"}
+PATHS_WITH_DEPENDENT_PARAMETERS = {"/api/metrics/daily"}
 """Paths whose parameters can be valid one by one but not together, which OpenAPI cannot express."""
 
 api = schemathesis.openapi.from_dict(
@@ -30,5 +30,5 @@ api = schemathesis.openapi.from_dict(
     max_examples=EXAMPLES_PER_OPERATION, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck)
 )
 def test_operation_conforms_to_the_document(case: Case[Any], address: str) -> None:
-    excluded: list[CheckFunction] = [positive_data_acceptance] if case.path in RULES_BETWEEN_PARAMETERS else []
+    excluded: list[CheckFunction] = [positive_data_acceptance] if case.path in PATHS_WITH_DEPENDENT_PARAMETERS else []
     case.call_and_validate(base_url=address, excluded_checks=excluded)

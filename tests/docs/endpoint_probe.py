@@ -17,14 +17,14 @@ from core import clients
 from core.settings import load_settings
 from tests.security.test_fields import test_fields_of_every_endpoint_are_listed
 from tests.support.api.serving import serving
-from tests.support.statements import counted
+from tests.support.statements import recorded_statements
 
 
 async def probe(path: str, template: str) -> dict[str, Any]:
     settings = load_settings()
     engine = clients.postgres(settings.database_url)
     async with serving(settings, database=Database(engine)) as client:
-        with counted(engine) as statements:
+        with recorded_statements(engine) as statements:
             first = await client.get(path)
             statements_of_first = len(statements)
             second = await client.get(path)

@@ -58,7 +58,7 @@ ENDPOINT = """    Endpoint(
         rate_limit="resources",
         fast_path=True,
         cache=trip_policy("company", "template", "occurrence", depends_on_date=True),
-        answer=DetailResponse[CompanyStatistics],
+        response=DetailResponse[CompanyStatistics],
     ),
 )
 """

@@ -152,7 +152,7 @@ async def api(unlimited: Settings, catalogue: CatalogueFactory) -> Any:
 
 
 def test_fields_of_every_endpoint_are_listed() -> None:
-    with_model = {f"{endpoint.method} {endpoint.path}" for endpoint in ENDPOINTS if endpoint.answer}
+    with_model = {f"{endpoint.method} {endpoint.path}" for endpoint in ENDPOINTS if endpoint.response}
     with_entities = {f"GET {path}" for path in (*LISTS, *DETAILS)} | {RECOMMENDATIONS}
     assert with_entities | {*OTHERS} == with_model
 
@@ -174,8 +174,8 @@ async def test_detail_shows_the_fields_of_the_contract(api: httpx2.AsyncClient, 
     "endpoint", [one for one in ENDPOINTS if f"{one.method} {one.path}" in OTHERS], ids=lambda one: one.path
 )
 def test_other_response_has_the_fields_of_the_contract(endpoint: Endpoint) -> None:
-    assert endpoint.answer is not None
-    schema = endpoint.answer.model_json_schema(mode="serialization")
+    assert endpoint.response is not None
+    schema = endpoint.response.model_json_schema(mode="serialization")
     models = (schema, *schema.get("$defs", {}).values())
     fields = {name for model in models for name in model.get("properties", ())}
     assert fields == {*OTHERS[f"{endpoint.method} {endpoint.path}"].split()}

@@ -25,7 +25,7 @@ from tests.support.api.serving import serving
 from tests.support.eventually import eventually
 from tests.support.fault_proxy import FaultProxy
 from tests.support.rows import rows
-from tests.support.statements import Statements, counted
+from tests.support.statements import Statements, recorded_statements
 from tests.support.tracking.visits import drain
 from tracking import stream
 
@@ -62,7 +62,7 @@ class Ground:
 @pytest.fixture
 async def ground(unlimited: Settings, engine: AsyncEngine, redis: Redis, trip: int) -> AsyncIterator[Ground]:
     async with serving(unlimited, database=Database(engine)) as api:
-        with counted(engine) as statements:
+        with recorded_statements(engine) as statements:
             yield Ground(api, statements, engine, redis)
 
 

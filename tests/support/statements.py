@@ -1,4 +1,4 @@
-"""What is asked of Postgres."""
+"""Recorder of the SQL statements that an engine sends."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,15 +11,15 @@ Statements = list[str]
 
 
 @contextmanager
-def counted(engine: AsyncEngine) -> Iterator[Statements]:
-    """The statements that are sent during the block."""
+def recorded_statements(engine: AsyncEngine) -> Iterator[Statements]:
+    """Record the statements that are sent during the block."""
     statements: Statements = []
 
-    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+    def record(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
         statements.append(statement)
 
-    event.listen(engine.sync_engine, "before_cursor_execute", note)
+    event.listen(engine.sync_engine, "before_cursor_execute", record)
     try:
         yield statements
     finally:
-        event.remove(engine.sync_engine, "before_cursor_execute", note)
+        event.remove(engine.sync_engine, "before_cursor_execute", record)

@@ -16,7 +16,7 @@ from tests.support.api.uvicorn_server import uvicorn_serving
 
 
 class Stuck:
-    """A cache that never answers."""
+    """Cache that never responds."""
 
     async def get(self, *args: object, **kwargs: object) -> None:
         await asyncio.Event().wait()
@@ -36,7 +36,7 @@ def endpoint(*, admin: bool) -> Endpoint:
         await asyncio.sleep(0.5)
         return Response(b"{}")
 
-    return Endpoint(method="GET", path="/", handler=takes_a_moment, summary="", tag="", answer=None, admin=admin)
+    return Endpoint(method="GET", path="/", handler=takes_a_moment, summary="", tag="", response=None, admin=admin)
 
 
 @pytest.mark.parametrize(("admin", "in_time"), [(False, False), (True, True)])
@@ -67,9 +67,9 @@ async def test_missing_body_is_a_408(settings: Settings) -> None:
         head = f"POST /api/events HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: 99\r\n"
         writer.write(f'{head}\r\n{{"event_'.encode())
         async with asyncio.timeout(5):
-            # The server ends the connection: what comes later is no new request.
+            # The server closes the connection, so that later bytes are no new request.
             answer = await reader.read()
         writer.close()
     assert answer.startswith(b"HTTP/1.1 408")
-    # The web client would try again by itself after such words.
+    # The web client would retry after a message with the word "timeout".
     assert b'"error":"The request took too long to arrive."' in answer

@@ -75,7 +75,7 @@ def test_operation_is_described_in_sentences(endpoint: Endpoint) -> None:
 
 
 HEALTH = ("GET", "/api/health")
-"""An unhealthy service is a 503, and says the same of itself as a healthy one."""
+"""Returns the same model with 200 and with 503."""
 
 
 def test_every_error_has_the_error_schema(described: dict[str, Any]) -> None:

@@ -52,9 +52,9 @@ def test_path_belongs_to_its_group(method: str, path: str, group: str | None) ->
 
 
 def test_endpoints_at_one_path_cannot_disagree() -> None:
-    counted = Endpoint(method="GET", path="/x", handler=get_liveness, summary="", tag="", answer=None)
+    counted = Endpoint(method="GET", path="/x", handler=get_liveness, summary="", tag="", response=None)
     uncounted = Endpoint(
-        method="POST", path="/x", handler=get_liveness, summary="", tag="", answer=None, rate_limit=None
+        method="POST", path="/x", handler=get_liveness, summary="", tag="", response=None, rate_limit=None
     )
     with pytest.raises(ValueError, match="/x"):
         RateLimitGroups([counted, uncounted])

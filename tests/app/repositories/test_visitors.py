@@ -1,4 +1,4 @@
-"""Who a visitor is, and that nobody becomes somebody else by naming them."""
+"""Identification of visitors, and that nobody can take over another user."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -9,13 +9,13 @@ from app.backends.database import Database
 from core.settings import Settings
 from indexer.invalidation import publish
 from tests.support.api.serving import serving
-from tests.support.statements import Statements, counted
+from tests.support.statements import Statements, recorded_statements
 
 
 @pytest.fixture
 async def api(database: AsyncEngine, redis: Redis, settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
-    """Of an empty database, read through the tests' own connections."""
-    # The first number after a lost counter outdates everything.
+    """A client of a service with an empty database, which it reads through the test's own connections."""
+    # The first generation after the counter was lost invalidates everything.
     await publish(redis, [])
     crowded = settings.model_copy(update={"max_requests_in_flight": 1000})
     async with serving(crowded, database=Database(database)) as client:
@@ -24,5 +24,5 @@ async def api(database: AsyncEngine, redis: Redis, settings: Settings) -> AsyncI
 
 @pytest.fixture
 async def statements(database: AsyncEngine) -> AsyncIterator[Statements]:
-    with counted(database) as statements:
+    with recorded_statements(database) as statements:
         yield statements

@@ -33,7 +33,7 @@ from tracking.stream import EVENT
 
 KEY = "the-service-key-of-this-test"
 DIED = datetime(2026, 11, 1, 9, 30, tzinfo=UTC)
-ADMIN = [endpoint for endpoint in ENDPOINTS if endpoint.path.startswith("/api/admin/")]
+ADMIN = [endpoint for endpoint in ENDPOINTS if endpoint.admin or endpoint.path.startswith("/api/admin/")]
 
 
 def name(endpoint: Endpoint) -> str:
@@ -47,7 +47,7 @@ def secured(settings: Settings) -> Settings:
 
 @pytest.fixture
 async def stranger(secured: Settings, database: AsyncEngine) -> AsyncIterator[httpx2.AsyncClient]:
-    """Somebody with no credentials at a service with an empty database."""
+    """A client without credentials of a service with an empty database."""
     async with serving(secured) as client:
         yield client
 
@@ -60,7 +60,7 @@ def api(stranger: httpx2.AsyncClient) -> httpx2.AsyncClient:
 
 @pytest.fixture
 async def built(settings: Settings, catalogue: CatalogueFactory, database: AsyncEngine) -> str:
-    """Name of an index of three departures, which knows of all changes."""
+    """Name of an index of three departures, with an empty outbox."""
     await drop_indices(settings)
     for _ in range(3):
         await catalogue.occurrence()
@@ -167,7 +167,7 @@ async def test_reindex_is_built_by_the_worker(api: httpx2.AsyncClient, settings:
 
 @asynccontextmanager
 async def working(settings: Settings) -> AsyncIterator[None]:
-    """A worker for the length of the block."""
+    """Run a worker during the block."""
     stop = asyncio.Event()
     task = asyncio.create_task(worker.work(settings, stop))
     yield

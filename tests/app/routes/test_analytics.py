@@ -1,4 +1,4 @@
-"""Figures of the recommendation requests, over HTTP."""
+"""Metrics of recommendation requests over HTTP."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -28,7 +28,7 @@ def noon(day: date) -> datetime:
 
 
 async def log_requests(engine: AsyncEngine, moment: datetime) -> None:
-    """Four: two good ones, a relaxed one that is poor, an empty one."""
+    """Log four requests: two with good results, one relaxed with a low score, one without results."""
     for number, score in enumerate((90, 70, 40, None)):
         results = {"result_trip_ids": [], "result_scores": []} if score is None else {"result_scores": [score, 35]}
         values = {

@@ -1,4 +1,4 @@
-"""What all endpoints that read have in common, on a catalogue that has some of everything."""
+"""Behaviour that all cached endpoints share, on a catalogue with rows of every kind."""
 
 import asyncio
 import gzip
@@ -60,14 +60,14 @@ STATEMENTS = {
     "/api/v2/occurrences/{id:int}": 3,
     "/api/v2/trip-occurrences": 4,
 }
-"""Where it is more than one: a page, its total, its templates' countries and tags, what the list belongs to."""
+"""Number of statements where it is not 1: a page, its total, countries and tags, and the parent of the list."""
 
 FORMS = [*ENDPOINTS, *(path for path in STATEMENTS if "?" in path)]
 
 
 @pytest.fixture
 async def world(catalogue: CatalogueFactory) -> None:
-    """Lists have two entries and more; each thing has a 1."""
+    """Catalogue in which every list has at least two entries, and every table a row with id 1."""
     company = await catalogue.company()
     for _ in range(2):
         country, tag, kind = await catalogue.country(), await catalogue.tag(), await catalogue.trip_type()
@@ -91,7 +91,7 @@ def address(path: str) -> str:
 @pytest.mark.usefixtures("world")
 async def test_responses_match_their_models(api: httpx2.AsyncClient) -> None:
     for path in FORMS:
-        model = ENDPOINTS[path.partition("?")[0]].answer
+        model = ENDPOINTS[path.partition("?")[0]].response
         assert model is not None
         response = await api.get(address(path))
         assert response.status_code == 200
@@ -223,11 +223,11 @@ async def test_change_is_seen_within_two_seconds(
     async with database.begin() as connection:
         await connection.execute(text(change.replace(" = 'New'", " = 'New' || id")))
     assert [(await api.get(path)).content for path in paths] == list(before.values())
-    told_at = time.monotonic()
+    published_at = time.monotonic()
     await publish(redis, [kind])
     for path, body in before.items():
         await eventually(differs(api, path, body))
-    assert time.monotonic() - told_at < 2
+    assert time.monotonic() - published_at < 2
 
 
 @pytest.mark.usefixtures("world")
@@ -264,7 +264,7 @@ async def test_response_without_database_is_503(settings: Settings, redis: Redis
             response = await api.get(address(path))
             assert response.status_code == 503, path
             assert int(response.headers["retry-after"]) > 0
-            # The word that lets the web client try again by itself.
+            # The web client retries if the message has this word.
             assert "connection" in response.json()["error"]
 
 

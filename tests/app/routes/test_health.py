@@ -67,14 +67,14 @@ async def test_service_is_degraded_without_index(settings: Settings, api: httpx2
 @pytest.mark.usefixtures("index")
 async def test_row_counts_are_cached(api: httpx2.AsyncClient, statements: Statements) -> None:
     await health(api)
-    counted = len(statements)
+    recorded_statements = len(statements)
     await health(api)
-    assert len(statements) == counted == 1
+    assert len(statements) == recorded_statements == 1
 
 
 @asynccontextmanager
 async def broken(settings: Settings, port: int, *names: str) -> AsyncIterator[httpx2.AsyncClient]:
-    """The application whose named dependencies are at a port where there is nothing, or nothing that answers."""
+    """Run the application with the named dependencies at a port that is closed, or that never responds."""
     urls = {
         "database_url": f"postgresql+asyncpg://app@127.0.0.1:{port}/postgres",
         "redis_url": f"redis://127.0.0.1:{port}/0",

@@ -2,7 +2,7 @@ import httpx2
 import pytest
 
 from schemas.enums import Continent, Gender
-from tests.support.api.responses import get, ids, refusal, wrong_fields
+from tests.support.api.responses import get, get_error, get_ids, get_invalid_fields
 from tests.support.factories import CatalogueFactory
 
 STAMPS = {"createdAt": "2026-11-01T09:30:00Z", "updatedAt": "2026-11-01T09:30:00Z"}
@@ -50,27 +50,27 @@ async def test_country_shows_continent_display_name(api: httpx2.AsyncClient, cat
 
 
 async def test_countries_are_by_name_without_antarctica(api: httpx2.AsyncClient, world: dict[str, int]) -> None:
-    assert await ids(api, "/api/countries") == [world["china"], world["iran"], world["peru"]]
+    assert await get_ids(api, "/api/countries") == [world["china"], world["iran"], world["peru"]]
 
 
 async def test_continent_filter_takes_both_names(api: httpx2.AsyncClient, world: dict[str, int]) -> None:
     for name in ("Asia", "ASIA", "asia", " asia "):
-        assert await ids(api, "/api/countries", continent=name) == [world["china"], world["iran"]]
+        assert await get_ids(api, "/api/countries", continent=name) == [world["china"], world["iran"]]
     for name in ("SOUTH_AMERICA", "South America", "south america"):
-        assert await ids(api, "/api/countries", continent=name) == [world["peru"]]
+        assert await get_ids(api, "/api/countries", continent=name) == [world["peru"]]
 
 
 async def test_continent_without_countries_lists_none(api: httpx2.AsyncClient, world: dict[str, int]) -> None:
-    assert await ids(api, "/api/countries", continent="Oceania") == []
+    assert await get_ids(api, "/api/countries", continent="Oceania") == []
 
 
 async def test_unknown_continent_is_rejected(api: httpx2.AsyncClient) -> None:
     for name in ("Atlantis", "0", "\0", "\ud7ff\uffff", "א" * 3000, "Asia'--"):
-        assert await wrong_fields(api, "/api/countries", continent=name) == ["continent"]
+        assert await get_invalid_fields(api, "/api/countries", continent=name) == ["continent"]
 
 
 async def test_empty_continent_is_no_filter(api: httpx2.AsyncClient, world: dict[str, int]) -> None:
-    assert len(await ids(api, "/api/countries", continent="")) == 3
+    assert len(await get_ids(api, "/api/countries", continent="")) == 3
 
 
 async def test_antarctica_is_found_by_id(api: httpx2.AsyncClient, world: dict[str, int]) -> None:
@@ -82,7 +82,7 @@ async def test_guides_are_active_and_by_name(api: httpx2.AsyncClient, catalogue:
     second, first = await catalogue.guide(name="B"), await catalogue.guide(name="A")
     await catalogue.guide(name="Retired", is_active=False)
     last = await catalogue.guide(name="B")
-    assert await ids(api, "/api/guides") == [first, second, last]
+    assert await get_ids(api, "/api/guides") == [first, second, last]
 
 
 async def test_inactive_guide_is_found_by_id(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
@@ -128,7 +128,7 @@ async def test_types_and_tags_are_by_name(
 async def test_companies_are_active_and_by_name(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     second, first = await catalogue.company(name="B"), await catalogue.company(name="A")
     await catalogue.company(name="Closed", is_active=False)
-    assert await ids(api, "/api/v2/companies") == [first, second]
+    assert await get_ids(api, "/api/v2/companies") == [first, second]
 
 
 async def test_company_counts_its_active_templates(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
@@ -152,7 +152,7 @@ async def test_company_templates_are_active_and_by_title(api: httpx2.AsyncClient
     await catalogue.template(company_id=number, is_active=False)
     await catalogue.template()
     path = f"/api/v2/companies/{number}/templates"
-    assert await ids(api, path) == [first, second, third]
+    assert await get_ids(api, path) == [first, second, third]
     page = await get(api, path, limit=1, offset=1)
     assert [page[name] for name in ("count", "total", "offset", "limit")] == [1, 3, 1, 1]
     assert page["data"][0]["id"] == second
@@ -174,12 +174,12 @@ BY_ID = [
 @pytest.mark.parametrize(("path", "thing"), BY_ID)
 async def test_unknown_id_is_not_found(api: httpx2.AsyncClient, path: str, thing: str) -> None:
     for number in (0, 2**31 - 1, 2**31, 10**18 - 1):
-        answer = await refusal(api, path.format(number), 404)
+        answer = await get_error(api, path.format(number), 404)
         assert (answer["code"], answer["error"]) == ("not_found", f"{thing} not found")
 
 
 @pytest.mark.parametrize(("path", "thing"), BY_ID)
 async def test_path_without_valid_id_is_no_endpoint(api: httpx2.AsyncClient, path: str, thing: str) -> None:
     for number in ("abc", "-1", "1.5", "%00", "１", "1%2F2", "9" * 5000, ""):
-        answer = await refusal(api, path.format(number), 404)
+        answer = await get_error(api, path.format(number), 404)
         assert answer["error"] == "Endpoint not found"

@@ -1,4 +1,4 @@
-"""What endpoints that are not cached ask of Postgres and Redis, exactly; test_cached.py has the others."""
+"""Exact numbers of statements and round trips of the endpoints that are not cached; see also test_cached.py."""
 
 from collections.abc import Collection
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from app.routes import ENDPOINTS
 from tests.support.statements import Statements
 from tests.support.tracking.visits import PERSON, SESSION, event
 
@@ -23,8 +24,23 @@ STATEMENTS: list[tuple[str, str, dict[str, Any] | None, tuple[int, int]]] = [
     ("GET", "/api/metrics/top-searches", None, (4, 4)),
     ("GET", "/api/evaluation/scenarios", None, (1, 1)),
     ("GET", "/livez", None, (0, 0)),
+    ("GET", "/metrics", None, (0, 0)),
+    ("GET", "/", None, (0, 0)),
 ]
-"""At the first time, and once more."""
+"""Method, path, body, and the number of statements of the first and the second request."""
+
+
+NOT_COUNTED = {
+    "/api/v2/recommendations",  # test_cost.py
+    "/api/evaluation/run",  # As many searches as there are scenarios.
+    "/api/health",  # Its counts are cached.
+    "/readyz",
+}
+
+
+def test_statements_of_every_uncached_endpoint_are_counted() -> None:
+    uncached = {one.path for one in ENDPOINTS if not (one.cache or one.admin or one.tag == "description")}
+    assert {path for _, path, _, _ in STATEMENTS} | NOT_COUNTED == uncached
 
 
 @pytest.mark.parametrize(("method", "path", "body", "counts"), STATEMENTS)
@@ -47,7 +63,7 @@ async def test_response_takes_exact_number_of_statements(
 async def test_events_take_one_redis_round_trip(
     api: httpx2.AsyncClient, sent: list[Collection[bytes]], path: str
 ) -> None:
-    # The first one finds out that Redis does not know the script yet.
+    # The first request loads the script into Redis.
     await api.post(path, json=EVENTS[path])
     sent.clear()
     await api.post(path, json=EVENTS[path])

@@ -6,7 +6,7 @@ import httpx2
 from schemas.enums import Status
 from tests.app.routes.departures import DAY, NOBODY, TEMPLATES, Rows, departures
 from tests.conftest import TODAY
-from tests.support.api.responses import get, ids
+from tests.support.api.responses import get, get_ids
 from tests.support.factories import CatalogueFactory
 
 
@@ -15,7 +15,7 @@ async def test_list_has_active_templates_by_title(api: httpx2.AsyncClient, catal
     third = await catalogue.template(title="B")
     await catalogue.template(title="A", is_active=False)
     first = await catalogue.template(title="A")
-    assert await ids(api, TEMPLATES) == [first, second, third]
+    assert await get_ids(api, TEMPLATES) == [first, second, third]
 
 
 async def test_each_filter_narrows_the_list(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
@@ -30,19 +30,19 @@ async def test_each_filter_narrows_the_list(api: httpx2.AsyncClient, catalogue: 
     await catalogue.template()
     filters = {"company_id": company, "trip_type_id": kind, "difficulty": 4, "country_id": country}
     for name, value in filters.items():
-        assert await ids(api, TEMPLATES, **{name: value}) == [wanted]
+        assert await get_ids(api, TEMPLATES, **{name: value}) == [wanted]
         for nobody in NOBODY:
-            assert await ids(api, TEMPLATES, **{**filters, name: nobody}) == []
-    assert await ids(api, TEMPLATES, **filters) == [wanted]
+            assert await get_ids(api, TEMPLATES, **{**filters, name: nobody}) == []
+    assert await get_ids(api, TEMPLATES, **filters) == [wanted]
 
 
 async def test_country_filter_takes_any_country(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     first, second, third = [await catalogue.country() for _ in range(3)]
     both = await catalogue.template(countries=[first, second], primary_country_id=first, title="A")
     one = await catalogue.template(countries=[second], primary_country_id=second, title="B")
-    assert await ids(api, TEMPLATES, country_id=first) == [both]
-    assert await ids(api, TEMPLATES, country_id=second) == [both, one]
-    assert await ids(api, TEMPLATES, country_id=third) == []
+    assert await get_ids(api, TEMPLATES, country_id=first) == [both]
+    assert await get_ids(api, TEMPLATES, country_id=second) == [both, one]
+    assert await get_ids(api, TEMPLATES, country_id=third) == []
 
 
 async def test_template_is_complete(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
@@ -108,7 +108,7 @@ async def test_template_departures_are_all_by_start(api: httpx2.AsyncClient, cat
     cancelled, past, coming = await departures(catalogue, states, number)
     await catalogue.occurrence()
     path = f"{TEMPLATES}/{number}/occurrences"
-    assert await ids(api, path) == [past, cancelled, coming]
+    assert await get_ids(api, path) == [past, cancelled, coming]
     page = await get(api, path, limit=1, offset=2)
     assert [page[name] for name in ("count", "total", "offset", "limit")] == [1, 3, 2, 1]
     assert page["data"][0]["template"]["id"] == number

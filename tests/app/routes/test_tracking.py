@@ -1,4 +1,4 @@
-"""Events on their way in, good ones and others."""
+"""Event endpoints: valid and invalid events, and how they are stored."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -193,7 +193,7 @@ async def test_metadata_takes_any_json(
     await drain(redis, database)
     assert await rows(database, DeadEvent) == []
     (row,) = await rows(database, Event)
-    # Postgres keeps no NUL.
+    # Postgres cannot store NUL.
     expected = {key.replace("\0", "\ufffd"): value for key, value in metadata.items()}
     if "a\0b" in metadata:
         expected = {"a\ufffdb": "c\ufffd", "\\u0000": "\\\ufffd\\\\u0000"}

@@ -5,7 +5,7 @@ import httpx2
 from schemas.enums import PRIVATE_GROUPS, Status
 from tests.app.routes.departures import DAY, NOBODY, TRIPS, Rows, departures
 from tests.conftest import TODAY
-from tests.support.api.responses import get, ids, wrong_fields
+from tests.support.api.responses import get, get_ids, get_invalid_fields
 from tests.support.factories import CatalogueFactory
 
 
@@ -21,7 +21,7 @@ async def test_list_has_bookable_of_active_templates(api: httpx2.AsyncClient, ca
     ]
     second, first, _, _, _, _, third = await departures(catalogue, states)
     await catalogue.occurrence(trip_template_id=await catalogue.template(is_active=False))
-    assert await ids(api, TRIPS) == [first, second, third]
+    assert await get_ids(api, TRIPS) == [first, second, third]
 
 
 async def test_each_filter_narrows_the_list(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
@@ -33,18 +33,18 @@ async def test_each_filter_narrows_the_list(api: httpx2.AsyncClient, catalogue: 
     await catalogue.occurrence()
     filters = {"trip_type_id": kind, "country_id": country, "guide_id": guide, "difficulty": 5}
     for name, value in {**filters, "status": "guaranteed"}.items():
-        assert await ids(api, TRIPS, **{name: value}) == [wanted]
+        assert await get_ids(api, TRIPS, **{name: value}) == [wanted]
     for name in filters:
         for nobody in NOBODY:
-            assert await ids(api, TRIPS, **{**filters, name: nobody}) == []
+            assert await get_ids(api, TRIPS, **{**filters, name: nobody}) == []
 
 
 async def test_country_filter_uses_primary_country(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     primary, visited = await catalogue.country(), await catalogue.country()
     template = await catalogue.template(primary_country_id=primary, countries=[primary, visited])
     number = await catalogue.occurrence(trip_template_id=template)
-    assert await ids(api, TRIPS, country_id=primary) == [number]
-    assert await ids(api, TRIPS, country_id=visited) == []
+    assert await get_ids(api, TRIPS, country_id=primary) == [number]
+    assert await get_ids(api, TRIPS, country_id=visited) == []
 
 
 async def test_private_groups_ignore_dates_and_places(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
@@ -57,16 +57,16 @@ async def test_private_groups_ignore_dates_and_places(api: httpx2.AsyncClient, c
     ]
     past, full, _, _ = await departures(catalogue, states, await catalogue.template(trip_type_id=private))
     await departures(catalogue, states, await catalogue.template(trip_type_id=other))
-    assert await ids(api, TRIPS, trip_type_id=private) == [past, full]
-    assert await ids(api, TRIPS, trip_type_id=other) == []
-    assert await ids(api, TRIPS) == []
+    assert await get_ids(api, TRIPS, trip_type_id=private) == [past, full]
+    assert await get_ids(api, TRIPS, trip_type_id=other) == []
+    assert await get_ids(api, TRIPS) == []
 
 
 async def test_private_groups_default_to_type_ten(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     ten = await catalogue.trip_type(id=10, name="Groups")
     past: dict[str, Any] = {"start_date": TODAY - DAY}
     (number,) = await departures(catalogue, [past], await catalogue.template(trip_type_id=ten))
-    assert await ids(api, TRIPS, trip_type_id=10) == [number]
+    assert await get_ids(api, TRIPS, trip_type_id=10) == [number]
 
 
 async def test_default_limit_lists_all(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
@@ -74,9 +74,9 @@ async def test_default_limit_lists_all(api: httpx2.AsyncClient, catalogue: Catal
     answer = await get(api, TRIPS)
     assert [trip["id"] for trip in answer["data"]] == numbers
     assert answer["total"] == 120
-    assert await ids(api, TRIPS, limit=2, offset=118) == numbers[118:]
+    assert await get_ids(api, TRIPS, limit=2, offset=118) == numbers[118:]
 
 
 async def test_limit_is_at_most_a_thousand(api: httpx2.AsyncClient) -> None:
     assert (await get(api, TRIPS, limit=1000))["limit"] == 1000
-    assert await wrong_fields(api, TRIPS, limit=1001) == ["limit"]
+    assert await get_invalid_fields(api, TRIPS, limit=1001) == ["limit"]

@@ -4,7 +4,7 @@ import pytest
 from schemas.enums import Status
 from tests.app.routes.departures import DAY, OCCURRENCES, TEMPLATES, TRIPS, Rows, departures
 from tests.conftest import TODAY
-from tests.support.api.responses import get, refusal, wrong_fields
+from tests.support.api.responses import get, get_error, get_invalid_fields
 from tests.support.factories import CatalogueFactory
 
 
@@ -31,15 +31,15 @@ async def test_default_limit_is_fifty(api: httpx2.AsyncClient, catalogue: Catalo
 @pytest.mark.parametrize("path", [TEMPLATES, OCCURRENCES, TRIPS, "/api/v2/companies/1/templates"])
 async def test_limit_and_offset_are_bounded(api: httpx2.AsyncClient, path: str) -> None:
     for limit in ("0", "-1", "x", "1.5", "9" * 30, "10001"):
-        assert await wrong_fields(api, path, limit=limit) == ["limit"]
+        assert await get_invalid_fields(api, path, limit=limit) == ["limit"]
     for offset in ("-1", "10001", "x", "\0"):
-        assert await wrong_fields(api, path, offset=offset) == ["offset"]
+        assert await get_invalid_fields(api, path, offset=offset) == ["offset"]
 
 
 @pytest.mark.parametrize("path", [TEMPLATES, OCCURRENCES])
 async def test_limit_is_at_most_a_hundred(api: httpx2.AsyncClient, path: str) -> None:
     assert (await get(api, path, limit=100, offset=10_000))["data"] == []
-    assert await wrong_fields(api, path, limit=101) == ["limit"]
+    assert await get_invalid_fields(api, path, limit=101) == ["limit"]
 
 
 @pytest.mark.parametrize(
@@ -52,10 +52,10 @@ async def test_limit_is_at_most_a_hundred(api: httpx2.AsyncClient, path: str) ->
 )
 async def test_unknown_id_is_not_found(api: httpx2.AsyncClient, path: str, thing: str) -> None:
     for number in (0, 2**31 - 1, 2**31, 10**18 - 1):
-        answer = await refusal(api, path.format(number), 404)
+        answer = await get_error(api, path.format(number), 404)
         assert (answer["code"], answer["error"]) == ("not_found", f"{thing} not found")
     for no_number in ("x", "-1", "9" * 5000, "%00"):
-        assert (await refusal(api, path.format(no_number), 404))["error"] == "Endpoint not found"
+        assert (await get_error(api, path.format(no_number), 404))["error"] == "Endpoint not found"
 
 
 async def test_schema_info_counts_rows(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:

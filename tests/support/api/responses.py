@@ -1,4 +1,4 @@
-"""Asking the API as its clients do."""
+"""GET requests to the API that assert the kind of the response."""
 
 from typing import Any
 
@@ -6,31 +6,33 @@ import httpx2
 
 
 async def get(api: httpx2.AsyncClient, path: str, /, **query: Any) -> dict[str, Any]:
-    """The answer, which is a success."""
+    """Return the body of a successful response."""
     response = await api.get(path, params=query)
     assert response.status_code == 200, response.text
-    answer: dict[str, Any] = response.json()
-    assert answer["success"] is True
-    return answer
+    body: dict[str, Any] = response.json()
+    assert body["success"] is True
+    return body
 
 
-async def ids(api: httpx2.AsyncClient, path: str, /, **query: Any) -> list[int]:
-    answer = await get(api, path, **query)
-    assert answer["count"] == len(answer["data"])
-    return [entity["id"] for entity in answer["data"]]
+async def get_ids(api: httpx2.AsyncClient, path: str, /, **query: Any) -> list[int]:
+    """Return the ids of a list or a page."""
+    body = await get(api, path, **query)
+    assert body["count"] == len(body["data"])
+    return [entity["id"] for entity in body["data"]]
 
 
-async def refusal(api: httpx2.AsyncClient, path: str, expected: int, /, **query: Any) -> dict[str, Any]:
-    """The answer, which is a failure of this kind, in the shape of all failures."""
+async def get_error(api: httpx2.AsyncClient, path: str, expected: int, /, **query: Any) -> dict[str, Any]:
+    """Return the body of an error response with the expected status."""
     response = await api.get(path, params=query)
     assert response.status_code == expected, response.text
-    answer: dict[str, Any] = response.json()
-    assert answer["success"] is False
-    assert answer["request_id"] == response.headers["x-request-id"]
-    return answer
+    body: dict[str, Any] = response.json()
+    assert body["success"] is False
+    assert body["request_id"] == response.headers["x-request-id"]
+    return body
 
 
-async def wrong_fields(api: httpx2.AsyncClient, path: str, /, **query: Any) -> list[str]:
-    answer = await refusal(api, path, 400, **query)
-    assert all(detail["message"] and detail["field"] in answer["error"] for detail in answer["details"])
-    return [detail["field"] for detail in answer["details"]]
+async def get_invalid_fields(api: httpx2.AsyncClient, path: str, /, **query: Any) -> list[str]:
+    """Return the fields that a 400 response names."""
+    body = await get_error(api, path, 400, **query)
+    assert all(detail["message"] and detail["field"] in body["error"] for detail in body["details"])
+    return [detail["field"] for detail in body["details"]]
