@@ -57,7 +57,7 @@ def top_query(values: str) -> str:
     """Return the query for the most frequent values: columns value and n, at most :limit rows."""
     return f"""
         SELECT value, count(*) AS n
-        FROM recommendation_requests CROSS JOIN LATERAL unnest({values}) AS asked (value)
+        FROM recommendation_requests CROSS JOIN LATERAL unnest({values}) AS requested (value)
         WHERE {PERIOD} AND value IS NOT NULL
         GROUP BY value ORDER BY n DESC, value LIMIT :limit
     """  # noqa: S608  # of constants

@@ -13,7 +13,7 @@ MAX_RETRIED = 1000
 
 
 async def retry_dead_events(engine: AsyncEngine, ids: Sequence[int] | None = None) -> int:
-    """Tries these, or the oldest ones; answers how many could be stored now, and so are set aside no longer."""
+    """Retry these dead letters, or the oldest ones; delete those that could be stored, and return their number."""
     chosen = select(DeadEvent.id, DeadEvent.body).order_by(DeadEvent.id).limit(MAX_RETRIED)
     if ids is not None:
         chosen = chosen.where(DeadEvent.id.in_(ids))

@@ -19,7 +19,7 @@ from tracking.stream import EVENT, RECOMMENDATION, StreamEntry
 log = structlog.get_logger()
 
 DIRECT = Counter("smarttrip_tracking_direct_total", "Entries stored past Redis, which did not take them", ["kind"])
-REFUSED = Counter("smarttrip_tracking_refused_total", "Entries refused because too many wait already", ["kind"])
+REJECTED = Counter("smarttrip_tracking_refused_total", "Entries refused because too many wait already", ["kind"])
 LOST = Counter("smarttrip_tracking_lost_total", "Request logs that could be kept nowhere")
 
 Batch = Sequence[bytes]
@@ -111,7 +111,7 @@ class TrackingProducer:
             await self._store_directly(entries)
             DIRECT.labels(kind).inc(len(entries))
             return [True] * len(batches)
-        REFUSED.labels(kind).inc(sum(map(len, batches[appended:])))
+        REJECTED.labels(kind).inc(sum(map(len, batches[appended:])))
         return [number < appended for number in range(len(batches))]
 
     async def _store_directly(self, entries: Sequence[StreamEntry]) -> None:

@@ -76,10 +76,10 @@ async def test_bug_is_raised_to_its_callers_only(pipeline: AutoPipeline, monkeyp
 
 
 async def test_cancelled_caller_does_not_affect_others(pipeline: AutoPipeline) -> None:
-    impatient, patient = (asyncio.create_task(pipeline.execute("ECHO", word)) for word in ("one", "two"))
+    cancelled, other = (asyncio.create_task(pipeline.execute("ECHO", word)) for word in ("one", "two"))
     await asyncio.sleep(0)
-    impatient.cancel()
-    assert await patient == b"two"
+    cancelled.cancel()
+    assert await other == b"two"
     assert await pipeline.execute("ECHO", "three") == b"three"
 
 
@@ -116,8 +116,8 @@ async def test_close_cancels_the_round_trip(proxy: FaultProxy) -> None:
     async with pipelined(proxy.url, seconds=60) as pipeline:
         await pipeline.execute("PING")
         await proxy.switch(Mode.STALL)
-        impatient = asyncio.create_task(pipeline.execute("PING"))
+        cancelled = asyncio.create_task(pipeline.execute("PING"))
         await asyncio.sleep(0)
-        impatient.cancel()
+        cancelled.cancel()
     (connection,) = proxy.connections
     await eventually(connection.client.is_closing)

@@ -58,12 +58,12 @@ async def test_concurrent_batches_share_the_next_round_trip(
 
 async def test_cancelled_caller_does_not_affect_others(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
     async with open_producer(settings.redis_url, settings.database_url) as producer:
-        impatient, patient = (asyncio.create_task(producer.publish_events(bodies(1))) for _ in range(2))
+        cancelled, other = (asyncio.create_task(producer.publish_events(bodies(1))) for _ in range(2))
         await asyncio.sleep(0)
-        impatient.cancel()
-        await patient
+        cancelled.cancel()
+        await other
         await producer.publish_events(bodies(1))
-    assert impatient.cancelled()
+    assert cancelled.cancelled()
     assert await stream.length(redis) == 3
 
 
