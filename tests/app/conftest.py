@@ -24,21 +24,21 @@ SAMPLE = 600
 
 @pytest.fixture(scope="session")
 def settings(settings: Settings) -> Settings:
-    """Without rate limits: tests ask more often than people."""
+    """Settings without rate limits, which the tests would exceed."""
     return settings.model_copy(update={"rate_limit_enabled": False})
 
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[Collection[bytes]]:
-    """What goes to Redis from now on, by round trip."""
+    """Commands sent to Redis, by round trip."""
     sent: list[Collection[bytes]] = []
     send = Connection.send_packed_command
 
-    async def send_and_note(self: Connection, commands: Collection[bytes], check_health: bool = True) -> None:
+    async def send_and_record(self: Connection, commands: Collection[bytes], check_health: bool = True) -> None:
         sent.append(commands)
         await send(self, commands, check_health)
 
-    monkeypatch.setattr(Connection, "send_packed_command", send_and_note)
+    monkeypatch.setattr(Connection, "send_packed_command", send_and_record)
     return sent
 
 
@@ -50,7 +50,7 @@ async def api(settings: Settings) -> AsyncIterator[httpx2.AsyncClient]:
 
 @pytest.fixture
 async def sample_index(settings: Settings, database: AsyncEngine) -> None:
-    """A small sample catalogue, in the database and in the index."""
+    """Fill the database and the index with a small sample catalogue."""
     await sample_data.seed(settings.database_url, SAMPLE, today=TODAY)
     await reindex(settings, lambda _progress: None)
 

@@ -79,19 +79,19 @@ async def test_search_count_per_response(
     app_and_state: tuple[ASGIApp, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app, state = app_and_state
-    asked: list[str] = []
+    requested: list[str] = []
     original = HttpClient.post
 
     async def counting(client: HttpClient, target: str, body: bytes) -> HttpResponse:
-        asked.append(target.partition("?")[0].rpartition("/")[2])
+        requested.append(target.partition("?")[0].rpartition("/")[2])
         return await original(client, target, body)
 
     monkeypatch.setattr(HttpClient, "post", counting)
 
     async def searches(body: dict[str, Any]) -> list[str]:
-        asked.clear()
+        requested.clear()
         await request_to(app, state, "/api/v2/recommendations", body)()
-        return sorted(asked)
+        return sorted(requested)
 
     assert await searches(SEARCH) == ["_count", "_search"]
     assert await searches(SEARCH) == []

@@ -26,14 +26,14 @@ LOCATIONS = "/api/locations"
 async def app(settings: Settings, sample_index: None) -> AsyncIterator[Starlette]:
     app = create_app(settings)
     async with app.router.lifespan_context(app) as state:
-        app.state.held = state
+        app.state.lifespan_state = state
         yield app
 
 
 @pytest.fixture
 async def api(app: Starlette) -> AsyncIterator[httpx2.AsyncClient]:
     async def stateful(scope: Any, receive: Any, send: Any) -> None:
-        scope["state"] = dict(app.state.held)
+        scope["state"] = dict(app.state.lifespan_state)
         await app(scope, receive, send)
 
     transport = httpx2.ASGITransport(app=stateful)

@@ -1,4 +1,4 @@
-"""The application in the test's own process, spoken to over HTTP."""
+"""The application in the test's own process, behind an HTTP client."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,11 +14,11 @@ from core.settings import Settings
 
 @asynccontextmanager
 async def serving(settings: Settings, **state_overrides: Any) -> AsyncIterator[httpx2.AsyncClient]:
-    """A client of a started application; its state may be changed for what a test wants to break."""
+    """Start the application and yield a client; `state_overrides` replace components of its state."""
     app = create_app(settings)
     async with app.router.lifespan_context(app) as state:
-        held = {**(state or {}), **state_overrides}
-        transport = httpx2.ASGITransport(app=_with_state(app, held), raise_app_exceptions=False)
+        components = {**(state or {}), **state_overrides}
+        transport = httpx2.ASGITransport(app=_with_state(app, components), raise_app_exceptions=False)
         async with httpx2.AsyncClient(transport=transport, base_url="http://testserver") as client:
             yield client
 

@@ -1,4 +1,4 @@
-"""A server that accepts connections and never says a word."""
+"""A server that accepts connections and never sends anything."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 @asynccontextmanager
 async def silent_server() -> AsyncIterator[int]:
-    """The port that it listens on."""
+    """Yield the port."""
     accepted: list[asyncio.StreamWriter] = []
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

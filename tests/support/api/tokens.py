@@ -1,4 +1,4 @@
-"""Supabase's tokens, good ones and forged ones."""
+"""Supabase tokens, valid and forged."""
 
 import time
 from base64 import urlsafe_b64encode
@@ -14,7 +14,7 @@ SECRET = "a-secret-that-only-supabase-and-the-api-know"
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    """Those of a user who has just signed in; a change to None leaves one out."""
+    """Return the claims of a user who has just signed in; a change to None removes a claim."""
     standard = {
         "aud": "authenticated",
         "exp": int(time.time()) + 3600,
@@ -36,7 +36,7 @@ def admin_token() -> str:
 
 
 def forged(header: Mapping[str, Any], body: Mapping[str, Any], secret: str = SECRET) -> str:
-    """Signed with HMAC whatever the header says, as a careless library would accept it."""
+    """Return a token that is signed with HMAC whatever its header says."""
     signed = f"{_part(orjson.dumps(header))}.{_part(orjson.dumps(body))}"
     return f"{signed}.{_part(digest(secret.encode(), signed.encode(), sha256))}"
 

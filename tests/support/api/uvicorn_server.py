@@ -13,7 +13,7 @@ from core.settings import Settings
 
 @contextmanager
 def uvicorn_serving(settings: Settings) -> Iterator[str]:
-    """The address of a started server."""
+    """Start a server and yield its address."""
     config = uvicorn.Config(create_app(settings), http="httptools", loop="uvloop", log_config=None, access_log=False)
     server = _ReportingServer(config)
     with create_server(("127.0.0.1", 0)) as listening:
