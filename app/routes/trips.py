@@ -126,7 +126,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/api/v2/occurrences/{id:int}",
-        handler=detail_reader(DetailResponse[Departure], departures.get_departure, thing="Departure"),
+        handler=detail_reader(DetailResponse[Departure], departures.get_departure, thing="Occurrence"),
         summary="Return a departure",
         description="Return the departure with this id, whatever its status.",
         tag="trips",
