@@ -1,4 +1,4 @@
-"""An index that follows the tests' database."""
+"""An index that is synchronized with the tests' database."""
 
 from collections.abc import AsyncIterator
 
@@ -22,7 +22,7 @@ from tests.support.sync import drain, ignore_progress
 
 @pytest.fixture
 async def stores(settings: Settings, database: AsyncEngine) -> AsyncIterator[Backends]:
-    """Nothing in Postgres, which knows of no index either."""
+    """Backends with an empty database, in which no index is registered."""
     async with open_backends(settings) as stores:
         yield stores
 
@@ -34,7 +34,7 @@ async def no_index(settings: Settings) -> None:
 
 @pytest.fixture
 async def index(settings: Settings, stores: Backends, redis: Redis) -> str:
-    """Name of an empty index in use, of which nobody has been told."""
+    """Name of an empty live index, with nothing published in Redis."""
     name = await _emptied(stores) or (await _built(settings))
     await redis.flushdb()
     return name
@@ -42,7 +42,7 @@ async def index(settings: Settings, stores: Backends, redis: Redis) -> str:
 
 @pytest.fixture
 async def ids(catalogue: CatalogueFactory, stores: Backends, index: str) -> dict[str, int]:
-    """Of one departure and all that it shows, in an index that is in sync; and of a departure that shows none of it."""
+    """Ids of a departure and of all rows that it depends on, in sync with the index, and of another departure."""
     ids = {
         "company": await catalogue.company(),
         "country": await catalogue.country(),
@@ -65,7 +65,7 @@ async def _built(settings: Settings) -> str:
 
 
 async def _emptied(stores: Backends) -> str | None:
-    """The one that the test before has left, if it is the only one and as it should be: building takes long."""
+    """Empty the index that the previous test left, if it is usable, because building one takes long."""
     es = stores.elasticsearch
     names = await all_names(es, stores.alias)
     if len(names) != 1 or names != {await live_index(es, stores.alias)}:

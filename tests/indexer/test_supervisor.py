@@ -30,15 +30,13 @@ async def in_use(stores: Backends) -> str | None:
     return await live_index(stores.elasticsearch, stores.alias)
 
 
-async def test_an_index_that_can_be_trusted_is_left_alone(
-    settings: Settings, stores: Backends, index: str, trips: list[int]
-) -> None:
+async def test_trusted_index_is_left_alone(settings: Settings, stores: Backends, index: str, trips: list[int]) -> None:
     assert await find_problem(stores) is None
     await IndexSupervisor(settings, stores).check()
     assert await in_use(stores) == index
 
 
-async def test_the_first_index_is_made_by_itself(
+async def test_first_index_is_built(
     settings: Settings, catalogue: CatalogueFactory, stores: Backends, no_index: None
 ) -> None:
     await catalogue.occurrence()
@@ -48,16 +46,14 @@ async def test_the_first_index_is_made_by_itself(
     await assert_in_sync(settings)
 
 
-async def test_an_index_that_was_dropped_is_built_again(
-    settings: Settings, stores: Backends, index: str, trips: list[int]
-) -> None:
+async def test_dropped_index_is_rebuilt(settings: Settings, stores: Backends, index: str, trips: list[int]) -> None:
     await stores.elasticsearch.indices.delete(index=index)
     assert await find_problem(stores) is IndexProblem.NO_INDEX
     await IndexSupervisor(settings, stores).check()
     await assert_in_sync(settings)
 
 
-async def test_an_index_whose_history_was_lost_is_built_again(
+async def test_index_without_history_is_rebuilt(
     settings: Settings, stores: Backends, index: str, trips: list[int]
 ) -> None:
     await stores.elasticsearch.indices.delete(index=history_index(index))
@@ -70,7 +66,7 @@ async def test_an_index_whose_history_was_lost_is_built_again(
     await assert_in_sync(settings)
 
 
-async def test_what_a_killed_rollback_left_is_put_right(
+async def test_killed_rollback_is_reconciled(
     settings: Settings, stores: Backends, index: str, trips: list[int]
 ) -> None:
     current = (await reindex(settings, ignore_progress)).name
@@ -81,7 +77,7 @@ async def test_what_a_killed_rollback_left_is_put_right(
     assert known == {index: TargetState.LIVE, current: TargetState.PREVIOUS}
 
 
-async def test_a_postgres_set_back_to_an_earlier_state_has_the_index_built_again(
+async def test_restored_postgres_causes_rebuild(
     settings: Settings, stores: Backends, index: str, trips: list[int]
 ) -> None:
     later = await versions.next_version(stores.postgres) + 100
@@ -94,7 +90,7 @@ async def test_a_postgres_set_back_to_an_earlier_state_has_the_index_built_again
 
 
 @pytest.mark.parametrize("meta", [{"timeline": 0}, {"system": "another"}], ids=["timeline", "system"])
-async def test_another_postgres_has_the_index_built_again(
+async def test_other_postgres_causes_rebuild(
     settings: Settings, stores: Backends, index: str, trips: list[int], meta: dict[str, str | int]
 ) -> None:
     found = await stores.elasticsearch.indices.get_mapping(index=index)
@@ -106,31 +102,27 @@ async def test_another_postgres_has_the_index_built_again(
     assert await find_problem(stores) is None
 
 
-async def test_an_index_that_postgres_does_not_know_is_built_again(
-    settings: Settings, stores: Backends, trips: list[int]
-) -> None:
+async def test_unregistered_index_is_rebuilt(settings: Settings, stores: Backends, trips: list[int]) -> None:
     await execute(stores.postgres, "DELETE FROM smarttrip.index_targets")
     assert await find_problem(stores) is IndexProblem.UNKNOWN
     await IndexSupervisor(settings, stores).check()
     await assert_in_sync(settings)
 
 
-async def test_other_documents_are_replaced_by_the_process_that_starts_and_not_by_one_that_runs(
+async def test_incompatible_index_is_replaced_only_at_start(
     settings: Settings, stores: Backends, index: str, trips: list[int]
 ) -> None:
-    guard = IndexSupervisor(settings, stores)
-    await guard.check()
+    supervisor = IndexSupervisor(settings, stores)
+    await supervisor.check()
     await execute(stores.postgres, "UPDATE smarttrip.index_targets SET mapping_hash = 'newer'")
-    await guard.check()
+    await supervisor.check()
     assert await in_use(stores) == index
     await IndexSupervisor(settings, stores).check()
     assert await in_use(stores) != index
     await assert_in_sync(settings)
 
 
-async def test_what_a_killed_rebuild_left_is_cleared_away(
-    settings: Settings, stores: Backends, index: str, trips: list[int]
-) -> None:
+async def test_killed_rebuild_is_cleaned_up(settings: Settings, stores: Backends, index: str, trips: list[int]) -> None:
     left = new_name(stores.alias)
     await stores.elasticsearch.indices.create(index=left)
     await execute(
@@ -144,7 +136,7 @@ async def test_what_a_killed_rebuild_left_is_cleared_away(
     await drain(stores)
 
 
-async def test_what_a_running_rebuild_makes_is_left_alone(settings: Settings, stores: Backends, index: str) -> None:
+async def test_running_rebuild_is_left_alone(settings: Settings, stores: Backends, index: str) -> None:
     async with rebuild_connection(settings):
         await execute(
             stores.postgres,
@@ -156,13 +148,13 @@ async def test_what_a_running_rebuild_makes_is_left_alone(settings: Settings, st
             assert found.scalar() == 2
 
 
-async def test_doubt_has_it_look_at_once(settings: Settings, stores: Backends, index: str) -> None:
-    guard = IndexSupervisor(settings, stores, min_interval_seconds=0.05)
-    running = asyncio.create_task(guard.run())
+async def test_requested_check_is_made_at_once(settings: Settings, stores: Backends, index: str) -> None:
+    supervisor = IndexSupervisor(settings, stores, min_interval_seconds=0.05)
+    running = asyncio.create_task(supervisor.run())
     try:
         await asyncio.sleep(0)
         await stores.elasticsearch.indices.delete(index=index)
-        guard.request_check()
+        supervisor.request_check()
 
         async def built_again() -> bool:
             return await in_use(stores) is not None
@@ -172,11 +164,11 @@ async def test_doubt_has_it_look_at_once(settings: Settings, stores: Backends, i
         await cancel_and_wait([running])
 
 
-async def test_an_ordered_reindex_is_made_whatever_the_state(settings: Settings, stores: Backends, index: str) -> None:
-    guard = IndexSupervisor(settings, stores)
-    guard.request_reindex()
-    await guard.check()
+async def test_requested_reindex_ignores_index_state(settings: Settings, stores: Backends, index: str) -> None:
+    supervisor = IndexSupervisor(settings, stores)
+    supervisor.request_reindex()
+    await supervisor.check()
     assert await in_use(stores) != index
     made = await in_use(stores)
-    await guard.check()
+    await supervisor.check()
     assert await in_use(stores) == made

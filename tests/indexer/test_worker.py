@@ -21,7 +21,7 @@ from tests.support.processes import RunningProcess, responds, worker_process
 from tests.support.sync import assert_in_sync, execute, waiting
 
 
-async def test_a_part_that_fails_ends_the_others_though_one_swallows_its_cancellation() -> None:
+async def test_failing_task_ends_task_that_swallows_cancellation() -> None:
     async def clings() -> None:
         with suppress(asyncio.CancelledError):
             await asyncio.Event().wait()
@@ -61,7 +61,7 @@ async def caught_up(settings: Settings, stores: Backends) -> None:
     await assert_in_sync(settings)
 
 
-async def test_it_makes_the_first_index_and_follows(
+async def test_worker_builds_first_index_and_syncs(
     settings: Settings, catalogue: CatalogueFactory, stores: Backends, no_index: None
 ) -> None:
     trip_id = await catalogue.occurrence()
@@ -78,12 +78,12 @@ async def test_it_makes_the_first_index_and_follows(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_ends_it_cleanly(settings: Settings, index: str, number: signal.Signals) -> None:
+async def test_signal_shuts_down_cleanly(settings: Settings, index: str, number: signal.Signals) -> None:
     async with worker(settings) as process:
         assert await stop(process, number) == 0
 
 
-async def test_a_kill_in_the_middle_of_work_loses_nothing(
+async def test_killed_worker_loses_nothing(
     settings: Settings, catalogue: CatalogueFactory, stores: Backends, index: str
 ) -> None:
     template = await catalogue.template()
@@ -99,7 +99,7 @@ async def test_a_kill_in_the_middle_of_work_loses_nothing(
         await caught_up(settings, stores)
 
 
-async def test_two_of_them_share_the_work(
+async def test_two_workers_share_the_work(
     settings: Settings, catalogue: CatalogueFactory, stores: Backends, index: str
 ) -> None:
     template = await catalogue.template()
@@ -110,7 +110,7 @@ async def test_two_of_them_share_the_work(
         await caught_up(settings, stores)
 
 
-async def test_an_index_dropped_by_hand_comes_back(
+async def test_index_dropped_by_hand_is_rebuilt(
     settings: Settings, catalogue: CatalogueFactory, stores: Backends, index: str
 ) -> None:
     await catalogue.occurrence()
@@ -125,9 +125,7 @@ async def test_an_index_dropped_by_hand_comes_back(
         await caught_up(settings, stores)
 
 
-async def test_a_reindex_is_made_when_it_is_asked_for(
-    settings: Settings, stores: Backends, index: str, redis: Redis
-) -> None:
+async def test_requested_reindex_is_run(settings: Settings, stores: Backends, index: str, redis: Redis) -> None:
     async with worker(settings):
         await queue.enqueue(settings.redis_url, REINDEX)
 
@@ -137,7 +135,7 @@ async def test_a_reindex_is_made_when_it_is_asked_for(
         await eventually(built_anew, SOON)
 
 
-async def test_it_tells_its_figures(settings: Settings, index: str) -> None:
+async def test_worker_exports_metrics(settings: Settings, index: str) -> None:
     async with worker(settings) as process, httpx2.AsyncClient(base_url=process.url) as client:
         alive, metrics = await client.get("/livez"), await client.get("/metrics")
     assert (alive.status_code, alive.text) == (200, '{"status": "ok"}')

@@ -1,4 +1,4 @@
-"""Driving the feed by hand, and looking at what it leads to."""
+"""Process the outbox without a worker, and inspect the index."""
 
 from typing import Any
 
@@ -18,18 +18,19 @@ def ignore_progress(progress: Progress) -> None:
 
 
 async def execute(engine: AsyncEngine, statement: str, **values: Any) -> None:
-    """As one of the platform's writers does it: plain SQL in a transaction of its own."""
+    """Execute plain SQL in a transaction of its own, as the platform's writers do."""
     async with engine.begin() as connection:
         await connection.execute(text(statement), values)
 
 
 async def waiting(engine: AsyncEngine) -> int:
+    """Return the number of rows in the outbox."""
     async with engine.connect() as connection:
         return await connection.scalar(select(func.count()).select_from(OutboxRow)) or 0
 
 
 async def drain(stores: Backends) -> list[BatchResult]:
-    """Batches until nothing is left that can be done."""
+    """Process batches until no row can be claimed."""
     batches = []
     while (batch := await process_batch(stores, retry=True)).claimed:
         batches.append(batch)
@@ -38,20 +39,20 @@ async def drain(stores: Backends) -> list[BatchResult]:
 
 
 async def indexed(stores: Backends, name: str | None = None) -> dict[int, dict[str, Any]]:
-    """All documents that searches find, by departure id."""
+    """Return all documents that searches find, by departure id."""
     es = stores.elasticsearch
     await es.indices.refresh(index=name or stores.alias)
-    answer = await es.search(index=name or stores.alias, size=10_000, sort=[{"id": "asc"}])
-    return {int(hit["_id"]): hit["_source"] for hit in answer["hits"]["hits"]}
+    response = await es.search(index=name or stores.alias, size=10_000, sort=[{"id": "asc"}])
+    return {int(hit["_id"]): hit["_source"] for hit in response["hits"]["hits"]}
 
 
 async def trip(stores: Backends, trip_id: int) -> Any:
-    """As answers show it."""
+    """Return the trip as responses contain it."""
     return (await indexed(stores))[trip_id]["trip"]
 
 
 async def assert_in_sync(settings: Settings) -> None:
-    """The verifier that ends every scenario: each field of each departure is what Postgres says, and nothing waits."""
+    """Assert that each field of each departure is as in Postgres, and that no change is in the outbox."""
     report = await verify(settings, repair=False)
     assert not report.differences
     assert not report.lagging

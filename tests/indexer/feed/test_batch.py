@@ -1,4 +1,4 @@
-"""Changes by plain SQL, as the platform's writers make them, followed into the index."""
+"""Changes made by plain SQL, as the platform's writers make them, reach the index."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ CHANGES: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
-async def test_a_change_of_what_a_departure_shows_reaches_the_index(
+async def test_changed_row_updates_dependent_documents(
     settings: Settings, stores: Backends, ids: dict[str, int], change: Change
 ) -> None:
     statement, path, value = change
@@ -48,7 +48,7 @@ async def test_a_change_of_what_a_departure_shows_reaches_the_index(
     await assert_in_sync(settings)
 
 
-async def test_a_tag_given_to_a_template_reaches_the_index(
+async def test_new_tag_of_template_reaches_index(
     settings: Settings, catalogue: CatalogueFactory, stores: Backends, ids: dict[str, int]
 ) -> None:
     tag = await catalogue.tag()
@@ -58,7 +58,7 @@ async def test_a_tag_given_to_a_template_reaches_the_index(
     await assert_in_sync(settings)
 
 
-async def test_a_deleted_departure_leaves_the_index_and_the_same_id_may_come_back(
+async def test_deleted_id_can_be_reused(
     settings: Settings, catalogue: CatalogueFactory, stores: Backends, ids: dict[str, int]
 ) -> None:
     await execute(stores.postgres, "DELETE FROM trip_occurrences WHERE id = :trip", trip=ids["trip"])
@@ -70,28 +70,28 @@ async def test_a_deleted_departure_leaves_the_index_and_the_same_id_may_come_bac
     await assert_in_sync(settings)
 
 
-async def test_a_changed_id_moves_the_document(settings: Settings, stores: Backends, ids: dict[str, int]) -> None:
+async def test_changed_id_moves_document(settings: Settings, stores: Backends, ids: dict[str, int]) -> None:
     await execute(stores.postgres, "UPDATE trip_occurrences SET id = 9000 WHERE id = :trip", trip=ids["trip"])
     await drain(stores)
     assert (await indexed(stores)).keys() == {9000, ids["other"]}
     await assert_in_sync(settings)
 
 
-async def test_a_truncated_table_empties_the_index(settings: Settings, stores: Backends, ids: dict[str, int]) -> None:
+async def test_truncated_table_empties_index(settings: Settings, stores: Backends, ids: dict[str, int]) -> None:
     await execute(stores.postgres, "TRUNCATE trip_occurrences CASCADE")
     await drain(stores)
     assert await indexed(stores) == {}
     await assert_in_sync(settings)
 
 
-async def test_what_was_rolled_back_leaves_nothing_to_do(stores: Backends, ids: dict[str, int]) -> None:
+async def test_rolled_back_change_leaves_no_row(stores: Backends, ids: dict[str, int]) -> None:
     async with stores.postgres.connect() as connection:
         await connection.exec_driver_sql("UPDATE trip_occurrences SET spots_left = 0")
         await connection.rollback()
     assert await waiting(stores.postgres) == 0
 
 
-async def test_a_batch_says_which_kinds_changed(stores: Backends, ids: dict[str, int]) -> None:
+async def test_batch_reports_changed_kinds(stores: Backends, ids: dict[str, int]) -> None:
     await execute(
         stores.postgres, "UPDATE companies SET name = name || '!' WHERE id = :company", company=ids["company"]
     )

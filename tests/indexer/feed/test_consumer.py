@@ -22,7 +22,7 @@ from tests.support.fault_proxy import FaultProxy, Mode
 from tests.support.sync import assert_in_sync, execute, waiting
 
 
-class Doubts:
+class CheckRequests:
     count = 0
 
     def __call__(self) -> None:
@@ -30,30 +30,30 @@ class Doubts:
 
 
 @asynccontextmanager
-async def following(
-    stores: Backends, redis: Redis, doubts: Doubts | None = None
+async def consuming(
+    stores: Backends, redis: Redis, checks: CheckRequests | None = None
 ) -> AsyncIterator[list[OutboxConsumer]]:
-    """Each lane by a follower of its own."""
-    announcer = ChangeNotifier(stores, redis)
-    followers = [OutboxConsumer(stores, lane, announcer, doubts or Doubts()) for lane in LANES]
-    beside = (announcer.run_refresh(), announcer.run_publish())
-    tasks = [asyncio.create_task(work) for work in (*(follower.run() for follower in followers), *beside)]
+    """Run a consumer for each lane."""
+    notifier = ChangeNotifier(stores, redis)
+    consumers = [OutboxConsumer(stores, lane, notifier, checks or CheckRequests()) for lane in LANES]
+    background = (notifier.run_refresh(), notifier.run_publish())
+    tasks = [asyncio.create_task(work) for work in (*(consumer.run() for consumer in consumers), *background)]
     try:
-        yield followers
+        yield consumers
     finally:
         await cancel_and_wait(tasks)
 
 
-async def nothing_waits(engine: AsyncEngine) -> bool:
+async def is_empty(engine: AsyncEngine) -> bool:
     return await waiting(engine) == 0
 
 
-async def test_a_change_is_searchable_soon_after_its_commit(
+async def test_change_is_searchable_soon_after_commit(
     settings: Settings, catalogue: CatalogueFactory, stores: Backends, index: str, redis: Redis
 ) -> None:
     trip_id = await catalogue.occurrence()
-    async with following(stores, redis):
-        await eventually(lambda: nothing_waits(stores.postgres))
+    async with consuming(stores, redis):
+        await eventually(lambda: is_empty(stores.postgres))
         await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 77 WHERE id = :id", id=trip_id)
         committed = time.monotonic()
 
@@ -65,50 +65,48 @@ async def test_a_change_is_searchable_soon_after_its_commit(
     assert time.monotonic() - committed < 1.5
 
 
-async def test_what_waited_before_it_began_is_done(
+async def test_rows_from_before_start_are_processed(
     settings: Settings, catalogue: CatalogueFactory, stores: Backends, index: str, redis: Redis
 ) -> None:
     await catalogue.occurrence()
-    async with following(stores, redis):
-        await eventually(lambda: nothing_waits(stores.postgres))
+    async with consuming(stores, redis):
+        await eventually(lambda: is_empty(stores.postgres))
     await assert_in_sync(settings)
 
 
-async def test_a_lane_that_stands_still_is_seen_beside_others_that_get_on(
-    stores: Backends, index: str, redis: Redis
-) -> None:
+async def test_progress_is_exported_by_lane(stores: Backends, index: str, redis: Redis) -> None:
     def progress(lane: str) -> float:
         return REGISTRY.get_sample_value("smarttrip_feed_progress_timestamp_seconds", {"lane": lane}) or 0.0
 
     began = time.time()
-    follower = OutboxConsumer(stores, FANNED, ChangeNotifier(stores, redis), Doubts())
-    running = asyncio.create_task(follower.run())
+    consumer = OutboxConsumer(stores, FANNED, ChangeNotifier(stores, redis), CheckRequests())
+    running = asyncio.create_task(consumer.run())
     await eventually(lambda: progress("fanned") > began)
     assert progress("direct") < began
     assert progress("causes") < began
     await cancel_and_wait([running])
 
 
-async def test_a_stop_ends_it_after_the_batch_in_hand(
+async def test_stop_finishes_current_batch(
     settings: Settings, catalogue: CatalogueFactory, stores: Backends, index: str, redis: Redis
 ) -> None:
     await catalogue.occurrence()
-    follower = OutboxConsumer(stores, DIRECT, ChangeNotifier(stores, redis), Doubts())
-    running = asyncio.create_task(follower.run())
+    consumer = OutboxConsumer(stores, DIRECT, ChangeNotifier(stores, redis), CheckRequests())
+    running = asyncio.create_task(consumer.run())
     await asyncio.sleep(0)
-    follower.stop()
+    consumer.stop()
     await asyncio.wait_for(running, 5)
-    await assert_no_claim_is_left(stores)
+    await assert_no_row_is_locked(stores)
 
 
-async def assert_no_claim_is_left(stores: Backends) -> None:
+async def assert_no_row_is_locked(stores: Backends) -> None:
     async with stores.postgres.begin() as connection:
         await connection.exec_driver_sql("SELECT id FROM smarttrip.outbox FOR UPDATE NOWAIT")
 
 
 @pytest.mark.usefixtures("index")
 @pytest.mark.parametrize("mode", [Mode.CUT, Mode.RESET])
-async def test_it_goes_on_when_elasticsearch_is_back(
+async def test_consumer_survives_elasticsearch_outage(
     settings: Settings, catalogue: CatalogueFactory, stores: Backends, redis: Redis, mode: Mode
 ) -> None:
     async with (
@@ -116,8 +114,8 @@ async def test_it_goes_on_when_elasticsearch_is_back(
         clients.elasticsearch(proxy.url, max_retries=0) as es,
     ):
         await proxy.switch(mode)
-        doubtful = Backends(stores.postgres, es, stores.alias)
-        async with following(doubtful, redis):
+        broken = Backends(stores.postgres, es, stores.alias)
+        async with consuming(broken, redis):
             await catalogue.occurrence()
 
             async def tried() -> bool:
@@ -127,43 +125,43 @@ async def test_it_goes_on_when_elasticsearch_is_back(
 
             await eventually(tried)
             await proxy.switch(Mode.PASS)
-            await eventually(lambda: nothing_waits(stores.postgres), within=15)
+            await eventually(lambda: is_empty(stores.postgres), within=15)
     await assert_in_sync(settings)
 
 
-async def test_it_goes_on_when_postgres_is_back_and_doubts_that_it_is_the_same(
+async def test_postgres_outage_requests_check(
     settings: Settings, catalogue: CatalogueFactory, stores: Backends, index: str, redis: Redis
 ) -> None:
     async with FaultProxy(settings.database_url) as proxy:
         engine = clients.postgres(proxy.url)
-        doubts = Doubts()
-        async with following(Backends(engine, stores.elasticsearch, stores.alias), redis, doubts=doubts):
+        checks = CheckRequests()
+        async with consuming(Backends(engine, stores.elasticsearch, stores.alias), redis, checks=checks):
             await proxy.switch(Mode.CUT)
             await catalogue.occurrence()
-            await eventually(lambda: doubts.count > 0)
+            await eventually(lambda: checks.count > 0)
             await proxy.switch(Mode.PASS)
-            await eventually(lambda: nothing_waits(stores.postgres), within=15)
+            await eventually(lambda: is_empty(stores.postgres), within=15)
         await engine.dispose()
     await assert_in_sync(settings)
 
 
-async def test_a_missing_index_is_doubted_and_progress_is_not_claimed(
+async def test_missing_index_requests_check_without_progress(
     catalogue: CatalogueFactory, stores: Backends, no_index: None, redis: Redis
 ) -> None:
     await catalogue.occurrence()
-    doubts = Doubts()
-    async with following(stores, redis, doubts=doubts) as followers:
-        begun = [follower.progressed_at for follower in followers]
-        await eventually(lambda: doubts.count > 1)
-        assert [follower.progressed_at for follower in followers] == begun
+    checks = CheckRequests()
+    async with consuming(stores, redis, checks=checks) as consumers:
+        begun = [consumer.progressed_at for consumer in consumers]
+        await eventually(lambda: checks.count > 1)
+        assert [consumer.progressed_at for consumer in consumers] == begun
 
 
-async def test_rows_that_keep_failing_are_no_progress_but_others_are(
+async def test_failing_rows_are_no_progress(
     catalogue: CatalogueFactory, stores: Backends, index: str, redis: Redis
 ) -> None:
     await catalogue.occurrence()
     await execute(stores.postgres, "UPDATE smarttrip.outbox SET kind = 'galaxy'")
-    async with following(stores, redis) as (*_, causes):
+    async with consuming(stores, redis) as (*_, causes):
         begun = causes.progressed_at
 
         async def tried_twice() -> bool:
@@ -178,9 +176,7 @@ async def test_rows_that_keep_failing_are_no_progress_but_others_are(
 
 
 @pytest.mark.usefixtures("index")
-async def test_a_single_change_is_not_stuck_behind_a_large_import_or_a_fan_out(
-    catalogue: CatalogueFactory, stores: Backends
-) -> None:
+async def test_single_change_overtakes_import_and_fan_out(catalogue: CatalogueFactory, stores: Backends) -> None:
     limits = BatchLimits(newest=2, oldest=2, fan_out=2)
     template = await catalogue.template()
     for _ in range(30):

@@ -15,7 +15,7 @@ from tests.support.sync import execute
 
 
 async def put(stores: Backends, kind: str, row_id: int | None) -> None:
-    """The only row of the outbox."""
+    """Make this the only row of the outbox."""
     await execute(stores.postgres, "TRUNCATE smarttrip.outbox")
     async with stores.postgres.begin() as connection:
         await connection.execute(insert(OutboxRow).values(kind=kind, row_id=row_id))
@@ -36,7 +36,7 @@ async def added(stores: Backends) -> list[int]:
     return sorted(row.row_id for row in rows if row.lane == FANNED and row.row_id is not None)
 
 
-async def test_each_kind_leads_to_the_departures_that_show_it(catalogue: CatalogueFactory, stores: Backends) -> None:
+async def test_each_kind_expands_to_dependents(catalogue: CatalogueFactory, stores: Backends) -> None:
     company, country, trip_type = await catalogue.company(), await catalogue.country(), await catalogue.trip_type()
     tag, guide = await catalogue.tag(), await catalogue.guide()
     template = await catalogue.template(
@@ -78,7 +78,7 @@ async def test_wide_row_id_leads_to_no_departure(catalogue: CatalogueFactory, st
     assert await added(stores) == []
 
 
-async def test_a_large_fan_out_goes_on_where_it_stopped(catalogue: CatalogueFactory, stores: Backends) -> None:
+async def test_large_fan_out_resumes_at_cursor(catalogue: CatalogueFactory, stores: Backends) -> None:
     template = await catalogue.template()
     trips = [await catalogue.occurrence(trip_template_id=template) for _ in range(5)]
     await put(stores, "template", template)
@@ -86,7 +86,7 @@ async def test_a_large_fan_out_goes_on_where_it_stopped(catalogue: CatalogueFact
     assert steps == [(0, trips[:2]), (0, trips[:4]), (1, trips)]
 
 
-async def test_many_causes_of_a_kind_are_resolved_together(catalogue: CatalogueFactory, stores: Backends) -> None:
+async def test_changes_of_one_kind_share_a_query(catalogue: CatalogueFactory, stores: Backends) -> None:
     templates = [await catalogue.template() for _ in range(4)]
     trips = [await catalogue.occurrence(trip_template_id=template) for template in templates]
     await execute(stores.postgres, "TRUNCATE smarttrip.outbox")
@@ -96,9 +96,7 @@ async def test_many_causes_of_a_kind_are_resolved_together(catalogue: CatalogueF
     assert await added(stores) == trips
 
 
-async def test_everything_includes_what_only_the_index_still_has(
-    catalogue: CatalogueFactory, stores: Backends, index: str
-) -> None:
+async def test_truncate_includes_orphaned_documents(catalogue: CatalogueFactory, stores: Backends, index: str) -> None:
     trips = [await catalogue.occurrence() for _ in range(2)]
     ghosts = [trips[-1] + 10, trips[-1] + 20, trips[-1] + 30]
     documents = {ghost: document(ghost) for ghost in ghosts}
@@ -109,9 +107,7 @@ async def test_everything_includes_what_only_the_index_still_has(
     assert await added(stores) == trips + ghosts
 
 
-async def test_a_kind_from_a_newer_version_waits_and_holds_up_no_other(
-    catalogue: CatalogueFactory, stores: Backends
-) -> None:
+async def test_unknown_kind_waits_and_blocks_nothing(catalogue: CatalogueFactory, stores: Backends) -> None:
     trip_id = await catalogue.occurrence()
     await put(stores, "galaxy", 1)
     await execute(stores.postgres, "UPDATE trip_templates SET title = title || '!'")

@@ -1,4 +1,4 @@
-"""Batches that are killed, cancelled, overlapped or brought to a standstill at any step lose and bring back nothing."""
+"""Batches that are killed, cancelled, concurrent or stalled at any step lose no change and restore no deleted row."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -32,12 +32,12 @@ def sync(settings: Settings, stores: Backends, ids: dict[str, int]) -> Sync:
 
 
 class Killed(BaseException):
-    """Nothing catches it, as nothing catches a kill."""
+    """A BaseException, which nothing catches, as nothing catches SIGKILL."""
 
 
 @pytest.fixture(params=["before", "after"])
 def kill(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
-    """Makes of a step one that dies before or after it is done."""
+    """Return a function that makes a step die before or after it is done."""
 
     def deadly(step: Callable[..., Awaitable[Any]]) -> Any:
         async def die(*arguments: Any, **options: Any) -> None:
@@ -53,9 +53,9 @@ def kill(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
 @pytest.mark.parametrize(
     ("module", "step"),
     [(outbox, "claim"), (bulk_writer, "write"), (outbox, "remove")],
-    ids=["claiming", "writing", "forgetting"],
+    ids=["claim", "write", "remove"],
 )
-async def test_a_kill_loses_nothing(
+async def test_killed_batch_loses_nothing(
     sync: Sync, monkeypatch: pytest.MonkeyPatch, kill: Callable[[Any], Any], module: Any, step: str
 ) -> None:
     await execute(sync.stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
@@ -70,7 +70,7 @@ async def test_a_kill_loses_nothing(
     await assert_in_sync(sync.settings)
 
 
-async def test_a_cancelled_batch_loses_nothing(
+async def test_cancelled_batch_loses_nothing(
     settings: Settings, stores: Backends, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
@@ -91,7 +91,7 @@ async def test_a_cancelled_batch_loses_nothing(
     await assert_in_sync(settings)
 
 
-async def test_batches_side_by_side_take_different_rows_and_end_in_sync(
+async def test_concurrent_batches_claim_different_rows(
     settings: Settings, catalogue: CatalogueFactory, stores: Backends, ids: dict[str, int]
 ) -> None:
     limits = BatchLimits(oldest=7, newest=3)
@@ -111,7 +111,7 @@ async def test_batches_side_by_side_take_different_rows_and_end_in_sync(
     await assert_in_sync(settings)
 
 
-async def test_a_change_during_the_batch_is_not_lost(
+async def test_change_during_batch_is_not_lost(
     settings: Settings, stores: Backends, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
@@ -130,9 +130,7 @@ async def test_a_change_during_the_batch_is_not_lost(
     await assert_in_sync(settings)
 
 
-async def test_a_batch_that_stood_still_is_not_written_and_its_departures_are_read_again(
-    settings: Settings, stores: Backends, ids: dict[str, int]
-) -> None:
+async def test_batch_stalled_before_write_is_aborted(settings: Settings, stores: Backends, ids: dict[str, int]) -> None:
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5 WHERE id = :trip", trip=ids["trip"])
     with pytest.raises(BatchStalledError):
         await process_batch(stores, limits=BatchLimits(stalled_after=0.0), retry=True)
@@ -141,10 +139,10 @@ async def test_a_batch_that_stood_still_is_not_written_and_its_departures_are_re
     await assert_in_sync(settings)
 
 
-async def test_a_batch_that_stood_still_while_it_wrote_brings_back_no_deleted_departure(
+async def test_batch_stalled_in_write_restores_no_deleted_document(
     settings: Settings, stores: Backends, ids: dict[str, int], index: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The deletion is handled by another worker and forgotten by Elasticsearch before the old write arrives."""
+    """Another worker handles the deletion, and Elasticsearch removes the tombstone, before the old write arrives."""
     await stores.elasticsearch.indices.put_settings(index=index, settings={"index.gc_deletes": "0s"})
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5 WHERE id = :trip", trip=ids["trip"])
     real = bulk_writer.write

@@ -26,7 +26,7 @@ from tests.support.fault_proxy import FaultProxy, Mode
 
 
 def changed(*kinds: str) -> BatchResult:
-    """A batch that has done one row of each kind."""
+    """Return a batch in which one row of each kind is done."""
     now = datetime.now(UTC)
     rows = [ClaimedRow(number, kind, number, DIRECT, 0, None, now) for number, kind in enumerate(kinds)]
     return BatchResult(claimed=rows, done=rows)
@@ -34,7 +34,7 @@ def changed(*kinds: str) -> BatchResult:
 
 @pytest.fixture
 async def redis(settings: Settings) -> AsyncIterator[Redis]:
-    """So patient that nothing is sent twice."""
+    """A client whose timeout is so long that nothing is sent twice."""
     async with clients.redis(settings.redis_url, timeout=5.0) as client:
         yield client
 
@@ -48,15 +48,15 @@ async def subscription(redis: Redis) -> AsyncIterator[PubSub]:
 
 
 @pytest.fixture
-async def announcer(stores: Backends, index: str, redis: Redis, subscription: PubSub) -> ChangeNotifier:
-    """Past its first word."""
-    announcer = ChangeNotifier(stores, redis)
-    assert await announcer.flush()
-    assert (await told(subscription))["kinds"] == sorted(ALL_KINDS)
-    return announcer
+async def notifier(stores: Backends, index: str, redis: Redis, subscription: PubSub) -> ChangeNotifier:
+    """A notifier that has published its first message."""
+    notifier = ChangeNotifier(stores, redis)
+    assert await notifier.flush()
+    assert (await next_message(subscription))["kinds"] == sorted(ALL_KINDS)
+    return notifier
 
 
-async def told(subscription: PubSub) -> Any:
+async def next_message(subscription: PubSub) -> Any:
     message = await subscription.get_message(timeout=1)
     assert message is not None
     return orjson.loads(message["data"])
@@ -65,133 +65,133 @@ async def told(subscription: PubSub) -> Any:
 async def test_started_worker_invalidates_everything(stores: Backends, redis: Redis, subscription: PubSub) -> None:
     """Its predecessor may have been killed after a write and before it published."""
     assert await ChangeNotifier(stores, redis).flush()
-    assert (await told(subscription))["kinds"] == sorted(ALL_KINDS)
+    assert (await next_message(subscription))["kinds"] == sorted(ALL_KINDS)
 
 
-async def test_what_was_written_is_seen_by_searches_before_it_is_told(
-    stores: Backends, index: str, announcer: ChangeNotifier, subscription: PubSub
+async def test_index_is_refreshed_before_publishing(
+    stores: Backends, index: str, notifier: ChangeNotifier, subscription: PubSub
 ) -> None:
     version = await versions.next_version(stores.postgres)
     await bulk_writer.write(stores.elasticsearch, [index], version, {1: document(1)})
-    announcer.record(changed("occurrence"))
-    assert await announcer.flush()
-    assert (await told(subscription))["kinds"] == ["occurrence"]
+    notifier.record(changed("occurrence"))
+    assert await notifier.flush()
+    assert (await next_message(subscription))["kinds"] == ["occurrence"]
     assert (await stores.elasticsearch.count(index=stores.alias))["count"] == 1
 
 
-async def test_each_word_has_the_next_number(announcer: ChangeNotifier, subscription: PubSub, redis: Redis) -> None:
+async def test_messages_are_numbered_consecutively(
+    notifier: ChangeNotifier, subscription: PubSub, redis: Redis
+) -> None:
     numbers = []
     for _ in range(3):
-        announcer.record(changed("tag"))
-        await announcer.flush()
-        numbers.append((await told(subscription))["generation"])
+        notifier.record(changed("tag"))
+        await notifier.flush()
+        numbers.append((await next_message(subscription))["generation"])
     assert numbers == list(range(numbers[0], numbers[0] + 3))
     assert int(await redis.get(GENERATION_COUNTER)) == numbers[-1]
 
 
-async def test_a_counter_that_was_lost_does_not_give_out_old_numbers_again(
-    announcer: ChangeNotifier, subscription: PubSub, redis: Redis
-) -> None:
+async def test_lost_counter_never_reuses_numbers(notifier: ChangeNotifier, subscription: PubSub, redis: Redis) -> None:
     before = int(await redis.get(GENERATION_COUNTER))
     await redis.flushdb()
-    announcer.record(changed("tag"))
-    await announcer.flush()
-    assert (await told(subscription))["generation"] > before
+    notifier.record(changed("tag"))
+    await notifier.flush()
+    assert (await next_message(subscription))["generation"] > before
 
 
-async def test_many_changes_are_told_in_one_word(announcer: ChangeNotifier, subscription: PubSub) -> None:
+async def test_changes_are_published_in_one_message(notifier: ChangeNotifier, subscription: PubSub) -> None:
     for kind in ("tag", "occurrence", "tag", "company"):
-        announcer.record(changed(kind))
-    await announcer.flush()
-    assert (await told(subscription))["kinds"] == ["company", "occurrence", "tag"]
+        notifier.record(changed(kind))
+    await notifier.flush()
+    assert (await next_message(subscription))["kinds"] == ["company", "occurrence", "tag"]
 
 
-async def test_a_change_of_everything_is_told_as_each_kind(announcer: ChangeNotifier, subscription: PubSub) -> None:
-    announcer.record(changed("all"))
-    await announcer.flush()
-    assert (await told(subscription))["kinds"] == sorted(ALL_KINDS)
+async def test_truncate_is_published_as_every_kind(notifier: ChangeNotifier, subscription: PubSub) -> None:
+    notifier.record(changed("all"))
+    await notifier.flush()
+    assert (await next_message(subscription))["kinds"] == sorted(ALL_KINDS)
 
 
-async def test_a_departure_that_elasticsearch_does_not_take_is_told_once_to_those_who_read_from_postgres(
-    announcer: ChangeNotifier, subscription: PubSub, redis: Redis
+async def test_failing_departure_is_published_once(
+    notifier: ChangeNotifier, subscription: PubSub, redis: Redis
 ) -> None:
     (row,) = changed("occurrence").claimed
     for attempts in range(3):
         tried = replace(row, attempts=attempts)
-        announcer.record(BatchResult(claimed=[tried], failed=[tried]))
-        await announcer.flush()
-    word = await told(subscription)
-    assert word["kinds"] == ["occurrence"]
-    assert int(await redis.get(GENERATION_COUNTER)) == word["generation"]
+        notifier.record(BatchResult(claimed=[tried], failed=[tried]))
+        await notifier.flush()
+    message = await next_message(subscription)
+    assert message["kinds"] == ["occurrence"]
+    assert int(await redis.get(GENERATION_COUNTER)) == message["generation"]
 
 
-async def test_an_elasticsearch_that_stands_still_keeps_no_cache_waiting(
+async def test_stalled_elasticsearch_delays_no_message(
     settings: Settings, stores: Backends, index: str, redis: Redis, subscription: PubSub
 ) -> None:
     async with FaultProxy(settings.elasticsearch_url) as proxy, clients.elasticsearch(proxy.url, timeout=60) as es:
-        announcer = ChangeNotifier(Backends(stores.postgres, es, stores.alias), redis)
-        await announcer.flush()
-        await told(subscription)
+        notifier = ChangeNotifier(Backends(stores.postgres, es, stores.alias), redis)
+        await notifier.flush()
+        await next_message(subscription)
         await proxy.switch(Mode.STALL)
-        running = [asyncio.create_task(work) for work in (announcer.run_refresh(), announcer.run_publish())]
-        announcer.record(changed("occurrence"))
+        running = [asyncio.create_task(work) for work in (notifier.run_refresh(), notifier.run_publish())]
+        notifier.record(changed("occurrence"))
         try:
             await eventually(lambda: any(connection.sent for connection in proxy.connections))
-            announcer.record(changed("company"))
-            assert (await told(subscription))["kinds"] == ["company"]
+            notifier.record(changed("company"))
+            assert (await next_message(subscription))["kinds"] == ["company"]
         finally:
             await cancel_and_wait(running)
 
 
-async def test_what_redis_could_not_be_told_is_told_when_it_is_back(
+async def test_unpublished_change_is_retried_after_redis_outage(
     settings: Settings, stores: Backends, index: str, subscription: PubSub
 ) -> None:
     async with FaultProxy(settings.redis_url) as proxy, clients.redis(proxy.url) as redis:
-        announcer = ChangeNotifier(stores, redis)
-        assert await announcer.flush()
-        await told(subscription)
+        notifier = ChangeNotifier(stores, redis)
+        assert await notifier.flush()
+        await next_message(subscription)
         await proxy.switch(Mode.CUT)
-        announcer.record(changed("guide"))
-        assert not await announcer.flush()
+        notifier.record(changed("guide"))
+        assert not await notifier.flush()
         await proxy.switch(Mode.PASS)
-        assert await announcer.flush()
-    assert (await told(subscription))["kinds"] == ["guide"]
+        assert await notifier.flush()
+    assert (await next_message(subscription))["kinds"] == ["guide"]
 
 
-async def test_what_elasticsearch_did_not_show_is_shown_and_told_when_it_is_back(
+async def test_failed_refresh_is_retried_and_published(
     settings: Settings, stores: Backends, index: str, redis: Redis, subscription: PubSub
 ) -> None:
     async with (
         FaultProxy(settings.elasticsearch_url) as proxy,
         clients.elasticsearch(proxy.url, max_retries=0) as es,
     ):
-        announcer = ChangeNotifier(Backends(stores.postgres, es, stores.alias), redis)
-        await announcer.flush()
-        await told(subscription)
+        notifier = ChangeNotifier(Backends(stores.postgres, es, stores.alias), redis)
+        await notifier.flush()
+        await next_message(subscription)
         await proxy.switch(Mode.CUT)
-        announcer.record(changed("occurrence"))
-        assert not await announcer.flush()
+        notifier.record(changed("occurrence"))
+        assert not await notifier.flush()
         await proxy.switch(Mode.PASS)
-        assert await announcer.flush()
-    assert (await told(subscription))["kinds"] == ["occurrence"]
+        assert await notifier.flush()
+    assert (await next_message(subscription))["kinds"] == ["occurrence"]
 
 
-async def test_it_tells_by_itself_but_not_more_often_than_it_should(stores: Backends, index: str, redis: Redis) -> None:
-    announcer = ChangeNotifier(stores, redis, debounce_seconds=0.2)
-    await announcer.flush()
+async def test_publishing_is_debounced(stores: Backends, index: str, redis: Redis) -> None:
+    notifier = ChangeNotifier(stores, redis, debounce_seconds=0.2)
+    await notifier.flush()
     first = int(await redis.get(GENERATION_COUNTER))
-    running = asyncio.create_task(announcer.run_publish())
+    running = asyncio.create_task(notifier.run_publish())
     try:
         loop = asyncio.get_running_loop()
         until = loop.time() + 1.0
         while loop.time() < until:
-            announcer.record(changed("tag"))
+            notifier.record(changed("tag"))
             await asyncio.sleep(0.01)
 
-        async def last_is_told() -> bool:
+        async def is_published() -> bool:
             return int(await redis.get(GENERATION_COUNTER)) > first
 
-        await eventually(last_is_told)
+        await eventually(is_published)
         assert int(await redis.get(GENERATION_COUNTER)) - first <= 6
     finally:
         await cancel_and_wait([running])

@@ -20,7 +20,7 @@ from tests.support.factories import CatalogueFactory
 from tests.support.sync import assert_in_sync, drain, execute, ignore_progress, indexed, waiting
 
 
-async def test_a_row_that_cannot_be_shown_is_removed_and_told_and_blocks_no_other(
+async def test_invalid_row_is_dead_lettered_and_blocks_nothing(
     settings: Settings, stores: Backends, ids: dict[str, int]
 ) -> None:
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
@@ -44,7 +44,7 @@ async def dead(stores: Backends) -> set[int | None]:
         return set(await connection.scalars(select(DeadLetter.row_id)))
 
 
-async def test_what_elasticsearch_refuses_is_removed_and_told_and_blocks_no_other(
+async def test_rejected_document_is_dead_lettered_and_blocks_nothing(
     stores: Backends, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
@@ -67,7 +67,7 @@ async def block(stores: Backends, name: str, *, blocked: bool) -> None:
     await stores.elasticsearch.indices.put_settings(index=name, settings={"index.blocks.write": blocked})
 
 
-async def test_a_blocked_index_keeps_the_rows_and_counts_the_attempts(
+async def test_blocked_index_counts_attempts(
     settings: Settings, stores: Backends, ids: dict[str, int], index: str
 ) -> None:
     await block(stores, index, blocked=True)
@@ -83,7 +83,7 @@ async def test_a_blocked_index_keeps_the_rows_and_counts_the_attempts(
     await assert_in_sync(settings)
 
 
-async def test_a_dropped_index_is_noticed_and_the_rows_stay(stores: Backends, ids: dict[str, int], index: str) -> None:
+async def test_dropped_index_leaves_rows_in_outbox(stores: Backends, ids: dict[str, int], index: str) -> None:
     await stores.elasticsearch.indices.delete(index=index)
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5 WHERE id = :trip", trip=ids["trip"])
     found = await process_batch(stores, retry=True)
@@ -92,7 +92,7 @@ async def test_a_dropped_index_is_noticed_and_the_rows_stay(stores: Backends, id
     assert not await stores.elasticsearch.indices.exists(index=index)
 
 
-async def test_without_an_index_changes_wait(catalogue: CatalogueFactory, stores: Backends) -> None:
+async def test_changes_wait_for_an_index(catalogue: CatalogueFactory, stores: Backends) -> None:
     await catalogue.occurrence()
     rows = await waiting(stores.postgres)
     with pytest.raises(NoLiveIndexError):
@@ -100,7 +100,7 @@ async def test_without_an_index_changes_wait(catalogue: CatalogueFactory, stores
     assert await waiting(stores.postgres) == rows > 0
 
 
-async def test_an_index_of_other_documents_is_not_written_to(stores: Backends, ids: dict[str, int]) -> None:
+async def test_incompatible_index_is_not_written(stores: Backends, ids: dict[str, int]) -> None:
     await execute(stores.postgres, "UPDATE smarttrip.index_targets SET mapping_hash = 'other'")
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 1")
     with pytest.raises(IncompatibleDocumentsError):
@@ -108,7 +108,7 @@ async def test_an_index_of_other_documents_is_not_written_to(stores: Backends, i
     assert await waiting(stores.postgres) == 2
 
 
-async def test_the_previous_index_is_written_to_as_well(
+async def test_previous_index_is_written_too(
     settings: Settings, stores: Backends, ids: dict[str, int], index: str
 ) -> None:
     current = (await reindex(settings, ignore_progress)).name
@@ -117,7 +117,7 @@ async def test_the_previous_index_is_written_to_as_well(
     assert await indexed(stores, index) == await indexed(stores, current)
 
 
-async def test_a_previous_index_that_fails_holds_up_the_one_in_use_only_for_a_while(
+async def test_failing_previous_index_is_abandoned(
     settings: Settings, stores: Backends, ids: dict[str, int], index: str
 ) -> None:
     await reindex(settings, ignore_progress)
@@ -130,7 +130,7 @@ async def test_a_previous_index_that_fails_holds_up_the_one_in_use_only_for_a_wh
     await assert_in_sync(settings)
 
 
-async def test_a_previous_index_that_was_dropped_is_forgotten_at_once(
+async def test_dropped_previous_index_is_abandoned_at_once(
     settings: Settings, stores: Backends, ids: dict[str, int], index: str
 ) -> None:
     await reindex(settings, ignore_progress)
@@ -141,7 +141,7 @@ async def test_a_previous_index_that_was_dropped_is_forgotten_at_once(
     await assert_in_sync(settings)
 
 
-async def test_a_postgres_that_was_set_back_is_noticed_before_the_first_batch_on_its_new_connections(
+async def test_restored_postgres_is_detected_before_first_batch(
     stores: Backends, ids: dict[str, int], index: str
 ) -> None:
     later = await versions.next_version(stores.postgres) + 3

@@ -15,18 +15,18 @@ async def made(stores: Backends) -> str:
     return name
 
 
-async def test_an_index_says_what_its_documents_are_made_by_and_from(stores: Backends) -> None:
+async def test_index_stores_document_version_and_origin(stores: Backends) -> None:
     name = await made(stores)
     assert await admin.meta(stores.elasticsearch, name) == {"document_version": DOCUMENT_VERSION, "timeline": 1}
 
 
-async def test_deletions_are_remembered_for_an_hour(stores: Backends) -> None:
+async def test_tombstones_are_retained_for_an_hour(stores: Backends) -> None:
     name = await made(stores)
     found = await stores.elasticsearch.indices.get_settings(index=name)
     assert found[name]["settings"]["index"]["gc_deletes"] == "1h"
 
 
-async def test_an_index_that_serves_refreshes_by_itself_and_is_safe_on_disk(stores: Backends) -> None:
+async def test_finished_index_refreshes_and_is_durable(stores: Backends) -> None:
     name = await made(stores)
     await admin.finish_loading(stores.elasticsearch, name)
     found = (await stores.elasticsearch.indices.get_settings(index=name))[name]["settings"]["index"]
@@ -35,7 +35,7 @@ async def test_an_index_that_serves_refreshes_by_itself_and_is_safe_on_disk(stor
     assert found["auto_expand_replicas"] == "0-1"
 
 
-async def test_the_alias_moves_from_one_index_to_another(stores: Backends) -> None:
+async def test_alias_moves_between_indices(stores: Backends) -> None:
     es, first, second = stores.elasticsearch, await made(stores), await made(stores)
     assert await admin.live_index(es, stores.alias) is None
     await admin.swap_alias(es, stores.alias, None, first)
@@ -44,7 +44,7 @@ async def test_the_alias_moves_from_one_index_to_another(stores: Backends) -> No
     assert await admin.live_index(es, stores.alias) == second
 
 
-async def test_the_alias_stays_if_it_is_no_longer_where_it_was_seen(stores: Backends) -> None:
+async def test_alias_that_moved_meanwhile_is_not_swapped(stores: Backends) -> None:
     es, first, second, third = stores.elasticsearch, await made(stores), await made(stores), await made(stores)
     await admin.swap_alias(es, stores.alias, None, first)
     with pytest.raises(ApiError):
@@ -52,30 +52,30 @@ async def test_the_alias_stays_if_it_is_no_longer_where_it_was_seen(stores: Back
     assert await admin.live_index(es, stores.alias) == first
 
 
-async def test_an_index_with_the_aliass_name_is_told_in_a_sentence(stores: Backends) -> None:
+async def test_index_with_alias_name_is_reported(stores: Backends) -> None:
     await stores.elasticsearch.indices.create(index=stores.alias)
     with pytest.raises(AliasNameTakenError, match=stores.alias):
         await admin.live_index(stores.elasticsearch, stores.alias)
 
 
-async def test_an_alias_of_several_indices_is_told_in_a_sentence(stores: Backends) -> None:
+async def test_alias_of_several_indices_is_reported(stores: Backends) -> None:
     for name in (await made(stores), await made(stores)):
         await stores.elasticsearch.indices.put_alias(index=name, name=stores.alias)
     with pytest.raises(AliasAmbiguousError, match="remove it from all but one"):
         await admin.live_index(stores.elasticsearch, stores.alias)
 
 
-async def test_only_indices_made_for_the_alias_are_its_own(stores: Backends) -> None:
+async def test_all_names_ignores_foreign_indices(stores: Backends) -> None:
     name = await made(stores)
     for other in (f"{stores.alias}-archive", f"{stores.alias}-x-20261124000000000000"):
         await stores.elasticsearch.indices.create(index=other)
     assert await admin.all_names(stores.elasticsearch, stores.alias) == {name}
 
 
-async def test_dropping_what_is_not_there_is_no_error(stores: Backends) -> None:
+async def test_dropping_missing_index_is_no_error(stores: Backends) -> None:
     await admin.drop(stores.elasticsearch, [f"{stores.alias}-nothing"])
 
 
-async def test_an_empty_index_has_seen_no_version(stores: Backends) -> None:
+async def test_empty_index_has_version_zero(stores: Backends) -> None:
     name = await made(stores)
     assert await admin.highest_version(stores.elasticsearch, name) == 0

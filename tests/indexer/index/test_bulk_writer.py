@@ -56,7 +56,7 @@ async def spots(stores: Backends, name: str) -> dict[int, int]:
     return {trip_id: found["spots"] for trip_id, found in (await indexed(stores, name)).items()}
 
 
-async def test_the_highest_version_stays_whatever_the_order(stores: Backends, name: str) -> None:
+async def test_highest_version_wins_in_any_order(stores: Backends, name: str) -> None:
     for version, left in ((5, 55), (9, 99), (7, 77)):
         (outcome,) = await write(stores, [name], version, {1: document(1, spots=left)})
         assert outcome.retryable == outcome.rejected == {}
@@ -64,25 +64,25 @@ async def test_the_highest_version_stays_whatever_the_order(stores: Backends, na
     assert outcome.stale == 1
 
 
-async def test_a_batch_that_is_sent_twice_is_as_good_as_one(stores: Backends, name: str) -> None:
+async def test_repeated_write_is_idempotent(stores: Backends, name: str) -> None:
     for _ in range(2):
         assert await write(stores, [name], 5, {1: document(1), 2: None}) == [bulk_writer.WriteOutcome()]
     assert (await spots(stores, name)).keys() == {1}
 
 
-async def test_a_deletion_is_remembered_by_its_version(stores: Backends, name: str) -> None:
+async def test_tombstone_rejects_older_write(stores: Backends, name: str) -> None:
     await write(stores, [name], 8, {1: None})
     (outcome,) = await write(stores, [name], 7, {1: document(1)})
     assert outcome.stale == 1
     assert await spots(stores, name) == {}
 
 
-async def test_each_document_carries_its_version(stores: Backends, name: str) -> None:
+async def test_document_contains_its_version(stores: Backends, name: str) -> None:
     await write(stores, [name], (3 << 48) | 7, {1: document(1)})
     assert (await indexed(stores, name))[1]["version"] == (3 << 48) | 7
 
 
-async def test_a_bad_document_is_refused_and_the_others_are_written(stores: Backends, name: str) -> None:
+async def test_bad_document_is_rejected_alone(stores: Backends, name: str) -> None:
     changes = {1: document(1), 2: document(2, **BAD), 3: document(3)}
     (outcome,) = await write(stores, [name], 5, changes)
     assert outcome.rejected.keys() == {2}
@@ -90,7 +90,7 @@ async def test_a_bad_document_is_refused_and_the_others_are_written(stores: Back
     assert (await spots(stores, name)).keys() == {1, 3}
 
 
-async def test_a_blocked_index_keeps_the_changes_for_later(stores: Backends, name: str) -> None:
+async def test_blocked_index_is_retryable(stores: Backends, name: str) -> None:
     settings = {"index.blocks.write": True}
     await stores.elasticsearch.indices.put_settings(index=name, settings=settings)
     (outcome,) = await write(stores, [name], 5, {1: document(1), 2: None})
@@ -98,14 +98,14 @@ async def test_a_blocked_index_keeps_the_changes_for_later(stores: Backends, nam
     assert outcome.rejected == {}
 
 
-async def test_a_closed_index_keeps_the_changes_for_later(stores: Backends, name: str) -> None:
+async def test_closed_index_is_retryable(stores: Backends, name: str) -> None:
     await stores.elasticsearch.indices.close(index=name)
     (outcome,) = await write(stores, [name], 5, {1: document(1), 2: None})
     assert outcome.retryable.keys() == {1, 2}
     assert outcome.rejected == {}
 
 
-async def test_a_write_does_not_make_an_index_that_was_dropped(stores: Backends, name: str) -> None:
+async def test_write_does_not_recreate_dropped_index(stores: Backends, name: str) -> None:
     await admin.drop(stores.elasticsearch, [name])
     (outcome,) = await write(stores, [name], 5, {1: document(1), 2: None})
     assert outcome.index_missing
@@ -113,27 +113,27 @@ async def test_a_write_does_not_make_an_index_that_was_dropped(stores: Backends,
     assert not await stores.elasticsearch.indices.exists(index=name)
 
 
-async def test_what_one_index_refuses_another_takes(stores: Backends, name: str) -> None:
+async def test_indices_have_separate_outcomes(stores: Backends, name: str) -> None:
     refused, written = await write(stores, [f"{stores.alias}-gone", name], 5, {1: document(1)})
     assert refused.index_missing
     assert written == bulk_writer.WriteOutcome()
     assert (await spots(stores, name)).keys() == {1}
 
 
-async def test_a_server_that_cannot_be_reached_keeps_the_changes_for_later(settings: Settings) -> None:
+async def test_unreachable_server_is_retryable(settings: Settings) -> None:
     async with clients.elasticsearch("http://127.0.0.1:9", max_retries=0) as es:
         outcomes = await bulk_writer.write(es, ["any"], 5, {1: document(1), 2: None})
     assert outcomes["any"].retryable.keys() == {1, 2}
 
 
-async def test_large_changes_go_in_several_requests(stores: Backends, name: str) -> None:
+async def test_large_changes_are_split_into_requests(stores: Backends, name: str) -> None:
     changes = {trip_id: document(trip_id, trip="x" * 200_000) for trip_id in range(1, 21)}
     assert len(list(bulk_writer.bodies(5, changes))) > 3
     await write(stores, [name], 5, changes)
     assert (await spots(stores, name)).keys() == changes.keys()
 
 
-async def test_a_request_that_is_refused_as_a_whole_is_taken_apart(stores: Backends, name: str) -> None:
+async def test_rejected_request_is_bisected(stores: Backends, name: str) -> None:
     good = next(bulk_writer.bodies(5, {1: document(1), 2: document(2)}))
     bad = bulk_writer.Operation(3, b'{"nonsense":{}}\n{}')
     body = bulk_writer.BulkBody(5, [*good.operations, bad])
@@ -143,19 +143,19 @@ async def test_a_request_that_is_refused_as_a_whole_is_taken_apart(stores: Backe
     assert (await spots(stores, name)).keys() == {1, 2}
 
 
-NOTED = {"index": {"status": 200}}
-"""The last item is the version, kept in the index's history."""
+RECORDED = {"index": {"status": 200}}
+"""The last item of a bulk response: the version record in the history index."""
 ERROR = {"type": "some_exception", "reason": "because"}
 
 
 @pytest.mark.parametrize("status", [403, 429, 500, 502, 503])
-def test_what_a_server_refuses_for_now_is_kept(status: int) -> None:
-    answer = {"items": [{"index": {"status": 201}}, {"index": {"status": status, "error": ERROR}}, NOTED]}
+def test_temporary_failure_is_retryable(status: int) -> None:
+    answer = {"items": [{"index": {"status": 201}}, {"index": {"status": status, "error": ERROR}}, RECORDED]}
     outcome = bulk_writer.classify(answer, [1, 2])
     assert outcome == bulk_writer.WriteOutcome(retryable={2: "some_exception: because"})
 
 
-def test_each_answer_is_judged_by_itself() -> None:
+def test_items_are_classified_separately() -> None:
     missing = {"type": "index_not_found_exception", "reason": "no such index"}
     answers = [
         {"index": {"status": 200}},
@@ -165,19 +165,19 @@ def test_each_answer_is_judged_by_itself() -> None:
         {"delete": {"status": 429, "error": ERROR}},
         {"delete": {"status": 404, "error": missing}},
     ]
-    outcome = bulk_writer.classify({"items": [*answers, NOTED]}, [1, 2, 3, 4, 5, 6])
+    outcome = bulk_writer.classify({"items": [*answers, RECORDED]}, [1, 2, 3, 4, 5, 6])
     assert outcome.stale == 1
     assert outcome.rejected.keys() == {4}
     assert outcome.retryable.keys() == {5, 6}
     assert outcome.index_missing
 
 
-def test_what_was_not_noted_does_not_count_as_written() -> None:
+def test_write_without_version_record_is_retryable() -> None:
     answers = [{"index": {"status": 200}}, {"delete": {"status": 200}}, {"index": {"status": 503, "error": ERROR}}]
     assert bulk_writer.classify({"items": answers}, [1, 2]).retryable.keys() == {1, 2}
 
 
-async def test_the_latest_version_is_remembered_even_of_deletions(stores: Backends, name: str) -> None:
+async def test_history_records_versions_of_deletions(stores: Backends, name: str) -> None:
     for version, changes in ((5, {1: document(1)}), (9, {1: None}), (7, {2: document(2)})):
         await write(stores, [name], version, changes)
     assert await admin.highest_version(stores.elasticsearch, name) == 9

@@ -26,24 +26,24 @@ def row_ids(rows: Sequence[ClaimedRow], lane: int = DIRECT) -> set[int | None]:
     return {row.row_id for row in rows if row.lane == lane}
 
 
-async def test_the_oldest_and_the_newest_changes_are_taken(database: AsyncEngine) -> None:
+async def test_oldest_and_newest_rows_are_claimed(database: AsyncEngine) -> None:
     await put(database, 10)
     assert row_ids(await claim(database)) == {0, 1, 2, 8, 9}
 
 
-async def test_a_row_is_claimed_once_even_if_it_is_old_and_new(database: AsyncEngine) -> None:
+async def test_row_in_both_shares_is_claimed_once(database: AsyncEngine) -> None:
     await put(database, 4)
     assert len(await claim(database)) == 4
 
 
-async def test_neither_lane_starves_the_other(database: AsyncEngine) -> None:
+async def test_lanes_do_not_starve_each_other(database: AsyncEngine) -> None:
     await put(database, 50)
     await put(database, 50, lane=FANNED)
     rows = await claim(database)
     assert (len(row_ids(rows)), len(row_ids(rows, FANNED))) == (5, 4)
 
 
-async def test_causes_wait_while_enough_of_what_they_lead_to_does_but_new_ones_are_taken(
+async def test_begun_fan_outs_wait_for_full_backlog(
     database: AsyncEngine,
 ) -> None:
     async with database.begin() as connection:
@@ -59,7 +59,7 @@ def companies(rows: Sequence[ClaimedRow]) -> set[int | None]:
     return {row.row_id for row in rows if row.kind == "company"}
 
 
-async def test_what_one_batch_has_claimed_another_skips(database: AsyncEngine) -> None:
+async def test_claimed_rows_are_skipped_by_others(database: AsyncEngine) -> None:
     await put(database, 6)
     async with database.begin() as connection:
         first = await outbox.claim(connection, limits=LIMITS, retry=True)
@@ -68,13 +68,13 @@ async def test_what_one_batch_has_claimed_another_skips(database: AsyncEngine) -
     assert row_ids(first) | row_ids(second) == set(range(6))
 
 
-async def test_rows_that_failed_are_left_out_until_it_is_time_to_retry(database: AsyncEngine) -> None:
+async def test_failed_rows_are_claimed_only_on_retry(database: AsyncEngine) -> None:
     await put(database, 2, attempts=1)
     assert await claim(database, retry=False) == []
     assert len(await claim(database, retry=True)) == 2
 
 
-async def test_a_change_that_commits_late_is_still_found(database: AsyncEngine) -> None:
+async def test_late_commit_is_still_claimed(database: AsyncEngine) -> None:
     async with database.connect() as slow:
         await slow.execute(insert(OutboxRow).values(kind="occurrence", row_id=100))
         await put(database, 1)
@@ -87,7 +87,7 @@ async def test_a_change_that_commits_late_is_still_found(database: AsyncEngine) 
     assert late.id < first.id
 
 
-async def test_only_the_rows_named_are_removed(database: AsyncEngine) -> None:
+async def test_remove_deletes_only_given_rows(database: AsyncEngine) -> None:
     await put(database, 3)
     rows = sorted(await claim(database), key=lambda row: row.id)
     async with database.begin() as connection:
@@ -103,7 +103,7 @@ async def test_attempts_are_counted(database: AsyncEngine) -> None:
     assert {row.id: row.attempts for row in await claim(database)} == {first.id: 1, second.id: 0}
 
 
-async def test_a_dead_letter_says_what_and_why_and_since_when(database: AsyncEngine) -> None:
+async def test_dead_letter_has_row_reason_and_age(database: AsyncEngine) -> None:
     await put(database, 2)
     rows = await claim(database)
     async with database.begin() as connection:
@@ -118,7 +118,7 @@ async def test_a_dead_letter_says_what_and_why_and_since_when(database: AsyncEng
     )
 
 
-async def test_departures_are_put_into_a_lane_with_the_age_of_their_cause(database: AsyncEngine) -> None:
+async def test_fanned_row_has_age_of_its_cause(database: AsyncEngine) -> None:
     await put(database, 1)
     (cause,) = await claim(database)
     async with database.begin() as connection:

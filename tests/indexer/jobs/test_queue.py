@@ -42,7 +42,7 @@ async def working(url: str, jobs: Sequence[Job]) -> AsyncIterator[None]:
         await cancel_and_wait([task])
 
 
-async def test_a_job_that_is_asked_for_runs_once(settings: Settings) -> None:
+async def test_enqueued_job_runs_once(settings: Settings) -> None:
     count = Count()
     async with working(settings.redis_url, [count.job()]):
         await queue.enqueue(settings.redis_url, "count")
@@ -51,14 +51,14 @@ async def test_a_job_that_is_asked_for_runs_once(settings: Settings) -> None:
         await eventually(lambda: count.runs == 2)
 
 
-async def test_a_job_that_was_asked_for_while_no_worker_ran_runs_later(settings: Settings) -> None:
+async def test_job_enqueued_without_worker_runs_later(settings: Settings) -> None:
     count = Count()
     await queue.enqueue(settings.redis_url, "count")
     async with working(settings.redis_url, [count.job()]):
         await eventually(lambda: count.runs == 1)
 
 
-async def test_a_job_that_fails_stops_no_other(settings: Settings) -> None:
+async def test_failing_job_stops_no_other(settings: Settings) -> None:
     count = Count()
 
     async def fail() -> None:
@@ -70,7 +70,7 @@ async def test_a_job_that_fails_stops_no_other(settings: Settings) -> None:
         await eventually(lambda: count.runs == 1)
 
 
-async def test_jobs_go_on_when_redis_is_back(settings: Settings) -> None:
+async def test_jobs_run_after_redis_outage(settings: Settings) -> None:
     count = Count()
     async with FaultProxy(settings.redis_url) as proxy, working(proxy.url, [count.job()]):
         await queue.enqueue(settings.redis_url, "count")
@@ -81,7 +81,7 @@ async def test_jobs_go_on_when_redis_is_back(settings: Settings) -> None:
         await eventually(lambda: count.runs == 2, within=15)
 
 
-async def test_jobs_go_on_after_redis_was_emptied(settings: Settings, redis: Redis) -> None:
+async def test_jobs_run_after_redis_flush(settings: Settings, redis: Redis) -> None:
     count = Count()
     async with working(settings.redis_url, [count.job()]):
         await queue.enqueue(settings.redis_url, "count")
@@ -91,7 +91,7 @@ async def test_jobs_go_on_after_redis_was_emptied(settings: Settings, redis: Red
         await eventually(lambda: count.runs == 2)
 
 
-async def test_what_is_in_redis_is_json_and_no_code(settings: Settings, redis: Redis) -> None:
+async def test_jobs_are_stored_as_json(settings: Settings, redis: Redis) -> None:
     await queue.enqueue(settings.redis_url, "count")
     (key,) = [name async for name in redis.scan_iter("arq:job:*")]
     body = await redis.get(key)

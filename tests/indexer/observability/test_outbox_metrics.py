@@ -9,7 +9,7 @@ def value(name: str) -> float:
     return REGISTRY.get_sample_value(name) or 0.0
 
 
-async def test_what_waits_can_be_watched(stores: Backends) -> None:
+async def test_backlog_and_dead_letters_are_exported(stores: Backends) -> None:
     await execute(
         stores.postgres,
         "INSERT INTO smarttrip.outbox (kind, row_id, attempts, created_at)"
@@ -26,6 +26,6 @@ async def test_what_waits_can_be_watched(stores: Backends) -> None:
     assert value("smarttrip_outbox_dead_rows") == 1
 
 
-async def test_an_empty_outbox_is_no_age(stores: Backends) -> None:
+async def test_empty_outbox_has_no_age(stores: Backends) -> None:
     await collect(stores.postgres)
     assert value("smarttrip_outbox_rows") == value("smarttrip_outbox_oldest_seconds") == 0

@@ -34,7 +34,7 @@ async def trips(catalogue: CatalogueFactory, no_index: None) -> list[int]:
 
 
 async def reindex(settings: Settings, progress: Callable[[Progress], None]) -> ReindexReport:
-    """Reindex in so small chunks that several of them are loaded."""
+    """Reindex in chunks so small that several are loaded."""
     return await module.reindex(settings, progress, chunk_size=4)
 
 
@@ -44,8 +44,8 @@ async def known(stores: Backends) -> dict[str, str]:
         return {row.name: row.state for row in rows}
 
 
-async def assert_nothing_is_left_over(stores: Backends) -> None:
-    """Each index is known to Postgres, and the alias points at the one in use."""
+async def assert_no_leftovers(stores: Backends) -> None:
+    """Assert that each index is registered in Postgres, and that the alias points to the live one."""
     states = await known(stores)
     assert await all_names(stores.elasticsearch, stores.alias) == states.keys()
     in_use = [name for name, state in states.items() if state == TargetState.LIVE]
@@ -53,24 +53,24 @@ async def assert_nothing_is_left_over(stores: Backends) -> None:
     assert TargetState.BUILDING not in states.values()
 
 
-async def test_the_first_one_makes_the_index(settings: Settings, stores: Backends, trips: list[int]) -> None:
+async def test_first_reindex_creates_index(settings: Settings, stores: Backends, trips: list[int]) -> None:
     report = await reindex(settings, ignore_progress)
     assert (report.previous, report.documents, report.refused) == (None, len(trips), {})
     assert (await indexed(stores)).keys() == set(trips)
     await drain(stores)
     await assert_in_sync(settings)
-    await assert_nothing_is_left_over(stores)
+    await assert_no_leftovers(stores)
 
 
-async def test_progress_goes_from_nothing_to_everything(settings: Settings, trips: list[int]) -> None:
-    heard: list[Progress] = []
-    await reindex(settings, heard.append)
-    assert (heard[0].done, heard[0].total) == (0, len(trips))
-    assert (heard[-1].done, heard[-1].total) == (len(trips), len(trips))
-    assert [step.done for step in heard] == sorted(step.done for step in heard)
+async def test_progress_is_reported_from_start_to_end(settings: Settings, trips: list[int]) -> None:
+    reports: list[Progress] = []
+    await reindex(settings, reports.append)
+    assert (reports[0].done, reports[0].total) == (0, len(trips))
+    assert (reports[-1].done, reports[-1].total) == (len(trips), len(trips))
+    assert [step.done for step in reports] == sorted(step.done for step in reports)
 
 
-async def test_others_can_see_how_far_it_is(
+async def test_progress_is_published(
     settings: Settings, trips: list[int], redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert await read_progress(redis) is None
@@ -80,23 +80,19 @@ async def test_others_can_see_how_far_it_is(
     assert (body["state"], body["done"], body["total"]) == ("done", len(trips), len(trips))
 
 
-async def test_the_index_before_is_kept_and_the_one_before_that_dropped(
-    settings: Settings, stores: Backends, trips: list[int]
-) -> None:
+async def test_only_one_previous_index_is_retained(settings: Settings, stores: Backends, trips: list[int]) -> None:
     names = [(await reindex(settings, ignore_progress)).name for _ in range(3)]
     assert await known(stores) == {names[1]: TargetState.PREVIOUS, names[2]: TargetState.LIVE}
-    await assert_nothing_is_left_over(stores)
+    await assert_no_leftovers(stores)
 
 
-async def test_an_index_says_which_documents_and_database_it_is_made_of(
-    settings: Settings, stores: Backends, trips: list[int]
-) -> None:
+async def test_index_stores_its_origin(settings: Settings, stores: Backends, trips: list[int]) -> None:
     meta = await admin.meta(stores.elasticsearch, (await reindex(settings, ignore_progress)).name)
     assert meta["document_version"] == DOCUMENT_VERSION
     assert meta["timeline"] >= 1
 
 
-async def test_a_departure_that_cannot_be_shown_is_told_and_left_out(
+async def test_invalid_departure_is_reported_and_left_out(
     settings: Settings, stores: Backends, trips: list[int]
 ) -> None:
     await execute(stores.postgres, "UPDATE trip_occurrences SET end_date = 'infinity' WHERE id = :id", id=trips[7])
@@ -107,9 +103,9 @@ async def test_a_departure_that_cannot_be_shown_is_told_and_left_out(
 
 @asynccontextmanager
 async def writers(settings: Settings, stores: Backends, trips: list[int]) -> AsyncIterator[None]:
-    """The platform changes, deletes and inserts without pause, and a worker follows."""
+    """Change, delete and insert rows continuously, and process the outbox."""
     seed = random.randrange(2**32)
-    print(f"seed {seed}")  # noqa: T201  # to repeat what failed
+    print(f"seed {seed}")  # noqa: T201  # to reproduce a failure
     chance = random.Random(seed)
     statements = (
         "UPDATE trip_occurrences SET spots_left = spots_left + 1 WHERE id = :id",
@@ -138,17 +134,17 @@ async def writers(settings: Settings, stores: Backends, trips: list[int]) -> Asy
         await cancel_and_wait(tasks)
 
 
-async def test_no_change_is_lost_while_it_runs(settings: Settings, stores: Backends, trips: list[int]) -> None:
+async def test_change_during_reindex_is_not_lost(settings: Settings, stores: Backends, trips: list[int]) -> None:
     await reindex(settings, ignore_progress)
     async with writers(settings, stores, trips):
         for _ in range(3):
             await reindex(settings, ignore_progress)
     await drain(stores)
     await assert_in_sync(settings)
-    await assert_nothing_is_left_over(stores)
+    await assert_no_leftovers(stores)
 
 
-async def test_changes_that_no_worker_follows_wait_and_are_not_lost(
+async def test_change_without_worker_is_not_lost(
     settings: Settings, stores: Backends, trips: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = admin.finish_loading
@@ -166,7 +162,7 @@ async def test_changes_that_no_worker_follows_wait_and_are_not_lost(
     await assert_in_sync(settings)
 
 
-async def test_a_table_truncated_meanwhile_ends_in_an_empty_index(
+async def test_truncate_during_reindex_empties_index(
     settings: Settings, stores: Backends, trips: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = admin.finish_loading
@@ -181,7 +177,7 @@ async def test_a_table_truncated_meanwhile_ends_in_an_empty_index(
     assert await indexed(stores) == {}
 
 
-async def test_a_second_one_is_refused_while_one_runs(
+async def test_concurrent_reindex_is_rejected(
     settings: Settings, trips: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started, may_end = asyncio.Event(), asyncio.Event()
@@ -201,7 +197,7 @@ async def test_a_second_one_is_refused_while_one_runs(
     assert (await first).documents == len(trips)
 
 
-async def test_the_alias_stays_when_the_new_index_differs(
+async def test_differing_index_is_not_activated(
     settings: Settings, stores: Backends, trips: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = (await reindex(settings, ignore_progress)).name
@@ -219,7 +215,7 @@ async def test_the_alias_stays_when_the_new_index_differs(
         ):
             await reindex(settings, ignore_progress)
     assert await live_index(stores.elasticsearch, stores.alias) == before
-    await assert_nothing_is_left_over(stores)
+    await assert_no_leftovers(stores)
     await assert_in_sync(settings)
 
 
@@ -237,7 +233,7 @@ async def test_the_alias_stays_when_the_new_index_differs(
         ("DELETE FROM trip_template_tags", "themes"),
     ],
 )
-async def test_a_difference_in_what_searches_filter_by_is_found(
+async def test_checksums_detect_differences(
     settings: Settings, stores: Backends, trips: list[int], statement: str, field: str
 ) -> None:
     name = (await reindex(settings, ignore_progress)).name
@@ -250,7 +246,7 @@ async def test_a_difference_in_what_searches_filter_by_is_found(
     assert without == set(trips)
 
 
-async def test_what_waits_in_the_outbox_is_not_compared(settings: Settings, stores: Backends, trips: list[int]) -> None:
+async def test_checksums_leave_out_pending_departures(settings: Settings, stores: Backends, trips: list[int]) -> None:
     name = (await reindex(settings, ignore_progress)).name
     await drain(stores)
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 99 WHERE id = :id", id=trips[0])
@@ -264,7 +260,7 @@ async def test_what_waits_in_the_outbox_is_not_compared(settings: Settings, stor
 
 
 @pytest.mark.parametrize("kind", ["template", "guide", "tag"])
-async def test_more_may_wait_than_a_statement_has_parameters(stores: Backends, trips: list[int], kind: str) -> None:
+async def test_pending_departures_exceed_parameter_limit(stores: Backends, trips: list[int], kind: str) -> None:
     await execute(
         stores.postgres,
         "INSERT INTO smarttrip.outbox (kind, row_id) SELECT :kind, id FROM generate_series(1, 40000) AS id",
@@ -275,7 +271,7 @@ async def test_more_may_wait_than_a_statement_has_parameters(stores: Backends, t
 
 
 class Killed(BaseException):
-    """Nothing catches it, as nothing catches a kill."""
+    """A BaseException, which nothing catches, as nothing catches SIGKILL."""
 
 
 async def die(*arguments: Any) -> None:
@@ -294,7 +290,7 @@ STEPS = {
 
 @pytest.mark.parametrize(("owner", "step"), STEPS.values(), ids=STEPS.keys())
 @pytest.mark.usefixtures("trips")
-async def test_one_that_is_killed_can_be_run_again_and_leaves_no_index(
+async def test_killed_reindex_can_be_repeated(
     settings: Settings, stores: Backends, monkeypatch: pytest.MonkeyPatch, owner: Any, step: str
 ) -> None:
     before = (await reindex(settings, ignore_progress)).name
@@ -309,10 +305,10 @@ async def test_one_that_is_killed_can_be_run_again_and_leaves_no_index(
     await reindex(settings, ignore_progress)
     await drain(stores)
     await assert_in_sync(settings)
-    await assert_nothing_is_left_over(stores)
+    await assert_no_leftovers(stores)
 
 
-async def test_one_that_is_killed_between_the_swap_and_its_commit_is_set_right_by_the_next(
+async def test_reindex_killed_after_swap_is_repaired_by_next(
     settings: Settings, stores: Backends, trips: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await reindex(settings, ignore_progress)
@@ -330,11 +326,11 @@ async def test_one_that_is_killed_between_the_swap_and_its_commit_is_set_right_b
     await drain(stores)
     await assert_in_sync(settings)
     await reindex(settings, ignore_progress)
-    await assert_nothing_is_left_over(stores)
+    await assert_no_leftovers(stores)
     await assert_in_sync(settings)
 
 
-async def test_one_that_is_cancelled_cleans_up_after_itself(
+async def test_cancelled_reindex_cleans_up(
     settings: Settings, stores: Backends, trips: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = (await reindex(settings, ignore_progress)).name
@@ -348,17 +344,17 @@ async def test_one_that_is_cancelled_cleans_up_after_itself(
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert await known(stores) == {before: TargetState.LIVE}
-    await assert_nothing_is_left_over(stores)
+    await assert_no_leftovers(stores)
 
 
-async def test_the_rate_is_a_limit(settings: Settings, trips: list[int]) -> None:
+async def test_rate_limits_load(settings: Settings, trips: list[int]) -> None:
     slow = settings.model_copy(update={"reindex_rate": 25.0})
-    heard: list[Progress] = []
-    await reindex(slow, heard.append)
-    assert heard[-1].seconds > 0.9
+    reports: list[Progress] = []
+    await reindex(slow, reports.append)
+    assert reports[-1].seconds > 0.9
 
 
-async def test_an_index_that_was_lost_while_it_was_built_is_not_put_in_use(
+async def test_index_lost_during_build_is_not_activated(
     settings: Settings, stores: Backends, trips: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = (await reindex(settings, ignore_progress)).name

@@ -16,9 +16,7 @@ async def age(stores: Backends, name: str, hours: int) -> None:
     await execute(stores.postgres, statement, name=name, hours=hours)
 
 
-async def test_the_index_before_is_dropped_once_its_successor_has_proved_itself(
-    settings: Settings, stores: Backends, index: str
-) -> None:
+async def test_expired_previous_index_is_dropped(settings: Settings, stores: Backends, index: str) -> None:
     current = (await reindex(settings, ignore_progress)).name
     await age(stores, index, hours=100)
     await age(stores, current, hours=23)
@@ -29,9 +27,7 @@ async def test_the_index_before_is_dropped_once_its_successor_has_proved_itself(
     assert await all_names(stores.elasticsearch, stores.alias) == {current}
 
 
-async def test_the_index_in_use_is_not_dropped_though_a_rollback_was_killed_halfway(
-    settings: Settings, stores: Backends, index: str
-) -> None:
+async def test_live_index_survives_killed_rollback(settings: Settings, stores: Backends, index: str) -> None:
     current = (await reindex(settings, ignore_progress)).name
     for name in (index, current):
         await age(stores, name, hours=100)
@@ -40,13 +36,13 @@ async def test_the_index_in_use_is_not_dropped_though_a_rollback_was_killed_half
     assert await live_index(stores.elasticsearch, stores.alias) == index
 
 
-async def test_the_only_index_is_never_dropped(settings: Settings, stores: Backends, index: str) -> None:
+async def test_only_index_is_never_dropped(settings: Settings, stores: Backends, index: str) -> None:
     await age(stores, index, hours=1000)
     assert await drop_expired_previous_index(settings) == []
     assert await all_names(stores.elasticsearch, stores.alias) == {index}
 
 
-async def test_dead_letters_are_kept_for_a_month(settings: Settings, stores: Backends) -> None:
+async def test_dead_letters_are_retained_for_30_days(settings: Settings, stores: Backends) -> None:
     await execute(
         stores.postgres,
         "INSERT INTO smarttrip.outbox_dead (kind, row_id, error, created_at, died_at)"
@@ -58,7 +54,7 @@ async def test_dead_letters_are_kept_for_a_month(settings: Settings, stores: Bac
         assert list(await connection.scalars(select(DeadLetter.row_id))) == [29]
 
 
-async def test_of_very_many_dead_letters_the_newest_are_kept(settings: Settings, stores: Backends) -> None:
+async def test_newest_dead_letters_are_retained(settings: Settings, stores: Backends) -> None:
     await execute(
         stores.postgres,
         "INSERT INTO smarttrip.outbox_dead (kind, row_id, error, created_at)"

@@ -26,7 +26,7 @@ async def names(settings: Settings, catalogue: CatalogueFactory, stores: Backend
     return names
 
 
-async def test_the_index_before_is_in_use_again_and_knows_what_changed_since(
+async def test_rollback_activates_previous_index_with_later_changes(
     settings: Settings, catalogue: CatalogueFactory, stores: Backends, names: list[str]
 ) -> None:
     trip_id = await catalogue.occurrence()
@@ -37,7 +37,7 @@ async def test_the_index_before_is_in_use_again_and_knows_what_changed_since(
     await assert_in_sync(settings)
 
 
-async def test_a_second_rollback_undoes_the_first(settings: Settings, stores: Backends, names: list[str]) -> None:
+async def test_second_rollback_undoes_first(settings: Settings, stores: Backends, names: list[str]) -> None:
     await rollback(settings)
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
     await drain(stores)
@@ -45,28 +45,26 @@ async def test_a_second_rollback_undoes_the_first(settings: Settings, stores: Ba
     await assert_in_sync(settings)
 
 
-async def test_without_an_index_before_it_is_refused(settings: Settings, stores: Backends, index: str) -> None:
+async def test_rollback_without_previous_index_is_rejected(settings: Settings, stores: Backends, index: str) -> None:
     with pytest.raises(NoPreviousIndexError):
         await rollback(settings)
     assert await live_index(stores.elasticsearch, stores.alias) == index
 
 
-async def test_an_index_of_another_history_is_not_gone_back_to(
-    settings: Settings, stores: Backends, names: list[str]
-) -> None:
+async def test_rollback_to_foreign_index_is_rejected(settings: Settings, stores: Backends, names: list[str]) -> None:
     await stores.elasticsearch.indices.put_mapping(index=names[0], meta={"timeline": 99})
     with pytest.raises(NoPreviousIndexError):
         await rollback(settings)
     assert await live_index(stores.elasticsearch, stores.alias) == names[1]
 
 
-async def test_it_is_refused_while_a_reindex_runs(settings: Settings, names: list[str]) -> None:
+async def test_rollback_during_reindex_is_rejected(settings: Settings, names: list[str]) -> None:
     async with rebuild_connection(settings):
         with pytest.raises(ReindexRunningError):
             await rollback(settings)
 
 
-async def test_the_caches_are_told_though_redis_was_away_at_that_moment(
+async def test_rollback_is_published_after_redis_outage(
     settings: Settings, stores: Backends, names: list[str], redis: Redis
 ) -> None:
     before = int(await redis.get(GENERATION_COUNTER))

@@ -20,13 +20,13 @@ OPTIONS = VerifyOptions(page_size=4, recheck_seconds=0.05)
 
 
 async def verify(settings: Settings, repair: bool) -> VerifyResult:
-    """Verify in so small pages that there are several of them."""
+    """Verify in pages so small that there are several."""
     return await module.verify(settings, repair, options=OPTIONS)
 
 
 @pytest.fixture
 async def trips(catalogue: CatalogueFactory, stores: Backends, index: str) -> list[int]:
-    """In the index, and visible there."""
+    """Departures that searches find."""
     template = await catalogue.template()
     trips = [await catalogue.occurrence(trip_template_id=template) for _ in range(10)]
     await drain(stores)
@@ -39,24 +39,24 @@ def found(report: VerifyResult) -> dict[int, tuple[str, ...]]:
 
 
 async def tamper(stores: Backends, index: str, trip_id: int, **fields: Any) -> None:
-    """As no worker of ours does."""
+    """Change a document behind the indexer's back."""
     await stores.elasticsearch.update(index=index, id=str(trip_id), doc=fields, refresh=True)
 
 
-async def leave_over(stores: Backends, index: str, ids: list[int]) -> None:
+async def write_orphans(stores: Backends, index: str, ids: list[int]) -> None:
     documents = {trip_id: document(trip_id) for trip_id in ids}
     await bulk_writer.write(stores.elasticsearch, [index], await versions.next_version(stores.postgres), documents)
     await stores.elasticsearch.indices.refresh(index=index)
 
 
-async def test_an_index_in_sync_is_said_to_be(settings: Settings, trips: list[int]) -> None:
+async def test_index_in_sync_is_reported(settings: Settings, trips: list[int]) -> None:
     report = await verify(settings, repair=False)
     assert report.in_sync
     assert (report.checked, report.drifted, report.lagging, report.differences) == (len(trips), 0, 0, [])
 
 
 @pytest.mark.parametrize("field", ["spots", "trip", "status", "themes", "country"])
-async def test_a_field_that_differs_is_drift(
+async def test_differing_field_is_drift(
     settings: Settings, stores: Backends, index: str, trips: list[int], field: str
 ) -> None:
     await tamper(stores, index, trips[5], **{field: "7"})
@@ -65,27 +65,25 @@ async def test_a_field_that_differs_is_drift(
     assert found(report) == {trips[5]: (field,)}
 
 
-async def test_what_is_missing_and_what_is_left_over_is_drift(
+async def test_missing_and_orphaned_documents_are_drift(
     settings: Settings, stores: Backends, index: str, trips: list[int]
 ) -> None:
     es = stores.elasticsearch
     await es.delete(index=index, id=str(trips[0]), refresh=True)
-    ghosts = [trips[-1] + number for number in range(1, 30)]
-    await leave_over(stores, index, ghosts)
+    orphans = [trips[-1] + number for number in range(1, 30)]
+    await write_orphans(stores, index, orphans)
     report = await verify(settings, repair=False)
-    assert found(report) == {trips[0]: ("missing",), **dict.fromkeys(ghosts, ("left over",))}
+    assert found(report) == {trips[0]: ("missing",), **dict.fromkeys(orphans, ("left over",))}
     assert report.drifted == 30
 
 
-async def test_everything_is_missing_in_an_empty_index(
-    settings: Settings, stores: Backends, index: str, trips: list[int]
-) -> None:
+async def test_empty_index_is_all_drift(settings: Settings, stores: Backends, index: str, trips: list[int]) -> None:
     for trip_id in trips:
         await stores.elasticsearch.delete(index=index, id=str(trip_id), refresh=True)
     assert (await verify(settings, repair=False)).drifted == len(trips)
 
 
-async def test_a_change_on_its_way_is_lag_and_no_drift(settings: Settings, stores: Backends, trips: list[int]) -> None:
+async def test_change_in_outbox_is_lag(settings: Settings, stores: Backends, trips: list[int]) -> None:
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 99 WHERE id = :id", id=trips[2])
     await execute(stores.postgres, "DELETE FROM trip_occurrences WHERE id = :id", id=trips[3])
     report = await verify(settings, repair=False)
@@ -93,13 +91,13 @@ async def test_a_change_on_its_way_is_lag_and_no_drift(settings: Settings, store
     assert report.lagging == 2
 
 
-async def test_a_fan_out_on_its_way_is_lag_and_no_drift(settings: Settings, stores: Backends, trips: list[int]) -> None:
+async def test_fan_out_in_outbox_is_lag(settings: Settings, stores: Backends, trips: list[int]) -> None:
     await execute(stores.postgres, "UPDATE trip_templates SET title = 'New'")
     report = await verify(settings, repair=False)
     assert (report.drifted, report.lagging) == (0, len(trips))
 
 
-async def test_a_change_that_arrives_meanwhile_is_no_drift(
+async def test_change_during_scan_is_no_drift(
     settings: Settings, stores: Backends, trips: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = build_documents
@@ -118,13 +116,13 @@ async def test_a_change_that_arrives_meanwhile_is_no_drift(
     assert report.in_sync
 
 
-async def test_repair_has_read_again_what_drifted(
+async def test_repair_enqueues_drifted_departures(
     settings: Settings, stores: Backends, index: str, trips: list[int]
 ) -> None:
     await tamper(stores, index, trips[1], spots=999)
     await stores.elasticsearch.delete(index=index, id=str(trips[2]), refresh=True)
-    ghost = trips[-1] + 1
-    await leave_over(stores, index, [ghost])
+    orphan = trips[-1] + 1
+    await write_orphans(stores, index, [orphan])
     report = await verify(settings, repair=True)
     assert (report.drifted, report.repaired) == (3, True)
     assert await waiting(stores.postgres) == 3
@@ -133,7 +131,7 @@ async def test_repair_has_read_again_what_drifted(
     assert (await verify(settings, repair=False)).in_sync
 
 
-async def test_without_repair_nothing_is_changed(
+async def test_verify_without_repair_changes_nothing(
     settings: Settings, stores: Backends, index: str, trips: list[int]
 ) -> None:
     await tamper(stores, index, trips[1], spots=999)
@@ -141,9 +139,7 @@ async def test_without_repair_nothing_is_changed(
     assert await waiting(stores.postgres) == 0
 
 
-async def test_a_departure_that_cannot_be_shown_is_rightly_not_in_the_index(
-    settings: Settings, stores: Backends, trips: list[int]
-) -> None:
+async def test_invalid_departure_is_no_drift(settings: Settings, stores: Backends, trips: list[int]) -> None:
     await execute(stores.postgres, "UPDATE trip_occurrences SET end_date = 'infinity' WHERE id = :id", id=trips[2])
     await drain(stores)
     await indexed(stores)
@@ -152,7 +148,7 @@ async def test_a_departure_that_cannot_be_shown_is_rightly_not_in_the_index(
     assert report.refused.keys() == {trips[2]}
 
 
-async def test_differences_are_listed_up_to_a_bound_and_counted_beyond(
+async def test_listed_differences_are_bounded(
     settings: Settings, stores: Backends, index: str, trips: list[int]
 ) -> None:
     few = replace(OPTIONS, max_listed=3)
@@ -162,17 +158,15 @@ async def test_differences_are_listed_up_to_a_bound_and_counted_beyond(
     assert (len(report.differences), report.drifted) == (3, len(trips))
 
 
-async def test_the_rate_is_a_limit(settings: Settings, trips: list[int]) -> None:
+async def test_rate_limits_verification(settings: Settings, trips: list[int]) -> None:
     loop = asyncio.get_running_loop()
     started = loop.time()
-    heard: list[int] = []
-    await module.verify(settings, repair=False, options=replace(OPTIONS, rate=20.0), progress=heard.append)
+    reports: list[int] = []
+    await module.verify(settings, repair=False, options=replace(OPTIONS, rate=20.0), progress=reports.append)
     assert loop.time() - started >= len(trips) / 20.0
-    assert heard[-1] == len(trips)
+    assert reports[-1] == len(trips)
 
 
-async def test_without_an_index_there_is_nothing_to_compare(
-    settings: Settings, stores: Backends, no_index: None
-) -> None:
+async def test_verify_without_index_raises(settings: Settings, stores: Backends, no_index: None) -> None:
     with pytest.raises(NoLiveIndexError):
         await verify(settings, repair=False)
