@@ -1,10 +1,10 @@
-"""The platform's closed sets of values: stored label on one side, display value on the other."""
+"""Enums of the platform: stored labels and display values."""
 
 from enum import StrEnum
 
 
 class Continent(StrEnum):
-    """Member names are the database's labels, values what people see."""
+    """Member names are the labels in the database; values are display names."""
 
     AFRICA = "Africa"
     ASIA = "Asia"
@@ -20,7 +20,7 @@ class Continent(StrEnum):
 
     @classmethod
     def parse(cls, text: str) -> "Continent":
-        """By display or label, in any case; "North America" means North & Central America. Raises ValueError."""
+        """Parse a display name or label in any case; "North America" is North & Central America. Raises: ValueError."""
         try:
             return _CONTINENTS_BY_NAME[" ".join(text.split()).casefold()]
         except KeyError:
@@ -50,7 +50,7 @@ class Gender(StrEnum):
 
 
 class Status(StrEnum):
-    """A departure's state, stored as this text."""
+    """Status of a departure, stored as this text."""
 
     OPEN = "Open"
     GUARANTEED = "Guaranteed"
@@ -62,10 +62,10 @@ class Status(StrEnum):
 NOT_ON_SALE = (Status.CANCELLED, Status.FULL)
 
 PRIVATE_GROUPS = "Private Groups"
-"""Name of the trip type whose departures have flexible dates and places."""
+"""Name of the trip type whose departures have flexible dates and spots."""
 
 PRIVATE_GROUPS_ID = 10
-"""The Private Groups type where no type has that name."""
+"""Id of the trip type Private Groups if no type has that name."""
 
 ANTARCTICA = "Antarctica"
 """Name of the country that is also a continent."""

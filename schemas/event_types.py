@@ -1,4 +1,4 @@
-"""What travellers do on the site, as the web client names it."""
+"""Event types: actions of travellers on the site, as the web client names them."""
 
 NAVIGATION = ("page_view",)
 SEARCH = ("search_submit", "results_view", "filter_change", "filter_removed", "sort_change")
@@ -18,4 +18,4 @@ CATEGORIES = {
 """The category of each event type."""
 
 SOURCES = ("search_results", "relaxed_results", "homepage", "similar", "saved")
-"""Where a traveller met a trip."""
+"""Places on the site where a traveller sees a trip."""

@@ -1,4 +1,4 @@
-"""The index document: one object per departure, flat but for the trip that it carries; `_id` is the departure's id."""
+"""The index document: one flat object per departure, and the trip as JSON. `_id` is the departure's id."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ An index of another version is not written to but rebuilt. Raise it when the gol
 
 
 class TripDocument(msgspec.Struct, kw_only=True):
-    """What the rules look at, plus `trip`, which is only carried.
+    """The fields that conditions refer to (described in schemas/document_fields.py), and `trip`, which is only stored.
 
     Ids are text (Elasticsearch's advice for exact terms), dates ISO text (their order is the text's order),
     money is in minor units, None is an absent value.
@@ -33,9 +33,9 @@ class TripDocument(msgspec.Struct, kw_only=True):
     spots: int
     status: str
     trip: msgspec.Raw
-    """The departure as the API shows it, JSON that answers take over as it is."""
+    """The departure as the API shows it: JSON that responses copy unchanged."""
     version: int = 0
-    """Of the reading of Postgres that it was written under."""
+    """Version of the read of Postgres that the document was built from."""
 
 
 decode_document = msgspec.json.Decoder(TripDocument).decode
@@ -45,7 +45,7 @@ INDEX_SETTINGS: dict[str, Any] = {
     "auto_expand_replicas": "0-1",
     # Explicit, or an idle shard stops refreshing and the next search waits for it.
     "refresh_interval": "1s",
-    # How long a deleted departure's version is remembered: longer than any delayed write.
+    # How long the tombstone of a deleted departure keeps its version: longer than any delayed write.
     "gc_deletes": "1h",
     "sort": {"field": ["start", "id"], "order": ["asc", "asc"]},
 }

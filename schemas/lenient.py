@@ -1,6 +1,6 @@
-"""Reading values that clients write in more than one way: numbers as text, 0 or "" for nothing, lists in any order.
+"""Lenient parsers for values that clients write in several ways: numbers as text, 0 or "" for none, unsorted lists.
 
-Each reader takes a value of parsed JSON and raises ValueError with a message that reads on from the field's name.
+Each parser takes a value of parsed JSON. Raises: ValueError, with a message that continues the field's name.
 """
 
 import math
@@ -21,10 +21,10 @@ MAX_LIST = 500
 
 INT4 = 2**31
 UNMATCHABLE_ID = -INT4
-"""An id that no row has. It stands for every id that no column can hold: asked for, and matching nothing."""
+"""An id that no row has. It replaces every id that no column can store: it is valid, and matches nothing."""
 
 MAX_DAYS = 10_000_000
-"""Longer than any trip that two dates can make: what is asked beyond it means the same."""
+"""Longer than any trip between two dates: every larger number means the same."""
 
 MAX_PRICE = Decimal("99999999.99")
 """The highest price that the platform can store: every larger budget means the same."""
@@ -38,8 +38,8 @@ _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d{1,3})?", re.ASCII | re.
 _KINDS = {bool: "true or false", list: "a list", dict: "an object", type(None): "null"}
 
 
-def _shown(value: object) -> str:
-    """A wrong value as a message may show it: short, and never a structure of the client's depth."""
+def _describe(value: object) -> str:
+    """Return a short description of an invalid value for error messages, never a nested structure."""
     if isinstance(value, str):
         return f'"{value}"' if len(value) <= 40 else f'"{value[:40]}…"'
     if isinstance(value, float) and not math.isfinite(value):
@@ -52,7 +52,7 @@ def _is_empty(value: object) -> bool:
 
 
 def to_integral(number: object) -> object:
-    """JSON knows one kind of number: 5.0 is 5."""
+    """Convert an integral float to int, since JSON has one kind of number: 5.0 is 5."""
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
@@ -63,11 +63,11 @@ def _number(value: object) -> Decimal:
         return Decimal(repr(value))
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
         return Decimal(value.strip())
-    raise ValueError(f"should be a number, not {_shown(value)}")
+    raise ValueError(f"should be a number, not {_describe(value)}")
 
 
 def _whole(value: object) -> Decimal:
-    """18, 18.0, "18" and "18.0" are the same number. Not yet an int: it may have a thousand digits."""
+    """Parse 18, 18.0, "18" and "18.0" alike. Returns no int, because it may have a thousand digits."""
     number = _number(value)
     if number != number.to_integral_value():
         raise ValueError("should be a whole number")
@@ -106,17 +106,17 @@ def parse_amount(value: object) -> Decimal:
 
 
 def _plain(number: Decimal) -> Decimal:
-    """One spelling for equal amounts: 1500, 1500.00 and 1.5E+3 become 1500."""
-    to_integral, _, decimals = f"{number:f}".partition(".")
+    """Normalize equal amounts: 1500, 1500.00 and 1.5E+3 become 1500."""
+    integer, _, decimals = f"{number:f}".partition(".")
     decimals = decimals.rstrip("0")
     if len(decimals) > MAX_DECIMALS:
         raise ValueError(f"should have at most {MAX_DECIMALS} decimals")
-    return Decimal(f"{to_integral}.{decimals}")
+    return Decimal(f"{integer}.{decimals}")
 
 
 def continent(value: object) -> Continent:
     if not isinstance(value, str):
-        raise ValueError(f"should be the name of a continent, not {_shown(value)}")
+        raise ValueError(f"should be the name of a continent, not {_describe(value)}")
     return Continent.parse(value)
 
 
@@ -124,7 +124,7 @@ def iso_date(value: object) -> date:
     if isinstance(value, str):
         with suppress(ValueError):
             return date.fromisoformat(value.strip())
-    raise ValueError(f"should be a date such as 2027-06-01, not {_shown(value)}")
+    raise ValueError(f"should be a date such as 2027-06-01, not {_describe(value)}")
 
 
 def optional(read: Callable[[object], Value]) -> BeforeValidator:
@@ -151,13 +151,13 @@ def allow_all(read: Callable[[object], int]) -> BeforeValidator:
 
 
 def sorted_set(read: Callable[[object], Any]) -> BeforeValidator:
-    """A list in any order, with repetitions, as a sorted tuple without them."""
+    """Parse a list into a sorted tuple without duplicates."""
 
     def validate(value: object) -> tuple[Any, ...]:
         if _is_empty(value):
             return ()
         if not isinstance(value, list | tuple):
-            raise ValueError(f"should be a list, not {_shown(value)}")
+            raise ValueError(f"should be a list, not {_describe(value)}")
         if len(value) > MAX_LIST:
             raise ValueError(f"should have at most {MAX_LIST} entries, not {len(value)}")
         return tuple(sorted({_entry(read, position, item) for position, item in enumerate(value, 1)}))
@@ -169,4 +169,4 @@ def _entry(read: Callable[[object], Value], position: int, item: object) -> Valu
     try:
         return read(item)
     except ValueError as error:
-        raise ValueError(f"entry {position} ({_shown(item)}): {error}") from None
+        raise ValueError(f"entry {position} ({_describe(item)}): {error}") from None

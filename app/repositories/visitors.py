@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
 from app.backends.database import WriteSession
-from schemas.api.tracking import IdentifyRequest, SessionStart
+from schemas.api.tracking import IdentifyRequest, SessionRequest
 from schemas.tables import BrowsingSession, User
 from tracking.locks import TRACKING_LOCK
 
@@ -26,7 +26,7 @@ class Visitor:
 
 
 @dataclass(frozen=True)
-class SessionStarted:
+class SessionResponse:
     user_id: int
     is_new: bool
 
@@ -40,26 +40,26 @@ class UserRef:
 LAST_SEEN = {"last_seen_at": func.greatest(User.last_seen_at, func.now()), "updated_at": func.now()}
 
 
-async def start_session(session: WriteSession, start: SessionStart, visitor: Visitor) -> SessionStarted:
+async def start_session(session: WriteSession, start: SessionRequest, visitor: Visitor) -> SessionResponse:
     """Start a session, or restart one that has ended; leave one that is already open as it is."""
     user_of_open_session = select(BrowsingSession.user_id).where(
         BrowsingSession.session_id == start.session_id, BrowsingSession.ended_at.is_(None)
     )
     user_id = await session.scalar(user_of_open_session)
     if user_id is not None:
-        return SessionStarted(user_id, is_new=False)
+        return SessionResponse(user_id, is_new=False)
     if visitor.email is not None:
         user_id = await _user_for_verified_email(session, visitor.email, start.anonymous_id)
     else:
         user_id = await _user_for_visitor(session, start.anonymous_id, start.email)
     if not await _open_session(session, start, visitor, user_id):
-        return SessionStarted(await session.scalar(user_of_open_session) or user_id, is_new=False)
+        return SessionResponse(await session.scalar(user_of_open_session) or user_id, is_new=False)
     visits = {"total_sessions": func.coalesce(User.total_sessions, 0) + 1}
     await session.execute(update(User).where(User.id == user_id).values(LAST_SEEN | visits))
-    return SessionStarted(user_id, is_new=True)
+    return SessionResponse(user_id, is_new=True)
 
 
-async def _open_session(session: WriteSession, start: SessionStart, visitor: Visitor, user_id: int) -> bool:
+async def _open_session(session: WriteSession, start: SessionRequest, visitor: Visitor, user_id: int) -> bool:
     """Insert or restart the session. Return False if it is already open."""
     new = insert(BrowsingSession).values(
         session_id=start.session_id,

@@ -6,8 +6,8 @@ from app.endpoints.endpoint import Endpoint
 from app.repositories import admin
 from app.state import ApiRequest
 from schemas.api.admin import (
-    DeadLetters,
     DeadLettersQuery,
+    DeadLettersResponse,
     IndexStatusResponse,
     ReindexAccepted,
     RetryRequest,
@@ -42,10 +42,10 @@ async def roll_back(request: ApiRequest) -> RollbackResponse:
     return RollbackResponse(index=await index_service.roll_back(request.state["settings"]))
 
 
-async def list_dead_letters(request: ApiRequest, query: DeadLettersQuery) -> DeadLetters:
+async def list_dead_letters(request: ApiRequest, query: DeadLettersQuery) -> DeadLettersResponse:
     async with request.state["database"].write() as session:
         page = await admin.find_dead_letters(session, query)
-    return DeadLetters(
+    return DeadLettersResponse(
         count=len(page.rows), total=page.total, offset=query.offset, limit=query.limit, data=list(page.rows)
     )
 
@@ -122,7 +122,7 @@ ENDPOINTS = (
         description="Return a page of the changes or events that were dead-lettered, and why, the latest first.",
         tag="admin",
         query=DeadLettersQuery,
-        response=DeadLetters,
+        response=DeadLettersResponse,
         admin=True,
     ),
     Endpoint(

@@ -10,14 +10,14 @@ from app.repositories import analytics
 from app.state import ApiRequest
 from schemas.api.analytics import (
     DailyMetrics,
-    DailyMetricsAnswer,
+    DailyMetricsResponse,
     DailyQuery,
     Metrics,
-    MetricsAnswer,
     MetricsQuery,
+    MetricsResponse,
     TopSearches,
-    TopSearchesAnswer,
     TopSearchesQuery,
+    TopSearchesResponse,
 )
 from tracking.daily_metrics import METRIC_COLUMNS
 
@@ -28,7 +28,7 @@ async def get_metrics(request: ApiRequest, query: MetricsQuery) -> Response:
     async with request.state["database"].read() as session:
         totals = await analytics.summarize(session, query.days)
     data = Metrics.model_validate({"period": f"last_{query.days}_days", **totals})
-    return json_response(request, MetricsAnswer(success=True, data=data).model_dump())
+    return json_response(request, MetricsResponse(success=True, data=data).model_dump())
 
 
 async def list_daily_metrics(request: ApiRequest, query: DailyQuery) -> Response:
@@ -37,14 +37,14 @@ async def list_daily_metrics(request: ApiRequest, query: DailyQuery) -> Response
         by_day = await analytics.find_daily_metrics(session, first, last)
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
     data = [DailyMetrics.model_validate({"date": day, **by_day.get(day, NO_REQUESTS)}) for day in days]
-    body = DailyMetricsAnswer(success=True, start=first, end=last, count=len(data), data=data)
+    body = DailyMetricsResponse(success=True, start=first, end=last, count=len(data), data=data)
     return json_response(request, body.model_dump())
 
 
 async def list_top_searches(request: ApiRequest, query: TopSearchesQuery) -> Response:
     async with request.state["database"].read() as session:
         lists = await analytics.find_top_searches(session, query.days, query.limit)
-    body = TopSearchesAnswer(success=True, data=TopSearches.model_validate(lists))
+    body = TopSearchesResponse(success=True, data=TopSearches.model_validate(lists))
     return json_response(request, body.model_dump())
 
 
@@ -57,7 +57,7 @@ ENDPOINTS = (
         description="Return request counts, response times and result quality over the last days.",
         tag="analytics",
         query=MetricsQuery,
-        response=MetricsAnswer,
+        response=MetricsResponse,
     ),
     Endpoint(
         method="GET",
@@ -67,7 +67,7 @@ ENDPOINTS = (
         description="Return the metrics of each day (UTC) from start to end. Days without requests are all zero.",
         tag="analytics",
         query=DailyQuery,
-        response=DailyMetricsAnswer,
+        response=DailyMetricsResponse,
     ),
     Endpoint(
         method="GET",
@@ -79,6 +79,6 @@ ENDPOINTS = (
         ),
         tag="analytics",
         query=TopSearchesQuery,
-        response=TopSearchesAnswer,
+        response=TopSearchesResponse,
     ),
 )

@@ -9,7 +9,7 @@ from app.recommendations.evaluation import run_scenarios
 from app.repositories import evaluation
 from app.state import ApiRequest
 from schemas.api.envelopes import ListResponse
-from schemas.api.evaluation import EvaluationAnswer, EvaluationRequest, ScenariosQuery, ScenarioSummary
+from schemas.api.evaluation import EvaluationRequest, EvaluationResponse, ScenariosQuery, ScenarioSummary
 
 
 async def list_scenarios(request: ApiRequest, query: ScenariosQuery) -> Response:
@@ -26,7 +26,7 @@ async def run_evaluation(request: ApiRequest, body: EvaluationRequest) -> Respon
         chosen = await evaluation.find_scenarios(session, body.category, ids)
     results = await run_scenarios(request.state["recommendations"], chosen, request.state["today"]())
     passed = sum(result.passed for result in results)
-    report = EvaluationAnswer(
+    report = EvaluationResponse(
         success=True,
         total_scenarios=len(results),
         passed=passed,
@@ -55,7 +55,7 @@ ENDPOINTS = (
         description="Search for the preferences of each scenario and return which of its expectations are not met.",
         tag="analytics",
         body=EvaluationRequest,
-        response=EvaluationAnswer,
+        response=EvaluationResponse,
         errors=(404,),
     ),
 )

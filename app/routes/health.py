@@ -15,7 +15,7 @@ from app.repositories.statistics import count_tables
 from app.state import ApiRequest, RequestState
 from core.errors import BACKEND_ERRORS, BackendError
 from schemas.api.entities import to_json
-from schemas.api.errors import Alive
+from schemas.api.errors import ProbeResponse
 from schemas.api.health import Breakers, Dependencies, DependencyState, Health, TableCounts, Welcome
 
 log = structlog.get_logger()
@@ -121,7 +121,7 @@ ENDPOINTS = (
         summary="Return whether the process is alive",
         description="Return 200 as long as the process responds.",
         tag="system",
-        response=Alive,
+        response=ProbeResponse,
         rate_limit=None,
         shed=False,
     ),
@@ -135,7 +135,7 @@ ENDPOINTS = (
             "to search."
         ),
         tag="system",
-        response=Alive,
+        response=ProbeResponse,
         rate_limit=None,
         shed=False,
         errors=(503,),

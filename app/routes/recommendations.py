@@ -13,7 +13,7 @@ from app.recommendations.response import build_response
 from app.recommendations.service import SearchRequest
 from app.state import ApiRequest, RequestState
 from schemas.api.preferences import Preferences
-from schemas.api.recommendations import RecommendationsAnswer
+from schemas.api.recommendations import RecommendationsResponse
 
 
 async def recommend(request: ApiRequest, body: Preferences) -> Response:
@@ -47,7 +47,7 @@ ENDPOINTS = (
         rate_limit="recommendations",
         fast_path=True,
         body=Preferences,
-        response=RecommendationsAnswer,
+        response=RecommendationsResponse,
         headers=("X-Session-ID",),
     ),
 )

@@ -18,14 +18,14 @@ from app.state import ApiRequest, current_client_ip, current_identity
 from app.tracking.records import encode_event
 from schemas.api.tracking import (
     Email,
-    EventAccepted,
     EventBatch,
     EventBatchResponse,
+    EventResponse,
     EventTypes,
     IdentifyRequest,
     IdentifyResponse,
-    SessionStart,
-    SessionStarted,
+    SessionRequest,
+    SessionResponse,
     TrackedEvent,
 )
 from schemas.event_types import CATEGORIES, SOURCES
@@ -37,7 +37,7 @@ NETWORK_BITS = {4: 24, 6: 48}
 _EMAIL: TypeAdapter[str] = TypeAdapter(Email)
 
 
-async def start_session(request: ApiRequest, body: SessionStart) -> Response:
+async def start_session(request: ApiRequest, body: SessionRequest) -> Response:
     visitor = Visitor(
         _verified_email(request), _network(request), request.headers.get("user-agent", "")[:MAX_USER_AGENT]
     )
@@ -121,8 +121,8 @@ ENDPOINTS = (
         description="Start a browsing session. A session that is already open stays as it is.",
         tag="tracking",
         rate_limit="events",
-        body=SessionStart,
-        response=SessionStarted,
+        body=SessionRequest,
+        response=SessionResponse,
     ),
     Endpoint(
         method="POST",
@@ -147,7 +147,7 @@ ENDPOINTS = (
         tag="tracking",
         rate_limit="events",
         body=TrackedEvent,
-        response=EventAccepted,
+        response=EventResponse,
         status=202,
     ),
     Endpoint(

@@ -1,4 +1,4 @@
-"""Requests and answers of the administrators' endpoints."""
+"""Requests and responses of the admin endpoints."""
 
 from typing import Annotated, Any, Literal
 
@@ -10,10 +10,10 @@ from schemas.lenient import to_integral
 
 MAX_RETRIED = 100
 MAX_SHOWN = 100
-"""Departures that a report names."""
+"""Highest number of departures that a report lists."""
 
 Queue = Literal["index", "events"]
-"""Of dead letters: changes that the index refused, or events that Postgres refused."""
+"""Queue of dead letters: `index` for changes that the index rejected, `events` for events that Postgres rejected."""
 
 LetterId = Annotated[int, Field(strict=True, ge=1, lt=2**53), BeforeValidator(to_integral)]
 
@@ -28,7 +28,7 @@ class ReindexAccepted(AdminModel):
 
 
 class WriteTarget(AdminModel):
-    """An index that the worker keeps up to date."""
+    """An index that the worker writes changes to."""
 
     name: str
     state: Literal["building", "live", "previous"]
@@ -36,43 +36,55 @@ class WriteTarget(AdminModel):
 
 
 class OutboxBacklog(AdminModel):
-    """Changes that the index has not heard of yet."""
+    """Changes that are not in the index yet."""
 
     rows: int
+    """Number of changes."""
     oldest_seconds: float
+    """Age of the oldest change, in seconds."""
     attempts: int
-    """The most that one of them has taken."""
+    """Highest number of attempts that one of them has taken."""
 
 
 class DeadLetterCounts(AdminModel):
     index: int
+    """Number of changes that the index rejected."""
     events: int
+    """Number of events that Postgres rejected."""
 
 
 class ReindexProgress(AdminModel):
-    """The running one, or else the last one."""
+    """Progress of the running reindex, or else of the last one."""
 
     state: Literal["running", "done", "failed"]
     done: int
+    """Departures that are loaded."""
     total: int
+    """Departures to load."""
     seconds: float
+    """Seconds since the start."""
     rate: float
-    """Departures a second."""
+    """Departures per second."""
     seconds_left: float | None
+    """Estimated seconds until the end; null if unknown."""
 
 
 class IndexState(AdminModel):
     alias: str
+    """Alias that searches read."""
     index: str | None
-    """Null where there is none, or Elasticsearch doesn't answer."""
+    """Live index; null if there is none, or Elasticsearch does not respond."""
     documents: int | None
+    """Documents of the live index; null as `index`."""
     departures: int
+    """Departures in Postgres."""
     generation: int | None
-    """Null where nothing has changed yet, or Redis doesn't answer."""
+    """Cache generation; null before the first change, or if Redis does not respond."""
     targets: list[WriteTarget]
     outbox: OutboxBacklog
     dead_letters: DeadLetterCounts
     rebuilding: bool
+    """Whether a reindex is running."""
     reindex: ReindexProgress | None
 
 
@@ -83,26 +95,31 @@ class IndexStatusResponse(AdminModel):
 
 class VerifyRequest(AdminModel):
     repair: StrictBool = False
-    """Have the worker read again what differs."""
+    """Queue the departures that differ for the worker."""
 
 
 class Difference(AdminModel):
     trip_id: int
     fields: list[str]
-    """Those that differ, or `missing` in the index, or `left over` there."""
+    """Fields that differ; or `missing` in the index, or `left over` in the index."""
 
 
 class VerifyReport(AdminModel):
     in_sync: bool
+    """Whether no departure differs."""
     checked: int
+    """Departures that were compared."""
     drifted: int
+    """Departures that differ."""
     lagging: int
-    """Those that differ because their change is still on its way."""
+    """Departures that differ because their change is still in the outbox."""
     refused: int
-    """Those that can't be shown, and rightly are not in the index."""
+    """Departures that can't become documents, and are rightly not in the index."""
     differences: Annotated[list[Difference], Field(max_length=MAX_SHOWN)]
     repaired: bool
+    """Whether the departures that differ were queued for the worker."""
     seconds: float
+    """Duration of the verification in seconds."""
 
 
 class VerifyResponse(AdminModel):
@@ -113,7 +130,7 @@ class VerifyResponse(AdminModel):
 class RollbackResponse(AdminModel):
     success: Literal[True] = True
     index: str
-    """The one that is in use again."""
+    """Index that is live again."""
 
 
 class DeadLettersQuery(PageQuery):
@@ -127,7 +144,7 @@ class DeadLetter(AdminModel):
     created_at: Timestamp
 
 
-class DeadLetters(AdminModel):
+class DeadLettersResponse(AdminModel):
     success: Literal[True] = True
     count: int
     total: int
@@ -144,4 +161,4 @@ class RetryRequest(AdminModel):
 class RetryResponse(AdminModel):
     success: Literal[True] = True
     retried: int
-    """Those that are dead letters no longer; an id that is none is passed over."""
+    """Number of dead letters that were queued again; unknown ids are ignored."""

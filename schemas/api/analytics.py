@@ -1,4 +1,4 @@
-"""Requests and answers of the analytics endpoints. Averages and rates without a request to count are 0."""
+"""Requests and responses of the analytics endpoints. Averages and rates of no requests are 0."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal
@@ -19,7 +19,7 @@ class MetricsQuery(BaseModel):
 
 
 class DailyQuery(BaseModel):
-    """Days are those of UTC."""
+    """A period of days in UTC."""
 
     start: Annotated[Day | None, Field(description=f"The default makes it {DEFAULT_DAYS} days.")] = None
     end: Annotated[Day | None, Field(validate_default=True, description="The default is today.")] = None
@@ -63,7 +63,7 @@ class Metrics(BaseModel):
     relaxed_trigger_rate: float
 
 
-class MetricsAnswer(BaseModel):
+class MetricsResponse(BaseModel):
     success: Literal[True]
     data: Metrics
 
@@ -90,7 +90,7 @@ class DailyMetrics(BaseModel):
     searches_with_budget: int
 
 
-class DailyMetricsAnswer(BaseModel):
+class DailyMetricsResponse(BaseModel):
     success: Literal[True]
     start: date
     end: date
@@ -115,6 +115,6 @@ class TopSearches(BaseModel):
     top_themes: list[CountedId]
 
 
-class TopSearchesAnswer(BaseModel):
+class TopSearchesResponse(BaseModel):
     success: Literal[True]
     data: TopSearches

@@ -1,6 +1,6 @@
-"""The entities of the HTTP contract. Index documents, answers and the OpenAPI document are all made from these.
+"""Entities of the HTTP API. Index documents, responses and the OpenAPI document are made from them.
 
-They are built from anything with the tables' attributes: `Occurrence.model_validate(row)`.
+They are built from any object with the tables' attributes: `Departure.model_validate(row)`.
 """
 
 from datetime import UTC, date, datetime
@@ -28,14 +28,14 @@ def _to_scale(value: Any) -> Any:
 
 
 def _as_utc(value: datetime) -> datetime:
-    """Stored timestamps have no zone and are UTC; fractions of a second are not shown."""
+    """Convert to UTC without fractions of a second. Stored timestamps have no zone and are UTC."""
     if value.tzinfo is not None:
         value = value.astimezone(UTC)
     return value.replace(microsecond=0, tzinfo=UTC)
 
 
 def _objects_only(value: Any) -> Any:
-    """The columns take any JSON, the contract only objects."""
+    """Replace other JSON values by None: columns accept any JSON, the API only objects."""
     return value if isinstance(value, dict) else None
 
 
@@ -140,7 +140,7 @@ class TemplateFields(Entity):
 
 
 class RecommendedTemplate(TemplateFields):
-    """As recommendations show it."""
+    """A template in recommendations."""
 
     tags: list[Tag]
 
@@ -151,12 +151,12 @@ class Template(TemplateFields):
 
 
 def _or_template(field: str, template_field: str) -> Any:
-    """Read from the entity's own JSON, else from the template; the validators then put the override first."""
+    """Return a field that is read from the entity's own JSON, else from the template; validators apply the override."""
     return Field(validation_alias=AliasChoices(field, AliasPath("template", template_field)))
 
 
 class OccurrenceFields(Entity):
-    """All of an occurrence but its template and guide; what it is built from still has a template."""
+    """A departure without template and guide. The object that it is built from must have a template."""
 
     id: int
     trip_template_id: int
@@ -203,7 +203,7 @@ class Departure(OccurrenceFields):
 
 
 class RecommendedDeparture(OccurrenceFields):
-    """An occurrence as recommendations show it and the index carries it."""
+    """A departure in recommendations and index documents."""
 
     template: RecommendedTemplate
     guide: Guide | None

@@ -1,4 +1,4 @@
-"""How entities are wrapped in answers."""
+"""Response envelopes: how responses wrap entities."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class DetailResponse(Entity, Generic[Item]):
 
 
 class ListResponse(Entity, Generic[Item]):
-    """All there are."""
+    """A complete list."""
 
     success: Literal[True] = True
     count: int
@@ -33,14 +33,14 @@ class ListResponse(Entity, Generic[Item]):
 
 @dataclass(frozen=True, slots=True)
 class PageRows(Generic[Item]):
-    """A page's rows, and how many there are on all pages."""
+    """The rows of a page, and the number of rows on all pages."""
 
     rows: Sequence[Item]
     total: int
 
 
 class PageResponse(Entity, Generic[Item]):
-    """A part of a longer list."""
+    """A page of a longer list."""
 
     success: Literal[True] = True
     count: int

@@ -1,4 +1,4 @@
-"""Envelopes of the answers; the entities in them are in `schemas.api.entities`."""
+"""Error responses."""
 
 from typing import Literal
 
@@ -23,23 +23,24 @@ ErrorCode = Literal[
 ]
 
 Detail = dict[Literal["field", "message"], str]
-"""What is wrong with one field of a request."""
+"""Name of an invalid field of the request, and a message that says what is wrong with it."""
 
 
 class ErrorResponse(BaseModel):
-    """Every answer other than a success."""
+    """The body of every response with a status of 400 or higher."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     success: Literal[False]
     error: str
-    """A sentence for people."""
+    """Error message for people."""
     code: ErrorCode
-    """A stable word for programs."""
+    """Stable error code for programs."""
     request_id: str
+    """Id of the request, as in the header `X-Request-ID` and the server's log."""
     details: list[Detail] = []
-    """Only where fields of the request are wrong."""
+    """Invalid fields of the request; empty for other errors."""
 
 
-class Alive(BaseModel):
+class ProbeResponse(BaseModel):
     status: Literal["ok"]

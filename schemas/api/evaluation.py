@@ -1,4 +1,4 @@
-"""Requests and answers of the evaluation endpoints."""
+"""Requests and responses of the evaluation endpoints."""
 
 from typing import Annotated, Literal
 
@@ -15,7 +15,7 @@ class ScenariosQuery(BaseModel):
 
 
 class EvaluationRequest(BaseModel):
-    """Without ids all active scenarios are run."""
+    """Scenarios to run; without ids, all active scenarios."""
 
     category: ShortText | None = None
     scenario_ids: Annotated[list[ScenarioId], Field(max_length=MAX_LIST)] | None = None
@@ -40,7 +40,7 @@ class ScenarioResult(BaseModel):
     failures: list[str]
 
 
-class EvaluationAnswer(BaseModel):
+class EvaluationResponse(BaseModel):
     success: Literal[True]
     total_scenarios: int
     passed: int

@@ -1,4 +1,4 @@
-"""How the service and what it depends on are."""
+"""Responses of the health endpoints."""
 
 from typing import Literal
 
@@ -20,7 +20,7 @@ class Welcome(BaseModel):
 
 
 class TableCounts(BaseModel):
-    """Rows, as of a few seconds ago; null while they are not known."""
+    """Number of rows as of a few seconds ago; null while unknown."""
 
     trip_occurrences: int | None = None
     trip_templates: int | None = None
@@ -37,7 +37,7 @@ class Dependencies(BaseModel):
 
 
 class Breakers(BaseModel):
-    """Open: it fails, and is left alone for a moment."""
+    """States of the circuit breakers. Open: the backend fails, and calls to it are rejected for a moment."""
 
     postgres: BreakerState
     redis: BreakerState
@@ -48,7 +48,7 @@ class Health(BaseModel):
     model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
 
     status: Literal["healthy", "degraded", "unhealthy"]
-    """Degraded: something is down, and the rest does without it. Unhealthy: there are no recommendations."""
+    """Degraded: a backend is down, and the service works without it. Unhealthy: there are no recommendations."""
     service: str = SERVICE
     version: str
     schema_version: str = Field(SCHEMA_VERSION, alias="schema")

@@ -1,4 +1,4 @@
-"""What a traveller asks for: lenient about the form, exact about the meaning."""
+"""Preferences of a traveller: parsed leniently, normalized exactly."""
 
 from datetime import date
 from decimal import Decimal
@@ -27,7 +27,7 @@ MAX_DURATION = 365
 
 
 def _input(description: str, *forms: dict[str, Any]) -> WithJsonSchema:
-    """What a field takes in JSON Schema; every field may also be null."""
+    """Return the JSON Schema of a field's accepted values; every field may also be null."""
     return WithJsonSchema({"anyOf": [*forms, {"type": "null"}], "description": description})
 
 
@@ -97,9 +97,9 @@ EXAMPLE: dict[str, Any] = {
 }
 
 
-# Once parsed: lists are sorted and hold nothing twice, defaults are filled in, 0 and "all" are None.
+# After parsing, lists are sorted and have no duplicates, defaults are filled in, 0 and "all" are None.
 class Preferences(BaseModel):
-    """What a traveller asks for. Every field may be left out, and numbers may come as text."""
+    """Preferences of a traveller. Every field is optional, and numbers may be text."""
 
     model_config = ConfigDict(
         frozen=True, extra="ignore", hide_input_in_errors=True, json_schema_extra={"examples": [EXAMPLE]}
@@ -141,6 +141,6 @@ class Preferences(BaseModel):
         return "focused_search" if sum(map(bool, filters)) >= 2 else "exploration"
 
     def canonical(self) -> str:
-        """The same text for all preferences that mean the same."""
-        counting = self if self.start_date == self.earliest_start else self.model_copy(update={"start_date": None})
-        return counting.model_dump_json()
+        """Return a text that is equal for all preferences with the same meaning."""
+        effective = self if self.start_date == self.earliest_start else self.model_copy(update={"start_date": None})
+        return effective.model_dump_json()

@@ -1,4 +1,4 @@
-"""What query strings may hold. Parameters that are not named here are ignored."""
+"""Query parameters. Unknown parameters are ignored."""
 
 from datetime import date
 from decimal import Decimal
@@ -16,7 +16,7 @@ MAX_OFFSET = 10_000
 
 
 class BookableStatus(StrEnum):
-    """The states that can be searched for."""
+    """Statuses that can be searched for."""
 
     OPEN = Status.OPEN.value
     GUARANTEED = Status.GUARANTEED.value
@@ -24,24 +24,24 @@ class BookableStatus(StrEnum):
 
     @classmethod
     def parse(cls, text: object) -> "BookableStatus":
-        """By member name, in any case, with blanks for underscores. Raises ValueError."""
+        """Parse a member name, in any case, with blanks for underscores. Raises: ValueError."""
         try:
             return cls["_".join(str(text).replace("_", " ").split()).upper()]
         except KeyError:
             raise ValueError(f"should be one of: {', '.join(cls.__members__)}") from None
 
 
-def _shown(**schema: Any) -> WithJsonSchema:
+def _schema(**schema: Any) -> WithJsonSchema:
     return WithJsonSchema(schema)
 
 
-IdFilter = Annotated[int | None, optional(parse_id), _shown(type="integer")]
-"""An id or a level: any number may be asked for, those that nothing has match nothing."""
-DateFilter = Annotated[date | None, optional(iso_date), _shown(type="string", format="date")]
-PriceFilter = Annotated[Decimal | None, optional(parse_amount), _shown(type="number", minimum=0)]
-ContinentFilter = Annotated[Continent | None, optional(continent), _shown(enum=[*Continent.__members__, *Continent])]
+IdFilter = Annotated[int | None, optional(parse_id), _schema(type="integer")]
+"""An id or a level: any number is accepted; a number that no row has matches nothing."""
+DateFilter = Annotated[date | None, optional(iso_date), _schema(type="string", format="date")]
+PriceFilter = Annotated[Decimal | None, optional(parse_amount), _schema(type="number", minimum=0)]
+ContinentFilter = Annotated[Continent | None, optional(continent), _schema(enum=[*Continent.__members__, *Continent])]
 StatusFilter = Annotated[
-    BookableStatus | None, optional(BookableStatus.parse), _shown(enum=[*BookableStatus.__members__])
+    BookableStatus | None, optional(BookableStatus.parse), _schema(enum=[*BookableStatus.__members__])
 ]
 
 
@@ -62,7 +62,7 @@ class TemplatesQuery(PageQuery):
     company_id: IdFilter = None
     trip_type_id: IdFilter = None
     country_id: IdFilter = None
-    """Any country of the template."""
+    """Matches any country of the template."""
     difficulty: IdFilter = None
     include_occurrences: bool = False
 
@@ -71,11 +71,11 @@ class OccurrencesQuery(PageQuery):
     template_id: IdFilter = None
     guide_id: IdFilter = None
     status: StatusFilter = None
-    year: Annotated[int | None, Field(ge=1, le=9999), _shown(type="integer", minimum=1, maximum=9999)] = None
-    month: Annotated[int | None, Field(ge=1, le=12), _shown(type="integer", minimum=1, maximum=12)] = None
+    year: Annotated[int | None, Field(ge=1, le=9999), _schema(type="integer", minimum=1, maximum=9999)] = None
+    month: Annotated[int | None, Field(ge=1, le=12), _schema(type="integer", minimum=1, maximum=12)] = None
     start_date: DateFilter = None
     end_date: DateFilter = None
-    """The last day on which the departure may start."""
+    """Last day on which the departure may start."""
     min_price: PriceFilter = None
     max_price: PriceFilter = None
     include_template: bool = True
@@ -85,7 +85,7 @@ class TripOccurrencesQuery(PageQuery):
     limit: Annotated[int, Field(ge=1, le=MAX_TRIPS)] = MAX_TRIPS
     trip_type_id: IdFilter = None
     country_id: IdFilter = None
-    """The template's primary country."""
+    """Matches the template's primary country."""
     guide_id: IdFilter = None
     status: StatusFilter = None
     difficulty: IdFilter = None

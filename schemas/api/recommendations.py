@@ -1,4 +1,4 @@
-"""The answer of a recommendation request."""
+"""Response of a recommendation request."""
 
 from typing import Annotated, Literal
 from uuid import UUID
@@ -15,13 +15,13 @@ class BreakdownLine(BaseModel):
 
 
 class RecommendedTrip(RecommendedDeparture):
-    """Extras are snake_case, unlike the entity's own fields."""
+    """A departure with its score. The added fields are snake_case, unlike those of the entity."""
 
     match_score: Annotated[int, Field(ge=0, le=100, alias="match_score")]
     match_details: Annotated[list[str], Field(alias="match_details")]
     is_relaxed: Annotated[bool, Field(alias="is_relaxed")]
     score_breakdown: Annotated[list[BreakdownLine], Field(alias="score_breakdown")]
-    """Adds up to the score before it is cut to 0..100."""
+    """Rules that apply; their points sum to the score before clamping to 0..100."""
 
 
 class ScoreThresholds(BaseModel):
@@ -29,7 +29,7 @@ class ScoreThresholds(BaseModel):
     MID: int
 
 
-class RecommendationsAnswer(BaseModel):
+class RecommendationsResponse(BaseModel):
     success: Literal[True]
     count: int
     primary_count: int
@@ -46,4 +46,4 @@ class RecommendationsAnswer(BaseModel):
     data: Annotated[list[RecommendedTrip], Field(max_length=30)]
     request_id: UUID
     degraded: Literal[True] | None = None
-    """Present while the index or the database can't be asked and the other answers alone."""
+    """Present if the index or the database was unavailable and the response comes from the other."""

@@ -1,4 +1,4 @@
-"""Answers of the reference data that are more than an entity in an envelope."""
+"""Responses of the reference data endpoints that are more than an entity in an envelope."""
 
 from typing import Literal
 
@@ -14,12 +14,12 @@ class ContinentName(Entity):
 class Locations(Entity):
     success: Literal[True] = True
     count: int
-    """Of the countries."""
+    """Number of countries."""
     countries: list[Country]
     continents: list[ContinentName]
-    """Those that have countries."""
+    """Continents that have countries."""
 
 
 class CompanyDetails(Company):
     template_count: int
-    """Of active templates."""
+    """Number of active templates."""

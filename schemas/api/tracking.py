@@ -1,4 +1,4 @@
-"""Requests and answers of the tracking endpoints."""
+"""Requests and responses of the tracking endpoints."""
 
 import re
 from collections.abc import Callable, Collection
@@ -22,15 +22,15 @@ from schemas.event_types import CATEGORIES, SOURCES
 from schemas.lenient import INT4, empty_as_none, to_integral
 
 MAX_TEXT = 4096
-"""Characters that are kept of an address; browsers send no longer referrer."""
+"""Characters of a URL that are stored; browsers send no longer referrers."""
 MAX_EMAIL = 255
 MAX_METADATA = 8192
-"""Bytes of an event's metadata as JSON."""
+"""Highest size of an event's metadata as JSON, in bytes."""
 MAX_BATCH = 100
 
 
 def without_nul(text: str) -> str:
-    """Postgres keeps no NUL."""
+    """Validate that a text has no NUL, which Postgres cannot store."""
     if "\0" in text:
         raise ValueError("should be plain text, without NUL characters")
     return text
@@ -50,7 +50,7 @@ def _one_of(names: Collection[str]) -> Callable[[str], str]:
 
 
 def _instant(value: object) -> datetime:
-    """Without a zone it is UTC."""
+    """Parse a timestamp; without a zone it is UTC."""
     if not isinstance(value, str):
         raise ValueError("should be a time such as 2026-11-24T09:30:00Z")
     try:
@@ -61,7 +61,10 @@ def _instant(value: object) -> datetime:
 
 
 def _address(email: str) -> str:
-    """One address is one user. A few letters become two in lower case."""
+    """Validate an address and convert it to lower case, since one address is one user.
+
+    The length is checked afterwards, since a few letters become two in lower case.
+    """
     email = email.lower()
     if len(email) > MAX_EMAIL:
         raise ValueError(f"should have at most {MAX_EMAIL} characters")
@@ -84,7 +87,7 @@ NO_NUL = {"pattern": "^[^\\u0000]*$"}
 ShortText = Annotated[str, Field(max_length=100, json_schema_extra=NO_NUL), AfterValidator(without_nul)]
 Text = Annotated[str, Field(json_schema_extra=NO_NUL), AfterValidator(without_nul), AfterValidator(_truncate)]
 ADDRESS = r"^[^@\s\x00\x1c-\x1f\x85\ufeff]+@[^@\s\x00\x1c-\x1f\x85\ufeff]+$"
-"""With the blanks on which dialects of regular expressions don't agree."""
+"""Lists the blanks on which dialects of regular expressions differ."""
 BLANK = r"^[\s\x1c-\x1f\x85]*$"
 EMAIL = {"pattern": f"{BLANK}|{ADDRESS}", "maxLength": MAX_EMAIL}
 Email = Annotated[str, Field(json_schema_extra=EMAIL), AfterValidator(_address)]
@@ -94,7 +97,7 @@ UtcTimestamp = Annotated[datetime, BeforeValidator(_instant, json_schema_input_t
 Metadata = Annotated[dict[str, Any], AfterValidator(_limit_size)]
 
 
-class SessionStart(BaseModel):
+class SessionRequest(BaseModel):
     session_id: UUID
     anonymous_id: UUID
     device_type: Literal["mobile", "tablet", "desktop"] | None = None
@@ -102,7 +105,7 @@ class SessionStart(BaseModel):
     email: Annotated[Email | None, empty_as_none] = None
 
 
-class SessionStarted(BaseModel):
+class SessionResponse(BaseModel):
     success: Literal[True]
     user_id: int
     session_id: UUID
@@ -122,7 +125,7 @@ class IdentifyResponse(BaseModel):
 
 
 class TrackedEvent(BaseModel):
-    """Something that a traveller did. The same event_id is stored once."""
+    """Something that a traveller did. Events with the same event_id are stored once."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -154,12 +157,12 @@ class TrackedEvent(BaseModel):
 
 
 class EventBatch(BaseModel):
-    """Entries are judged one by one: a bad one is named in the answer and harms no other."""
+    """A batch of events. Entries are validated one by one; the response lists invalid ones, others are stored."""
 
     events: Annotated[list[SkipValidation[TrackedEvent | Any]], Field(min_length=1, max_length=MAX_BATCH)]
 
 
-class EventAccepted(BaseModel):
+class EventResponse(BaseModel):
     success: Literal[True]
     event_id: UUID
 

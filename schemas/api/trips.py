@@ -1,4 +1,4 @@
-"""Answers of the trips' endpoints that are more than an entity in an envelope."""
+"""Responses of the trip endpoints that are more than an entity in an envelope."""
 
 from typing import Literal
 
@@ -7,11 +7,11 @@ from pydantic import BaseModel
 from schemas.api.entities import Guide, OccurrenceFields, Template
 
 SCHEMA_VERSION = "2.3"
-"""Of the platform's tables."""
+"""Version of the platform's database schema."""
 
 
 class OccurrenceOnly(OccurrenceFields):
-    """An occurrence without its template."""
+    """A departure without its template."""
 
     guide: Guide | None
 
@@ -23,11 +23,11 @@ class TemplateWithOccurrences(Template):
 class Statistics(BaseModel):
     companies: int
     templates: int
-    """Active ones."""
+    """Active templates."""
     occurrences: int
-    """Not cancelled."""
+    """Departures that are not cancelled."""
     active_occurrences: int
-    """Of those, the ones that start today or later."""
+    """Departures that are not cancelled and start today or later."""
 
 
 class SchemaInfo(BaseModel):
@@ -35,4 +35,4 @@ class SchemaInfo(BaseModel):
     schema_version: str = SCHEMA_VERSION
     statistics: Statistics
     endpoints: dict[str, str]
-    """Paths by what they are for."""
+    """Paths by purpose."""

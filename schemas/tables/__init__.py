@@ -1,4 +1,4 @@
-"""The tables: the platform's (catalogue, tracking, analytics) and our own (sync)."""
+"""Tables: those of the platform (catalogue, tracking, analytics) and those of the index synchronization (sync)."""
 
 from schemas.tables.analytics import EvaluationScenario, RecommendationMetricsDaily, RecommendationRequest
 from schemas.tables.base import Base

@@ -1,4 +1,4 @@
-"""What the tables have in common: the platform's names for constraints, and its recurring column types."""
+"""Declarative base: the platform's naming convention of constraints, and recurring column types."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -53,6 +53,6 @@ Score = Annotated[Decimal, mapped_column(Numeric(5, 2))]
 Rate = Annotated[Decimal, mapped_column(Numeric(5, 4))]
 
 Stamped = Annotated[datetime, mapped_column(server_default=text("CURRENT_TIMESTAMP"))]
-"""When a catalogue row was written: UTC, stored without a zone."""
+"""Time at which a catalogue row was written, in UTC, stored without a zone."""
 Instant = Annotated[datetime, mapped_column(DateTime(timezone=True))]
 InstantNow = Annotated[datetime, mapped_column(DateTime(timezone=True), server_default=NOW)]

@@ -1,4 +1,4 @@
-"""What travellers are offered: countries, guides, companies, and trips as templates with dated occurrences."""
+"""Catalogue tables: countries, guides, companies, and trips as templates with dated departures (occurrences)."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -121,7 +121,7 @@ class TripTemplateCountry(Base):
 
 
 class TripTemplate(Base):
-    """A trip as it is described and priced; its dates are occurrences."""
+    """Description and price of a trip; its dates are departures."""
 
     __tablename__ = "trip_templates"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""Our own bookkeeping, in a schema of its own: what the index still has to learn, and what it could not."""
+"""Tables of the index synchronization, in a schema of their own: outbox, dead letters and write targets."""
 
 from typing import Annotated, Any
 
@@ -10,7 +10,7 @@ from schemas.tables.base import Base, Count, Instant, InstantNow, Small
 SCHEMA = "smarttrip"
 
 INDEX_VERSION = Sequence("index_version", schema=SCHEMA, metadata=Base.metadata)
-"""Numbers the readings of Postgres; the later reading wins in the index."""
+"""Sequence of document versions: a later read of Postgres has a higher version, which wins in the index."""
 
 WideInt = Annotated[int, mapped_column(BigInteger)]
 """Wide enough for any integer key that the platform may come to use."""
@@ -19,7 +19,7 @@ SerialId = Annotated[int, mapped_column(BigInteger, Identity(), primary_key=True
 
 
 class OutboxRow(Base):
-    """A row that changed, left by a trigger in the writer's own transaction."""
+    """A changed row, recorded by a trigger in the writer's transaction."""
 
     __tablename__ = "outbox"
     __table_args__ = ({"schema": SCHEMA},)
@@ -38,7 +38,7 @@ class OutboxRow(Base):
 
 
 class DeadLetter(Base):
-    """A departure that can't be shown, or that the index refused for good."""
+    """A departure that can't become a document, or that the index rejected permanently."""
 
     __tablename__ = "outbox_dead"
     __table_args__ = ({"schema": SCHEMA},)

@@ -1,4 +1,4 @@
-"""What travellers did: users, sessions, events, and what was recommended to them."""
+"""Tracking tables: users, sessions, events, and interactions with trips."""
 
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Any

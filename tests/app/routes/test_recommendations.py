@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.tasks import cancel_and_wait
-from schemas.api.recommendations import RecommendationsAnswer
+from schemas.api.recommendations import RecommendationsResponse
 from schemas.tables import RecommendationRequest
 from tests.support.eventually import eventually
 from tests.support.rows import rows
@@ -31,7 +31,7 @@ SEARCHES: list[dict[str, Any]] = [
 async def test_response_matches_the_contract(api: httpx2.AsyncClient, search: dict[str, Any]) -> None:
     response = await api.post(PATH, json=search)
     assert response.status_code == 200
-    answer = RecommendationsAnswer.model_validate_json(response.content)
+    answer = RecommendationsResponse.model_validate_json(response.content)
     assert answer.count == len(answer.data) == answer.primary_count + answer.relaxed_count
     assert answer.total_candidates == answer.total_trips >= answer.primary_count
     assert answer.has_relaxed_results == (answer.relaxed_count > 0)
