@@ -21,5 +21,5 @@ async def find_scenarios(
 
 
 async def find_unknown_ids(session: ReadSession, ids: Sequence[int]) -> list[int]:
-    known = await session.scalars(select(EvaluationScenario.id).where(EvaluationScenario.id.in_(ids)))
-    return sorted(set(ids) - set(known))
+    existing = await session.scalars(select(EvaluationScenario.id).where(EvaluationScenario.id.in_(ids)))
+    return sorted(set(ids) - set(existing))

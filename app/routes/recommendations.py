@@ -29,8 +29,8 @@ async def recommend(request: ApiRequest, body: Preferences) -> Response:
 def _local_response(key: str, today: date, scope: Scope) -> RawResponse | None:
     """Respond on the fast path: return the response if this process has a current one of this day, else None."""
     state: RequestState = scope["state"]
-    answer = state["recommendations"].get_local(key) if state["today"]() == today else None
-    return None if answer is None else build_response(scope, answer, datetime.now(UTC))
+    response = state["recommendations"].get_local(key) if state["today"]() == today else None
+    return None if response is None else build_response(scope, response, datetime.now(UTC))
 
 
 ENDPOINTS = (
