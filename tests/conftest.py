@@ -28,8 +28,17 @@ SLOT_LOCK = 0x736D6172
 """First of the advisory lock keys, one for each slot."""
 MAX_SLOTS = 16
 
-NOT_FAST = {"browser", "docs", "fault_injection", "protocol_model", "scripts", "security", "stateful"}
-"""Folders whose tests start processes or take long, although they may need no server."""
+NOT_FAST = {
+    "browser",
+    "docs",
+    "fault_injection",
+    "protocol_model",
+    "scripts",
+    "security",
+    "stateful",
+    "test_recipes.py",
+}
+"""Folders and files whose tests start processes or take long, although they may need no server."""
 MIGRATED = ("event_categories", "event_types")
 """Tables that are filled by the migrations."""
 

@@ -1,4 +1,4 @@
-"""The API's page in a real browser."""
+"""The documentation page of the API in Chromium."""
 
 import shutil
 import subprocess
@@ -32,15 +32,15 @@ def page(settings: Settings) -> Iterator[str]:
         yield f"{address}/docs"
 
 
-def shown(page: str, profile: Path) -> str:
-    """The page once its scripts have run."""
+def render(page: str, profile: Path) -> str:
+    """Return the DOM of the page after its scripts have run."""
     assert CHROMIUM is not None
     command = [CHROMIUM, *QUIET, f"--user-data-dir={profile}", "--virtual-time-budget=10000", "--dump-dom", page]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=90).stdout
 
 
-def test_the_page_lists_every_endpoint(page: str, tmp_path: Path) -> None:
-    drawn = shown(page, tmp_path)
+def test_page_lists_every_endpoint(page: str, tmp_path: Path) -> None:
+    html = render(page, tmp_path)
     paths = [endpoint.path.replace(":int", "") for endpoint in ENDPOINTS]
-    assert [path for path in paths if path not in drawn] == []
-    assert "The best departures for a traveller" in drawn
+    assert [path for path in paths if path not in html] == []
+    assert "The best departures for a traveller" in html

@@ -19,6 +19,6 @@ async def empty_url(services: Settings, slot: int) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def platform_url(empty_url: str) -> str:
-    """A database that the platform's ORM has made: without defaults, most indexes and the analytics tables."""
+    """A database with the tables that another application's ORM has created: no defaults, few indexes, no analytics."""
     await make_bare_tables(empty_url)
     return empty_url

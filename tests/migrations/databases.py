@@ -1,4 +1,4 @@
-"""Databases to migrate, and what can be seen of them."""
+"""Create databases to migrate, and describe their schemas."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from tests.conftest import plain
 
 ANALYTICS = ("recommendation_requests", "recommendation_metrics_daily", "evaluation_scenarios")
 
-SIGHTS = {
+CATALOGUE_QUERIES = {
     "schemas": "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_'",
     "columns": (
         "SELECT table_schema, table_name, column_name, udt_name, is_nullable, column_default,"
@@ -31,11 +31,13 @@ SIGHTS = {
 
 
 async def describe(url: str) -> dict[str, set[str]]:
-    """What the database is made of, by sort of thing."""
+    """Return the objects of the database by kind."""
     connection = await asyncpg.connect(plain(url))
-    seen = {sort: {repr(tuple(row)) for row in await connection.fetch(query)} for sort, query in SIGHTS.items()}
+    found = {
+        kind: {repr(tuple(row)) for row in await connection.fetch(query)} for kind, query in CATALOGUE_QUERIES.items()
+    }
     await connection.close()
-    return seen
+    return found
 
 
 async def fetch(url: str, query: str) -> list[tuple[Any, ...]]:
@@ -52,7 +54,7 @@ async def execute(url: str, script: str) -> None:
 
 
 async def make_bare_tables(url: str) -> None:
-    """The platform's tables as an ORM makes them at start: no defaults, no analytics, only the unique indexes."""
+    """Create the tables as another application's ORM does: no defaults, no analytics, only the unique indexes."""
     metadata = MetaData()
     for table in Base.metadata.sorted_tables:
         if table.schema == SCHEMA or table.name in ANALYTICS:

@@ -45,7 +45,7 @@ async def downgrade(url: str, revision: str = "base") -> None:
     await asyncio.to_thread(migrations.downgrade, url, revision)
 
 
-async def test_an_empty_database_becomes_what_the_models_describe(empty_url: str) -> None:
+async def test_empty_database_is_migrated_to_the_models(empty_url: str) -> None:
     await upgrade(empty_url)
 
     def differences(connection: Connection) -> list[Any]:
@@ -69,14 +69,14 @@ async def test_an_empty_database_becomes_what_the_models_describe(empty_url: str
     }
 
 
-async def test_upgrading_twice_changes_nothing(empty_url: str) -> None:
+async def test_second_upgrade_changes_nothing(empty_url: str) -> None:
     await upgrade(empty_url)
     once = await describe(empty_url)
     await upgrade(empty_url)
     assert await describe(empty_url) == once
 
 
-async def test_existing_tables_are_adopted_as_they_are(platform_url: str) -> None:
+async def test_existing_tables_are_adopted_unchanged(platform_url: str) -> None:
     before = await describe(platform_url)
     await upgrade(platform_url)
     after = await describe(platform_url)
@@ -87,14 +87,14 @@ async def test_existing_tables_are_adopted_as_they_are(platform_url: str) -> Non
     assert [row.split("', '")[2] for row in added if "'events'" in row] == ["event_uuid"]
 
 
-async def test_rows_are_kept_and_watched_in_adopted_tables(platform_url: str) -> None:
+async def test_changes_in_adopted_tables_are_recorded(platform_url: str) -> None:
     await execute(platform_url, f"{COMPANY}; {TEMPLATE}; {OCCURRENCE}")
     await upgrade(platform_url)
     await execute(platform_url, "UPDATE trip_occurrences SET spots_left = 3")
     assert await fetch(platform_url, "SELECT kind, row_id FROM smarttrip.outbox") == [("occurrence", 1)]
 
 
-async def test_a_database_that_we_made_goes_up_down_and_up_again(empty_url: str) -> None:
+async def test_created_database_survives_down_and_up(empty_url: str) -> None:
     await upgrade(empty_url)
     upgraded = await describe(empty_url)
     await downgrade(empty_url)
@@ -104,7 +104,7 @@ async def test_a_database_that_we_made_goes_up_down_and_up_again(empty_url: str)
     assert await describe(empty_url) == upgraded
 
 
-async def test_a_database_that_the_platform_made_goes_up_down_and_up_again(platform_url: str) -> None:
+async def test_adopted_database_survives_down_and_up(platform_url: str) -> None:
     await upgrade(platform_url)
     upgraded = await describe(platform_url)
     await downgrade(platform_url, "sync")
@@ -114,7 +114,7 @@ async def test_a_database_that_the_platform_made_goes_up_down_and_up_again(platf
     assert await describe(platform_url) == upgraded
 
 
-async def test_going_back_takes_away_only_what_is_ours(platform_url: str) -> None:
+async def test_downgrade_removes_only_own_objects(platform_url: str) -> None:
     await execute(
         platform_url,
         f"{COMPANY}; {TEMPLATE}; {OCCURRENCE}; CREATE INDEX ix_trip_occurrences_guide ON trip_occurrences (guide_id);"
@@ -135,7 +135,7 @@ async def test_going_back_takes_away_only_what_is_ours(platform_url: str) -> Non
     assert await fetch(platform_url, "SELECT name FROM event_types") == []
 
 
-async def test_event_types_that_events_refer_to_outlive_a_downgrade(empty_url: str) -> None:
+async def test_referenced_event_types_survive_a_downgrade(empty_url: str) -> None:
     await upgrade(empty_url)
     await execute(
         empty_url,
@@ -146,7 +146,7 @@ async def test_event_types_that_events_refer_to_outlive_a_downgrade(empty_url: s
     assert await fetch(empty_url, "SELECT name FROM event_types") == [("trip_view",)]
 
 
-async def test_missing_event_types_are_added_by_name_beside_the_platforms(platform_url: str) -> None:
+async def test_missing_event_types_are_added_by_name(platform_url: str) -> None:
     await execute(
         platform_url,
         "INSERT INTO event_categories VALUES (9, 'search', 'חיפוש', 'theirs', now());"
@@ -163,12 +163,12 @@ async def test_missing_event_types_are_added_by_name_beside_the_platforms(platfo
     assert await fetch(platform_url, "SELECT id FROM event_categories WHERE name = 'search'") == [(9,)]
 
 
-async def test_two_upgrades_at_once_both_succeed(empty_url: str) -> None:
+async def test_concurrent_upgrades_succeed(empty_url: str) -> None:
     await asyncio.gather(*(upgrade(empty_url) for _ in range(3)))
     assert await fetch(empty_url, "SELECT version_num FROM smarttrip.alembic_version") == [(LATEST,)]
 
 
-async def test_an_index_that_an_interrupted_build_left_is_built_anew(platform_url: str) -> None:
+async def test_invalid_index_is_rebuilt(platform_url: str) -> None:
     await execute(
         platform_url,
         "CREATE INDEX ix_trip_occurrences_start ON trip_occurrences (start_date, id);"
@@ -178,7 +178,7 @@ async def test_an_index_that_an_interrupted_build_left_is_built_anew(platform_ur
     assert await fetch(platform_url, "SELECT indexrelid::regclass FROM pg_index WHERE NOT indisvalid") == []
 
 
-async def test_writers_go_on_while_a_long_transaction_holds_the_migration_up(platform_url: str) -> None:
+async def test_waiting_migration_does_not_block_writers(platform_url: str) -> None:
     await execute(platform_url, f"{COMPANY}; {TEMPLATE}; {OCCURRENCE}; {OCCURRENCE.replace('(1, 1', '(2, 1')}")
     slow, quick = await asyncpg.connect(plain(platform_url)), await asyncpg.connect(plain(platform_url))
     transaction = slow.transaction()
@@ -197,9 +197,7 @@ async def test_writers_go_on_while_a_long_transaction_holds_the_migration_up(pla
     assert await fetch(platform_url, "SELECT version_num FROM smarttrip.alembic_version") == [(LATEST,)]
 
 
-async def test_a_lock_that_never_comes_is_told_and_the_upgrade_may_be_run_again(
-    platform_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_upgrade_can_be_repeated_after_a_lock_timeout(platform_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "PAUSES", (0.0,))
     holder = await asyncpg.connect(plain(platform_url))
     transaction = holder.transaction()

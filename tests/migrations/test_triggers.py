@@ -1,4 +1,4 @@
-"""Each change that an answer or a document shows leaves its row in the outbox, in the writer's own transaction."""
+"""Triggers: each change of exposed data inserts a row into the outbox, in the writer's transaction."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -28,13 +28,13 @@ KINDS: dict[type[tables.Base], tuple[str, type[entities.Entity]]] = {
 
 
 class Writer:
-    """Someone who writes SQL, and what that leaves in the outbox."""
+    """Runs SQL, and returns the outbox rows that it causes."""
 
     def __init__(self, connection: Any) -> None:
         self.connection = connection
 
     async def write(self, *statements: str) -> list[Change]:
-        """What these leave, in one transaction and apart from all before."""
+        """Run statements in one transaction, and return the outbox rows that they cause."""
         await self.connection.execute("DELETE FROM smarttrip.outbox")
         async with self.connection.transaction():
             for statement in statements:
@@ -67,7 +67,7 @@ async def add(catalogue: CatalogueFactory, table: type[tables.Base]) -> int:
 
 
 @pytest.mark.parametrize("change", ["DROP COLUMN address", "RENAME COLUMN address TO street"])
-async def test_writers_notice_nothing_when_a_column_that_is_watched_goes(
+async def test_dropped_watched_column_fails_no_statement(
     catalogue: CatalogueFactory, writer: Writer, change: str
 ) -> None:
     company = await catalogue.company()
@@ -81,7 +81,7 @@ async def test_writers_notice_nothing_when_a_column_that_is_watched_goes(
 
 
 def another_value(column: Any) -> str:
-    """SQL for a value that no builder gives."""
+    """Return SQL for a value that no factory uses."""
     values = {
         Boolean: f"NOT {column.name}",
         Date: "'2027-01-12'",
@@ -96,7 +96,7 @@ def another_value(column: Any) -> str:
 
 
 @pytest.mark.parametrize("table", KINDS, ids=lambda table: table.__tablename__)
-async def test_insert_update_and_delete_each_leave_one_row(
+async def test_insert_update_and_delete_each_enqueue_one_row(
     writer: Writer, catalogue: CatalogueFactory, table: type[tables.Base]
 ) -> None:
     kind, _ = KINDS[table]
@@ -108,7 +108,7 @@ async def test_insert_update_and_delete_each_leave_one_row(
 
 
 @pytest.mark.parametrize("table", KINDS, ids=lambda table: table.__tablename__)
-async def test_every_column_that_the_entity_shows_is_watched(
+async def test_every_exposed_column_is_watched(
     writer: Writer, catalogue: CatalogueFactory, table: type[tables.Base]
 ) -> None:
     kind, entity = KINDS[table]
@@ -129,7 +129,7 @@ async def test_every_column_that_the_entity_shows_is_watched(
 
 
 @pytest.mark.parametrize("table", KINDS, ids=lambda table: table.__tablename__)
-async def test_an_update_that_changes_nothing_leaves_nothing(
+async def test_update_without_change_enqueues_nothing(
     writer: Writer, catalogue: CatalogueFactory, table: type[tables.Base]
 ) -> None:
     await add(catalogue, table)
@@ -137,7 +137,7 @@ async def test_an_update_that_changes_nothing_leaves_nothing(
 
 
 @pytest.mark.parametrize("table", [tables.TripTemplate, tables.TripOccurrence], ids=lambda table: table.__tablename__)
-async def test_a_column_that_is_shown_nowhere_leaves_nothing(
+async def test_unexposed_column_enqueues_nothing(
     writer: Writer, catalogue: CatalogueFactory, table: type[tables.Base]
 ) -> None:
     await add(catalogue, table)
@@ -158,14 +158,12 @@ async def test_a_column_that_is_shown_nowhere_leaves_nothing(
         ("trip_template_countries", 1),
     ],
 )
-async def test_truncate_asks_for_everything_once_for_each_table_it_empties(
-    writer: Writer, table: str, emptied: int
-) -> None:
+async def test_truncate_enqueues_everything_per_table(writer: Writer, table: str, emptied: int) -> None:
     assert await writer.write(f"TRUNCATE {table} CASCADE") == [("all", None)] * emptied
 
 
 @pytest.mark.parametrize("table", KINDS, ids=lambda table: table.__tablename__)
-async def test_a_changed_key_leaves_the_old_and_the_new_one(
+async def test_changed_key_enqueues_old_and_new_key(
     writer: Writer, catalogue: CatalogueFactory, table: type[tables.Base]
 ) -> None:
     kind, _ = KINDS[table]
@@ -174,9 +172,7 @@ async def test_a_changed_key_leaves_the_old_and_the_new_one(
     assert await writer.write(update) == [(kind, row_id), (kind, 9000)]
 
 
-async def test_a_statement_on_many_rows_leaves_one_for_each_that_changed(
-    writer: Writer, catalogue: CatalogueFactory
-) -> None:
+async def test_statement_enqueues_each_changed_row(writer: Writer, catalogue: CatalogueFactory) -> None:
     template_id = await catalogue.template()
     ids = [await catalogue.occurrence(trip_template_id=template_id, spots_left=spots) for spots in (0, 5, 5)]
     update = "UPDATE trip_occurrences SET spots_left = greatest(spots_left, 3)"
@@ -186,7 +182,7 @@ async def test_a_statement_on_many_rows_leaves_one_for_each_that_changed(
     assert await writer.write("UPDATE trip_occurrences SET spots_left = 2 WHERE false") == []
 
 
-async def test_a_link_of_a_template_leaves_the_template(writer: Writer, catalogue: CatalogueFactory) -> None:
+async def test_template_link_enqueues_the_template(writer: Writer, catalogue: CatalogueFactory) -> None:
     first, second = await catalogue.template(), await catalogue.template()
     for table, column, linked in (
         ("trip_template_tags", "tag_id", [await catalogue.tag(), await catalogue.tag()]),
@@ -202,14 +198,14 @@ async def test_a_link_of_a_template_leaves_the_template(writer: Writer, catalogu
         assert await writer.write(f"DELETE FROM {table}") == [("template", first), ("template", second)]
 
 
-async def test_a_changed_order_of_visits_leaves_the_template(writer: Writer, catalogue: CatalogueFactory) -> None:
+async def test_visit_order_enqueues_the_template(writer: Writer, catalogue: CatalogueFactory) -> None:
     template_id = await catalogue.template(countries=[await catalogue.country(), await catalogue.country()])
     update = "UPDATE trip_template_countries SET visit_order = 3 - visit_order"
     assert set(await writer.write(update)) == {("template", template_id)}
     assert await writer.write("UPDATE trip_template_countries SET days_in_country = 4") == []
 
 
-async def test_what_goes_by_cascade_is_left_too(writer: Writer, catalogue: CatalogueFactory) -> None:
+async def test_cascaded_deletes_are_enqueued(writer: Writer, catalogue: CatalogueFactory) -> None:
     tag_id, guide_id = await catalogue.tag(), await catalogue.guide()
     template_id = await catalogue.template(tags=[tag_id], countries=[await catalogue.country()])
     occurrence_id = await catalogue.occurrence(guide_id=guide_id)
@@ -220,7 +216,7 @@ async def test_what_goes_by_cascade_is_left_too(writer: Writer, catalogue: Catal
     assert set(deleted) == {("template", template_id)}
 
 
-async def test_an_upsert_and_a_merge_leave_what_they_wrote(writer: Writer, catalogue: CatalogueFactory) -> None:
+async def test_upsert_and_merge_enqueue_what_they_write(writer: Writer, catalogue: CatalogueFactory) -> None:
     tag_id = await catalogue.tag(name="Desert")
     values = "('Desert', 'מדבר', now(), now()), ('Snow', 'שלג', now(), now())"
     upsert = (
@@ -235,14 +231,14 @@ async def test_an_upsert_and_a_merge_leave_what_they_wrote(writer: Writer, catal
     assert await writer.write(merge) == [("tag", tag_id)]
 
 
-async def test_copied_rows_are_left_as_well(writer: Writer) -> None:
+async def test_copied_rows_are_enqueued(writer: Writer) -> None:
     records = [(number, f"T{number}", "א", WRITTEN, WRITTEN) for number in (1, 2)]
     columns = ["id", "name", "name_he", "created_at", "updated_at"]
     await writer.connection.copy_records_to_table("tags", records=records, columns=columns)
     assert await writer.changes() == [("tag", 1), ("tag", 2)]
 
 
-async def test_a_rolled_back_change_leaves_nothing(writer: Writer, catalogue: CatalogueFactory) -> None:
+async def test_rolled_back_change_enqueues_nothing(writer: Writer, catalogue: CatalogueFactory) -> None:
     await catalogue.occurrence()
     await writer.write()
     transaction = writer.connection.transaction()
@@ -252,7 +248,7 @@ async def test_a_rolled_back_change_leaves_nothing(writer: Writer, catalogue: Ca
     assert await writer.changes() == []
 
 
-async def test_a_role_without_rights_on_our_schema_can_write(writer: Writer, catalogue: CatalogueFactory) -> None:
+async def test_role_without_rights_on_our_schema_can_write(writer: Writer, catalogue: CatalogueFactory) -> None:
     occurrence_id = await catalogue.occurrence()
     role = f"platform_{writer.connection.get_server_pid()}"
     await writer.write(
@@ -275,14 +271,14 @@ async def test_a_role_without_rights_on_our_schema_can_write(writer: Writer, cat
 FUNCTIONS = "SELECT prosrc FROM pg_proc WHERE pronamespace = 'smarttrip'::regnamespace"
 
 
-async def test_nobody_is_notified_so_that_no_commit_waits_for_another(database: AsyncEngine) -> None:
+async def test_triggers_do_not_notify(database: AsyncEngine) -> None:
     async with database.connect() as connection:
         bodies = (await connection.scalars(text(FUNCTIONS))).all()
     assert bodies
     assert not [body for body in bodies if "notify" in body.lower()]
 
 
-async def test_a_writer_never_waits_for_another_whose_transaction_stays_open(
+async def test_triggers_do_not_make_writers_wait(
     writer: Writer, catalogue: CatalogueFactory, database: AsyncEngine
 ) -> None:
     template_id = await catalogue.template()

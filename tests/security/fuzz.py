@@ -1,4 +1,4 @@
-"""Inputs for the parsers: what clients send, what they might send, and what nobody ever should."""
+"""Hypothesis strategies for request bodies: valid, nearly valid, and arbitrary."""
 
 import json
 from typing import Any
@@ -82,7 +82,7 @@ anything: Strategy = st.one_of(
 
 
 def bodies(likely: dict[str, Strategy]) -> st.SearchStrategy[bytes]:
-    """JSON of these fields, each likely or anything or absent; and what is no such JSON."""
+    """Bodies whose fields are likely values, arbitrary values or absent; some are damaged or no JSON."""
     some = st.fixed_dictionaries({}, optional={name: st.one_of(values, anything) for name, values in likely.items()})
     good = st.fixed_dictionaries(likely)
     most = st.fixed_dictionaries(likely, optional={"more": anything}).flatmap(_with_one_of(anything))
@@ -98,7 +98,7 @@ def _with_one_of(values: Strategy) -> Any:
 
 
 def _damaged(body: bytes) -> st.SearchStrategy[bytes]:
-    """Cut, or with something in its middle."""
+    """Truncate the body, or replace bytes in its middle."""
     middle = st.sampled_from(
         (b"", b"\0", b"\xff", b"\\", b'"', b",", b"{", b"[", b"]", b"}", b"9", b"e9", b"-", b"NaN")
     )

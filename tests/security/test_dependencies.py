@@ -1,4 +1,4 @@
-"""The services that this one leans on: nothing of them shows in answers, nothing that they say is taken on trust."""
+"""Dependencies: responses reveal nothing about them, and their data is validated."""
 
 import asyncio
 import re
@@ -25,11 +25,21 @@ from tests.support.api.serving import serving
 from tests.support.eventually import eventually
 from tests.support.tracking.visits import event
 
-INSIDE = ("inside.invalid", "5432", "6379", "9200", "smarttrip_inside", "Traceback", "asyncpg", "sqlalchemy", "SELECT ")
-"""Parts of addresses, and words that only the inside uses."""
+INTERNALS = (
+    "inside.invalid",
+    "5432",
+    "6379",
+    "9200",
+    "smarttrip_inside",
+    "Traceback",
+    "asyncpg",
+    "sqlalchemy",
+    "SELECT ",
+)
+"""Parts of internal addresses, and words that occur only in internal errors."""
 
 
-TALKING = [endpoint for endpoint in ENDPOINTS if endpoint.media_type == JSON and endpoint.tag != "description"]
+JSON_ENDPOINTS = [endpoint for endpoint in ENDPOINTS if endpoint.media_type == JSON and endpoint.tag != "description"]
 
 
 @pytest.fixture
@@ -43,10 +53,8 @@ def unreachable(unlimited: Settings) -> Settings:
     )
 
 
-@pytest.mark.parametrize("endpoint", TALKING, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}")
-async def test_with_everything_down_answers_say_nothing_of_the_inside(
-    unreachable: Settings, endpoint: Endpoint
-) -> None:
+@pytest.mark.parametrize("endpoint", JSON_ENDPOINTS, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}")
+async def test_outage_responses_reveal_no_internals(unreachable: Settings, endpoint: Endpoint) -> None:
     async with serving(unreachable) as api:
         answer = await api.request(
             endpoint.method, endpoint.path.replace("{id:int}", "1"), json={**event(), "events": [event()]}
@@ -55,11 +63,11 @@ async def test_with_everything_down_answers_say_nothing_of_the_inside(
     if answer.status_code == 503 and endpoint.path != "/api/health":
         ErrorResponse.model_validate(answer.json())
     # An id of the request may have any digits, a port's as well.
-    told = answer.text.replace(answer.headers["x-request-id"], "")
-    assert not any(word in told for word in INSIDE)
+    revealed = answer.text.replace(answer.headers["x-request-id"], "")
+    assert not any(word in revealed for word in INTERNALS)
 
 
-NONSENSE: dict[str, tuple[str, bytes]] = {
+MALFORMED: dict[str, tuple[str, bytes]] = {
     "no JSON": ("application/json", b"<html>Bad gateway</html>"),
     "a page": ("text/html", b"<html>Bad gateway</html>"),
     "nothing": ("application/json", b""),
@@ -83,8 +91,8 @@ LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
 
 @asynccontextmanager
-async def answering(media_type: str, body: bytes) -> AsyncIterator[str]:
-    """A server that answers everything with this."""
+async def constant_server(media_type: str, body: bytes) -> AsyncIterator[str]:
+    """Run a server that sends the same response to every request."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while head := await reader.readuntil(b"\r\n\r\n"):
@@ -108,9 +116,9 @@ async def answering(media_type: str, body: bytes) -> AsyncIterator[str]:
         server.close()
 
 
-@pytest.mark.parametrize("said", NONSENSE)
-async def test_an_index_that_talks_nonsense_counts_as_down(unlimited: Settings, trip: int, said: str) -> None:
-    async with answering(*NONSENSE[said]) as url:
+@pytest.mark.parametrize("case", MALFORMED)
+async def test_malformed_search_response_counts_as_outage(unlimited: Settings, trip: int, case: str) -> None:
+    async with constant_server(*MALFORMED[case]) as url:
         elsewhere = unlimited.model_copy(update={"elasticsearch_url": url, "answer_cache_seconds": 0})
         async with serving(elsewhere) as api:
             answer = await api.post("/api/v2/recommendations", json={})
@@ -118,28 +126,26 @@ async def test_an_index_that_talks_nonsense_counts_as_down(unlimited: Settings, 
     assert answer.json()["degraded"] is True
 
 
-async def test_an_index_that_counts_nonsense_is_down_too() -> None:
-    async with answering("application/json", b'{"_shards": {"failed": 0}, "aggregations": {}}') as url:
+async def test_malformed_lookup_response_counts_as_outage() -> None:
+    async with constant_server("application/json", b'{"_shards": {"failed": 0}, "aggregations": {}}') as url:
         with pytest.raises(BackendUnavailableError):
             await ElasticsearchTripSearch(HttpClient(url, seconds=5, connections=1), "trips").lookups()
 
 
-@pytest.mark.parametrize("kept", [b"", b"x", b"\x00" * 20, b"\xff" * 200, b'{"json": 1}'])
-async def test_what_somebody_else_left_in_the_cache_is_not_believed(
-    unlimited: Settings, redis: Redis, trip: int, kept: bytes
-) -> None:
+@pytest.mark.parametrize("entry", [b"", b"x", b"\x00" * 20, b"\xff" * 200, b'{"json": 1}'])
+async def test_foreign_cache_entry_is_ignored(unlimited: Settings, redis: Redis, trip: int, entry: bytes) -> None:
     await redis.flushdb()
     async with serving(unlimited) as api:
         first = await api.get("/api/v2/occurrences")
         for key in await redis.keys("smarttrip:cache:*"):
-            await redis.set(key, kept, ex=60)
+            await redis.set(key, entry, ex=60)
     async with serving(unlimited) as api:
         again = await api.get("/api/v2/occurrences")
     assert (again.status_code, again.json()) == (200, first.json())
 
 
 @pytest.mark.parametrize("counter", [b"x", b"1e5", b"0x10", b"\xff"])
-async def test_a_counter_that_is_no_number_is_waited_out(redis: Redis, counter: bytes) -> None:
+async def test_malformed_generation_counter_is_waited_out(redis: Redis, counter: bytes) -> None:
     invalidation = InvalidationState()
     await redis.set(GENERATION_COUNTER, counter)
     following = asyncio.create_task(subscribe_to_invalidations(redis, invalidation))
@@ -152,7 +158,7 @@ async def test_a_counter_that_is_no_number_is_waited_out(redis: Redis, counter: 
     await asyncio.gather(following, return_exceptions=True)
 
 
-async def test_addresses_that_clients_name_are_never_visited(unlimited: Settings, redis: Redis, trip: int) -> None:
+async def test_urls_of_clients_are_never_requested(unlimited: Settings, redis: Redis, trip: int) -> None:
     visits: list[Any] = []
 
     async def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -175,7 +181,7 @@ def headers_of(answer: httpx2.Response) -> set[str]:
     return {name.lower() for name in answer.headers}
 
 
-async def test_answers_do_not_name_the_server(server: str) -> None:
+async def test_responses_do_not_name_the_server(server: str) -> None:
     async with httpx2.AsyncClient(base_url=server) as client:
         for path in ("/livez", "/api/locations", "/nothing"):
             assert headers_of(await client.get(path)).isdisjoint({"server", "x-powered-by", "via"})

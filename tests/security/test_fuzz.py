@@ -1,4 +1,4 @@
-"""Thousands of inputs for the parsers, each through the whole HTTP side: nothing is answered but with 2xx and 4xx.
+"""Fuzz the request parsers through the whole HTTP stack: every response is 2xx or 4xx.
 
 `FUZZ_INPUTS=100000 .venv/bin/pytest tests/security/test_fuzz.py` takes half an hour on two busy cores; without it there
 are fewer inputs.
@@ -39,37 +39,37 @@ pytestmark = pytest.mark.timeout(7200)
 
 
 class EmptyIndex(ElasticsearchTripSearch):
-    """Everything is done as for Elasticsearch, but nobody is asked."""
+    """A search that finds nothing and sends no request."""
 
     async def _request(self, target: str, body: bytes) -> bytes:
         return b'{"_shards":{"failed":0},"hits":{"total":{"value":0},"hits":[]},"count":0}'
 
 
-class Storing:
-    """Takes events in, and has them stored a hundred at a time."""
+class ImmediateProducer:
+    """Stores events itself, a hundred at a time, instead of publishing them to the stream."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._taken: list[StreamEntry] = []
+        self._pending: list[StreamEntry] = []
 
     async def publish_events(self, bodies: Sequence[bytes]) -> None:
-        self._taken += (StreamEntry(EVENT, body) for body in bodies)
-        if len(self._taken) >= 100:
+        self._pending += (StreamEntry(EVENT, body) for body in bodies)
+        if len(self._pending) >= 100:
             await self.store()
 
     async def store(self) -> None:
-        await store(self._engine, self._taken)
-        self._taken.clear()
+        await store(self._engine, self._pending)
+        self._pending.clear()
         assert await rows(self._engine, DeadEvent) == []
 
 
-class Forgetting:
+class NoRequestLog:
     def add(self, log: object) -> None:
         pass
 
 
-class Service:
-    """The application, spoken to without a client's own work: that would take most of the time."""
+class FuzzedApp:
+    """Calls the application over ASGI without an HTTP client, which would take most of the time."""
 
     def __init__(self, app: Any, state: Mapping[str, Any]) -> None:
         self._app = app
@@ -107,17 +107,19 @@ class Service:
 
 
 @pytest.fixture
-async def service(unlimited: Settings, database: AsyncEngine, redis: Redis) -> AsyncIterator[Service]:
+async def service(unlimited: Settings, database: AsyncEngine, redis: Redis) -> AsyncIterator[FuzzedApp]:
     app = create_app(unlimited)
-    async with app.router.lifespan_context(app) as held:
-        state: AppState = held  # type: ignore[assignment]
+    async with app.router.lifespan_context(app) as opened:
+        state: AppState = opened  # type: ignore[assignment]
         index = EmptyIndex(HttpClient("http://127.0.0.1:1", seconds=1, connections=1), unlimited.elasticsearch_alias)
         answers = RecommendationService(state["cache"], state["database"], index, None, cache_seconds=0)  # type: ignore[arg-type]
-        storing = Storing(database)
-        service = Service(app, {**state, "recommendations": answers, "request_logs": Forgetting(), "tracking": storing})
+        producer = ImmediateProducer(database)
+        service = FuzzedApp(
+            app, {**state, "recommendations": answers, "request_logs": NoRequestLog(), "tracking": producer}
+        )
         yield service
-        await storing.store()
-        # Neither only nonsense nor nothing but.
+        await producer.store()
+        # The inputs are neither all valid nor all invalid.
         assert all(count > INPUTS / 20 for count in service.statuses.values()), service.statuses
         assert len(service.statuses) == 2
         assert service.statuses.total() >= INPUTS
@@ -125,17 +127,17 @@ async def service(unlimited: Settings, database: AsyncEngine, redis: Redis) -> A
 
 @FUZZ
 @given(body=fuzz.preferences)
-async def test_whatever_is_preferred_is_understood_or_refused(service: Service, body: bytes) -> None:
+async def test_any_preferences_are_accepted_or_rejected(service: FuzzedApp, body: bytes) -> None:
     await service.post("/api/v2/recommendations", body)
 
 
 @FUZZ
 @given(body=fuzz.events)
-async def test_whatever_happened_is_stored_or_refused(service: Service, body: bytes) -> None:
+async def test_any_event_is_stored_or_rejected(service: FuzzedApp, body: bytes) -> None:
     await service.post("/api/events", body)
 
 
 @FUZZ
 @given(body=fuzz.batches)
-async def test_whatever_happened_at_once_is_stored_or_refused(service: Service, body: bytes) -> None:
+async def test_any_event_batch_is_stored_or_rejected(service: FuzzedApp, body: bytes) -> None:
     await service.post("/api/events/batch", body)

@@ -1,4 +1,4 @@
-"""What clients write never becomes part of a statement or of a query, and comes back as it was written."""
+"""Text of clients never becomes part of a statement or query, and is stored verbatim."""
 
 import re
 from collections.abc import AsyncIterator, Callable
@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.backends.database import Database
+from app.routes import ENDPOINTS
 from app.tracking.records import MAX_SESSION_ID
 from core.settings import Settings
 from schemas.api.preferences import Preferences
@@ -30,7 +31,7 @@ from tests.support.tracking.visits import drain
 from tracking import stream
 
 MARK = "zq7marker"
-"""Stands in every hostile text, and nowhere else."""
+"""Part of every hostile text, and of nothing else."""
 
 BREAKERS = (
     "'", "''", '"', "';", "'); DROP TABLE users; --", "' OR '1'='1", "\\", "\\'", "$1", "$$", "$$; --", ":name", "%s",
@@ -47,23 +48,23 @@ MANY = hypothesis_settings(max_examples=40, deadline=None, suppress_health_check
 
 
 @dataclass(frozen=True)
-class Ground:
+class InjectionTarget:
     api: httpx2.AsyncClient
     statements: Statements = field(repr=False)
     database: AsyncEngine
     redis: Redis
 
-    def assert_untouched(self) -> None:
+    def assert_statements_unaffected(self) -> None:
         assert self.statements
         assert not any(MARK in statement for statement in self.statements)
         self.statements.clear()
 
 
 @pytest.fixture
-async def ground(unlimited: Settings, engine: AsyncEngine, redis: Redis, trip: int) -> AsyncIterator[Ground]:
+async def target(unlimited: Settings, engine: AsyncEngine, redis: Redis, trip: int) -> AsyncIterator[InjectionTarget]:
     async with serving(unlimited, database=Database(engine)) as api:
         with recorded_statements(engine) as statements:
-            yield Ground(api, statements, engine, redis)
+            yield InjectionTarget(api, statements, engine, redis)
 
 
 def as_header(text: str) -> str:
@@ -76,63 +77,63 @@ async def latest(engine: AsyncEngine, table: Any) -> Any:
 
 @MANY
 @given(text=texts)
-async def test_texts_of_visitors_are_stored_as_they_came(ground: Ground, text: str) -> None:
-    someone = {"session_id": str(uuid4()), "anonymous_id": str(uuid4())}
+async def test_visitor_texts_are_stored_verbatim(target: InjectionTarget, text: str) -> None:
+    visitor = {"session_id": str(uuid4()), "anonymous_id": str(uuid4())}
     headers = {"User-Agent": as_header(text)}
-    started = await ground.api.post("/api/session/start", json={**someone, "referrer": text}, headers=headers)
-    known = await ground.api.post("/api/user/identify", json={**someone, "name": text})
+    started = await target.api.post("/api/session/start", json={**visitor, "referrer": text}, headers=headers)
+    known = await target.api.post("/api/user/identify", json={**visitor, "name": text})
     assert (started.status_code, known.status_code) == (200, 200)
-    session, user = await latest(ground.database, BrowsingSession), await latest(ground.database, User)
+    session, user = await latest(target.database, BrowsingSession), await latest(target.database, User)
     assert (session.referrer, session.user_agent, user.name) == (text, headers["User-Agent"].strip(), text)
-    ground.assert_untouched()
+    target.assert_statements_unaffected()
 
 
 @MANY
 @given(text=texts)
-async def test_addresses_are_stored_as_they_came_or_refused(ground: Ground, text: str) -> None:
+async def test_email_is_stored_verbatim_or_rejected(target: InjectionTarget, text: str) -> None:
     email = f"{text}@example.org"
-    known = await ground.api.post("/api/user/identify", json={"anonymous_id": str(uuid4()), "email": email})
+    known = await target.api.post("/api/user/identify", json={"anonymous_id": str(uuid4()), "email": email})
     assert known.status_code in (200, 400)
     if known.status_code == 200:
-        assert (await latest(ground.database, User)).email == email.lower()
-        ground.assert_untouched()
+        assert (await latest(target.database, User)).email == email.lower()
+        target.assert_statements_unaffected()
 
 
 @MANY
 @given(text=texts)
-async def test_texts_of_events_are_stored_as_they_came(ground: Ground, text: str) -> None:
-    told = {"page_url": text, "referrer": text, "metadata": {text: [text, {text: text}]}}
-    event = {"event_type": "page_view", "session_id": str(uuid4()), "anonymous_id": str(uuid4()), **told}
-    assert (await ground.api.post("/api/events", json=event)).status_code == 202
-    await drain(ground.redis, ground.database)
-    stored = await latest(ground.database, Event)
+async def test_event_texts_are_stored_verbatim(target: InjectionTarget, text: str) -> None:
+    texts = {"page_url": text, "referrer": text, "metadata": {text: [text, {text: text}]}}
+    event = {"event_type": "page_view", "session_id": str(uuid4()), "anonymous_id": str(uuid4()), **texts}
+    assert (await target.api.post("/api/events", json=event)).status_code == 202
+    await drain(target.redis, target.database)
+    stored = await latest(target.database, Event)
     assert str(stored.session_id) == event["session_id"]
-    assert {"page_url": stored.page_url, "referrer": stored.referrer, "metadata": stored.event_data} == told
-    ground.assert_untouched()
+    assert {"page_url": stored.page_url, "referrer": stored.referrer, "metadata": stored.event_data} == texts
+    target.assert_statements_unaffected()
 
 
 @MANY
 @given(text=texts)
-async def test_what_is_looked_for_finds_nothing_else(ground: Ground, text: str) -> None:
-    found = await ground.api.get("/api/evaluation/scenarios", params={"category": text})
+async def test_hostile_filter_matches_nothing(target: InjectionTarget, text: str) -> None:
+    found = await target.api.get("/api/evaluation/scenarios", params={"category": text})
     assert found.status_code == 400 or found.json()["count"] == 0
-    ground.assert_untouched()
+    target.assert_statements_unaffected()
 
 
 @MANY
 @given(text=texts)
-async def test_the_session_of_a_search_is_logged_as_it_came(ground: Ground, text: str) -> None:
+async def test_session_id_is_logged_verbatim(target: InjectionTarget, text: str) -> None:
     session = as_header(text)[:MAX_SESSION_ID]
-    asked = await ground.api.post("/api/v2/recommendations", json={}, headers={"X-Session-ID": session})
+    asked = await target.api.post("/api/v2/recommendations", json={}, headers={"X-Session-ID": session})
     assert asked.status_code == 200
 
-    async def is_on_its_way() -> bool:
-        return await stream.length(ground.redis) > 0
+    async def is_streamed() -> bool:
+        return await stream.length(target.redis) > 0
 
-    await eventually(is_on_its_way)
-    await drain(ground.redis, ground.database)
-    assert (await latest(ground.database, RecommendationRequest)).session_id == session
-    ground.assert_untouched()
+    await eventually(is_streamed)
+    await drain(target.redis, target.database)
+    assert (await latest(target.database, RecommendationRequest)).session_id == session
+    target.assert_statements_unaffected()
 
 
 FIELDS = (*Preferences.model_fields, MARK)
@@ -149,32 +150,33 @@ FORMS: tuple[Callable[[str], object], ...] = (
 )
 
 
-async def test_nothing_but_numbers_and_names_of_ours_reaches_elasticsearch(unlimited: Settings, trip: int) -> None:
+async def test_client_text_never_reaches_elasticsearch(unlimited: Settings, trip: int) -> None:
     async with FaultProxy(unlimited.elasticsearch_url) as proxy:
-        watched = unlimited.model_copy(update={"elasticsearch_url": proxy.url, "answer_cache_seconds": 0})
-        async with serving(watched) as api:
+        proxied = unlimited.model_copy(update={"elasticsearch_url": proxy.url, "answer_cache_seconds": 0})
+        async with serving(proxied) as api:
             for field in FIELDS:
                 for text, form in zip(BREAKERS, cycle(FORMS), strict=False):
                     answer = await api.post("/api/v2/recommendations", json={field: form(text + MARK)})
                     assert answer.status_code == (200 if field == MARK else 400)
             good = await api.post("/api/v2/recommendations", json={"selected_continents": ["Asia"], "budget": "5"})
             assert good.status_code == 200
-    said = b"".join(bytes(connection.sent) for connection in proxy.connections)
-    assert MARK.encode() not in said
+    sent = b"".join(bytes(connection.sent) for connection in proxy.connections)
+    assert MARK.encode() not in sent
     alias = unlimited.elasticsearch_alias.encode()
-    assert set(HEADS.findall(said)) <= {
+    assert set(HEADS.findall(sent)) <= {
         b"POST /%b/_search?request_cache=false" % alias,
         b"POST /%b/_count" % alias,
         b"HEAD /_alias/%b" % alias,
     }
 
 
+PATHS_WITH_ID = [endpoint.path for endpoint in ENDPOINTS if endpoint.method == "GET" and "{id:int}" in endpoint.path]
 HEADS = re.compile(rb"((?:GET|HEAD|POST|PUT|DELETE) /\S*) HTTP/1\.1\r\n")
 
 
-async def test_an_id_in_a_path_is_a_number_or_leads_nowhere(ground: Ground) -> None:
+async def test_id_in_path_that_is_no_number_is_not_found(target: InjectionTarget) -> None:
     for text in BREAKERS:
-        for path in ("/api/countries/{}", "/api/v2/occurrences/{}", "/api/v2/templates/{}/occurrences"):
-            answer = await ground.api.get(path.format(quote(f"1{text}{MARK}", safe="")))
+        for path in PATHS_WITH_ID:
+            answer = await target.api.get(path.replace("{id:int}", quote(f"1{text}{MARK}", safe="")))
             assert answer.status_code == 404
-    assert ground.statements == []
+    assert target.statements == []

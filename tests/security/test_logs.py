@@ -1,4 +1,4 @@
-"""What processes write to their logs tells nothing of people and holds no secrets, even when things go wrong."""
+"""Logs of API and worker contain no personal data and no secrets, even when requests fail."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -47,11 +47,11 @@ SECRETS = {
     "visited page": PAGE,
 }
 
-REFUSING = {
+CONSTRAINTS = {
     "users": "CHECK (email IS NULL)",
     "events": "CHECK (page_url IS NULL)",
 }
-"""Constraints of the platform's that nobody has told us of."""
+"""Constraints on the tables that make our statements fail."""
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 async def lines(settings: Settings, engine: AsyncEngine, redis: Redis, log: Path) -> str:
-    """The logs of an API and a worker that have seen much, at their most talkative."""
+    """Debug logs of an API and a worker after requests of every kind, some of which fail."""
     await empty(engine)
     await redis.flushdb()
     await reindex(settings, lambda progress: None)
@@ -79,15 +79,17 @@ async def lines(settings: Settings, engine: AsyncEngine, redis: Redis, log: Path
     async with (
         running_process(serve, env, port=port, output=log, stop_signal=SIGTERM) as api,
         running_process(WORKER, env, port=port, output=log, stop_signal=SIGTERM),
-        refusing(engine),
+        failing_writes(engine),
     ):
         await eventually(lambda: responds(f"{api.url}/livez"), within=30)
         async with httpx2.AsyncClient(base_url=api.url, timeout=20) as client:
-            await ask_everything(client)
-            await go_wrong(client)
-        async with connect_raw(api.url) as wire:
-            await wire.send(f"GET /{EMAIL} HTTP/1.1\r\nAuthorization: Bearer {TOKEN}\r\n: no name\r\n\r\n".encode())
-            await wire.everything()
+            await call_every_endpoint(client)
+            await provoke_errors(client)
+        async with connect_raw(api.url) as connection:
+            await connection.send(
+                f"GET /{EMAIL} HTTP/1.1\r\nAuthorization: Bearer {TOKEN}\r\n: no name\r\n\r\n".encode()
+            )
+            await connection.read_to_end()
         await eventually(lambda: is_empty(redis), within=20)
     return log.read_text()
 
@@ -109,7 +111,7 @@ BODIES: tuple[object, ...] = (
 CREDENTIALS = (TOKEN, FORGED, ADMIN_KEY, f"{ADMIN_KEY}x")
 
 
-async def ask_everything(client: httpx2.AsyncClient) -> None:
+async def call_every_endpoint(client: httpx2.AsyncClient) -> None:
     for endpoint in ENDPOINTS:
         path = endpoint.path.replace("{id:int}", "1")
         for number, credentials in enumerate(CREDENTIALS):
@@ -122,7 +124,7 @@ async def ask_everything(client: httpx2.AsyncClient) -> None:
                     await client.post(path, json=body, headers=headers)
 
 
-async def go_wrong(client: httpx2.AsyncClient) -> None:
+async def provoke_errors(client: httpx2.AsyncClient) -> None:
     headers = {"Authorization": f"Bearer {token(email='a' + EMAIL)}", "X-Forwarded-For": ADDRESSES[0]}
     failed = await client.post("/api/user/identify", json={"anonymous_id": str(uuid4()), "name": NAME}, headers=headers)
     assert failed.status_code == 500
@@ -132,37 +134,37 @@ async def go_wrong(client: httpx2.AsyncClient) -> None:
 
 
 @asynccontextmanager
-async def refusing(engine: AsyncEngine) -> AsyncIterator[None]:
-    await change(engine, "ALTER TABLE {table} ADD CONSTRAINT refusing {check} NOT VALID")
+async def failing_writes(engine: AsyncEngine) -> AsyncIterator[None]:
+    await change(engine, "ALTER TABLE {table} ADD CONSTRAINT failing_writes {check} NOT VALID")
     try:
         yield
     finally:
-        await change(engine, "ALTER TABLE {table} DROP CONSTRAINT refusing")
+        await change(engine, "ALTER TABLE {table} DROP CONSTRAINT failing_writes")
 
 
 async def change(engine: AsyncEngine, statement: str) -> None:
     async with engine.begin() as connection:
-        for table, check in REFUSING.items():
+        for table, check in CONSTRAINTS.items():
             await connection.execute(text(statement.format(table=table, check=check)))
 
 
 @pytest.mark.parametrize("event", ["admin_call", "unexpected_error", "tracking_set_aside", "worker_started"])
-def test_what_went_on_stands_in_the_log(lines: str, event: str) -> None:
+def test_event_is_logged(lines: str, event: str) -> None:
     assert f'"{event}"' in lines
 
 
-def test_an_error_is_told_with_its_place_and_its_kind(lines: str) -> None:
+def test_error_is_logged_with_traceback_and_type(lines: str) -> None:
     error = next(line for line in lines.splitlines() if '"unexpected_error"' in line and "/api/user/identify" in line)
     assert all(part in error for part in ("Traceback", "tracking.py", "CheckViolationError", "\\n***\\n"))
 
 
 @pytest.mark.parametrize("kind", SECRETS)
-def test_nothing_personal_or_secret_stands_in_the_log(lines: str, kind: str) -> None:
+def test_log_contains_no_personal_or_secret_data(lines: str, kind: str) -> None:
     assert SECRETS[kind] not in lines
 
 
 @pytest.mark.parametrize(
-    ("told", "kept"),
+    ("logged", "redacted"),
     [
         ("no such path: /a@b.example/c", "no such path: /***/c"),
         ("postgresql://app:pass@db:5432/x", "postgresql://app:***:5432/x"),
@@ -173,5 +175,5 @@ def test_nothing_personal_or_secret_stands_in_the_log(lines: str, kind: str) -> 
         (12, 12),
     ],
 )
-def test_what_an_error_says_of_people_is_left_out(told: object, kept: object) -> None:
-    assert redact_pii(None, "info", {"event": told}) == {"event": kept}
+def test_personal_data_in_errors_is_redacted(logged: object, redacted: object) -> None:
+    assert redact_pii(None, "info", {"event": logged}) == {"event": redacted}

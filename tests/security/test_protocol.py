@@ -1,4 +1,4 @@
-"""Requests that proxies and servers may read in different ways, that are too long, or that never end."""
+"""HTTP requests that are ambiguous (smuggling), oversized, or slow."""
 
 import json
 import re
@@ -41,22 +41,22 @@ SMUGGLED = {
 }
 
 
-def statuses(said: bytes) -> list[int]:
-    return [int(status) for status in STATUS.findall(said)]
+def statuses(data: bytes) -> list[int]:
+    return [int(status) for status in STATUS.findall(data)]
 
 
 @pytest.mark.parametrize("data", SMUGGLED.values(), ids=SMUGGLED.keys())
-async def test_what_can_be_read_in_two_ways_is_refused_and_ends_the_connection(server: str, data: bytes) -> None:
-    """The request hidden in it is never answered."""
-    async with connect_raw(server) as wire:
-        await wire.send(data)
-        assert statuses(await wire.everything()) in ([400], [])
+async def test_ambiguous_request_closes_the_connection(server: str, data: bytes) -> None:
+    """The request smuggled in it is not served."""
+    async with connect_raw(server) as connection:
+        await connection.send(data)
+        assert statuses(await connection.read_to_end()) in ([400], [])
 
 
-async def test_what_is_no_request_is_told_so_in_the_shape_of_all_errors(server: str) -> None:
-    async with connect_raw(server) as wire:
-        await wire.send(b"HELLO\r\n\r\n")
-        head, _, body = (await wire.everything()).partition(b"\r\n\r\n")
+async def test_malformed_request_gets_an_error_body(server: str) -> None:
+    async with connect_raw(server) as connection:
+        await connection.send(b"HELLO\r\n\r\n")
+        head, _, body = (await connection.read_to_end()).partition(b"\r\n\r\n")
     assert statuses(head) == [400]
     assert b"content-type: application/json" in head
     said = json.loads(body)
@@ -65,23 +65,23 @@ async def test_what_is_no_request_is_told_so_in_the_shape_of_all_errors(server: 
     assert said["request_id"].encode() in head
 
 
-async def test_requests_one_after_the_other_are_answered_in_order(server: str) -> None:
-    """What is refused above is refused for its own sake."""
-    async with connect_raw(server) as wire:
-        await wire.send(
+async def test_pipelined_requests_are_served_in_order(server: str) -> None:
+    """Without the ambiguity the requests above are accepted."""
+    async with connect_raw(server) as connection:
+        await connection.send(
             LIVE + POST + b"Content-Length: 2\r\n\r\n{}" + LIVE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
         )
-        assert statuses(await wire.everything()) == [200, 200, 200]
+        assert statuses(await connection.read_to_end()) == [200, 200, 200]
 
 
-KEPT = b"GET /api/locations HTTP/%b\r\nHost: x\r\n%b\r\n"
+CACHED = b"GET /api/locations HTTP/%b\r\nHost: x\r\n%b\r\n"
 
 
-async def test_kept_answers_end_the_connection_when_they_should(server: str) -> None:
-    async def answers(*requests: bytes) -> list[tuple[bytes, bytes]]:
-        async with connect_raw(server) as wire:
-            await wire.send(b"".join(requests))
-            said = await wire.everything()
+async def test_cached_response_closes_the_connection_on_request(server: str) -> None:
+    async def responses(*requests: bytes) -> list[tuple[bytes, bytes]]:
+        async with connect_raw(server) as connection:
+            await connection.send(b"".join(requests))
+            said = await connection.read_to_end()
         heads, bodies = [], []
         while said:
             head, _, rest = said.partition(b"\r\n\r\n")
@@ -91,12 +91,12 @@ async def test_kept_answers_end_the_connection_when_they_should(server: str) -> 
             said = rest[length:]
         return list(zip(heads, bodies, strict=True))
 
-    last = KEPT % (b"1.1", b"Connection: close\r\n")
-    # The first may have to be made.
-    _, second, third = await answers(KEPT % (b"1.1", b""), KEPT % (b"1.1", b""), last)
+    last = CACHED % (b"1.1", b"Connection: close\r\n")
+    # The first response may not come from the cache.
+    _, second, third = await responses(CACHED % (b"1.1", b""), CACHED % (b"1.1", b""), last)
     assert third == (second[0] + b"\r\nconnection: close", second[1])
     assert json.loads(second[1])["success"] is True
-    assert await answers(KEPT % (b"1.0", b"")) == [third]
+    assert await responses(CACHED % (b"1.0", b"")) == [third]
 
 
 @pytest.mark.parametrize(
@@ -110,13 +110,13 @@ async def test_kept_answers_end_the_connection_when_they_should(server: str) -> 
     ],
     ids=["a long header", "an endless header", "many headers", "a long address", "an endless address"],
 )
-async def test_a_head_that_is_too_long_is_refused(server: str, head: bytes) -> None:
-    async with connect_raw(server) as wire:
-        await wire.send(head)
-        assert statuses(await wire.everything()) in ([400], [])
+async def test_oversized_request_head_is_rejected(server: str, head: bytes) -> None:
+    async with connect_raw(server) as connection:
+        await connection.send(head)
+        assert statuses(await connection.read_to_end()) in ([400], [])
 
 
-async def test_a_head_that_is_long_is_read(server: str) -> None:
+async def test_long_request_head_is_accepted(server: str) -> None:
     async with httpx2.AsyncClient(base_url=server) as client:
         assert (await client.get("/livez", headers={"X-Long": "x" * (MAX_HEAD - 1000)})).status_code == 200
 
@@ -131,23 +131,23 @@ async def test_a_head_that_is_long_is_read(server: str) -> None:
     ],
     ids=["a head", "a body", "chunks", "a body that nobody reads"],
 )
-async def test_what_comes_byte_by_byte_is_not_waited_for(server: str, data: bytes) -> None:
+async def test_slow_request_is_aborted(server: str, data: bytes) -> None:
     head, end, rest = data.rpartition(b"\r\n\r\n") if b"\r\n\r\n" in data else (b"", b"", data)
-    async with connect_raw(server) as wire:
-        await wire.send(head + end)
-        assert await wire.trickle(rest, every=0.05) < 4 * BODY_SECONDS
+    async with connect_raw(server) as connection:
+        await connection.send(head + end)
+        assert await connection.trickle(rest, every=0.05) < 4 * BODY_SECONDS
 
 
-async def test_a_client_that_takes_no_answers_is_left(server: str) -> None:
-    """Its requests would hold their places, and its answers memory, for as long as it likes."""
-    asked = b"GET /openapi.json HTTP/1.1\r\n" + HOST + b"\r\n"
-    async with connect_raw(server, buffer=1024) as wire, httpx2.AsyncClient(base_url=server) as client:
-        await wire.send(asked * 500)
-        await is_left(client, doing="taking")
-        assert len(statuses(await wire.everything())) < 500
+async def test_client_that_does_not_read_is_disconnected(server: str) -> None:
+    """Otherwise its requests and responses would occupy slots and memory without end."""
+    request = b"GET /openapi.json HTTP/1.1\r\n" + HOST + b"\r\n"
+    async with connect_raw(server, buffer=1024) as connection, httpx2.AsyncClient(base_url=server) as client:
+        await connection.send(request * 500)
+        await is_counted_as_slow(client, doing="taking")
+        assert len(statuses(await connection.read_to_end())) < 500
 
 
-async def is_left(client: httpx2.AsyncClient, *, doing: str) -> None:
+async def is_counted_as_slow(client: httpx2.AsyncClient, *, doing: str) -> None:
     counted = f'smarttrip_http_slow_clients_total{{doing="{doing}"}} 1'
 
     async def counts_it() -> bool:
@@ -156,8 +156,8 @@ async def is_left(client: httpx2.AsyncClient, *, doing: str) -> None:
     await eventually(counts_it, within=10)
 
 
-async def test_a_body_is_read_no_further_than_its_limit(server: str) -> None:
-    """Whatever length it announces: the rest is never taken."""
-    async with connect_raw(server) as wire:
-        await wire.send(POST + b"Content-Length: 1000000000\r\n\r\n" + b" " * (MAX_BODY + 1))
-        assert statuses(await wire.answer()) == [413]
+async def test_oversized_body_is_not_read_to_its_end(server: str) -> None:
+    """The announced length does not matter."""
+    async with connect_raw(server) as connection:
+        await connection.send(POST + b"Content-Length: 1000000000\r\n\r\n" + b" " * (MAX_BODY + 1))
+        assert statuses(await connection.response_head()) == [413]

@@ -1,4 +1,4 @@
-"""All that is kept in Redis ends by itself, or has a bound: a year of use fills it no further than a day."""
+"""Every key in Redis expires or has a bound, so that its size does not grow with time."""
 
 import asyncio
 from ipaddress import ip_network
@@ -19,26 +19,26 @@ from tests.support.eventually import eventually
 from tests.support.processes import worker_process
 from tests.support.tracking.visits import event
 
-WITHOUT_END = {
+BOUNDED = {
     GENERATION_COUNTER: "one number",
     TRACKING_STREAM: "TRACKING_LIMIT entries, and a fourth more of request logs; beyond it the API answers 503",
     queue.NAME: "jobs asked for: by the clock at most one of each, by administrators one in five seconds",
 }
-LONGEST = 2 * 86_400
-"""Seconds. Nothing that ends lasts longer: two windows of the longest rate of this test, and arq's jobs a day."""
+MAX_TTL = 2 * 86_400
+"""Longest TTL in seconds: two windows of the longest rate of this test; jobs of arq expire after a day."""
 
 PERSON = "203.0.113.9"
 
 
-class Kept:
-    """Every key that was ever seen, with the longest that it would still have lasted; -1 is for ever."""
+class KeyObserver:
+    """Records each key that it ever sees, with its longest TTL in seconds; -1 means that it does not expire."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self.seconds: dict[str, int] = {}
-        self.enough = False
+        self.stopped = False
 
-    async def look(self) -> None:
+    async def scan(self) -> None:
         async for key in self._redis.scan_iter(count=1000):
             seconds = await self._redis.ttl(key)
             if seconds != -2:
@@ -47,12 +47,12 @@ class Kept:
                 self.seconds[name] = -1 if -1 in (known, seconds) else max(known, seconds)
 
     async def watch(self) -> None:
-        while not self.enough:
-            await self.look()
+        while not self.stopped:
+            await self.scan()
             await asyncio.sleep(0.01)
 
 
-async def ask_everything(api: httpx2.AsyncClient) -> None:
+async def call_every_endpoint(api: httpx2.AsyncClient) -> None:
     for endpoint in ENDPOINTS:
         path = endpoint.path.replace("{id:int}", "1")
         body = {**event(), "events": [event(), event()], "selected_continents": ["Asia"]}
@@ -61,8 +61,8 @@ async def ask_everything(api: httpx2.AsyncClient) -> None:
 
 
 @pytest.fixture(scope="module")
-async def kept(settings: Settings, redis: Redis, trip: int) -> dict[str, int]:
-    """After everything has been asked for and done once."""
+async def ttls(settings: Settings, redis: Redis, trip: int) -> dict[str, int]:
+    """TTLs of all keys, observed while every endpoint is called and every job runs once."""
     await redis.flushdb()
     limited = settings.model_copy(
         update={
@@ -71,39 +71,39 @@ async def kept(settings: Settings, redis: Redis, trip: int) -> dict[str, int]:
             "rate_limit_default": "1000/day; 500/minute",
         }
     )
-    kept = Kept(redis)
-    watching = asyncio.create_task(kept.watch())
+    observer = KeyObserver(redis)
+    watching = asyncio.create_task(observer.watch())
     async with worker_process(limited), serving(limited) as api:
         api.headers.update({"X-Admin-Key": ADMIN_KEY, "X-Forwarded-For": PERSON})
-        await ask_everything(api)
+        await call_every_endpoint(api)
         await queue.enqueue(limited.redis_url, "count_trips")
 
-        async def all_is_done() -> bool:
+        async def is_stream_empty() -> bool:
             return not await redis.exists(TRACKING_STREAM) or await redis.xlen(TRACKING_STREAM) == 0
 
-        await eventually(all_is_done, within=20)
-        await eventually(lambda: any(name.startswith("smarttrip:reindex") for name in kept.seconds), within=20)
-    kept.enough = True
+        await eventually(is_stream_empty, within=20)
+        await eventually(lambda: any(name.startswith("smarttrip:reindex") for name in observer.seconds), within=20)
+    observer.stopped = True
     await watching
-    return kept.seconds
+    return observer.seconds
 
 
-async def test_every_key_ends_by_itself_or_has_a_bound_of_its_own(kept: dict[str, int]) -> None:
-    endless = {name for name, seconds in kept.items() if seconds == -1}
-    assert endless <= set(WITHOUT_END)
-    assert {name for name, seconds in kept.items() if seconds > LONGEST} == set()
+async def test_every_redis_key_expires_or_is_bounded(ttls: dict[str, int]) -> None:
+    endless = {name for name, seconds in ttls.items() if seconds == -1}
+    assert endless <= set(BOUNDED)
+    assert {name for name, seconds in ttls.items() if seconds > MAX_TTL} == set()
 
 
-async def test_everything_that_is_kept_has_been_seen(kept: dict[str, int]) -> None:
-    """Else the test above would not say much."""
+async def test_every_kind_of_redis_key_was_observed(ttls: dict[str, int]) -> None:
+    """Otherwise the test above would prove little."""
     kinds = ("smarttrip:cache:1:lock:", "smarttrip:cache:1:recommendations", "smarttrip:limits:", "arq:job:", REINDEX)
     for kind in (*kinds, GENERATION_COUNTER, TRACKING_STREAM, queue.NAME):
-        assert any(kind in name for name in kept), kind
+        assert any(kind in name for name in ttls), kind
 
 
-async def test_addresses_are_kept_for_as_long_as_they_are_counted(kept: dict[str, int]) -> None:
-    with_address = {name: seconds for name, seconds in kept.items() if PERSON in name}
+async def test_ip_addresses_expire_with_their_counters(ttls: dict[str, int]) -> None:
+    with_address = {name: seconds for name, seconds in ttls.items() if PERSON in name}
     assert with_address
     assert all(
-        name.startswith("smarttrip:limits:") and 0 < seconds <= LONGEST for name, seconds in with_address.items()
+        name.startswith("smarttrip:limits:") and 0 < seconds <= MAX_TTL for name, seconds in with_address.items()
     )

@@ -1,4 +1,4 @@
-"""No secret is in the repository. Tests are left out: theirs are made up, and look like secrets on purpose."""
+"""No secret is in the repository. Tests are excluded, because theirs are made up."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SCAN = Path(sys.executable).with_name("detect-secrets-hook")
 NO_SECRETS = ("--exclude-files", r"^tests/|\.lock$|\.sha256$", "--exclude-lines", "user:password@host")
-"""Hashes, and the shape of an address in an error."""
+"""Excludes hashes, and an example of an address in an error message."""
 
 pytestmark = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a repository")
 
@@ -19,17 +19,17 @@ def scan(*files: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([SCAN, *NO_SECRETS, *files], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def test_no_file_holds_a_secret() -> None:
+def test_no_file_contains_a_secret() -> None:
     files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     found = scan(*files)
     assert (found.returncode, found.stdout) == (0, "")
 
 
-def test_a_secret_would_be_found(tmp_path: Path) -> None:
+def test_scan_detects_a_secret(tmp_path: Path) -> None:
     file = tmp_path / "settings.py"
     file.write_text(f'ADMIN_KEY = "{token_hex(32)}"\n')
     assert scan(str(file)).returncode == 1
 
 
-def test_a_file_for_secrets_is_never_committed() -> None:
+def test_env_file_is_ignored_by_git() -> None:
     assert ".env" in (ROOT / ".gitignore").read_text().split()

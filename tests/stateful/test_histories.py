@@ -29,7 +29,7 @@ def ground(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Grou
 
 
 @pytest.mark.parametrize("bounds", [QUICK, pytest.param(LONG, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])])
-def test_every_history_ends_in_sync(ground: Ground, bounds: bounds) -> None:
+def test_every_schedule_ends_in_sync(ground: Ground, bounds: bounds) -> None:
     class Here(History):
         def __init__(self) -> None:
             super().__init__(ground)

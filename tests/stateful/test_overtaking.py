@@ -35,7 +35,7 @@ def points(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("point", IN_A_BATCH)
-async def test_the_later_change_stays(
+async def test_later_change_is_final(
     settings: Settings, stores: Backends, index: str, catalogue: CatalogueFactory, point: str
 ) -> None:
     await catalogue.template()

@@ -1,4 +1,4 @@
-"""The `smarttrip` command as a person runs it: a process with an environment of its own."""
+"""Run the `smarttrip` command with a minimal environment."""
 
 import os
 import subprocess
@@ -11,14 +11,14 @@ from pathlib import Path
 import psutil
 
 SMARTTRIP = str(Path(sys.executable).with_name("smarttrip"))
-# Where no .env lies about.
+# A folder without a .env file.
 ELSEWHERE = tempfile.gettempdir()
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """What a shell has, without settings other than these."""
-    kept = ("PATH", "HOME", "XDG_CACHE_HOME", "LANG", "REQUESTS_CA_BUNDLE")
-    return {name: os.environ[name] for name in kept if name in os.environ} | variables
+    """Return the environment of a shell with no settings but `variables`."""
+    inherited = ("PATH", "HOME", "XDG_CACHE_HOME", "LANG", "REQUESTS_CA_BUNDLE")
+    return {name: os.environ[name] for name in inherited if name in os.environ} | variables
 
 
 def smarttrip(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -35,7 +35,10 @@ def smarttrip(*arguments: str, env: Mapping[str, str] | None = None) -> subproce
 
 @contextmanager
 def empty_folder() -> Iterator[Path]:
-    """For a stack; ends what runs in it. Not pytest's, which is closed to the user that root's services run as."""
+    """Yield a folder for a stack, and stop the stack at the end.
+
+    pytest's own folders are not accessible to the user that runs root's services.
+    """
     with tempfile.TemporaryDirectory(prefix="smarttrip-stack-") as name:
         try:
             yield Path(name)

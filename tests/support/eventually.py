@@ -1,4 +1,4 @@
-"""Waiting for what happens soon."""
+"""Wait for a condition."""
 
 import asyncio
 import time
@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 
 
 async def eventually(condition: Callable[[], bool | Awaitable[bool]], within: float = 5.0) -> None:
-    """Raises AssertionError if it doesn't hold within so many seconds."""
+    """Poll `condition` until it is true. Raises: AssertionError after `within` seconds."""
     deadline = time.monotonic() + within
     while True:
-        held = condition()
-        if held if isinstance(held, bool) else await held:
+        result = condition()
+        if result if isinstance(result, bool) else await result:
             return
         assert time.monotonic() < deadline, "it did not happen in time"
         await asyncio.sleep(0.01)

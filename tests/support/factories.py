@@ -1,4 +1,4 @@
-"""Rows for tests: each builder adds one with sensible values, any of which may be given, and answers its id."""
+"""Insert rows for tests: each method inserts one with default values, any of which may be given, and returns its id."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -55,7 +55,7 @@ class CatalogueFactory:
         return await self._insert(Tag, {"name": name, "name_he": name}, values)
 
     async def template(self, *, tags: Sequence[int] = (), countries: Sequence[int] = (), **values: Any) -> int:
-        """Of a company of its own unless `company_id` is given; `countries` in the order of the visit."""
+        """Insert a template, with a new company unless `company_id` is given; `countries` in the order of the visit."""
         title = f"Template {next(self._number)}"
         defaults = {
             "title": title,
@@ -76,7 +76,7 @@ class CatalogueFactory:
         return template_id
 
     async def occurrence(self, **values: Any) -> int:
-        """Of a template of its own unless `trip_template_id` is given; ten days long unless `end_date` is given."""
+        """Insert a departure, of a new template unless `trip_template_id` is given, and of ten days by default."""
         if "trip_template_id" not in values:
             values["trip_template_id"] = await self.template()
         start: date = values.get("start_date", START)

@@ -1,4 +1,4 @@
-"""A TCP proxy that does to connections what networks and dying servers do, switched while a test runs."""
+"""A TCP proxy that injects network faults; a test switches its mode."""
 
 import asyncio
 import contextlib
@@ -16,17 +16,17 @@ RESET_WHEN_CLOSED = struct.pack("ii", 1, 0)
 class Mode(StrEnum):
     PASS = "pass"
     CUT = "cut"
-    """Connections end, new ones are refused."""
+    """Connections are closed, new ones are refused."""
     STALL = "stall"
-    """Connections are accepted, but nothing gets through before the mode changes."""
+    """Connections are accepted, but no data is forwarded before the mode changes."""
     MUTE = "mute"
-    """What clients say arrives, but no answer comes before the mode changes."""
+    """Requests are forwarded, but no response before the mode changes."""
     SLOW = "slow"
-    """Each chunk waits for `delay` seconds."""
+    """Each chunk is delayed by `delay` seconds."""
     RESET = "reset"
-    """Connections, new ones too, break with a RST."""
+    """Connections, new ones included, are closed with a RST."""
     HALF_CLOSE = "half_close"
-    """The client hears that the server has ended, yet all that it says still arrives."""
+    """The client receives a FIN, but its data is still forwarded."""
 
 
 @dataclass(eq=False)
@@ -34,11 +34,11 @@ class Connection:
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
     sent: bytearray = field(default_factory=bytearray)
-    """What the client said, whether or not it has arrived."""
+    """Bytes that the client sent, whether or not they were forwarded."""
     received: int = 0
-    """Bytes that the client was given."""
+    """Number of bytes that were forwarded to the client."""
     pumps: list[asyncio.Task[None]] = field(default_factory=list)
-    """To the server and to the client."""
+    """Tasks that forward to the server and to the client."""
     dropping: bool = False
 
     def end(self, *, reset: bool = False) -> None:
@@ -59,7 +59,7 @@ class FaultProxy:
         self.delay = delay
         self.mode = Mode.PASS
         self.connections: list[Connection] = []
-        """All that ever were, the open ones too."""
+        """All connections since the start, closed ones included."""
 
     async def __aenter__(self) -> Self:
         await self.switch(Mode.PASS)
@@ -74,7 +74,7 @@ class FaultProxy:
         return self._server._replace(netloc=f"{user}{at}127.0.0.1:{self._port}").geturl()
 
     def redirect(self, server_url: str) -> None:
-        """From now on new connections go to another server."""
+        """Forward new connections to another server."""
         self._server = urlsplit(server_url)
 
     async def switch(self, mode: Mode) -> None:
@@ -88,16 +88,16 @@ class FaultProxy:
             self._listener = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
             self._port = self._listener.sockets[0].getsockname()[1]
         for connection in self.connections:
-            self._treat(connection)
+            self._apply_mode(connection)
 
     def drop_packets(self) -> None:
-        """Open connections go dead without a word, as behind a firewall that forgot them; new ones work."""
+        """Stop forwarding on open connections without closing them, as a firewall does that has lost its state."""
         for connection in self.connections:
             connection.dropping = True
             for pump in connection.pumps:
                 pump.cancel()
 
-    def _treat(self, connection: Connection) -> None:
+    def _apply_mode(self, connection: Connection) -> None:
         if self.mode in (Mode.CUT, Mode.RESET):
             connection.end(reset=self.mode is Mode.RESET)
         elif self.mode is Mode.HALF_CLOSE and not connection.client.is_closing():
@@ -114,7 +114,7 @@ class FaultProxy:
         pumps = self._pump(from_client, server, connection), self._pump(from_server, client, connection)
         connection.pumps += [asyncio.create_task(pump) for pump in pumps]
         self.connections.append(connection)
-        self._treat(connection)
+        self._apply_mode(connection)
         await asyncio.wait(connection.pumps)
         if not connection.dropping:
             connection.end()

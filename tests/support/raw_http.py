@@ -1,11 +1,11 @@
-"""HTTP byte by byte, as no proper client sends it."""
+"""Send raw bytes over a connection to an HTTP server."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-PATIENCE = 10
+TIMEOUT = 10
 
 
 class RawConnection:
@@ -17,24 +17,24 @@ class RawConnection:
         self._writer.write(data)
         await self._writer.drain()
 
-    async def everything(self) -> bytes:
-        """All that the server says until it ends the connection."""
-        async with asyncio.timeout(PATIENCE):
+    async def read_to_end(self) -> bytes:
+        """Read until the server closes the connection."""
+        async with asyncio.timeout(TIMEOUT):
             try:
                 return await self._reader.read()
             except ConnectionResetError:
                 return b""
 
-    async def answer(self) -> bytes:
-        """The head of the next answer."""
-        async with asyncio.timeout(PATIENCE):
+    async def response_head(self) -> bytes:
+        """Read the head of the next response."""
+        async with asyncio.timeout(TIMEOUT):
             return await self._reader.readuntil(b"\r\n\r\n")
 
     async def trickle(self, data: bytes, every: float) -> float:
-        """Byte by byte until the server ends the connection; answers after how many seconds that was."""
+        """Send a byte every `every` seconds until the server closes the connection; return the seconds that took."""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        ended = asyncio.ensure_future(self.everything())
+        ended = asyncio.ensure_future(self.read_to_end())
         for number in range(len(data)):
             if (await asyncio.wait([ended], timeout=every))[0]:
                 break
@@ -45,7 +45,7 @@ class RawConnection:
 
 @asynccontextmanager
 async def connect_raw(url: str, *, buffer: int = 65536) -> AsyncIterator[RawConnection]:
-    """`buffer` is how much is taken from the server before anybody reads it."""
+    """Open a connection; `buffer` is the number of bytes that are received before anything reads them."""
     server = urlsplit(url)
     reader, writer = await asyncio.open_connection(server.hostname, server.port, limit=buffer)
     try:

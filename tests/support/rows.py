@@ -1,4 +1,4 @@
-"""What a table holds."""
+"""Read all rows of a table."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from schemas.tables import Base
 
 
 async def rows(engine: AsyncEngine, table: type[Base]) -> Sequence[Row[Any]]:
-    """All, by id."""
+    """Return all rows in the order of their ids."""
     columns = table.__table__
     async with engine.connect() as connection:
         return (await connection.execute(select(columns).order_by(columns.c.id))).all()

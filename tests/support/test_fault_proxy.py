@@ -63,9 +63,7 @@ async def ask(streams: Streams, line: bytes) -> bytes:
         return await streams[0].readline()
 
 
-async def test_the_address_differs_from_the_servers_in_host_and_port_alone(
-    echo: tuple[Echo, str], proxy: FaultProxy
-) -> None:
+async def test_url_differs_in_host_and_port_only(echo: tuple[Echo, str], proxy: FaultProxy) -> None:
     assert proxy.url.startswith("echo://user@127.0.0.1:")
     assert proxy.url.endswith("/path")
     assert proxy.url != echo[1]
@@ -76,9 +74,7 @@ async def test_bytes_and_connections_are_counted(proxy: FaultProxy, client: Stre
     assert [(bytes(known.sent), known.received) for known in proxy.connections] == [(b"hello\nmore\n", 11)]
 
 
-async def test_cut_ends_connections_refuses_new_ones_and_gives_the_same_address_back(
-    proxy: FaultProxy, client: Streams
-) -> None:
+async def test_cut_closes_connections_and_keeps_the_port(proxy: FaultProxy, client: Streams) -> None:
     address = proxy.url
     await proxy.switch(Mode.CUT)
     with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
@@ -92,9 +88,7 @@ async def test_cut_ends_connections_refuses_new_ones_and_gives_the_same_address_
         assert await ask(streams, b"again") == b"AGAIN\n"
 
 
-async def test_stall_accepts_and_holds_what_is_said_until_it_ends(
-    echo: tuple[Echo, str], proxy: FaultProxy, client: Streams
-) -> None:
+async def test_stall_delays_requests_until_it_ends(echo: tuple[Echo, str], proxy: FaultProxy, client: Streams) -> None:
     await proxy.switch(Mode.STALL)
     async with connected(proxy) as late:
         client[1].write(b"held\n")
@@ -107,9 +101,7 @@ async def test_stall_accepts_and_holds_what_is_said_until_it_ends(
         assert await late[0].readline() == b"LATE\n"
 
 
-async def test_mute_passes_on_what_is_said_and_holds_the_answers_until_it_ends(
-    echo: tuple[Echo, str], proxy: FaultProxy, client: Streams
-) -> None:
+async def test_mute_delays_responses_until_it_ends(echo: tuple[Echo, str], proxy: FaultProxy, client: Streams) -> None:
     await proxy.switch(Mode.MUTE)
     client[1].write(b"heard\n")
     await eventually(lambda: b"heard\n" in echo[0].heard)
@@ -119,7 +111,7 @@ async def test_mute_passes_on_what_is_said_and_holds_the_answers_until_it_ends(
     assert await client[0].readline() == b"HEARD\n"
 
 
-async def test_slow_delays_each_way(proxy: FaultProxy, client: Streams) -> None:
+async def test_slow_delays_both_directions(proxy: FaultProxy, client: Streams) -> None:
     proxy.delay = 0.05
     await proxy.switch(Mode.SLOW)
     began = monotonic()
@@ -127,7 +119,7 @@ async def test_slow_delays_each_way(proxy: FaultProxy, client: Streams) -> None:
     assert monotonic() - began >= 2 * proxy.delay
 
 
-async def test_reset_breaks_old_and_new_connections_without_an_end(proxy: FaultProxy, client: Streams) -> None:
+async def test_reset_breaks_old_and_new_connections(proxy: FaultProxy, client: Streams) -> None:
     await proxy.switch(Mode.RESET)
     with pytest.raises(ConnectionResetError):
         await client[0].read()
@@ -136,9 +128,7 @@ async def test_reset_breaks_old_and_new_connections_without_an_end(proxy: FaultP
             await late[0].read()
 
 
-async def test_half_close_answers_with_an_end_but_still_passes_on_what_is_said(
-    echo: tuple[Echo, str], proxy: FaultProxy, client: Streams
-) -> None:
+async def test_half_close_still_forwards_requests(echo: tuple[Echo, str], proxy: FaultProxy, client: Streams) -> None:
     await proxy.switch(Mode.HALF_CLOSE)
     async with connected(proxy) as late:
         assert await late[0].read() == b""
@@ -149,7 +139,7 @@ async def test_half_close_answers_with_an_end_but_still_passes_on_what_is_said(
     await asyncio.wait_for(echo[0].hung_up.wait(), SOON)
 
 
-async def test_stranded_connections_hear_nothing_ever_again_while_new_ones_work(
+async def test_dropped_packets_affect_open_connections_only(
     echo: tuple[Echo, str], proxy: FaultProxy, client: Streams
 ) -> None:
     proxy.drop_packets()
@@ -161,7 +151,7 @@ async def test_stranded_connections_hear_nothing_ever_again_while_new_ones_work(
     assert b"lost\n" not in echo[0].heard
 
 
-async def test_a_server_that_is_gone_ends_the_clients_connection(echo: tuple[Echo, str]) -> None:
+async def test_missing_server_closes_the_connection(echo: tuple[Echo, str]) -> None:
     async with FaultProxy("tcp://user@127.0.0.1:1/path") as proxy, connected(proxy) as streams:
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
             await streams[0].readexactly(1)
