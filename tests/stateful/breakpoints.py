@@ -1,4 +1,4 @@
-"""Points at which a batch or a reindex waits while others go on, and may die."""
+"""Breakpoints at which a batch or a reindex is suspended while others run, and may be killed."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -13,37 +13,37 @@ from indexer.feed import batch
 from indexer.index import admin, bulk_writer, outbox, versions
 from indexer.rebuild import loader, reindex
 
-READING_AND_WRITING = ("before its version", "before reading", "before writing", "after writing")
-IN_A_BATCH = (*READING_AND_WRITING, "before forgetting")
-AT_THE_SWAP = ("before the swap", "after the swap")
+REBUILD_POINTS = ("before version", "before read", "before write", "after write")
+BATCH_POINTS = (*REBUILD_POINTS, "before row removal")
+SWAP_POINTS = ("before swap", "after swap")
 
 
 class Killed(BaseException):
-    """Nothing catches it, as nothing catches a kill."""
+    """Simulates SIGKILL; derived from BaseException so that no handler catches it."""
 
 
 @dataclass
-class Pause:
+class Suspension:
     point: str
     reached: asyncio.Event = field(default_factory=asyncio.Event)
-    over: asyncio.Event = field(default_factory=asyncio.Event)
-    dies: bool = False
+    resumed: asyncio.Event = field(default_factory=asyncio.Event)
+    killed: bool = False
 
 
-_PAUSE: ContextVar[Pause | None] = ContextVar("pause", default=None)
+_SUSPENSION: ContextVar[Suspension | None] = ContextVar("suspension", default=None)
 
 
 @dataclass
-class Running:
-    """A batch or a reindex that has come to its point, or has ended before it."""
+class SuspendedTask:
+    """A batch or a reindex that is suspended at its breakpoint, or has ended before it."""
 
     task: asyncio.Task[Any]
-    pause: Pause
+    suspension: Suspension
 
-    async def end(self, *, dies: bool) -> None:
-        """Raises what it raises, unless it was killed."""
-        self.pause.dies = dies
-        self.pause.over.set()
+    async def end(self, *, killed: bool) -> None:
+        """Resume the task, or kill it, and wait for its end. Raises: the error of the task, unless it was killed."""
+        self.suspension.killed = killed
+        self.suspension.resumed.set()
         try:
             await self.task
         except Killed:
@@ -53,54 +53,54 @@ class Running:
                 raise
 
 
-async def run_to(point: str, work: Coroutine[Any, Any, object]) -> Running:
-    pause = Pause(point)
+async def run_until(point: str, work: Coroutine[Any, Any, object]) -> SuspendedTask:
+    suspension = Suspension(point)
 
     async def run() -> None:
-        _PAUSE.set(pause)
+        _SUSPENSION.set(suspension)
         await work
 
     task = asyncio.create_task(run())
-    reached = asyncio.create_task(pause.reached.wait())
+    reached = asyncio.create_task(suspension.reached.wait())
     await asyncio.wait((task, reached), return_when=asyncio.FIRST_COMPLETED)
     reached.cancel()
-    return Running(task, pause)
+    return SuspendedTask(task, suspension)
 
 
-def put_points(patch: pytest.MonkeyPatch) -> None:
+def install_breakpoints(patch: pytest.MonkeyPatch) -> None:
     for module in (batch, loader):
-        patch.setattr(module, "build_documents", _with_points(builder.build_documents, "before reading"))
-    patch.setattr(versions, "next_version", _with_points(versions.next_version, "before its version"))
-    patch.setattr(bulk_writer, "write", _with_points(bulk_writer.write, "before writing", "after writing"))
-    patch.setattr(outbox, "remove", _with_points(outbox.remove, "before forgetting"))
-    patch.setattr(admin, "swap_alias", _with_points(admin.swap_alias, "before the swap", "after the swap"))
-    patch.setattr(reindex, "_discard", _unless_dead(reindex._discard))  # the dead clear nothing away
+        patch.setattr(module, "build_documents", _with_breakpoints(builder.build_documents, "before read"))
+    patch.setattr(versions, "next_version", _with_breakpoints(versions.next_version, "before version"))
+    patch.setattr(bulk_writer, "write", _with_breakpoints(bulk_writer.write, "before write", "after write"))
+    patch.setattr(outbox, "remove", _with_breakpoints(outbox.remove, "before row removal"))
+    patch.setattr(admin, "swap_alias", _with_breakpoints(admin.swap_alias, "before swap", "after swap"))
+    patch.setattr(reindex, "_discard", _unless_killed(reindex._discard))  # a killed reindex does not clean up
 
 
-def _with_points(step: Callable[..., Any], before: str, after: str | None = None) -> Any:
-    async def pausing(*arguments: Any, **options: Any) -> Any:
-        await _reach(before)
+def _with_breakpoints(step: Callable[..., Any], before: str, after: str | None = None) -> Any:
+    async def with_breakpoints(*arguments: Any, **options: Any) -> Any:
+        await _pause_at(before)
         result = await step(*arguments, **options)
-        await _reach(after)
+        await _pause_at(after)
         return result
 
-    return pausing
+    return with_breakpoints
 
 
-async def _reach(point: str | None) -> None:
-    pause = _PAUSE.get()
-    if pause is None or pause.point != point:
+async def _pause_at(point: str | None) -> None:
+    suspension = _SUSPENSION.get()
+    if suspension is None or suspension.point != point:
         return
-    pause.reached.set()
-    await pause.over.wait()
-    if pause.dies:
+    suspension.reached.set()
+    await suspension.resumed.wait()
+    if suspension.killed:
         raise Killed
 
 
-def _unless_dead(step: Callable[..., Any]) -> Any:
-    async def clear(*arguments: Any) -> None:
-        pause = _PAUSE.get()
-        if pause is None or not pause.dies:
+def _unless_killed(step: Callable[..., Any]) -> Any:
+    async def discard(*arguments: Any) -> None:
+        suspension = _SUSPENSION.get()
+        if suspension is None or not suspension.killed:
             await step(*arguments)
 
-    return clear
+    return discard

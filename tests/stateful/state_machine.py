@@ -1,4 +1,4 @@
-"""A random history of the sync: open transactions, batches and reindexes that stop half-way, go on, or die."""
+"""A Hypothesis state machine of the sync: transactions, batches and reindexes that are suspended, resumed or killed."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -21,20 +21,20 @@ from indexer.rebuild.reindex import reindex
 from indexer.rebuild.rollback import rollback
 from indexer.rebuild.verify import verify
 from tests.conftest import drop_indices, empty
-from tests.stateful.breakpoints import AT_THE_SWAP, IN_A_BATCH, READING_AND_WRITING, Running, run_to
+from tests.stateful.breakpoints import BATCH_POINTS, REBUILD_POINTS, SWAP_POINTS, SuspendedTask, run_until
 from tests.support.factories import CatalogueFactory
 from tests.support.sync import assert_in_sync, drain, ignore_progress
 
 Result = TypeVar("Result")
 
-REFUSED = {"55P03", "40P01", "23505"}
-"""What Postgres says to a writer that would have to wait for long or for ever, or to take an id that is taken."""
+CONFLICTS = {"55P03", "40P01", "23505"}
+"""SQLSTATEs of a lock timeout, a deadlock and a unique violation."""
 
 IDS = ["1", "2", "11", "12"]
-"""All that a departure can have, with those that a statement changes them to."""
+"""All ids that departures can have."""
 
 TRUNCATE = "TRUNCATE trip_occurrences CASCADE"
-OF_TRIPS = (
+DEPARTURE_STATEMENTS = (
     "INSERT INTO trip_occurrences (id, trip_template_id, guide_id, start_date, end_date, spots_left)"
     " VALUES (:trip, :two, 1, DATE '2027-03-01', DATE '2027-03-11', :number)"
     " ON CONFLICT (id) DO UPDATE SET spots_left = :number",
@@ -43,7 +43,7 @@ OF_TRIPS = (
     TRUNCATE,
 )
 STATEMENTS = (
-    *OF_TRIPS,
+    *DEPARTURE_STATEMENTS,
     "UPDATE trip_occurrences SET trip_template_id = :two WHERE id = :trip",
     "UPDATE trip_occurrences SET id = id + 10 WHERE id = :trip",
     "UPDATE trip_templates SET base_price = :number WHERE id = :two",
@@ -56,7 +56,7 @@ STATEMENTS = (
 )
 
 Change = tuple[str, dict[str, int]]
-"""A statement and its values."""
+"""A statement and its parameters."""
 
 
 def _with_values(statement: str, trips: int = 2) -> st.SearchStrategy[Change]:
@@ -65,15 +65,19 @@ def _with_values(statement: str, trips: int = 2) -> st.SearchStrategy[Change]:
     return st.tuples(st.just(statement), st.fixed_dictionaries(used))
 
 
-CHANGES = st.one_of(st.sampled_from(OF_TRIPS).flatmap(_with_values), st.sampled_from(STATEMENTS).flatmap(_with_values))
-CHANGES_OF_ONE = st.sampled_from(OF_TRIPS).flatmap(lambda statement: _with_values(statement, trips=1))
-HASTY = 2
-"""The writer who never leaves a transaction open."""
+CHANGES = st.one_of(
+    st.sampled_from(DEPARTURE_STATEMENTS).flatmap(_with_values), st.sampled_from(STATEMENTS).flatmap(_with_values)
+)
+CHANGES_OF_ONE_DEPARTURE = st.sampled_from(DEPARTURE_STATEMENTS).flatmap(
+    lambda statement: _with_values(statement, trips=1)
+)
+COMMITTING_WRITER = 2
+"""A writer that commits each of its changes at once."""
 
 
 @dataclass(frozen=True)
-class Ground:
-    """What all histories are played on, one after the other."""
+class Environment:
+    """Event loop and servers on which all schedules run, one after the other."""
 
     loop: asyncio.AbstractEventLoop
     settings: Settings
@@ -83,27 +87,27 @@ class Ground:
         return self.loop.run_until_complete(asyncio.wait_for(work, 60))
 
 
-class History(RuleBasedStateMachine):
-    def __init__(self, ground: Ground) -> None:
+class SyncMachine(RuleBasedStateMachine):
+    def __init__(self, environment: Environment) -> None:
         super().__init__()
-        self.ground = ground
-        self.run = ground.run
+        self.environment = environment
+        self.run = environment.run
         self.writers: dict[int, AsyncConnection] = {}
-        self.batches: list[Running] = []
-        self.rebuild: Running | None = None
+        self.batches: list[SuspendedTask] = []
+        self.rebuild: SuspendedTask | None = None
         self.rebuilt = False
         self.versions: dict[tuple[str, str], int] = {}
-        self.run(self._begin())
+        self.run(self._set_up())
 
-    async def _begin(self) -> None:
-        await empty(self.ground.stores.postgres)
-        await drop_indices(self.ground.settings)
-        catalogue = CatalogueFactory(self.ground.stores.postgres)
+    async def _set_up(self) -> None:
+        await empty(self.environment.stores.postgres)
+        await drop_indices(self.environment.settings)
+        catalogue = CatalogueFactory(self.environment.stores.postgres)
         for _ in range(2):
             await catalogue.template()
         await catalogue.guide()
         await catalogue.tag()
-        await reindex(self.ground.settings, ignore_progress)
+        await reindex(self.environment.settings, ignore_progress)
 
     @rule(writer=st.integers(0, 1), change=CHANGES)
     def write(self, writer: int, change: Change) -> None:
@@ -114,22 +118,22 @@ class History(RuleBasedStateMachine):
         self.run(self._write_and_commit(change))
 
     async def _write_and_commit(self, change: Change) -> None:
-        await self._write(HASTY, change)
-        await self._end_transaction(HASTY, commits=True)
+        await self._write(COMMITTING_WRITER, change)
+        await self._end_transaction(COMMITTING_WRITER, commits=True)
 
     async def _write(self, writer: int, change: Change) -> None:
         if writer not in self.writers:
-            self.writers[writer] = await self.ground.stores.postgres.connect()
+            self.writers[writer] = await self.environment.stores.postgres.connect()
             await self.writers[writer].execute(text("SET LOCAL lock_timeout = '50ms'"))
         statement, values = change
         try:
             await self.writers[writer].execute(text(statement), values)
         except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) not in REFUSED:
+            if getattr(error.orig, "sqlstate", None) not in CONFLICTS:
                 raise
             await self._end_transaction(writer, commits=False)
         if statement == TRUNCATE:
-            # Left open, it would keep every reader waiting.
+            # Left open, it would block every reader.
             await self._end_transaction(writer, commits=True)
 
     @rule(writer=st.integers(0, 1), commits=st.sampled_from([True, True, True, False]))
@@ -144,99 +148,104 @@ class History(RuleBasedStateMachine):
 
     @rule(retry=st.booleans())
     def batch(self, *, retry: bool) -> None:
-        self.run(process_batch(self.ground.stores, retry=retry))
-        self.run(self._check_promises())
+        self.run(process_batch(self.environment.stores, retry=retry))
+        self.run(self._check_invariants())
 
-    @rule(first=CHANGES_OF_ONE, point=st.sampled_from(IN_A_BATCH), second=CHANGES_OF_ONE, dies=st.booleans())
-    def overtake(self, first: Change, point: str, second: Change, *, dies: bool) -> None:
-        """A batch stops on its way, and a later change is done before it goes on."""
-        self.run(self._overtake(first, point, second, dies=dies))
-        self.run(self._check_promises())
+    @rule(
+        first=CHANGES_OF_ONE_DEPARTURE,
+        point=st.sampled_from(BATCH_POINTS),
+        second=CHANGES_OF_ONE_DEPARTURE,
+        killed=st.booleans(),
+    )
+    def overtake(self, first: Change, point: str, second: Change, *, killed: bool) -> None:
+        """Suspend a batch, and process a later change before the batch is resumed."""
+        self.run(self._overtake(first, point, second, killed=killed))
+        self.run(self._check_invariants())
 
-    async def _overtake(self, first: Change, point: str, second: Change, *, dies: bool) -> None:
+    async def _overtake(self, first: Change, point: str, second: Change, *, killed: bool) -> None:
         await self._write_and_commit(first)
-        overtaken = await run_to(point, process_batch(self.ground.stores, retry=True))
+        suspended = await run_until(point, process_batch(self.environment.stores, retry=True))
         await self._write_and_commit(second)
         for _ in range(2):
-            await process_batch(self.ground.stores, retry=True)
-        await overtaken.end(dies=dies)
+            await process_batch(self.environment.stores, retry=True)
+        await suspended.end(killed=killed)
 
     @precondition(lambda self: len(self.batches) < 2)
-    @rule(point=st.sampled_from(IN_A_BATCH))
+    @rule(point=st.sampled_from(BATCH_POINTS))
     def begin_batch(self, point: str) -> None:
-        self.batches.append(self.run(run_to(point, process_batch(self.ground.stores, retry=True))))
+        self.batches.append(self.run(run_until(point, process_batch(self.environment.stores, retry=True))))
 
     @precondition(lambda self: self.batches)
-    @rule(which=st.integers(0, 1), dies=st.booleans())
-    def end_batch(self, which: int, *, dies: bool) -> None:
-        self.run(self.batches.pop(which % len(self.batches)).end(dies=dies))
-        self.run(self._check_promises())
+    @rule(which=st.integers(0, 1), killed=st.booleans())
+    def end_batch(self, which: int, *, killed: bool) -> None:
+        self.run(self.batches.pop(which % len(self.batches)).end(killed=killed))
+        self.run(self._check_invariants())
 
     @precondition(lambda self: not self.batches and self.rebuild is None)
-    @rule(point=st.sampled_from(READING_AND_WRITING))
+    @rule(point=st.sampled_from(REBUILD_POINTS))
     def begin_reindex(self, point: str) -> None:
         self.rebuilt = True
-        self.rebuild = self.run(run_to(point, reindex(self.ground.settings, ignore_progress)))
+        self.rebuild = self.run(run_until(point, reindex(self.environment.settings, ignore_progress)))
 
     @precondition(lambda self: not self.batches and self.rebuild is not None)
-    @rule(dies=st.booleans())
-    def end_reindex(self, *, dies: bool) -> None:
+    @rule(killed=st.booleans())
+    def end_reindex(self, *, killed: bool) -> None:
         assert self.rebuild is not None
-        self.run(self.rebuild.end(dies=dies))
+        self.run(self.rebuild.end(killed=killed))
         self.rebuild = None
 
     @precondition(lambda self: not self.batches and self.rebuild is None)
-    @rule(point=st.sampled_from(["never", *AT_THE_SWAP]))
+    @rule(point=st.sampled_from(["never", *SWAP_POINTS]))
     def roll_back(self, point: str) -> None:
         with suppress(NoPreviousIndexError):
-            self.run(self._die_at(point, rollback(self.ground.settings)))
+            self.run(self._kill_at(point, rollback(self.environment.settings)))
 
     @precondition(lambda self: not self.batches and self.rebuild is None)
-    @rule(point=st.sampled_from(AT_THE_SWAP))
-    def die_at_the_swap(self, point: str) -> None:
-        self.run(self._die_at(point, reindex(self.ground.settings, ignore_progress)))
+    @rule(point=st.sampled_from(SWAP_POINTS))
+    def kill_at_the_swap(self, point: str) -> None:
+        self.run(self._kill_at(point, reindex(self.environment.settings, ignore_progress)))
 
-    async def _die_at(self, point: str, work: Coroutine[Any, Any, object]) -> None:
+    async def _kill_at(self, point: str, work: Coroutine[Any, Any, object]) -> None:
         self.rebuilt = True
-        running = await run_to(point, work)
-        await running.end(dies=True)
+        running = await run_until(point, work)
+        await running.end(killed=True)
 
-    async def _check_promises(self) -> None:
-        """What the outbox doesn't name is right; no version of a departure ever falls, in any index."""
+    async def _check_invariants(self) -> None:
+        """Check that what the outbox does not name is in sync, and that versions never decrease in any index."""
         await self._refresh()
-        assert not (await verify(self.ground.settings, repair=False)).differences
-        stores = self.ground.stores
+        assert not (await verify(self.environment.settings, repair=False)).differences
+        stores = self.environment.stores
         for name in await all_names(stores.elasticsearch, stores.alias):
-            answer = await stores.elasticsearch.mget(index=name, ids=IDS, source=False)
-            for found in answer["docs"]:
+            response = await stores.elasticsearch.mget(index=name, ids=IDS, source=False)
+            for found in response["docs"]:
                 if found.get("found"):
                     key = name, found["_id"]
                     assert found["_version"] >= self.versions.get(key, 0), key
                     self.versions[key] = found["_version"]
 
     async def _refresh(self) -> None:
-        """The verifier sees what searches see."""
-        await self.ground.stores.elasticsearch.indices.refresh(index=self.ground.stores.alias)
+        """Make writes visible to the verifier, which sees what searches see."""
+        await self.environment.stores.elasticsearch.indices.refresh(index=self.environment.stores.alias)
 
     def teardown(self) -> None:
-        self.run(self._end())
+        self.run(self._finish())
 
-    async def _end(self) -> None:
-        """Everything that is open ends; then the verifier, and once more when a last rebuild has cleaned up."""
+    async def _finish(self) -> None:
+        """End all that is open, and check that the index is in sync, and again after a last reindex has cleaned up."""
         for writer in list(self.writers):
             await self._end_transaction(writer, commits=True)
         for running in self.batches:
-            await running.end(dies=False)
+            await running.end(killed=False)
         if self.rebuild is not None:
-            await self.rebuild.end(dies=False)
-        await drain(self.ground.stores)
+            await self.rebuild.end(killed=False)
+        await drain(self.environment.stores)
         await self._refresh()
-        await assert_in_sync(self.ground.settings)
+        await assert_in_sync(self.environment.settings)
         if not self.rebuilt:
             return
-        await reindex(self.ground.settings, ignore_progress)
-        await assert_in_sync(self.ground.settings)
-        stores = self.ground.stores
+        await reindex(self.environment.settings, ignore_progress)
+        await assert_in_sync(self.environment.settings)
+        stores = self.environment.stores
         names = await all_names(stores.elasticsearch, stores.alias)
         assert len(names) == 2
         assert await live_index(stores.elasticsearch, stores.alias) == max(names)

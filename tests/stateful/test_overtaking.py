@@ -1,4 +1,4 @@
-"""A batch stops on its way, a later change is done by another batch, and only then the first one goes on."""
+"""A batch is suspended at each breakpoint while another batch processes a later change."""
 
 from itertools import product
 
@@ -12,7 +12,7 @@ from indexer.backends import Backends
 from indexer.feed.batch import process_batch
 from indexer.rebuild.verify import verify
 from tests.indexer.conftest import index, no_index, stores
-from tests.stateful.breakpoints import IN_A_BATCH, put_points, run_to
+from tests.stateful.breakpoints import BATCH_POINTS, install_breakpoints, run_until
 from tests.support.factories import CatalogueFactory
 from tests.support.sync import assert_in_sync, drain
 
@@ -30,22 +30,22 @@ LOCK_NOT_AVAILABLE = "55P03"
 
 
 @pytest.fixture(autouse=True)
-def points(monkeypatch: pytest.MonkeyPatch) -> None:
-    put_points(monkeypatch)
+def breakpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    install_breakpoints(monkeypatch)
 
 
-@pytest.mark.parametrize("point", IN_A_BATCH)
+@pytest.mark.parametrize("point", BATCH_POINTS)
 async def test_later_change_is_final(
     settings: Settings, stores: Backends, index: str, catalogue: CatalogueFactory, point: str
 ) -> None:
     await catalogue.template()
     for first, second in product(CHANGES, CHANGES):
         await write(stores.postgres, first)
-        overtaken = await run_to(point, process_batch(stores, retry=True))
+        suspended = await run_until(point, process_batch(stores, retry=True))
         await write(stores.postgres, second)
         for _ in range(2):
             await process_batch(stores, retry=True)
-        await overtaken.end(dies=False)
+        await suspended.end(killed=False)
         await stores.elasticsearch.indices.refresh(index=index)
         assert not (await verify(settings, repair=False)).differences, (first, second)
         await drain(stores)
@@ -53,7 +53,7 @@ async def test_later_change_is_final(
 
 
 async def write(engine: AsyncEngine, statement: str) -> None:
-    """Unless it would have to wait: a TRUNCATE does, for the batch that has read the table."""
+    """Run the statement unless it has to wait: a TRUNCATE waits for a batch that has read the table."""
     try:
         async with engine.begin() as connection:
             await connection.execute(text("SET LOCAL lock_timeout = '50ms'"))
