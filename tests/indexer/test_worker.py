@@ -5,7 +5,6 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-import httpx2
 import pytest
 from redis.asyncio import Redis
 
@@ -17,6 +16,7 @@ from indexer.jobs.names import REINDEX
 from indexer.worker import _run_all
 from tests.support.eventually import eventually
 from tests.support.factories import CatalogueFactory
+from tests.support.http_client import http_client
 from tests.support.processes import RunningProcess, responds, worker_process
 from tests.support.sync import assert_in_sync, execute, waiting
 
@@ -136,7 +136,7 @@ async def test_requested_reindex_is_run(settings: Settings, stores: Backends, in
 
 
 async def test_worker_exports_metrics(settings: Settings, index: str) -> None:
-    async with worker(settings) as process, httpx2.AsyncClient(base_url=process.url) as client:
+    async with worker(settings) as process, http_client(process.url) as client:
         alive, metrics = await client.get("/livez"), await client.get("/metrics")
     assert (alive.status_code, alive.text) == (200, '{"status": "ok"}')
     assert metrics.status_code == 200

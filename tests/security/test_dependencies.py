@@ -23,6 +23,7 @@ from schemas.api.errors import ErrorResponse
 from schemas.redis_keys import GENERATION_COUNTER
 from tests.support.api.serving import serving
 from tests.support.eventually import eventually
+from tests.support.http_client import http_client
 from tests.support.tracking.visits import event
 
 INTERNALS = (
@@ -182,6 +183,6 @@ def headers_of(answer: httpx2.Response) -> set[str]:
 
 
 async def test_responses_do_not_name_the_server(server: str) -> None:
-    async with httpx2.AsyncClient(base_url=server) as client:
+    async with http_client(server) as client:
         for path in ("/livez", "/api/locations", "/nothing"):
             assert headers_of(await client.get(path)).isdisjoint({"server", "x-powered-by", "via"})

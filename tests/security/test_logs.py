@@ -20,6 +20,7 @@ from scripts.dev_stack.ports import free_port
 from tests.conftest import empty
 from tests.support.api.tokens import SECRET, token
 from tests.support.eventually import eventually
+from tests.support.http_client import http_client
 from tests.support.processes import SMARTTRIP, WORKER, environment, responds, running_process
 from tests.support.raw_http import connect_raw
 from tracking import stream
@@ -82,7 +83,7 @@ async def lines(settings: Settings, engine: AsyncEngine, redis: Redis, log: Path
         failing_writes(engine),
     ):
         await eventually(lambda: responds(f"{api.url}/livez"), within=30)
-        async with httpx2.AsyncClient(base_url=api.url, timeout=20) as client:
+        async with http_client(api.url, timeout=20) as client:
             await call_every_endpoint(client)
             await provoke_errors(client)
         async with connect_raw(api.url) as connection:

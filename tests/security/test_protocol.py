@@ -10,6 +10,7 @@ from app.http.requests import MAX_BODY
 from app.server.protocol import MAX_HEAD
 from tests.security.conftest import BODY_SECONDS
 from tests.support.eventually import eventually
+from tests.support.http_client import http_client
 from tests.support.raw_http import connect_raw
 
 HOST = b"Host: api.example.org\r\n"
@@ -117,7 +118,7 @@ async def test_oversized_request_head_is_rejected(server: str, head: bytes) -> N
 
 
 async def test_long_request_head_is_accepted(server: str) -> None:
-    async with httpx2.AsyncClient(base_url=server) as client:
+    async with http_client(server) as client:
         assert (await client.get("/livez", headers={"X-Long": "x" * (MAX_HEAD - 1000)})).status_code == 200
 
 
@@ -141,7 +142,7 @@ async def test_slow_request_is_aborted(server: str, data: bytes) -> None:
 async def test_client_that_does_not_read_is_disconnected(server: str) -> None:
     """Otherwise its requests and responses would occupy slots and memory without end."""
     request = b"GET /openapi.json HTTP/1.1\r\n" + HOST + b"\r\n"
-    async with connect_raw(server, buffer=1024) as connection, httpx2.AsyncClient(base_url=server) as client:
+    async with connect_raw(server, buffer=1024) as connection, http_client(server) as client:
         await connection.send(request * 500)
         await is_counted_as_slow(client, doing="taking")
         assert len(statuses(await connection.read_to_end())) < 500

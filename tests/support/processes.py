@@ -16,6 +16,7 @@ import httpx2
 
 from core.settings import Settings
 from scripts.dev_stack.ports import free_port
+from tests.support.http_client import http_client
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ async def worker_process(
 
 async def responds(url: str) -> bool:
     """Return whether a GET of `url` succeeds with status 200."""
-    async with httpx2.AsyncClient() as client:
+    async with http_client(url) as client:
         try:
             return (await client.get(url)).status_code == 200
         except httpx2.TransportError:

@@ -1,17 +1,16 @@
 from signal import SIGTERM
 
-import httpx2
-
 from core.settings import Settings
 from tests.support.api.serve_process import serve_process
 from tests.support.eventually import eventually
+from tests.support.http_client import http_client
 from tests.support.processes import responds
 
 
 async def test_draining_process_serves_but_is_not_ready(settings: Settings, sample_index: None) -> None:
     async with (
         serve_process(settings, DRAIN_SECONDS="2") as serving,
-        httpx2.AsyncClient(base_url=serving.url) as client,
+        http_client(serving.url) as client,
     ):
         await eventually(lambda: responds(f"{serving.url}/readyz"))
         serving.process.send_signal(SIGTERM)

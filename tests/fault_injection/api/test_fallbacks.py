@@ -15,6 +15,7 @@ from tests.fault_injection.api.conftest import SearchBodies
 from tests.support.api.serving import serving
 from tests.support.eventually import eventually
 from tests.support.fault_proxy import FaultProxy, Mode
+from tests.support.http_client import http_client
 
 FROM_DATABASE = '199 - "Answered from the database"'
 WITHOUT_DATABASE = '199 - "Answered without the database"'
@@ -105,7 +106,7 @@ async def partial_elasticsearch(url: str, **damage: Any) -> AsyncIterator[str]:
     """Forward requests to the Elasticsearch at `url`; merge `damage` into responses of searches, and drop hits."""
 
     async def forward(request: web.Request) -> web.Response:
-        async with httpx2.AsyncClient(base_url=url) as client:
+        async with http_client(url) as client:
             real = await client.request(
                 request.method,
                 str(request.rel_url),

@@ -10,6 +10,7 @@ from app.routes import ENDPOINTS
 from core.settings import Settings
 from tests.support.api.serve_process import serve_process
 from tests.support.eventually import eventually
+from tests.support.http_client import http_client
 from tests.support.raw_http import connect_raw
 
 PATH = "/api/countries"
@@ -25,7 +26,7 @@ async def api(settings: Settings, sample_catalogue: object) -> AsyncIterator[htt
     """A client of a process that serves one request at a time."""
     async with (
         serve_process(settings, ALLOWED_ORIGINS=ORIGIN, MAX_REQUESTS_IN_FLIGHT="1") as serving,
-        httpx2.AsyncClient(base_url=serving.url) as api,
+        http_client(serving.url) as api,
     ):
         yield api
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import httpx2
 import pytest
 import uvloop
 
@@ -16,6 +15,7 @@ from tests.fault_injection.api.load_generator import Outcome, percentile
 from tests.fault_injection.api.overload_client import OverloadClient, overload_client
 from tests.support.api.serve_process import serve_process
 from tests.support.eventually import eventually
+from tests.support.http_client import http_client
 from tests.support.processes import responds
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ def succeeded(outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
 async def probe_latencies(url: str, measuring: "asyncio.Future[Measurements]") -> list[float]:
     """Probe the process while it is measured, and return the seconds that each probe took."""
     seconds: list[float] = []
-    async with httpx2.AsyncClient(base_url=url, timeout=10) as client:
+    async with http_client(url, timeout=10) as client:
         while not measuring.done():
             for probe in PROBES:
                 began = time.monotonic()

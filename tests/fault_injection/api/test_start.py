@@ -7,6 +7,7 @@ from tests.support.api.serve_process import serve_process
 from tests.support.dependency_proxies import dependency_proxies
 from tests.support.eventually import eventually
 from tests.support.fault_proxy import Mode
+from tests.support.http_client import http_client
 from tests.support.processes import worker_process
 
 
@@ -17,7 +18,7 @@ async def test_processes_wait_for_late_dependencies(settings: Settings, sample_c
         async with (
             worker_process(dependencies.settings) as worker,
             serve_process(dependencies.settings) as serving,
-            httpx2.AsyncClient(base_url=serving.url) as api,
+            http_client(serving.url) as api,
         ):
             assert await is_unready(api, "unavailable")
             await dependencies["elasticsearch"].switch(Mode.PASS)

@@ -4,9 +4,8 @@ import re
 from collections.abc import Iterator
 from random import Random
 
-import httpx2
-
 from tests.support.fault_proxy import FaultProxy
+from tests.support.http_client import http_client
 
 HEAD = re.compile(rb"(?:POST|PUT) (\S*/_bulk\S*) HTTP/1\.1\r\n(.*?)\r\n\r\n", re.DOTALL | re.IGNORECASE)
 LENGTH = re.compile(rb"^content-length: *(\d+)", re.IGNORECASE | re.MULTILINE)
@@ -29,7 +28,7 @@ async def replay(url: str, requests: list[tuple[str, bytes]], random: Random) ->
     """Send all requests again in random order, half of them twice."""
     repeated = requests + random.sample(requests, len(requests) // 2)
     random.shuffle(repeated)
-    async with httpx2.AsyncClient(base_url=url) as client:
+    async with http_client(url) as client:
         for path, body in repeated:
             response = await client.post(path, content=body, headers={"Content-Type": CONTENT_TYPE})
             assert response.status_code == 200, response.text
