@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any
 
 import httpx2
@@ -129,8 +129,8 @@ async def test_malformed_search_response_counts_as_outage(unlimited: Settings, t
 
 async def test_malformed_lookup_response_counts_as_outage() -> None:
     async with constant_server("application/json", b'{"_shards": {"failed": 0}, "aggregations": {}}') as url:
-        with pytest.raises(BackendUnavailableError):
-            await ElasticsearchTripSearch(HttpClient(url, seconds=5, connections=1), "trips").lookups()
+        with closing(HttpClient(url, seconds=5, connections=1)) as client, pytest.raises(BackendUnavailableError):
+            await ElasticsearchTripSearch(client, "trips").lookups()
 
 
 @pytest.mark.parametrize("entry", [b"", b"x", b"\x00" * 20, b"\xff" * 200, b'{"json": 1}'])
