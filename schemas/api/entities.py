@@ -51,6 +51,7 @@ class Entity(BaseModel):
         validate_by_name=True,
         serialize_by_alias=True,
         from_attributes=True,
+        use_attribute_docstrings=True,
         json_schema_serialization_defaults_required=True,
     )
 

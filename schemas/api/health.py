@@ -45,7 +45,7 @@ class Breakers(BaseModel):
 
 
 class Health(BaseModel):
-    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True, use_attribute_docstrings=True)
 
     status: Literal["healthy", "degraded", "unhealthy"]
     """Degraded: a backend is down, and the service works without it. Unhealthy: there are no recommendations."""

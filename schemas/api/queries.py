@@ -46,7 +46,7 @@ StatusFilter = Annotated[
 
 
 class Query(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, use_attribute_docstrings=True)
 
 
 class CountriesQuery(Query):

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.api.entities import RecommendedDeparture
 
@@ -30,11 +30,17 @@ class ScoreThresholds(BaseModel):
 
 
 class RecommendationsResponse(BaseModel):
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     success: Literal[True]
     count: int
+    """Number of departures in `data`."""
     primary_count: int
+    """Departures in `data` that the primary search found."""
     relaxed_count: int
+    """Departures in `data` that the relaxed search added."""
     total_candidates: int
+    """Departures that match the primary search's filters, shown or not."""
     total_trips: int
     total_trips_in_db: int
     has_relaxed_results: bool
