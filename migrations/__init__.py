@@ -1,7 +1,7 @@
 """Our additions to the platform's database, as Alembic revisions.
 
-The platform's writers are at work meanwhile, so no step may hold a lock that they need for longer than a moment:
-every step commits by itself, gives up a lock that it doesn't get at once and tries again, and may be repeated.
+The platform writes to the database during a migration, so no step may hold a lock for longer than a moment: every
+step commits by itself, stops waiting for a lock after LOCK_TIMEOUT and tries again, and may be repeated.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from migrations.role_path import keep_schema_off_path
 __all__ = ["MigrationError", "downgrade", "upgrade"]
 
 ONE_AT_A_TIME = 0x736D61727474726
-"""Key of the advisory lock of whoever migrates."""
+"""Key of the advisory lock that a migration holds."""
 LOCK_POLL = 0.2
 
 
@@ -37,7 +37,7 @@ def upgrade(url: str, revision: str = "head") -> None:
 
 
 def downgrade(url: str, revision: str = "base") -> None:
-    """Takes back what we added; the platform's own tables and rows stay. Raises MigrationError."""
+    """Remove what we added; the platform's own tables and rows stay. Raises MigrationError."""
     asyncio.run(_migrate(url, lambda config: command.downgrade(config, revision)))
 
 
@@ -49,7 +49,10 @@ async def _migrate(url: str, step: Callable[[Config], None]) -> None:
 
 
 def _take_turn(connection: Connection, step: Callable[[Config], None]) -> None:
-    """Asks again instead of waiting in Postgres: a statement that waits would hold up the other one's index builds."""
+    """Run the step once the lock is free.
+
+    Polled: a statement that waits in Postgres would block the index builds of the migration that holds the lock.
+    """
     attempt = text("SELECT pg_try_advisory_lock(:key)").bindparams(key=ONE_AT_A_TIME)
     while not connection.scalar(attempt):
         time.sleep(LOCK_POLL)

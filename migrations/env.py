@@ -1,4 +1,4 @@
-"""Run by Alembic, on the connection that `migrations` hands over."""
+"""Alembic environment: run the revisions on the connection that `migrations` opened."""
 
 from alembic import context
 from sqlalchemy import text
@@ -7,14 +7,14 @@ from schemas.tables import SCHEMA, Base
 
 connection = context.config.attributes["connection"]
 
-# A role with the name of our schema has it first on its path, and would make the platform's tables in there.
+# Tables of the platform must not be created in our schema, which is first on the path of a role with its name.
 WITHOUT_OURS = """
 SELECT set_config('search_path', coalesce(string_agg(quote_ident(name), ', '), 'public'), false)
 FROM unnest(current_schemas(false)) AS name WHERE name <> :ours
 """
 connection.execute(text(WITHOUT_OURS).bindparams(ours=SCHEMA))
 
-# The version table lives in our schema too: the platform may have an Alembic of its own.
+# The version table is in our schema: the platform may use Alembic too.
 if not connection.scalar(text("SELECT to_regnamespace(:name)").bindparams(name=SCHEMA)):
     connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
 

@@ -1,4 +1,4 @@
-"""What revisions are made of: statements that don't keep the platform's writers waiting."""
+"""Building blocks of revisions: statements that do not block the platform's writers."""
 
 import re
 import time
@@ -10,13 +10,13 @@ from sqlalchemy.exc import DBAPIError
 from migrations.errors import MigrationError
 
 LOCK_TIMEOUT = "200ms"
-"""Writers queue behind a lock that is asked for, so it is not asked for any longer than this."""
+"""How long a step waits for a lock: writers queue behind a waiting lock request."""
 PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, *[3.0] * 20)
 """Seconds between attempts: about a minute."""
 LOCK_NOT_AVAILABLE = "55P03"
 
 MARK = "made by smarttrip"
-"""Comment on what we add beside the platform's own things, so that only that is taken away again."""
+"""Comment on objects of ours among the platform's own, so that a downgrade removes only these."""
 
 
 def read_sql(name: str) -> str:
@@ -24,13 +24,13 @@ def read_sql(name: str) -> str:
 
 
 def blocks(script: str) -> dict[str, str]:
-    """The parts of a script by the name in the comment line above each."""
+    """Return the parts of a script by the name in the comment line above each."""
     parts = re.split(r"^-- (\w+)\n", script, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
 def atomically(script: str) -> None:
-    """All of the statements or none, tried again while others hold the locks. Raises MigrationError."""
+    """Run all of the statements or none; retry while others hold the locks. Raises MigrationError."""
     op.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
     for pause in PAUSES:
         if _attempt(f"DO $script$ BEGIN\n{script}\nEND $script$"):
@@ -50,7 +50,7 @@ def _attempt(statement: str) -> bool:
 
 
 def exists(name: str) -> bool:
-    """Whether there is a type, table, view or index of this name."""
+    """Return whether a type, table, view or index has this name."""
     row = op.get_bind().exec_driver_sql("SELECT coalesce(to_regtype($1)::oid, to_regclass($1)::oid)", (name,))
     return row.scalar() is not None
 

@@ -1,4 +1,4 @@
-"""The platform's own types and tables: adopted as they are where they exist, made where they are missing."""
+"""The platform's own types and tables: used as they are where they exist, created where they are missing."""
 
 from migrations.steps import atomically, blocks, exists, read_sql
 
@@ -14,4 +14,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Nothing: the tables hold the platform's rows, whoever made them."""
+    """Remove nothing: the tables hold the platform's rows."""

@@ -1,4 +1,4 @@
-"""The outbox, and the triggers that leave a row in it for each change that a document or an answer shows."""
+"""The outbox, and the triggers that add a row to it for each change that a document or a response contains."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ class Watched(NamedTuple):
     table: str
     kind: str
     columns: str
-    """What is shown of a row. updated_at is, too: platform ORMs touch it with each save, and answers carry it."""
+    """Columns that responses contain; updated_at is one of them, and ORMs of the platform set it with each save."""
     row_id: str = "id"
 
 
@@ -71,10 +71,10 @@ class Event(NamedTuple):
     body: str
 
 
-# Writers update single rows more than anything else: row by row that costs 8 to 11 % more, with transition tables 17 %.
-# Ten thousand rows in one statement cost 48 % more this way and 25 % the other.
-# No trigger notifies: commits that do so wait for each other (8 writers got a twelfth of their commits done), and
-# waking a listener makes an update of one row take nearly twice as long.
+# Updates are mostly of single rows: a row trigger makes these 8 to 11 % slower, transition tables 17 %. An update of
+# ten thousand rows in one statement becomes 48 % slower with a row trigger, and 25 % with transition tables.
+# No trigger notifies: commits with NOTIFY wait for each other (8 writers reached a twelfth of their throughput), and
+# waking a listener nearly doubles the time of a single-row update.
 EVENTS = {
     "insert": Event("REFERENCING NEW TABLE AS written FOR EACH STATEMENT", "written"),
     "update": Event("FOR EACH ROW", "changed"),
@@ -89,8 +89,8 @@ def triggers(watched: Watched) -> str:
         **watched._asdict(),
         "distinct": "" if watched.row_id == "id" else "DISTINCT",
         "everything": "all" if watched.kind == "occurrence" else watched.kind,
-        "old": ", ".join(f"OLD.{column}" for column in _shown(watched)),
-        "new": ", ".join(f"NEW.{column}" for column in _shown(watched)),
+        "old": ", ".join(f"OLD.{column}" for column in _compared_columns(watched)),
+        "new": ", ".join(f"NEW.{column}" for column in _compared_columns(watched)),
     }
     return "".join(
         (parts["function"] + parts["trigger"]).format(
@@ -100,7 +100,7 @@ def triggers(watched: Watched) -> str:
     )
 
 
-def _shown(watched: Watched) -> list[str]:
+def _compared_columns(watched: Watched) -> list[str]:
     return [watched.row_id, *watched.columns.split()]
 
 

@@ -1,4 +1,4 @@
-"""What our queries and our tracking need beyond the platform's tables: indexes, event types, the events' own ids."""
+"""Indexes for our queries, the event types of the contract, and a unique id of each event."""
 
 from migrations.steps import atomically, blocks, create_index, drop_index, read_sql
 
@@ -6,11 +6,11 @@ revision = "queries"
 down_revision = "sync"
 
 INDEXES = {
-    # Lists of departures, in the order in which they are shown.
+    # Lists of departures, in their order.
     "ix_trip_occurrences_start": "INDEX ON trip_occurrences (start_date, id)",
     "ix_trip_occurrences_template_start": "INDEX ON trip_occurrences (trip_template_id, start_date, id)",
     "ix_trip_templates_active_title": "INDEX ON trip_templates (title, id) WHERE is_active",
-    # From what changed to the departures that show it; some deployments of the platform lack these.
+    # From a changed row to the departures that contain it; some deployments of the platform lack these.
     "ix_trip_occurrences_guide": "INDEX ON trip_occurrences (guide_id)",
     "ix_trip_templates_company": "INDEX ON trip_templates (company_id)",
     "ix_trip_templates_country": "INDEX ON trip_templates (primary_country_id)",

@@ -1,4 +1,4 @@
-"""The triggers once more: those made before let the platform's writers fail when a column was dropped or renamed."""
+"""Triggers that do not fail when the platform drops or renames a column."""
 
 from migrations.steps import atomically
 from migrations.versions.r2_sync import WATCHED, triggers
@@ -13,4 +13,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Those of this release do all that those of the one before did."""
+    """Keep the triggers: the release before works with them."""
