@@ -1,22 +1,16 @@
 """Structured logs: one line of JSON per event on standard error, without personal data."""
 
 import logging
-import re
 import sys
 from contextvars import ContextVar
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from core.redaction import redact_values
+
 request_id_var: ContextVar[str | None] = ContextVar("request_id", default=None)
 """Id of the current request; None outside of requests."""
-
-PII_PATTERN = re.compile(
-    r"(?s:DETAIL: .*?(?=\n\[SQL|\n\n|\Z))"  # the row that Postgres rejected
-    r"|[^\s/'\"(),:;=<>]+@[^\s/'\"(),:;=<>]+"  # e-mail addresses, and passwords in URLs
-    r"|eyJ[\w-]+\.[\w.-]+"  # tokens
-)
-"""Personal data and secrets that an error message may contain."""
 
 
 def configure_logs(level: str) -> None:
@@ -42,4 +36,4 @@ def add_request_id(logger: WrappedLogger, method: str, event: EventDict) -> Even
 
 
 def redact_pii(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    return {name: PII_PATTERN.sub("***", value) if isinstance(value, str) else value for name, value in event.items()}
+    return redact_values(dict(event))

@@ -89,12 +89,23 @@ def _identify(token: str, secret: SecretStr | None) -> Identity:
 
 
 def _from_claims(claims: dict[str, Any]) -> Identity:
-    if not claims["sub"]:
+    user, email, metadata = claims["sub"], claims.get("email"), claims.get("app_metadata")
+    if not _is_text(user):
         return ANONYMOUS
-    email, metadata = claims.get("email"), claims.get("app_metadata")
     return Identity(
-        user=claims["sub"],
-        email=email if isinstance(email, str) and email else None,
+        user=user,
+        email=email if _is_text(email) else None,
         # Users can change their `user_metadata` at Supabase, but not their `app_metadata`.
         is_admin=isinstance(metadata, dict) and metadata.get("role") == "admin",
     )
+
+
+def _is_text(claim: object) -> bool:
+    """Return whether a claim is a text that can be stored: JSON may escape half of a surrogate pair, or NUL."""
+    if not isinstance(claim, str) or not claim or "\0" in claim:
+        return False
+    try:
+        claim.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

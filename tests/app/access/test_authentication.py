@@ -48,7 +48,7 @@ def test_scheme_is_case_insensitive(secured: Settings) -> None:
     assert authenticate(headers_of(authorization=f"bearer  {token()}"), secured).user == USER
 
 
-@pytest.mark.parametrize("email", [None, "", 5, ["dana@example.org"]])
+@pytest.mark.parametrize("email", [None, "", 5, ["dana@example.org"], "dana\udcff@example.org", "dana\0@example.org"])
 def test_token_without_email_identifies_the_user(secured: Settings, email: Any) -> None:
     assert who_sends(secured, token(email=email)) == Identity(user=USER)
 
@@ -79,6 +79,10 @@ def test_without_secret_every_token_is_anonymous(settings: Settings) -> None:
         pytest.param({"sub": ""}, id="an empty subject"),
         pytest.param({"sub": 5}, id="a subject that is a number"),
         pytest.param({"sub": {"id": 5}}, id="a subject that is an object"),
+        pytest.param({"sub": "\ud800"}, id="a subject that is half of a character"),
+        pytest.param({"sub": "\0"}, id="a subject that cannot be stored"),
+        pytest.param({"exp": float("inf")}, id="expires at infinity"),
+        pytest.param({"nbf": float("inf")}, id="not before infinity"),
         pytest.param({"filler": "x" * 8192}, id="huge"),
     ],
 )
