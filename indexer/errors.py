@@ -12,6 +12,13 @@ class ReindexRunningError(IndexerError):
         super().__init__("A reindex or a rollback is already running; one at a time.")
 
 
+class BatchesBlockedError(IndexerError):
+    """A rebuild was aborted because it kept all batches waiting for too long."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"It blocked the synchronization for {seconds:.0f} s, so it was aborted; try again.")
+
+
 class ReindexMismatchError(IndexerError):
     def __init__(self, differences: list[str]) -> None:
         super().__init__(f"The new index differs from Postgres and was not put in use: {'; '.join(differences)}.")

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import ARRAY, BigInteger, Select, any_, bindparam, select
+from sqlalchemy import ARRAY, BigInteger, Select, any_, bindparam, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.orm import DeclarativeBase
 
@@ -16,12 +16,23 @@ EntityType = TypeVar("EntityType", bound=Entity)
 IDS: Any = bindparam("ids", type_=ARRAY(BigInteger))
 
 
+SNAPSHOT_IDLE_SECONDS = 60.0
+"""Seconds a snapshot may be idle: the platform's ALTER TABLE and TRUNCATE wait for it, and others for them."""
+
+
 @asynccontextmanager
-async def snapshot(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """Open a read-only transaction whose statements all see the same snapshot, taken by the first of them."""
+async def snapshot(
+    engine: AsyncEngine, *, idle_seconds: float = SNAPSHOT_IDLE_SECONDS
+) -> AsyncIterator[AsyncConnection]:
+    """Open a read-only transaction whose statements all see the same snapshot, taken by the first of them.
+
+    Postgres ends it once it is idle for `idle_seconds`, as when this process stands still.
+    """
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         async with connection.begin():
+            # SET takes no snapshot.
+            await connection.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = '{idle_seconds:.0f}s'"))
             yield connection
 
 

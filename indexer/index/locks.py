@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from indexer.errors import ReindexRunningError
+from indexer.errors import BatchesBlockedError, ReindexRunningError
 
 BATCH_LOCK = 0x736D0001
 """Advisory lock that batches share and that a rebuild takes exclusively."""
@@ -18,11 +18,26 @@ REBUILD_LOCK = 0x736D0002
 STALLED_AFTER = 60.0
 """Seconds after which a batch counts as stalled: Postgres ends its idle transaction, which frees its rows."""
 
+EXCLUSIVE_SECONDS = 10.0
+"""Longest time for which a rebuild may block batches. Postgres ends its transaction if it stands still for as long."""
+REBUILD_IDLE_SECONDS = 60.0
+"""Seconds after which Postgres ends any other transaction of a rebuild that stands still, and with it the rebuild."""
+KEEPALIVE_SECONDS = 30
+"""Seconds of silence after which Postgres tests whether the machine that rebuilds is still there."""
+
 LOCK_NOT_AVAILABLE = "55P03"
+IDLE_IN_TRANSACTION = "25P03"
 LOCK_TIMEOUT = 1.0
 """Seconds that new batches may queue behind a pending exclusive lock before they are let through."""
 LOCK_PAUSE = 0.2
 """Seconds between two attempts to get the exclusive lock."""
+
+
+SET_KEEPALIVE = text(
+    "SELECT set_config('tcp_keepalives_idle', :seconds, false), set_config('tcp_keepalives_interval', '5', false),"
+    " set_config('tcp_keepalives_count', '3', false)"
+)
+"""Let Postgres notice that the machine of a rebuild is gone, and free the rebuild lock."""
 
 
 async def enter_batch(connection: AsyncConnection, stalled_after: float = STALLED_AFTER) -> None:
@@ -40,12 +55,48 @@ async def enter_batch(connection: AsyncConnection, stalled_after: float = STALLE
     )
 
 
-async def exclude_batches(connection: AsyncConnection) -> None:
+@asynccontextmanager
+async def batches_excluded(connection: AsyncConnection) -> AsyncIterator[None]:
+    """Run the block in a transaction of `connection` during which no batch runs.
+
+    All batches, and so the whole synchronization, wait for the block. So it may last for `EXCLUSIVE_SECONDS`: if it
+    calls a server that stalls, it is aborted here; if this process itself stands still, Postgres ends the transaction.
+    Raises: BatchesBlockedError.
+    """
+    seconds = EXCLUSIVE_SECONDS
+    try:
+        async with connection.begin():
+            await _exclude_batches(connection, seconds)
+            async with asyncio.timeout(seconds):
+                yield
+    except TimeoutError as error:
+        raise BatchesBlockedError(seconds) from error
+    except DBAPIError as error:
+        if connection_lost(error):
+            raise BatchesBlockedError(seconds) from error
+        raise
+
+
+def connection_lost(error: DBAPIError) -> bool:
+    """Return whether Postgres ended the session, as it does with one that is idle in a transaction for too long."""
+    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) == IDLE_IN_TRANSACTION
+
+
+async def _exclude_batches(connection: AsyncConnection, seconds: float) -> None:
     """Wait until no batch is running, and block new ones until the transaction of `connection` ends."""
+    await _limit_idle_transactions(connection, seconds, local=True)
     while True:
         if await _try_exclude_batches(connection):
             return
         await asyncio.sleep(LOCK_PAUSE)
+
+
+async def _limit_idle_transactions(connection: AsyncConnection, seconds: float, *, local: bool) -> None:
+    """Have Postgres end transactions that are idle for so long: this one if `local`, else all of the session."""
+    await connection.execute(
+        text("SELECT set_config('idle_in_transaction_session_timeout', :milliseconds, :local)"),
+        {"milliseconds": f"{seconds * 1000:.0f}", "local": local},
+    )
 
 
 async def _try_exclude_batches(connection: AsyncConnection) -> bool:
@@ -70,6 +121,8 @@ async def rebuild_lock(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     async with engine.connect() as connection:
         if not await connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": REBUILD_LOCK}):
             raise ReindexRunningError
+        await _limit_idle_transactions(connection, REBUILD_IDLE_SECONDS, local=False)
+        await connection.execute(SET_KEEPALIVE, {"seconds": str(KEEPALIVE_SECONDS)})
         await connection.commit()
         try:
             yield connection

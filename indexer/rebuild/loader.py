@@ -27,6 +27,8 @@ IN_FLIGHT = 5
 ATTEMPTS = 8
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.25, 8.0
 """Attempts to write a chunk, over 24 seconds."""
+SNAPSHOT_IDLE_SECONDS = 300.0
+"""Seconds for which a chunk's snapshot may be idle, longer than all attempts last."""
 
 
 @dataclass
@@ -92,7 +94,7 @@ class BulkLoader:
     async def _load_chunk(self, ids: Sequence[int]) -> None:
         # The snapshot stays open until the writes are done, so that a TRUNCATE waits for them: its own outbox row is
         # then handled after them.
-        async with snapshot(self.backends.postgres) as connection:
+        async with snapshot(self.backends.postgres, idle_seconds=SNAPSHOT_IDLE_SECONDS) as connection:
             built = await build_documents(connection, ids, self._cache)
             self.refused |= built.rejected
             await self._write(built.documents)

@@ -29,6 +29,8 @@ from indexer.rebuild.progress import Progress, publishing_progress
 
 log = structlog.get_logger()
 
+REFRESH_SECONDS = 300.0
+
 
 @dataclass(frozen=True)
 class ReindexReport:
@@ -105,8 +107,8 @@ async def _register_target(connection: AsyncConnection, backends: Backends) -> A
     try:
         async with connection.begin():
             await targets.register(connection, name)
-        async with connection.begin():
-            await locks.exclude_batches(connection)
+        async with locks.batches_excluded(connection):
+            pass  # Batches that began before the registration have ended.
         yield name
     except BaseException:
         await _discard(connection, backends, name)
@@ -143,11 +145,12 @@ async def _compare(connection: AsyncConnection, backends: Backends, name: str, i
     Departures with a change in the outbox are left out: the index may have the change or not.
     Raises: ReindexMismatchError.
     """
+    # Most of the refresh is done before batches have to wait for the rest.
+    await backends.elasticsearch.options(request_timeout=REFRESH_SECONDS).indices.refresh(index=name)
     async with snapshot(backends.postgres) as reader:
-        async with connection.begin():
+        async with locks.batches_excluded(connection):
             # While batches are excluded the index does not change, and the snapshot is taken at the same moment.
             # Batches go on as soon as the checksums of the index are there.
-            await locks.exclude_batches(connection)
             await backends.elasticsearch.indices.refresh(index=name)
             pending = await checksums.pending_departures(reader)
             if pending is None:

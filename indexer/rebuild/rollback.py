@@ -18,8 +18,7 @@ async def rollback(settings: Settings) -> str:
     async with open_backends(settings) as backends, rebuild_connection(settings) as connection:
         es = backends.elasticsearch
         live = await admin.live_index(es, backends.alias)
-        async with connection.begin():
-            await locks.exclude_batches(connection)
+        async with locks.batches_excluded(connection):
             known = [target for target in await targets.read_targets(connection) if target.is_compatible]
             previous = next((target.name for target in known if target.state is TargetState.PREVIOUS), None)
             if live is None or previous is None or await check_origin(backends, previous):
