@@ -140,4 +140,8 @@ _STARLETTE_ERRORS: dict[int, tuple[ErrorCode, str]] = {
 def from_http_exception(error: HTTPException) -> ApiError:
     """Return the ApiError for an error of Starlette itself: no such route, or not with this method."""
     code, message = _STARLETTE_ERRORS.get(error.status_code, ("bad_request", error.detail))
-    return ApiError(error.status_code, code, message, headers=error.headers)
+    headers = dict(error.headers or {})
+    if "Allow" in headers:
+        # Starlette joins a set; sorted, equal requests get equal responses from every process.
+        headers["Allow"] = ", ".join(sorted(headers["Allow"].split(", ")))
+    return ApiError(error.status_code, code, message, headers=headers)

@@ -4,13 +4,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, Self, TypeVar
 
+from pydantic import ConfigDict
+
 from schemas.api.entities import Entity
 from schemas.api.queries import PageQuery
 
 Item = TypeVar("Item")
 
 
-class DetailResponse(Entity, Generic[Item]):
+class Envelope(Entity):
+    # pydantic reads attribute docstrings of a parametrised generic from the source of the module that parametrises it.
+    model_config = ConfigDict(use_attribute_docstrings=False)
+
+
+class DetailResponse(Envelope, Generic[Item]):
     success: Literal[True] = True
     data: Item
 
@@ -19,7 +26,7 @@ class DetailResponse(Entity, Generic[Item]):
         return cls.model_validate({"data": row})
 
 
-class ListResponse(Entity, Generic[Item]):
+class ListResponse(Envelope, Generic[Item]):
     """A complete list."""
 
     success: Literal[True] = True
@@ -39,7 +46,7 @@ class PageRows(Generic[Item]):
     total: int
 
 
-class PageResponse(Entity, Generic[Item]):
+class PageResponse(Envelope, Generic[Item]):
     """A page of a longer list."""
 
     success: Literal[True] = True
