@@ -4,30 +4,18 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
-import asyncpg
 from elastic_transport import AiohttpHttpNode
 from elasticsearch import AsyncElasticsearch, OrjsonSerializer
 from redis.asyncio import BlockingConnectionPool, Connection, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from core.postgres_connection import PostgresConnection, connect
+from core.postgres_url import parse_postgres_url
 from core.timeouts import DEFAULTS
-
-
-class PostgresConnection(asyncpg.Connection):
-    """A connection that raises ConnectionError when it breaks during its set-up, as when it cannot connect at all."""
-
-    async def set_type_codec(self, *arguments: Any, **named: Any) -> None:
-        """Set a codec; SQLAlchemy does this for each new connection and does not map errors of asyncpg.
-
-        Raises: ConnectionError.
-        """
-        try:
-            await super().set_type_codec(*arguments, **named)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise ConnectionError(str(error)) from error
 
 
 def postgres(
@@ -38,29 +26,43 @@ def postgres(
     connect_timeout: float = DEFAULTS.postgres_connect_seconds,
     command_timeout: float | None = DEFAULTS.postgres_statement_seconds,
 ) -> AsyncEngine:
-    """Create a Postgres engine.
+    """Create a Postgres engine with a pool.
 
-    `url` starts with postgresql+asyncpg://. Timeouts are in seconds; `command_timeout` applies to each statement.
+    Timeouts are in seconds; `connect_timeout` applies to each host of the URL, `command_timeout` to each statement.
     """
-    return create_async_engine(
+    return postgres_engine(
         url,
+        connect_timeout=connect_timeout,
+        command_timeout=command_timeout,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=pool_timeout,
         pool_recycle=1800,
         pool_pre_ping=True,
+    )
+
+
+def postgres_engine(
+    url: str,
+    *,
+    connect_timeout: float = DEFAULTS.postgres_connect_seconds,
+    command_timeout: float | None = None,
+    **options: Any,
+) -> AsyncEngine:
+    """Create a Postgres engine with these options of SQLAlchemy. Raises: PostgresUrlError."""
+    address = parse_postgres_url(url)
+    host, port = address.hosts[0] if address.hosts else (None, None)
+
+    async def create(**_: Any) -> PostgresConnection:
+        return await connect(address, seconds=connect_timeout, command_timeout=command_timeout)
+
+    return create_async_engine(
+        # The connections are made from the address; this is what the engine is called.
+        URL.create("postgresql+asyncpg", address.user, address.password, host, port, address.database),
         # Errors are logged, and parameters contain personal data.
         hide_parameters=True,
-        connect_args={
-            "connection_class": PostgresConnection,
-            "timeout": connect_timeout,
-            "command_timeout": command_timeout,
-            # A pooler in transaction mode may use another server connection for each transaction, so prepared
-            # statements must not outlive one. Without a cache, asyncpg does not name its statements either.
-            "statement_cache_size": 0,
-            "prepared_statement_cache_size": 0,
-            "server_settings": {"application_name": "smarttrip"},
-        },
+        connect_args={"async_creator_fn": create, "prepared_statement_cache_size": 0},
+        **options,
     )
 
 

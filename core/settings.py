@@ -1,5 +1,6 @@
 """Settings from environment variables and `.env`; docs/reference/settings.md documents each variable."""
 
+import re
 from datetime import date
 from functools import cached_property
 from typing import Annotated, Any, Literal, TypeVar
@@ -8,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from core.postgres_url import parse_postgres_url
 from core.rates import parse_rates
 from core.timeouts import ResourceLimits
 from schemas.lenient import empty_as_none
@@ -21,11 +23,16 @@ def _split(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _split_postgres_urls(value: Any) -> Any:
+    """Split at the commas before a URL: others are within one, between its hosts."""
+    if not isinstance(value, str):
+        return value
+    return [part.strip(", ") for part in re.split(r",\s*(?=[a-z+]+://)", value) if part.strip(", ")]
+
+
 def _postgres_url(value: str) -> str:
-    scheme, separator, rest = value.partition("://")
-    if scheme not in ("postgres", "postgresql", "postgresql+asyncpg") or not separator or not rest:
-        raise ValueError("should be postgresql://user:password@host:port/database")
-    return f"postgresql+asyncpg://{rest}"
+    parse_postgres_url(value)
+    return f"postgresql+asyncpg://{value.partition('://')[2]}"
 
 
 def _http_url(value: str) -> str:
@@ -67,7 +74,7 @@ class Settings(ResourceLimits, BaseSettings):
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True)
 
     database_url: PostgresUrl
-    database_replica_urls: CommaList[PostgresUrl] = []
+    database_replica_urls: Annotated[list[PostgresUrl], NoDecode, BeforeValidator(_split_postgres_urls)] = []
     database_direct_url: Annotated[PostgresUrl | None, empty_as_none] = None
     redis_url: Annotated[str, BeforeValidator(_redis_url)]
     elasticsearch_url: Annotated[str, BeforeValidator(_http_url)]

@@ -12,10 +12,10 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import text
-from sqlalchemy.engine import Connection, make_url
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.engine import Connection
 from sqlalchemy.pool import NullPool
 
+from core import clients
 from migrations.errors import MigrationError
 from migrations.preflight import check_database
 from migrations.role_path import keep_schema_off_path
@@ -42,8 +42,7 @@ def downgrade(url: str, revision: str = "base") -> None:
 
 
 async def _migrate(url: str, step: Callable[[Config], None]) -> None:
-    asyncpg_url = make_url(url).set(drivername="postgresql+asyncpg")
-    engine = create_async_engine(asyncpg_url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    engine = clients.postgres_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     async with engine.connect() as connection:
         await connection.run_sync(lambda sync_connection: _take_turn(sync_connection, step))
 

@@ -8,6 +8,8 @@ from typing import Any
 import asyncpg
 import orjson
 
+from core.postgres_connection import connect
+from core.postgres_url import parse_postgres_url
 from scripts.errors import CliError
 from scripts.sample_data import rows
 from scripts.sample_data.departures import departures
@@ -25,7 +27,7 @@ async def seed(url: str, occurrences: int = 5000, seed: int = 1, *, today: date)
 
     Raises CliError if a table has rows already.
     """
-    connection = await asyncpg.connect(url.replace("+asyncpg", "", 1))
+    connection = await connect(parse_postgres_url(url))
     try:
         await connection.set_type_codec("jsonb", schema="pg_catalog", format="binary", encoder=_jsonb, decoder=bytes)
         async with connection.transaction():

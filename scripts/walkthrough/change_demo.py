@@ -3,9 +3,10 @@
 import asyncio
 import time
 
-import asyncpg
 from rich.console import Console
 
+from core.postgres_connection import connect
+from core.postgres_url import parse_postgres_url
 from scripts.dev_stack.wait import until
 from scripts.errors import CliError
 from scripts.walkthrough.client import Client
@@ -28,7 +29,7 @@ def show_change(console: Console, client: Client, search: Search, database_url: 
 
 
 async def _execute(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+    connection = await connect(parse_postgres_url(url))
     try:
         await connection.execute(statement)
     finally:

