@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from functools import cache
 
 from app.observability.metrics import IN_FLIGHT, LATENCY, LATENCY_BUCKETS, REQUEST_BYTES, RESPONSE_BYTES
+from core.log_writer import report_dropped_lines
 from core.tasks import background_task
 
 FLUSH_SECONDS = 1.0
@@ -58,6 +59,7 @@ def counters_of(method: str, route: str, status: int) -> RequestCounters:
 
 def flush() -> None:
     IN_FLIGHT.set(in_flight)
+    report_dropped_lines()
     for counters in _counters:
         counters.flush()
 

@@ -24,9 +24,15 @@ WORKER_START_SECONDS = 30
 """How long a worker process may take to import the application before the parent replaces it."""
 
 
+class ServerConfig(uvicorn.Config):
+    """Configuration of a server whose logs are the project's, in the parent and in each worker process."""
+
+    def configure_logging(self) -> None:
+        configure_logs(str(self.log_level))
+
+
 def serve(settings: Settings, app: str = "app.main:app_from_environment") -> None:
     """Serve until SIGTERM or SIGINT. `app` names the application's factory, which reads the environment itself."""
-    configure_logs(settings.log_level)
     os.environ.update(HOST=settings.host, PORT=str(settings.port), WORKERS=str(settings.workers))
     config = _config(settings, app)
     if settings.workers == 1:
@@ -36,8 +42,8 @@ def serve(settings: Settings, app: str = "app.main:app_from_environment") -> Non
             Multiprocess(config, [ReusePortSocket(config.bind_socket())]).run()
 
 
-def _config(settings: Settings, app: str) -> uvicorn.Config:
-    return uvicorn.Config(
+def _config(settings: Settings, app: str) -> ServerConfig:
+    return ServerConfig(
         app,
         factory=True,
         host=settings.host,

@@ -82,7 +82,7 @@ async def lines(settings: Settings, engine: AsyncEngine, redis: Redis, log: Path
         running_process(WORKER, env, port=port, output=log, stop_signal=SIGTERM),
         failing_writes(engine),
     ):
-        await eventually(lambda: responds(f"{api.url}/livez"), within=30)
+        await eventually(lambda: responds(f"{api.url}/livez"), within=90)
         async with http_client(api.url, timeout=20) as client:
             await call_every_endpoint(client)
             await provoke_errors(client)
