@@ -26,5 +26,5 @@ async def run_as_admin(request: ApiRequest, handler: Callable[[ApiRequest], Awai
         outcome = error.code
         raise
     finally:
-        log.info("admin_call", who=who, call=f"{request.method} {request.url.path}", outcome=outcome)
+        log.info("admin_call", who=who, call=f"{request.method} {request.scope['path']}", outcome=outcome)
     return response
