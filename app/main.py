@@ -48,7 +48,11 @@ def create_app(settings: Settings) -> Starlette:
 def _middleware(settings: Settings) -> list[Middleware]:
     """Return the middleware, outermost first."""
     return [
-        Middleware(RequestContextMiddleware, allowed_origins=settings.allowed_origins),
+        Middleware(
+            RequestContextMiddleware,
+            allowed_origins=settings.allowed_origins,
+            allowed_headers=settings.allowed_headers,
+        ),
         *(
             [Middleware(RateLimitMiddleware, group_of=RateLimitGroups(ENDPOINTS).group_of)]
             if settings.rate_limit_enabled

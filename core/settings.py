@@ -55,6 +55,13 @@ def _origin(value: str) -> str:
     return f"{scheme}://{host}".lower()
 
 
+def _header_name(value: str) -> str:
+    """Validate the name of a header. `*` is rejected: where credentials are allowed, it stands for itself only."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", value):
+        raise ValueError("should be names of headers such as X-Trace-Id, separated by commas")
+    return value
+
+
 def _rates(value: str) -> str:
     try:
         parse_rates(value)
@@ -67,6 +74,7 @@ PostgresUrl = Annotated[str, BeforeValidator(_postgres_url)]
 Item = TypeVar("Item")
 CommaList = Annotated[list[Item], NoDecode, BeforeValidator(_split)]
 Origin = Annotated[str, AfterValidator(_origin)]
+HeaderName = Annotated[str, AfterValidator(_header_name)]
 Rates = Annotated[str, AfterValidator(_rates)]
 
 
@@ -87,6 +95,7 @@ class Settings(ResourceLimits, BaseSettings):
     port: Annotated[int, Field(ge=1, le=65535)] = 5000
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     allowed_origins: CommaList[Origin] = ["http://localhost:3000"]
+    allowed_headers: CommaList[HeaderName] = []
     trusted_proxies: CommaList[IPvAnyNetwork] = []
     supabase_jwt_secret: Annotated[SecretStr | None, empty_as_none] = None
     admin_key: Annotated[SecretStr | None, empty_as_none] = None

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from starlette.datastructures import Headers
-from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.cors import SAFELISTED_HEADERS, CORSMiddleware
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -11,8 +11,45 @@ from app.http.errors import bad_request, error_response
 from app.http.raw_response import Header, RequestHeaders
 
 METHODS = ("GET", "POST", "PUT", "DELETE", "OPTIONS")
-HEADERS = ("Content-Type", "Authorization", "X-Session-ID", "X-Request-ID")
-EXPOSED = ("X-Request-ID", "Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+HEADERS = (
+    "Content-Type",
+    "Content-Encoding",
+    "Authorization",
+    "X-Session-ID",
+    "X-Request-ID",
+    "Cache-Control",
+    "Pragma",
+    "If-None-Match",
+    # Tracing: W3C Trace Context and Baggage, and Sentry's own.
+    "traceparent",
+    "tracestate",
+    "baggage",
+    "sentry-trace",
+    # Added to every request by Supabase's client.
+    "apikey",
+    "X-Client-Info",
+)
+"""Request headers that allowed origins may send; the setting ALLOWED_HEADERS adds more."""
+
+EXPOSED = (
+    "X-Request-ID",
+    "Retry-After",
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "RateLimit-Policy",
+    "ETag",
+    "Warning",
+    "Allow",
+    "Accept-Encoding",
+    "WWW-Authenticate",
+)
+"""Response headers that scripts may read, beside those that browsers always show them."""
+
+MAX_NAMED = 5
+"""Disallowed headers that a refused preflight names."""
+MAX_NAME = 64
+"""Characters of each of them."""
 
 VARY = (b"vary", b"Origin")
 """On every response, so that no cache serves one origin's response to another."""
@@ -21,14 +58,16 @@ DEFAULT_HEADERS = (VARY,)
 
 
 class CorsPolicy:
-    def __init__(self, allowed_origins: Sequence[str]) -> None:
+    def __init__(self, allowed_origins: Sequence[str], allowed_headers: Sequence[str] = ()) -> None:
+        """Allow the origins to send `allowed_headers` beside those of `HEADERS`."""
         self._headers = {origin.encode(): _headers(origin) for origin in allowed_origins}
+        self._allowed_names = {name.lower() for name in (*HEADERS, *allowed_headers, *SAFELISTED_HEADERS)}
         self._preflight = CORSMiddleware(
             _unreachable_app,
             allow_origins=allowed_origins,
             allow_credentials=True,
             allow_methods=METHODS,
-            allow_headers=HEADERS,
+            allow_headers=(*HEADERS, *allowed_headers),
         )
 
     def headers(self, origin: bytes | None) -> Sequence[Header]:
@@ -43,15 +82,27 @@ class CorsPolicy:
             or headers.get(b"origin") not in self._headers
         ):
             return None
-        response = self._preflight.preflight_response(Headers(scope=scope))
-        if response.status_code != 200:
-            disallowed = bytes(response.body).decode().removeprefix("Disallowed CORS ")
-            problem = f"asks for what is not allowed ({disallowed})"
+        request_headers = Headers(scope=scope)
+        problem = self._problem(request_headers)
+        if problem is not None:
             return error_response(bad_request([{"field": "preflight", "message": problem}]), request_id)
+        response = self._preflight.preflight_response(request_headers)
         # The middleware adds these to every response.
         del response.headers["vary"], response.headers["access-control-allow-origin"]
         del response.headers["access-control-allow-credentials"]
         return response
+
+    def _problem(self, headers: Headers) -> str | None:
+        """Return what a preflight asks for that is not allowed, or None."""
+        method = headers["access-control-request-method"]
+        if method not in METHODS:
+            return f"asks for the method {method[:MAX_NAME]}, which is not allowed"
+        asked = ",".join(headers.getlist("access-control-request-headers")).lower().split(",")
+        disallowed = sorted({name.strip() for name in asked} - self._allowed_names - {""})
+        if not disallowed:
+            return None
+        named = ", ".join(name[:MAX_NAME] for name in disallowed[:MAX_NAMED])
+        return f"asks for headers that are not allowed: {named}"
 
 
 def _headers(origin: str) -> tuple[Header, ...]:

@@ -32,9 +32,9 @@ API_PREFIX = "/api/"
 class RequestContextMiddleware:
     """Create the `RequestContext`, and turn errors into responses: ApiError into its own, any other into a 500."""
 
-    def __init__(self, app: ASGIApp, allowed_origins: Sequence[str]) -> None:
+    def __init__(self, app: ASGIApp, allowed_origins: Sequence[str], allowed_headers: Sequence[str] = ()) -> None:
         self.app = app
-        self._cors = CorsPolicy(allowed_origins)
+        self._cors = CorsPolicy(allowed_origins, allowed_headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

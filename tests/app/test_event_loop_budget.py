@@ -100,7 +100,7 @@ class LongestStep:
             run(handle)
             self.seconds = max(self.seconds, thread_time() - began)
 
-        asyncio.Handle._run = run_timed  # type: ignore[method-assign]
+        asyncio.Handle._run = run_timed  # type: ignore[method-assign, assignment]
         # The collections of a process with as many objects as the tests have would be measured as well.
         gc.disable()
         try:

@@ -2,7 +2,11 @@ from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
+from pydantic import SecretStr
 
+from app.http.cors import EXPOSED
+from app.http.security_headers import HEADERS
+from app.routes import ENDPOINTS
 from core.settings import Settings, SettingsError, load_settings
 from tests.support.api.serving import serving
 
@@ -80,6 +84,79 @@ async def test_disallowed_preflight_is_an_error_response(
     assert response.json()["request_id"] == response.headers["X-Request-ID"]
     assert named in response.json()["error"]
     assert cors_headers(response)["access-control-allow-origin"] == ALLOWED
+
+
+CLIENT_HEADERS = (
+    "Content-Type, Authorization, X-Session-ID, X-Request-ID, traceparent, tracestate, baggage, sentry-trace, "
+    "cache-control, pragma, if-none-match, apikey, x-client-info, content-encoding"
+)
+
+
+@pytest.mark.parametrize("names", [CLIENT_HEADERS, *CLIENT_HEADERS.split(", "), CLIENT_HEADERS.upper()])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_headers_of_clients_are_allowed(api: httpx2.AsyncClient, names: str, method: str) -> None:
+    asked = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": names}
+    response = await api.options("/api/locations", headers={"Origin": ALLOWED, **asked})
+    assert response.status_code == 200, response.text
+    allowed = {name.strip().lower() for name in response.headers["access-control-allow-headers"].split(",")}
+    assert allowed >= set(names.lower().split(", "))
+
+
+async def test_setting_allows_more_headers(settings: Settings) -> None:
+    more = load_settings(
+        **{**settings.model_dump(exclude={"allowed_headers"}), "allowed_headers": "X-Trace-Id, x-other"}
+    )
+    async with serving(more) as api:
+        headers = {"Origin": "http://localhost:3000", **PREFLIGHT, "Access-Control-Request-Headers": "x-trace-id"}
+        assert (await api.options("/api/events", headers=headers)).status_code == 200
+
+
+@pytest.mark.parametrize("names", ["*", "X-Two Words", "x:y", "X-Ünicode"])
+def test_invalid_header_names_are_rejected(names: str) -> None:
+    with pytest.raises(SettingsError, match="ALLOWED_HEADERS"):
+        load_settings(allowed_headers=names)
+
+
+async def test_disallowed_header_is_named(api: httpx2.AsyncClient) -> None:
+    asked = {"Access-Control-Request-Headers": "content-type, x-other, x-admin-key"}
+    response = await api.options("/api/events", headers={"Origin": ALLOWED, **PREFLIGHT, **asked})
+    assert response.status_code == 400
+    error = response.json()["error"]
+    assert [name in error for name in ("x-other", "x-admin-key", "content-type")] == [True, True, False]
+
+
+async def test_many_disallowed_headers_make_short_response(api: httpx2.AsyncClient) -> None:
+    asked = {"Access-Control-Request-Headers": ",".join(f"x-{number}{'x' * 100}" for number in range(250))}
+    response = await api.options("/api/events", headers={"Origin": ALLOWED, **PREFLIGHT, **asked})
+    assert response.status_code == 400
+    assert len(response.content) < 2000
+
+
+ALWAYS_READABLE = {"cache-control", "content-language", "content-length", "content-type", "expires", "pragma"}
+FOR_BROWSERS = {"vary", "content-encoding", "connection", "date", *(name.decode() for name, _ in HEADERS)}
+"""Headers that browsers evaluate themselves, and scripts need not read."""
+
+
+async def test_scripts_may_read_every_header_of_responses(settings: Settings) -> None:
+    changed = {
+        "rate_limit_enabled": True,
+        "rate_limit_default": "9999/hour",
+        "admin_key": SecretStr("the-key"),
+        "elasticsearch_url": "http://127.0.0.1:1",
+    }
+    names: set[str] = set()
+    async with serving(settings.model_copy(update=changed)) as api:
+        for endpoint in ENDPOINTS:
+            path = endpoint.path.replace("{id:int}", "1")
+            for method in (endpoint.method, "PATCH"):
+                for content, encoding in ((b"{}", "gzip"), (b"{}", "br"), (b"{", "identity")):
+                    sent = {"Origin": ALLOWED, "Content-Encoding": encoding, "Content-Type": "application/json"}
+                    response = await api.request(method, path, content=content, headers=sent)
+                    if path.startswith("/api/"):
+                        names |= {name.lower() for name in response.headers}
+    assert {"etag", "retry-after", "ratelimit-policy", "allow", "www-authenticate"} <= names
+    readable = ALWAYS_READABLE | {name.lower() for name in EXPOSED}
+    assert {name for name in names if not name.startswith("access-control-")} - readable - FOR_BROWSERS == set()
 
 
 async def test_response_without_origin_varies_by_origin(api: httpx2.AsyncClient) -> None:
