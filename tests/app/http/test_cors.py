@@ -142,7 +142,7 @@ async def test_scripts_may_read_every_header_of_responses(settings: Settings) ->
         "rate_limit_enabled": True,
         "rate_limit_default": "9999/hour",
         "admin_key": SecretStr("the-key"),
-        "elasticsearch_url": "http://127.0.0.1:1",
+        "rate_limit_recommendations": "0/hour",
     }
     names: set[str] = set()
     async with serving(settings.model_copy(update=changed)) as api:
