@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from core.settings import load_settings
+from core.settings import Settings, load_settings
 from scripts.errors import port_taken
 from scripts.ports import is_free
 
@@ -19,11 +19,14 @@ def serve(
     """Start the API: serve HTTP until SIGTERM or Ctrl-C."""
     from app.server import run
     from app.server.sockets import PortInUse
+    from core.logging import configure_logs
 
     options = {"host": host, "port": port, "workers": workers}
     settings = load_settings(**{name: value for name, value in options.items() if value is not None})
     if not is_free(settings.port, settings.host):
         raise port_taken(settings.port)
+    configure_logs(settings.log_level)
+    _require_migrated(settings)
     try:
         run.serve(settings)
     except PortInUse:
@@ -39,4 +42,14 @@ def worker() -> None:
     if settings.worker_port is not None and not is_free(settings.worker_port, settings.host):
         raise port_taken(settings.worker_port)
     configure_logs(settings.log_level)
+    _require_migrated(settings)
     worker.run(settings)
+
+
+def _require_migrated(settings: Settings) -> None:
+    """Raise MigrationError if the database lacks revisions of this release; one that is down is no obstacle."""
+    import asyncio
+
+    from migrations.revision import check_revision
+
+    asyncio.run(check_revision(settings.database_url, connect_seconds=settings.postgres_connect_seconds))

@@ -1,0 +1,60 @@
+"""Refuse to run on a database that lacks revisions of this release."""
+
+from pathlib import Path
+
+import structlog
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from asyncpg import PostgresError
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.pool import NullPool
+
+from core import clients
+from migrations.errors import MigrationError
+from schemas.tables import SCHEMA
+
+log = structlog.get_logger()
+
+IS_MIGRATED = text("SELECT to_regclass(:name) IS NOT NULL").bindparams(name=f"{SCHEMA}.alembic_version")
+REVISIONS = text(f"SELECT version_num FROM {SCHEMA}.alembic_version")  # noqa: S608 -- a constant
+
+
+async def check_revision(url: str, *, connect_seconds: float) -> None:
+    """Return if the database has every revision of this release, has a later one, or cannot be reached now.
+
+    A later revision is that of the next release, which is being rolled out. Raises: MigrationError.
+    """
+    engine = clients.postgres_engine(
+        url, connect_timeout=connect_seconds, command_timeout=connect_seconds, poolclass=NullPool
+    )
+    try:
+        async with engine.connect() as connection:
+            applied = await _read_revisions(connection)
+    except (DBAPIError, PostgresError, OSError) as error:
+        log.warning("revision_unknown", error=type(error).__name__)
+        return
+    finally:
+        await engine.dispose()
+    _require_newest(applied)
+
+
+async def _read_revisions(connection: AsyncConnection) -> set[str]:
+    if not await connection.scalar(IS_MIGRATED):
+        return set()
+    return set(await connection.scalars(REVISIONS))
+
+
+def _require_newest(applied: set[str]) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    script = ScriptDirectory.from_config(config)
+    known = {revision.revision for revision in script.walk_revisions()}
+    if not applied:
+        raise MigrationError("The database is not migrated; run: smarttrip migrate.")
+    if applied <= known and script.get_current_head() not in applied:
+        raise MigrationError(
+            f"The database is at revision {', '.join(sorted(applied))}, but this release needs "
+            f"{script.get_current_head()}; run: smarttrip migrate."
+        )

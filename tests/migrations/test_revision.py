@@ -1,0 +1,61 @@
+"""Processes refuse a database that lacks revisions of this release."""
+
+import asyncio
+
+import pytest
+from alembic.script import ScriptDirectory
+from structlog.testing import capture_logs
+from typer.testing import CliRunner
+
+import migrations
+from app.server import run
+from core import logging
+from indexer import worker
+from migrations import MigrationError
+from scripts.cli import app
+from scripts.dev_stack.ports import free_port
+from tests.docs.documents import ROOT
+from tests.migrations.databases import execute
+
+SCRIPT = ScriptDirectory(str(ROOT / "migrations"))
+BEHIND = [revision.revision for revision in SCRIPT.walk_revisions() if not revision.is_head]
+COMMANDS = ("serve", "worker")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("revision", [None, *BEHIND])
+async def test_process_refuses_a_database_that_is_behind(
+    monkeypatch: pytest.MonkeyPatch, platform_url: str, command: str, revision: str | None
+) -> None:
+    if revision:
+        await asyncio.to_thread(migrations.upgrade, platform_url, revision)
+    result = await run_command(monkeypatch, platform_url, command)
+    assert isinstance(result, MigrationError)
+    assert "run: smarttrip migrate" in str(result)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_process_starts_on_a_database_of_this_release_or_a_later_one(
+    monkeypatch: pytest.MonkeyPatch, platform_url: str, command: str
+) -> None:
+    await asyncio.to_thread(migrations.upgrade, platform_url)
+    assert await run_command(monkeypatch, platform_url, command) is None
+    await execute(platform_url, "UPDATE smarttrip.alembic_version SET version_num = 'of_the_next_release'")
+    assert await run_command(monkeypatch, platform_url, command) is None
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_process_starts_while_postgres_is_down(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    assert await run_command(monkeypatch, "postgresql://user@127.0.0.1:1/db", command) is None
+
+
+async def run_command(monkeypatch: pytest.MonkeyPatch, url: str, command: str) -> BaseException | None:
+    """Run a command up to the point where its process would start; return the error that it raises."""
+    monkeypatch.setenv("DATABASE_URL", url.replace("+asyncpg", ""))
+    monkeypatch.setenv("PORT", str(free_port()))
+    monkeypatch.setattr(run, "serve", lambda settings: None)
+    monkeypatch.setattr(worker, "run", lambda settings: None)
+    monkeypatch.setattr(logging, "configure_logs", lambda level: None)
+    with capture_logs():
+        result = await asyncio.to_thread(CliRunner().invoke, app, [command])
+    return result.exception
