@@ -20,6 +20,8 @@ class BackendError(ExpectedError):
     """A backend cannot serve a call now; the same call may succeed after `retry_after` seconds."""
 
     retry_after: int
+    is_outage: bool = True
+    """Whether the circuit breaker counts it as a failure of the backend."""
 
 
 class BackendUnavailableError(BackendError):
@@ -32,6 +34,12 @@ class BackendUnavailableError(BackendError):
         super().__init__(f"{backend} is unavailable")
         self.backend = backend
         self.retry_after = retry_after
+
+
+class TransactionConflictError(BackendUnavailableError):
+    """Transactions conflicted again and again; the database itself works."""
+
+    is_outage = False
 
 
 class OverloadedError(BackendError):

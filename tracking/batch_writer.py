@@ -8,9 +8,10 @@ import structlog
 from prometheus_client import Counter
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from core.bisection import process_with_bisection
+from core.transactions import run_transaction
 from tracking.event_writer import write_events
 from tracking.locks import TRACKING_LOCK
 from tracking.request_log_writer import write_request_logs
@@ -59,11 +60,14 @@ async def store_batch(engine: AsyncEngine, entries: Sequence[StreamEntry]) -> No
         by_kind[kind].append(body)
     if unknown := by_kind.keys() - WRITERS.keys():
         raise EntriesRejectedError(f"unknown kind: {min(unknown)}")
+
+    async def write(connection: AsyncConnection) -> None:
+        await connection.execute(TRACKING_LOCK)
+        for kind, bodies in by_kind.items():
+            await WRITERS[kind](connection, bodies)
+
     try:
-        async with engine.begin() as connection:
-            await connection.execute(TRACKING_LOCK)
-            for kind, bodies in by_kind.items():
-                await WRITERS[kind](connection, bodies)
+        await run_transaction(engine, write)
     except DBAPIError as error:
         if not _is_data_error(error):
             raise

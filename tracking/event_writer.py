@@ -5,7 +5,20 @@ from collections.abc import Sequence
 from sqlalchemy import bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tracking.counted_events import SESSION_COUNTERS, USER_COUNTERS, additions, counts
+from tracking.locks import SESSION_NAME
 from tracking.trip_metrics import DWELL, MAX_COUNT, RATES, TYPES
+
+LOCK_NEW_SESSIONS = text("""
+SELECT pg_advisory_xact_lock(key)
+FROM (
+    SELECT DISTINCT hashtextextended(:prefix || entry.session_id, 0) AS key
+    FROM jsonb_to_recordset(CAST(:events AS jsonb)) AS entry (session_id uuid)
+    WHERE NOT EXISTS (SELECT FROM sessions WHERE sessions.session_id = entry.session_id)
+    ORDER BY key
+) AS ordered
+""").bindparams(prefix=SESSION_NAME)
+"""Wait for sessions that begin just now: each event is counted by whoever comes last, this or the session's start."""
 
 # Only inserted rows are counted, so an event that arrives twice has its effects once. Sessions are locked before users,
 # as everywhere. An unknown type leaves event_type_id null, which the column rejects.
@@ -44,19 +57,13 @@ happened AS (
 ),
 to_sessions AS (
     UPDATE sessions SET
-        search_count = coalesce(search_count, 0) + searches,
-        click_count = coalesce(click_count, 0) + clicks,
-        save_count = coalesce(save_count, 0) + saves,
-        contact_count = coalesce(contact_count, 0) + contacts,
+        {additions("sessions", SESSION_COUNTERS)},
         ended_at = CASE WHEN ended_at >= latest THEN ended_at END,
         duration_seconds = CASE WHEN ended_at >= latest THEN duration_seconds END
     FROM (
         SELECT
             session_id AS id,
-            count(*) FILTER (WHERE type = 'search_submit') AS searches,
-            count(*) FILTER (WHERE type = 'click_trip') AS clicks,
-            count(*) FILTER (WHERE type = 'save_trip') AS saves,
-            count(*) FILTER (WHERE type IN ('contact_whatsapp', 'contact_phone')) AS contacts,
+            {counts(SESSION_COUNTERS)},
             max(at) AS latest
         FROM happened GROUP BY session_id
     ) AS added
@@ -65,15 +72,13 @@ to_sessions AS (
 ),
 to_users AS (
     UPDATE users SET
-        total_searches = coalesce(total_searches, 0) + searches,
-        total_clicks = coalesce(total_clicks, 0) + clicks,
+        {additions("users", USER_COUNTERS)},
         last_seen_at = greatest(last_seen_at, latest),
         updated_at = now()
     FROM (
         SELECT
             user_id AS id,
-            count(*) FILTER (WHERE type = 'search_submit') AS searches,
-            count(*) FILTER (WHERE type = 'click_trip') AS clicks,
+            {counts(USER_COUNTERS)},
             max(at) AS latest
         FROM happened GROUP BY user_id
     ) AS added
@@ -121,6 +126,7 @@ SELECT trip_id FROM to_trips
 
 async def write_events(connection: AsyncConnection, bodies: Sequence[bytes]) -> None:
     """Write events, given as JSON objects, in this order."""
-    events = b"[%b]" % b",".join(bodies)
-    changed = (await connection.scalars(STORE, {"events": events.decode(errors="replace")})).all()
+    events = {"events": (b"[%b]" % b",".join(bodies)).decode(errors="replace")}
+    await connection.execute(LOCK_NEW_SESSIONS, events)
+    changed = (await connection.scalars(STORE, events)).all()
     await connection.execute(RATES, {"trips": changed})

@@ -3,14 +3,21 @@
 from datetime import UTC, datetime, time, timedelta
 
 from sqlalchemy import Delete, delete, select
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from schemas.tables import BrowsingSession, DeadEvent, Event, RecommendationRequest
+from core.transactions import run_transaction
+from schemas.tables import BrowsingSession, DeadEvent, Event, RecommendationRequest, UnverifiedBrowser
 
 CHUNK = 5000
 """Rows removed in one transaction."""
 
-AGES = (Event.timestamp, BrowsingSession.started_at, RecommendationRequest.created_at, DeadEvent.created_at)
+AGES = (
+    Event.timestamp,
+    BrowsingSession.started_at,
+    RecommendationRequest.created_at,
+    DeadEvent.created_at,
+    UnverifiedBrowser.created_at,
+)
 """Column with the age of a row, for each table. Users, daily metrics and trip metrics are not removed."""
 
 
@@ -28,5 +35,7 @@ async def remove_old(engine: AsyncEngine, days: int) -> int:
 
 
 async def _execute(engine: AsyncEngine, statement: Delete) -> int:
-    async with engine.begin() as connection:
+    async def work(connection: AsyncConnection) -> int:
         return (await connection.execute(statement)).rowcount
+
+    return await run_transaction(engine, work)

@@ -1,8 +1,9 @@
 """Close sessions without recent events."""
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from core.transactions import run_transaction
 from tracking.locks import TRACKING_LOCK
 
 IDLE_MINUTES = 30
@@ -28,9 +29,12 @@ async def close_sessions(engine: AsyncEngine) -> int:
     """Close idle sessions, each at the time of its last event; return their number."""
     closed = 0
     while True:
-        async with engine.begin() as connection:
-            await connection.execute(TRACKING_LOCK)
-            rows = (await connection.execute(CLOSE, {"minutes": IDLE_MINUTES, "chunk": CHUNK})).rowcount
+        rows = await run_transaction(engine, _close_chunk)
         closed += rows
         if rows < CHUNK:
             return closed
+
+
+async def _close_chunk(connection: AsyncConnection) -> int:
+    await connection.execute(TRACKING_LOCK)
+    return (await connection.execute(CLOSE, {"minutes": IDLE_MINUTES, "chunk": CHUNK})).rowcount

@@ -40,15 +40,18 @@ class CircuitBreaker:
 
     @contextmanager
     def protect(self) -> Iterator[None]:
-        """Count a BackendError from the block as a failure.
+        """Count a BackendError from the block as a failure, if it is an outage.
 
         Raises: BackendUnavailableError, while the circuit is open.
         """
         self._check_open()
         try:
             yield
-        except BackendError:
-            self._record_failure()
+        except BackendError as error:
+            if error.is_outage:
+                self._record_failure()
+            else:
+                self._record_success()
             raise
         except ExpectedError:
             # The backend did respond: an error such as "not found" is a result.

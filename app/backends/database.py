@@ -1,7 +1,8 @@
 """Sessions on Postgres. Read and write sessions have different types: a signature shows where a query may run."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from typing import TypeVar
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -11,9 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from app.backends.circuit_breaker import CircuitBreaker
 from app.backends.labels import DATABASE_LABEL
 from app.backends.replica_pool import ReplicaPool
-from core.errors import BackendUnavailableError
+from core.errors import BackendUnavailableError, TransactionConflictError
+from core.transactions import is_conflict, retry_conflicts
 
 log = structlog.get_logger()
+
+Result = TypeVar("Result")
 
 
 class ReadSession(AsyncSession):
@@ -47,6 +51,19 @@ class Database:
             async with WriteSession(self.primary, expire_on_commit=False) as session, session.begin():
                 yield session
 
+    async def transact(self, work: Callable[[WriteSession], Awaitable[Result]]) -> Result:
+        """Run `work` in a transaction, and repeat it where Postgres rolls it back in favour of another one.
+
+        `work` must have no effects outside of its session. Raises: BackendUnavailableError.
+        """
+
+        async def attempt() -> Result:
+            async with WriteSession(self.primary, expire_on_commit=False) as session, session.begin():
+                return await work(session)
+
+        with self.breaker.protect(), map_database_errors():
+            return await retry_conflicts()(attempt)
+
     async def close(self) -> None:
         await self._replicas.close()
         await self.primary.dispose()
@@ -71,6 +88,8 @@ def map_database_errors() -> Iterator[None]:
     try:
         yield
     except (DBAPIError, PoolTimeoutError, OSError) as error:
+        if is_conflict(error):
+            raise TransactionConflictError(DATABASE_LABEL) from error
         if not is_unavailable(error):
             raise
         log.warning("database_unavailable", error=type(error).__name__)

@@ -1,17 +1,18 @@
-"""Users and their sessions. Sessions are locked before users, as in all transactions, to avoid deadlocks."""
+"""Users and their sessions. Locks are taken in the order of `tracking.locks`."""
 
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, Select, exists, func, not_, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import IntegrityError
 
 from app.backends.database import WriteSession
+from app.repositories.claims import claim_user
 from schemas.api.tracking import IdentifyRequest, SessionRequest
 from schemas.tables import BrowsingSession, User
-from tracking.locks import TRACKING_LOCK
+from tracking.counted_events import count_new_session
+from tracking.locks import TRACKING_LOCK, browser_name, email_name, lock_names, session_name
 
 
 @dataclass(frozen=True)
@@ -37,26 +38,67 @@ class UserRef:
     is_registered: bool
 
 
+@dataclass(frozen=True)
+class _SessionRef:
+    user_id: int
+    is_open: bool
+    """Whether it has not ended, and has a user."""
+
+
+IS_REGISTERED = func.coalesce(User.is_registered, False)
+
 LAST_SEEN = {"last_seen_at": func.greatest(User.last_seen_at, func.now()), "updated_at": func.now()}
 
 
 async def start_session(session: WriteSession, start: SessionRequest, visitor: Visitor) -> SessionResponse:
     """Start a session, or restart one that has ended; leave one that is already open as it is."""
-    user_of_open_session = select(BrowsingSession.user_id).where(
-        BrowsingSession.session_id == start.session_id, BrowsingSession.ended_at.is_(None)
+    known = await _find_session(session, start.session_id)
+    if known is not None and known.is_open:
+        return SessionResponse(known.user_id, is_new=False)
+    await _lock_visitor(
+        session, start.anonymous_id, visitor.email or start.email, start.session_id, verified=visitor.email is not None
     )
-    user_id = await session.scalar(user_of_open_session)
-    if user_id is not None:
-        return SessionResponse(user_id, is_new=False)
+    if known is not None:
+        await session.execute(_lock_rows(BrowsingSession.session_id == start.session_id))
     if visitor.email is not None:
         user_id = await _user_for_verified_email(session, visitor.email, start.anonymous_id)
     else:
         user_id = await _user_for_visitor(session, start.anonymous_id, start.email)
     if not await _open_session(session, start, visitor, user_id):
-        return SessionResponse(await session.scalar(user_of_open_session) or user_id, is_new=False)
-    visits = {"total_sessions": func.coalesce(User.total_sessions, 0) + 1}
-    await session.execute(update(User).where(User.id == user_id).values(LAST_SEEN | visits))
+        opened = await _find_session(session, start.session_id)
+        return SessionResponse(opened.user_id if opened and opened.is_open else user_id, is_new=False)
+    if known is None:
+        await count_new_session(session, start.session_id, user_id)
+    else:
+        visits = {"total_sessions": func.coalesce(User.total_sessions, 0) + 1}
+        await session.execute(update(User).where(User.id == user_id).values(LAST_SEEN | visits))
     return SessionResponse(user_id, is_new=True)
+
+
+async def _find_session(session: WriteSession, session_id: UUID) -> _SessionRef | None:
+    """Return the session's user and state, without locking it."""
+    columns = select(BrowsingSession.user_id, BrowsingSession.ended_at).where(BrowsingSession.session_id == session_id)
+    row = (await session.execute(columns)).one_or_none()
+    return _SessionRef(row.user_id, row.ended_at is None and row.user_id is not None) if row else None
+
+
+def _lock_rows(sessions: ColumnElement[bool]) -> Select[int]:
+    """Return the query that locks sessions, in the order of their ids, before any user is locked."""
+    return select(BrowsingSession.id).where(sessions).order_by(BrowsingSession.id).with_for_update()
+
+
+async def _lock_visitor(
+    session: WriteSession, anonymous_id: UUID, email: str | None, session_id: UUID | None = None, *, verified: bool
+) -> None:
+    """Exclude other transactions of this browser, session and address; `verified` ones may change several users."""
+    if verified:
+        await session.execute(TRACKING_LOCK)
+    names = [browser_name(anonymous_id)]
+    if session_id is not None:
+        names.append(session_name(session_id))
+    if email is not None:
+        names.append(email_name(email))
+    await lock_names(session, names)
 
 
 async def _open_session(session: WriteSession, start: SessionRequest, visitor: Visitor, user_id: int) -> bool:
@@ -85,30 +127,37 @@ async def _open_session(session: WriteSession, start: SessionRequest, visitor: V
 
 
 async def _user_for_visitor(session: WriteSession, anonymous_id: UUID, email: str | None) -> int:
+    """Return the browser's user, else the unregistered one with this unverified address, else a new user.
+
+    The address of a registered user is treated as if it were unknown.
+    """
     while True:
         if guest := await _find_user(session, User.anonymous_id == anonymous_id):
             return guest.user_id
-        if email is not None and (named := await _find_user(session, User.email == email)):
+        if email is not None and await _is_taken(session, email, IS_REGISTERED):
+            email = None
+        if email is not None and (named := await _find_user(session, _has_email(email) & not_(IS_REGISTERED))):
             return named.user_id
-        created = await _create_user(session, anonymous_id, email, is_registered=False)
-        # None if a concurrent request has just created such a user; the next iteration finds it.
+        created = await _create_user(session, anonymous_id, email)
+        # None if the platform has just created such a user; the next iteration finds it.
         if created is not None:
             return created
 
 
 async def _user_for_verified_email(session: WriteSession, email: str, anonymous_id: UUID) -> int:
     """Return the user with a verified address: its present owner, else the visitor, else a new user."""
-    # The user is updated before its sessions, against the lock order: the lock excludes other writers.
-    await session.execute(TRACKING_LOCK)
+    named = select(User.id).where(_has_email(email))
+    await session.execute(_lock_rows(BrowsingSession.user_id.in_(named) | _is_open_in(anonymous_id)))
     while True:
-        if owner := await _find_user(session, User.email == email):
+        if owner := await _find_user(session, _has_email(email)):
+            if not owner.is_registered:
+                await claim_user(session, owner.user_id, anonymous_id)
             await _update_user(session, owner.user_id, {"is_registered": True})
             return owner.user_id
         visitor = await _find_user(session, User.anonymous_id == anonymous_id)
         if visitor and not visitor.is_registered:
-            if await _update_user(session, visitor.user_id, {"email": email, "is_registered": True}):
-                return visitor.user_id
-            continue
+            await _update_user(session, visitor.user_id, {"email": email, "is_registered": True})
+            return visitor.user_id
         # The anonymous id belongs to another registered user of this browser.
         created = await _create_user(session, uuid4() if visitor else anonymous_id, email, is_registered=True)
         if created is not None:
@@ -121,44 +170,73 @@ async def identify(session: WriteSession, body: IdentifyRequest, verified_email:
     `verified_email` is that of a token. Without it, an address that belongs to another user changes nothing.
     """
     email = body.email or verified_email
-    if email is not None and email == verified_email:
+    verified = email is not None and email == verified_email
+    await _lock_visitor(session, body.anonymous_id, email, verified=verified)
+    if email is not None and verified:
         return await _log_in(session, await _user_for_verified_email(session, email, body.anonymous_id), body)
-    guest = await _find_user(session, User.anonymous_id == body.anonymous_id)
-    if guest is None:
-        await _create_user(session, body.anonymous_id, None, is_registered=False)
-        return await identify(session, body, verified_email)
-    if not guest.is_registered:
-        values = {"email": email, "name": body.name}
-        await _update_user(session, guest.user_id, {name: value for name, value in values.items() if value is not None})
-    return guest
+    while True:
+        guest = await _find_user(session, User.anonymous_id == body.anonymous_id)
+        if guest is not None and guest.is_registered:
+            return guest
+        # Checked before writing: an error of the unique index would write the address into the log of Postgres.
+        is_taken = email is not None and await _is_taken(session, email, User.anonymous_id != body.anonymous_id)
+        given = {} if is_taken else {"email": email, "name": body.name}
+        values = {column: value for column, value in given.items() if value is not None}
+        if guest is None:
+            created = await _create_user(session, body.anonymous_id, values.get("email"), name=values.get("name"))
+            if created is None:
+                continue
+            return UserRef(created, is_registered=False)
+        if not is_taken:
+            await _update_user(session, guest.user_id, values)
+        return guest
 
 
 async def _log_in(session: WriteSession, user_id: int, body: IdentifyRequest) -> UserRef:
     """Assign the browser's open sessions to the user."""
-    open_sessions = update(BrowsingSession).where(
-        BrowsingSession.anonymous_id == body.anonymous_id, BrowsingSession.ended_at.is_(None)
-    )
-    await session.execute(open_sessions.values(user_id=user_id))
+    await session.execute(update(BrowsingSession).where(_is_open_in(body.anonymous_id)).values(user_id=user_id))
     if body.name is not None:
         await _update_user(session, user_id, {"name": body.name})
     return UserRef(user_id, is_registered=True)
 
 
+def _is_open_in(anonymous_id: UUID) -> ColumnElement[bool]:
+    return (BrowsingSession.anonymous_id == anonymous_id) & BrowsingSession.ended_at.is_(None)
+
+
+def _has_email(email: str) -> ColumnElement[bool]:
+    """Return the condition for an address in lower case; the platform's rows have it in any case."""
+    return func.lower(User.email) == email
+
+
+async def _is_taken(session: WriteSession, email: str, condition: ColumnElement[bool]) -> bool:
+    """Return whether another user, one that meets the condition, has the address."""
+    return bool(await session.scalar(select(exists().where(_has_email(email), condition))))
+
+
 async def _find_user(session: WriteSession, condition: ColumnElement[bool]) -> UserRef | None:
-    columns = select(User.id, func.coalesce(User.is_registered, False))
-    # The lock prevents that the user is erased before a session refers to it.
-    locked = columns.where(condition).with_for_update(read=True, key_share=True)
+    """Lock and return the user. Of several with one address a registered one comes first, then the oldest."""
+    columns = select(User.id, IS_REGISTERED).where(condition).order_by(IS_REGISTERED.desc(), User.id).limit(1)
+    # The lock prevents that the user is erased before a session refers to it. It is as strong as that of an update:
+    # two transactions with weaker ones would wait for each other before their updates.
+    locked = columns.with_for_update(key_share=True)
     row = (await session.execute(locked)).one_or_none()
     return UserRef(*row) if row else None
 
 
 async def _create_user(
-    session: WriteSession, anonymous_id: UUID, email: str | None, *, is_registered: bool
+    session: WriteSession,
+    anonymous_id: UUID,
+    email: str | None = None,
+    *,
+    name: str | None = None,
+    is_registered: bool = False,
 ) -> int | None:
     """Insert a user and return its id, or None if its anonymous id or address is taken."""
     new = insert(User).values(
         anonymous_id=anonymous_id,
         email=email,
+        name=name,
         preferred_language="he",
         first_seen_at=func.now(),
         last_seen_at=func.now(),
@@ -174,11 +252,5 @@ async def _create_user(
     return user_id
 
 
-async def _update_user(session: WriteSession, user_id: int, values: dict[str, Any]) -> bool:
-    """Update the user. Return False, with nothing changed, if the e-mail address belongs to another user."""
-    try:
-        async with session.begin_nested():
-            await session.execute(update(User).where(User.id == user_id).values(LAST_SEEN | values))
-    except IntegrityError:
-        return False
-    return True
+async def _update_user(session: WriteSession, user_id: int, values: dict[str, Any]) -> None:
+    await session.execute(update(User).where(User.id == user_id).values(LAST_SEEN | values))

@@ -41,8 +41,7 @@ async def start_session(request: ApiRequest, body: SessionRequest) -> Response:
     visitor = Visitor(
         _verified_email(request), _network(request), request.headers.get("user-agent", "")[:MAX_USER_AGENT]
     )
-    async with request.state["database"].write() as session:
-        result = await visitors.start_session(session, body, visitor)
+    result = await request.state["database"].transact(lambda session: visitors.start_session(session, body, visitor))
     return json_response(
         request,
         {
@@ -55,8 +54,8 @@ async def start_session(request: ApiRequest, body: SessionRequest) -> Response:
 
 
 async def identify(request: ApiRequest, body: IdentifyRequest) -> Response:
-    async with request.state["database"].write() as session:
-        user = await visitors.identify(session, body, _verified_email(request))
+    email = _verified_email(request)
+    user = await request.state["database"].transact(lambda session: visitors.identify(session, body, email))
     return json_response(request, {"success": True, "user_id": user.user_id, "is_registered": user.is_registered})
 
 

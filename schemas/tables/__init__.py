@@ -16,7 +16,7 @@ from schemas.tables.catalogue import (
     TripType,
     effective_price,
 )
-from schemas.tables.sync import INDEX_VERSION, SCHEMA, DeadEvent, DeadLetter, IndexTarget, OutboxRow
+from schemas.tables.sync import INDEX_VERSION, SCHEMA, DeadEvent, DeadLetter, IndexTarget, OutboxRow, UnverifiedBrowser
 from schemas.tables.tracking import BrowsingSession, Event, EventCategory, EventType, TripInteraction, User
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "TripTemplateCountry",
     "TripTemplateTag",
     "TripType",
+    "UnverifiedBrowser",
     "User",
     "effective_price",
 ]

@@ -1,6 +1,7 @@
 """Tables of the index synchronization, in a schema of their own: outbox, dead letters and write targets."""
 
 from typing import Annotated, Any
+from uuid import UUID
 
 from sqlalchemy import BigInteger, Identity, Sequence, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -60,6 +61,18 @@ class DeadEvent(Base):
     id: Mapped[SerialId]
     body: Mapped[dict[str, Any]]
     reason: Mapped[str]
+    created_at: Mapped[InstantNow]
+
+
+class UnverifiedBrowser(Base):
+    """A browser that had named a user's e-mail address before the user verified it; an erasure includes it."""
+
+    __tablename__ = "unverified_browsers"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    id: Mapped[SerialId]
+    user_id: Mapped[int]
+    anonymous_id: Mapped[UUID]
     created_at: Mapped[InstantNow]
 
 

@@ -34,6 +34,7 @@ class User(Base):
         Index("idx_users_anonymous_id", "anonymous_id"),
         Index("idx_users_email", "email", postgresql_where=text("email IS NOT NULL")),
         Index("idx_users_last_seen", "last_seen_at"),
+        Index("ix_users_email_lower", text("lower(email)")),
     )
 
     id: Mapped[Id]

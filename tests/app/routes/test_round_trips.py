@@ -15,8 +15,8 @@ VISITOR = {"session_id": SESSION, "anonymous_id": PERSON}
 EVENTS: dict[str, dict[str, Any]] = {"/api/events": event(), "/api/events/batch": {"events": [event(), event()]}}
 
 STATEMENTS: list[tuple[str, str, dict[str, Any] | None, tuple[int, int]]] = [
-    ("POST", "/api/session/start", VISITOR, (5, 1)),
-    ("POST", "/api/user/identify", {"anonymous_id": PERSON, "email": "dana@example.org"}, (6, 4)),
+    ("POST", "/api/session/start", VISITOR, (6, 1)),
+    ("POST", "/api/user/identify", {"anonymous_id": PERSON, "email": "dana@example.org"}, (4, 4)),
     *[("POST", path, body, (0, 0)) for path, body in EVENTS.items()],
     ("GET", "/api/events/types", None, (0, 0)),
     ("GET", "/api/metrics", None, (1, 1)),

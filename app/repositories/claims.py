@@ -1,0 +1,49 @@
+"""Claim a user whose e-mail address was not verified before, so that whoever only named the address loses access."""
+
+from collections.abc import Collection
+from uuid import UUID, uuid4
+
+from sqlalchemy import and_, exists, func, select, union, update
+from sqlalchemy.dialects.postgresql import insert
+
+from app.backends.database import WriteSession
+from core.sql import in_array
+from schemas.tables import BrowsingSession, Event, UnverifiedBrowser, User
+
+
+async def claim_user(session: WriteSession, user_id: int, anonymous_id: UUID) -> None:
+    """Make this browser the only one of the user, because a token of this browser has verified the address.
+
+    Other browsers become guests, with their sessions and events. They are recorded, so that an erasure of the person
+    finds them. The caller has locked the user and its sessions, and excludes other writers by `TRACKING_LOCK`.
+    """
+    others = await _other_browsers(session, user_id, anonymous_id)
+    is_taken = await session.scalar(select(exists().where(User.anonymous_id == anonymous_id, User.id != user_id)))
+    own = uuid4() if is_taken else anonymous_id
+    changed = update(User).where(User.id == user_id, User.anonymous_id != anonymous_id)
+    await session.execute(changed.values(anonymous_id=own))
+    if others:
+        await _become_guests(session, user_id, others)
+
+
+async def _other_browsers(session: WriteSession, user_id: int, anonymous_id: UUID) -> Collection[UUID]:
+    used = union(
+        *(
+            select(table.anonymous_id).where(table.user_id == user_id, table.anonymous_id != anonymous_id)
+            for table in (BrowsingSession, Event)
+        )
+    )
+    return (await session.scalars(used)).all()
+
+
+async def _become_guests(session: WriteSession, user_id: int, browsers: Collection[UUID]) -> None:
+    new = insert(User).values([{"anonymous_id": browser, "total_sessions": 0} for browser in sorted(browsers)])
+    await session.execute(new.on_conflict_do_nothing())
+    for table in (BrowsingSession, Event):
+        theirs = and_(table.user_id == user_id, in_array(table.anonymous_id, browsers))
+        guest = select(User.id).where(User.anonymous_id == table.anonymous_id).scalar_subquery()
+        await session.execute(update(table).where(theirs).values(user_id=guest))
+    record = insert(UnverifiedBrowser).values(
+        [{"user_id": user_id, "anonymous_id": browser, "created_at": func.now()} for browser in browsers]
+    )
+    await session.execute(record)
