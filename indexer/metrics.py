@@ -28,6 +28,9 @@ GENERATION = Gauge("smarttrip_index_generation", "Number of the latest change pu
 DRIFT = Gauge("smarttrip_index_drifted_departures", "Departures that differed from Postgres at the last verification")
 DRIFTED = Counter("smarttrip_index_drift_total", "Departures found to differ from Postgres, in total")
 REINDEXED = Counter("smarttrip_reindex_total", "Full reindexes that activated a new index")
+REQUESTED = "requested"
+"""Reason of the rebuilds that a person requested; the other reasons are the names of `IndexProblem`."""
+REBUILDS = Counter("smarttrip_index_rebuilds_total", "Reindexes that the worker began, by reason", ["reason"])
 REINDEX_DONE = Gauge("smarttrip_reindex_documents_done", "Documents of the running or last reindex")
 REINDEX_TOTAL = Gauge("smarttrip_reindex_documents_total", "Departures at the start of the running or last reindex")
 JOBS = Summary("smarttrip_job_seconds", "Duration of scheduled and requested jobs", ["job"])

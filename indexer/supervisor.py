@@ -1,17 +1,26 @@
 """Keep a usable index: rebuild it when it is missing or not trusted, and clean up after killed rebuilds."""
 
 import asyncio
+import time
 from contextlib import suppress
 
 import structlog
 
 from core.errors import BACKEND_ERRORS
-from core.retries import retry_forever
 from core.settings import Settings
+from indexer import metrics
 from indexer.backends import Backends
 from indexer.errors import IndexerError, ReindexRunningError
 from indexer.index import admin, targets
-from indexer.index.reconcile import IndexProblem, find_problem, rebuild_connection, reconcile
+from indexer.index.reconcile import (
+    IndexProblem,
+    find_problem,
+    rebuild_connection,
+    reconcile,
+    reopen_if_closed,
+    restore_alias,
+    servers_work,
+)
 from indexer.index.targets import TargetState
 from indexer.rebuild.reindex import reindex
 
@@ -23,6 +32,11 @@ MIN_INTERVAL_SECONDS = 2.0
 FIRST_RETRY_SECONDS = 4.0
 LONGEST_RETRY_SECONDS = 300.0
 """Pauses after failed checks. The longest is long: reindexes that fail again and again must not occupy the servers."""
+PROBE_SECONDS = 2.0
+"""Pause between two probes, during a back-off, of whether the servers work."""
+
+for reason in (metrics.REQUESTED, *(problem.name.lower() for problem in IndexProblem)):
+    metrics.REBUILDS.labels(reason)
 
 
 class IndexSupervisor:
@@ -34,6 +48,9 @@ class IndexSupervisor:
         self._min_interval_seconds = min_interval_seconds
         self._check_requested = asyncio.Event()
         self._reindex_requested = False
+        self._back_off_over = asyncio.Event()
+        self._failures = 0
+        """Failed checks since the last one that succeeded."""
         self._just_started = True
 
     def request_check(self) -> None:
@@ -41,39 +58,56 @@ class IndexSupervisor:
         self._check_requested.set()
 
     def request_reindex(self) -> None:
-        """Make a reindex due now, whatever the state of the index."""
+        """Make a reindex due now, whatever the state of the index and however many have failed."""
         self._reindex_requested = True
+        self._back_off_over.set()
         self._check_requested.set()
 
     async def run(self) -> None:
         """Check periodically and on request, until cancelled."""
-        retrying = retry_forever(
-            (IndexerError, *BACKEND_ERRORS),
-            first=FIRST_RETRY_SECONDS,
-            longest=LONGEST_RETRY_SECONDS,
-            on_failure=_log_failure,
-        )
         while True:
-            await retrying(self._check_now)
-            await asyncio.sleep(self._min_interval_seconds)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._check_requested.wait(), CHECK_SECONDS)
+            try:
+                await self._check_now()
+            except (IndexerError, *BACKEND_ERRORS) as error:
+                log.warning("index_check_failed", error=type(error).__name__, message=str(error)[:300])
+                await self._back_off()
+            else:
+                self._failures = 0
+                await asyncio.sleep(self._min_interval_seconds)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._check_requested.wait(), CHECK_SECONDS)
 
     async def _check_now(self) -> None:
         self._check_requested.clear()
+        self._back_off_over.clear()
         await self.check()
+
+    async def _back_off(self) -> None:
+        """Wait after a failed check, longer each time, but not once servers that were down work or a reindex is due."""
+        pause = min(FIRST_RETRY_SECONDS * 2 ** min(self._failures, 10), LONGEST_RETRY_SECONDS)
+        self._failures += 1
+        deadline = time.monotonic() + pause
+        was_down = False
+        while True:
+            is_down = not await servers_work(self._settings, self._backends)
+            if not is_down and (was_down or time.monotonic() >= deadline):
+                return
+            was_down |= is_down
+            with suppress(TimeoutError):
+                left = PROBE_SECONDS if is_down else min(PROBE_SECONDS, deadline - time.monotonic())
+                await asyncio.wait_for(self._back_off_over.wait(), left)
+                return
 
     async def check(self) -> None:
         """Reindex if it was requested or the index has a problem; otherwise clean up after killed rebuilds."""
+        await reopen_if_closed(self._backends)
         problem = await find_problem(self._backends)
         if problem is IndexProblem.OTHER_DOCUMENTS and not self._just_started:
             # A newer version of this program has activated its index and will replace this process.
             problem = None
         try:
-            if problem or self._reindex_requested:
-                log.warning("index_rebuilt", because=problem or "it was asked for")
-                await reindex(self._settings, lambda progress: None)
-                self._reindex_requested = False
+            if self._reindex_requested or (problem and not await self._restore(problem)):
+                await self._rebuild(problem)
             elif await self._has_leftovers():
                 async with rebuild_connection(self._settings) as connection:
                     await reconcile(connection, self._backends)
@@ -81,6 +115,19 @@ class IndexSupervisor:
             # Another process is rebuilding. If it fails, a later check of this one takes over.
             return
         self._just_started = False
+
+    async def _restore(self, problem: IndexProblem) -> bool:
+        """Give the alias back to an index that lost it, if one is as good as a new one; return whether it was."""
+        if problem is not IndexProblem.NO_INDEX:
+            return False
+        async with rebuild_connection(self._settings) as connection:
+            return await restore_alias(connection, self._backends) is not None
+
+    async def _rebuild(self, problem: IndexProblem | None) -> None:
+        log.warning("index_rebuilt", because=problem or "it was asked for")
+        metrics.REBUILDS.labels(problem.name.lower() if problem else metrics.REQUESTED).inc()
+        await reindex(self._settings, lambda progress: None)
+        self._reindex_requested = False
 
     async def _has_leftovers(self) -> bool:
         """Return whether Postgres and the alias disagree, as after a killed rebuild or rollback.
@@ -91,7 +138,3 @@ class IndexSupervisor:
         async with self._backends.postgres.connect() as connection:
             known = await targets.read_targets(connection)
         return any(t.state is TargetState.BUILDING or (t.state is TargetState.LIVE) != (t.name == live) for t in known)
-
-
-def _log_failure(error: BaseException, retry_after: float) -> None:
-    log.warning("index_check_failed", error=type(error).__name__, message=str(error)[:300])

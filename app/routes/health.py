@@ -14,6 +14,7 @@ from app.http.responses import json_response
 from app.repositories.statistics import count_tables
 from app.state import ApiRequest, RequestState
 from core.errors import BACKEND_ERRORS, BackendError
+from indexer.index.admin import AliasState, alias_state
 from schemas.api.entities import to_json
 from schemas.api.errors import ProbeResponse
 from schemas.api.health import Breakers, Dependencies, DependencyState, Health, TableCounts, Welcome
@@ -27,6 +28,8 @@ DEPENDENCY_TIMEOUT = 1.0
 
 COUNTS_TTL = 10.0
 """Seconds for which row counts are cached."""
+
+INDEX_STATES: dict[AliasState, DependencyState] = {"open": "up", "closed": "closed", "missing": "no_index"}
 
 OK = {"status": "ok"}
 
@@ -82,8 +85,7 @@ async def _check_redis(state: RequestState) -> DependencyState:
 
 
 async def _check_elasticsearch(state: RequestState) -> DependencyState:
-    found = await state["elasticsearch"].indices.exists_alias(name=state["settings"].elasticsearch_alias)
-    return "up" if found else "no_index"
+    return INDEX_STATES[await alias_state(state["elasticsearch"], state["settings"].elasticsearch_alias)]
 
 
 async def _counts(state: RequestState) -> TableCounts:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from elasticsearch import AsyncElasticsearch, BadRequestError, NotFoundError
 
@@ -95,6 +95,25 @@ async def live_index(es: AsyncElasticsearch, alias: str) -> str | None:
     if len(names) > 1:
         raise AliasAmbiguousError(alias, names)
     return names[0]
+
+
+AliasState = Literal["open", "closed", "missing"]
+
+
+async def alias_state(es: AsyncElasticsearch, alias: str) -> AliasState:
+    """Return whether the index that searches use is open, closed (it fails all searches and writes) or missing."""
+    try:
+        found = await es.indices.get_settings(index=alias, name="index.verified_before_close")
+    except NotFoundError:
+        return "missing"
+    return "closed" if any(index["settings"] for index in found.body.values()) else "open"
+
+
+async def accepts_writes(es: AsyncElasticsearch, alias: str) -> bool:
+    """Return whether Elasticsearch accepts writes, as it does not with a full disk: delete a document that is none."""
+    name = history_index(new_name(alias))
+    response = await es.options(ignore_status=(404, 403, 429)).delete(index=name, id="probe")
+    return response.meta.status in {200, 404}
 
 
 SWAP_TIMEOUT = "5s"

@@ -9,6 +9,7 @@ from elasticsearch import NotFoundError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core import clients
+from core.errors import BACKEND_ERRORS
 from core.settings import Settings
 from indexer.backends import Backends
 from indexer.index import admin, locks, targets, versions
@@ -60,6 +61,48 @@ async def _by_preference(backends: Backends, known: list[Target], live: str | No
     finished = [target for target in known if target.name != live and target.state is not TargetState.BUILDING]
     usable = [target for target in finished if target.is_compatible and not await check_origin(backends, target.name)]
     return first + sorted(usable, key=lambda target: target.name, reverse=True)
+
+
+async def restore_alias(connection: AsyncConnection, backends: Backends) -> str | None:
+    """Give the alias to the best index that is still written to, and return its name; None if there is none.
+
+    `connection` holds the rebuild lock. Somebody deleted the alias, or the live index while there is a previous one.
+    """
+    es = backends.elasticsearch
+    if await admin.live_index(es, backends.alias) is not None:
+        return None
+    existing = await admin.all_names(es, backends.alias)
+    async with connection.begin():
+        known = [target for target in await targets.read_targets(connection) if target.name in existing]
+    live = next((target.name for target in known if target.state is TargetState.LIVE), None)
+    candidates = await _by_preference(backends, known, live)
+    if not candidates or await check_origin(backends, candidates[0].name):
+        return None
+    name = candidates[0].name
+    log.warning("alias_restored", alias=backends.alias, name=name)
+    await admin.swap_alias(es, backends.alias, None, name)
+    await reconcile(connection, backends)
+    return name
+
+
+async def reopen_if_closed(backends: Backends) -> None:
+    """Open the live index if somebody closed it: all searches and writes fail meanwhile."""
+    if await admin.alias_state(backends.elasticsearch, backends.alias) == "closed":
+        log.warning("index_reopened", alias=backends.alias)
+        await backends.elasticsearch.indices.open(index=backends.alias)
+
+
+async def servers_work(settings: Settings, backends: Backends) -> bool:
+    """Return whether a rebuild could begin: Postgres can be reached both ways, and Elasticsearch accepts writes."""
+    direct = clients.postgres(settings.direct_url, pool_size=1)
+    try:
+        async with direct.connect(), backends.postgres.connect():
+            pass
+        return await admin.accepts_writes(backends.elasticsearch, backends.alias)
+    except BACKEND_ERRORS:
+        return False
+    finally:
+        await direct.dispose()
 
 
 class IndexProblem(StrEnum):

@@ -3,12 +3,14 @@ import asyncio
 import pytest
 
 from core.settings import Settings
-from core.tasks import cancel_and_wait
+from core.tasks import background_task, cancel_and_wait
+from indexer import supervisor as module
 from indexer.backends import Backends
+from indexer.errors import IndexUnavailableError
 from indexer.feed.batch import process_batch
 from indexer.index import bulk_writer, versions
-from indexer.index.admin import all_names, history_index, live_index, new_name, swap_alias
-from indexer.index.reconcile import IndexProblem, find_problem, rebuild_connection
+from indexer.index.admin import alias_state, all_names, history_index, live_index, new_name, swap_alias
+from indexer.index.reconcile import IndexProblem, find_problem, rebuild_connection, servers_work
 from indexer.index.targets import TargetState, read_targets
 from indexer.rebuild.reindex import reindex
 from indexer.supervisor import IndexSupervisor
@@ -50,6 +52,32 @@ async def test_dropped_index_is_rebuilt(settings: Settings, stores: Backends, in
     await stores.elasticsearch.indices.delete(index=index)
     assert await find_problem(stores) is IndexProblem.NO_INDEX
     await IndexSupervisor(settings, stores).check()
+    await assert_in_sync(settings)
+
+
+async def test_deleted_alias_is_restored(settings: Settings, stores: Backends, index: str, trips: list[int]) -> None:
+    await stores.elasticsearch.indices.delete_alias(index=index, name=stores.alias)
+    await IndexSupervisor(settings, stores).check()
+    assert await in_use(stores) == index
+    await assert_in_sync(settings)
+
+
+async def test_previous_index_replaces_a_deleted_one(
+    settings: Settings, stores: Backends, index: str, trips: list[int]
+) -> None:
+    current = (await reindex(settings, ignore_progress)).name
+    await stores.elasticsearch.indices.delete(index=current)
+    await IndexSupervisor(settings, stores).check()
+    assert await in_use(stores) == index
+    await drain(stores)
+    await assert_in_sync(settings)
+
+
+async def test_closed_index_is_opened(settings: Settings, stores: Backends, index: str, trips: list[int]) -> None:
+    await stores.elasticsearch.indices.close(index=index)
+    assert await alias_state(stores.elasticsearch, stores.alias) == "closed"
+    await IndexSupervisor(settings, stores).check()
+    assert await in_use(stores) == index
     await assert_in_sync(settings)
 
 
@@ -162,6 +190,81 @@ async def test_requested_check_is_made_at_once(settings: Settings, stores: Backe
         await eventually(built_again, within=10)
     finally:
         await cancel_and_wait([running])
+
+
+class FailingReindex:
+    """Stands in for the reindex: fails as often as it is told to, and counts."""
+
+    def __init__(self, failures: int) -> None:
+        self.runs = 0
+        self._failures = failures
+
+    async def __call__(self, *arguments: object) -> None:
+        self.runs += 1
+        if self.runs <= self._failures:
+            raise IndexUnavailableError("the disk is full")
+
+
+@pytest.fixture
+def supervisor_backing_off(
+    settings: Settings, stores: Backends, index: str, monkeypatch: pytest.MonkeyPatch
+) -> tuple[IndexSupervisor, FailingReindex]:
+    """A supervisor that has failed often: its next pause is the longest."""
+    failing = FailingReindex(failures=1)
+    monkeypatch.setattr(module, "reindex", failing)
+    monkeypatch.setattr(module, "PROBE_SECONDS", 0.05)
+    supervisor = IndexSupervisor(settings, stores, min_interval_seconds=0.05)
+    supervisor._failures = 10
+    supervisor.request_reindex()
+    return supervisor, failing
+
+
+async def test_requested_reindex_ends_the_back_off(
+    supervisor_backing_off: tuple[IndexSupervisor, FailingReindex],
+) -> None:
+    supervisor, failing = supervisor_backing_off
+    async with background_task(supervisor.run()):
+        await eventually(lambda: failing.runs == 1)
+        await eventually(lambda: supervisor._failures == 11)
+        supervisor.request_reindex()
+        await eventually(lambda: failing.runs == 2)
+
+
+async def test_recovery_ends_the_back_off(
+    supervisor_backing_off: tuple[IndexSupervisor, FailingReindex], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor, failing = supervisor_backing_off
+    works = False
+
+    async def servers_work(*arguments: object) -> bool:
+        return works
+
+    monkeypatch.setattr(module, "servers_work", servers_work)
+    async with background_task(supervisor.run()):
+        await eventually(lambda: supervisor._failures == 11)
+        works = True
+        await eventually(lambda: failing.runs == 2)
+
+
+async def test_back_off_lasts_while_servers_work(
+    supervisor_backing_off: tuple[IndexSupervisor, FailingReindex],
+) -> None:
+    supervisor, failing = supervisor_backing_off
+    async with background_task(supervisor.run()):
+        await eventually(lambda: supervisor._failures == 11)
+        await asyncio.sleep(0.3)
+    assert failing.runs == 1
+
+
+@pytest.mark.parametrize("block", ["read_only", "read_only_allow_delete", "write"])
+async def test_blocked_index_counts_as_down(settings: Settings, stores: Backends, index: str, block: str) -> None:
+    assert await servers_work(settings, stores)
+    history, setting = history_index(index), f"index.blocks.{block}"
+    await stores.elasticsearch.indices.put_settings(index=history, settings={setting: True})
+    try:
+        assert not await servers_work(settings, stores)
+    finally:
+        await stores.elasticsearch.indices.put_settings(index=history, settings={setting: None})
 
 
 async def test_requested_reindex_ignores_index_state(settings: Settings, stores: Backends, index: str) -> None:

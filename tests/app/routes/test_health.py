@@ -36,6 +36,13 @@ async def health(api: httpx2.AsyncClient, status: int = 200) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("index")
+async def test_closed_index_is_named(api: httpx2.AsyncClient, es: AsyncElasticsearch, settings: Settings) -> None:
+    await es.indices.close(index=settings.elasticsearch_alias)
+    body = await health(api)
+    assert (body["status"], body["dependencies"]["elasticsearch"]) == ("degraded", "closed")
+
+
+@pytest.mark.usefixtures("index")
 async def test_service_is_healthy(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:
     await catalogue.occurrence(trip_template_id=await catalogue.template(tags=[await catalogue.tag()]))
     await catalogue.country()
