@@ -1,11 +1,13 @@
 """Create the clients of Postgres, Elasticsearch and Redis. Every call has a timeout; a client connects on first use."""
 
+import json
 import logging
 from collections.abc import Iterable
 from typing import Any
 
+import orjson
 from elastic_transport import AiohttpHttpNode
-from elasticsearch import AsyncElasticsearch, OrjsonSerializer
+from elasticsearch import AsyncElasticsearch, OrjsonSerializer, SerializationError
 from redis.asyncio import BlockingConnectionPool, Connection, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -66,6 +68,20 @@ def postgres_engine(
     )
 
 
+class LenientSerializer(OrjsonSerializer):
+    """Reads what orjson rejects as well: one document with a number beyond 1e308 must not cost a whole page."""
+
+    def loads(self, data: bytes) -> Any:
+        """Raises: SerializationError, without the data, which may be megabytes of documents."""
+        try:
+            return orjson.loads(data)
+        except ValueError:
+            try:
+                return json.loads(data, parse_int=float)
+            except (ValueError, RecursionError) as error:
+                raise SerializationError(f"no JSON: {type(error).__name__}") from None
+
+
 def elasticsearch(
     url: str,
     *,
@@ -82,7 +98,7 @@ def elasticsearch(
     return AsyncElasticsearch(
         url,
         node_class=AiohttpHttpNode,
-        serializers={"application/vnd.elasticsearch+json": OrjsonSerializer()},
+        serializers={"application/vnd.elasticsearch+json": LenientSerializer()},
         connections_per_node=connections_per_node,
         request_timeout=timeout,
         max_retries=max_retries,

@@ -7,7 +7,7 @@ from types import NoneType
 from typing import Any, Literal, TypeAlias, TypeVarTuple, get_args
 
 from msgspec.structs import fields
-from sqlalchemy import BigInteger, ColumnElement, Integer, Select, cast, extract, false, func
+from sqlalchemy import BigInteger, ColumnElement, Integer, Select, case, cast, extract, false, func
 
 from schemas.api.entities import OccurrenceFields, RecommendedTemplate
 from schemas.enums import ANTARCTICA
@@ -68,7 +68,7 @@ FIELDS: Mapping[str, DocumentField] = {
         es_type="keyword",
         column=Country.continent.expression,
         nullable=True,
-        from_template=lambda template: template.primary_country and template.primary_country.continent.value,
+        from_template=lambda template: template.primary_country and str(template.primary_country.continent),
     ),
     "antarctica": DocumentField(
         es_type="boolean",
@@ -104,12 +104,19 @@ FIELDS: Mapping[str, DocumentField] = {
     ),
     "days": DocumentField(
         es_type="integer",
-        column=cast(TripOccurrence.end_date - TripOccurrence.start_date, Integer) + 1,
+        # Postgres rejects a difference of infinite dates.
+        column=case(
+            (
+                func.isfinite(TripOccurrence.start_date) & func.isfinite(TripOccurrence.end_date),
+                cast(TripOccurrence.end_date - TripOccurrence.start_date, Integer) + 1,
+            )
+        ),
         from_departure=lambda departure: departure.duration_days,
     ),
     "price": DocumentField(
         es_type="long",
-        column=cast(effective_price * 100, BigInteger),
+        # Postgres rejects the conversion of a price that is no number.
+        column=case((effective_price != Decimal("NaN"), cast(effective_price * 100, BigInteger))),
         from_departure=lambda departure: int(Decimal(departure.effective_price) * 100),
     ),
     "spots": DocumentField(

@@ -14,6 +14,7 @@ from app.backends.database import ReadSession
 from app.http.conditional import NO_CACHE, PUBLIC_ONE_HOUR, cached_response
 from app.http.errors import not_found
 from app.http.raw_response import RawResponse
+from app.repositories.valid_rows import valid_items
 from app.state import ApiRequest, RequestState
 from schemas.api.entities import to_json
 from schemas.api.envelopes import DetailResponse, ListResponse
@@ -99,21 +100,24 @@ def cache_key(
 
 
 def list_reader(envelope: type[ListResponse[Any]], read_rows: ReadRows) -> Reader:
-    """Return a reader of a whole list."""
+    """Return a reader of a whole list. Rows that cannot be shown are left out."""
 
     async def read(session: ReadSession) -> BaseModel:
-        return envelope.of(await read_rows(session))
+        return envelope.of(valid_items(envelope.item_model(), await read_rows(session)))
 
     return read
 
 
 def detail_reader(envelope: type[DetailResponse[Any]], read_row: ReadRow, *, thing: str) -> Reader:
-    """Return a reader of the row with the path's id. It raises 404 as ApiError, in which `thing` names the row."""
+    """Return a reader of the row with the path's id.
+
+    The reader raises 404 as ApiError, in which `thing` names the row, if there is none, or none that can be shown.
+    """
 
     async def read(session: ReadSession, row_id: int) -> BaseModel:
         row = await read_row(session, row_id)
-        if row is None:
-            raise not_found(thing)
-        return envelope.of(row)
+        for item in valid_items(envelope.item_model(), [] if row is None else [row]):
+            return envelope.of(item)
+        raise not_found(thing)
 
     return read

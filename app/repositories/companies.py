@@ -7,11 +7,13 @@ from sqlalchemy import func, select
 
 from app.backends.database import ReadSession
 from app.repositories.queries import equals_id
+from app.repositories.valid_rows import fetch_mappings, fetch_scalars
 from schemas.tables import Company, TripTemplate
 
 
 async def list_active_companies(session: ReadSession) -> Sequence[Company]:
-    return (await session.scalars(select(Company).where(Company.is_active).order_by(Company.name, Company.id))).all()
+    active = select(Company).where(Company.is_active).order_by(Company.name, Company.id)
+    return await fetch_scalars(session, active, Company.id)
 
 
 async def get_company(session: ReadSession, company_id: int) -> Mapping[str, Any] | None:
@@ -23,8 +25,8 @@ async def get_company(session: ReadSession, company_id: int) -> Mapping[str, Any
         .scalar_subquery()
     )
     chosen = select(*Company.__table__.c, templates.label("template_count")).where(equals_id(Company.id, company_id))
-    row = (await session.execute(chosen)).mappings().one_or_none()
-    return None if row is None else dict(row)
+    rows = await fetch_mappings(session, chosen, Company.id)
+    return dict(rows[0]) if rows else None
 
 
 async def company_exists(session: ReadSession, company_id: int) -> bool:

@@ -22,6 +22,7 @@ from app.backends.database import ReadSession
 from app.repositories.lookups import PRIVATE_TYPE_ID
 from app.repositories.predicates import to_sql
 from app.repositories.queries import equals_id, paginate
+from app.repositories.valid_rows import fetch_scalars
 from schemas.api.envelopes import PageRows
 from schemas.api.queries import OccurrencesQuery, PageQuery, TripOccurrencesQuery
 from schemas.tables import TripOccurrence, TripTemplate, effective_price
@@ -76,7 +77,7 @@ async def find_template_departures(session: ReadSession, template_id: int, page:
 
 async def get_departure(session: ReadSession, departure_id: int) -> TripOccurrence | None:
     found = select(TripOccurrence).where(equals_id(TripOccurrence.id, departure_id))
-    return await session.scalar(found.options(*WITH_TEMPLATE))
+    return next(iter(await fetch_scalars(session, found, TripOccurrence.id, WITH_TEMPLATE)), None)
 
 
 async def next_departures(
@@ -93,7 +94,7 @@ async def next_departures(
         select(TripOccurrence).join(ranked, ranked.c.id == TripOccurrence.id).where(ranked.c.rank <= NEXT_DEPARTURES)
     )
     by_template: dict[int, list[TripOccurrence]] = {template_id: [] for template_id in template_ids}
-    for row in await session.scalars(next_departures.order_by(*BY_START).options(*WITHOUT_TEMPLATE)):
+    for row in await fetch_scalars(session, next_departures.order_by(*BY_START), TripOccurrence.id, WITHOUT_TEMPLATE):
         by_template[row.trip_template_id].append(row)
     return by_template
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 
 from app.backends.database import ReadSession
+from app.repositories.valid_rows import fetch_scalars
 from schemas.lenient import MAX_LIST
 from schemas.tables import EvaluationScenario
 
@@ -17,7 +18,7 @@ async def find_scenarios(
     found = select(EvaluationScenario).where(chosen).order_by(EvaluationScenario.id).limit(MAX_LIST)
     if category is not None:
         found = found.where(EvaluationScenario.category == category)
-    return (await session.scalars(found)).all()
+    return await fetch_scalars(session, found, EvaluationScenario.id)
 
 
 async def find_unknown_ids(session: ReadSession, ids: Sequence[int]) -> list[int]:

@@ -9,7 +9,6 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     Date,
-    Enum,
     Integer,
     String,
     and_,
@@ -24,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from schemas.document_fields import FIELDS, DocumentField
+from schemas.tables.open_enum import OpenEnum, label_text
 from scoring.predicates import And, AtLeastN, Condition, Equals, Everything, In, Not, Or, Range, Scalar
 
 
@@ -55,7 +55,8 @@ def _(condition: Range) -> ColumnElement[bool]:
 @to_sql.register
 def _(condition: AtLeastN) -> ColumnElement[bool]:
     field = FIELDS[condition.field]
-    wanted = field.column.in_([convert_value(value, field.column.type) for value in condition.values])
+    column = label_text(field.column) if isinstance(field.column.type, OpenEnum) else field.column
+    wanted = column.in_([convert_value(value, field.column.type) for value in condition.values])
     if field.many_to_one is None:
         return _false_if_null(wanted, field) if condition.count == 1 else false()
     return select(func.count()).where(field.many_to_one, wanted).scalar_subquery() >= condition.count
@@ -89,8 +90,8 @@ def convert_value(value: Scalar, column_type: TypeEngine[Any]) -> Any:
     if isinstance(column_type, Integer):
         # Ids are text in documents. BIGINT: ids that no column can hold are compared as well, and match nothing.
         return literal(int(value), BigInteger)
-    if isinstance(column_type, Enum) and column_type.enum_class is not None:
-        return column_type.enum_class(value)
+    if isinstance(column_type, OpenEnum):
+        return column_type.label(str(value))
     if isinstance(column_type, Date):
         return date.fromisoformat(str(value))
     if isinstance(column_type, String | Boolean):

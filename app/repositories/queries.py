@@ -8,6 +8,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.orm.interfaces import ORMOption
 
 from app.backends.database import ReadSession
+from app.repositories.valid_rows import fetch_scalars
 from schemas.api.envelopes import PageRows
 from schemas.api.queries import PageQuery
 
@@ -26,7 +27,8 @@ async def paginate(
     page: PageQuery,
     options: Sequence[ORMOption],
 ) -> PageRows[Row]:
-    """Return one page of the rows that `statement` selects, and their total number."""
-    rows = await session.scalars(statement.order_by(*order).limit(page.limit).offset(page.offset).options(*options))
+    """Return one page of the rows that `statement` selects, and their total number. The id is the last of `order`."""
+    chosen = statement.order_by(*order).limit(page.limit).offset(page.offset)
+    rows = await fetch_scalars(session, chosen, order[-1], options)
     count = statement.with_only_columns(func.count(), maintain_column_froms=True)
-    return PageRows(rows.all(), await session.scalar(count) or 0)
+    return PageRows(rows, await session.scalar(count) or 0)

@@ -8,6 +8,7 @@ from sqlalchemy.orm.interfaces import ORMOption
 
 from app.backends.database import ReadSession
 from app.repositories.queries import equals_id, paginate
+from app.repositories.valid_rows import fetch_scalars
 from schemas.api.envelopes import PageRows
 from schemas.api.queries import PageQuery, TemplatesQuery
 from schemas.tables import Country, TripTemplate
@@ -30,9 +31,8 @@ async def find_company_templates(session: ReadSession, company_id: int, page: Pa
 
 
 async def get_template(session: ReadSession, template_id: int) -> TripTemplate | None:
-    return await session.scalar(
-        select(TripTemplate).where(equals_id(TripTemplate.id, template_id)).options(*WITH_RELATED)
-    )
+    found = select(TripTemplate).where(equals_id(TripTemplate.id, template_id))
+    return next(iter(await fetch_scalars(session, found, TripTemplate.id, WITH_RELATED)), None)
 
 
 async def template_exists(session: ReadSession, template_id: int) -> bool:

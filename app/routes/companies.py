@@ -5,6 +5,7 @@ from app.endpoints.cached import detail_reader, list_reader, reference_policy
 from app.endpoints.endpoint import Endpoint
 from app.http.errors import not_found
 from app.repositories import companies, templates
+from app.repositories.valid_rows import valid_page
 from schemas.api.entities import Company, Template
 from schemas.api.envelopes import DetailResponse, ListResponse, PageResponse
 from schemas.api.queries import PageQuery
@@ -19,7 +20,8 @@ async def list_templates(session: ReadSession, company_id: int, query: PageQuery
     """Raises 404 as ApiError if there is no such company."""
     if not await companies.company_exists(session, company_id):
         raise not_found("Company")
-    return PageResponse[Template].of(await templates.find_company_templates(session, company_id, query), query)
+    found = await templates.find_company_templates(session, company_id, query)
+    return PageResponse[Template].of(valid_page(Template, found), query)
 
 
 ENDPOINTS = (

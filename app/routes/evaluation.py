@@ -7,6 +7,7 @@ from app.http.errors import not_found
 from app.http.responses import json_response
 from app.recommendations.evaluation import run_scenarios
 from app.repositories import evaluation
+from app.repositories.valid_rows import valid_items
 from app.state import ApiRequest
 from schemas.api.envelopes import ListResponse
 from schemas.api.evaluation import EvaluationRequest, EvaluationResponse, ScenariosQuery, ScenarioSummary
@@ -15,7 +16,7 @@ from schemas.api.evaluation import EvaluationRequest, EvaluationResponse, Scenar
 async def list_scenarios(request: ApiRequest, query: ScenariosQuery) -> Response:
     async with request.state["database"].read() as session:
         found = await evaluation.find_scenarios(session, query.category)
-    return json_response(request, ListResponse[ScenarioSummary].of(found).model_dump())
+    return json_response(request, ListResponse[ScenarioSummary].of(valid_items(ScenarioSummary, found)).model_dump())
 
 
 async def run_evaluation(request: ApiRequest, body: EvaluationRequest) -> Response:

@@ -4,6 +4,7 @@ from app.backends.database import ReadSession
 from app.endpoints.cached import detail_reader, list_reader, reference_policy
 from app.endpoints.endpoint import Endpoint
 from app.repositories import reference_data
+from app.repositories.valid_rows import valid_items
 from schemas.api.entities import Country, Guide, Tag, TripType
 from schemas.api.envelopes import DetailResponse, ListResponse
 from schemas.api.queries import CountriesQuery
@@ -17,19 +18,25 @@ TAGS = reference_policy("tag")
 
 
 async def get_locations(session: ReadSession) -> Locations:
-    countries = await reference_data.list_locations(session)
-    continents = sorted({country.continent for country in countries}, key=lambda continent: continent.name)
+    countries = valid_items(Country, await reference_data.list_locations(session))
+    continents = sorted({country.continent for country in countries}, key=_continent_label)
     return Locations.model_validate(
         {"count": len(countries), "countries": countries, "continents": [*map(_continent_name, continents)]}
     )
 
 
-def _continent_name(continent: Continent) -> ContinentName:
-    return ContinentName(value=continent, name_he=continent.hebrew)
+def _continent_label(continent: Continent | str) -> str:
+    return continent.name if isinstance(continent, Continent) else continent
+
+
+def _continent_name(continent: Continent | str) -> ContinentName:
+    """Return the continent with its Hebrew name; a label that the platform has added is shown as it is."""
+    return ContinentName(value=continent, name_he=continent.hebrew if isinstance(continent, Continent) else continent)
 
 
 async def list_countries(session: ReadSession, query: CountriesQuery) -> ListResponse[Country]:
-    return ListResponse[Country].of(await reference_data.list_countries(session, query.continent))
+    countries = await reference_data.list_countries(session, query.continent)
+    return ListResponse[Country].of(valid_items(Country, countries))
 
 
 ENDPOINTS = (

@@ -10,12 +10,12 @@ from app.endpoints.cached import detail_reader, trip_policy
 from app.endpoints.endpoint import Endpoint
 from app.http.errors import not_found
 from app.repositories import departures, statistics, templates
+from app.repositories.valid_rows import valid_items, valid_page
 from schemas.api.entities import Departure, Template
 from schemas.api.envelopes import DetailResponse, PageResponse, PageRows
 from schemas.api.queries import OccurrencesQuery, PageQuery, TemplatesQuery, TripOccurrencesQuery
 from schemas.api.trips import OccurrenceOnly, SchemaInfo, TemplateWithOccurrences
 from schemas.invalidation import EntityKind
-from schemas.tables import TripTemplate
 
 TEMPLATE_KINDS: tuple[EntityKind, ...] = ("template", "company", "country", "tag", "type")
 DEPARTURE_KINDS: tuple[EntityKind, ...] = ("occurrence", "guide", *TEMPLATE_KINDS)
@@ -33,18 +33,18 @@ ENDPOINT_INDEX = {
 async def list_templates(session: ReadSession, query: TemplatesQuery, today: date) -> BaseModel:
     found = await templates.find_templates(session, query)
     if not query.include_occurrences:
-        return PageResponse[Template].of(found, query)
-    rows = await _with_next_departures(session, found.rows, today)
+        return PageResponse[Template].of(valid_page(Template, found), query)
+    rows = await _with_next_departures(session, valid_items(Template, found.rows), today)
     return PageResponse[TemplateWithOccurrences].of(PageRows(rows, found.total), query)
 
 
 async def _with_next_departures(
-    session: ReadSession, rows: Sequence[TripTemplate], today: date
+    session: ReadSession, rows: Sequence[Template], today: date
 ) -> list[TemplateWithOccurrences]:
     upcoming = await departures.next_departures(session, [row.id for row in rows], today)
     return [
         TemplateWithOccurrences.model_validate(
-            {**dict(Template.model_validate(row)), "upcoming_occurrences": upcoming[row.id]}
+            {**dict(row), "upcoming_occurrences": valid_items(OccurrenceOnly, upcoming[row.id])}
         )
         for row in rows
     ]
@@ -54,19 +54,22 @@ async def list_template_departures(session: ReadSession, template_id: int, query
     """Raises 404 as ApiError if there is no such template."""
     if not await templates.template_exists(session, template_id):
         raise not_found("Template")
-    return PageResponse[Departure].of(await departures.find_template_departures(session, template_id, query), query)
+    found = await departures.find_template_departures(session, template_id, query)
+    return PageResponse[Departure].of(valid_page(Departure, found), query)
 
 
 async def list_bookable_departures(session: ReadSession, query: OccurrencesQuery, today: date) -> BaseModel:
     found = await departures.find_bookable(session, query, today)
-    envelope = PageResponse[Departure] if query.include_template else PageResponse[OccurrenceOnly]
-    return envelope.of(found, query)
+    if query.include_template:
+        return PageResponse[Departure].of(valid_page(Departure, found), query)
+    return PageResponse[OccurrenceOnly].of(valid_page(OccurrenceOnly, found), query)
 
 
 async def list_available_departures(
     session: ReadSession, query: TripOccurrencesQuery, today: date
 ) -> PageResponse[Departure]:
-    return PageResponse[Departure].of(await departures.find_available(session, query, today), query)
+    found = await departures.find_available(session, query, today)
+    return PageResponse[Departure].of(valid_page(Departure, found), query)
 
 
 async def get_schema_info(session: ReadSession, today: date) -> SchemaInfo:

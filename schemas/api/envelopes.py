@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, Self, TypeVar
+from typing import Any, Generic, Literal, Self, TypeVar, get_args
 
 from pydantic import ConfigDict
 
@@ -13,8 +13,17 @@ Item = TypeVar("Item")
 
 
 class Envelope(Entity):
+    """A response whose field `data` has one item or several."""
+
     # pydantic reads attribute docstrings of a parametrised generic from the source of the module that parametrises it.
     model_config = ConfigDict(use_attribute_docstrings=False)
+
+    @classmethod
+    def item_model(cls) -> type[Entity]:
+        """Return the model of an item."""
+        annotation: Any = cls.model_fields["data"].annotation
+        item: type[Entity] = next(iter(get_args(annotation)), annotation)
+        return item
 
 
 class DetailResponse(Envelope, Generic[Item]):
@@ -34,7 +43,7 @@ class ListResponse(Envelope, Generic[Item]):
     data: list[Item]
 
     @classmethod
-    def of(cls, rows: Sequence[object]) -> Self:
+    def of(cls, rows: Sequence[Item]) -> Self:
         return cls.model_validate({"count": len(rows), "data": rows})
 
 

@@ -2,12 +2,11 @@
 
 from typing import Literal
 
-from schemas.api.entities import Company, Country, Entity
-from schemas.enums import Continent
+from schemas.api.entities import Company, ContinentLabel, Country, Entity
 
 
 class ContinentName(Entity):
-    value: Continent
+    value: ContinentLabel
     name_he: str
 
 

@@ -4,12 +4,13 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Enum, ForeignKey, Index, String, func, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, func, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from schemas.enums import Continent as ContinentName
 from schemas.enums import Gender
 from schemas.tables.base import Active, Base, Flag, Id, Money, Small, Stamped, Text20, Text50, Text100, Text255, Text500
+from schemas.tables.open_enum import OpenEnum
 
 
 class Country(Base):
@@ -22,7 +23,7 @@ class Country(Base):
     id: Mapped[Id]
     name: Mapped[Text100]
     name_he: Mapped[Text100]
-    continent: Mapped[ContinentName] = mapped_column(Enum(ContinentName, name="continent"))
+    continent: Mapped[ContinentName | str] = mapped_column(OpenEnum(ContinentName, name="continent"))
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
@@ -39,7 +40,7 @@ class Guide(Base):
     name_he: Mapped[Text100 | None]
     email: Mapped[Text255]
     phone: Mapped[Text20 | None]
-    gender: Mapped[Gender] = mapped_column(Enum(Gender, name="gender"))
+    gender: Mapped[Gender | str] = mapped_column(OpenEnum(Gender, name="gender"))
     age: Mapped[int | None]
     bio: Mapped[str | None]
     bio_he: Mapped[str | None]

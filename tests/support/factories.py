@@ -29,9 +29,10 @@ START = date(2027, 1, 10)
 
 
 class CatalogueFactory:
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, first: int = 1) -> None:
+        """`first` is the first number in the names of rows, which have to be unique."""
         self._engine = engine
-        self._number = count(1)
+        self._number = count(first)
 
     async def country(self, **values: Any) -> int:
         name = f"Country {next(self._number)}"
