@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ARRAY, Column, Date, DateTime, Integer, Numeric, String, text
+from sqlalchemy import ARRAY, Column, ColumnElement, Date, DateTime, Integer, Numeric, String, text
 from sqlalchemy.dialects.postgresql import INET, JSONB
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -45,8 +46,8 @@ class OddRow:
     ids: dict[str, int]
 
 
-def odd_values(column: Column[object]) -> Sequence[str]:
-    if column.primary_key or column.foreign_keys:
+def odd_values(column: ColumnElement[Any]) -> Sequence[str]:
+    if isinstance(column, Column) and (column.primary_key or column.foreign_keys):
         return ()
     return next((values for kind, values in ODD_VALUES.items() if isinstance(column.type, kind)), ())
 

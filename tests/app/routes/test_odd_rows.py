@@ -68,7 +68,7 @@ def parsed(response: httpx2.Response) -> dict[str, Any]:
 
 
 def ids(body: dict[str, Any]) -> list[int]:
-    return [item["id"] for item in body.get("countries", body.get("data"))]
+    return [item["id"] for item in body["countries" if "countries" in body else "data"]]
 
 
 async def assert_served(api: httpx2.AsyncClient, good: dict[str, int], odd: list[OddRow]) -> None:
