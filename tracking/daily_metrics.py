@@ -90,10 +90,13 @@ ON CONFLICT (date) DO UPDATE SET
     {", ".join(f"{column} = excluded.{column}" for column in _COLUMNS)}, updated_at = now()
 """)  # noqa: S608  # of constants
 
+TODAY = text("SELECT (now() AT TIME ZONE 'UTC')::date")
+"""By the clock of Postgres, one for all workers."""
+
 FIRST_DAY = text("""
 SELECT coalesce(
-    (SELECT max(date) - 1 FROM recommendation_metrics_daily),
-    (SELECT min(created_at AT TIME ZONE 'UTC')::date FROM recommendation_requests)
+    (SELECT max(date) - 1 FROM recommendation_metrics_daily WHERE date <= :today),
+    (SELECT min(created_at AT TIME ZONE 'UTC')::date FROM recommendation_requests WHERE isfinite(created_at))
 )
 """)
 """The day before the last aggregated one, because requests may be stored late; else the day of the first request."""
@@ -107,10 +110,10 @@ def bounds(first: date, last: date) -> dict[str, datetime]:
 async def aggregate_days(engine: AsyncEngine) -> int:
     """Aggregate every day since the last aggregated one, including today; return the number of days."""
     async with engine.connect() as connection:
-        first: date | None = await connection.scalar(FIRST_DAY)
+        today: date = await connection.scalar(TODAY)
+        first: date | None = await connection.scalar(FIRST_DAY, {"today": today})
     if first is None:
         return 0
-    today = datetime.now(UTC).date()
     days = [first + timedelta(days=number) for number in range((today - first).days + 1)]
     for day in days:
         async with engine.begin() as connection:

@@ -1,9 +1,10 @@
 """Remove what is retained for a limited time: the previous index and dead letters."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 
+from core.retention import remove_expired
 from core.settings import Settings
 from indexer.backends import open_backends
 from indexer.index import admin, targets
@@ -25,7 +26,8 @@ async def drop_expired_previous_index(settings: Settings) -> list[str]:
         await reconcile(connection, backends)
         async with connection.begin():
             known = await targets.read_targets(connection)
-            proved = datetime.now(UTC) - timedelta(hours=settings.index_keep_hours)
+            now = (await connection.execute(select(func.now()))).scalar_one()
+            proved = now - timedelta(hours=settings.index_keep_hours)
             if not any(target.state is TargetState.LIVE and target.created_at < proved for target in known):
                 return []
             names = [target.name for target in known if target.state is TargetState.PREVIOUS]
@@ -38,8 +40,8 @@ async def purge_dead_letters(settings: Settings, max_count: int = MAX_DEAD_LETTE
     """Delete dead letters that are too old, and the oldest beyond `max_count`; return the number of deleted ones."""
     newest = select(DeadLetter.id).order_by(DeadLetter.id.desc())
     first_too_many = newest.offset(max_count).limit(1).scalar_subquery()
-    too_old = DeadLetter.died_at < datetime.now(UTC) - timedelta(days=DEAD_LETTER_DAYS)
-    async with open_backends(settings) as backends, backends.postgres.begin() as connection:
-        return (
-            await connection.execute(delete(DeadLetter).where(too_old | (DeadLetter.id <= first_too_many)))
-        ).rowcount
+    async with open_backends(settings) as backends:
+        expired = await remove_expired(backends.postgres, DeadLetter.died_at, DEAD_LETTER_DAYS)
+        async with backends.postgres.begin() as connection:
+            surplus = await connection.execute(delete(DeadLetter).where(DeadLetter.id <= first_too_many))
+    return expired + surplus.rowcount

@@ -123,3 +123,12 @@ async def test_metrics_survive_the_removal_of_requests(database: AsyncEngine) ->
     await aggregate_days(database)
     (row,) = await rows(database, RecommendationMetricsDaily)
     assert row.total_requests == 1
+
+
+async def test_row_of_a_future_day_stops_nothing(database: AsyncEngine) -> None:
+    future = {"date": today() + timedelta(days=400), "total_requests": 1}
+    async with database.begin() as connection:
+        await connection.execute(insert(RecommendationMetricsDaily).values(future))
+    await store(database, [request_log(created_at=at(today())), request_log(created_at=at(future["date"]))])  # type: ignore[arg-type]
+    await aggregate_days(database)
+    assert {row.date for row in await rows(database, RecommendationMetricsDaily)} == {today(), future["date"]}

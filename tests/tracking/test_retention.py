@@ -1,17 +1,30 @@
 """Old tracking data is removed, and only that."""
 
 from datetime import UTC, datetime, time, timedelta
-from uuid import UUID
+from typing import Any, cast
+from uuid import UUID, uuid4
 
-from sqlalchemy import insert
+import pytest
+from sqlalchemy import Integer, insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.orm import InstrumentedAttribute
 
-from schemas.tables import BrowsingSession, DeadEvent, Event, RecommendationRequest, TripInteraction, User
+from core import retention
+from core.retention import remove_expired
+from schemas.tables import (
+    Base,
+    BrowsingSession,
+    DeadEvent,
+    DeadLetter,
+    Event,
+    RecommendationRequest,
+    TripInteraction,
+    User,
+)
 from tests.support.rows import rows
 from tests.support.tracking.entries import PERSON, TRIP, event, request_log
-from tracking import retention
 from tracking.batch_writer import store
-from tracking.retention import remove_old
+from tracking.retention import AGES, remove_old
 
 DAYS = 30
 MIDNIGHT = datetime.combine(datetime.now(UTC).date() - timedelta(days=DAYS), time.min, UTC)
@@ -62,3 +75,28 @@ async def test_rows_beyond_a_chunk_are_removed(database: AsyncEngine) -> None:
         values = [{"body": {}, "reason": "", "created_at": OLD} for _ in range(count)]
         await connection.execute(insert(DeadEvent), values)
     assert await remove_old(database, DAYS) == count
+
+
+@pytest.mark.parametrize("age", [*AGES, DeadLetter.died_at], ids=lambda age: age.class_.__tablename__)
+async def test_one_run_removes_few_days_of_each_table(database: AsyncEngine, age: InstrumentedAttribute[Any]) -> None:
+    """As if the clock had jumped ahead: all of 30 days is older than a day."""
+    now = datetime.now(UTC)
+    moments = [now - timedelta(days=days) for days in range(1, 31)]
+    async with database.begin() as connection:
+        await connection.execute(text("SET LOCAL session_replication_role = replica"))
+        await connection.execute(insert(age.class_).values([row_of(age, moment) for moment in moments]))
+    for runs in range(1, 3):
+        await remove_expired(database, age, 0)
+        left = sorted(getattr(row, age.key) for row in await rows(database, cast(type[Base], age.class_)))
+        assert left == sorted(moments)[runs * retention.MAX_DAYS_AT_ONCE :]
+
+
+def row_of(age: InstrumentedAttribute[Any], moment: datetime) -> dict[str, Any]:
+    """Return the values of a row with this age, and of whatever else its table requires."""
+    samples: dict[type, Any] = {int: 1, str: "x", list: [], UUID: uuid4(), datetime: moment, bool: False}
+    columns = age.class_.__table__.columns
+    required = [column for column in columns if not (column.nullable or column.server_default or column.identity)]
+    serial = columns["id"] if isinstance(columns["id"].type, Integer) else None
+    return {column.key: samples.get(column.type.python_type, {}) for column in required if column is not serial} | {
+        age.key: moment
+    }
