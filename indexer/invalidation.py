@@ -1,6 +1,5 @@
 """Publish cache invalidation messages to all API processes, over Redis. A Redis that is down costs only freshness."""
 
-import time
 from collections.abc import Iterable
 
 import structlog
@@ -8,6 +7,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from core.clients import redis_database
+from core.generation import current_generation
 from core.retries import retry_times
 from schemas.invalidation import ALL_KINDS, EVERYTHING, InvalidationMessage, channel
 from schemas.redis_keys import GENERATION_COUNTER
@@ -19,10 +19,13 @@ FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.5, 4.0
 """Attempts to publish that everything changed, over 7.5 seconds."""
 
 
-async def publish(redis: Redis, kinds: Iterable[str]) -> int | None:
-    """Publish that rows of these kinds changed; return the number of the change, or None if Redis failed."""
+async def publish(redis: Redis, kinds: Iterable[str], *, known: int = 0) -> int | None:
+    """Publish that rows of these kinds changed; return the number of the change, or None if Redis failed.
+
+    `known` is the number of the caller's last change: a counter below it has gone back with its Redis.
+    """
     try:
-        return await _publish(redis, kinds)
+        return await _publish(redis, kinds, known)
     except RedisError:
         return None
 
@@ -40,13 +43,13 @@ async def publish_all_changed(redis: Redis) -> int | None:
         return None
 
 
-async def _publish(redis: Redis, kinds: Iterable[str]) -> int:
+async def _publish(redis: Redis, kinds: Iterable[str], known: int = 0) -> int:
     changed: set[str] = set(kinds)
     if EVERYTHING in changed:
         changed = set(ALL_KINDS)
     try:
-        # A counter that was lost restarts from the clock: a number must never come back with another meaning.
-        await redis.set(GENERATION_COUNTER, time.time_ns() // 1_000_000, nx=True)
+        # A counter that was lost or has gone back leaps first: a number must never come back with another meaning.
+        await current_generation(redis, known)
         generation: int = await redis.incr(GENERATION_COUNTER)
         message = InvalidationMessage(generation=generation, kinds=sorted(changed))
         await redis.publish(channel(redis_database(redis)), message.model_dump_json())

@@ -3,6 +3,9 @@
 GENERATION_COUNTER = "smarttrip:generation"
 """Number of the last published change, see `schemas.invalidation`."""
 
+GENERATION_SERVER = "smarttrip:generation:server"
+"""Run id of the Redis process that counted last, see `core.generation`."""
+
 TRACKING_STREAM = "smarttrip:tracking"
 """Stream of tracking events and request logs, from the API to the worker, which removes stored entries."""
 

@@ -41,7 +41,7 @@ class InvalidationState:
         return True
 
     def resync(self, counter: int) -> None:
-        """Invalidate everything if changes were missed. `counter` is its value in Redis: 0 after Redis was emptied."""
+        """Invalidate everything if changes were missed. `counter` is its value in Redis."""
         self.connected = True
         self.ready.set()
         if counter != self.current:

@@ -16,17 +16,18 @@ from app.cache.invalidation import InvalidationState
 from app.cache.redis_store import RedisStore
 from app.cache.response_cache import ResponseCache
 from core.clients import redis_database
+from core.generation import current_generation
 from core.retries import restart_backoff, retry_forever
 from core.tasks import background_task
 from schemas.invalidation import InvalidationMessage, channel
-from schemas.redis_keys import GENERATION_COUNTER
 
 log = structlog.get_logger()
 
 LOST = Counter("smarttrip_changes_lost_total", "Times that the process stopped hearing of changes")
 
 IDLE_RESYNC_SECONDS = 1.0
-"""Seconds without a message after which the generation counter is read, to notice lost messages."""
+"""Seconds without a message after which the generation counter is read, to notice lost messages and a Redis that has
+gone back to an earlier state."""
 
 REDIS_TIMEOUT = 0.5
 """Timeout of a call to Redis in seconds."""
@@ -102,5 +103,5 @@ def _apply(data: bytes, invalidation: InvalidationState) -> bool:
 
 async def _resync(redis: Redis, invalidation: InvalidationState) -> None:
     async with asyncio.timeout(REDIS_TIMEOUT):
-        counter = await redis.get(GENERATION_COUNTER)
-    invalidation.resync(int(counter or 0))
+        counter = await current_generation(redis, invalidation.current)
+    invalidation.resync(counter)

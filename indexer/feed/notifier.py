@@ -36,6 +36,8 @@ class ChangeNotifier:
         self._unrefreshed: list[ClaimedRow] = []
         # A worker that was killed may have written changes that were not published.
         self._unpublished: set[str] = {EVERYTHING}
+        self._generation = 0
+        """Number of the last change that was published."""
         self._refresh_due, self._publish_due = asyncio.Event(), asyncio.Event()
         self._publish_due.set()
 
@@ -87,11 +89,12 @@ class ChangeNotifier:
         kinds, self._unpublished = self._unpublished, set()
         if not kinds:
             return True
-        generation = await publish(self._redis, kinds)
+        generation = await publish(self._redis, kinds, known=self._generation)
         metrics.record_publication(generation)
         if generation is None:
             self._unpublished |= kinds
             return False
+        self._generation = generation
         return True
 
     async def _debounced(self, step: Callable[[], Awaitable[bool]], due: asyncio.Event) -> None:

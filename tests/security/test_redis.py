@@ -12,7 +12,7 @@ from app.routes import ENDPOINTS
 from core.settings import Settings
 from indexer.jobs import queue
 from indexer.jobs.names import REINDEX
-from schemas.redis_keys import GENERATION_COUNTER, TRACKING_STREAM
+from schemas.redis_keys import GENERATION_COUNTER, GENERATION_SERVER, TRACKING_STREAM
 from tests.app.conftest import ADMIN_KEY
 from tests.support.api.serving import serving
 from tests.support.eventually import eventually
@@ -21,6 +21,7 @@ from tests.support.tracking.visits import event
 
 BOUNDED = {
     GENERATION_COUNTER: "one number",
+    GENERATION_SERVER: "one id",
     TRACKING_STREAM: "TRACKING_LIMIT entries, and a fourth more of request logs; beyond it the API answers 503",
     queue.NAME: "jobs asked for: by the clock at most one of each, by administrators one in five seconds",
 }

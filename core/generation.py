@@ -1,0 +1,35 @@
+"""The counter of changes in Redis, by which caches know what is outdated. A number never comes back."""
+
+from typing import Any
+
+from redis.asyncio import Redis
+
+from schemas.redis_keys import GENERATION_COUNTER, GENERATION_SERVER
+
+UNKNOWN_SERVER = "unknown"
+"""Stands for the run id of a Redis that does not disclose it."""
+
+SCRIPT = f"""
+local information = redis.pcall('INFO', 'server')
+local server = type(information) == 'string' and string.match(information, 'run_id:(%w+)') or '{UNKNOWN_SERVER}'
+local counter, known = tonumber(redis.call('GET', KEYS[1]) or '0'), tonumber(ARGV[1])
+if server ~= redis.call('GET', KEYS[2]) or counter < known then
+  local now = redis.call('TIME')
+  counter = math.max(counter, known, now[1] * 1000 + math.floor(now[2] / 1000)) + 1
+  redis.call('SET', KEYS[1], string.format('%.0f', counter))
+  redis.call('SET', KEYS[2], server)
+end
+return string.format('%.0f', counter)
+"""
+"""Return the counter. If its past is uncertain, because another server process responds than the one that counted last
+(Redis restarted, failed over or was restored) or the counter is below a number that was seen, it first leaps to the
+clock, beyond all numbers that were ever used: entries with such numbers are then outdated in every process."""
+
+
+async def current_generation(redis: Redis, known: int = 0) -> int:
+    """Return the number of the last change; `known` is the highest number that the caller has seen.
+
+    Raises: RedisError; ValueError if the counter is not a number.
+    """
+    keys_and_arguments: tuple[Any, ...] = (GENERATION_COUNTER, GENERATION_SERVER, known)
+    return int(await redis.eval(SCRIPT, 2, *keys_and_arguments))  # type: ignore[misc]
