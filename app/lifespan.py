@@ -8,6 +8,7 @@ from elasticsearch import AsyncElasticsearch
 from starlette.applications import Starlette
 
 from app.access.rate_limiter import RateLimiter
+from app.access.signing_keys import SigningKeys
 from app.backends import factory
 from app.backends.database import Database
 from app.backends.redis import ResilientRedis
@@ -100,7 +101,10 @@ async def _open_state(
         running_request_log_buffer(tracking) as request_logs,
         logging_until_ready(readiness),
         flushing(),
+        AsyncExitStack() as stack,
     ):
+        signing_keys = SigningKeys(settings.supabase_jwks_url)
+        stack.push_async_callback(signing_keys.close)
         yield AppState(
             settings=settings,
             today=business_date_provider(settings),
@@ -114,6 +118,7 @@ async def _open_state(
                 cache, database, search, fallback, cache_seconds=settings.answer_cache_seconds
             ),
             rate_limiter=RateLimiter(redis, settings),
+            signing_keys=signing_keys,
             tracking=tracking,
             request_logs=request_logs,
             readiness=readiness,

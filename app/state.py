@@ -1,7 +1,7 @@
 """What handlers find in `request.state`: the process's components, and the context of the request itself."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypedDict
 
 from elasticsearch import AsyncElasticsearch
@@ -12,6 +12,7 @@ from starlette.types import Receive
 from app.access.authentication import Identity, authenticate
 from app.access.client_ip import Address, client_ip
 from app.access.rate_limiter import RateLimiter
+from app.access.signing_keys import NO_KEYS, KeySet, SigningKeys
 from app.backends.circuit_breaker import CircuitBreaker
 from app.backends.database import Database
 from app.cache.fast_path import FastPath
@@ -43,6 +44,7 @@ class AppState(TypedDict):
     fast_path: FastPath
     recommendations: RecommendationService
     rate_limiter: RateLimiter
+    signing_keys: SigningKeys
     tracking: TrackingProducer
     request_logs: RequestLogBuffer
     readiness: ReadinessProbe
@@ -59,6 +61,8 @@ class RequestContext:
     """Names in lower case; of a repeated header the last value."""
     body: bytes | None = None
     """None until `read_body` has received it, unless the server passed it in (`REQUEST_BODY_EXTENSION`)."""
+    signing_keys: KeySet = field(default_factory=lambda: NO_KEYS)
+    """Public keys that verify the request's token."""
     identity: Identity | None = None
     """None until `current_identity` has verified the credentials."""
 
@@ -76,7 +80,7 @@ def current_identity(request: ApiRequest) -> Identity:
     """Return who sent the request. The token is verified once per request."""
     context = request.state["context"]
     if context.identity is None:
-        context.identity = authenticate(request.headers, request.state["settings"])
+        context.identity = authenticate(request.headers, request.state["settings"], context.signing_keys)
     return context.identity
 
 

@@ -14,6 +14,9 @@ from core.rates import parse_rates
 from core.timeouts import ResourceLimits
 from schemas.lenient import empty_as_none
 
+MIN_SECRET_BYTES = 32
+"""Length of a secret for HS256, as RFC 7518 requires it."""
+
 
 class SettingsError(Exception):
     """A variable is missing or invalid; the message names it."""
@@ -39,6 +42,17 @@ def _http_url(value: str) -> str:
     if not value.startswith(("http://", "https://")):
         raise ValueError("should be http://host:port or https://host:port")
     return value.rstrip("/")
+
+
+def _optional_http_url(value: str | None) -> str | None:
+    return None if value is None else _http_url(value)
+
+
+def _long_secret(value: SecretStr | None) -> SecretStr | None:
+    """Reject a secret that can be found by trying: whoever has a token can try as often as they like."""
+    if value is not None and len(value.get_secret_value().encode()) < MIN_SECRET_BYTES:
+        raise ValueError(f"should have at least {MIN_SECRET_BYTES} bytes")
+    return value
 
 
 def _redis_url(value: str) -> str:
@@ -97,7 +111,9 @@ class Settings(ResourceLimits, BaseSettings):
     allowed_origins: CommaList[Origin] = ["http://localhost:3000"]
     allowed_headers: CommaList[HeaderName] = []
     trusted_proxies: CommaList[IPvAnyNetwork] = []
-    supabase_jwt_secret: Annotated[SecretStr | None, empty_as_none] = None
+    supabase_jwt_secret: Annotated[SecretStr | None, AfterValidator(_long_secret), empty_as_none] = None
+    supabase_jwks_url: Annotated[str | None, AfterValidator(_optional_http_url), empty_as_none] = None
+    supabase_issuer: Annotated[str | None, empty_as_none] = None
     admin_key: Annotated[SecretStr | None, empty_as_none] = None
     rate_limit_enabled: bool = True
     rate_limit_default: Rates = "200/hour; 50/minute"

@@ -9,6 +9,8 @@ import jwt
 from pydantic import SecretStr
 from starlette.datastructures import Headers
 
+from app.access.signing_keys import NO_KEYS, KeySet
+from app.access.token_failures import Reason, token_failures
 from core.errors import NotAuthenticatedError, NotAuthorizedError
 from core.settings import Settings
 
@@ -31,13 +33,31 @@ class Identity:
 ANONYMOUS = Identity()
 
 
-def authenticate(headers: Headers, settings: Settings) -> Identity:
-    """Return the identity that the bearer token proves, or ANONYMOUS without a valid token."""
-    return _identify(_bearer(headers), settings.supabase_jwt_secret)
+class TokenRejectedError(Exception):
+    """A token that is not accepted, with the reason for metric and log."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason: Reason = reason
 
 
-def require_admin(headers: Headers, settings: Settings) -> str:
-    """Return the administrator's name, for the log.
+def authenticate(headers: Headers, settings: Settings, keys: KeySet = NO_KEYS) -> Identity:
+    """Return the identity that the bearer token proves, or ANONYMOUS without a valid token.
+
+    Tokens are signed with the secret of the settings, or with one of the public `keys`.
+    """
+    token = bearer_token(headers)
+    if not token or _has_service_key(headers, settings.admin_key):
+        return ANONYMOUS
+    try:
+        return _from_claims(_verify(token, settings, keys))
+    except TokenRejectedError as error:
+        token_failures.record(error.reason)
+        return ANONYMOUS
+
+
+def require_admin(headers: Headers, settings: Settings, identity: Identity | None = None) -> str:
+    """Return the administrator's name, for the log. `identity` is that of the headers, if it is known already.
 
     Raises:
         NotAuthenticatedError: the request has no valid credentials.
@@ -45,7 +65,8 @@ def require_admin(headers: Headers, settings: Settings) -> str:
     """
     if _has_service_key(headers, settings.admin_key):
         return "service key"
-    identity = authenticate(headers, settings)
+    if identity is None:
+        identity = authenticate(headers, settings)
     if identity.user is None:
         raise NotAuthenticatedError("Please send the token of an administrator, or the service key.")
     if not identity.is_admin:
@@ -56,7 +77,7 @@ def require_admin(headers: Headers, settings: Settings) -> str:
 def _has_service_key(headers: Headers, key: SecretStr | None) -> bool:
     if key is None:
         return False
-    given = (_bearer(headers), headers.get("x-admin-key", ""))
+    given = (bearer_token(headers), headers.get("x-admin-key", ""))
     # All comparisons are made, of digests: their duration reveals neither the key's length nor which one matched.
     matches = [compare_digest(_digest(candidate), _digest(key.get_secret_value())) for candidate in given]
     return any(matches)
@@ -66,38 +87,86 @@ def _digest(text: str) -> bytes:
     return sha256(text.encode()).digest()
 
 
-def _bearer(headers: Headers) -> str:
+def bearer_token(headers: Headers) -> str:
+    """Return the credentials of `Authorization: Bearer`, or an empty text."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def _identify(token: str, secret: SecretStr | None) -> Identity:
-    if not token or secret is None or len(token) > MAX_TOKEN:
-        return ANONYMOUS
+def _verify(token: str, settings: Settings, keys: KeySet) -> dict[str, Any]:
+    """Return the claims of a valid token. Raises TokenRejectedError."""
+    if len(token) > MAX_TOKEN:
+        raise TokenRejectedError("too_long")
     try:
+        key, algorithm = _verification_key(jwt.get_unverified_header(token), settings, keys)
         claims: dict[str, Any] = jwt.decode(
             token,
-            secret.get_secret_value(),
-            algorithms=["HS256"],
+            key,
+            algorithms=[algorithm],
             audience=AUDIENCE,
+            issuer=settings.supabase_issuer,
             # The time of issue is not used, and Supabase's clock may be a second ahead.
             options={"require": ["exp", "sub"], "verify_iat": False},
         )
-    except jwt.PyJWTError:
-        return ANONYMOUS
-    return _from_claims(claims)
+    except (jwt.PyJWTError, RecursionError) as error:
+        raise TokenRejectedError(_reason(error)) from error
+    return claims
+
+
+def _verification_key(header: dict[str, Any], settings: Settings, keys: KeySet) -> tuple[Any, str]:
+    """Return the key and its only algorithm. A public key verifies its own algorithm, the secret HS256."""
+    match header.get("alg"):
+        case "HS256":
+            if settings.supabase_jwt_secret is None:
+                raise TokenRejectedError("no_secret")
+            return settings.supabase_jwt_secret.get_secret_value(), "HS256"
+        case "ES256" | "RS256" as algorithm:
+            key_id = header.get("kid")
+            key = keys.get(key_id) if isinstance(key_id, str) else None
+            if key is None:
+                raise TokenRejectedError("unknown_key")
+            if key.algorithm != algorithm:
+                raise TokenRejectedError("algorithm")
+            return key.key, key.algorithm
+        case _:
+            raise TokenRejectedError("algorithm")
+
+
+_REASONS: tuple[tuple[type[Exception], Reason], ...] = (
+    (jwt.ExpiredSignatureError, "expired"),
+    (jwt.ImmatureSignatureError, "not_yet_valid"),
+    (jwt.InvalidAudienceError, "audience"),
+    (jwt.InvalidIssuerError, "issuer"),
+    (jwt.InvalidSignatureError, "signature"),
+    (jwt.InvalidAlgorithmError, "algorithm"),
+    (jwt.InvalidKeyError, "signature"),
+    (jwt.DecodeError, "malformed"),
+    (jwt.InvalidTokenError, "claims"),
+)
+"""The first that matches counts; subclasses come before their bases."""
+
+
+def _reason(error: Exception) -> Reason:
+    return next((reason for kind, reason in _REASONS if isinstance(error, kind)), "malformed")
 
 
 def _from_claims(claims: dict[str, Any]) -> Identity:
     user, email, metadata = claims["sub"], claims.get("email"), claims.get("app_metadata")
     if not _is_text(user):
-        return ANONYMOUS
+        raise TokenRejectedError("claims")
     return Identity(
         user=user,
-        email=email if _is_text(email) else None,
+        email=email if _is_text(email) and _is_email_verified(claims) else None,
         # Users can change their `user_metadata` at Supabase, but not their `app_metadata`.
         is_admin=isinstance(metadata, dict) and metadata.get("role") == "admin",
     )
+
+
+def _is_email_verified(claims: dict[str, Any]) -> bool:
+    """Return whether Supabase says nowhere that the address is not verified."""
+    places = (claims, claims.get("app_metadata"), claims.get("user_metadata"))
+    said = [place.get("email_verified") for place in places if isinstance(place, dict)]
+    return not any(value is False or value == "false" for value in said)
 
 
 def _is_text(claim: object) -> bool:

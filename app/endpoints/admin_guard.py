@@ -6,7 +6,7 @@ import structlog
 from starlette.responses import Response
 
 from app.access.authentication import require_admin
-from app.state import ApiRequest
+from app.state import ApiRequest, current_identity
 from core.errors import ExpectedError
 
 log = structlog.get_logger()
@@ -19,7 +19,7 @@ async def run_as_admin(request: ApiRequest, handler: Callable[[ApiRequest], Awai
     """
     who, outcome = "unknown", "failed"
     try:
-        who = require_admin(request.headers, request.state["settings"])
+        who = require_admin(request.headers, request.state["settings"], current_identity(request))
         response = await handler(request)
         outcome = str(response.status_code)
     except ExpectedError as error:

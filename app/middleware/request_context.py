@@ -6,11 +6,13 @@ One middleware, not five: each layer costs a request more than what it does.
 from collections.abc import Sequence
 
 import structlog
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.access.authentication import bearer_token
 from app.http import security_headers
 from app.http.cors import CorsPolicy
 from app.http.errors import ApiError, error_response, from_http_exception, to_api_error
@@ -64,6 +66,7 @@ class RequestContextMiddleware:
 
     async def _respond(self, app: ASGIApp, scope: Scope, receive: Receive, instrumented: InstrumentedSend) -> None:
         try:
+            await _load_signing_keys(scope)
             await app(scope, receive, instrumented.send)
         except ExpectedError as error:
             rejection = to_api_error(error)
@@ -81,6 +84,14 @@ def _create_context(scope: Scope) -> RequestContext:
     headers = dict(scope["headers"])
     body = scope.get("extensions", {}).get(REQUEST_BODY_EXTENSION, {}).get("body")
     return RequestContext(request_id(headers), headers, body)
+
+
+async def _load_signing_keys(scope: Scope) -> None:
+    """Load the keys for the request's token, before something verifies it without waiting."""
+    context: RequestContext = scope["state"]["context"]
+    if b"authorization" in context.headers:
+        token = bearer_token(Headers(scope=scope))
+        context.signing_keys = await scope["state"]["signing_keys"].keys_for(token)
 
 
 async def handle_http_exception(request: Request, error: Exception) -> Response:
