@@ -1,9 +1,12 @@
 """Daily metrics of recommendation requests. Days are UTC days, as in the platform's own rows."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+
+from core.row_changes import change_rows
 
 LOW_SCORE = 50
 """Requests whose best score is below this count into `low_score_rate`."""
@@ -115,7 +118,13 @@ async def aggregate_days(engine: AsyncEngine) -> int:
     if first is None:
         return 0
     days = [first + timedelta(days=number) for number in range((today - first).days + 1)]
-    for day in days:
+
+    async def aggregate(chunk: Sequence[date]) -> Sequence[date]:
         async with engine.begin() as connection:
-            await connection.execute(UPSERT, {"day": day, "limit": TOP, **bounds(day, day)})
+            for day in chunk:
+                await connection.execute(UPSERT, {"day": day, "limit": TOP, **bounds(day, day)})
+        return chunk
+
+    for day in days:
+        await change_rows("recommendation_metrics_daily", [day], aggregate)
     return len(days)

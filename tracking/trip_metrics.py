@@ -6,6 +6,7 @@ from sqlalchemy import func, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from core.row_changes import change_rows
 from schemas.event_types import CONVERSION, ENGAGEMENT
 from schemas.tables import TripInteraction
 
@@ -80,10 +81,15 @@ RECOUNTED = {"avg_dwell_time_seconds", "impressions_7d", "clicks_7d"}
 
 async def aggregate_trips(engine: AsyncEngine) -> int:
     """Recount trips with recent events (unique visitors, the last 7 days, rates); return their number."""
+
+    async def aggregate(chunk: Sequence[int]) -> Sequence[int]:
+        await _aggregate(engine, chunk)
+        return chunk
+
     async with engine.connect() as connection:
         trips = (await connection.scalars(STALE)).all()
     for first in range(0, len(trips), CHUNK):
-        await _aggregate(engine, trips[first : first + CHUNK])
+        await change_rows(TripInteraction.__tablename__, trips[first : first + CHUNK], aggregate)
     return len(trips)
 
 
