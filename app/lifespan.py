@@ -1,6 +1,6 @@
 """Start-up and shutdown of a process: create the components of `AppState`, and close them."""
 
-from collections.abc import AsyncIterator, Callable, Set
+from collections.abc import AsyncIterator, Callable, Mapping, Set
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 
@@ -43,12 +43,12 @@ class Backends:
 
 
 def lifespan(
-    settings: Settings, exempt_from_shedding: Set[str], fast_path_endpoints: Set[tuple[str, str]]
+    settings: Settings, exempt_from_shedding: Set[str], fast_path_endpoints: Mapping[tuple[str, str], Set[str]]
 ) -> Callable[[Starlette], AbstractAsyncContextManager[AppState]]:
     """Return the application's lifespan, which ends `drain_seconds` after SIGTERM.
 
-    Requests for the paths `exempt_from_shedding` are never rejected. `fast_path_endpoints` are methods with the path
-    templates of the endpoints that respond on the fast path.
+    Requests for the paths `exempt_from_shedding` are never rejected. `fast_path_endpoints` are the query
+    parameters of the endpoints that respond on the fast path, by method and path template.
     """
 
     @asynccontextmanager

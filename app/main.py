@@ -38,7 +38,11 @@ def create_app(settings: Settings) -> Starlette:
         lifespan=lifespan(
             settings,
             exempt_from_shedding={endpoint.path for endpoint in ENDPOINTS if not endpoint.shed},
-            fast_path_endpoints={(endpoint.method, endpoint.path) for endpoint in ENDPOINTS if endpoint.fast_path},
+            fast_path_endpoints={
+                (endpoint.method, endpoint.path): frozenset(endpoint.query.model_fields if endpoint.query else ())
+                for endpoint in ENDPOINTS
+                if endpoint.fast_path
+            },
         ),
     )
     app.router.redirect_slashes = False

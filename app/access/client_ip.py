@@ -17,6 +17,9 @@ UNKNOWN = IPv4Address("0.0.0.0")  # noqa: S104
 MAX_HOPS = 16
 """Entries of X-Forwarded-For that are read, from the end."""
 
+MAX_ADDRESS = 64
+"""Characters of an address with brackets, zone and port; longer texts are none, and are not cached."""
+
 
 def client_ip(headers: Headers, settings: Settings, peer: str | None) -> Address:
     """Return the client's address: `peer`, or what trusted proxies report in X-Forwarded-For."""
@@ -44,10 +47,14 @@ def _forwarded_for(headers: Headers) -> list[str]:
     return forwarded.rsplit(",", MAX_HOPS)[-MAX_HOPS:]
 
 
-@lru_cache(maxsize=4096)
 def parse_address(text: str) -> Address | None:
     """Parse an address with or without a port. An IPv4-mapped IPv6 address becomes the IPv4 address."""
     text = text.strip()
+    return _parse(text) if len(text) <= MAX_ADDRESS else None
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> Address | None:
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:

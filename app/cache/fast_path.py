@@ -4,7 +4,8 @@ These cost more than a cached response itself. A handler registers how a request
 can be answered; the middleware looks that up. Only endpoints with `fast_path=True` take part.
 """
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
+from operator import attrgetter
 from typing import NamedTuple
 
 from cachetools import LRUCache
@@ -14,11 +15,17 @@ from starlette.types import Scope
 from app.http.conditional import accepts_gzip_response
 from app.http.raw_response import CONTENT_TYPE_JSON, RawResponse, RequestHeaders
 
-MAX_ENTRIES = 6000
-"""Requests that a process can respond to on the fast path; the least recently used are dropped."""
+MAX_BYTES = 8 * 1024 * 1024
+"""Bytes of the requests that a process can respond to on the fast path; the least recently used are dropped."""
 
 MAX_BODY_BYTES = 2000
 """Requests with longer bodies are not registered; the web client's have a few hundred bytes."""
+
+MAX_HEAD_BYTES = 1000
+"""Requests with more bytes of path, query string and content type are not registered."""
+
+ENTRY_OVERHEAD = 1000
+"""Bytes that an entry takes beside the request itself."""
 
 LocalResponse = Callable[[Scope], RawResponse | None]
 """Return the response if the process's cache has a current one, else None."""
@@ -39,23 +46,35 @@ class Entry(NamedTuple):
     respond: LocalResponse
     route: Route
     """Route under which the request is counted in metrics."""
+    size: int
+    """Bytes in memory."""
 
 
 class FastPath:
-    def __init__(self, endpoints: Set[tuple[str, str]]) -> None:
-        """`endpoints` are methods with the path templates of the routes."""
-        self._endpoints = endpoints
-        self._entries: LRUCache[RequestKey, Entry] = LRUCache(MAX_ENTRIES)
+    def __init__(self, endpoints: Mapping[tuple[str, str], Set[str]]) -> None:
+        """`endpoints` are the query parameters by method and path template of the route."""
+        self._parameters = {
+            endpoint: {parameter.encode() for parameter in names} for endpoint, names in endpoints.items()
+        }
+        self._entries: LRUCache[RequestKey, Entry] = LRUCache(MAX_BYTES, getsizeof=attrgetter("size"))
 
     def needs_body(self, scope: Scope) -> bool:
         """Return whether a lookup takes the request's body. Such endpoints have no parameters in their paths."""
-        return scope["method"] == "POST" and ("POST", scope["path"]) in self._endpoints
+        return scope["method"] == "POST" and ("POST", scope["path"]) in self._parameters
 
     def register(self, scope: Scope, respond: LocalResponse, *, body: bytes = b"") -> None:
-        """Let requests that equal this one be answered by `respond`, which must not hold on to the request."""
+        """Let requests that equal this one be answered by `respond`, which must not hold on to the request.
+
+        Long requests and those with unknown parameters are not registered: nobody but an attacker repeats them.
+        """
         route: Route = scope["route"]
-        if (scope["method"], route.path) in self._endpoints and len(body) <= MAX_BODY_BYTES:
-            self._entries[_request_key(scope, body)] = Entry(respond, route)
+        parameters = self._parameters.get((scope["method"], route.path))
+        if parameters is None or not _names(scope["query_string"]) <= parameters:
+            return
+        key = _request_key(scope, body)
+        head = len(key.path) + len(key.query_string) + len(key.content_type or b"")
+        if head <= MAX_HEAD_BYTES and len(body) <= MAX_BODY_BYTES:
+            self._entries[key] = Entry(respond, route, head + len(body) + ENTRY_OVERHEAD)
 
     def lookup(self, scope: Scope, body: bytes) -> RawResponse | None:
         """Return the response to the request, or None if it has to take the usual path."""
@@ -64,6 +83,13 @@ class FastPath:
         if entry and response:
             scope["route"] = entry.route
         return response
+
+
+def _names(query_string: bytes) -> Set[bytes]:
+    """Return the names of the parameters as they are sent."""
+    if not query_string:
+        return frozenset()
+    return {parameter.partition(b"=")[0] for parameter in query_string.split(b"&")}
 
 
 def _request_key(scope: Scope, body: bytes) -> RequestKey:

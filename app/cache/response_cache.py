@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import TypeGuard
 
 from cachetools import LRUCache
@@ -39,7 +40,7 @@ WAIT_SECONDS = 1.0
 POLL_SECONDS = 0.02
 
 ENTRY_OVERHEAD = 500
-"""Bytes that an entry takes in memory besides its body."""
+"""Bytes that an entry takes in memory besides its body and its key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ class LocalEntry:
     body: EncodedBody
     generation: int
     fresh_until: float
+    size: int
+    """Bytes in memory, the key included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ class ResponseCache:
         self._store = store
         self._invalidation = invalidation
         self._settle_seconds = settle_seconds
-        self._local: LRUCache[str, LocalEntry] = LRUCache(max_bytes, getsizeof=_size)
+        self._local: LRUCache[str, LocalEntry] = LRUCache(max_bytes, getsizeof=attrgetter("size"))
         self._in_flight: dict[str, InFlight] = {}
 
     async def get(
@@ -197,11 +200,7 @@ class ResponseCache:
     def _store_local(
         self, key: str, body: EncodedBody, generation: int, ttl: float, *, max_seconds: float = PROCESS_SECONDS
     ) -> EncodedBody:
-        entry = LocalEntry(body, generation, time.monotonic() + min(ttl, max_seconds))
-        if _size(entry) <= self._local.maxsize:
-            self._local[key] = entry
+        size = len(key) + len(body.identity) + len(body.gzip or b"") + ENTRY_OVERHEAD
+        if size <= self._local.maxsize:
+            self._local[key] = LocalEntry(body, generation, time.monotonic() + min(ttl, max_seconds), size)
         return body
-
-
-def _size(entry: LocalEntry) -> int:
-    return len(entry.body.identity) + len(entry.body.gzip or b"") + ENTRY_OVERHEAD

@@ -45,7 +45,8 @@ STATUSES_WITH_RETRY_AFTER = (429, 503)
 
 DESCRIPTION = (
     "Only administrators need a token. Elsewhere a token identifies the user; without a valid one the user is a guest. "
-    "Responses under /api have RateLimit headers with the number of requests that are left."
+    "Responses under /api have RateLimit headers with the number of requests that are left, and all have X-Request-ID; "
+    "except those with `Cache-Control: public`, which caches send to other clients."
 )
 
 PATH_PARAMETER = re.compile(r"{(?P<name>\w+)(?::(?P<kind>\w+))?}")

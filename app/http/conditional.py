@@ -21,6 +21,9 @@ PUBLIC_ONE_HOUR = "public, s-maxage=3600, stale-while-revalidate=86400"
 NO_CACHE = "no-cache"
 """Caches may store it, but revalidate it for each request."""
 
+MAX_CACHED_HEADER = 200
+"""Bytes of a request header whose evaluation is cached."""
+
 
 def cached_response(headers: RequestHeaders, body: EncodedBody, cache_control: str) -> RawResponse:
     """Return the body, gzipped if the client accepts it, or 304 if the client has it. A stale body is never cached."""
@@ -73,8 +76,14 @@ def accepts_gzip_response(headers: RequestHeaders) -> bool:
     return accepts_gzip(headers.get(b"accept-encoding", b""))
 
 
-@lru_cache(maxsize=256)
 def accepts_gzip(accept_encoding: bytes) -> bool:
+    """Return whether a header Accept-Encoding accepts gzip; a long one, which no browser sends, is not cached."""
+    evaluate = _accepts_gzip if len(accept_encoding) <= MAX_CACHED_HEADER else _accepts_gzip.__wrapped__
+    return evaluate(accept_encoding)
+
+
+@lru_cache(maxsize=256)
+def _accepts_gzip(accept_encoding: bytes) -> bool:
     """Evaluate the quality values: 0 excludes a coding, and `*` stands for every coding that is not named."""
     qualities = dict(_coding(part) for part in accept_encoding.decode("latin-1").lower().split(","))
     quality = qualities.get("gzip", qualities.get("*", 0.0))

@@ -21,6 +21,9 @@ REQUEST_BODY_EXTENSION = "smarttrip.request.body"
 The application then does not `receive` the body; with other servers it does.
 """
 
+RESPONSE_STARTS = ("http.response.start", RAW_RESPONSE_EXTENSION)
+"""Types of the messages that start a response."""
+
 Header = tuple[bytes, bytes]
 RequestHeaders = Mapping[bytes, bytes]
 """Headers of a request, by lower-case name."""
@@ -44,6 +47,21 @@ def encode_headers(headers: Iterable[Header]) -> bytes:
 def encode_headers_cached(headers: tuple[Header, ...]) -> bytes:
     """`encode_headers` for headers that many responses share."""
     return encode_headers(headers)
+
+
+PUBLIC = (b"cache-control", b"public")
+"""Header and first directive of responses that shared caches store, and send to other clients."""
+
+
+def is_public(message: Message) -> bool:
+    """Return whether a message that starts a response lets shared caches store it."""
+    name, directive = PUBLIC
+    if message["type"] == RAW_RESPONSE_EXTENSION:
+        return any(RENDERED_PUBLIC in chunk for chunk in message["head"])
+    return any(header == name and value.startswith(directive) for header, value in message["headers"])
+
+
+RENDERED_PUBLIC = b"%b: %b" % PUBLIC
 
 
 def add_headers(message: Message, headers: Iterable[Header]) -> None:

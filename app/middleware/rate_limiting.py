@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.access.rate_limiter import RateLimitGroup
 from app.http.errors import rate_limited
-from app.http.raw_response import add_headers
+from app.http.raw_response import RESPONSE_STARTS, add_headers, is_public
 from app.state import ApiRequest, current_client_ip, current_identity
 
 
@@ -35,7 +35,8 @@ class RateLimitMiddleware:
         encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
         async def send_with_limits(message: Message) -> None:
-            add_headers(message, encoded)
+            if message["type"] in RESPONSE_STARTS and not is_public(message):
+                add_headers(message, encoded)
             await send(message)
 
         await self.app(scope, receive, send_with_limits)

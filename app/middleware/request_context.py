@@ -47,9 +47,10 @@ class RequestContextMiddleware:
         scope["state"] = {**scope["state"], "context": context}
         request_id_var.set(context.id)
         is_api = scope["path"].startswith(API_PREFIX)
-        added = ((b"x-request-id", context.id.encode()), *self._added_headers(scope, context, is_api))
+        own = (b"x-request-id", context.id.encode())
+        added = tuple(self._added_headers(scope, context, is_api))
         defaults = security_headers.API_HEADERS if is_api else security_headers.HEADERS
-        instrumented = InstrumentedSend(send, added, defaults)
+        instrumented = InstrumentedSend(send, own, added, defaults)
         preflight = self._cors.preflight(scope, context.headers, context.id) if is_api else None
         try:
             await self._respond(preflight or self.app, scope, receive, instrumented)

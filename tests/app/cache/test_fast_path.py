@@ -6,7 +6,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Scope
 
-from app.cache.fast_path import MAX_BODY_BYTES, FastPath
+from app.cache.fast_path import ENTRY_OVERHEAD, MAX_BODY_BYTES, MAX_BYTES, FastPath
 from app.http.raw_response import RawResponse
 from app.state import RequestContext
 
@@ -36,7 +36,7 @@ def scope_of(
 
 @pytest.fixture
 def fast_path() -> FastPath:
-    return FastPath({("GET", "/things/{id:int}"), ("POST", "/search")})
+    return FastPath({("GET", "/things/{id:int}"): {"limit"}, ("POST", "/search"): set()})
 
 
 def respond(scope: Scope) -> RawResponse | None:
@@ -83,6 +83,29 @@ def test_long_bodies_are_not_registered(fast_path: FastPath) -> None:
     body = b" " * (MAX_BODY_BYTES + 1)
     fast_path.register(scope_of(), respond, body=body)
     assert fast_path.lookup(scope_of(), body) is None
+
+
+@pytest.mark.parametrize("query", [b"other=1", b"limit=1&other=1", b"&", b"=", b"x" * 30_000, b"limit=" + b"1" * 1000])
+def test_long_or_unknown_parameters_are_not_registered(fast_path: FastPath, query: bytes) -> None:
+    scope = scope_of("GET", "/things/1", query, template="/things/{id:int}")
+    fast_path.register(scope, respond)
+    assert fast_path.lookup(scope, b"") is None
+
+
+def test_known_parameters_are_registered(fast_path: FastPath) -> None:
+    scope = scope_of("GET", "/things/1", b"limit=1", template="/things/{id:int}")
+    fast_path.register(scope, respond)
+    assert fast_path.lookup(scope, b"") is RESPONSE
+
+
+def test_entries_are_bounded_by_bytes(fast_path: FastPath) -> None:
+    scopes = [scope_of("GET", f"/things/{n}", b"limit=1", template="/things/{id:int}") for n in range(10_000)]
+    for scope in scopes:
+        fast_path.register(scope, respond)
+    found = [fast_path.lookup(scope, b"") is RESPONSE for scope in scopes]
+    assert found[-1]
+    assert not found[0]
+    assert sum(found) * ENTRY_OVERHEAD < MAX_BYTES
 
 
 def test_expired_response_takes_the_usual_path(fast_path: FastPath) -> None:
