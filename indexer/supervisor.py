@@ -11,17 +11,16 @@ from core.settings import Settings
 from indexer import metrics
 from indexer.backends import Backends
 from indexer.errors import IndexerError, ReindexRunningError
-from indexer.index import admin, targets
 from indexer.index.reconcile import (
     IndexProblem,
     find_problem,
+    has_leftovers,
     rebuild_connection,
     reconcile,
     reopen_if_closed,
     restore_alias,
     servers_work,
 )
-from indexer.index.targets import TargetState
 from indexer.rebuild.reindex import reindex
 
 log = structlog.get_logger()
@@ -108,7 +107,7 @@ class IndexSupervisor:
         try:
             if self._reindex_requested or (problem and not await self._restore(problem)):
                 await self._rebuild(problem)
-            elif await self._has_leftovers():
+            elif await has_leftovers(self._backends):
                 async with rebuild_connection(self._settings) as connection:
                     await reconcile(connection, self._backends)
         except ReindexRunningError:
@@ -128,13 +127,3 @@ class IndexSupervisor:
         metrics.REBUILDS.labels(problem.name.lower() if problem else metrics.REQUESTED).inc()
         await reindex(self._settings, lambda progress: None)
         self._reindex_requested = False
-
-    async def _has_leftovers(self) -> bool:
-        """Return whether Postgres and the alias disagree, as after a killed rebuild or rollback.
-
-        They also do while one is running; `rebuild_connection` then raises.
-        """
-        live = await admin.live_index(self._backends.elasticsearch, self._backends.alias)
-        async with self._backends.postgres.connect() as connection:
-            known = await targets.read_targets(connection)
-        return any(t.state is TargetState.BUILDING or (t.state is TargetState.LIVE) != (t.name == live) for t in known)

@@ -17,6 +17,9 @@ from indexer.index.targets import Target, TargetState
 
 log = structlog.get_logger()
 
+RETAINED = 2
+"""Indexes that a reconciled registry has: the live and the previous one."""
+
 
 @asynccontextmanager
 async def rebuild_connection(settings: Settings) -> AsyncIterator[AsyncConnection]:
@@ -35,14 +38,15 @@ async def rebuild_connection(settings: Settings) -> AsyncIterator[AsyncConnectio
 async def reconcile(connection: AsyncConnection, backends: Backends) -> None:
     """Clean up after killed rebuilds; `connection` holds the rebuild lock.
 
-    The index that the alias points to is live. Of the others only the latest that is usable is retained, as previous.
+    The index that the alias points to is live. Of the others only the usable one that was in use last is retained, as
+    previous.
     """
     es = backends.elasticsearch
     live = await admin.live_index(es, backends.alias)
     existing = await admin.all_names(es, backends.alias)
     async with connection.begin():
         known = [target for target in await targets.read_targets(connection) if target.name in existing]
-        retained = (await _by_preference(backends, known, live))[:2]
+        retained = (await _by_preference(backends, known, live))[:RETAINED]
         for target in retained:
             await targets.mark(
                 connection, target.name, TargetState.LIVE if target.name == live else TargetState.PREVIOUS
@@ -55,12 +59,30 @@ async def reconcile(connection: AsyncConnection, backends: Backends) -> None:
         await admin.drop(es, unused)
 
 
+async def has_leftovers(backends: Backends) -> bool:
+    """Return whether a killed rebuild or rollback left something for `reconcile`, whatever the moment it was killed.
+
+    It also does while one is running; `rebuild_connection` then raises.
+    """
+    live = await admin.live_index(backends.elasticsearch, backends.alias)
+    existing = await admin.all_names(backends.elasticsearch, backends.alias)
+    async with backends.postgres.connect() as connection:
+        known = await targets.read_targets(connection)
+    own = [target for target in known if target.name in existing]
+    return (
+        any(target.state is TargetState.BUILDING for target in known)
+        or any((target.state is TargetState.LIVE) != (target.name == live) for target in own)
+        or len(own) > RETAINED
+        or bool(existing - {target.name for target in own})
+    )
+
+
 async def _by_preference(backends: Backends, known: list[Target], live: str | None) -> list[Target]:
-    """Return the live target first, then those that are usable for a rollback, the latest first."""
+    """Return the live target first, then those that are usable for a rollback, that in use last first."""
     first = [target for target in known if target.name == live]
     finished = [target for target in known if target.name != live and target.state is not TargetState.BUILDING]
     usable = [target for target in finished if target.is_compatible and not await check_origin(backends, target.name)]
-    return first + sorted(usable, key=lambda target: target.name, reverse=True)
+    return first + sorted(usable, key=lambda target: target.state_since, reverse=True)
 
 
 async def restore_alias(connection: AsyncConnection, backends: Backends) -> str | None:

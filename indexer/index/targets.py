@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import case, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.index_document import DOCUMENT_VERSION
@@ -24,6 +24,8 @@ class Target:
     state: TargetState
     document_version: str
     created_at: datetime
+    state_since: datetime
+    """Time at which it got its state."""
 
     @property
     def is_compatible(self) -> bool:
@@ -33,7 +35,7 @@ class Target:
 
 async def read_targets(connection: AsyncConnection) -> list[Target]:
     rows = await connection.execute(select(IndexTarget.__table__).order_by(IndexTarget.created_at))
-    return [Target(row.name, TargetState(row.state), row.mapping_hash, row.created_at) for row in rows]
+    return [Target(row.name, TargetState(row.state), row.mapping_hash, row.created_at, row.state_since) for row in rows]
 
 
 async def register(connection: AsyncConnection, name: str) -> None:
@@ -51,5 +53,7 @@ async def remove_others(connection: AsyncConnection, names: Collection[str]) -> 
 
 async def mark(connection: AsyncConnection, name: str, state: TargetState) -> bool:
     """Set the state; return False if the target is not registered any more."""
-    changed = await connection.execute(update(IndexTarget).where(IndexTarget.name == name).values(state=state))
+    since = case((IndexTarget.state == state, IndexTarget.state_since), else_=func.clock_timestamp())
+    values = {"state": state, "state_since": since}
+    changed = await connection.execute(update(IndexTarget).where(IndexTarget.name == name).values(values))
     return changed.rowcount == 1

@@ -17,7 +17,7 @@ MAX_DEAD_LETTERS = 10_000
 
 
 async def drop_expired_previous_index(settings: Settings) -> list[str]:
-    """Drop the index that is retained for a rollback, once the live one is old enough; return the dropped names.
+    """Drop the index that is retained for a rollback once the live one was in use for long enough; return its name.
 
     Raises: ReindexRunningError.
     """
@@ -28,7 +28,7 @@ async def drop_expired_previous_index(settings: Settings) -> list[str]:
             known = await targets.read_targets(connection)
             now = (await connection.execute(select(func.now()))).scalar_one()
             proved = now - timedelta(hours=settings.index_keep_hours)
-            if not any(target.state is TargetState.LIVE and target.created_at < proved for target in known):
+            if not any(target.state is TargetState.LIVE and target.state_since < proved for target in known):
                 return []
             names = [target.name for target in known if target.state is TargetState.PREVIOUS]
             await targets.remove(connection, names)

@@ -20,7 +20,8 @@ async def rollback(settings: Settings) -> str:
         live = await admin.live_index(es, backends.alias)
         async with locks.batches_excluded(connection):
             known = [target for target in await targets.read_targets(connection) if target.is_compatible]
-            previous = next((target.name for target in known if target.state is TargetState.PREVIOUS), None)
+            retained = [target for target in known if target.state is TargetState.PREVIOUS]
+            previous = max(retained, key=lambda target: target.state_since).name if retained else None
             if live is None or previous is None or await check_origin(backends, previous):
                 raise NoPreviousIndexError
             await es.indices.refresh(index=previous)

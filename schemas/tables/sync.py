@@ -87,3 +87,5 @@ class IndexTarget(Base):
     """building, live or previous."""
     mapping_hash: Mapped[str]
     created_at: Mapped[InstantNow]
+    state_since: Mapped[InstantNow]
+    """Time at which it got its state: a live index is in use since then, a previous one was until then."""

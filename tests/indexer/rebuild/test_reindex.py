@@ -20,6 +20,7 @@ from indexer.rebuild import checksums, loader
 from indexer.rebuild import reindex as module
 from indexer.rebuild.progress import Progress, read_progress
 from indexer.rebuild.reindex import ReindexReport
+from indexer.supervisor import IndexSupervisor
 from schemas.index_document import DOCUMENT_VERSION
 from schemas.tables import IndexTarget
 from tests.support.eventually import eventually
@@ -327,6 +328,42 @@ async def test_reindex_killed_after_swap_is_repaired_by_next(
     await assert_in_sync(settings)
     await reindex(settings, ignore_progress)
     await assert_no_leftovers(stores)
+    await assert_in_sync(settings)
+
+
+LAST_STEPS = {
+    "creating": (admin, "create"),
+    "registering": (targets, "register"),
+    "comparing": (module, "_compare"),
+    "swapping": (admin, "swap_alias"),
+    "activating": (module, "_activate"),
+    "forgetting": (targets, "remove_others"),
+}
+
+
+@pytest.mark.parametrize(("owner", "step"), LAST_STEPS.values(), ids=LAST_STEPS.keys())
+@pytest.mark.usefixtures("trips")
+async def test_reindex_killed_after_any_step_is_cleaned_up(
+    settings: Settings, stores: Backends, monkeypatch: pytest.MonkeyPatch, owner: Any, step: str
+) -> None:
+    for _ in range(2):
+        await reindex(settings, ignore_progress)
+    real = getattr(owner, step)
+
+    async def finish_and_die(*arguments: Any, **named: Any) -> None:
+        await real(*arguments, **named)
+        if len(await all_names(stores.elasticsearch, stores.alias)) > 2:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, step, finish_and_die)
+        patch.setattr(module, "_discard", die)
+        with pytest.raises(Killed):
+            await reindex(settings, ignore_progress)
+    await IndexSupervisor(settings, stores).check()
+    await assert_no_leftovers(stores)
+    assert len(await known(stores)) == 2
+    await drain(stores)
     await assert_in_sync(settings)
 
 

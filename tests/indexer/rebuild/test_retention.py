@@ -5,13 +5,14 @@ from indexer.backends import Backends
 from indexer.index.admin import all_names, live_index, swap_alias
 from indexer.rebuild.reindex import reindex
 from indexer.rebuild.retention import drop_expired_previous_index, purge_dead_letters
+from indexer.rebuild.rollback import rollback
 from schemas.tables import DeadLetter
 from tests.support.sync import execute, ignore_progress
 
 
 async def age(stores: Backends, name: str, hours: int) -> None:
     statement = (
-        "UPDATE smarttrip.index_targets SET created_at = now() - make_interval(hours => :hours) WHERE name = :name"
+        "UPDATE smarttrip.index_targets SET state_since = now() - make_interval(hours => :hours) WHERE name = :name"
     )
     await execute(stores.postgres, statement, name=name, hours=hours)
 
@@ -27,11 +28,23 @@ async def test_expired_previous_index_is_dropped(settings: Settings, stores: Bac
     assert await all_names(stores.elasticsearch, stores.alias) == {current}
 
 
+async def test_index_that_was_rolled_back_is_retained(settings: Settings, stores: Backends, index: str) -> None:
+    current = (await reindex(settings, ignore_progress)).name
+    for name in (index, current):
+        await age(stores, name, hours=100)
+    assert await rollback(settings) == index
+    assert await drop_expired_previous_index(settings) == []
+    assert await all_names(stores.elasticsearch, stores.alias) == {index, current}
+
+
 async def test_live_index_survives_killed_rollback(settings: Settings, stores: Backends, index: str) -> None:
     current = (await reindex(settings, ignore_progress)).name
     for name in (index, current):
         await age(stores, name, hours=100)
     await swap_alias(stores.elasticsearch, stores.alias, current, index)
+    # It is in use since now.
+    assert await drop_expired_previous_index(settings) == []
+    await age(stores, index, hours=100)
     assert await drop_expired_previous_index(settings) == [current]
     assert await live_index(stores.elasticsearch, stores.alias) == index
 

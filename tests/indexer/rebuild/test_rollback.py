@@ -6,7 +6,7 @@ from redis.asyncio import Redis
 from core.settings import Settings
 from indexer.backends import Backends
 from indexer.errors import NoPreviousIndexError, ReindexRunningError
-from indexer.index.admin import live_index
+from indexer.index.admin import all_names, live_index
 from indexer.index.reconcile import rebuild_connection
 from indexer.rebuild.reindex import reindex
 from indexer.rebuild.rollback import rollback
@@ -43,6 +43,16 @@ async def test_second_rollback_undoes_first(settings: Settings, stores: Backends
     await drain(stores)
     assert await rollback(settings) == names[1]
     await assert_in_sync(settings)
+
+
+async def test_reindex_after_rollback_retains_the_good_index(
+    settings: Settings, stores: Backends, names: list[str]
+) -> None:
+    good, rejected = names
+    await rollback(settings)
+    await reindex(settings, ignore_progress)
+    assert rejected not in await all_names(stores.elasticsearch, stores.alias)
+    assert await rollback(settings) == good
 
 
 async def test_rollback_without_previous_index_is_rejected(settings: Settings, stores: Backends, index: str) -> None:
