@@ -16,7 +16,6 @@ from app.cache.fast_path import FastPath
 from app.cache.subscriber import open_cache
 from app.lifecycle.readiness import ReadinessProbe, logging_until_ready
 from app.lifecycle.shutdown import DrainState, drain_on_sigterm
-from app.observability.metrics import mark_process_dead
 from app.observability.request_metrics import flushing
 from app.recommendations.elasticsearch_search import ElasticsearchTripSearch
 from app.recommendations.postgres_search import PostgresTripSearch
@@ -75,7 +74,6 @@ async def _open_backends(settings: Settings) -> AsyncIterator[Backends]:
         searches = stack.enter_context(closing(factory.search_http_client(settings)))
         redis = factory.redis(settings)
         stack.push_async_callback(redis.close)
-        stack.callback(mark_process_dead)
         search = ElasticsearchTripSearch(
             searches, settings.elasticsearch_alias, cached=settings.answer_cache_seconds > 0
         )

@@ -17,6 +17,7 @@ from app.middleware.request_context import RequestContextMiddleware, handle_http
 from app.routes import ENDPOINTS
 from core.gc_tuning import tune_gc
 from core.logging import configure_logs
+from core.metric_files import log_unshared
 from core.settings import Settings, load_settings
 
 
@@ -71,6 +72,7 @@ def app_from_environment() -> Starlette:
     exit_with_parent()
     settings = load_settings()
     configure_logs(settings.log_level)
+    log_unshared()
     app = create_app(settings)
     tune_gc()
     return app

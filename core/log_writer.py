@@ -11,6 +11,8 @@ from types import FrameType
 
 from prometheus_client import Counter
 
+import core.metric_files  # noqa: F401  # before the first metric
+
 MAX_QUEUED_LINES = 2000
 MAX_LINE_CHARACTERS = 20_000
 """With `MAX_QUEUED_LINES`, the bound of the memory that waiting lines take: 40 MB."""

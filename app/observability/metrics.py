@@ -1,23 +1,19 @@
 """Prometheus metrics of HTTP requests. Counters of failures are defined where the failures are handled."""
 
-import os
 from collections.abc import Sequence
 
 from prometheus_client import (
     REGISTRY,
-    CollectorRegistry,
     Counter,
     Gauge,
     Histogram,
     disable_created_metrics,
     generate_latest,
-    multiprocess,
 )
 
-disable_created_metrics()  # type: ignore[no-untyped-call]
+from app.observability import shared_metrics
 
-MULTIPROC_DIR = "PROMETHEUS_MULTIPROC_DIR"
-"""Environment variable: the directory in which worker processes share their metrics."""
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5, 10)
 
@@ -43,14 +39,7 @@ IN_FLIGHT = Gauge("smarttrip_http_requests_in_flight", "Requests being answered"
 
 def render_metrics() -> bytes:
     """Return all metrics as text: of this process, or of all worker processes if there are several."""
-    if MULTIPROC_DIR not in os.environ:
+    if not shared_metrics.is_shared():
         return generate_latest(REGISTRY)
-    registry = CollectorRegistry()
-    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return generate_latest(registry)
-
-
-def mark_process_dead() -> None:
-    """Remove this worker process's requests in flight from the shared metrics, at its end."""
-    if MULTIPROC_DIR in os.environ:
-        multiprocess.mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
+    with shared_metrics.reading():
+        return generate_latest(shared_metrics.shared_registry())

@@ -2,25 +2,23 @@
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from tempfile import TemporaryDirectory
+from contextlib import suppress
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
 
-from app.observability import metrics
+from app.observability.shared_metrics import shared_directory
 from app.server.protocol import IDLE_SECONDS
 from app.server.shedding_protocol import LoadSheddingProtocol
 from app.server.sockets import ReusePortSocket, acquire_port_lock
+from app.server.worker_processes import WorkerProcesses
 from core.logging import configure_logs
 from core.settings import Settings
 
 GRACE_SECONDS = 20
 """How long requests in flight may take to finish after SIGTERM; below the usual 30 of orchestrators."""
 
-WORKER_START_SECONDS = 30
+WORKER_START_SECONDS = 60
 """How long a worker process may take to import the application before the parent replaces it."""
 
 
@@ -38,8 +36,8 @@ def serve(settings: Settings, app: str = "app.main:app_from_environment") -> Non
     if settings.workers == 1:
         _serve_single(config)
     else:
-        with _multiprocess_metrics(), acquire_port_lock(settings.host, settings.port):
-            Multiprocess(config, [ReusePortSocket(config.bind_socket())]).run()
+        with shared_directory(), acquire_port_lock(settings.host, settings.port):
+            WorkerProcesses(config, [ReusePortSocket(config.bind_socket())]).run()
 
 
 def _config(settings: Settings, app: str) -> ServerConfig:
@@ -67,11 +65,3 @@ def _serve_single(config: uvicorn.Config) -> None:
         server.run()
     if not server.started:
         sys.exit(STARTUP_FAILURE)
-
-
-@contextmanager
-def _multiprocess_metrics() -> Iterator[None]:
-    """Provide a temporary directory in which the worker processes share their metrics."""
-    with TemporaryDirectory(prefix="smarttrip-metrics-") as directory:
-        os.environ[metrics.MULTIPROC_DIR] = directory
-        yield

@@ -9,7 +9,7 @@ from scripts.dev_stack.ports import free_port
 from tests.support.eventually import eventually
 from tests.support.processes import SMARTTRIP, RunningProcess, environment, responds, running_process
 
-START_SECONDS = 60
+START_SECONDS = 120
 
 
 @asynccontextmanager
