@@ -112,9 +112,11 @@ class Settings(ResourceLimits, BaseSettings):
     allowed_headers: CommaList[HeaderName] = []
     trusted_proxies: CommaList[IPvAnyNetwork] = []
     supabase_jwt_secret: Annotated[SecretStr | None, AfterValidator(_long_secret), empty_as_none] = None
+    supabase_jwt_secret_previous: Annotated[SecretStr | None, AfterValidator(_long_secret), empty_as_none] = None
     supabase_jwks_url: Annotated[str | None, AfterValidator(_optional_http_url), empty_as_none] = None
     supabase_issuer: Annotated[str | None, empty_as_none] = None
     admin_key: Annotated[SecretStr | None, empty_as_none] = None
+    admin_key_previous: Annotated[SecretStr | None, empty_as_none] = None
     rate_limit_enabled: bool = True
     rate_limit_default: Rates = "200/hour; 50/minute"
     rate_limit_recommendations: Rates = "10/minute"

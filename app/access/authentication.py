@@ -1,12 +1,12 @@
 """Authentication: anonymous, a user with a Supabase token, or an administrator."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from hmac import compare_digest
 from typing import Any
 
 import jwt
-from pydantic import SecretStr
 from starlette.datastructures import Headers
 
 from app.access.signing_keys import NO_KEYS, KeySet
@@ -47,7 +47,7 @@ def authenticate(headers: Headers, settings: Settings, keys: KeySet = NO_KEYS) -
     Tokens are signed with the secret of the settings, or with one of the public `keys`.
     """
     token = bearer_token(headers)
-    if not token or _has_service_key(headers, settings.admin_key):
+    if not token or _has_service_key(headers, settings):
         return ANONYMOUS
     try:
         return _from_claims(_verify(token, settings, keys))
@@ -63,7 +63,7 @@ def require_admin(headers: Headers, settings: Settings, identity: Identity | Non
         NotAuthenticatedError: the request has no valid credentials.
         NotAuthorizedError: the user is no administrator.
     """
-    if _has_service_key(headers, settings.admin_key):
+    if _has_service_key(headers, settings):
         return "service key"
     if identity is None:
         identity = authenticate(headers, settings)
@@ -74,12 +74,11 @@ def require_admin(headers: Headers, settings: Settings, identity: Identity | Non
     return identity.user
 
 
-def _has_service_key(headers: Headers, key: SecretStr | None) -> bool:
-    if key is None:
-        return False
+def _has_service_key(headers: Headers, settings: Settings) -> bool:
+    keys = [key.get_secret_value() for key in (settings.admin_key, settings.admin_key_previous) if key is not None]
     given = (bearer_token(headers), headers.get("x-admin-key", ""))
     # All comparisons are made, of digests: their duration reveals neither the key's length nor which one matched.
-    matches = [compare_digest(_digest(candidate), _digest(key.get_secret_value())) for candidate in given]
+    matches = [compare_digest(_digest(candidate), _digest(key)) for candidate in given for key in keys]
     return any(matches)
 
 
@@ -98,28 +97,37 @@ def _verify(token: str, settings: Settings, keys: KeySet) -> dict[str, Any]:
     if len(token) > MAX_TOKEN:
         raise TokenRejectedError("too_long")
     try:
-        key, algorithm = _verification_key(jwt.get_unverified_header(token), settings, keys)
-        claims: dict[str, Any] = jwt.decode(
-            token,
-            key,
-            algorithms=[algorithm],
-            audience=AUDIENCE,
-            issuer=settings.supabase_issuer,
-            # The time of issue is not used, and Supabase's clock may be a second ahead.
-            options={"require": ["exp", "sub"], "verify_iat": False},
-        )
+        *others, last = _verification_keys(jwt.get_unverified_header(token), settings, keys)
+        for key, algorithm in others:
+            with suppress(jwt.InvalidSignatureError):
+                return _decode(token, key, algorithm, settings)
+        return _decode(token, *last, settings)
     except (jwt.PyJWTError, RecursionError) as error:
         raise TokenRejectedError(_reason(error)) from error
+
+
+def _decode(token: str, key: Any, algorithm: str, settings: Settings) -> dict[str, Any]:
+    claims: dict[str, Any] = jwt.decode(
+        token,
+        key,
+        algorithms=[algorithm],
+        audience=AUDIENCE,
+        issuer=settings.supabase_issuer,
+        # The time of issue is not used, and Supabase's clock may be a second ahead.
+        options={"require": ["exp", "sub"], "verify_iat": False},
+    )
     return claims
 
 
-def _verification_key(header: dict[str, Any], settings: Settings, keys: KeySet) -> tuple[Any, str]:
-    """Return the key and its only algorithm. A public key verifies its own algorithm, the secret HS256."""
+def _verification_keys(header: dict[str, Any], settings: Settings, keys: KeySet) -> list[tuple[Any, str]]:
+    """Return one or two keys, each with its only algorithm. A public key verifies its own algorithm, a secret HS256."""
     match header.get("alg"):
         case "HS256":
-            if settings.supabase_jwt_secret is None:
+            secrets = (settings.supabase_jwt_secret, settings.supabase_jwt_secret_previous)
+            found = [(secret.get_secret_value(), "HS256") for secret in secrets if secret is not None]
+            if not found:
                 raise TokenRejectedError("no_secret")
-            return settings.supabase_jwt_secret.get_secret_value(), "HS256"
+            return found
         case "ES256" | "RS256" as algorithm:
             key_id = header.get("kid")
             key = keys.get(key_id) if isinstance(key_id, str) else None
@@ -127,7 +135,7 @@ def _verification_key(header: dict[str, Any], settings: Settings, keys: KeySet) 
                 raise TokenRejectedError("unknown_key")
             if key.algorithm != algorithm:
                 raise TokenRejectedError("algorithm")
-            return key.key, key.algorithm
+            return [(key.key, key.algorithm)]
         case _:
             raise TokenRejectedError("algorithm")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from core import clients
 from core.settings import Settings
 from indexer.backends import Backends, open_backends
 from indexer.documents.builder import DocumentBatch, build_documents
@@ -15,6 +16,7 @@ from indexer.documents.rows import snapshot
 from indexer.errors import NoLiveIndexError
 from indexer.index import admin, outbox
 from indexer.index.outbox import DIRECT
+from indexer.invalidation import publish_all_changed
 from indexer.rebuild import checksums
 from indexer.rebuild.paired_scan import PAGE, PagePair, get_realtime, scan
 
@@ -78,7 +80,9 @@ async def verify(
     options: VerifyOptions = DEFAULT_OPTIONS,
     progress: Callable[[int], None] = lambda checked: None,
 ) -> VerifyResult:
-    """Verify the live index; `repair` enqueues what drifted. `progress` gets the number of departures checked so far.
+    """Verify the live index; `repair` enqueues what drifted, and has all caches filled anew.
+
+    `progress` gets the number of departures checked so far.
 
     Raises: NoLiveIndexError.
     """
@@ -88,6 +92,10 @@ async def verify(
             raise NoLiveIndexError
         verification = _Verification(backends, name, options, VerifyResult(repaired=repair))
         await verification.run(progress)
+    if repair:
+        # Writes past the triggers are missing in the caches too, also those of kinds that no document shows.
+        async with clients.redis(settings.redis_url, timeout=settings.redis_seconds) as redis:
+            await publish_all_changed(redis)
     return verification.result
 
 

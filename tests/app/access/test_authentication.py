@@ -198,3 +198,43 @@ def test_admin_is_closed_without_secrets(settings: Settings, headers: dict[str, 
     closed = settings.model_copy(update={"supabase_jwt_secret": None, "admin_key": None})
     assert refusal_of(closed, **headers) == 401
     assert refusal_of(closed, authorization=f"Bearer {admin_token()}") == 401
+
+
+ROTATIONS = [(("new", "old"), True), (("new", None), False), ((None, "old"), True), ((None, None), False)]
+"""Current and previous secret, and whether what was made with the old one is valid."""
+
+
+def secret_of(name: str | None) -> SecretStr | None:
+    return None if name is None else SecretStr(f"the-{name}-secret-of-at-least-32-bytes")
+
+
+@pytest.mark.parametrize(("names", "valid"), ROTATIONS)
+def test_previous_token_secret_is_valid_during_rotation(
+    settings: Settings, names: tuple[str | None, str | None], valid: bool
+) -> None:
+    current, previous = map(secret_of, names)
+    rotating = settings.model_copy(update={"supabase_jwt_secret": current, "supabase_jwt_secret_previous": previous})
+    for name, expected in (("old", valid), ("new", names[0] == "new"), ("other", False)):
+        secret = secret_of(name)
+        assert secret is not None
+        signed = jwt.encode(claims(), secret.get_secret_value(), "HS256")
+        assert (who_sends(rotating, signed) != ANONYMOUS) == expected, name
+
+
+@pytest.mark.parametrize(("names", "valid"), ROTATIONS)
+def test_previous_service_key_is_valid_during_rotation(
+    settings: Settings, names: tuple[str | None, str | None], valid: bool
+) -> None:
+    current, previous = map(secret_of, names)
+    rotating = settings.model_copy(update={"admin_key": current, "admin_key_previous": previous})
+    for name, expected in (("old", valid), ("new", names[0] == "new"), ("other", False)):
+        secret = secret_of(name)
+        assert secret is not None
+        assert is_authorized(rotating, secret.get_secret_value()) == expected, name
+
+
+def is_authorized(settings: Settings, key: str) -> bool:
+    try:
+        return require_admin(headers_of(x_admin_key=key), settings) == "service key"
+    except ExpectedError:
+        return False
