@@ -1,15 +1,15 @@
 -- Count a request in every window of a client, or in none if one of the windows is full.
--- KEYS[1]: hash of the client. ARGV: seconds and limit of each window.
+-- KEYS: hashes of the client and of the networks that it is part of. ARGV: index of the key, seconds and limit of each window.
 -- Fields for a window of N seconds: N:at its number, N:now its requests, N:before the requests of the previous one.
 -- Return 1 or 0 (counted or not), then for each window: previous requests, current requests, milliseconds since its start.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local windows, result, longest = {}, {1}, 0
 
-for i = 1, #ARGV, 2 do
-  local name, length, limit = ARGV[i], ARGV[i] * 1000, tonumber(ARGV[i + 1])
+for i = 1, #ARGV, 3 do
+  local key, name, length, limit = KEYS[tonumber(ARGV[i])], ARGV[i + 1], ARGV[i + 1] * 1000, tonumber(ARGV[i + 2])
   local at, since = math.floor(now / length), now % length
-  local stored = redis.call('HMGET', KEYS[1], name .. ':at', name .. ':now', name .. ':before')
+  local stored = redis.call('HMGET', key, name .. ':at', name .. ':now', name .. ':before')
   local age = at - (tonumber(stored[1]) or 0)
   local before, current = 0, 0
   if age == 0 then
@@ -21,14 +21,14 @@ for i = 1, #ARGV, 2 do
     result[1] = 0
   end
   longest = math.max(longest, length)
-  table.insert(windows, {name, at, before, current, since})
+  table.insert(windows, {key, name, at, before, current, since})
 end
 
 for _, window in ipairs(windows) do
-  local name, at, before, current, since = unpack(window)
+  local key, name, at, before, current, since = unpack(window)
   if result[1] == 1 then
     current = current + 1
-    redis.call('HSET', KEYS[1], name .. ':at', at, name .. ':now', current, name .. ':before', before)
+    redis.call('HSET', key, name .. ':at', at, name .. ':now', current, name .. ':before', before)
   end
   for _, value in ipairs({before, current, since}) do
     table.insert(result, value)
@@ -36,6 +36,8 @@ for _, window in ipairs(windows) do
 end
 
 if result[1] == 1 then
-  redis.call('PEXPIRE', KEYS[1], 2 * longest)
+  for _, key in ipairs(KEYS) do
+    redis.call('PEXPIRE', key, 2 * longest)
+  end
 end
 return result

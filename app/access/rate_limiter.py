@@ -22,6 +22,12 @@ REJECTED = Counter("smarttrip_rate_limit_refusals_total", "Requests refused for 
 SCRIPT = Path(__file__).with_suffix(".lua").read_text()
 PREFIX = "smarttrip:limits"
 
+NETWORK_FACTOR = 16
+"""How many times a client's limits apply to the network that it is part of, for all its clients together.
+
+Small enough that somebody with a whole network of addresses gains little, and large enough for an office.
+"""
+
 RateLimitGroup = Literal["default", "recommendations", "resources", "events"]
 """Requests of the same group share their limits."""
 
@@ -66,6 +72,8 @@ class SlidingWindow:
 class RateLimitResult:
     allowed: bool
     windows: Sequence[SlidingWindow]
+    own: int | None = None
+    """Number of the windows that are the client's own, the first ones; None if all are."""
 
     @property
     def tightest(self) -> SlidingWindow:
@@ -83,7 +91,7 @@ class RateLimitResult:
             "RateLimit-Limit": str(tightest.limit),
             "RateLimit-Remaining": str(tightest.remaining),
             "RateLimit-Reset": str(reset),
-            "RateLimit-Policy": ", ".join(f"{window.limit};w={window.seconds}" for window in self.windows),
+            "RateLimit-Policy": ", ".join(f"{window.limit};w={window.seconds}" for window in self.windows[: self.own]),
         }
 
 
@@ -98,26 +106,38 @@ class RateLimiter:
             "events": parse_rates(settings.rate_limit_events),
         }
 
-    async def check(self, group: RateLimitGroup, client: str) -> RateLimitResult | None:
-        """Count a request; return whether it is allowed, or None if Redis fails and the request is admitted."""
-        windows = self._windows[group]
-        arguments = [number for window in windows for number in window]
+    async def check(self, group: RateLimitGroup, client: str, network: str | None = None) -> RateLimitResult | None:
+        """Count a request; return whether it is allowed, or None if Redis fails and the request is admitted.
+
+        It counts for `client`, and for the `network` with wider limits if there is one.
+        """
+        keys, windows = [_key(group, client)], [*self._windows[group]]
+        if network is not None:
+            keys.append(_key(group, network))
+            windows += [Rate(rate.seconds, rate.amount * NETWORK_FACTOR) for rate in self._windows[group]]
+        own = len(self._windows[group])
+        arguments = [number for index, rate in enumerate(windows) for number in (1 + index // own, *rate)]
         try:
-            counted = await self._redis.run_script(self._count, f"{PREFIX}:{group}:{client}", *arguments)
+            counted = await self._redis.run_script(self._count, keys, *arguments)
         except BackendError:
             FAILURES.inc()
             return None
-        result = _parse_result(windows, counted)
+        result = _parse_result(windows, counted, own)
         if not result.allowed:
             REJECTED.labels(group).inc()
         return result
 
 
-def _parse_result(windows: list[Rate], counted: list[int]) -> RateLimitResult:
+def _key(group: RateLimitGroup, client: str) -> str:
+    return f"{PREFIX}:{group}:{client}"
+
+
+def _parse_result(windows: list[Rate], counted: list[int], own: int) -> RateLimitResult:
     allowed, *numbers = counted
     counts = zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True)
     return RateLimitResult(
         allowed=bool(allowed),
+        own=own,
         windows=[
             SlidingWindow(limit, seconds, previous, current, milliseconds / 1000)
             for (seconds, limit), (previous, current, milliseconds) in zip(windows, counts, strict=True)

@@ -1,7 +1,7 @@
 """Redis for uses that can do without it: calls have a short timeout, and a circuit breaker ends them during outages."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -38,16 +38,16 @@ class ResilientRedis:
             async with asyncio.timeout(self._seconds):
                 return await command()
 
-    async def run_script(self, script: AsyncScript, key: str, *arguments: RedisArg) -> Any:
+    async def run_script(self, script: AsyncScript, keys: Sequence[str], *arguments: RedisArg) -> Any:
         """Return the result of the script. Calls of the same moment share a round trip.
 
         Raises: BackendUnavailableError.
         """
         with self._protect():
             try:
-                return await self._pipeline.execute("EVALSHA", script.sha, 1, key, *arguments)
+                return await self._pipeline.execute("EVALSHA", script.sha, len(keys), *keys, *arguments)
             except NoScriptError:
-                return await self._pipeline.execute("EVAL", script.script, 1, key, *arguments)
+                return await self._pipeline.execute("EVAL", script.script, len(keys), *keys, *arguments)
 
     async def close(self) -> None:
         await self._pipeline.close()

@@ -24,7 +24,7 @@ class RateLimitMiddleware:
             await self.app(scope, receive, send)
             return
         request: ApiRequest = Request(scope)
-        result = await request.state["rate_limiter"].check(group, rate_limit_key(request))
+        result = await request.state["rate_limiter"].check(group, *rate_limit_keys(request))
         if result is None:
             await self.app(scope, receive, send)
             return
@@ -42,15 +42,20 @@ class RateLimitMiddleware:
         await self.app(scope, receive, send_with_limits)
 
 
-def rate_limit_key(request: ApiRequest) -> str:
-    """Return the client whose requests are counted together: the user, or else the address.
+def rate_limit_keys(request: ApiRequest) -> tuple[str, str | None]:
+    """Return the client whose requests are counted together, and the network that is counted with wider limits.
 
-    Of an IPv6 address the /64 network counts, since all its addresses belong to one client.
+    The client is the user, or else the address; of an IPv6 address the /64 network, since all its addresses belong to
+    one client. Many clients have a /48 network, and can send each request from another /64: it is the network.
     """
     user = current_identity(request).user
     if user is not None:
-        return f"user:{user}"
+        return f"user:{user}", None
     address = current_client_ip(request)
     if isinstance(address, IPv6Address):
-        return f"address:{ip_network((address, 64), strict=False).network_address}"
-    return f"address:{address}"
+        return f"address:{_network(address, 64)}", f"network:{_network(address, 48)}"
+    return f"address:{address}", None
+
+
+def _network(address: IPv6Address, bits: int) -> str:
+    return str(ip_network((address, bits), strict=False).network_address)

@@ -104,7 +104,7 @@ class TrackingProducer:
         for batch in batches:
             args += (len(batch), *batch)
         try:
-            appended = int(await self._redis.run_script(self._append_script, TRACKING_STREAM, *args))
+            appended = int(await self._redis.run_script(self._append_script, [TRACKING_STREAM], *args))
         except BackendError:
             # Redis may have taken them nevertheless: entries have ids, so that each is stored once.
             entries = [StreamEntry(kind, body) for batch in batches for body in batch]

@@ -7,6 +7,7 @@ import httpx2
 import pytest
 from pydantic import SecretStr
 
+from app.access.rate_limiter import NETWORK_FACTOR
 from core.settings import Settings
 from tests.support.api.serve_process import serve_process
 from tests.support.api.serving import serving
@@ -20,7 +21,7 @@ RETRIED_WORDS = ("connection", "timeout", "network", "fetch", "refused")
 def new_address() -> str:
     """Return an address in a network without earlier requests, in this run or another."""
     number = uuid4().hex
-    return f"2001:db8:{number[:4]}:{number[4:8]}::1"
+    return f"2001:{number[:4]}:{number[4:8]}:{number[8:12]}::1"
 
 
 @pytest.fixture
@@ -118,6 +119,16 @@ async def test_ipv6_network_is_one_client(api: httpx2.AsyncClient, origin: dict[
         (await api.get("/api/nothing", headers={"X-Forwarded-For": f"{network}{n}"})).status_code for n in range(1, 5)
     ]
     assert seen == [404, 404, 404, 429]
+
+
+async def test_rotating_networks_share_wider_limits(api: httpx2.AsyncClient) -> None:
+    """Each request comes from another /64 network of one /48, which may send 16 times 3 requests an hour."""
+    parts = new_address().split(":")[:3]
+    seen = [
+        (await api.get("/api/nothing", headers={"X-Forwarded-For": f"{':'.join(parts)}:{number:x}::1"})).status_code
+        for number in range(NETWORK_FACTOR * 3 + 2)
+    ]
+    assert seen == [404] * NETWORK_FACTOR * 3 + [429] * 2
 
 
 async def test_probes_and_preflights_are_unlimited(api: httpx2.AsyncClient, origin: dict[str, str]) -> None:
