@@ -60,6 +60,29 @@ class ForeignIndexError(IndexNotWritableError):
         super().__init__(f"{name} can't be trusted, {problem}; changes wait for a reindex.")
 
 
+class IndexNotConformingError(IndexerError):
+    def __init__(self, name: str, deviations: Collection[str]) -> None:
+        super().__init__(
+            f"The new index {name} cannot be used, {'; '.join(deviations)}. Exclude its name from the index templates"
+            " of Elasticsearch that set this, or choose another ELASTICSEARCH_ALIAS."
+        )
+
+
+class IndexCreationError(IndexerError):
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(
+            f"Elasticsearch does not create the index {name}: {reason}. If an index template matches the name, exclude"
+            " it there, or choose another ELASTICSEARCH_ALIAS."
+        )
+
+
+class DocumentsRejectedError(IndexerError):
+    def __init__(self, name: str, rejected: int, reason: str) -> None:
+        super().__init__(
+            f"The new index {name} rejected {rejected:,} documents and was not put in use; the first: {reason}."
+        )
+
+
 class IndexUnavailableError(IndexerError):
     def __init__(self, reason: str) -> None:
         super().__init__(f"Elasticsearch takes no documents: {reason}.")

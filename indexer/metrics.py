@@ -20,6 +20,10 @@ BATCH_ROWS = Histogram(
 BATCH_SECONDS = Histogram("smarttrip_batch_seconds", "Duration of a batch")
 ROWS = Counter("smarttrip_outbox_rows_handled_total", "Outbox rows handled, by outcome", ["outcome"])
 ERRORS = Counter("smarttrip_feed_errors_total", "Batches that failed as a whole, by error", ["error"])
+INDEX_REJECTIONS = Counter(
+    "smarttrip_index_rejections_total",
+    "Batches put off because an index rejects every document, through a fault of its own",
+)
 PROGRESS = Gauge(
     "smarttrip_feed_progress_timestamp_seconds", "Time at which a consumer last made progress or was idle", ["lane"]
 )

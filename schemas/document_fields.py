@@ -146,6 +146,23 @@ MAPPING: dict[str, Any] = {
 }
 
 
+INTEGER_BITS = {"byte": 7, "integer": 31, "long": 63}
+MAX_KEYWORD = 8000
+"""Characters; Elasticsearch takes 32,766 bytes."""
+
+_LIMITS = [(name, 2 ** INTEGER_BITS[field.es_type]) for name, field in FIELDS.items() if field.es_type in INTEGER_BITS]
+
+
+def check_ranges(values: Mapping[str, Any]) -> None:
+    """Raise ValueError for a value that its Elasticsearch type cannot hold: one such row must not look like a fault
+    of the index."""
+    for name, limit in _LIMITS:
+        if not -limit <= values[name] < limit:
+            raise ValueError(f"{name} is out of range")
+    if len(values["status"]) > MAX_KEYWORD:
+        raise ValueError("status is too long")
+
+
 def departure_values(departure: Departure) -> dict[str, Any]:
     """Return the values of the fields that the departure itself determines, by name."""
     return {name: value(departure) for name, value in _FROM_DEPARTURE}

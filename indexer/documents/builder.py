@@ -11,7 +11,7 @@ from indexer.documents.rows import Row, fetch_rows, select_entity
 from indexer.documents.templates import DocumentCache, TemplateDocument, read_guides, read_templates
 from schemas import tables
 from schemas.api import entities
-from schemas.document_fields import departure_values
+from schemas.document_fields import check_ranges, departure_values
 from schemas.row_errors import ROW_ERRORS, describe_row_error
 
 DEPARTURES = select_entity(tables.TripOccurrence, entities.OccurrenceFields)
@@ -64,8 +64,10 @@ def _document(row: Row, template: TemplateDocument, guide: bytes) -> bytes:
     departure = entities.OccurrenceFields.model_validate({**row, "template": template.defaults})
     if departure.start_date == date.min or departure.end_date == date.max:
         raise ValueError("a departure without a first or last day")
+    fields = {**template.fields, **departure_values(departure)}
+    check_ranges(fields)
     trip = TRIP % (entities.to_json(departure)[:-1], template.trip, guide)
-    return orjson.dumps({**template.fields, **departure_values(departure), "trip": orjson.Fragment(trip)})
+    return orjson.dumps({**fields, "trip": orjson.Fragment(trip)})
 
 
 TRIP = b'%b,"template":%b,"guide":%b}'

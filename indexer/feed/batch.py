@@ -8,12 +8,13 @@ import structlog
 from elasticsearch import ApiError, TransportError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from indexer import metrics
 from indexer.backends import Backends
 from indexer.documents.builder import build_documents
 from indexer.documents.rows import snapshot
 from indexer.errors import ForeignIndexError, IncompatibleDocumentsError, NoLiveIndexError
 from indexer.feed import fan_out
-from indexer.index import bulk_writer, locks, outbox, targets, versions
+from indexer.index import bulk_writer, locks, outbox, rejections, targets, versions
 from indexer.index.bulk_writer import WriteOutcome
 from indexer.index.outbox import DEFAULT_LIMITS, DIRECT, LANES, UPSTREAM, BatchLimits, ClaimedRow
 from indexer.index.reconcile import IndexProblem, check_origin
@@ -149,12 +150,21 @@ async def _write(backends: Backends, names: list[str], trip_ids: list[int], dead
             raise BatchStalledError
         changes = {trip_id: built.documents.get(trip_id) for trip_id in trip_ids}
         outcomes = await bulk_writer.write(backends.elasticsearch, names, version, changes)
+        for name, outcome in outcomes.items():
+            await _blame_index(backends, name, outcome)
         rejected = {trip_id for outcome in outcomes.values() for trip_id in outcome.rejected}
         removals = await bulk_writer.write(backends.elasticsearch, names, version, dict.fromkeys(rejected))
     for name, outcome in outcomes.items():
         outcome.add(removals[name])
         outcome.rejected |= built.rejected
     return outcomes
+
+
+async def _blame_index(backends: Backends, name: str, outcome: WriteOutcome) -> None:
+    reason = await rejections.blame_index(backends.elasticsearch, name, outcome)
+    if reason is not None:
+        log.error("index_rejects_documents", name=name, count=len(outcome.retryable), reason=reason)
+        metrics.INDEX_REJECTIONS.inc()
 
 
 def _merge_outcomes(

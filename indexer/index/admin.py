@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from elasticsearch import AsyncElasticsearch, BadRequestError, NotFoundError
+from elasticsearch import ApiError, AsyncElasticsearch, BadRequestError, NotFoundError
 
-from indexer.errors import AliasAmbiguousError, AliasNameTakenError
+from indexer.errors import AliasAmbiguousError, AliasNameTakenError, IndexCreationError
+from indexer.index import conformance
 from schemas.document_fields import MAPPING
 from schemas.index_document import DOCUMENT_VERSION, INDEX_SETTINGS
 
@@ -42,28 +43,57 @@ def history_index(name: str) -> str:
     return f"{name.rpartition('-')[0]}-history"
 
 
+HISTORY_MAPPING: dict[str, Any] = {"dynamic": "strict", "properties": {}}
 HISTORY = {"refresh_interval": "30s", "auto_expand_replicas": "0-1", "translog": {"durability": "async"}}
 
 
 async def create(es: AsyncElasticsearch, name: str, origin: dict[str, Any]) -> None:
-    """Create an empty index for a bulk load; `origin`, which identifies the database, is stored in its mapping."""
-    await _create_history(es, history_index(name))
-    await es.indices.create(
-        index=name,
-        aliases={write_alias(name): {}},
-        mappings={**MAPPING, "_meta": {"document_version": DOCUMENT_VERSION, **origin}},
-        settings={"index": {**INDEX_SETTINGS, **BULK_LOAD_SETTINGS}},
-    )
+    """Create an empty index for a bulk load; `origin`, which identifies the database, is stored in its mapping.
 
-
-async def _create_history(es: AsyncElasticsearch, name: str) -> None:
+    Raises: IndexCreationError, IndexNotConformingError; there is then nothing left of what was created.
+    """
+    history = history_index(name)
+    created_history = False
     try:
-        await es.indices.create(
-            index=name, aliases={write_alias(name): {}}, mappings={"dynamic": "strict"}, settings={"index": HISTORY}
-        )
+        if not await es.indices.exists(index=history):
+            created_history = await _create(es, history, HISTORY_MAPPING, HISTORY)
+        mapping = {**MAPPING, "_meta": {"document_version": DOCUMENT_VERSION, **origin}}
+        await _create(es, name, mapping, {**INDEX_SETTINGS, **BULK_LOAD_SETTINGS})
+    except BaseException:
+        if created_history:
+            await es.indices.delete(index=history, ignore_unavailable=True)
+        raise
+
+
+async def _create(es: AsyncElasticsearch, name: str, mappings: dict[str, Any], settings: dict[str, Any]) -> bool:
+    """Create an index; return False if another process just did."""
+    stated = {"index": {**conformance.STATED, **settings}}
+    try:
+        await es.indices.create(index=name, aliases={write_alias(name): {}}, mappings=mappings, settings=stated)
     except BadRequestError as error:
-        if error.error != "resource_already_exists_exception":
-            raise
+        if error.error == "resource_already_exists_exception":
+            return False
+        raise IndexCreationError(name, reason_of(error)) from None
+    try:
+        await conformance.conform(es, name, {"mappings": mappings, "settings": stated}, write_alias(name))
+    except BaseException:
+        await es.indices.delete(index=name, ignore_unavailable=True)
+        raise
+    return True
+
+
+async def repair(es: AsyncElasticsearch, alias: str, name: str) -> list[str]:
+    """Reset what was changed on the live index and its history; return changes for which it has to be rebuilt."""
+    asked = {"mappings": MAPPING}
+    deviations = await conformance.repair(es, name, asked, alias)
+    return deviations + await conformance.repair(es, history_index(name), {"mappings": HISTORY_MAPPING}, alias)
+
+
+def reason_of(error: ApiError) -> str:
+    """Return the reason that Elasticsearch gives for an error, in one line."""
+    body = error.body.get("error", {}) if isinstance(error.body, dict) else {}
+    reason = body.get("reason") if isinstance(body, dict) else None
+    return " ".join(str(reason or error.message).split())[:300]
 
 
 async def finish_loading(es: AsyncElasticsearch, name: str) -> None:

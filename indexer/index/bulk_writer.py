@@ -128,8 +128,9 @@ async def _send_whole(es: AsyncElasticsearch, name: str, body: BulkBody) -> Writ
             index=admin.write_alias(name),
             operations=cast(Any, operations),  # The client sends bytes unchanged, whatever its type hints say.
             require_alias=True,
+            pipeline="_none",
             timeout=SHARD_TIMEOUT,
-            filter_path="errors,items.*.status,items.*.error.type,items.*.error.reason",
+            filter_path="errors,items.*.status,items.*.result,items.*.error.type,items.*.error.reason",
         )
     except ApiError as error:
         if error.status_code in UNACCEPTABLE:
@@ -137,22 +138,27 @@ async def _send_whole(es: AsyncElasticsearch, name: str, body: BulkBody) -> Writ
         return WriteOutcome(retryable=dict.fromkeys(body.ids, str(error)))
     except TransportError as error:
         return WriteOutcome(retryable=dict.fromkeys(body.ids, f"{type(error).__name__}: {error}"))
-    return classify(response.body, body.ids) if response["errors"] else WriteOutcome()
+    return classify(response.body, body.ids)
+
+
+DROPPED = {"noop": {"type": "document_dropped", "reason": "an ingest pipeline of Elasticsearch dropped the document"}}
+"""Errors of writes that Elasticsearch reports as done without having done them, by result."""
 
 
 def classify(response: Mapping[str, Any], ids: Sequence[int]) -> WriteOutcome:
     """Turn the items of a bulk response into an outcome.
 
     A 403 is a blocked index, not a bad document. A 404 with an error is a missing index, without one the deletion of a
-    document that is not there. A 400 is a bad document, unless the index is closed.
+    document that is not there. A 400 is a bad document, unless the index is closed. A result of "noop" is a document
+    that an ingest pipeline dropped.
     """
     *results, recorded = (next(iter(item.values())) for item in response["items"])
-    if recorded.get("error") and recorded["status"] != 409:
+    if recorded["status"] != 409 and (error := recorded.get("error", DROPPED.get(recorded.get("result")))):
         # Writes whose version is not in the history must not count as written.
-        return WriteOutcome(retryable=dict.fromkeys(ids, _reason(recorded["error"])))
+        return WriteOutcome(retryable=dict.fromkeys(ids, _reason(error)))
     outcome = WriteOutcome()
     for trip_id, result in zip(ids, results, strict=True):
-        status, error = result["status"], result.get("error")
+        status, error = result["status"], result.get("error", DROPPED.get(result.get("result")))
         if status == 409:
             outcome.stale += 1
         elif error and status == 400 and error["type"] != CLOSED:

@@ -135,6 +135,7 @@ class IndexProblem(StrEnum):
     OTHER_DOCUMENTS = "its documents are those of another version of this program"
     OTHER_POSTGRES = "another Postgres has taken over"
     SET_BACK = "Postgres was set back to an earlier state"
+    ALTERED = "its settings or mapping were changed"
 
 
 async def check_origin(backends: Backends, name: str, connection: AsyncConnection | None = None) -> IndexProblem | None:
@@ -164,4 +165,13 @@ async def find_problem(backends: Backends) -> IndexProblem | None:
         target = next((known for known in await targets.read_targets(connection) if known.name == name), None)
     if target is None:
         return IndexProblem.UNKNOWN
-    return await check_origin(backends, name) if target.is_compatible else IndexProblem.OTHER_DOCUMENTS
+    if not target.is_compatible:
+        return IndexProblem.OTHER_DOCUMENTS
+    return await check_origin(backends, name) or await _check_conformance(backends, name)
+
+
+async def _check_conformance(backends: Backends, name: str) -> IndexProblem | None:
+    deviations = await admin.repair(backends.elasticsearch, backends.alias, name)
+    if deviations:
+        log.error("index_altered", name=name, deviations=deviations)
+    return IndexProblem.ALTERED if deviations else None

@@ -13,7 +13,7 @@ from indexer.backends import Backends
 from indexer.documents.builder import build_documents
 from indexer.documents.rows import snapshot
 from indexer.documents.templates import DocumentCache
-from indexer.errors import IndexUnavailableError
+from indexer.errors import DocumentsRejectedError, IndexUnavailableError
 from indexer.index import bulk_writer, versions
 from indexer.index.keyset import MIN_ID, database_ids
 from indexer.rebuild.progress import Progress
@@ -23,6 +23,9 @@ CHUNK = 1000
 """Departures."""
 IN_FLIGHT = 5
 """Chunks that are read or written at a time: enough to keep both servers and this process busy."""
+
+MAX_REJECTED = 5
+"""Documents that Elasticsearch may reject. Values that its types cannot hold are rejected before."""
 
 ATTEMPTS = 8
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.25, 8.0
@@ -50,12 +53,14 @@ class BulkLoader:
     _after: int = MIN_ID
     _read_count: int = 0
     _started: float = field(default_factory=time.monotonic)
+    _rejected: int = 0
+    """Documents that Elasticsearch rejected."""
     _page_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self) -> None:
         """Load all departures.
 
-        Raises: IndexUnavailableError if Elasticsearch fails for longer than the retries last.
+        Raises: IndexUnavailableError if Elasticsearch fails for longer than the retries last, DocumentsRejectedError.
         """
         # One version for all that is read from here on: consumers write later changes under a higher one.
         self._version = await versions.next_version(self.backends.postgres)
@@ -108,9 +113,16 @@ class BulkLoader:
                 outcomes = await bulk_writer.write(self.backends.elasticsearch, [self.name], self._version, changes)
                 outcome = outcomes[self.name]
                 self.refused |= outcome.rejected
+                self._rejected += len(outcome.rejected)
+                self._check_rejections(outcome)
                 changes = {trip_id: changes[trip_id] for trip_id in outcome.retryable}
                 if changes:
                     raise IndexUnavailableError(next(iter(outcome.retryable.values())))
+
+    def _check_rejections(self, outcome: bulk_writer.WriteOutcome) -> None:
+        """Raise DocumentsRejectedError if the index rejects more than a handful: the fault is not the documents'."""
+        if outcome.rejected and self._rejected > MAX_REJECTED:
+            raise DocumentsRejectedError(self.name, self._rejected, next(iter(outcome.rejected.values())))
 
     def _report(self) -> None:
         metrics.REINDEX_DONE.set(self.done)

@@ -28,6 +28,7 @@ def _expected() -> list[tuple[tuple[type[Exception], ...], ExitCode, Callable[[E
     """Return exception types, exit code and description; the first entry that matches counts."""
     from asyncpg import PostgresError
     from elastic_transport import TransportError
+    from elasticsearch import ApiError
     from redis.exceptions import RedisError
     from sqlalchemy.exc import DBAPIError
 
@@ -41,6 +42,7 @@ def _expected() -> list[tuple[tuple[type[Exception], ...], ExitCode, Callable[[E
         ((ReindexRunningError,), ExitCode.BUSY, str),
         ((IndexerError, MigrationError), ExitCode.FAILED, str),
         ((TransportError,), ExitCode.NOT_RUNNING, lambda error: f"Elasticsearch is unreachable: {error}"),
+        ((ApiError,), ExitCode.FAILED, lambda error: f"Elasticsearch rejected the command: {error}"[:1000]),
         ((RedisError,), ExitCode.NOT_RUNNING, lambda error: f"Redis is unreachable: {error}"),
         ((PostgresError, DBAPIError), ExitCode.FAILED, _describe_postgres_error),
         # asyncpg does not wrap the errors of its connections.

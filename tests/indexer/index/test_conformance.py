@@ -1,0 +1,225 @@
+"""Index templates and changed settings of a cluster cost no document: they are overridden, reset, or named in an error.
+
+Ranges over every index setting that Elasticsearch lists, besides what templates can do to mappings and aliases.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from elasticsearch import BadRequestError
+
+from core.settings import Settings
+from indexer.backends import Backends
+from indexer.errors import DocumentsRejectedError, IndexCreationError, IndexerError, IndexNotConformingError
+from indexer.feed.batch import process_batch
+from indexer.index import admin, bulk_writer
+from indexer.index.admin import live_index
+from indexer.index.reconcile import IndexProblem, find_problem
+from indexer.rebuild import loader
+from indexer.rebuild import reindex as module
+from indexer.rebuild.reindex import reindex
+from indexer.supervisor import IndexSupervisor
+from schemas.tables import DeadLetter
+from tests.indexer.index.test_bulk_writer import document
+from tests.support.factories import CatalogueFactory
+from tests.support.rows import rows
+from tests.support.sync import assert_in_sync, drain, execute, ignore_progress, indexed, waiting
+
+ALIAS = "odd-cluster"
+
+TEMPLATES: dict[str, dict[str, Any]] = {
+    "default pipeline": {"settings": {"index.default_pipeline": "missing"}},
+    "final pipeline": {"settings": {"index.final_pipeline": "missing"}},
+    "blocked": {"settings": {"index.blocks.write": True}},
+    "small results": {"settings": {"index.max_result_window": 1}},
+    "shards": {"settings": {"index.number_of_shards": 3, "index.number_of_routing_shards": 6}},
+    "routing": {"mappings": {"_routing": {"required": True}}},
+    "no source": {"mappings": {"_source": {"enabled": False}}},
+    "part of the source": {"mappings": {"_source": {"excludes": ["trip"]}}},
+    "runtime field": {"mappings": {"runtime": {"price": {"type": "keyword"}}}},
+    "other types": {"mappings": {"properties": {"price": {"type": "text"}, "other": {"type": "keyword"}}}},
+    "flat": {"mappings": {"subobjects": False}},
+    "dynamic": {"mappings": {"dynamic": "runtime"}},
+    "alias": {"aliases": {ALIAS: {}, f"{ALIAS}-all": {"filter": {"term": {"id": 7}}}}},
+    "analysis": {"settings": {"index.analysis.analyzer.text.tokenizer": "standard"}},
+}
+
+
+@asynccontextmanager
+async def template(stores: Backends, body: dict[str, Any], **others: Any) -> AsyncIterator[None]:
+    """Apply an index template to new indices of ALIAS, in the block."""
+    es = stores.elasticsearch
+    await es.indices.put_index_template(
+        name=ALIAS, index_patterns=[f"{ALIAS}-*"], priority=900, template=body, **others
+    )
+    try:
+        yield
+    finally:
+        await es.indices.delete_index_template(name=ALIAS)
+
+
+@pytest.fixture(autouse=True)
+async def no_leftovers(stores: Backends) -> AsyncIterator[None]:
+    yield
+    names = await stores.elasticsearch.indices.get(index=f"{ALIAS}*", expand_wildcards="all")
+    await admin.drop(stores.elasticsearch, names)
+
+
+async def existing(stores: Backends) -> set[str]:
+    return set(await stores.elasticsearch.indices.get(index=f"{ALIAS}*", expand_wildcards="all"))
+
+
+async def assert_usable_or_refused(stores: Backends) -> None:
+    """Create an index; assert that it stores and finds documents, or is refused in a sentence without a trace."""
+    es, name = stores.elasticsearch, admin.new_name(ALIAS)
+    try:
+        await admin.create(es, name, {})
+    except (IndexCreationError, IndexNotConformingError) as error:
+        refusal = str(error)
+    else:
+        await assert_usable(stores, name)
+        return
+    assert "index template" in refusal
+    assert len(refusal) < 1000
+    assert await existing(stores) == set()
+
+
+async def assert_usable(stores: Backends, name: str) -> None:
+    es = stores.elasticsearch
+    await admin.finish_loading(es, name)
+    outcomes = await bulk_writer.write(es, [name], 7, {1: document(1), 2: document(2), 3: None})
+    assert outcomes == {name: bulk_writer.WriteOutcome()}
+    found = await indexed(stores, name)
+    assert {trip_id: (source["price"], source["trip"]) for trip_id, source in found.items()} == {
+        1: (100, {}),
+        2: (100, {}),
+    }
+    assert await admin.highest_version(es, name) == 7
+    aliases = (await es.indices.get_alias(index=name))[name]["aliases"]
+    assert aliases == {admin.write_alias(name): {}}
+    await admin.drop(es, [name, admin.history_index(name)])
+
+
+@pytest.mark.parametrize("body", TEMPLATES.values(), ids=TEMPLATES)
+async def test_template_is_overridden_or_refused(stores: Backends, body: dict[str, Any]) -> None:
+    async with template(stores, body):
+        await assert_usable_or_refused(stores)
+
+
+async def test_data_stream_template_is_refused(stores: Backends) -> None:
+    async with template(stores, {}, data_stream={}):
+        with pytest.raises(IndexCreationError):
+            await admin.create(stores.elasticsearch, admin.new_name(ALIAS), {})
+    assert await existing(stores) == set()
+
+
+async def listed_settings(stores: Backends) -> dict[str, str]:
+    """Return every index setting with its default."""
+    es, name = stores.elasticsearch, admin.new_name(ALIAS)
+    await admin.create(es, name, {})
+    found = await es.indices.get_settings(index=name, include_defaults=True, flat_settings=True)
+    await admin.drop(es, [name, admin.history_index(name)])
+    return {
+        key: value for key, value in {**found[name]["defaults"], **found[name]["settings"]}.items() if value is not None
+    }
+
+
+def odd_value(default: Any) -> Any:
+    match default:
+        case "true" | "false":
+            return default == "false"
+        case str() if default.lstrip("-").isdigit():
+            return 1
+        case str() if default[:-1].lstrip("-").isdigit():
+            return "1s"
+        case _:
+            return "missing"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+async def test_every_setting_is_overridden_or_refused(stores: Backends) -> None:
+    for key, default in (await listed_settings(stores)).items():
+        try:
+            async with template(stores, {"settings": {key: odd_value(default)}}):
+                await assert_usable_or_refused(stores)
+        except BadRequestError:
+            continue  # Elasticsearch does not take the template itself.
+        except AssertionError as error:
+            raise AssertionError(f"{key}: {error}") from error
+
+
+async def change(stores: Backends, ids: dict[str, int], spots: int) -> None:
+    await execute(
+        stores.postgres,
+        "UPDATE trip_occurrences SET spots_left = :spots WHERE id = :trip",
+        spots=spots,
+        trip=ids["trip"],
+    )
+
+
+@pytest.mark.parametrize("key", ["index.default_pipeline", "index.final_pipeline"])
+async def test_changed_pipeline_empties_no_live_index(
+    settings: Settings, stores: Backends, ids: dict[str, int], index: str, key: str
+) -> None:
+    await stores.elasticsearch.indices.put_settings(index=index, settings={key: "missing"})
+    await change(stores, ids, 5)
+    batch = await process_batch(stores, retry=True)
+    assert ids["trip"] in await indexed(stores)
+    assert await rows(stores.postgres, DeadLetter) == []
+    assert batch.done or await waiting(stores.postgres) == 1
+    await IndexSupervisor(settings, stores).check()
+    await drain(stores)
+    assert await live_index(stores.elasticsearch, stores.alias) != index
+    await assert_in_sync(settings)
+    assert await find_problem(stores) is None
+
+
+async def test_changed_mapping_leads_to_a_rebuild(stores: Backends, ids: dict[str, int], index: str) -> None:
+    await stores.elasticsearch.indices.put_mapping(index=index, runtime={"price": {"type": "keyword"}})
+    assert await find_problem(stores) is IndexProblem.ALTERED
+
+
+async def test_filter_of_the_alias_is_removed(stores: Backends, ids: dict[str, int], index: str) -> None:
+    await stores.elasticsearch.indices.put_alias(index=index, name=stores.alias, filter={"term": {"id": 0}})
+    assert await indexed(stores) == {}
+    assert await find_problem(stores) is None
+    assert (await indexed(stores)).keys() == {ids["trip"], ids["other"]}
+
+
+async def test_index_that_rejects_everything_loses_nothing(
+    settings: Settings,
+    stores: Backends,
+    catalogue: CatalogueFactory,
+    no_index: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    template_id = await catalogue.template()
+    trips = [await catalogue.occurrence(trip_template_id=template_id) for _ in range(loader.MAX_REJECTED + 1)]
+    live = (await reindex(settings, ignore_progress)).name
+    before = await admin.all_names(stores.elasticsearch, stores.alias)
+
+    async def create_odd(es: Any, name: str, origin: dict[str, Any]) -> None:
+        await admin.create(es, name, origin)
+        await es.indices.put_settings(index=name, settings={"index.final_pipeline": "missing"})
+
+    monkeypatch.setattr(module, "admin", _Patched(create_odd))
+    with pytest.raises(DocumentsRejectedError) as caught:
+        await reindex(settings, ignore_progress)
+    assert isinstance(caught.value, IndexerError)
+    monkeypatch.undo()
+    assert await admin.all_names(stores.elasticsearch, stores.alias) == before
+    assert await live_index(stores.elasticsearch, stores.alias) == live
+    assert (await indexed(stores)).keys() == set(trips)
+
+
+class _Patched:
+    """The module `admin` with another `create`."""
+
+    def __init__(self, create: Any) -> None:
+        self.create = create
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(admin, name)
