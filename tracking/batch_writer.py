@@ -23,9 +23,14 @@ DEAD_LETTERED = Counter("smarttrip_tracking_set_aside_total", "Events and reques
 
 WRITERS = {EVENT: write_events, RECOMMENDATION: write_request_logs}
 
-DATA_ERROR_CLASSES = ("22", "23", "54")
-"""SQLSTATE classes of errors in the data: malformed, against a constraint, or beyond a limit. Any other error (no
-connection, no such table, no permission) would affect every entry, and is retried."""
+OUTAGES = ("08", "53", "57P", "58")
+"""SQLSTATE classes of a server that is unreachable, out of resources, shutting down or broken: entries are retried."""
+DOUBTFUL = ("0A", "0L", "0P", "24", "25", "26", "28", "2B", "2D", "34", "3D", "3F", "40", "42", "55", "57", "XX")
+"""Classes of errors that mostly affect every entry (no such table, no permission), but may come from a trigger that
+rejects one. All others are errors in the data: malformed, against a constraint, beyond a limit, or raised by a
+trigger."""
+MAX_DOUBTFUL = 10
+"""Entries that fail in this way, before any was stored, after which the failure counts as one of all entries."""
 
 INSERT_DEAD_EVENT = text("""
 INSERT INTO smarttrip.event_dead (body, reason)
@@ -38,22 +43,47 @@ class EntriesRejectedError(Exception):
     """Postgres rejected a batch of entries because of their data; the message says why."""
 
 
+class EntriesFailedError(Exception):
+    """A batch failed in a way of which one entry may be the cause, or none; the cause is the error of Postgres."""
+
+
 async def store(engine: AsyncEngine, entries: Sequence[StreamEntry]) -> None:
-    """Store entries in order, and dead-letter those that Postgres rejects; its other errors are raised."""
+    """Store entries in order, and dead-letter those that Postgres rejects; its other errors are raised.
+
+    An entry with a doubtful error is at fault if others can be stored; if none can, the error is raised.
+    """
+    doubtful: list[tuple[StreamEntry, Exception]] = []
+    proven = False
 
     async def process(batch: Sequence[StreamEntry]) -> None:
+        nonlocal proven
         await store_batch(engine, batch)
+        proven = True
 
     async def reject(entry: StreamEntry, error: Exception) -> None:
+        if isinstance(error, EntriesRejectedError):
+            await _dead_letter(engine, entry, str(error))
+            return
+        doubtful.append((entry, error))
+        if not proven and len(doubtful) >= MAX_DOUBTFUL:
+            raise _cause(error)
+
+    await process_with_bisection(entries, process, reject, errors=(EntriesRejectedError, EntriesFailedError))
+    for entry, error in doubtful:
+        if not proven:
+            raise _cause(error)
         await _dead_letter(engine, entry, str(error))
 
-    await process_with_bisection(entries, process, reject, errors=(EntriesRejectedError,))
+
+def _cause(error: Exception) -> BaseException:
+    return error.__cause__ or error
 
 
 async def store_batch(engine: AsyncEngine, entries: Sequence[StreamEntry]) -> None:
     """Store all entries or none.
 
-    Raises: EntriesRejectedError if at least one of them is bad, and other errors of the database.
+    Raises: EntriesRejectedError if at least one of them is bad, EntriesFailedError if one may be, and other errors of
+    the database.
     """
     by_kind: dict[str, list[bytes]] = defaultdict(list)
     for kind, body in entries:
@@ -69,14 +99,11 @@ async def store_batch(engine: AsyncEngine, entries: Sequence[StreamEntry]) -> No
     try:
         await run_transaction(engine, write)
     except DBAPIError as error:
-        if not _is_data_error(error):
+        sqlstate: str | None = getattr(error.orig, "sqlstate", None)
+        if error.connection_invalidated or sqlstate is None or sqlstate.startswith(OUTAGES):
             raise
-        raise EntriesRejectedError(str(error.orig)) from error
-
-
-def _is_data_error(error: DBAPIError) -> bool:
-    sqlstate: str | None = getattr(error.orig, "sqlstate", None)
-    return sqlstate is not None and sqlstate.startswith(DATA_ERROR_CLASSES)
+        failure = EntriesFailedError if sqlstate.startswith(DOUBTFUL) else EntriesRejectedError
+        raise failure(str(error.orig)) from error
 
 
 async def _dead_letter(engine: AsyncEngine, entry: StreamEntry, reason: str) -> None:

@@ -43,9 +43,11 @@ def _report_failure(error: BaseException, retry_after: float) -> None:
 async def store_next_batch(redis: Redis, engine: AsyncEngine, *, wait_seconds: float = IDLE_SECONDS) -> int:
     """Store the oldest entries, then remove them from the stream; return their number."""
     entries = await stream.read(redis, BATCH_SIZE, wait_seconds)
+    # Before storing as well: the alarm is needed when entries cannot be stored.
+    STREAM_LENGTH.set(await stream.length(redis))
     if entries:
         await store(engine, list(entries.values()))
         await stream.remove(redis, entries)
         STORED.inc(len(entries))
-    STREAM_LENGTH.set(await stream.length(redis))
+        STREAM_LENGTH.set(await stream.length(redis))
     return len(entries)

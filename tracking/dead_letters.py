@@ -6,7 +6,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.tables import DeadEvent
-from tracking.batch_writer import EntriesRejectedError, store_batch
+from tracking.batch_writer import EntriesFailedError, EntriesRejectedError, store_batch
 from tracking.stream import StreamEntry
 
 MAX_RETRIED = 1000
@@ -28,7 +28,7 @@ async def retry_dead_events(engine: AsyncEngine, ids: Sequence[int] | None = Non
 async def _is_stored(engine: AsyncEngine, entry: StreamEntry) -> bool:
     try:
         await store_batch(engine, [entry])
-    except EntriesRejectedError:
+    except (EntriesRejectedError, EntriesFailedError):
         return False
     return True
 

@@ -113,3 +113,60 @@ async def test_database_failure_dead_letters_nothing(database: AsyncEngine) -> N
             await connection.execute(text("ALTER TABLE elsewhere RENAME TO trip_interactions"))
     assert await rows(database, DeadEvent) == []
     assert await rows(database, Event) == []
+
+
+SQLSTATES = ("P0001", "P0004", "45000", "23514", "22000", "42501", "42P01", "42703", "55P03", "57014", "0A000", "XX000")
+TRACKED = ("events", "trip_interactions", "recommendation_requests")
+
+FUNCTION = """
+CREATE FUNCTION platform_refuses() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF to_jsonb(NEW)::text LIKE '%refused%' OR (to_jsonb(NEW) ->> 'trip_id') = '13' THEN
+        RAISE EXCEPTION 'the platform refuses this row' USING ERRCODE = '{sqlstate}';
+    END IF;
+    RETURN NEW;
+END $$
+"""
+
+
+async def add_trigger(engine: AsyncEngine, table: str, sqlstate: str) -> None:
+    """Add a trigger of the platform that raises an exception for some rows."""
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql(FUNCTION.format(sqlstate=sqlstate))
+        await connection.exec_driver_sql(
+            f"CREATE TRIGGER platform_refuses BEFORE INSERT OR UPDATE ON {table}"
+            " FOR EACH ROW EXECUTE FUNCTION platform_refuses()"
+        )
+
+
+@pytest.mark.parametrize("table", TRACKED)
+@pytest.mark.parametrize("sqlstate", SQLSTATES)
+async def test_entry_that_a_trigger_rejects_is_dead_lettered_alone(
+    database: AsyncEngine, table: str, sqlstate: str
+) -> None:
+    await add_trigger(database, table, sqlstate)
+    try:
+        bad = (
+            request_log(session_id="refused") if table == "recommendation_requests" else event("click_trip", trip_id=13)
+        )
+        good = [event("click_trip", trip_id=TRIP), request_log(), event("click_trip", trip_id=TRIP)]
+        await store(database, [good[0], bad, *good[1:]])
+        assert len(await rows(database, Event)) == 2
+        assert len(await rows(database, RecommendationRequest)) == 1
+        (dead,) = await rows(database, DeadEvent)
+        assert "refuses this row" in dead.reason
+    finally:
+        async with database.begin() as connection:
+            await connection.execute(text("DROP FUNCTION platform_refuses CASCADE"))
+
+
+async def test_failure_of_every_entry_dead_letters_nothing(database: AsyncEngine) -> None:
+    entries = [event("click_trip", trip_id=13) for _ in range(40)]
+    await add_trigger(database, "events", "42501")
+    try:
+        with pytest.raises(DBAPIError):
+            await store(database, entries)
+        assert await rows(database, DeadEvent) == []
+    finally:
+        async with database.begin() as connection:
+            await connection.execute(text("DROP FUNCTION platform_refuses CASCADE"))

@@ -23,7 +23,7 @@ from tests.support.rows import rows
 from tests.support.tracking.entries import TRIP, event, request_log
 from tracking import stream
 from tracking.batch_writer import store
-from tracking.consumer import FAILURES, consume_stream, store_next_batch
+from tracking.consumer import FAILURES, STREAM_LENGTH, consume_stream, store_next_batch
 from tracking.stream import StreamEntry
 
 
@@ -183,3 +183,15 @@ async def test_worker_continues_after_a_flush(database: AsyncEngine, redis: Redi
     await leave(redis, [event()])
     await until_drained(redis)
     assert await stored(database) == 2
+
+
+async def test_stream_length_is_reported_while_nothing_can_be_stored(
+    redis: Redis, database: AsyncEngine, settings: Settings
+) -> None:
+    await leave(redis, [event() for _ in range(3)])
+    STREAM_LENGTH.set(0)
+    unreachable = clients.postgres("postgresql+asyncpg://nobody@127.0.0.1:9/nothing")
+    with pytest.raises(ConnectionError):
+        await store_next_batch(redis, unreachable, wait_seconds=0.01)
+    assert STREAM_LENGTH._value.get() == 3
+    await unreachable.dispose()
