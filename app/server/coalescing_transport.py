@@ -14,6 +14,7 @@ class CoalescingTransport:
         self._buffered: bytes | None = None
 
     def write(self, data: bytes) -> None:
+        """Send `data`; without effect on a closed connection, as `writelines`."""
         if self._buffered is None:
             self._buffered = data
             self._call_soon(self._flush)
@@ -23,7 +24,8 @@ class CoalescingTransport:
     def writelines(self, parts: Iterable[bytes | memoryview]) -> None:
         if self._buffered is not None:
             parts, self._buffered = (self._buffered, *parts), None
-        self._transport.writelines(parts)
+        if not self._transport.is_closing():
+            self._transport.writelines(parts)
 
     def close(self) -> None:
         self._flush()
@@ -31,7 +33,8 @@ class CoalescingTransport:
 
     def _flush(self) -> None:
         if self._buffered is not None:
-            self._transport.write(self._buffered)
+            if not self._transport.is_closing():
+                self._transport.write(self._buffered)
             self._buffered = None
 
     def __getattr__(self, name: str) -> Any:

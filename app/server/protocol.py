@@ -1,7 +1,4 @@
-"""HTTP/1.1 protocol: uvicorn's, with timeouts for slow clients, a limit on the head, and the raw-response extension.
-
-It overrides private methods of uvicorn, which is therefore pinned to a minor version.
-"""
+"""Timeouts for slow clients, and the raw-response extension."""
 
 import asyncio
 from functools import partial
@@ -9,7 +6,7 @@ from typing import Any, cast
 
 from prometheus_client import Counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from app.http.raw_response import (
     CONNECTION_CLOSE,
@@ -17,90 +14,78 @@ from app.http.raw_response import (
     REQUEST_BODY_EXTENSION,
     encode_headers_cached,
 )
-from app.server.coalescing_transport import CoalescingTransport
+from app.server.parsing_protocol import ParsingProtocol
 from core.settings import Settings
 
 SLOW_CLIENTS = Counter(
     "smarttrip_http_slow_clients_total", "Connections ended because of how long the client took", ["doing"]
 )
 
-MAX_HEAD = 32 * 1024
-"""Bytes of a request before its body: the request line and the headers."""
-
 IDLE_SECONDS = 75
 """How long a connection may be idle before a request; longer than load balancers keep idle connections."""
 
 
-class HeadTooLongError(Exception):
-    """Raised inside the parser, which turns it into a 400."""
-
-
-class TimeoutProtocol(HttpToolsProtocol):
+class TimeoutProtocol(ParsingProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(cast(asyncio.Transport, CoalescingTransport(transport, self.loop)))
+        super().connection_made(transport)
         settings: Settings = self.app_state["settings"]
         # Twice the application's timeout for a body, which therefore ends first, with a response.
         self._request_timeout = 2 * settings.body_seconds
         self._write_timeout = settings.body_seconds
-        self._head_bytes: int | None = None
-        """Bytes received of the current head; None between a head's end and the next request."""
-        self._receiving = False
-        self._parsing = False
-        self._pending_request: tuple[RequestResponseCycle, Any] | None = None
-        """A request whose head has been parsed, and its application."""
         self._reading_timer: asyncio.TimerHandle | None = self._abort_after(IDLE_SECONDS, "connecting")
         self._writing_timer: asyncio.TimerHandle | None = None
+        self._idle_since: float | None = None
+        """Time of the loop at which the last response was sent; None while a request is received or served."""
+        self._idle_timer: asyncio.TimerHandle | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_reading_timer()
         self._stop_writing_timer()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._parsing = True
+        self._idle_since = None
         super().data_received(data)
-        self._parsing = False
-        if self._pending_request is not None:
-            pending, self._pending_request = self._pending_request, None
-            self._start(*pending)
-        # Most requests arrive in one piece and need no timer.
-        if self._receiving and self._reading_timer is None:
-            self._reading_timer = self._abort_after(self._request_timeout, "sending")
-        if self._head_bytes is not None:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD and not self.transport.is_closing():
-                self.send_400_response("The request's head is too long.")
 
     def on_message_begin(self) -> None:
-        self._head_bytes = 0
-        self._receiving = True
-        self._stop_reading_timer()
+        if self._reading_timer is not None:
+            self._stop_reading_timer()
         super().on_message_begin()
 
-    def on_headers_complete(self) -> None:
-        self._head_bytes = None
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD:
-            raise HeadTooLongError
-        super().on_headers_complete()
-
     def on_message_complete(self) -> None:
-        self._receiving = False
-        self._stop_reading_timer()
+        if self._reading_timer is not None:
+            self._stop_reading_timer()
         super().on_message_complete()
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        if self._parsing:
-            # Most bodies arrive with the head: starting after the parser passes them on with the request.
-            self._pending_request = cycle, app
-        else:
-            self._start(cycle, app)
+    def _wait_for_rest(self) -> None:
+        # Most requests arrive in one piece and need no timer.
+        if self._reading_timer is None:
+            self._reading_timer = self._abort_after(self._request_timeout, "sending")
+
+    def _become_idle(self) -> None:
+        self._idle_since = self.loop.time()
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_later(IDLE_SECONDS, self._check_idle)
+
+    def _check_idle(self) -> None:
+        """Close the connection if it has been idle for long enough: one timer serves many requests."""
+        self._idle_timer = None
+        if self._idle_since is not None:
+            rest = self._idle_since + IDLE_SECONDS - self.loop.time()
+            if rest > 0:
+                self._idle_timer = self.loop.call_later(rest, self._check_idle)
+            else:
+                # Not `close`, which would wait until the client has received the rest of a response.
+                self.transport.abort()
 
     def _start(self, cycle: RequestResponseCycle, app: Any) -> None:
         extensions: dict[str, dict[str, object]] = {RAW_RESPONSE_EXTENSION: {}}
         if not cycle.more_body:
             extensions[REQUEST_BODY_EXTENSION] = {"body": bytes(cycle.body)}
         cast(Scope, cycle.scope)["extensions"] = extensions
-        super()._start_asgi_task(cycle, partial(self._run_app, cycle, app))
+        super()._start(cycle, partial(self._run_app, cycle, app))
 
     async def _run_app(
         self, cycle: RequestResponseCycle, app: ASGIApp, scope: Scope, receive: Receive, send: Send
@@ -139,10 +124,6 @@ class TimeoutProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         self._stop_writing_timer()
         super().resume_writing()
-
-    def timeout_keep_alive_handler(self) -> None:
-        # Not `close`, which would wait until the client has received the rest of a response.
-        self.transport.abort()
 
     def _stop_reading_timer(self) -> None:
         if self._reading_timer is not None:

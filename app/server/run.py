@@ -49,6 +49,7 @@ def _config(settings: Settings, app: str) -> ServerConfig:
         workers=settings.workers,
         loop="uvloop",
         http=LoadSheddingProtocol,
+        ws="none",
         access_log=False,
         log_level=settings.log_level,
         proxy_headers=False,

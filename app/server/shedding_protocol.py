@@ -10,20 +10,27 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from app.http.errors import ApiError, overloaded
 from app.server.admission import AdmissionController
 from app.server.protocol import TimeoutProtocol
+from app.server.request_head import RequestError
 from app.server.static_error import StaticErrorResponse
 from core.settings import Settings
 
 SHED_REQUESTS = Counter("smarttrip_http_requests_shed_total", "Requests refused because too many were being answered")
 
-MALFORMED_REQUEST = ApiError(
-    400, "bad_request", "The request cannot be read: it is not HTTP/1.1, or its head is too long."
-)
+MALFORMED_REQUESTS = {
+    400: "The request cannot be read: it is not HTTP/1.1, or its head is too long.",
+    501: "The request needs what is not implemented here: CONNECT, or a transfer coding other than chunked.",
+    505: "The request's version of HTTP is not supported: it should be HTTP/1.1.",
+}
+"""Error messages by status."""
 
 
 class RejectionResponses:
     def __init__(self, allowed_origins: tuple[str, ...]) -> None:
         self.overloaded = StaticErrorResponse(overloaded(), allowed_origins)
-        self.malformed = StaticErrorResponse(MALFORMED_REQUEST, allowed_origins)
+        self.malformed = {
+            status: StaticErrorResponse(ApiError(status, "bad_request", message), allowed_origins)
+            for status, message in MALFORMED_REQUESTS.items()
+        }
 
 
 # One set for all connections of a process.
@@ -55,7 +62,6 @@ class LoadSheddingProtocol(TimeoutProtocol):
         )
         self._write_response(cycle, response)
 
-    def send_400_response(self, msg: str) -> None:
-        """Respond to what is no valid request, and close the connection. Overrides uvicorn's plain text."""
-        self.transport.write(self._rejections.malformed.render({}, self.server_state.default_headers, close=True))
-        self.transport.close()
+    def error_bytes(self, error: RequestError) -> bytes:
+        response = self._rejections.malformed[error.status]
+        return response.render({}, self.server_state.default_headers, close=True)

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from app.http.requests import MAX_BODY
-from app.server.protocol import MAX_HEAD
+from app.server.framing import MAX_HEAD
 from tests.security.conftest import BODY_SECONDS
 from tests.support.eventually import eventually
 from tests.support.http_client import http_client

@@ -19,6 +19,9 @@ class RecordingTransport:
     def close(self) -> None:
         self.packets.append(b"<closed>")
 
+    def is_closing(self) -> bool:
+        return b"<closed>" in self.packets
+
 
 def coalescing() -> tuple[CoalescingTransport, list[bytes]]:
     transport = RecordingTransport()
@@ -57,3 +60,14 @@ async def test_close_flushes_buffered_write() -> None:
     transport.close()
     await asyncio.sleep(0)
     assert packets == [b"head", b"<closed>"]
+
+
+async def test_nothing_is_written_to_a_closed_connection() -> None:
+    transport, packets = coalescing()
+    transport.close()
+    transport.write(b"head")
+    await asyncio.sleep(0)
+    transport.write(b"head")
+    transport.write(b"body")
+    transport.writelines([b"head", b"body"])
+    assert packets == [b"<closed>"]

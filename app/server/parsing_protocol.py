@@ -1,0 +1,227 @@
+"""HTTP/1.1 protocol: uvicorn's, with exact framing, bounded pipelining, and errors sent in the order of the requests.
+
+It overrides private methods of uvicorn, which is therefore pinned to a minor version.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any, cast
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from app.server.coalescing_transport import CoalescingTransport
+from app.server.framing import RequestFraming
+from app.server.request_flow import RequestFlow
+from app.server.request_head import CHUNKED, RequestError, body_length, malformed_head
+
+MAX_PIPELINED = 16
+"""Requests of a connection that wait for the one before them; what follows is not parsed until one has been served."""
+
+
+class ParsingProtocol(HttpToolsProtocol):
+    flow: RequestFlow
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        coalescing = cast(asyncio.Transport, CoalescingTransport(transport, self.loop))
+        super().connection_made(coalescing)
+        self.flow = RequestFlow(coalescing)
+        self._framing = RequestFraming()
+        self._unparsed, self._unparsed_start = b"", 0
+        """Received data, and the position in it from which it has not been parsed."""
+        self._is_upgrade = False
+        """Whether the parser takes the current request for an upgrade, and would skip its body."""
+        self._is_ending = False
+        """Whether all further data is ignored."""
+        self._last_response: bytes | None = None
+        """The response to a malformed request, until the responses to those before it have been sent."""
+        self._parsing = False
+        self._pending_request: tuple[RequestResponseCycle, Any] | None = None
+        """A request whose head has been parsed, and its application."""
+        self._current: RequestResponseCycle | None = None
+        """The request that the application serves or has served last."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Cancel the requests that wait, and tell the application about the one it is serving."""
+        self._is_ending, self._unparsed, self._last_response = True, b"", None
+        for cycle in self._unfinished_cycles():
+            self._disconnect(cycle)
+        self.pipeline.clear()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._unparsed:
+            self._unparsed, self._unparsed_start = self._unparsed[self._unparsed_start :] + data, 0
+        elif not self._is_ending:
+            self._parse(data, 0)
+
+    def _parse(self, data: bytes, start: int) -> None:
+        """Parse `data` from `start`, then start the application for the request whose turn it is."""
+        self._parsing = True
+        try:
+            self._parse_pieces(data, start)
+        except RequestError as error:
+            self._end_with(error)
+        except HttpParserError as error:
+            cause = error.__context__
+            if isinstance(cause, RequestError):
+                self._end_with(cause)
+            else:
+                self._end_with(malformed_head(self._framing.head) if self._framing.is_in_head else RequestError(400))
+        self._parsing = False
+        if self._pending_request is not None:
+            cycle, app = self._pending_request
+            self._pending_request = None
+            self._start(cycle, app)
+        if self._framing.head and not self._is_ending:
+            self._wait_for_rest()
+
+    def _parse_pieces(self, data: bytes, start: int) -> None:
+        framing, length, requests = self._framing, len(data), 0
+        while start < length:
+            if not framing.head:
+                if self.cycle is not None and not self.cycle.keep_alive:
+                    # The connection is closed after this request, so none can follow.
+                    self._is_ending = True
+                    return
+                if requests >= MAX_PIPELINED or len(self.pipeline) >= MAX_PIPELINED:
+                    self._suspend(data, start)
+                    return
+                requests += 1
+            end = framing.piece_end(data, start)
+            try:
+                self.parser.feed_data(data[start:end])
+            except HttpParserUpgrade:
+                self._parse_without_upgrade()
+            if framing.piece:
+                framing.advance()
+            start = end
+
+    def _suspend(self, data: bytes, start: int) -> None:
+        """Stop parsing and reading until one more of the requests has been served."""
+        self._unparsed, self._unparsed_start = data, start
+        self.flow.has_unparsed = True
+        self.flow.pause_reading()
+        if len(self.pipeline) < MAX_PIPELINED:
+            # Others have their turn after each slice of a long pipeline.
+            self.loop.call_soon(self._resume_parsing)
+
+    def _resume_parsing(self) -> None:
+        if not self._unparsed or self.transport.is_closing():
+            return
+        data, self._unparsed = self._unparsed, b""
+        self.flow.has_unparsed = False
+        self.flow.resume_reading()
+        self._parse(data, self._unparsed_start)
+
+    def _parse_without_upgrade(self) -> None:
+        """Parse the current request's head again without `Upgrade`.
+
+        We change to no other protocol, as is every server's right, so the body has to be read as that of any request.
+        """
+        self._is_upgrade = False
+        version = self.parser.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, version)]
+        lines += [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
+        self.parser = HttpRequestParser(self)
+        self.parser.feed_data(b"".join((*lines, b"\r\n")))
+
+    def on_headers_complete(self) -> None:
+        length = body_length(self._framing.head, self.headers)
+        if self.parser.should_upgrade():
+            self._is_upgrade = True
+            return
+        super().on_headers_complete()
+        if length:
+            self._framing.start_body(length)
+        if length == CHUNKED:
+            # The parser reports trailers as headers: into another list than that of the request's scope.
+            self.headers = []
+
+    def on_message_complete(self) -> None:
+        if not self._is_upgrade:
+            self._framing.end_message()
+            super().on_message_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._current = cycle
+        if self._parsing:
+            # Most bodies arrive with the head: starting after the parser passes them on with the request.
+            self._pending_request = cycle, app
+        else:
+            self._start(cycle, app)
+
+    _start = HttpToolsProtocol._start_asgi_task
+
+    def on_response_complete(self) -> None:
+        """Start the next request. Replaces uvicorn's method, which sets a timer after each response."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        if self.flow.read_paused:
+            self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._last_response is not None:
+            self._send_last(self._last_response)
+        elif not self._unparsed:
+            self._become_idle()
+        if self._unparsed:
+            self.loop.call_soon(self._resume_parsing)
+
+    def _become_idle(self) -> None:
+        """Do what is due when all requests that were received have been served."""
+
+    def _wait_for_rest(self) -> None:
+        """Do what is due when a part of a request has been received."""
+
+    def _end_with(self, error: RequestError) -> None:
+        """Send the error instead of a response to the request that is being received, and close the connection.
+
+        The error is sent after the responses to the requests before. If the response to this very request has been
+        started already, nothing is sent: it would be a second one.
+        """
+        self._is_ending, self._unparsed, self.flow.has_unparsed = True, b"", False
+        response = self.error_bytes(error)
+        if not self._framing.is_in_head and self._drop_unfinished_request():
+            self.transport.close()
+        elif self.cycle is None or self.cycle.response_complete:
+            self._send_last(response)
+        else:
+            self._last_response = response
+
+    def _drop_unfinished_request(self) -> bool:
+        """Forget the request whose body is being received; return whether its response has been started already."""
+        cycle = self.cycle
+        if self._pending_request is not None and self._pending_request[0] is cycle:
+            self._pending_request = None
+            cycle.response_complete = True
+        elif self.pipeline and self.pipeline[0][0] is cycle:
+            self.pipeline.popleft()
+            self.cycle = self.pipeline[0][0] if self.pipeline else cast(RequestResponseCycle, self._current)
+        else:
+            self._disconnect(cycle)
+            is_started = cycle.response_started
+            cycle.response_complete = True
+            return is_started
+        return False
+
+    def _send_last(self, response: bytes) -> None:
+        self._last_response = None
+        self.transport.write(response)
+        self.transport.close()
+
+    def error_bytes(self, error: RequestError) -> bytes:
+        """Return the whole response to a malformed request, with `Connection: close`."""
+        raise NotImplementedError
+
+    def _unfinished_cycles(self) -> Iterator[RequestResponseCycle]:
+        if self._current is not None and not self._current.response_complete:
+            yield self._current
+        for cycle, _ in self.pipeline:
+            yield cycle
+
+    @staticmethod
+    def _disconnect(cycle: RequestResponseCycle) -> None:
+        cycle.disconnected = True
+        cycle.message_event.set()
