@@ -32,7 +32,7 @@ class Database:
     def __init__(self, primary: AsyncEngine, replicas: Sequence[AsyncEngine] = (), *, max_lag: float = 5.0) -> None:
         self.primary = primary
         self.breaker = CircuitBreaker("postgres", DATABASE_LABEL)
-        self._replicas = ReplicaPool(replicas, max_lag=max_lag)
+        self._replicas = ReplicaPool(replicas, primary=primary, max_lag=max_lag)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:

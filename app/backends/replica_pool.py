@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
+from prometheus_client import Gauge
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.backends.replica_identity import ServerState, find_mismatch, read_state
 
 log = structlog.get_logger()
 
@@ -29,11 +32,15 @@ LAG_QUERY = text(
 )
 """Seconds by which the server lags behind the primary; 0 on a primary."""
 
+USABLE = Gauge("smarttrip_replicas_usable", "Replicas that serve reads", multiprocess_mode="livemin")
+
 
 @dataclass(eq=False)
 class Replica:
     engine: AsyncEngine
     usable: bool = False
+    mismatch: str | None = None
+    """Why it is no replica of the primary."""
     checked_at: float = float("-inf")
     check: asyncio.Task[None] | None = None
 
@@ -44,7 +51,16 @@ class ReplicaPool:
     A replica is not used before its first check.
     """
 
-    def __init__(self, engines: Sequence[AsyncEngine], *, max_lag: float = 5.0, check_every: float = 2.0) -> None:
+    def __init__(
+        self,
+        engines: Sequence[AsyncEngine],
+        *,
+        primary: AsyncEngine,
+        max_lag: float = 5.0,
+        check_every: float = 2.0,
+    ) -> None:
+        self._primary = primary
+        self._primary_state: ServerState | None = None
         self._replicas = [Replica(engine) for engine in engines]
         self._round_robin = itertools.cycle(self._replicas)
         self._max_lag = max_lag
@@ -78,13 +94,28 @@ class ReplicaPool:
             replica.check = asyncio.create_task(self._check(replica))
 
     async def _check(self, replica: Replica) -> None:
+        mismatch: str | None = None
         try:
             async with asyncio.timeout(CHECK_TIMEOUT), replica.engine.connect() as connection:
                 lag = float(await connection.scalar(LAG_QUERY))
+                state = await read_state(connection)
+            same_moment = await self._read_primary()
+            mismatch = find_mismatch(state, self._primary_state, same_moment=same_moment)
         except (DBAPIError, PoolTimeoutError, OSError) as error:
             log.warning("replica_failed", error=type(error).__name__)
             lag = float("inf")
-        usable = lag <= self._max_lag
-        if usable != replica.usable:
-            log.warning("replica", host=replica.engine.url.host, usable=usable, lag=lag)
-        replica.usable, replica.checked_at = usable, time.monotonic()
+        usable = lag <= self._max_lag and mismatch is None
+        if usable != replica.usable or mismatch != replica.mismatch:
+            log.warning("replica", host=replica.engine.url.host, usable=usable, lag=lag, mismatch=mismatch)
+        replica.usable, replica.mismatch, replica.checked_at = usable, mismatch, time.monotonic()
+        USABLE.set(sum(replica.usable for replica in self._replicas))
+
+    async def _read_primary(self) -> bool:
+        """Read the primary's state; return False and keep the last one if that fails: replicas serve meanwhile."""
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT), self._primary.connect() as connection:
+                self._primary_state = await read_state(connection)
+        except (DBAPIError, PoolTimeoutError, OSError) as error:
+            log.warning("primary_not_compared", error=type(error).__name__)
+            return False
+        return True

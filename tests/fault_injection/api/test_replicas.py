@@ -104,3 +104,15 @@ async def test_disconnected_replica_is_skipped(database: Database, pair: Pair) -
     await fetch_value(pair.replica, f"ALTER SYSTEM SET primary_conninfo = $${conninfo}$$")
     await fetch_value(pair.replica, "SELECT pg_reload_conf()")
     await eventually(lambda: reads_from_replica(database), within=30)
+
+
+async def test_promoted_replica_is_skipped(pair: Pair) -> None:
+    """The last test of this module: the replica stays promoted."""
+    database = Database(clients.postgres(pair.primary), [clients.postgres(pair.replica)], max_lag=MAX_LAG)
+    await eventually(lambda: reads_from_replica(database), within=30)
+    await fetch_value(pair.replica, "SELECT pg_promote()")
+    before = await count(database)
+    await fetch_value(pair.replica, "INSERT INTO notes VALUES (3)")
+    await eventually(lambda: database._replicas.pick() is None, within=15)
+    assert await count(database) == before
+    await database.close()

@@ -1,0 +1,84 @@
+"""A server is read as a replica only if it is one: of the primary's cluster and database, and not ahead of it."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.backends.database import Database
+from app.backends.replica_identity import ServerState, find_mismatch
+from app.backends.replica_pool import ReplicaPool
+from core import clients
+from core.settings import Settings
+from tests.support.eventually import eventually
+from tests.support.fault_proxy import FaultProxy, Mode
+
+PRIMARY = ServerState("1", 5, datetime.now(UTC), is_standby=False, position=100)
+STANDBY = replace(PRIMARY, started_at=PRIMARY.started_at - timedelta(days=1), is_standby=True, position=90)
+
+
+@pytest.mark.parametrize(
+    ("changes", "mismatch"),
+    [
+        ({}, None),
+        ({"position": 100}, None),
+        ({"position": None}, None),
+        ({"position": 101}, "ahead"),
+        ({"system": "2"}, "cluster"),
+        ({"database": 6}, "database"),
+        ({"is_standby": False}, "promoted"),
+        ({"is_standby": False, "started_at": PRIMARY.started_at}, None),
+    ],
+)
+def test_mismatch(changes: dict[str, Any], mismatch: str | None) -> None:
+    found = find_mismatch(replace(STANDBY, **changes), PRIMARY, same_moment=True)
+    assert (found is None) == (mismatch is None)
+    assert (mismatch or "") in (found or "")
+
+
+def test_positions_of_different_moments_are_not_compared() -> None:
+    assert find_mismatch(replace(STANDBY, position=101), PRIMARY, same_moment=False) is None
+    assert find_mismatch(STANDBY, None, same_moment=False) is not None
+
+
+@pytest.fixture
+async def primary(settings: Settings) -> AsyncIterator[FaultProxy]:
+    async with FaultProxy(settings.database_url) as proxy:
+        yield proxy
+
+
+async def checked(pool: ReplicaPool) -> AsyncEngine | None:
+    """Return the engine that is picked once all replicas have been checked."""
+    pool.pick()
+    await eventually(lambda: all(replica.checked_at > 0 for replica in pool._replicas))
+    return pool.pick()
+
+
+async def test_another_database_is_not_read(settings: Settings, services: Settings) -> None:
+    other = make_url(settings.database_url).set(database=make_url(services.database_url).database)
+    engines = [clients.postgres(url) for url in (settings.database_url, other.render_as_string(hide_password=False))]
+    database = Database(engines[0], engines[1:])
+    assert await checked(database._replicas) is None
+    assert database._replicas._replicas[0].mismatch == "another database"
+    await database.close()
+
+
+async def test_replica_serves_while_the_primary_is_down(settings: Settings, primary: FaultProxy) -> None:
+    database = Database(clients.postgres(primary.url), [clients.postgres(settings.database_url)])
+    assert await checked(database._replicas) is not None
+    await primary.switch(Mode.CUT)
+    (replica,) = database._replicas._replicas
+    await database._replicas._check(replica)
+    assert replica.usable
+    await database.close()
+
+
+async def test_unknown_primary_leaves_replicas_unused(settings: Settings, primary: FaultProxy) -> None:
+    await primary.switch(Mode.CUT)
+    database = Database(clients.postgres(primary.url), [clients.postgres(settings.database_url)])
+    assert await checked(database._replicas) is None
+    await database.close()
