@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from uuid import UUID, uuid4
 
-from sqlalchemy import and_, exists, func, select, union, update
+from sqlalchemy import ColumnElement, and_, exists, func, literal, not_, select, union, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.backends.database import WriteSession
@@ -47,3 +47,10 @@ async def _become_guests(session: WriteSession, user_id: int, browsers: Collecti
         [{"user_id": user_id, "anonymous_id": browser, "created_at": func.now()} for browser in browsers]
     )
     await session.execute(record)
+
+
+async def record_unverified(session: WriteSession, owners: ColumnElement[bool], anonymous_id: UUID) -> None:
+    """Record that this browser named the address of these users, for an erasure; the users do not change."""
+    known = exists().where(UnverifiedBrowser.user_id == User.id, UnverifiedBrowser.anonymous_id == anonymous_id)
+    named = select(User.id, literal(anonymous_id), func.now()).where(owners, not_(known))
+    await session.execute(insert(UnverifiedBrowser).from_select(["user_id", "anonymous_id", "created_at"], named))

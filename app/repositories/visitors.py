@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Select, exists, func, not_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.backends.database import WriteSession
-from app.repositories.claims import claim_user
+from app.repositories.claims import claim_user, record_unverified
 from schemas.api.tracking import IdentifyRequest, SessionRequest
 from schemas.tables import BrowsingSession, User
 from tracking.counted_events import count_new_session
@@ -135,6 +135,7 @@ async def _user_for_visitor(session: WriteSession, anonymous_id: UUID, email: st
         if guest := await _find_user(session, User.anonymous_id == anonymous_id):
             return guest.user_id
         if email is not None and await _is_taken(session, email, IS_REGISTERED):
+            await record_unverified(session, _has_email(email), anonymous_id)
             email = None
         if email is not None and (named := await _find_user(session, _has_email(email) & not_(IS_REGISTERED))):
             return named.user_id
@@ -182,6 +183,8 @@ async def identify(session: WriteSession, body: IdentifyRequest, verified_email:
         is_taken = email is not None and await _is_taken(session, email, User.anonymous_id != body.anonymous_id)
         given = {} if is_taken else {"email": email, "name": body.name}
         values = {column: value for column, value in given.items() if value is not None}
+        if email is not None and is_taken:
+            await record_unverified(session, _has_email(email), body.anonymous_id)
         if guest is None:
             created = await _create_user(session, body.anonymous_id, values.get("email"), name=values.get("name"))
             if created is None:

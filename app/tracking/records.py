@@ -10,7 +10,6 @@ from msgspec import Struct
 from schemas.api.tracking import TrackedEvent
 
 ALGORITHM_VERSION = "v2"
-MAX_SESSION_ID = 64
 
 _ESCAPED_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
@@ -43,7 +42,7 @@ class RequestLog(Struct, frozen=True):
 
     request_id: str
     session_id: str
-    """As the client sent it; empty if it sent none."""
+    """As the client sent it; empty if it sent none. Only a UUID is stored."""
     received_at: datetime
     response_time_ms: int
     search: bytes
@@ -51,13 +50,14 @@ class RequestLog(Struct, frozen=True):
 
 
 def _session(sent: str) -> str | None:
-    """Return the session id as the database formats it, by which the data of a person is found."""
-    if not sent:
-        return None
+    """Return the session id as the database formats it, by which the data of a person is found.
+
+    Anything else than a UUID is not stored: it could be a person's data that nothing leads to.
+    """
     try:
-        return str(UUID(sent))
+        return str(UUID(sent)) if sent else None
     except ValueError:
-        return sent if len(sent) <= MAX_SESSION_ID else None
+        return None
 
 
 def encode_request_log(log: RequestLog) -> bytes:

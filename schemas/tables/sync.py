@@ -65,7 +65,7 @@ class DeadEvent(Base):
 
 
 class UnverifiedBrowser(Base):
-    """A browser that had named a user's e-mail address before the user verified it; an erasure includes it."""
+    """A browser that named a user's e-mail address without verifying it; an erasure includes it."""
 
     __tablename__ = "unverified_browsers"
     __table_args__ = ({"schema": SCHEMA},)

@@ -11,9 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from core import clients
 from core.settings import Settings
 from core.sql import in_array
-from schemas.tables import DeadEvent, RecommendationRequest
+from schemas.tables import DeadEvent, RecommendationRequest, UnverifiedBrowser
 from tracking import stream
 from tracking.locks import TRACKING_LOCK
+from tracking.privacy.append_only_file import rewrite_append_only_file
+from tracking.privacy.mentions import erase_mentions
 from tracking.privacy.subject import NOT_STORED, DataSubject, dead_entries, find_subject, pending_entries
 
 log = structlog.get_logger()
@@ -30,6 +32,8 @@ async def erase_user(settings: Settings, email: str) -> Counter[str]:
                 await asyncio.sleep(settings.background_pool_seconds + settings.postgres_connect_seconds)
                 erased, more = await _erase_pass(engine, redis, email, final=True)
                 taken += more
+            if erased or taken:
+                await rewrite_append_only_file(redis)
     finally:
         await engine.dispose()
     erased[NOT_STORED] += taken
@@ -66,4 +70,6 @@ async def _erase_rows(connection: AsyncConnection, subject: DataSubject) -> Coun
         anonymise = update(table).values(session_id=None, user_id=None)
         statement = anonymise if table is RecommendationRequest else delete(table)
         erased[str(table.__tablename__)] = (await connection.execute(statement.where(condition))).rowcount
-    return erased
+    named = in_array(UnverifiedBrowser.user_id, subject.users)
+    await connection.execute(delete(UnverifiedBrowser).where(named))
+    return erased + Counter(await erase_mentions(connection, subject.email))

@@ -21,7 +21,7 @@ async def export_user(settings: Settings, email: str) -> dict[str, list[dict[str
             clients.redis(settings.redis_url, timeout=settings.background_redis_seconds) as redis,
             engine.begin() as connection,
         ):
-            subject = await find_subject(connection, email)
+            subject = await find_subject(connection, email, include_unverified=False)
             if subject is None:
                 return None
             # Entries first: between the two reads the worker may store them, so that none is missed.

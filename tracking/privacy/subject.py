@@ -5,12 +5,14 @@ from uuid import UUID
 
 import orjson
 from redis.asyncio import Redis
-from sqlalchemy import ColumnElement, String, func, not_, or_, select
+from sqlalchemy import ColumnElement, String, func, not_, or_, select, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.sql import in_array
-from schemas.tables import Base, BrowsingSession, DeadEvent, Event, RecommendationRequest, User
+from schemas.tables import Base, BrowsingSession, DeadEvent, Event, RecommendationRequest, UnverifiedBrowser, User
 from tracking import stream
+from tracking.locks import browser_name, email_name, lock_names
+from tracking.privacy.mentions import mentions
 from tracking.stream import StreamEntry
 
 NOT_STORED = "not_stored_yet"
@@ -21,8 +23,10 @@ NOT_STORED = "not_stored_yet"
 class DataSubject:
     """The ids that identify a person's data."""
 
+    email: str
+    """In lower case."""
     users: frozenset[int]
-    """More than one if the platform stored the address in several spellings."""
+    """More than one if the platform stored the address in several spellings, or guests are the person, too."""
     anonymous_ids: frozenset[UUID]
     sessions: frozenset[UUID]
     sessions_of_others: frozenset[UUID]
@@ -47,7 +51,9 @@ class DataSubject:
         }
 
     def owns(self, entry: StreamEntry) -> bool:
-        """Return whether an event or a request log is about this person."""
+        """Return whether an event or a request log is about this person, or mentions the address."""
+        if mentions(entry.body.decode(errors="replace"), self.email):
+            return True
         try:
             body = orjson.loads(entry.body)
         except orjson.JSONDecodeError:
@@ -67,26 +73,71 @@ def _uuid(value: object) -> UUID | None:
         return None
 
 
-async def find_subject(connection: AsyncConnection, email: str) -> DataSubject | None:
+async def find_subject(
+    connection: AsyncConnection, email: str, *, include_unverified: bool = True
+) -> DataSubject | None:
     """Return the ids of the person with this address in lower case, or None if it is unknown.
 
-    The users are locked: until the transaction ends, no session of theirs can start.
+    A person's browsers are those of their users and sessions, unless another user with an address has them. Guests of
+    these browsers are the person, too. `include_unverified` adds the browsers that had only named the address.
+    Users and browsers are locked: until the transaction ends, no session of theirs can start.
     """
-    columns = select(User.id, User.anonymous_id).where(func.lower(User.email) == email).with_for_update()
-    known = {user.id: user.anonymous_id for user in await connection.execute(columns)}
-    if not known:
+    users = await _users(connection, func.lower(User.email) == email)
+    if not users:
         return None
-    in_their_browsers = or_(
-        in_array(BrowsingSession.user_id, known), in_array(BrowsingSession.anonymous_id, known.values())
+    browsers: set[UUID] = set()
+    named: set[UUID] = set()
+    if include_unverified:
+        recorded = select(UnverifiedBrowser.anonymous_id).where(in_array(UnverifiedBrowser.user_id, users))
+        named.update((await connection.scalars(recorded)).all())
+    await lock_names(connection, [email_name(email)])
+    while found := await _browsers(connection, users, named | browsers) - browsers:
+        browsers |= found
+        await lock_names(connection, map(browser_name, found))
+        users |= await _users(connection, _is_guest() & in_array(User.anonymous_id, found))
+    await connection.execute(select(User.id).where(in_array(User.id, users)).order_by(User.id).with_for_update())
+    return await _with_sessions(connection, email, users, browsers)
+
+
+def _is_guest() -> ColumnElement[bool]:
+    return User.email.is_(None) & not_(func.coalesce(User.is_registered, False))
+
+
+async def _users(connection: AsyncConnection, condition: ColumnElement[bool]) -> set[int]:
+    return set((await connection.scalars(select(User.id).where(condition))).all())
+
+
+async def _browsers(connection: AsyncConnection, users: set[int], browsers: set[UUID]) -> set[UUID]:
+    """Return the anonymous ids of these users, their sessions and events, and these, but for those of other people."""
+    used = union(
+        select(User.anonymous_id).where(in_array(User.id, users)),
+        select(BrowsingSession.anonymous_id).where(in_array(BrowsingSession.user_id, users)),
+        select(Event.anonymous_id).where(in_array(Event.user_id, users)),
     )
+    found = browsers | set((await connection.scalars(used)).all())
+    theirs = select(User.anonymous_id).where(
+        in_array(User.anonymous_id, found), not_(_is_guest()), not_(in_array(User.id, users))
+    )
+    return found - set((await connection.scalars(theirs)).all())
+
+
+async def _with_sessions(connection: AsyncConnection, email: str, users: set[int], browsers: set[UUID]) -> DataSubject:
+    in_their_browsers = or_(in_array(BrowsingSession.user_id, users), in_array(BrowsingSession.anonymous_id, browsers))
     found = select(BrowsingSession.session_id, BrowsingSession.user_id).where(in_their_browsers)
     sessions = (await connection.execute(found)).all()
-    theirs = frozenset(session_id for session_id, user in sessions if user is None or user in known)
+    theirs = {session_id for session_id, user in sessions if user is None or user in users}
+    others = {session_id for session_id, _ in sessions} - theirs
+    # Sessions that never began.
+    visited = select(Event.session_id).where(
+        or_(in_array(Event.user_id, users), Event.user_id.is_(None)), in_array(Event.anonymous_id, browsers)
+    )
+    theirs.update(set((await connection.scalars(visited)).all()) - others)
     return DataSubject(
-        users=frozenset(known),
-        anonymous_ids=frozenset(known.values()),
-        sessions=theirs,
-        sessions_of_others=frozenset(session_id for session_id, _ in sessions) - theirs,
+        email=email,
+        users=frozenset(users),
+        anonymous_ids=frozenset(browsers),
+        sessions=frozenset(theirs),
+        sessions_of_others=frozenset(others),
     )
 
 
