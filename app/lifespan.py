@@ -11,6 +11,7 @@ from app.access.rate_limiter import RateLimiter
 from app.access.signing_keys import SigningKeys
 from app.backends import factory
 from app.backends.database import Database
+from app.backends.index_feed import IndexFeedMonitor, monitoring_index_feed
 from app.backends.redis import ResilientRedis
 from app.cache.fast_path import FastPath
 from app.cache.subscriber import open_cache
@@ -39,6 +40,7 @@ class Backends:
     elasticsearch: AsyncElasticsearch
     redis: ResilientRedis
     search: ElasticsearchTripSearch
+    feed: IndexFeedMonitor
 
 
 def lifespan(
@@ -74,10 +76,11 @@ async def _open_backends(settings: Settings) -> AsyncIterator[Backends]:
         searches = stack.enter_context(closing(factory.search_http_client(settings)))
         redis = factory.redis(settings)
         stack.push_async_callback(redis.close)
+        feed = await stack.enter_async_context(monitoring_index_feed(database))
         search = ElasticsearchTripSearch(
-            searches, settings.elasticsearch_alias, cached=settings.answer_cache_seconds > 0
+            searches, settings.search_alias, feed, cached=settings.answer_cache_seconds > 0
         )
-        yield Backends(database, elasticsearch, redis, search)
+        yield Backends(database, elasticsearch, redis, search, feed)
 
 
 @asynccontextmanager
@@ -90,7 +93,7 @@ async def _open_state(
 ) -> AsyncIterator[AppState]:
     """Create the components, and run their background tasks."""
     database, redis, search = backends.database, backends.redis, backends.search
-    readiness = ReadinessProbe(backends.elasticsearch, settings.elasticsearch_alias, database, draining)
+    readiness = ReadinessProbe(backends.elasticsearch, backends.feed, settings, database, draining)
     tracking = TrackingProducer(redis, database, settings.tracking_limit)
     settle_seconds = REPLICA_BEHIND_SECONDS if settings.database_replica_urls else 0.0
     fallback = PostgresTripSearch(database, max_candidates=settings.fallback_candidates)

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from core.postgres_url import parse_postgres_url
 from core.rates import parse_rates
 from core.timeouts import ResourceLimits
+from schemas.index_document import versioned_alias
 from schemas.lenient import empty_as_none
 
 MIN_SECRET_BYTES = 32
@@ -145,6 +146,11 @@ class Settings(ResourceLimits, BaseSettings):
     @cached_property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
+
+    @property
+    def search_alias(self) -> str:
+        """Alias of the index whose documents this program reads."""
+        return versioned_alias(self.elasticsearch_alias)
 
     @property
     def direct_url(self) -> str:

@@ -19,7 +19,9 @@ class Backends:
     """The primary: a replica may lack the change that an outbox row stands for."""
     elasticsearch: AsyncElasticsearch
     alias: str
-    """Alias of the live index."""
+    """Alias of the live index of this program's document version; the names of its indexes begin with it."""
+    public_alias: str | None = None
+    """Alias, for people, of the index that was activated last, of whatever document version."""
 
 
 @asynccontextmanager
@@ -35,7 +37,7 @@ async def open_backends(settings: Settings) -> AsyncIterator[Backends]:
         settings.elasticsearch_url, timeout=settings.background_index_seconds, max_retries=0
     )
     try:
-        yield Backends(postgres, elasticsearch, settings.elasticsearch_alias)
+        yield Backends(postgres, elasticsearch, settings.search_alias, settings.elasticsearch_alias)
     finally:
         await elasticsearch.close()
         await postgres.dispose()

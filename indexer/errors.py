@@ -30,6 +30,14 @@ class NoPreviousIndexError(IndexerError):
         super().__init__("There is no previous index that is still kept up to date; run a reindex instead.")
 
 
+class OtherReleaseIndexError(IndexerError):
+    def __init__(self, name: str, document_version: str) -> None:
+        super().__init__(
+            f"The previous index, {name}, has documents of version {document_version}, which this release cannot read; "
+            "deploy the release that made it, which uses it at once."
+        )
+
+
 class AliasNameTakenError(IndexerError):
     def __init__(self, alias: str) -> None:
         super().__init__(f'"{alias}" is an index, not an alias; remove it or choose another ELASTICSEARCH_ALIAS.')
@@ -52,7 +60,9 @@ class NoLiveIndexError(IndexNotWritableError):
 
 class IncompatibleDocumentsError(IndexNotWritableError):
     def __init__(self, name: str) -> None:
-        super().__init__(f"{name} is made of documents of another version of this program; changes wait for a reindex.")
+        super().__init__(
+            f"{name} has documents of another version of this program; changes wait for an index of this one."
+        )
 
 
 class ForeignIndexError(IndexNotWritableError):

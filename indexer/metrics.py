@@ -37,6 +37,11 @@ REQUESTED = "requested"
 REBUILDS = Counter("smarttrip_index_rebuilds_total", "Reindexes that the worker began, by reason", ["reason"])
 REINDEX_DONE = Gauge("smarttrip_reindex_documents_done", "Documents of the running or last reindex")
 REINDEX_TOTAL = Gauge("smarttrip_reindex_documents_total", "Departures at the start of the running or last reindex")
+REINDEX_RATE = Gauge("smarttrip_reindex_documents_per_second", "Rate of the running or last reindex")
+REINDEX_END = Gauge(
+    "smarttrip_reindex_end_timestamp_seconds",
+    "When the running or last reindex has loaded all documents",
+)
 JOBS = Summary("smarttrip_job_seconds", "Duration of scheduled and requested jobs", ["job"])
 JOB_FAILURES = Counter("smarttrip_job_failures_total", "Jobs that failed", ["job"])
 

@@ -50,7 +50,6 @@ class IndexSupervisor:
         self._back_off_over = asyncio.Event()
         self._failures = 0
         """Failed checks since the last one that succeeded."""
-        self._just_started = True
 
     def request_check(self) -> None:
         """Make the next check due now."""
@@ -101,9 +100,6 @@ class IndexSupervisor:
         """Reindex if it was requested or the index has a problem; otherwise clean up after killed rebuilds."""
         await reopen_if_closed(self._backends)
         problem = await find_problem(self._backends)
-        if problem is IndexProblem.OTHER_DOCUMENTS and not self._just_started:
-            # A newer version of this program has activated its index and will replace this process.
-            problem = None
         try:
             if self._reindex_requested or (problem and not await self._restore(problem)):
                 await self._rebuild(problem)
@@ -113,7 +109,6 @@ class IndexSupervisor:
         except ReindexRunningError:
             # Another process is rebuilding. If it fails, a later check of this one takes over.
             return
-        self._just_started = False
 
     async def _restore(self, problem: IndexProblem) -> bool:
         """Give the alias back to an index that lost it, if one is as good as a new one; return whether it was."""

@@ -15,6 +15,7 @@ from core.tasks import cancel_and_wait
 from indexer.backends import open_backends
 from indexer.feed.consumer import OutboxConsumer
 from indexer.feed.notifier import ChangeNotifier
+from indexer.index.feed import record_forever
 from indexer.index.outbox import DEFAULT_LIMITS, LANES, BatchLimits
 from indexer.jobs.runner import run_jobs
 from indexer.jobs.schedule import scheduled_jobs
@@ -60,6 +61,7 @@ async def work(settings: Settings, stop: asyncio.Event, limits: BatchLimits = DE
             notifier.run_publish(),
             supervisor.run(),
             collect_forever(backends.postgres),
+            record_forever(backends.postgres),
             consume_stream(stream_redis, backends.postgres),
             run_jobs(settings.redis_url, scheduled_jobs(settings, backends.postgres, supervisor)),
         ]

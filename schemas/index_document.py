@@ -7,8 +7,14 @@ import msgspec
 DOCUMENT_VERSION = 1
 """Version of the document's shape, mapping and index settings; stored with each index.
 
-An index of another version is not written to but rebuilt. Raise it when the golden document of the tests changes.
+Raise it when the golden document of the tests changes. Each version has an alias and indexes of its own, so that two
+releases can run at the same time. `id` and `version` are read by the workers of other versions: they must stay.
 """
+
+
+def versioned_alias(alias: str) -> str:
+    """Return the alias of the indexes whose documents this program reads and writes."""
+    return f"{alias}-v{DOCUMENT_VERSION}"
 
 
 class TripDocument(msgspec.Struct, kw_only=True):

@@ -72,7 +72,7 @@ async def get_index_status(
         outbox = await admin.get_outbox_backlog(session)
         dead_letters = await admin.count_dead_letters(session)
         departures = await admin.count_departures(session)
-    name, documents = await _live_index(elasticsearch, settings.elasticsearch_alias)
+    name, documents = await _live_index(elasticsearch, settings.search_alias)
     generation, reindex = await _read_progress(redis)
     return IndexState(
         alias=settings.elasticsearch_alias,

@@ -9,11 +9,13 @@ from elastic_transport import TransportError
 from elasticsearch import AsyncElasticsearch
 
 from app.backends.database import Database
+from app.backends.index_feed import IndexFeedMonitor
 from app.backends.labels import SEARCH_INDEX_LABEL
 from app.http.errors import ApiError, to_api_error
 from app.lifecycle.shutdown import DrainState
 from core.errors import BackendUnavailableError, ExpectedError
 from core.retries import retry_forever
+from core.settings import Settings
 from core.tasks import background_task
 from schemas.api.errors import ErrorCode
 
@@ -31,11 +33,22 @@ class ReadinessProbe:
 
     A process that has never reached the index is not ready while the index is missing. If Elasticsearch is down, the
     database makes the process ready after `STARTUP_GRACE_SECONDS`.
+
+    While there is an index of another document version, another release serves: a process whose own index is missing or
+    is not fed any more is not ready.
     """
 
-    def __init__(self, elasticsearch: AsyncElasticsearch, alias: str, database: Database, draining: DrainState) -> None:
+    def __init__(
+        self,
+        elasticsearch: AsyncElasticsearch,
+        feed: IndexFeedMonitor,
+        settings: Settings,
+        database: Database,
+        draining: DrainState,
+    ) -> None:
         self._elasticsearch = elasticsearch
-        self._alias = alias
+        self._feed = feed
+        self._settings = settings
         self._database = database
         self._draining = draining
         self._was_ready = False
@@ -53,12 +66,16 @@ class ReadinessProbe:
         """Return if the process is ready. Raises: ApiError 503 or BackendUnavailableError, saying what is missing."""
         if self._draining.active:
             raise _not_ready("draining", "This process is ending.")
+        if self._feed.is_stale:
+            raise _not_ready("no_index", "No worker feeds the search index of this release any more.")
         try:
             await self._check_index()
             self._was_ready = True
         except ExpectedError as error:
             # An index that goes down later must not make all processes unready: they still have the fallback.
             if not self._was_ready and (error.code == "no_index" or self._is_starting):
+                raise
+            if error.code == "no_index" and await self._has_alias(f"{self._settings.elasticsearch_alias}-v*"):
                 raise
             async with self._database.read() as session:
                 await session.connection()
@@ -68,12 +85,15 @@ class ReadinessProbe:
         return time.monotonic() - self._started_at < STARTUP_GRACE_SECONDS
 
     async def _check_index(self) -> None:
+        if not await self._has_alias(self._settings.search_alias):
+            raise _not_ready("no_index", "The search index of this release has not been built yet.")
+
+    async def _has_alias(self, name: str) -> bool:
+        """Return whether an index has the alias, which may contain a wildcard. Raises: BackendUnavailableError."""
         try:
-            found = await self._elasticsearch.indices.exists_alias(name=self._alias)
+            return bool(await self._elasticsearch.indices.exists_alias(name=name))
         except TransportError:
             raise BackendUnavailableError(SEARCH_INDEX_LABEL) from None
-        if not found:
-            raise _not_ready("no_index", "The search index has not been built yet.")
 
 
 def _log_missing(error: BaseException, retry_after: float) -> None:

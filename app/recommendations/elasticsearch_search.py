@@ -9,6 +9,7 @@ import structlog
 
 from app.backends.circuit_breaker import CircuitBreaker
 from app.backends.http_client import HttpClient
+from app.backends.index_feed import IndexFeedMonitor
 from app.backends.labels import SEARCH_INDEX_LABEL
 from app.recommendations.es_lookups import LOOKUP_QUERY, parse_lookups
 from app.recommendations.es_responses import COUNT, FACETS, HITS, EsResponse, SearchResponse
@@ -36,11 +37,19 @@ def search_path(alias: str, *, cached: bool = True) -> str:
 class ElasticsearchTripSearch:
     """The primary trip search. Its methods raise BackendUnavailableError or OverloadedError."""
 
-    def __init__(self, elasticsearch: HttpClient, alias: str, *, cached: bool = True) -> None:
+    def __init__(
+        self, elasticsearch: HttpClient, alias: str, feed: IndexFeedMonitor | None = None, *, cached: bool = True
+    ) -> None:
         self._elasticsearch = elasticsearch
+        self._feed = feed
         self._search_path = search_path(alias, cached=cached)
         self._count_path = f"/{alias}/_count"
         self.breaker = CircuitBreaker("elasticsearch", SEARCH_INDEX_LABEL)
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the index lacks changes that no worker will write to it."""
+        return self._feed is not None and self._feed.is_stale
 
     async def find(self, condition: Condition, rules: Sequence[RuleGroup], size: int) -> SearchHits:
         """Return the `size` best departures for which the condition holds."""
@@ -67,6 +76,9 @@ class ElasticsearchTripSearch:
         if self._elasticsearch.is_full:
             # Another request would only queue, and all requests would become slower.
             raise OverloadedError()
+        if self.is_stale:
+            # The index works, so this is nothing for the circuit breaker.
+            raise BackendUnavailableError(SEARCH_INDEX_LABEL)
         with self.breaker.protect():
             text = await self._post(path, orjson.dumps(body))
             try:

@@ -23,6 +23,7 @@ from app.recommendations.serializer import serialize_response
 from app.repositories.lookups import load_lookups
 from core.errors import BackendError, BackendUnavailableError
 from schemas.api.preferences import Preferences
+from schemas.index_document import DOCUMENT_VERSION
 from schemas.invalidation import ALL_KINDS, EntityKind
 from scoring.availability import bookable
 from scoring.context import SearchContext, SearchLookups
@@ -59,9 +60,9 @@ class SearchRequest:
 
     @property
     def key(self) -> str:
-        """Cache key; equal for requests that mean the same."""
+        """Cache key; equal for requests that mean the same, to releases that read the same index."""
         coding = "gzip" if self.gzipped else "identity"
-        return f"recommendations:{coding}:{self.today}:{self.preferences.canonical()}"
+        return f"recommendations:v{DOCUMENT_VERSION}:{coding}:{self.today}:{self.preferences.canonical()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +102,19 @@ class RecommendationService:
         )
         self._cache_seconds = cache_seconds
 
+    @property
+    def is_index_stale(self) -> bool:
+        """Whether the index lacks changes that no worker will write to it."""
+        return self._index.is_stale
+
     async def get_response(self, request: SearchRequest) -> CachedResponse:
         """Return a response from the primary source, else from a fallback (degraded), else a stale one.
 
         Raises: BackendError if there is none of them.
         """
+        if self._index.is_stale:
+            # So may be what was cached since the index is not fed any more.
+            return await self._get_degraded(request)
         try:
             body = await self._get_cached(request.key, self._loader(request, self._primary), self._cache_seconds)
             if not body.stale:
@@ -119,6 +128,8 @@ class RecommendationService:
 
     def get_local(self, key: str) -> CachedResponse | None:
         """Return the response of the `SearchRequest` with this key if this process has a valid one, else None."""
+        if self._index.is_stale:
+            return None
         body = self._cache.get_local(key, ALL_KINDS)
         return None if body is None or body.stale else CachedResponse(AppendableJsonBody.unpack(body.identity))
 
@@ -168,7 +179,8 @@ class RecommendationService:
                 async with self._database.read() as session:
                     return b"%d" % (await session.scalar(count_query(bookable(today))) or 0)
 
-        return int((await self._cache.get(f"total-trips:{today}", TTL_ONLY, load, TOTAL_SECONDS)).identity)
+        key = f"total-trips:v{DOCUMENT_VERSION}:{today}"
+        return int((await self._cache.get(key, TTL_ONLY, load, TOTAL_SECONDS)).identity)
 
     async def _load_lookups(self) -> SearchLookups:
         async def load() -> bytes:

@@ -5,20 +5,12 @@ from collections.abc import Sequence
 from sqlalchemy import Select, delete, func, insert, select, text
 
 from app.backends.database import WriteSession
-from indexer.index.locks import REBUILD_LOCK
+from indexer.index import locks
 from indexer.index.outbox import BACKLOG
 from schemas.api.admin import DeadLetter as DeadLetterItem
 from schemas.api.admin import DeadLetterCounts, DeadLettersQuery, OutboxBacklog, Queue, WriteTarget
 from schemas.api.envelopes import PageRows
 from schemas.tables import DeadEvent, DeadLetter, IndexTarget, OutboxRow, TripOccurrence
-
-LOCK_HELD = text("""
-SELECT EXISTS (
-  SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
-  WHERE locktype = 'advisory' AND datname = current_database()
-    AND classid = 0 AND objid = :key AND objsubid = 1 AND granted
-)
-""")
 
 DEAD_LETTER_QUERIES: dict[Queue, Select[int, str, dict[str, object], object]] = {
     "index": select(
@@ -33,7 +25,7 @@ DEAD_LETTER_QUERIES: dict[Queue, Select[int, str, dict[str, object], object]] = 
 
 async def is_rebuilding(session: WriteSession) -> bool:
     """Return whether any process is running a reindex or a rollback."""
-    return bool(await session.scalar(LOCK_HELD, {"key": REBUILD_LOCK}))
+    return await locks.is_rebuilding(await session.connection())
 
 
 async def count_departures(session: WriteSession) -> int:

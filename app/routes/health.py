@@ -85,7 +85,9 @@ async def _check_redis(state: RequestState) -> DependencyState:
 
 
 async def _check_elasticsearch(state: RequestState) -> DependencyState:
-    return INDEX_STATES[await alias_state(state["elasticsearch"], state["settings"].elasticsearch_alias)]
+    if state["recommendations"].is_index_stale:
+        return "stale"
+    return INDEX_STATES[await alias_state(state["elasticsearch"], state["settings"].search_alias)]
 
 
 async def _counts(state: RequestState) -> TableCounts:

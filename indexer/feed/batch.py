@@ -19,6 +19,7 @@ from indexer.index.bulk_writer import WriteOutcome
 from indexer.index.outbox import DEFAULT_LIMITS, DIRECT, LANES, UPSTREAM, BatchLimits, ClaimedRow
 from indexer.index.reconcile import IndexProblem, check_origin
 from indexer.index.targets import Target, TargetState
+from schemas.index_document import DOCUMENT_VERSION
 from schemas.invalidation import DEPARTURE
 
 log = structlog.get_logger()
@@ -77,12 +78,13 @@ async def process_batch(
     try:
         async with backends.postgres.begin() as connection:
             await locks.enter_batch(connection, limits.stalled_after)
-            writable = _writable_targets(await targets.read_targets(connection))
+            known = await targets.read_targets(connection)
+            writable = _writable_targets(known)
             await _check_database_history(
                 connection, _with_short_timeout(backends) if set(lanes) == {UPSTREAM} else backends, writable
             )
-            rows += await outbox.claim(connection, lanes, limits, retry=retry)
-            expansion = await _expand(connection, backends, writable, rows, limits.fan_out)
+            rows += await _claim(connection, lanes, limits, targets.other_versions(known), retry=retry)
+            expansion = await _expand(connection, backends, known, rows, limits.fan_out)
             outcomes = await _write(
                 backends, [target.name for target in writable], _trip_ids(rows), started + limits.stalled_after
             )
@@ -98,11 +100,23 @@ def _with_short_timeout(backends: Backends) -> Backends:
     return replace(backends, elasticsearch=backends.elasticsearch.options(request_timeout=UPSTREAM_CHANGE_TIMEOUT))
 
 
+async def _claim(
+    connection: AsyncConnection, lanes: Collection[int], limits: BatchLimits, other_versions: set[str], *, retry: bool
+) -> list[ClaimedRow]:
+    """Claim rows. While other document versions have indexes, each version gets its own copies of the departures."""
+    if other_versions:
+        await outbox.split(connection, lanes, limits, {str(DOCUMENT_VERSION), *other_versions})
+    return await outbox.claim(connection, lanes, limits, retry=retry, copies_only=bool(other_versions))
+
+
 def _writable_targets(known: Sequence[Target]) -> list[Target]:
-    for target in known:
-        if target.state is not TargetState.PREVIOUS and not target.is_compatible:
-            raise IncompatibleDocumentsError(target.name)
+    """Return the targets of this program's document version.
+
+    Raises: IncompatibleDocumentsError, NoLiveIndexError.
+    """
     writable = [target for target in known if target.is_compatible]
+    if known and not writable:
+        raise IncompatibleDocumentsError(known[-1].name)
     if all(target.state is TargetState.PREVIOUS for target in writable):
         raise NoLiveIndexError
     return writable
@@ -132,10 +146,11 @@ async def _check_database_history(connection: AsyncConnection, backends: Backend
 
 
 async def _expand(
-    connection: AsyncConnection, backends: Backends, writable: list[Target], rows: list[ClaimedRow], limit: int
+    connection: AsyncConnection, backends: Backends, known: list[Target], rows: list[ClaimedRow], limit: int
 ) -> fan_out.Expansion:
     changes = [row for row in rows if row.kind != DEPARTURE]
-    names = [target.name for target in writable]
+    # Of all document versions: departures that only an index has must leave each of them.
+    names = [target.name for target in known]
     return await fan_out.expand_changes(connection, backends.elasticsearch, names, changes, limit)
 
 

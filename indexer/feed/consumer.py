@@ -13,7 +13,7 @@ from indexer.backends import Backends
 from indexer.errors import IndexNotWritableError
 from indexer.feed.batch import BatchResult, BatchStalledError, process_batch
 from indexer.feed.notifier import ChangeNotifier
-from indexer.index import outbox
+from indexer.index import locks, outbox
 from indexer.index.outbox import DEFAULT_LIMITS, LANES, UPSTREAM, BatchLimits
 
 log = structlog.get_logger()
@@ -71,6 +71,7 @@ class OutboxConsumer:
                 batch = await process_batch(self._backends, [self._lane], self._limits, retry=retry)
             except IndexNotWritableError as error:
                 pause = self._back_off(error)
+                await self._count_rebuild_as_progress()
                 if self._lane == UPSTREAM:
                     await self._publish_upstream_changes()
                 return min(pause, NOT_WRITABLE_POLL_SECONDS)
@@ -112,8 +113,18 @@ class OutboxConsumer:
         elif retry:
             self._failures = 0
         if not batch.failed_entirely and (batch.claimed or not self._failures):
-            self.progressed_at = time.monotonic()
-            metrics.PROGRESS.labels(LANES[self._lane]).set_to_current_time()
+            self._record_progress()
+
+    def _record_progress(self) -> None:
+        self.progressed_at = time.monotonic()
+        metrics.PROGRESS.labels(LANES[self._lane]).set_to_current_time()
+
+    async def _count_rebuild_as_progress(self) -> None:
+        """Count a rebuild by any process as progress: a restart of the worker would only begin it anew."""
+        with suppress(*BACKEND_ERRORS):
+            async with self._backends.postgres.connect() as connection:
+                if await locks.is_rebuilding(connection):
+                    self._record_progress()
 
     def _count_failure(self) -> None:
         self._failures += 1

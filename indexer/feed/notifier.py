@@ -73,7 +73,7 @@ class ChangeNotifier:
         if not rows:
             return True
         try:
-            await self._backends.elasticsearch.indices.refresh(index=self._backends.alias)
+            await self._backends.elasticsearch.indices.refresh(index=self._backends.alias, ignore_unavailable=True)
         except (ApiError, TransportError) as error:
             log.warning("refresh_failed", error=type(error).__name__)
             # The index refreshes by itself soon; the lag is then observed at the next success.

@@ -116,15 +116,21 @@ async def live_index(es: AsyncElasticsearch, alias: str) -> str | None:
 
     Raises: AliasNameTakenError, AliasAmbiguousError.
     """
+    names = await indices_of(es, alias)
+    if len(names) > 1:
+        raise AliasAmbiguousError(alias, names)
+    return names[0] if names else None
+
+
+async def indices_of(es: AsyncElasticsearch, alias: str) -> list[str]:
+    """Return the names of the indices that have the alias. Raises: AliasNameTakenError."""
     try:
         names = list(await es.indices.get(index=alias, features="aliases"))
     except NotFoundError:
-        return None
+        return []
     if alias in names:
         raise AliasNameTakenError(alias)
-    if len(names) > 1:
-        raise AliasAmbiguousError(alias, names)
-    return names[0]
+    return names
 
 
 AliasState = Literal["open", "closed", "missing"]
@@ -150,11 +156,16 @@ SWAP_TIMEOUT = "5s"
 """Time after which Elasticsearch drops a swap that it has not begun: later, the caller has stopped waiting."""
 
 
-async def swap_alias(es: AsyncElasticsearch, alias: str, old: str | None, new: str) -> None:
-    """Move the alias atomically from `old`, which must still have it, to `new`."""
+async def swap_alias(
+    es: AsyncElasticsearch, alias: str, old: str | None, new: str, public_alias: str | None = None
+) -> None:
+    """Move the alias atomically from `old`, which must still have it, to `new`; and `public_alias` from any index."""
     actions: list[dict[str, Any]] = [{"add": {"index": new, "alias": alias}}]
     if old is not None:
         actions.insert(0, {"remove": {"index": old, "alias": alias, "must_exist": True}})
+    if public_alias is not None:
+        actions.insert(0, {"remove": {"index": f"{public_alias}-*", "alias": public_alias, "must_exist": False}})
+        actions.append({"add": {"index": new, "alias": public_alias}})
     await es.indices.update_aliases(actions=actions, master_timeout=SWAP_TIMEOUT)
 
 

@@ -38,7 +38,8 @@ async def _hits(es: AsyncElasticsearch, name: str, bounds: dict[str, int], limit
     response = await es.search(
         index=name,
         query={"range": {"id": bounds}},
-        sort=[{"id": "asc"}],
+        # Unmapped in an index of another document version that has no such field, and so nothing to scan.
+        sort=[{"id": {"order": "asc", "unmapped_type": "long"}}],
         size=limit,
         track_total_hits=False,
         **options,

@@ -15,6 +15,14 @@ BATCH_LOCK = 0x736D0001
 REBUILD_LOCK = 0x736D0002
 """Advisory lock of the one process that builds or swaps indices."""
 
+LOCK_HELD = text("""
+SELECT EXISTS (
+  SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+  WHERE locktype = 'advisory' AND datname = current_database()
+    AND classid = 0 AND objid = :key AND objsubid = 1 AND granted
+)
+""")
+
 STALLED_AFTER = 60.0
 """Seconds after which a batch counts as stalled: Postgres ends its idle transaction, which frees its rows."""
 
@@ -109,6 +117,11 @@ async def _try_exclude_batches(connection: AsyncConnection) -> bool:
             raise
         return False
     return True
+
+
+async def is_rebuilding(connection: AsyncConnection) -> bool:
+    """Return whether any process is running a reindex or a rollback, on the primary, which alone has the locks."""
+    return bool(await connection.scalar(LOCK_HELD, {"key": REBUILD_LOCK}))
 
 
 @asynccontextmanager

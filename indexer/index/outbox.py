@@ -1,9 +1,11 @@
 """The outbox, a queue in Postgres: rows are claimed, resolved to departures, and deleted once the index has them.
 
-Triggers insert a row for each changed row of the catalogue. Consumers read it in three lanes.
+Triggers insert a row for each changed row of the catalogue. Consumers read it in three lanes. While there are indexes
+of several document versions, a changed departure is split into a copy for each version, and workers of that version
+claim it.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -13,22 +15,29 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Select,
+    Text,
     any_,
     bindparam,
+    cast,
     delete,
     func,
     insert,
     literal,
+    null,
+    or_,
     select,
+    true,
     union,
+    union_all,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
 from indexer.index.locks import STALLED_AFTER
+from schemas.index_document import DOCUMENT_VERSION
 from schemas.invalidation import DEPARTURE
-from schemas.tables import DeadLetter, OutboxRow
+from schemas.tables import DeadLetter, IndexTarget, OutboxCopy, OutboxRow
 
 DIRECT, FANNED, UPSTREAM = 0, 1, 2
 LANES = {DIRECT: "direct", FANNED: "fanned", UPSTREAM: "causes"}
@@ -39,12 +48,20 @@ LANES = {DIRECT: "direct", FANNED: "fanned", UPSTREAM: "causes"}
 column `lane` says; 2 is never stored there.
 """
 
+OWN_COPY = OutboxCopy.document_version == str(DOCUMENT_VERSION)
+"""Condition of the copies that this program claims."""
+
+_waiting = union_all(
+    select(OutboxRow.created_at, OutboxRow.attempts),
+    select(OutboxCopy.created_at, OutboxCopy.attempts).where(OWN_COPY),
+).subquery()
+
 BACKLOG = select(
     func.count().label("rows"),
-    func.coalesce(func.extract("epoch", func.clock_timestamp() - func.min(OutboxRow.created_at)), 0).label("oldest"),
-    func.coalesce(func.max(OutboxRow.attempts), 0).label("attempts"),
+    func.coalesce(func.extract("epoch", func.clock_timestamp() - func.min(_waiting.c.created_at)), 0).label("oldest"),
+    func.coalesce(func.max(_waiting.c.attempts), 0).label("attempts"),
 )
-"""Number of rows, age of the oldest in seconds, and most attempts made on one."""
+"""Number of rows, age of the oldest in seconds, and most attempts made on one; without copies for other versions."""
 
 
 @dataclass(frozen=True)
@@ -79,37 +96,101 @@ class ClaimedRow:
 
 
 CLAIMED = tuple(OutboxRow.__table__.c[field.name] for field in fields(ClaimedRow))
+CLAIMED_COPY = (
+    OutboxCopy.id,
+    literal(DEPARTURE).label("kind"),
+    OutboxCopy.row_id,
+    OutboxCopy.lane,
+    OutboxCopy.attempts,
+    cast(null(), BigInteger).label("cursor"),
+    OutboxCopy.created_at,
+)
+
+Share = Select[*tuple[Any, ...]]
+"""Query of a part of the rows that a batch takes."""
 
 
-def _claimable(condition: ColumnElement[bool], *, retry: bool) -> Select[*tuple[Any, ...]]:
+def _claimable(condition: ColumnElement[bool], *, retry: bool) -> Share:
     chosen = select(*CLAIMED).where(condition)
     return (chosen if retry else chosen.where(OutboxRow.attempts == 0)).with_for_update(skip_locked=True)
+
+
+def _claimable_copies(lane: int, *, retry: bool) -> Share:
+    chosen = select(*CLAIMED_COPY).where(OWN_COPY, OutboxCopy.lane == lane)
+    return (chosen if retry else chosen.where(OutboxCopy.attempts == 0)).with_for_update(skip_locked=True)
 
 
 def _is_fanned_backlog_over(maximum: int) -> ColumnElement[bool]:
     row = aliased(OutboxRow)
     fanned = select(row.id).where((row.lane == FANNED) & (row.kind == DEPARTURE))
-    return fanned.offset(maximum).limit(1).exists()
+    copies = select(OutboxCopy.id).where(OWN_COPY, OutboxCopy.lane == FANNED)
+    return or_(*(rows.offset(maximum).limit(1).exists() for rows in (fanned, copies)))
 
 
 async def claim(
-    connection: AsyncConnection, lanes: Collection[int] = LANES, limits: BatchLimits = DEFAULT_LIMITS, *, retry: bool
+    connection: AsyncConnection,
+    lanes: Collection[int] = LANES,
+    limits: BatchLimits = DEFAULT_LIMITS,
+    *,
+    retry: bool,
+    copies_only: bool = False,
 ) -> list[ClaimedRow]:
-    """Lock rows of the lanes, up to the limits, that no other batch has locked; failed ones only with `retry`."""
+    """Lock rows of the lanes, up to the limits, that no other batch has locked; failed ones only with `retry`.
+
+    With `copies_only` departures are taken from the copies for this document version alone.
+    """
     row = OutboxRow
-    departure = row.kind == DEPARTURE
-    direct = _claimable((row.lane == DIRECT) & departure, retry=retry)
-    fanned = _claimable((row.lane == FANNED) & departure, retry=retry)
     has_room = row.cursor.is_(None) | ~_is_fanned_backlog_over(limits.max_fanned_backlog)
-    upstream = _claimable(~departure & has_room, retry=retry)
-    shares = {
-        DIRECT: [direct.order_by(row.id.desc()).limit(limits.newest), direct.order_by(row.id).limit(limits.oldest)],
-        FANNED: [fanned.order_by(row.id).limit(limits.fan_out)],
+    upstream = _claimable((row.kind != DEPARTURE) & has_room, retry=retry)
+    shares: dict[int, list[Share]] = {
+        **_copy_shares(limits, retry=retry),
         UPSTREAM: [upstream.order_by(row.id).limit(limits.oldest)],
     }
+    if not copies_only:
+        for lane, found in _departure_shares(limits, retry=retry).items():
+            shares[lane] += found
     parts = [share.cte() for lane in lanes for share in shares[lane]]
     rows = await connection.execute(union(*(select(part) for part in parts)))
     return [ClaimedRow(*found) for found in rows]
+
+
+def _departure_shares(limits: BatchLimits, *, retry: bool) -> dict[int, list[Share]]:
+    row = OutboxRow
+    direct = _claimable((row.lane == DIRECT) & (row.kind == DEPARTURE), retry=retry)
+    fanned = _claimable((row.lane == FANNED) & (row.kind == DEPARTURE), retry=retry)
+    return {
+        DIRECT: [direct.order_by(row.id.desc()).limit(limits.newest), direct.order_by(row.id).limit(limits.oldest)],
+        FANNED: [fanned.order_by(row.id).limit(limits.fan_out)],
+    }
+
+
+def _copy_shares(limits: BatchLimits, *, retry: bool) -> dict[int, list[Share]]:
+    """Return the same shares of the copies, whose ids count down."""
+    row = OutboxCopy
+    direct, fanned = (_claimable_copies(lane, retry=retry) for lane in (DIRECT, FANNED))
+    return {
+        DIRECT: [direct.order_by(row.id).limit(limits.newest), direct.order_by(row.id.desc()).limit(limits.oldest)],
+        FANNED: [fanned.order_by(row.id.desc()).limit(limits.fan_out)],
+    }
+
+
+async def split(
+    connection: AsyncConnection, lanes: Collection[int], limits: BatchLimits, document_versions: Collection[str]
+) -> None:
+    """Replace departures of the lanes, up to the limits, by a copy for each of the document versions."""
+    shares = _departure_shares(limits, retry=True)
+    parts = [share.cte() for lane in lanes for share in shares.get(lane, ())]
+    if not parts:
+        return
+    chosen = union(*(select(part.c.id) for part in parts))
+    removed = delete(OutboxRow).where(OutboxRow.id.in_(chosen))
+    rows = removed.returning(OutboxRow.row_id, OutboxRow.lane, OutboxRow.created_at).cte("split")
+    names = bindparam("versions", sorted(document_versions), ARRAY(Text))
+    versions = func.unnest(names).table_valued("document_version", name="versions").render_derived()
+    copies = select(versions.c.document_version, rows.c.row_id, rows.c.lane, rows.c.created_at)
+    copies = copies.join_from(rows, versions, true()).where(rows.c.row_id.is_not(None)).order_by(rows.c.created_at)
+    columns = ["document_version", "row_id", "lane", "created_at"]
+    await connection.execute(insert(OutboxCopy).from_select(columns, copies))
 
 
 async def count_upstream_changes(connection: AsyncConnection) -> dict[str, tuple[int, int]]:
@@ -133,12 +214,38 @@ OUTBOX_IDS = any_(bindparam("ids", type_=ARRAY(BigInteger)))
 
 
 async def remove(connection: AsyncConnection, row_ids: Iterable[int]) -> None:
-    await connection.execute(delete(OutboxRow).where(OutboxRow.id == OUTBOX_IDS), {"ids": list(row_ids)})
+    for table, ids in _by_table(row_ids):
+        await connection.execute(delete(table).where(table.id == OUTBOX_IDS), {"ids": ids})
 
 
 async def count_attempt(connection: AsyncConnection, row_ids: Iterable[int]) -> None:
-    failed = update(OutboxRow).where(OutboxRow.id == OUTBOX_IDS).values(attempts=OutboxRow.attempts + 1)
-    await connection.execute(failed, {"ids": list(row_ids)})
+    for table, ids in _by_table(row_ids):
+        failed = update(table).where(table.id == OUTBOX_IDS).values(attempts=table.attempts + 1)
+        await connection.execute(failed, {"ids": ids})
+
+
+def _by_table(row_ids: Iterable[int]) -> Iterator[tuple[type[OutboxRow] | type[OutboxCopy], list[int]]]:
+    """Group ids by their table: those of copies are negative."""
+    ids = list(row_ids)
+    groups: tuple[tuple[type[OutboxRow] | type[OutboxCopy], list[int]], ...] = (
+        (OutboxRow, [row_id for row_id in ids if row_id >= 0]),
+        (OutboxCopy, [row_id for row_id in ids if row_id < 0]),
+    )
+    return (group for group in groups if group[1])
+
+
+async def purge_copies(connection: AsyncConnection) -> None:
+    """Remove copies for document versions without an index, and all but the latest copy of each departure.
+
+    Only rows that no batch has locked are considered: a batch that holds the latest copy may have read Postgres before
+    the change of an earlier one was committed.
+    """
+    known = select(IndexTarget.mapping_hash)
+    await connection.execute(delete(OutboxCopy).where(OutboxCopy.document_version.not_in(known)))
+    row = select(OutboxCopy.id, OutboxCopy.document_version, OutboxCopy.row_id).with_for_update(skip_locked=True).cte()
+    place = func.row_number().over(partition_by=(row.c.document_version, row.c.row_id), order_by=row.c.id)
+    ranked = select(row.c.id, place.label("place")).subquery()
+    await connection.execute(delete(OutboxCopy).where(OutboxCopy.id.in_(select(ranked.c.id).where(ranked.c.place > 1))))
 
 
 async def save_cursor(connection: AsyncConnection, row_ids: Iterable[int], cursor: int) -> None:

@@ -38,25 +38,45 @@ async def rebuild_connection(settings: Settings) -> AsyncIterator[AsyncConnectio
 async def reconcile(connection: AsyncConnection, backends: Backends) -> None:
     """Clean up after killed rebuilds; `connection` holds the rebuild lock.
 
-    The index that the alias points to is live. Of the others only the usable one that was in use last is retained, as
-    previous.
+    The index that the alias points to is live. Of the others of this program's document version only the usable one
+    that was in use last is retained, as previous. Those of other versions are left alone, unless half-built.
+
+    Raises: AliasNameTakenError, AliasAmbiguousError.
     """
     es = backends.elasticsearch
+    if backends.public_alias is not None:
+        await admin.indices_of(es, backends.public_alias)
     live = await admin.live_index(es, backends.alias)
     existing = await admin.all_names(es, backends.alias)
     async with connection.begin():
-        known = [target for target in await targets.read_targets(connection) if target.name in existing]
-        retained = (await _by_preference(backends, known, live))[:RETAINED]
+        known = await targets.read_targets(connection)
+        own = [target for target in known if target.name in existing]
+        retained = (await _by_preference(backends, own, live))[:RETAINED]
         for target in retained:
             await targets.mark(
                 connection, target.name, TargetState.LIVE if target.name == live else TargetState.PREVIOUS
             )
         names = {target.name for target in retained}
         await targets.remove_others(connection, names)
-    unused = existing - names - {live}
+    half_built = {target.name for target in known if target.state is TargetState.BUILDING}
+    unused = (existing | half_built) - names - {live}
     if unused:
         log.info("indices_dropped", names=sorted(unused))
         await admin.drop(es, unused)
+    await restore_public_alias(backends)
+
+
+async def restore_public_alias(backends: Backends) -> None:
+    """Point the alias for people to the live index, if no index has it."""
+    live = await admin.live_index(backends.elasticsearch, backends.alias)
+    if live is not None and backends.public_alias is not None and await lacks_public_alias(backends):
+        await backends.elasticsearch.indices.put_alias(index=live, name=backends.public_alias)
+
+
+async def lacks_public_alias(backends: Backends) -> bool:
+    """Return whether no index has the alias for people. Raises: AliasNameTakenError."""
+    name = backends.public_alias
+    return name is not None and not await admin.indices_of(backends.elasticsearch, name)
 
 
 async def has_leftovers(backends: Backends) -> bool:
@@ -74,6 +94,7 @@ async def has_leftovers(backends: Backends) -> bool:
         or any((target.state is TargetState.LIVE) != (target.name == live) for target in own)
         or len(own) > RETAINED
         or bool(existing - {target.name for target in own})
+        or await lacks_public_alias(backends)
     )
 
 
@@ -132,7 +153,6 @@ class IndexProblem(StrEnum):
 
     NO_INDEX = "there is no index, or none that keeps its history"
     UNKNOWN = "Postgres does not know the index"
-    OTHER_DOCUMENTS = "its documents are those of another version of this program"
     OTHER_POSTGRES = "another Postgres has taken over"
     SET_BACK = "Postgres was set back to an earlier state"
     ALTERED = "its settings or mapping were changed"
@@ -162,11 +182,9 @@ async def find_problem(backends: Backends) -> IndexProblem | None:
     if name is None:
         return IndexProblem.NO_INDEX
     async with backends.postgres.connect() as connection:
-        target = next((known for known in await targets.read_targets(connection) if known.name == name), None)
-    if target is None:
+        known = await targets.read_targets(connection)
+    if not any(target.name == name and target.is_compatible for target in known):
         return IndexProblem.UNKNOWN
-    if not target.is_compatible:
-        return IndexProblem.OTHER_DOCUMENTS
     return await check_origin(backends, name) or await _check_conformance(backends, name)
 
 

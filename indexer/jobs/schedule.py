@@ -42,6 +42,7 @@ def scheduled_jobs(settings: Settings, engine: AsyncEngine, supervisor: IndexSup
     async def clean_up() -> None:
         with suppress(ReindexRunningError):
             await retention.drop_expired_previous_index(settings)
+            await retention.drop_unfed_indices(settings)
         await retention.purge_dead_letters(settings)
 
     async def count_trips() -> None:

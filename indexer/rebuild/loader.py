@@ -127,4 +127,7 @@ class BulkLoader:
     def _report(self) -> None:
         metrics.REINDEX_DONE.set(self.done)
         metrics.REINDEX_TOTAL.set(self.total)
-        self.progress(Progress(self.done, self.total, time.monotonic() - self._started))
+        progress = Progress(self.done, self.total, time.monotonic() - self._started)
+        metrics.REINDEX_RATE.set(progress.rate)
+        metrics.REINDEX_END.set(time.time() + (progress.seconds_left or 0))
+        self.progress(progress)

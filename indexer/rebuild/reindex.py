@@ -134,7 +134,7 @@ async def _activate(connection: AsyncConnection, backends: Backends, name: str) 
             await targets.mark(connection, previous, TargetState.PREVIOUS)
         if not await targets.mark(connection, name, TargetState.LIVE):
             raise ReindexMismatchError([f"{name} was lost while it was being built"])
-        await admin.swap_alias(backends.elasticsearch, backends.alias, previous, name)
+        await admin.swap_alias(backends.elasticsearch, backends.alias, previous, name, backends.public_alias)
     log.info("index_in_use", name=name, previous=previous)
     return previous
 

@@ -1,19 +1,25 @@
-"""Remove what is retained for a limited time: the previous index and dead letters."""
+"""Remove what is retained for a limited time: previous indexes, those of other releases, and dead letters."""
 
 from datetime import timedelta
 
+import structlog
 from sqlalchemy import delete, func, select
 
 from core.retention import remove_expired
 from core.settings import Settings
 from indexer.backends import open_backends
-from indexer.index import admin, targets
-from indexer.index.reconcile import rebuild_connection, reconcile
+from indexer.index import admin, outbox, targets
+from indexer.index.reconcile import rebuild_connection, reconcile, restore_public_alias
 from indexer.index.targets import TargetState
 from schemas.tables import DeadLetter
 
+log = structlog.get_logger()
+
 DEAD_LETTER_DAYS = 30
 MAX_DEAD_LETTERS = 10_000
+
+SHORTEST_RETENTION = timedelta(minutes=5)
+"""Time that an index of another document version is retained at least: its worker may just be restarting."""
 
 
 async def drop_expired_previous_index(settings: Settings) -> list[str]:
@@ -25,7 +31,7 @@ async def drop_expired_previous_index(settings: Settings) -> list[str]:
         # After a killed rollback the index that is registered as the previous one may be live.
         await reconcile(connection, backends)
         async with connection.begin():
-            known = await targets.read_targets(connection)
+            known = [target for target in await targets.read_targets(connection) if target.is_compatible]
             now = (await connection.execute(select(func.now()))).scalar_one()
             proved = now - timedelta(hours=settings.index_keep_hours)
             if not any(target.state is TargetState.LIVE and target.state_since < proved for target in known):
@@ -33,6 +39,27 @@ async def drop_expired_previous_index(settings: Settings) -> list[str]:
             names = [target.name for target in known if target.state is TargetState.PREVIOUS]
             await targets.remove(connection, names)
         await admin.drop(backends.elasticsearch, names)
+    return names
+
+
+async def drop_unfed_indices(settings: Settings) -> list[str]:
+    """Drop indexes of other document versions that no worker has fed for INDEX_KEEP_HOURS; return their names.
+
+    Copies of changes that nobody will claim are removed, too. Raises: ReindexRunningError.
+    """
+    retention = max(timedelta(hours=settings.index_keep_hours), SHORTEST_RETENTION)
+    async with open_backends(settings) as backends, rebuild_connection(settings) as connection:
+        async with connection.begin():
+            unfed = (await connection.execute(select(func.now()))).scalar_one() - retention
+            known = await targets.read_targets(connection)
+            names = [target.name for target in known if not target.is_compatible and target.fed_at < unfed]
+            await targets.remove(connection, names)
+        await admin.drop(backends.elasticsearch, names)
+        async with connection.begin():
+            await outbox.purge_copies(connection)
+        if names:
+            log.info("indices_dropped", names=names)
+            await restore_public_alias(backends)
     return names
 
 

@@ -1,33 +1,57 @@
-"""Rollback: make the index live that was live before the last reindex. It has been written to ever since."""
+"""Rollback: make the index live that was live before the last reindex or release. It has been written to ever since."""
 
 from core import clients
 from core.settings import Settings
-from indexer.backends import open_backends
-from indexer.errors import NoPreviousIndexError
+from indexer.backends import Backends, open_backends
+from indexer.errors import NoPreviousIndexError, OtherReleaseIndexError
 from indexer.index import admin, locks, targets
 from indexer.index.reconcile import check_origin, rebuild_connection
-from indexer.index.targets import TargetState
+from indexer.index.targets import Target, TargetState
 from indexer.invalidation import publish_all_changed
 
 
 async def rollback(settings: Settings) -> str:
-    """Swap the live and the previous index; return the name of the live one. A second rollback undoes the first.
+    """Activate the index before; return its name. A second rollback undoes the first.
 
-    Raises: ReindexRunningError, NoPreviousIndexError.
+    If another release has activated its index since, the live index of this one is activated again. Otherwise the live
+    and the previous index are swapped.
+
+    Raises: ReindexRunningError, NoPreviousIndexError, OtherReleaseIndexError.
     """
     async with open_backends(settings) as backends, rebuild_connection(settings) as connection:
-        es = backends.elasticsearch
-        live = await admin.live_index(es, backends.alias)
+        live = await admin.live_index(backends.elasticsearch, backends.alias)
         async with locks.batches_excluded(connection):
-            known = [target for target in await targets.read_targets(connection) if target.is_compatible]
-            retained = [target for target in known if target.state is TargetState.PREVIOUS]
-            previous = max(retained, key=lambda target: target.state_since).name if retained else None
-            if live is None or previous is None or await check_origin(backends, previous):
+            known = await targets.read_targets(connection)
+            if live is None:
                 raise NoPreviousIndexError
-            await es.indices.refresh(index=previous)
-            await targets.mark(connection, live, TargetState.PREVIOUS)
-            await targets.mark(connection, previous, TargetState.LIVE)
-            await admin.swap_alias(es, backends.alias, live, previous)
+            name = live if await _is_other_release_active(backends) else _previous(known)
+            if await check_origin(backends, name):
+                raise NoPreviousIndexError
+            await backends.elasticsearch.indices.refresh(index=name)
+            if name != live:
+                await targets.mark(connection, live, TargetState.PREVIOUS)
+                await targets.mark(connection, name, TargetState.LIVE)
+            await admin.swap_alias(backends.elasticsearch, backends.alias, live, name, backends.public_alias)
     async with clients.redis(settings.redis_url, timeout=settings.redis_seconds) as redis:
         await publish_all_changed(redis)
-    return previous
+    return name
+
+
+async def _is_other_release_active(backends: Backends) -> bool:
+    """Return whether the alias for people points to an index of another document version."""
+    if backends.public_alias is None:
+        return False
+    names = await admin.indices_of(backends.elasticsearch, backends.public_alias)
+    return any(not name.startswith(f"{backends.alias}-") for name in names)
+
+
+def _previous(known: list[Target]) -> str:
+    """Return the previous index of this document version. Raises: NoPreviousIndexError, OtherReleaseIndexError."""
+    retained = [target for target in known if target.is_compatible and target.state is TargetState.PREVIOUS]
+    if retained:
+        return max(retained, key=lambda target: target.state_since).name
+    others = [target for target in known if not target.is_compatible and target.state is TargetState.LIVE]
+    if others:
+        latest = max(others, key=lambda target: target.created_at)
+        raise OtherReleaseIndexError(latest.name, latest.document_version)
+    raise NoPreviousIndexError

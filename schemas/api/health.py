@@ -8,7 +8,7 @@ from schemas.api.trips import SCHEMA_VERSION
 
 SERVICE = "SmartTrip API"
 
-DependencyState = Literal["up", "down", "no_index", "closed"]
+DependencyState = Literal["up", "down", "no_index", "closed", "stale"]
 BreakerState = Literal["closed", "half_open", "open"]
 
 

@@ -16,7 +16,16 @@ from schemas.tables.catalogue import (
     TripType,
     effective_price,
 )
-from schemas.tables.sync import INDEX_VERSION, SCHEMA, DeadEvent, DeadLetter, IndexTarget, OutboxRow, UnverifiedBrowser
+from schemas.tables.sync import (
+    INDEX_VERSION,
+    SCHEMA,
+    DeadEvent,
+    DeadLetter,
+    IndexTarget,
+    OutboxCopy,
+    OutboxRow,
+    UnverifiedBrowser,
+)
 from schemas.tables.tracking import BrowsingSession, Event, EventCategory, EventType, TripInteraction, User
 
 __all__ = [
@@ -34,6 +43,7 @@ __all__ = [
     "EventType",
     "Guide",
     "IndexTarget",
+    "OutboxCopy",
     "OutboxRow",
     "PriceHistory",
     "RecommendationMetricsDaily",

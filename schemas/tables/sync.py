@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Identity, Sequence, text
+from sqlalchemy import BigInteger, Identity, Index, Sequence, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from schemas.tables.base import Base, Count, Instant, InstantNow, Small
@@ -36,6 +36,24 @@ class OutboxRow(Base):
     cursor: Mapped[WideInt | None]
     """The last departure queued by a fan-out that goes chunk by chunk."""
     created_at: Mapped[Instant] = mapped_column(server_default=text("clock_timestamp()"))
+
+
+class OutboxCopy(Base):
+    """A changed departure that the indexes of one document version still lack, while there are several versions."""
+
+    __tablename__ = "outbox_copies"
+    __table_args__ = (Index("outbox_copies_version", "document_version", "lane", "id"), {"schema": SCHEMA})
+
+    id: Mapped[WideInt] = mapped_column(
+        Identity(start=-1, increment=-1, minvalue=-(2**63), maxvalue=-1), primary_key=True
+    )
+    """Negative, so that no copy has the id of an outbox row."""
+    document_version: Mapped[str]
+    row_id: Mapped[WideInt]
+    lane: Mapped[Small] = mapped_column(server_default=text("0"))
+    attempts: Mapped[Count]
+    created_at: Mapped[Instant] = mapped_column(server_default=text("clock_timestamp()"))
+    """Time of the change."""
 
 
 class DeadLetter(Base):
@@ -86,6 +104,9 @@ class IndexTarget(Base):
     state: Mapped[str]
     """building, live or previous."""
     mapping_hash: Mapped[str]
+    """Document version of the index."""
     created_at: Mapped[InstantNow]
     state_since: Mapped[InstantNow]
     """Time at which it got its state: a live index is in use since then, a previous one was until then."""
+    fed_at: Mapped[InstantNow]
+    """Time at which a worker of its document version last ran."""

@@ -137,17 +137,32 @@ async def test_unregistered_index_is_rebuilt(settings: Settings, stores: Backend
     await assert_in_sync(settings)
 
 
-async def test_incompatible_index_is_replaced_only_at_start(
+async def test_deleted_alias_for_people_is_restored(settings: Settings, stores: Backends, index: str) -> None:
+    public = settings.elasticsearch_alias
+    await stores.elasticsearch.indices.delete_alias(index=index, name=public)
+    await IndexSupervisor(settings, stores).check()
+    assert await live_index(stores.elasticsearch, public) == await in_use(stores) == index
+
+
+async def test_index_of_other_version_is_left_alone(
     settings: Settings, stores: Backends, index: str, trips: list[int]
 ) -> None:
+    other = f"{settings.elasticsearch_alias}-v999-20261124000000000000"
+    await stores.elasticsearch.indices.create(index=other, aliases={f"{settings.elasticsearch_alias}-v999": {}})
+    await execute(
+        stores.postgres,
+        "INSERT INTO smarttrip.index_targets (name, state, mapping_hash) VALUES (:name, 'live', '999')",
+        name=other,
+    )
     supervisor = IndexSupervisor(settings, stores)
     await supervisor.check()
-    await execute(stores.postgres, "UPDATE smarttrip.index_targets SET mapping_hash = 'newer'")
-    await supervisor.check()
     assert await in_use(stores) == index
-    await IndexSupervisor(settings, stores).check()
+    supervisor.request_reindex()
+    await supervisor.check()
     assert await in_use(stores) != index
-    await assert_in_sync(settings)
+    assert await live_index(stores.elasticsearch, f"{settings.elasticsearch_alias}-v999") == other
+    async with stores.postgres.connect() as connection:
+        assert other in {target.name for target in await read_targets(connection)}
 
 
 async def test_killed_rebuild_is_cleaned_up(settings: Settings, stores: Backends, index: str, trips: list[int]) -> None:

@@ -15,7 +15,7 @@ from tests.support.fault_proxy import FaultProxy, Mode
 @pytest.fixture
 async def index(es: AsyncElasticsearch, settings: Settings) -> AsyncIterator[None]:
     name = f"{settings.elasticsearch_alias}-readiness"
-    await es.indices.create(index=name, aliases={settings.elasticsearch_alias: {}})
+    await es.indices.create(index=name, aliases={settings.search_alias: {}})
     yield
     await es.indices.delete(index=name)
 

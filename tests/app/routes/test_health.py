@@ -22,7 +22,7 @@ UP = {"postgres": "up", "redis": "up", "elasticsearch": "up"}
 @pytest.fixture
 async def index(es: AsyncElasticsearch, settings: Settings) -> AsyncIterator[None]:
     name = f"{settings.elasticsearch_alias}-health"
-    await es.indices.create(index=name, aliases={settings.elasticsearch_alias: {}})
+    await es.indices.create(index=name, aliases={settings.search_alias: {}})
     yield
     await es.indices.delete(index=name)
 

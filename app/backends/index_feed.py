@@ -1,0 +1,49 @@
+"""Detect that no worker feeds the index of this program's document version any more, as after a release."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+
+from app.backends.database import Database
+from core.errors import BackendError
+from core.tasks import background_task
+from indexer.index.feed import is_unfed
+
+log = structlog.get_logger()
+
+POLL_SECONDS = 2.0
+
+
+class IndexFeedMonitor:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.is_stale = False
+        """Whether searches would miss changes that wait for a worker of this document version, which does not run."""
+
+    async def run(self) -> None:
+        """Check periodically, until cancelled."""
+        while True:
+            await self.check()
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def check(self) -> None:
+        """Check now. While Postgres is unavailable the last result stays."""
+        try:
+            async with self._database.write() as session:
+                stale = await is_unfed(await session.connection())
+        except BackendError as error:
+            log.debug("index_feed_unknown", error=type(error).__name__)
+            return
+        if stale != self.is_stale:
+            log.warning("index_feed_changed", stale=stale)
+        self.is_stale = stale
+
+
+@asynccontextmanager
+async def monitoring_index_feed(database: Database) -> AsyncIterator[IndexFeedMonitor]:
+    """Check the feed during the block."""
+    monitor = IndexFeedMonitor(database)
+    async with background_task(monitor.run()):
+        yield monitor

@@ -1,0 +1,263 @@
+"""A release, rolled forward and back with real processes under searches and writers.
+
+The other release is a patched copy of this tree.
+"""
+
+import asyncio
+import logging
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import text
+
+from core.settings import Settings
+from indexer.index.admin import indices_of, live_index
+from schemas.index_document import DOCUMENT_VERSION
+from scripts.dev_stack.ports import free_port
+from tests.fault_injection.worker.conftest import SyncFixture
+from tests.support.eventually import eventually
+from tests.support.http_client import http_client
+from tests.support.processes import RunningProcess, environment, responds, running_process
+from tests.support.recipes import ROOT, TreeCopy
+
+log = logging.getLogger(__name__)
+
+START = 120.0
+"""Seconds within which a process starts or an index is built, on a busy machine."""
+FRESHNESS = 2.0
+"""Seconds within which 99 of 100 changes are visible to searches."""
+RECOMMENDATIONS = "/api/v2/recommendations"
+COMMAND = (sys.executable, "-P", "-c", "from scripts.cli import main; main()")
+"""Without the working folder on the path, which has the modules of this tree."""
+RENAMED = {
+    "schemas/index_document.py": (("    spots: int\n", "    seats: int\n"),),
+    "schemas/document_fields.py": (('    "spots": DocumentField(', '    "seats": DocumentField('),),
+}
+"""Edits that rename a field of the document."""
+
+
+@dataclass(frozen=True)
+class Release:
+    settings: Settings
+    tree: Path
+
+    @asynccontextmanager
+    async def process(self, *arguments: str, port: int, **variables: str) -> AsyncIterator[RunningProcess]:
+        """Run a command of the release once its process is alive; end it with SIGTERM."""
+        env = environment(self.settings, PYTHONPATH=str(self.tree), **variables)
+        command = (*COMMAND, *arguments)
+        async with running_process(command, env, port=port) as running:
+            await eventually(lambda: responds(f"{running.url}/livez"), START)
+            yield running
+            running.process.terminate()
+            await running.process.wait()
+
+    @asynccontextmanager
+    async def worker(self) -> AsyncIterator[RunningProcess]:
+        port = free_port()
+        async with self.process("worker", port=port, WORKER_PORT=str(port)) as running:
+            yield running
+
+    @asynccontextmanager
+    async def api(self) -> AsyncIterator[RunningProcess]:
+        port = free_port()
+        # The time limit is for busy machines: this is not about slow searches.
+        variables = {"DRAIN_SECONDS": "0", "ELASTICSEARCH_SECONDS": "7"}
+        async with self.process("serve", "--port", str(port), port=port, **variables) as running:
+            await eventually(lambda: responds(f"{running.url}/readyz"), START)
+            yield running
+
+    async def run(self, *arguments: str) -> str:
+        """Run a command of the release and return what it prints."""
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND,
+            *arguments,
+            env=environment(self.settings, PYTHONPATH=str(self.tree)),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await process.communicate()
+        assert process.returncode == 0, output.decode()
+        return output.decode()
+
+
+@dataclass
+class Traffic:
+    """Searches through all API processes that are in the load balancer, and a writer whose changes they must show."""
+
+    sync: SyncFixture
+    template: int
+    apis: dict[str, httpx2.AsyncClient] = field(default_factory=dict)
+    in_flight: Counter[str] = field(default_factory=Counter)
+    """Searches that were sent, by process."""
+    outcomes: Counter[str] = field(default_factory=Counter)
+    delays: list[float] = field(default_factory=list)
+    """Seconds from the commit of a change until all processes show it."""
+
+    @asynccontextmanager
+    async def balanced(self, api: RunningProcess) -> AsyncIterator[None]:
+        """Send searches to the process, too, during the block."""
+        async with http_client(api.url) as client:
+            self.apis[api.url] = client
+            yield
+            del self.apis[api.url]
+            await eventually(lambda: self.in_flight[api.url] == 0, START)
+
+    async def change(self) -> None:
+        """Insert a departure, or delete it, and wait until each process shows that."""
+        trip_id = 900_001
+        for statement, expected in ((INSERT, True), (DELETE, False)):
+            async with self.sync.workload.engine.begin() as connection:
+                await connection.execute(text(statement), {"id": trip_id, "template": self.template})
+            committed = time.monotonic()
+            while not await self._all_show(trip_id, expected):
+                assert time.monotonic() < committed + 30, f"{trip_id} is not as expected: {expected}"
+                await asyncio.sleep(0.05)
+            self.delays.append(time.monotonic() - committed)
+
+    async def _all_show(self, trip_id: int, expected: bool) -> bool:
+        shown = [await self._shows(url, trip_id) for url in list(self.apis)]
+        return all(found == expected for found in shown if found is not None)
+
+    async def _shows(self, url: str, trip_id: int) -> bool | None:
+        """Search; return whether the departure was found, or None if the search failed or the process has left."""
+        client = self.apis.get(url)
+        if client is None:
+            return None
+        self.in_flight[url] += 1
+        try:
+            response = await client.post(RECOMMENDATIONS, json={"selected_countries": [COUNTRY]})
+        finally:
+            self.in_flight[url] -= 1
+        if response.status_code != 200:
+            self.outcomes["failed"] += 1
+            return None
+        body: Mapping[str, Any] = response.json()
+        degraded = "warning" in response.headers
+        self.outcomes["degraded" if degraded else "answered"] += 1
+        found = [trip["id"] for trip in body["data"]]
+        if STEADY not in found:
+            self.outcomes["wrong"] += 1
+        return trip_id in found
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        stopped = asyncio.Event()
+
+        async def change_until_stopped() -> None:
+            while not stopped.is_set():
+                await self.change()
+
+        task = asyncio.create_task(change_until_stopped())
+        try:
+            yield
+        finally:
+            stopped.set()
+            await task
+
+
+COUNTRY, STEADY = 9_001, 900_000
+"""A country of its own, and a departure in it that each search must find."""
+INSERT = (
+    "INSERT INTO trip_occurrences (id, trip_template_id, start_date, end_date, spots_left)"
+    " VALUES (:id, :template, DATE '2027-03-01', DATE '2027-03-11', 7)"
+)
+DELETE = "DELETE FROM trip_occurrences WHERE id = :id AND trip_template_id = :template"
+SETUP: Sequence[str] = (
+    f"INSERT INTO countries (id, name, name_he, continent, created_at, updated_at)"
+    f" VALUES ({COUNTRY}, 'Testland', 'T', 'ASIA', now(), now())",
+    f"UPDATE trip_templates SET primary_country_id = {COUNTRY}, is_active = true"
+    " WHERE id = (SELECT max(id) FROM trip_templates)",
+    "DELETE FROM trip_occurrences WHERE trip_template_id = (SELECT max(id) FROM trip_templates)",
+)
+
+
+@pytest.fixture
+async def traffic(sync: SyncFixture) -> Traffic:
+    async with sync.workload.engine.begin() as connection:
+        for statement in SETUP:
+            await connection.execute(text(statement))
+        template = await connection.scalar(text("SELECT max(id) FROM trip_templates"))
+        await connection.execute(text(INSERT), {"id": STEADY, "template": template})
+    return Traffic(sync, int(template or 0))
+
+
+@pytest.fixture
+def other_tree(tmp_path: Path, changes_document: bool) -> Path:
+    tree = TreeCopy.create(tmp_path / "next")
+    if changes_document:
+        tree.replace(
+            "schemas/index_document.py",
+            f"DOCUMENT_VERSION = {DOCUMENT_VERSION}\n",
+            f"DOCUMENT_VERSION = {DOCUMENT_VERSION + 1}\n",
+        )
+        for name, edits in RENAMED.items():
+            for old, new in edits:
+                tree.replace(name, old, new)
+        for path in [*(tree.path / "scoring").glob("*.py"), *(tree.path / "app" / "repositories").glob("*.py")]:
+            path.write_text(path.read_text(encoding="utf-8").replace('"spots"', '"seats"'), encoding="utf-8")
+    return tree.path
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("changes_document", [True, False], ids=["new-document", "same-document"])
+async def test_release_and_rollback_interrupt_nothing(
+    sync: SyncFixture, traffic: Traffic, other_tree: Path, changes_document: bool
+) -> None:
+    old, new = Release(sync.settings, ROOT), Release(sync.settings, other_tree)
+    version = DOCUMENT_VERSION + changes_document
+    async with AsyncExitStack() as stack:
+        old_worker = await stack.enter_async_context(AsyncExitStack())
+        await old_worker.enter_async_context(old.worker())
+        await eventually(lambda: is_built(sync, DOCUMENT_VERSION), START)
+        await sync.wait_until_in_sync()
+        old_api = await stack.enter_async_context(AsyncExitStack())
+        await old_api.enter_async_context(traffic.balanced(await old_api.enter_async_context(old.api())))
+        async with traffic.running(), sync.workload.running(rate=5):
+            await new.run("migrate")
+            async with new.worker() as worker:
+                await eventually(lambda: is_built(sync, version), START)
+                assert await responds(f"{worker.url}/readyz")
+                async with new.api() as api, traffic.balanced(api):
+                    await old_api.aclose()
+                    await old_worker.aclose()
+                    await changes(traffic, 3)
+                    # Back again, in the same order.
+                    await old_worker.enter_async_context(old.worker())
+                    await old_api.enter_async_context(traffic.balanced(await old_api.enter_async_context(old.api())))
+            await changes(traffic, 3)
+            if changes_document:
+                assert "is in use again" in await old.run("rollback")
+            await changes(traffic, 2)
+    log.warning("searches: %s, slowest change after %.2f s", dict(traffic.outcomes), max(traffic.delays))
+    assert traffic.outcomes["answered"] > 0
+    assert traffic.outcomes["failed"] == traffic.outcomes["wrong"] == traffic.outcomes["degraded"] == 0
+    assert quantile(traffic.delays, 0.99) < FRESHNESS
+    plain = sync.settings.elasticsearch_alias
+    assert await indices_of(sync.backends.elasticsearch, plain) == [
+        await live_index(sync.backends.elasticsearch, sync.backends.alias)
+    ]
+
+
+async def is_built(sync: SyncFixture, version: int) -> bool:
+    alias = f"{sync.settings.elasticsearch_alias}-v{version}"
+    return await live_index(sync.backends.elasticsearch, alias) is not None
+
+
+async def changes(traffic: Traffic, number: int) -> None:
+    """Wait for this many changes to become visible."""
+    before = len(traffic.delays)
+    await eventually(lambda: len(traffic.delays) >= before + number, START)
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]

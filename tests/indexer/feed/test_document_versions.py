@@ -1,0 +1,178 @@
+"""Indexes of several document versions side by side; workers of other versions are stood in for by their tables."""
+
+from collections.abc import Sequence
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from core.settings import Settings
+from indexer.backends import Backends
+from indexer.errors import OtherReleaseIndexError
+from indexer.feed.batch import process_batch
+from indexer.index import outbox, targets
+from indexer.index.admin import indices_of, live_index, swap_alias
+from indexer.index.feed import is_unfed
+from indexer.index.outbox import BACKLOG
+from indexer.rebuild.retention import drop_unfed_indices
+from indexer.rebuild.rollback import rollback
+from schemas.index_document import DOCUMENT_VERSION
+from schemas.tables import OutboxCopy
+from tests.support.factories import CatalogueFactory
+from tests.support.sync import assert_in_sync, drain, execute, indexed, waiting
+
+OWN, OTHER = str(DOCUMENT_VERSION), "other"
+
+
+@pytest.fixture
+async def other(settings: Settings, stores: Backends, ids: dict[str, int]) -> str:
+    """Name of a live index of another document version, which is registered and activated last."""
+    name = f"{settings.elasticsearch_alias}-vother-20261124000000000000"
+    await stores.elasticsearch.options(ignore_status=404).indices.delete(index=name)
+    await stores.elasticsearch.indices.create(index=name)
+    await execute(
+        stores.postgres,
+        "INSERT INTO smarttrip.index_targets (name, state, mapping_hash) VALUES (:name, 'live', :version)",
+        name=name,
+        version=OTHER,
+    )
+    return name
+
+
+async def copies(engine: AsyncEngine) -> list[tuple[str, int]]:
+    """Return document version and departure of all copies, oldest first."""
+    async with engine.connect() as connection:
+        query = select(OutboxCopy.document_version, OutboxCopy.row_id).order_by(OutboxCopy.id.desc())
+        return [(version, row_id) for version, row_id in await connection.execute(query)]
+
+
+async def add_copies(stores: Backends, row_ids: Sequence[int], version: str = OTHER, *, seconds_old: int = 0) -> None:
+    for row_id in row_ids:
+        await execute(
+            stores.postgres,
+            "INSERT INTO smarttrip.outbox_copies (document_version, row_id, created_at)"
+            " VALUES (:version, :row_id, now() - make_interval(secs => :age))",
+            version=version,
+            row_id=row_id,
+            age=seconds_old,
+        )
+
+
+@pytest.mark.usefixtures("other")
+async def test_change_is_copied_for_each_version(settings: Settings, stores: Backends, ids: dict[str, int]) -> None:
+    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 3 WHERE id = :id", id=ids["trip"])
+    await drain(stores)
+    assert (await indexed(stores))[ids["trip"]]["spots"] == 3
+    assert await copies(stores.postgres) == [(OTHER, ids["trip"])]
+    await assert_in_sync(settings)
+
+
+@pytest.mark.usefixtures("other")
+@pytest.mark.parametrize("kind", ["company", "country", "type", "tag", "guide", "template"])
+async def test_upstream_change_is_copied_for_each_version(stores: Backends, ids: dict[str, int], kind: str) -> None:
+    async with stores.postgres.begin() as connection:
+        await connection.exec_driver_sql(
+            "INSERT INTO smarttrip.outbox (kind, row_id) VALUES ($1, $2)", (kind, ids[kind])
+        )
+    await drain(stores)
+    assert await copies(stores.postgres) == [(OTHER, ids["trip"])]
+
+
+@pytest.mark.usefixtures("other")
+async def test_change_of_everything_is_copied_for_each_version(stores: Backends, ids: dict[str, int]) -> None:
+    await execute(stores.postgres, "TRUNCATE trip_occurrences CASCADE")
+    await drain(stores)
+    assert set(await copies(stores.postgres)) == {(OTHER, ids["trip"]), (OTHER, ids["other"])}
+    assert not await indexed(stores)
+
+
+@pytest.mark.usefixtures("other")
+async def test_copy_is_retried_while_own_index_fails(stores: Backends, index: str, ids: dict[str, int]) -> None:
+    """The other version does not wait for an index that cannot be written to."""
+    await stores.elasticsearch.indices.put_settings(index=index, settings={"index.blocks.write": True})
+    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 3 WHERE id = :id", id=ids["trip"])
+    batch = await process_batch(stores, retry=True)
+    await stores.elasticsearch.indices.put_settings(index=index, settings={"index.blocks.write": None})
+    assert batch.failed_entirely
+    assert set(await copies(stores.postgres)) == {(OWN, ids["trip"]), (OTHER, ids["trip"])}
+    assert (await process_batch(stores, retry=False)).claimed == []
+    await drain(stores)
+    assert (await indexed(stores))[ids["trip"]]["spots"] == 3
+
+
+async def test_own_copies_are_processed_after_other_index_is_gone(stores: Backends, ids: dict[str, int]) -> None:
+    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 3 WHERE id = :id", id=ids["trip"])
+    await execute(stores.postgres, "DELETE FROM smarttrip.outbox")
+    await add_copies(stores, [ids["trip"]], OWN)
+    await drain(stores)
+    assert (await indexed(stores))[ids["trip"]]["spots"] == 3
+    assert await copies(stores.postgres) == []
+
+
+async def test_backlog_counts_own_copies_only(stores: Backends, ids: dict[str, int]) -> None:
+    await add_copies(stores, [1, 2], OWN)
+    await add_copies(stores, [1, 2, 3])
+    async with stores.postgres.connect() as connection:
+        assert (await connection.execute(BACKLOG)).one().rows == 2
+
+
+async def test_outdated_copies_are_purged(stores: Backends, other: str) -> None:
+    await add_copies(stores, [1, 2, 1, 1])
+    await add_copies(stores, [5], "gone")
+    async with stores.postgres.begin() as connection:
+        await outbox.purge_copies(connection)
+    assert await copies(stores.postgres) == [(OTHER, 2), (OTHER, 1)]
+
+
+async def test_locked_copies_are_not_purged(stores: Backends, other: str) -> None:
+    """A batch that claimed the latest copy may have read Postgres before the change of an earlier one."""
+    await add_copies(stores, [1, 1])
+    async with stores.postgres.begin() as claiming, stores.postgres.begin() as connection:
+        await claiming.exec_driver_sql("SELECT FROM smarttrip.outbox_copies ORDER BY id LIMIT 1 FOR UPDATE")
+        await outbox.purge_copies(connection)
+    assert await copies(stores.postgres) == [(OTHER, 1), (OTHER, 1)]
+
+
+async def test_index_without_worker_is_unfed_once_a_change_waits(stores: Backends, ids: dict[str, int]) -> None:
+    async def unfed() -> bool:
+        async with stores.postgres.begin() as connection:
+            return await is_unfed(connection)
+
+    await add_copies(stores, [ids["trip"]], OWN, seconds_old=60)
+    assert not await unfed()
+    await execute(stores.postgres, "UPDATE smarttrip.index_targets SET fed_at = now() - interval '1 minute'")
+    assert await unfed()
+    async with stores.postgres.begin() as connection:
+        await targets.record_fed(connection)
+    assert not await unfed()
+
+
+async def test_index_of_other_version_is_retained_while_it_is_fed(
+    settings: Settings, stores: Backends, other: str, ids: dict[str, int]
+) -> None:
+    aged = "UPDATE smarttrip.index_targets SET fed_at = now() - make_interval(hours => :hours)"
+    await execute(stores.postgres, aged, hours=23)
+    assert await drop_unfed_indices(settings) == []
+    await execute(stores.postgres, aged, hours=25)
+    assert await drop_unfed_indices(settings) == [other]
+    assert not await stores.elasticsearch.indices.exists(index=other)
+    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 3 WHERE id = :id", id=ids["trip"])
+    await drain(stores)
+    assert (await copies(stores.postgres), await waiting(stores.postgres)) == ([], 0)
+
+
+async def test_rollback_activates_own_index_after_other_release(
+    settings: Settings, stores: Backends, index: str, other: str
+) -> None:
+    public = settings.elasticsearch_alias
+    await swap_alias(stores.elasticsearch, f"{public}-vother", None, other, public)
+    assert await rollback(settings) == index
+    assert await indices_of(stores.elasticsearch, public) == [index]
+    assert await live_index(stores.elasticsearch, stores.alias) == index
+
+
+async def test_rollback_names_the_index_of_the_release_before(
+    settings: Settings, catalogue: CatalogueFactory, other: str
+) -> None:
+    with pytest.raises(OtherReleaseIndexError, match=f"{other}, has documents of version {OTHER}"):
+        await rollback(settings)
