@@ -22,6 +22,7 @@ from app.recommendations.elasticsearch_search import ElasticsearchTripSearch
 from app.recommendations.postgres_search import PostgresTripSearch
 from app.recommendations.service import RecommendationService
 from app.server.admission import AdmissionController, running_admission
+from app.server.connections import ConnectionLimit, connection_limit
 from app.state import AppState
 from app.tracking.producer import TrackingProducer
 from app.tracking.request_log_buffer import running_request_log_buffer
@@ -125,4 +126,5 @@ async def _open_state(
             readiness=readiness,
             draining=draining,
             admission=admission,
+            connections=ConnectionLimit(connection_limit(settings)),
         )

@@ -24,6 +24,7 @@ from app.lifecycle.readiness import ReadinessProbe
 from app.lifecycle.shutdown import DrainState
 from app.recommendations.service import RecommendationService
 from app.server.admission import AdmissionController
+from app.server.connections import ConnectionLimit
 from app.tracking.producer import TrackingProducer
 from app.tracking.request_log_buffer import RequestLogBuffer
 from core.business_date import BusinessDateProvider
@@ -50,6 +51,7 @@ class AppState(TypedDict):
     readiness: ReadinessProbe
     draining: DrainState
     admission: AdmissionController
+    connections: ConnectionLimit
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from app.http.raw_response import (
     REQUEST_BODY_EXTENSION,
     encode_headers_cached,
 )
+from app.server.connections import ConnectionLimit
 from app.server.parsing_protocol import ParsingProtocol
 from core.settings import Settings
 
@@ -32,6 +33,9 @@ class TimeoutProtocol(ParsingProtocol):
         # Twice the application's timeout for a body, which therefore ends first, with a response.
         self._request_timeout = 2 * settings.body_seconds
         self._write_timeout = settings.body_seconds
+        self._limit: ConnectionLimit = self.app_state["connections"]
+        self._limit.set_idle(self)
+        self._limit.make_room(len(self.connections))
         self._reading_timer: asyncio.TimerHandle | None = self._abort_after(IDLE_SECONDS, "connecting")
         self._writing_timer: asyncio.TimerHandle | None = None
         self._idle_since: float | None = None
@@ -41,6 +45,7 @@ class TimeoutProtocol(ParsingProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_reading_timer()
         self._stop_writing_timer()
+        self._limit.set_busy(self)
         if self._idle_timer is not None:
             self._idle_timer.cancel()
         super().connection_lost(exc)
@@ -65,6 +70,7 @@ class TimeoutProtocol(ParsingProtocol):
             self._reading_timer = self._abort_after(self._request_timeout, "sending")
 
     def _become_idle(self) -> None:
+        self._limit.set_idle(self)
         self._idle_since = self.loop.time()
         if self._idle_timer is None:
             self._idle_timer = self.loop.call_later(IDLE_SECONDS, self._check_idle)
@@ -81,6 +87,7 @@ class TimeoutProtocol(ParsingProtocol):
                 self.transport.abort()
 
     def _start(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._limit.set_busy(self)
         extensions: dict[str, dict[str, object]] = {RAW_RESPONSE_EXTENSION: {}}
         if not cycle.more_body:
             extensions[REQUEST_BODY_EXTENSION] = {"body": bytes(cycle.body)}
@@ -133,6 +140,10 @@ class TimeoutProtocol(ParsingProtocol):
     def _stop_writing_timer(self) -> None:
         if self._writing_timer is not None:
             self._writing_timer.cancel()
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self.transport.abort()
 
     def _abort_after(self, seconds: float, doing: str) -> asyncio.TimerHandle:
         """Schedule the end of the connection; `doing` is the metric's label."""

@@ -8,6 +8,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
 from app.observability.shared_metrics import shared_directory
+from app.server.connections import raise_open_files_limit
 from app.server.protocol import IDLE_SECONDS
 from app.server.shedding_protocol import LoadSheddingProtocol
 from app.server.sockets import ReusePortSocket, acquire_port_lock
@@ -32,6 +33,7 @@ class ServerConfig(uvicorn.Config):
 def serve(settings: Settings, app: str = "app.main:app_from_environment") -> None:
     """Serve until SIGTERM or SIGINT. `app` names the application's factory, which reads the environment itself."""
     os.environ.update(HOST=settings.host, PORT=str(settings.port), WORKERS=str(settings.workers))
+    raise_open_files_limit()
     config = _config(settings, app)
     if settings.workers == 1:
         _serve_single(config)

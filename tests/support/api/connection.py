@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from app.server.admission import AdmissionController
+from app.server.connections import ConnectionLimit
 from app.server.shedding_protocol import LoadSheddingProtocol
 from core.settings import Settings
 
@@ -83,9 +84,15 @@ class RecordingTransport(asyncio.Transport):
 class Connection:
     """A client's side of a connection to `app`."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, *, max_requests: int = 10_000) -> None:
+    def __init__(
+        self, app: ASGIApp, settings: Settings, *, max_requests: int = 10_000, limit: ConnectionLimit | None = None
+    ) -> None:
         config = uvicorn.Config(app, http=LoadSheddingProtocol, ws="none", log_config=None, access_log=False)
-        state = {"settings": settings, "admission": AdmissionController(max_requests)}
+        state = {
+            "settings": settings,
+            "admission": AdmissionController(max_requests),
+            "connections": ConnectionLimit(1000),
+        }
         self.server_state = ServerState()
         self.transport = RecordingTransport()
         self.protocol = LoadSheddingProtocol(config, self.server_state, state, asyncio.get_running_loop())
