@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from elasticsearch import AsyncElasticsearch
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -11,6 +11,20 @@ from core import clients
 from core.settings import Settings
 
 POOL_SIZE = 10
+
+
+@dataclass
+class DatabaseHistory:
+    """What this process has seen of the database, by which a batch notices that it was restored or replaced.
+
+    Connections do not tell behind a pooler. A restore of files starts the server anew, one of a dump makes the sequence
+    of versions anew or sets it back.
+    """
+
+    server: str | None = None
+    """Start time of the server, and identity of the sequence, that were compared with the live index last."""
+    version: int = 0
+    """Version that the sequence was seen at last."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +36,8 @@ class Backends:
     """Alias of the live index of this program's document version; the names of its indexes begin with it."""
     public_alias: str | None = None
     """Alias, for people, of the index that was activated last, of whatever document version."""
+    history: DatabaseHistory = field(default_factory=DatabaseHistory, compare=False)
+    """What batches have seen of the database."""
 
 
 @asynccontextmanager

@@ -24,9 +24,6 @@ from schemas.invalidation import DEPARTURE
 
 log = structlog.get_logger()
 
-HISTORY_CHECKED = "smarttrip_history_checked"
-"""Key in a connection's `info`: its database was compared with the live index."""
-
 UPSTREAM_CHANGE_TIMEOUT = 0.5
 """Seconds that a batch of upstream changes waits for Elasticsearch: it writes to no index, and caches wait for it."""
 
@@ -123,15 +120,14 @@ def _writable_targets(known: Sequence[Target]) -> list[Target]:
 
 
 async def _check_database_history(connection: AsyncConnection, backends: Backends, writable: list[Target]) -> None:
-    """Check, once per connection, that the live index was made from this database and not from a later state of it.
+    """Check that the live index was made from this database and not from a later state of it.
 
-    Once per connection is enough: after a restore or a failover all connections are new.
+    Each batch checks whether the database is still the one that was compared; only if not, it compares again.
     Raises: ForeignIndexError.
     """
-    assert connection.sync_connection is not None
-    info = connection.sync_connection.info
-    if HISTORY_CHECKED in info:
+    if await versions.is_known(backends.history, connection):
         return
+    state = await versions.database_state(connection)
     live = [target.name for target in writable if target.state is TargetState.LIVE]
     try:
         # On this connection: consumers that each waited for a second one could exhaust a small pool.
@@ -142,7 +138,7 @@ async def _check_database_history(connection: AsyncConnection, backends: Backend
     for name, problem in problems.items():
         if problem in (IndexProblem.OTHER_POSTGRES, IndexProblem.SET_BACK):
             raise ForeignIndexError(name, problem)
-    info[HISTORY_CHECKED] = True
+    versions.accept(backends.history, state)
 
 
 async def _expand(

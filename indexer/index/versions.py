@@ -6,10 +6,16 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from indexer.backends import DatabaseHistory
+
 TIMELINE = "('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::integer"
 SEQUENCE_BITS = 48
 
 NEXT = text(f"SELECT {TIMELINE} AS timeline, nextval('smarttrip.index_version') AS number")
+DATABASE_STATE = text(
+    "SELECT concat_ws(' ', pg_postmaster_start_time(), 'smarttrip.index_version'::regclass::oid) AS server,"  # noqa: S608
+    f" {TIMELINE} AS timeline, last_value AS number FROM smarttrip.index_version"  # a constant
+)
 CURRENT = text(
     f"SELECT {TIMELINE} AS timeline, last_value AS number,"  # noqa: S608  # a constant
     " (SELECT system_identifier::text FROM pg_control_system()) AS system FROM smarttrip.index_version"
@@ -30,6 +36,33 @@ class DatabaseOrigin:
     def meta(self) -> dict[str, Any]:
         """Return what is stored in the mapping of an index to identify its database."""
         return {"system": self.system, "timeline": self.timeline}
+
+
+@dataclass(frozen=True)
+class DatabaseState:
+    server: str
+    """Start time of the server, and identity of the sequence."""
+    version: int
+    """Last version that was taken."""
+
+
+async def is_known(history: DatabaseHistory, connection: AsyncConnection) -> bool:
+    """Return whether the database is still the one that was accepted, in that state or a later one."""
+    state = await database_state(connection)
+    if state.server != history.server or state.version < history.version:
+        return False
+    history.version = state.version
+    return True
+
+
+def accept(history: DatabaseHistory, state: DatabaseState) -> None:
+    """Record that the state was compared with the live index."""
+    history.server, history.version = state.server, state.version
+
+
+async def database_state(connection: AsyncConnection) -> DatabaseState:
+    row = (await connection.execute(DATABASE_STATE)).one()
+    return DatabaseState(row.server, _version(row.timeline, row.number))
 
 
 async def next_version(engine: AsyncEngine) -> int:
