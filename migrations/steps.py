@@ -53,32 +53,3 @@ def exists(name: str) -> bool:
     """Return whether a type, table, view or index has this name."""
     row = op.get_bind().exec_driver_sql("SELECT coalesce(to_regtype($1)::oid, to_regclass($1)::oid)", (name,))
     return row.scalar() is not None
-
-
-def create_index(name: str, definition: str) -> None:
-    """Builds it beside the writers, which never wait for this, however long it waits for them."""
-    op.execute("SET lock_timeout = 0")
-    # What an interrupted build leaves behind has the name, but is no index.
-    if not _is_valid(name):
-        op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
-    if exists(name):
-        return
-    op.execute(f"CREATE {definition.replace('INDEX', f'INDEX CONCURRENTLY {name}', 1)}")
-    op.execute(f"COMMENT ON INDEX {name} IS '{MARK}'")
-
-
-def drop_index(name: str) -> None:
-    """Unless it was there before us."""
-    op.execute("SET lock_timeout = 0")
-    if exists(name) and _scalar("SELECT obj_description($1::regclass)", name) == MARK:
-        op.execute(f"DROP INDEX CONCURRENTLY {name}")
-
-
-def _is_valid(name: str) -> bool:
-    return bool(
-        _scalar("SELECT coalesce((SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass($1)), true)", name)
-    )
-
-
-def _scalar(statement: str, name: str) -> object:
-    return op.get_bind().exec_driver_sql(statement, (name,)).scalar()

@@ -1,6 +1,7 @@
 """Indexes for our queries, the event types of the contract, and a unique id of each event."""
 
-from migrations.steps import atomically, blocks, create_index, drop_index, read_sql
+from migrations.index_steps import create_index, drop_index
+from migrations.steps import atomically, blocks, read_sql
 
 revision = "queries"
 down_revision = "sync"
@@ -14,6 +15,7 @@ INDEXES = {
     "ix_trip_occurrences_guide": "INDEX ON trip_occurrences (guide_id)",
     "ix_trip_templates_company": "INDEX ON trip_templates (company_id)",
     "ix_trip_templates_country": "INDEX ON trip_templates (primary_country_id)",
+    "ix_trip_templates_difficulty": "INDEX ON trip_templates (difficulty_level)",
     "ix_trip_templates_type": "INDEX ON trip_templates (trip_type_id)",
     "ix_trip_template_tags_tag": "INDEX ON trip_template_tags (tag_id)",
     "ix_trip_template_countries_country": "INDEX ON trip_template_countries (country_id)",

@@ -2,7 +2,8 @@
 
 from alembic import op
 
-from migrations.steps import atomically, create_index, drop_index
+from migrations.index_steps import create_index, drop_index
+from migrations.steps import atomically
 
 revision = "identity"
 down_revision = "event_ids"
