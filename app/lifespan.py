@@ -15,9 +15,10 @@ from app.backends.index_feed import IndexFeedMonitor, monitoring_index_feed
 from app.backends.redis import ResilientRedis
 from app.cache.fast_path import FastPath
 from app.cache.subscriber import open_cache
+from app.lifecycle.health import HEALTH_SECONDS, HealthCheck
 from app.lifecycle.readiness import ReadinessProbe, logging_until_ready
 from app.lifecycle.shutdown import DrainState, drain_on_sigterm
-from app.observability.request_metrics import flushing
+from app.observability.request_metrics import current_metrics, flushing
 from app.recommendations.elasticsearch_search import ElasticsearchTripSearch
 from app.recommendations.postgres_search import PostgresTripSearch
 from app.recommendations.service import RecommendationService
@@ -28,6 +29,10 @@ from app.tracking.producer import TrackingProducer
 from app.tracking.request_log_buffer import running_request_log_buffer
 from core.business_date import business_date_provider
 from core.settings import Settings
+from core.shared_result import SharedResult
+
+METRICS_SECONDS = 1.0
+"""Seconds for which all callers share one rendering of the metrics."""
 
 REPLICA_BEHIND_SECONDS = 10.0
 """How old a replica's state can be while it is still used: its lag, and the time since that was checked."""
@@ -98,6 +103,7 @@ async def _open_state(
     tracking = TrackingProducer(redis, database, settings.tracking_limit)
     settle_seconds = REPLICA_BEHIND_SECONDS if settings.database_replica_urls else 0.0
     fallback = PostgresTripSearch(database, max_candidates=settings.fallback_candidates)
+    breakers = {"postgres": database.breaker, "redis": redis.breaker, "elasticsearch": search.breaker}
     async with (
         open_cache(redis, settle_seconds=settle_seconds) as cache,
         running_request_log_buffer(tracking) as request_logs,
@@ -107,13 +113,26 @@ async def _open_state(
     ):
         signing_keys = SigningKeys(settings.supabase_jwks_url)
         stack.push_async_callback(signing_keys.close)
+        health_check = HealthCheck(
+            database=database,
+            redis=redis.client,
+            elasticsearch=backends.elasticsearch,
+            alias=settings.search_alias,
+            feed=backends.feed,
+            cache=cache,
+            breakers=breakers,
+        )
+        health = SharedResult(health_check.run, seconds=HEALTH_SECONDS)
+        stack.push_async_callback(health.close)
+        metrics = SharedResult(current_metrics, seconds=METRICS_SECONDS)
+        stack.push_async_callback(metrics.close)
         yield AppState(
             settings=settings,
             today=business_date_provider(settings),
             database=database,
             elasticsearch=backends.elasticsearch,
             redis=redis.client,
-            breakers={"postgres": database.breaker, "redis": redis.breaker, "elasticsearch": search.breaker},
+            breakers=breakers,
             cache=cache,
             fast_path=fast_path,
             recommendations=RecommendationService(
@@ -123,6 +142,8 @@ async def _open_state(
             signing_keys=signing_keys,
             tracking=tracking,
             request_logs=request_logs,
+            health=health,
+            metrics=metrics,
             readiness=readiness,
             draining=draining,
             admission=admission,

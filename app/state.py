@@ -29,6 +29,8 @@ from app.tracking.producer import TrackingProducer
 from app.tracking.request_log_buffer import RequestLogBuffer
 from core.business_date import BusinessDateProvider
 from core.settings import Settings
+from core.shared_result import SharedResult
+from schemas.api.health import Health
 
 
 class AppState(TypedDict):
@@ -48,6 +50,9 @@ class AppState(TypedDict):
     signing_keys: SigningKeys
     tracking: TrackingProducer
     request_logs: RequestLogBuffer
+    health: SharedResult[Health]
+    metrics: SharedResult[bytes]
+    """In the text format of Prometheus."""
     readiness: ReadinessProbe
     draining: DrainState
     admission: AdmissionController

@@ -3,6 +3,7 @@
 import re
 from datetime import date
 from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -112,6 +113,7 @@ class Settings(ResourceLimits, BaseSettings):
     allowed_origins: CommaList[Origin] = ["http://localhost:3000"]
     allowed_headers: CommaList[HeaderName] = []
     trusted_proxies: CommaList[IPvAnyNetwork] = []
+    metrics_allowed: CommaList[IPvAnyNetwork] = [IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")]
     supabase_jwt_secret: Annotated[SecretStr | None, AfterValidator(_long_secret), empty_as_none] = None
     supabase_jwt_secret_previous: Annotated[SecretStr | None, AfterValidator(_long_secret), empty_as_none] = None
     supabase_jwks_url: Annotated[str | None, AfterValidator(_optional_http_url), empty_as_none] = None

@@ -1,5 +1,6 @@
 """Client addresses: the peer's, or behind trusted proxies the one that they report."""
 
+import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -17,6 +18,9 @@ UNKNOWN = IPv4Address("0.0.0.0")  # noqa: S104
 MAX_HOPS = 16
 """Entries of X-Forwarded-For that are read, from the end."""
 
+FORWARDED_NODE = re.compile(r'for="?(?P<node>[^;,"\s]*)', re.IGNORECASE)
+"""A client in the header Forwarded (RFC 7239)."""
+
 MAX_ADDRESS = 64
 """Characters of an address with brackets, zone and port; longer texts are none, and are not cached."""
 
@@ -25,20 +29,28 @@ def client_ip(headers: Headers, settings: Settings, peer: str | None) -> Address
     """Return the client's address: `peer`, or what trusted proxies report in X-Forwarded-For."""
     trusted: Sequence[IPvAnyNetwork] = settings.trusted_proxies
     address = (parse_address(peer) if peer else None) or UNKNOWN
-    if not _is_trusted(address, trusted):
+    if not is_in(address, trusted):
         return address
     for reported in reversed(_forwarded_for(headers)):
         hop = parse_address(reported)
         if hop is None:
             break
         address = hop
-        if not _is_trusted(address, trusted):
+        if not is_in(address, trusted):
             break
     return address
 
 
-def _is_trusted(address: Address, trusted: Iterable[IPvAnyNetwork]) -> bool:
-    return any(address in network for network in trusted)
+def is_in(address: Address | None, networks: Iterable[IPvAnyNetwork]) -> bool:
+    return address is not None and any(address in network for network in networks)
+
+
+def reported_addresses(headers: Headers) -> list[Address | None]:
+    """Return the clients that proxies report, whether these are trusted or not; None for what is no address."""
+    reported = [*_forwarded_for(headers), *headers.getlist("x-real-ip")]
+    for value in headers.getlist("forwarded"):
+        reported += [match["node"] for match in FORWARDED_NODE.finditer(value)] or [value]
+    return [parse_address(text) for text in reported if text.strip()]
 
 
 def _forwarded_for(headers: Headers) -> list[str]:

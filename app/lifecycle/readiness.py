@@ -16,6 +16,7 @@ from app.lifecycle.shutdown import DrainState
 from core.errors import BackendUnavailableError, ExpectedError
 from core.retries import retry_forever
 from core.settings import Settings
+from core.shared_result import SharedResult
 from core.tasks import background_task
 from schemas.api.errors import ErrorCode
 
@@ -51,6 +52,8 @@ class ReadinessProbe:
         self._settings = settings
         self._database = database
         self._draining = draining
+        # One check at a time, shared by its callers: each may take a connection that requests need.
+        self._backends = SharedResult(self._check_backends, seconds=0)
         self._was_ready = False
         self._started_at = time.monotonic()
 
@@ -68,6 +71,13 @@ class ReadinessProbe:
             raise _not_ready("draining", "This process is ending.")
         if self._feed.is_stale:
             raise _not_ready("no_index", "No worker feeds the search index of this release any more.")
+        await self._backends.get()
+
+    async def close(self) -> None:
+        """End the check under way."""
+        await self._backends.close()
+
+    async def _check_backends(self) -> None:
         try:
             await self._check_index()
             self._was_ready = True
@@ -108,5 +118,8 @@ def _not_ready(code: ErrorCode, message: str) -> ApiError:
 @asynccontextmanager
 async def logging_until_ready(readiness: ReadinessProbe) -> AsyncIterator[None]:
     """Log what is missing until the process is ready or the block ends."""
-    async with background_task(readiness.wait()):
-        yield
+    try:
+        async with background_task(readiness.wait()):
+            yield
+    finally:
+        await readiness.close()

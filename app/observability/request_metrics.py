@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 
-from app.observability.metrics import IN_FLIGHT, LATENCY, LATENCY_BUCKETS, REQUEST_BYTES, RESPONSE_BYTES
+from app.observability.metrics import IN_FLIGHT, LATENCY, LATENCY_BUCKETS, REQUEST_BYTES, RESPONSE_BYTES, render_metrics
 from core.log_writer import report_dropped_lines
 from core.tasks import background_task
 
@@ -62,6 +62,12 @@ def flush() -> None:
     report_dropped_lines()
     for counters in _counters:
         counters.flush()
+
+
+async def current_metrics() -> bytes:
+    """Return all metrics as text, with all requests up to now. They are rendered in a thread."""
+    flush()
+    return await asyncio.to_thread(render_metrics)
 
 
 @asynccontextmanager

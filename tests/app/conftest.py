@@ -28,6 +28,12 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"rate_limit_enabled": False})
 
 
+@pytest.fixture(autouse=True)
+def fresh_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Render metrics for each request, so that tests see what happened just before."""
+    monkeypatch.setattr("app.lifespan.METRICS_SECONDS", 0)
+
+
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[Collection[bytes]]:
     """Commands sent to Redis, by round trip."""

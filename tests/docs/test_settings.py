@@ -35,7 +35,7 @@ def actual_default(name: str) -> str:
     if isinstance(default, bool):
         return str(default).lower()
     if isinstance(default, list):
-        return ",".join(default)
+        return ",".join(map(str, default))
     return f"{default:g}" if isinstance(default, float) else str(default)
 
 

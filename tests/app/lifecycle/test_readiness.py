@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -6,6 +7,7 @@ import pytest
 from elasticsearch import AsyncElasticsearch
 from structlog.testing import capture_logs
 
+from app.lifecycle.readiness import ReadinessProbe
 from core.settings import Settings
 from tests.support.api.serving import serving
 from tests.support.eventually import eventually
@@ -54,6 +56,23 @@ async def test_start_logs_missing_backend_until_ready(settings: Settings) -> Non
     waiting = [entry for entry in logs if entry["event"] == "waiting"]
     assert {entry["code"] for entry in waiting} == {"unavailable"}
     assert all("search index" in entry["message"] for entry in waiting)
+
+
+@pytest.mark.usefixtures("database", "index")
+async def test_concurrent_probes_share_one_check(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(settings) as api:
+        assert await code(api) == "ok"
+        checks = 0
+        check = ReadinessProbe._check_index
+
+        async def count_and_check(probe: ReadinessProbe) -> None:
+            nonlocal checks
+            checks += 1
+            await check(probe)
+
+        monkeypatch.setattr(ReadinessProbe, "_check_index", count_and_check)
+        assert set(await asyncio.gather(*(code(api) for _ in range(50)))) == {"ok"}
+    assert checks < 5
 
 
 @pytest.mark.usefixtures("database", "index")

@@ -32,6 +32,7 @@ def limited(settings: Settings) -> Settings:
             "rate_limit_default": "3/hour; 9/day",
             "rate_limit_resources": "1000/hour",
             "trusted_proxies": [ip_network("127.0.0.1")],
+            "metrics_allowed": [ip_network("::/0")],
             "supabase_jwt_secret": SecretStr(SECRET),
         }
     )

@@ -1,12 +1,15 @@
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import httpx2
 import pytest
 from elasticsearch import AsyncElasticsearch
+from sqlalchemy import Engine, event
 
-from app.routes.health import DEPENDENCY_TIMEOUT
+from app.backends.database import Database, ReadSession
+from app.lifecycle.health import DEPENDENCY_TIMEOUT
 from core.settings import Settings
 from schemas.api.health import Health
 from tests.conftest import drop_indices
@@ -72,11 +75,39 @@ async def test_service_is_degraded_without_index(settings: Settings, api: httpx2
 
 
 @pytest.mark.usefixtures("index")
-async def test_row_counts_are_cached(api: httpx2.AsyncClient, statements: Statements) -> None:
-    await health(api)
-    recorded_statements = len(statements)
-    await health(api)
-    assert len(statements) == recorded_statements == 1
+@pytest.mark.parametrize("seconds", [0.0, 60.0])
+async def test_row_counts_are_cached(settings: Settings, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    monkeypatch.setattr("app.lifespan.HEALTH_SECONDS", seconds)
+    statements: Statements = []
+
+    def record(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        statements.append(statement)
+
+    async with serving(settings) as api:
+        await health(api)
+        event.listen(Engine, "before_cursor_execute", record)
+        try:
+            await health(api)
+        finally:
+            event.remove(Engine, "before_cursor_execute", record)
+    assert statements == []
+
+
+@pytest.mark.usefixtures("database", "index")
+async def test_callers_share_one_check_a_second(api: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each check takes a connection of the pool, from which requests could not be served."""
+    checks = 0
+    read = Database.read
+
+    def count_and_read(database: Database) -> AbstractAsyncContextManager[ReadSession]:
+        nonlocal checks
+        checks += 1
+        return read(database)
+
+    monkeypatch.setattr(Database, "read", count_and_read)
+    responses = await asyncio.gather(*(api.get(PATH) for _ in range(100)))
+    assert {response.status_code for response in responses} == {200}
+    assert checks <= 2
 
 
 @asynccontextmanager
