@@ -17,6 +17,13 @@ def exponential_backoff(first: float, longest: float) -> wait_exponential:
     return wait_exponential(multiplier=first, max=longest)
 
 
+def backoff_seconds(failures: int, *, first: float, longest: float) -> float:
+    """Return the pause of `exponential_backoff` after so many failures in a row, for loops that do more than retry."""
+    state = RetryCallState(AsyncRetrying(), None, (), {})
+    state.attempt_number = failures
+    return exponential_backoff(first, longest)(state)
+
+
 def retry_forever(
     errors: tuple[type[Exception], ...],
     *,

@@ -1,12 +1,13 @@
 """Build index documents from rows, with a few statements per chunk of departures, whatever its size."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from core.bisection import process_with_bisection
 from indexer.documents.rows import Row, fetch_rows, select_entity
 from indexer.documents.templates import DocumentCache, TemplateDocument, read_guides, read_templates
 from schemas import tables
@@ -34,20 +35,22 @@ async def build_documents(
 
     Bad rows affect only their own departures: a chunk that fails is bisected and read again.
     """
-    chunk = sorted(set(ids))
-    cache = cache or DocumentCache()
-    try:
-        return await _read_chunk(connection, chunk, cache)
-    except ROW_ERRORS as error:
-        if len(chunk) == 1:
-            return DocumentBatch(rejected={chunk[0]: describe_row_error(error)})
-    middle = len(chunk) // 2
-    first = await build_documents(connection, chunk[:middle], cache)
-    second = await build_documents(connection, chunk[middle:], cache)
-    return DocumentBatch(first.documents | second.documents, first.rejected | second.rejected)
+    documents = cache or DocumentCache()
+    built = DocumentBatch()
+
+    async def read(chunk: Sequence[int]) -> None:
+        batch = await _read_chunk(connection, chunk, documents)
+        built.documents |= batch.documents
+        built.rejected |= batch.rejected
+
+    async def reject(departure_id: int, error: Exception) -> None:
+        built.rejected[departure_id] = describe_row_error(error)
+
+    await process_with_bisection(sorted(set(ids)), read, reject, errors=ROW_ERRORS)
+    return built
 
 
-async def _read_chunk(connection: AsyncConnection, ids: list[int], cache: DocumentCache) -> DocumentBatch:
+async def _read_chunk(connection: AsyncConnection, ids: Sequence[int], cache: DocumentCache) -> DocumentBatch:
     departures = await fetch_rows(connection, DEPARTURES, ids)
     templates = await read_templates(connection, {row["trip_template_id"] for row in departures}, cache)
     guides = await read_guides(connection, {row["guide_id"] for row in departures}, cache)

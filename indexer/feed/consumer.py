@@ -8,6 +8,7 @@ from contextlib import suppress
 import structlog
 
 from core.errors import BACKEND_ERRORS
+from core.retries import backoff_seconds
 from indexer import metrics
 from indexer.backends import Backends
 from indexer.errors import IndexNotWritableError
@@ -128,7 +129,7 @@ class OutboxConsumer:
 
     def _count_failure(self) -> None:
         self._failures += 1
-        pause = min(FIRST_PAUSE_SECONDS * 2 ** min(self._failures - 1, 10), LAST_PAUSE_SECONDS)
+        pause = backoff_seconds(self._failures, first=FIRST_PAUSE_SECONDS, longest=LAST_PAUSE_SECONDS)
         self._retry_at = time.monotonic() + pause
 
     def _until_retry(self) -> float:

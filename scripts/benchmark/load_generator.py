@@ -18,6 +18,7 @@ import uvloop
 
 from app.backends.http_client import HttpConnection, HttpResponse
 from scripts.benchmark.load_plan import LoadPlan, LoadResult
+from scripts.benchmark.open_loop import due_times
 from scripts.benchmark.raw_request import RawRequest
 from scripts.errors import CliError
 
@@ -86,12 +87,8 @@ class Generator:
         await asyncio.gather(*(client() for _ in range(self._plan.concurrency)))
 
     async def _open_loop(self, seconds: float, rate: float) -> None:
-        start = time.perf_counter()
         async with asyncio.TaskGroup() as tasks:
-            for number in range(math.ceil(seconds * rate)):
-                due = start + number / rate
-                if (early := due - time.perf_counter()) > 0:
-                    await asyncio.sleep(early)
+            async for due in due_times(rate, math.ceil(seconds * rate)):
                 tasks.create_task(self.send(due))
 
     async def warm_up(self) -> None:

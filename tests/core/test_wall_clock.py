@@ -19,6 +19,7 @@ ALLOWED = {
     "core/clock.py": "notices jumps",
     "indexer/feed/notifier.py": "the lag of changes",
     "indexer/index/admin.py": "part of an index name",
+    "indexer/rebuild/loader.py": "expected end of a reindex, a metric",
     "indexer/invalidation.py": "start of a counter that was lost",
     "schemas/api/analytics.py": "default period of a report",
 }

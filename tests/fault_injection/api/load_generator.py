@@ -12,6 +12,8 @@ from uuid import uuid4
 import aiohttp
 import orjson
 
+from scripts.benchmark.open_loop import due_times
+
 T = TypeVar("T")
 
 TIMEOUT = aiohttp.ClientTimeout(total=30)
@@ -86,13 +88,9 @@ async def send_at_rate(
     send: Callable[[T, float], Coroutine[Any, Any, Outcome]], requests: Iterable[T], rate: float
 ) -> list[Outcome]:
     """Call `send(request, due)` `rate` times a second until there are no more requests, without awaiting responses."""
-    start = time.monotonic()
-    tasks: list[asyncio.Task[Outcome]] = []
-    for number, request in enumerate(requests):
-        due = start + number / rate
-        if (early := due - time.monotonic()) > 0:
-            await asyncio.sleep(early)
-        tasks.append(asyncio.create_task(send(request, due)))
+    chosen = list(requests)
+    times = due_times(rate, len(chosen), time.monotonic)
+    tasks = [asyncio.create_task(send(request, await anext(times))) for request in chosen]
     return await asyncio.gather(*tasks)
 
 
