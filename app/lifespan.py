@@ -100,7 +100,7 @@ async def _open_state(
     """Create the components, and run their background tasks."""
     database, redis, search = backends.database, backends.redis, backends.search
     readiness = ReadinessProbe(backends.elasticsearch, backends.feed, settings, database, draining)
-    tracking = TrackingProducer(redis, database, settings.tracking_limit)
+    tracking = TrackingProducer(redis, database, settings.tracking_limit, settings.tracking_limit_bytes)
     settle_seconds = REPLICA_BEHIND_SECONDS if settings.database_replica_urls else 0.0
     fallback = PostgresTripSearch(database, max_candidates=settings.fallback_candidates)
     breakers = {"postgres": database.breaker, "redis": redis.breaker, "elasticsearch": search.breaker}

@@ -125,6 +125,7 @@ class Settings(ResourceLimits, BaseSettings):
     rate_limit_recommendations: Rates = "10/minute"
     rate_limit_resources: Rates = "6000/hour; 300/minute"
     rate_limit_events: Rates = "6000/hour; 300/minute"
+    rate_limit_event_count: Rates = "60000/hour; 3000/minute"
     max_requests_in_flight: Annotated[int, Field(ge=1)] = 512
     drain_seconds: Annotated[float, Field(ge=0, le=60)] = 2
     answer_cache_seconds: Annotated[int, Field(ge=0)] = 240
@@ -133,6 +134,7 @@ class Settings(ResourceLimits, BaseSettings):
     index_keep_hours: Annotated[float, Field(ge=0)] = 24
     worker_port: Annotated[int | None, Field(ge=1, le=65535), empty_as_none] = None
     tracking_limit: Annotated[int, Field(ge=100, le=10_000_000)] = 100_000
+    tracking_limit_bytes: Annotated[int, Field(ge=1024 * 1024)] = 256 * 1024 * 1024
     tracking_retention_days: Annotated[int, Field(ge=1, le=3650)] = 365
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

@@ -1,5 +1,6 @@
 """Authentication: anonymous, a user with a Supabase token, or an administrator."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -56,8 +57,8 @@ def authenticate(headers: Headers, settings: Settings, keys: KeySet = NO_KEYS) -
         return ANONYMOUS
 
 
-def require_admin(headers: Headers, settings: Settings, identity: Identity | None = None) -> str:
-    """Return the administrator's name, for the log. `identity` is that of the headers, if it is known already.
+def require_admin(headers: Headers, settings: Settings, identify: Callable[[], Identity] | None = None) -> str:
+    """Return the administrator's name, for the log. `identify` returns who sent the headers, if that is known already.
 
     Raises:
         NotAuthenticatedError: the request has no valid credentials.
@@ -65,8 +66,7 @@ def require_admin(headers: Headers, settings: Settings, identity: Identity | Non
     """
     if _has_service_key(headers, settings):
         return "service key"
-    if identity is None:
-        identity = authenticate(headers, settings)
+    identity = identify() if identify is not None else authenticate(headers, settings)
     if identity.user is None:
         raise NotAuthenticatedError("Please send the token of an administrator, or the service key.")
     if not identity.is_admin:

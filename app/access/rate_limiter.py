@@ -28,7 +28,7 @@ NETWORK_FACTOR = 16
 Small enough that somebody with a whole network of addresses gains little, and large enough for an office.
 """
 
-RateLimitGroup = Literal["default", "recommendations", "resources", "events"]
+RateLimitGroup = Literal["default", "recommendations", "resources", "events", "event_count"]
 """Requests of the same group share their limits."""
 
 
@@ -47,6 +47,8 @@ class SlidingWindow:
     """Requests in the current fixed window."""
     since: float
     """Seconds since the current fixed window began."""
+    cost: int = 1
+    """Of a request."""
 
     @property
     def used(self) -> float:
@@ -58,8 +60,8 @@ class SlidingWindow:
 
     @property
     def wait(self) -> float:
-        """Seconds until one more request fits."""
-        allowed = self.limit - 1
+        """Seconds until one more request of this cost fits."""
+        allowed = self.limit - self.cost
         if self.used <= allowed:
             return 0
         if self.current <= allowed:
@@ -104,12 +106,15 @@ class RateLimiter:
             "recommendations": parse_rates(settings.rate_limit_recommendations),
             "resources": parse_rates(settings.rate_limit_resources),
             "events": parse_rates(settings.rate_limit_events),
+            "event_count": parse_rates(settings.rate_limit_event_count),
         }
 
-    async def check(self, group: RateLimitGroup, client: str, network: str | None = None) -> RateLimitResult | None:
+    async def check(
+        self, group: RateLimitGroup, client: str, network: str | None = None, *, cost: int = 1
+    ) -> RateLimitResult | None:
         """Count a request; return whether it is allowed, or None if Redis fails and the request is admitted.
 
-        It counts for `client`, and for the `network` with wider limits if there is one.
+        It counts `cost` times for `client`, and for the `network` with wider limits if there is one.
         """
         keys, windows = [_key(group, client)], [*self._windows[group]]
         if network is not None:
@@ -118,11 +123,11 @@ class RateLimiter:
         own = len(self._windows[group])
         arguments = [number for index, rate in enumerate(windows) for number in (1 + index // own, *rate)]
         try:
-            counted = await self._redis.run_script(self._count, keys, *arguments)
+            counted = await self._redis.run_script(self._count, keys, cost, *arguments)
         except BackendError:
             FAILURES.inc()
             return None
-        result = _parse_result(windows, counted, own)
+        result = _parse_result(windows, counted, own, cost)
         if not result.allowed:
             REJECTED.labels(group).inc()
         return result
@@ -132,14 +137,14 @@ def _key(group: RateLimitGroup, client: str) -> str:
     return f"{PREFIX}:{group}:{client}"
 
 
-def _parse_result(windows: list[Rate], counted: list[int], own: int) -> RateLimitResult:
+def _parse_result(windows: list[Rate], counted: list[int], own: int, cost: int) -> RateLimitResult:
     allowed, *numbers = counted
     counts = zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True)
     return RateLimitResult(
         allowed=bool(allowed),
         own=own,
         windows=[
-            SlidingWindow(limit, seconds, previous, current, milliseconds / 1000)
+            SlidingWindow(limit, seconds, previous, current, milliseconds / 1000, cost)
             for (seconds, limit), (previous, current, milliseconds) in zip(windows, counts, strict=True)
         ],
     )

@@ -19,7 +19,7 @@ async def run_as_admin(request: ApiRequest, handler: Callable[[ApiRequest], Awai
     """
     who, outcome = "unknown", "failed"
     try:
-        who = require_admin(request.headers, request.state["settings"], current_identity(request))
+        who = require_admin(request.headers, request.state["settings"], lambda: current_identity(request))
         response = await handler(request)
         outcome = str(response.status_code)
     except ExpectedError as error:

@@ -9,9 +9,10 @@ from starlette.responses import Response
 
 from app.access.client_ip import UNKNOWN
 from app.endpoints.endpoint import Endpoint
-from app.http.errors import ApiError
+from app.http.errors import ApiError, rate_limited
 from app.http.requests import MAX_BATCH_BODY, read_model
 from app.http.responses import json_response
+from app.middleware.rate_limiting import rate_limit_keys
 from app.repositories import visitors
 from app.repositories.visitors import Visitor
 from app.state import ApiRequest, current_client_ip, current_identity
@@ -76,13 +77,24 @@ def _network(request: ApiRequest) -> str | None:
     return str(ip_network((address, NETWORK_BITS[address.version]), strict=False))
 
 
+async def _count_events(request: ApiRequest, count: int) -> None:
+    """Count events against the client's limit, all or none. Raises: ApiError 429."""
+    if not request.state["settings"].rate_limit_enabled:
+        return
+    result = await request.state["rate_limiter"].check("event_count", *rate_limit_keys(request), cost=count)
+    if result is not None and not result.allowed:
+        raise rate_limited(result.retry_after, result.headers)
+
+
 async def record_event(request: ApiRequest, body: TrackedEvent) -> Response:
+    await _count_events(request, 1)
     event_id = body.event_id or str(uuid4())
     await request.state["tracking"].publish_events([encode_event(body, event_id, datetime.now(UTC))])
     return json_response(request, {"success": True, "event_id": event_id}, status=202)
 
 
 async def record_events(request: ApiRequest, body: EventBatch) -> Response:
+    await _count_events(request, len(body.events))
     received_at = datetime.now(UTC)
     entries: list[bytes] = []
     errors: list[dict[str, object]] = []

@@ -28,7 +28,11 @@ Batch = Sequence[bytes]
 # The length is checked in the same atomic step, so that concurrent requests cannot exceed the limit together.
 APPEND = """
 local room = tonumber(ARGV[1]) - redis.call('XLEN', KEYS[1])
-local appended, at = 0, 3
+local bytes = redis.pcall('MEMORY', 'USAGE', KEYS[1])
+if type(bytes) == 'number' and bytes > tonumber(ARGV[2]) then
+  return 0
+end
+local appended, at = 0, 4
 while ARGV[at] do
   local last = at + tonumber(ARGV[at])
   room = room - (last - at)
@@ -36,7 +40,7 @@ while ARGV[at] do
     break
   end
   for i = at + 1, last do
-    redis.call('XADD', KEYS[1], '*', ARGV[2], ARGV[i])
+    redis.call('XADD', KEYS[1], '*', ARGV[3], ARGV[i])
   end
   appended, at = appended + 1, last + 1
 end
@@ -44,7 +48,8 @@ return appended
 """
 """Append batches, each preceded by its length, until one does not fit; return the number of appended batches.
 
-KEYS[1]: the stream. ARGV: its maximum length, the kind of the entries, then the batches.
+KEYS[1]: the stream. ARGV: its maximum length, the bytes beyond which nothing is appended, the kind of the entries, then
+the batches. The bytes are estimated by Redis from a few samples, in constant time.
 """
 
 DIRECT_SECONDS = 3.0
@@ -58,13 +63,14 @@ LOG_RESERVE = 1.25
 
 
 class TrackingProducer:
-    def __init__(self, redis: ResilientRedis, database: Database, limit: int) -> None:
-        """`limit` is the maximum length of the stream."""
+    def __init__(self, redis: ResilientRedis, database: Database, limit: int, limit_bytes: int) -> None:
+        """`limit` is the maximum length of the stream, `limit_bytes` its memory in Redis."""
         self._redis = redis
         self._append_script = redis.client.register_script(APPEND)
         self._database = database
         self._limit = limit
-        self._events = Batcher(partial(self._append, EVENT, limit))
+        self._limit_bytes = limit_bytes
+        self._events = Batcher(partial(self._append, EVENT, 1.0))
         self._pending = 0
         """Event bodies whose round trip is not complete."""
 
@@ -86,8 +92,7 @@ class TrackingProducer:
     async def publish_request_logs(self, logs: Sequence[RequestLog]) -> None:
         """Append request logs. A failure is only logged and counted: no client waits for them."""
         try:
-            limit = int(self._limit * LOG_RESERVE)
-            (appended,) = await self._append(RECOMMENDATION, limit, [[*map(encode_request_log, logs)]])
+            (appended,) = await self._append(RECOMMENDATION, LOG_RESERVE, [[*map(encode_request_log, logs)]])
             if not appended:
                 raise OverloadedError()
         except BackendError as error:
@@ -98,9 +103,9 @@ class TrackingProducer:
             LOST.inc(len(logs))
             log.exception("request_logs_lost", count=len(logs))
 
-    async def _append(self, kind: str, limit: int, batches: Sequence[Batch]) -> list[bool]:
-        """Return for each batch whether it was appended or stored."""
-        args: list[int | str | bytes] = [limit, kind]
+    async def _append(self, kind: str, reserve: float, batches: Sequence[Batch]) -> list[bool]:
+        """Return for each batch whether it was appended or stored; `reserve` multiplies the limits."""
+        args: list[int | str | bytes] = [int(self._limit * reserve), int(self._limit_bytes * reserve), kind]
         for batch in batches:
             args += (len(batch), *batch)
         try:

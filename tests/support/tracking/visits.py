@@ -62,11 +62,13 @@ def request_log(*, session_id: str = SESSION, preferences: Preferences | None = 
 
 
 @asynccontextmanager
-async def open_producer(redis_url: str, database_url: str, limit: int = 1000) -> AsyncIterator[TrackingProducer]:
+async def open_producer(
+    redis_url: str, database_url: str, limit: int = 1000, limit_bytes: int = 2**28
+) -> AsyncIterator[TrackingProducer]:
     database = Database(clients.postgres(database_url, connect_timeout=1))
     redis = ResilientRedis(clients.redis(redis_url))
     try:
-        yield TrackingProducer(redis, database, limit)
+        yield TrackingProducer(redis, database, limit, limit_bytes)
     finally:
         await redis.close()
         await database.close()
