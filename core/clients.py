@@ -89,19 +89,21 @@ def elasticsearch(
     max_retries: int = 1,
     connections_per_node: int = DEFAULTS.elasticsearch_connections,
 ) -> AsyncElasticsearch:
-    """Create an Elasticsearch client.
+    """Create an Elasticsearch client of one URL, or of several of one cluster that are separated by commas.
 
-    `timeout` is in seconds, per attempt. Only broken connections are retried, not timeouts or error responses.
+    `timeout` is in seconds, per attempt. Only broken connections are retried, on the next node if there are several;
+    timeouts and error responses are not.
     """
     # A log line for each request is noise, and costs as much as a small request itself.
     logging.getLogger("elastic_transport.transport").setLevel(logging.WARNING)
+    urls = url.split(",")
     return AsyncElasticsearch(
-        url,
+        urls,
         node_class=AiohttpHttpNode,
         serializers={"application/vnd.elasticsearch+json": LenientSerializer()},
         connections_per_node=connections_per_node,
         request_timeout=timeout,
-        max_retries=max_retries,
+        max_retries=max(max_retries, len(urls) - 1),
         retry_on_status=(),
         retry_on_timeout=False,
     )

@@ -46,6 +46,14 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _http_urls(value: str) -> str:
+    """Validate one URL or several, separated by commas."""
+    urls = [_http_url(url.strip()) for url in value.split(",") if url.strip()]
+    if not urls or len(set(urls)) < len(urls):
+        raise ValueError("should be http://host:port, or different ones of one cluster, separated by commas")
+    return ",".join(urls)
+
+
 def _optional_http_url(value: str | None) -> str | None:
     return None if value is None else _http_url(value)
 
@@ -101,7 +109,7 @@ class Settings(ResourceLimits, BaseSettings):
     database_replica_urls: Annotated[list[PostgresUrl], NoDecode, BeforeValidator(_split_postgres_urls)] = []
     database_direct_url: Annotated[PostgresUrl | None, empty_as_none] = None
     redis_url: Annotated[str, BeforeValidator(_redis_url)]
-    elasticsearch_url: Annotated[str, BeforeValidator(_http_url)]
+    elasticsearch_url: Annotated[str, BeforeValidator(_http_urls)]
     elasticsearch_alias: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,99}$")] = "trips"
 
     today: Annotated[date | None, empty_as_none] = None

@@ -4,6 +4,7 @@ from elasticsearch import AsyncElasticsearch
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.backends.database import Database
+from app.backends.failover_client import FailoverHttpClient
 from app.backends.http_client import HttpClient
 from app.backends.redis import ResilientRedis
 from core import clients
@@ -33,7 +34,12 @@ def elasticsearch(settings: Settings) -> AsyncElasticsearch:
     )
 
 
-def search_http_client(settings: Settings) -> HttpClient:
+def search_http_client(settings: Settings) -> HttpClient | FailoverHttpClient:
+    urls = settings.elasticsearch_url.split(",")
+    if len(urls) > 1:
+        return FailoverHttpClient(
+            urls, seconds=settings.elasticsearch_seconds, connections=settings.elasticsearch_connections
+        )
     return HttpClient(
         settings.elasticsearch_url,
         seconds=settings.elasticsearch_seconds,

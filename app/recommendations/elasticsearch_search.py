@@ -8,6 +8,7 @@ import orjson
 import structlog
 
 from app.backends.circuit_breaker import CircuitBreaker
+from app.backends.failover_client import FailoverHttpClient
 from app.backends.http_client import HttpClient
 from app.backends.index_feed import IndexFeedMonitor
 from app.backends.labels import SEARCH_INDEX_LABEL
@@ -38,7 +39,12 @@ class ElasticsearchTripSearch:
     """The primary trip search. Its methods raise BackendUnavailableError or OverloadedError."""
 
     def __init__(
-        self, elasticsearch: HttpClient, alias: str, feed: IndexFeedMonitor | None = None, *, cached: bool = True
+        self,
+        elasticsearch: HttpClient | FailoverHttpClient,
+        alias: str,
+        feed: IndexFeedMonitor | None = None,
+        *,
+        cached: bool = True,
     ) -> None:
         self._elasticsearch = elasticsearch
         self._feed = feed

@@ -1,0 +1,50 @@
+"""HTTP client of several equal servers: the first that responds is used until it fails."""
+
+from collections.abc import Sequence
+
+import structlog
+
+from app.backends.http_client import HttpClient, HttpResponse
+
+log = structlog.get_logger()
+
+
+class FailoverHttpClient:
+    """Has the methods of `HttpClient`."""
+
+    def __init__(self, urls: Sequence[str], *, seconds: float, connections: int) -> None:
+        """`seconds` is the timeout of a request to one server; `connections` is their number to one server."""
+        self._clients = [HttpClient(url, seconds=seconds, connections=connections) for url in urls]
+        self._current = 0
+
+    @property
+    def is_full(self) -> bool:
+        return self._clients[self._current].is_full
+
+    async def post(self, target: str, body: bytes) -> HttpResponse:
+        """Send a POST request; if a server cannot be reached, to the next one, each of them once.
+
+        After a timeout only later requests go to the next server: the caller has waited for long enough.
+        Raises: OSError, of which TimeoutError is a subclass.
+        """
+        for _ in self._clients[1:]:
+            used = self._current
+            try:
+                return await self._clients[used].post(target, body)
+            except TimeoutError:
+                self._leave(used)
+                raise
+            except OSError:
+                self._leave(used)
+        return await self._clients[self._current].post(target, body)
+
+    def close(self) -> None:
+        """Close the idle connections. Callers must not be waiting any more."""
+        for client in self._clients:
+            client.close()
+
+    def _leave(self, used: int) -> None:
+        """Go on to the next server, unless another request has done so."""
+        if self._current == used:
+            self._current = (used + 1) % len(self._clients)
+            log.warning("search_server_changed", number=self._current + 1, servers=len(self._clients))
