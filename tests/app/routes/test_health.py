@@ -40,7 +40,7 @@ async def health(api: httpx2.AsyncClient, status: int = 200) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("index")
 async def test_closed_index_is_named(api: httpx2.AsyncClient, es: AsyncElasticsearch, settings: Settings) -> None:
-    await es.indices.close(index=settings.elasticsearch_alias)
+    await es.indices.close(index=settings.search_alias)
     body = await health(api)
     assert (body["status"], body["dependencies"]["elasticsearch"]) == ("degraded", "closed")
 
