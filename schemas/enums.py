@@ -1,5 +1,6 @@
 """Enums of the platform: stored labels and display values."""
 
+import re
 from enum import StrEnum
 
 
@@ -20,9 +21,14 @@ class Continent(StrEnum):
 
     @classmethod
     def parse(cls, text: str) -> "Continent":
-        """Parse a display name or label in any case; "North America" is North & Central America. Raises: ValueError."""
+        """Parse a display name or label in any case, however its words are joined.
+
+        "North America" is North & Central America.
+
+        Raises: ValueError.
+        """
         try:
-            return _CONTINENTS_BY_NAME[" ".join(text.split()).casefold()]
+            return _CONTINENTS_BY_NAME[_words(text)]
         except KeyError:
             raise ValueError(f"unknown continent; one of: {', '.join(cls)}") from None
 
@@ -37,9 +43,16 @@ _HEBREW_CONTINENTS = {
     Continent.ANTARCTICA: "אנטארקטיקה",
 }
 
+
+def _words(name: str) -> str:
+    """Return the words of a name in lower case; blanks, "_", "-", "+" and "&" separate them, "and" is left out."""
+    words = re.split(r"[\s_&+-]+", name.casefold())
+    return " ".join(word for word in words if word not in ("", "and"))
+
+
 _CONTINENTS_BY_NAME = {
     "north america": Continent.NORTH_AND_CENTRAL_AMERICA,
-    **{name.casefold(): member for member in Continent for name in (member.name, member.value)},
+    **{_words(name): member for member in Continent for name in (member.name, member.value)},
 }
 
 

@@ -23,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from schemas.document_fields import FIELDS, DocumentField
+from schemas.tables.bounded_text import BoundedString, BoundedText
 from schemas.tables.open_enum import OpenEnum, label_text
 from scoring.predicates import And, AtLeastN, Condition, Equals, Everything, In, Not, Or, Range, Scalar
 
@@ -94,7 +95,7 @@ def convert_value(value: Scalar, column_type: TypeEngine[Any]) -> Any:
         return column_type.label(str(value))
     if isinstance(column_type, Date):
         return date.fromisoformat(str(value))
-    if isinstance(column_type, String | Boolean):
+    if isinstance(column_type, String | BoundedString | BoundedText | Boolean):
         return value
     raise TypeError(f"no conversion of {value!r} to a column of type {column_type!r}")
 

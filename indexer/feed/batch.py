@@ -1,6 +1,6 @@
 """One batch of the outbox: claim rows, take a version, read, write to every index, and only then delete the rows."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass, field, replace
 from time import monotonic
 
@@ -29,6 +29,10 @@ UPSTREAM_CHANGE_TIMEOUT = 0.5
 
 PREVIOUS_INDEX_MAX_ATTEMPTS = 8
 """Attempts on a row after which the previous index, which only serves rollbacks, no longer blocks the live one."""
+
+
+MAX_ATTEMPTS = 15
+"""Attempts on a departure, over a minute, after which it is dead-lettered if the index accepts others."""
 
 
 class BatchStalledError(Exception):
@@ -82,8 +86,13 @@ async def process_batch(
             )
             rows += await _claim(connection, lanes, limits, targets.other_versions(known), retry=retry)
             expansion = await _expand(connection, backends, known, rows, limits.fan_out)
+            stubborn = {row.row_id for row in rows if row.kind == DEPARTURE and row.attempts >= MAX_ATTEMPTS}
             outcomes = await _write(
-                backends, [target.name for target in writable], _trip_ids(rows), started + limits.stalled_after
+                backends,
+                [target.name for target in writable],
+                _trip_ids(rows),
+                started + limits.stalled_after,
+                stubborn,
             )
             batch = _result(rows, expansion, _merge_outcomes(writable, outcomes, rows))
             await _finish(connection, batch)
@@ -150,8 +159,13 @@ async def _expand(
     return await fan_out.expand_changes(connection, backends.elasticsearch, names, changes, limit)
 
 
-async def _write(backends: Backends, names: list[str], trip_ids: list[int], deadline: float) -> dict[str, WriteOutcome]:
-    """Write departures as they are now; those that are deleted, invalid or rejected are removed from the indices."""
+async def _write(
+    backends: Backends, names: list[str], trip_ids: list[int], deadline: float, stubborn: Set[int | None] = frozenset()
+) -> dict[str, WriteOutcome]:
+    """Write departures as they are now; those that are deleted, invalid or rejected are removed from the indices.
+
+    A departure of `stubborn` counts as rejected if it fails again while the index accepts others.
+    """
     if not trip_ids:
         return {name: WriteOutcome() for name in names}
     version = await versions.next_version(backends.postgres)
@@ -162,6 +176,8 @@ async def _write(backends: Backends, names: list[str], trip_ids: list[int], dead
         changes = {trip_id: built.documents.get(trip_id) for trip_id in trip_ids}
         outcomes = await bulk_writer.write(backends.elasticsearch, names, version, changes)
         for name, outcome in outcomes.items():
+            again = {trip_id: changes[trip_id] for trip_id in changes.keys() & stubborn}
+            await rejections.reject_stubborn(backends.elasticsearch, name, version, again, outcome)
             await _blame_index(backends, name, outcome)
         rejected = {trip_id for outcome in outcomes.values() for trip_id in outcome.rejected}
         removals = await bulk_writer.write(backends.elasticsearch, names, version, dict.fromkeys(rejected))
@@ -217,9 +233,13 @@ async def _finish(connection: AsyncConnection, batch: BatchResult) -> None:
     if written.rejected:
         log.error("departures_refused", reasons=written.rejected)
         await outbox.insert_dead_letters(connection, batch.done, written.rejected)
+    if written.retryable:
+        reason = next(iter(written.retryable.values()))
+        log.warning("departures_put_off", count=len(written.retryable), reason=reason)
     if batch.failed:
         await outbox.count_attempt(connection, [row.id for row in batch.failed])
     if batch.done:
+        await outbox.clear_dead_letters(connection, _trip_ids(batch.done), except_for=written.rejected)
         await outbox.remove(connection, [row.id for row in batch.done])
 
 

@@ -67,6 +67,10 @@ def bodies(version: int, changes: Changes, max_bytes: int = BODY_BYTES) -> Itera
     size = 0
     for trip_id, document in changes.items():
         operation = Operation(trip_id, _lines(version, trip_id, document))
+        if len(operation.lines) >= max_bytes:
+            # Alone: if Elasticsearch does not take it, the others are not concerned.
+            yield BulkBody(version, [operation])
+            continue
         operations.append(operation)
         size += len(operation.lines)
         if size >= max_bytes:

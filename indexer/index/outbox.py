@@ -34,6 +34,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
+from core.sql import in_array
 from indexer.index.locks import STALLED_AFTER
 from schemas.index_document import DOCUMENT_VERSION
 from schemas.invalidation import DEPARTURE
@@ -251,6 +252,16 @@ async def purge_copies(connection: AsyncConnection) -> None:
 async def save_cursor(connection: AsyncConnection, row_ids: Iterable[int], cursor: int) -> None:
     moved = update(OutboxRow).where(OutboxRow.id == OUTBOX_IDS).values(cursor=cursor)
     await connection.execute(moved, {"ids": list(row_ids)})
+
+
+async def clear_dead_letters(
+    connection: AsyncConnection, trip_ids: Iterable[int], *, except_for: Collection[int]
+) -> None:
+    """Delete the dead letters of departures that were written, or deleted: they came right without a retry."""
+    ids = [trip_id for trip_id in trip_ids if trip_id not in except_for]
+    if ids:
+        right = delete(DeadLetter).where(DeadLetter.kind == DEPARTURE, in_array(DeadLetter.row_id, ids))
+        await connection.execute(right)
 
 
 async def insert_dead_letters(

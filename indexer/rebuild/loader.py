@@ -14,7 +14,7 @@ from indexer.documents.builder import build_documents
 from indexer.documents.rows import snapshot
 from indexer.documents.templates import DocumentCache
 from indexer.errors import DocumentsRejectedError, IndexUnavailableError
-from indexer.index import bulk_writer, versions
+from indexer.index import bulk_writer, rejections, versions
 from indexer.index.keyset import MIN_ID, database_ids
 from indexer.rebuild.progress import Progress
 from schemas.tables import TripOccurrence
@@ -105,6 +105,19 @@ class BulkLoader:
             await self._write(built.documents)
 
     async def _write(self, changes: bulk_writer.Changes) -> None:
+        """Write documents with retries; one that fails for ever is rejected, if the index accepts others."""
+        unwritten = dict(changes)
+        try:
+            await self._write_with_retries(unwritten)
+        except IndexUnavailableError as error:
+            outcome = bulk_writer.WriteOutcome(retryable=dict.fromkeys(unwritten, str(error)))
+            await rejections.reject_stubborn(self.backends.elasticsearch, self.name, self._version, unwritten, outcome)
+            if outcome.retryable:
+                raise
+            self._add_rejected(outcome)
+
+    async def _write_with_retries(self, changes: dict[int, bytes | None]) -> None:
+        """Write documents, and remove those that are written or rejected from `changes`."""
         retrying = retry_times(
             ATTEMPTS, (IndexUnavailableError,), first=FIRST_RETRY_SECONDS, longest=LONGEST_RETRY_SECONDS
         )
@@ -112,15 +125,16 @@ class BulkLoader:
             with attempt:
                 outcomes = await bulk_writer.write(self.backends.elasticsearch, [self.name], self._version, changes)
                 outcome = outcomes[self.name]
-                self.refused |= outcome.rejected
-                self._rejected += len(outcome.rejected)
-                self._check_rejections(outcome)
-                changes = {trip_id: changes[trip_id] for trip_id in outcome.retryable}
+                self._add_rejected(outcome)
+                for trip_id in changes.keys() - outcome.retryable.keys():
+                    del changes[trip_id]
                 if changes:
                     raise IndexUnavailableError(next(iter(outcome.retryable.values())))
 
-    def _check_rejections(self, outcome: bulk_writer.WriteOutcome) -> None:
+    def _add_rejected(self, outcome: bulk_writer.WriteOutcome) -> None:
         """Raise DocumentsRejectedError if the index rejects more than a handful: the fault is not the documents'."""
+        self.refused |= outcome.rejected
+        self._rejected += len(outcome.rejected)
         if outcome.rejected and self._rejected > MAX_REJECTED:
             raise DocumentsRejectedError(self.name, self._rejected, next(iter(outcome.rejected.values())))
 

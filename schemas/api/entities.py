@@ -36,6 +36,8 @@ def _as_utc(value: datetime) -> datetime:
     return value.replace(microsecond=0, tzinfo=UTC)
 
 
+MAX_JSON = 500_000
+"""Bytes of a column's JSON."""
 MARGIN = 16
 """Levels of nesting around a column's JSON in responses and documents."""
 
@@ -43,14 +45,17 @@ MARGIN = 16
 def _objects_only(value: Any) -> Any:
     """Replace other JSON values by None: columns accept any JSON, the API only objects.
 
-    Raises: ValueError for an object that readers of JSON reject: nested too deeply, or with a number beyond 1e308.
+    Raises: ValueError for an object that readers of JSON reject: too deep, huge, or with a number beyond 1e308.
     """
     if not isinstance(value, dict):
         return None
     wrapped: Any = value
     for _ in range(MARGIN):
         wrapped = [wrapped]
-    orjson.loads(pydantic_core.to_json(wrapped))
+    text = pydantic_core.to_json(wrapped)
+    orjson.loads(text)
+    if len(text) > MAX_JSON:
+        raise ValueError(f"has more than {MAX_JSON} bytes")
     return value
 
 

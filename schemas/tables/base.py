@@ -5,9 +5,11 @@ from decimal import Decimal
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import ARRAY, DateTime, Integer, MetaData, Numeric, SmallInteger, String, Text, Uuid, text
+from sqlalchemy import ARRAY, DateTime, Integer, MetaData, Numeric, SmallInteger, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, mapped_column
+
+from schemas.tables.bounded_text import BoundedString, BoundedText
 
 
 class Base(DeclarativeBase):
@@ -19,7 +21,7 @@ class Base(DeclarativeBase):
         }
     )
     type_annotation_map: ClassVar = {
-        str: Text,
+        str: BoundedText,
         int: Integer,
         datetime: DateTime(timezone=False),
         UUID: Uuid,
@@ -42,11 +44,11 @@ Count = Annotated[int, mapped_column(server_default=ZERO)]
 Flag = Annotated[bool, mapped_column(server_default=FALSE)]
 Active = Annotated[bool, mapped_column(server_default=TRUE)]
 
-Text20 = Annotated[str, mapped_column(String(20))]
-Text50 = Annotated[str, mapped_column(String(50))]
-Text100 = Annotated[str, mapped_column(String(100))]
-Text255 = Annotated[str, mapped_column(String(255))]
-Text500 = Annotated[str, mapped_column(String(500))]
+Text20 = Annotated[str, mapped_column(BoundedString(20))]
+Text50 = Annotated[str, mapped_column(BoundedString(50))]
+Text100 = Annotated[str, mapped_column(BoundedString(100))]
+Text255 = Annotated[str, mapped_column(BoundedString(255))]
+Text500 = Annotated[str, mapped_column(BoundedString(500))]
 
 Money = Annotated[Decimal, mapped_column(Numeric(10, 2))]
 Score = Annotated[Decimal, mapped_column(Numeric(5, 2))]

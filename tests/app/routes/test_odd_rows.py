@@ -17,9 +17,10 @@ from indexer.rebuild.reindex import reindex
 from indexer.rebuild.verify import verify
 from schemas.enums import Continent
 from schemas.tables import Base, Company, Country, Guide, Tag, TripOccurrence, TripTemplate, TripType
+from schemas.tables.bounded_text import MAX_CHARACTERS, BoundedText
 from tests.support.api.serving import serving
 from tests.support.factories import CatalogueFactory
-from tests.support.odd_values import OddRow, create_odd_rows, create_trip
+from tests.support.odd_values import OddRow, create_odd_rows, create_trip, set_value
 from tests.support.sync import ignore_progress
 
 TABLES: tuple[type[Base], ...] = (Company, Country, Guide, Tag, TripOccurrence, TripTemplate, TripType)
@@ -122,3 +123,28 @@ async def test_odd_value_costs_only_its_row(
             fallback = await api.post("/api/v2/recommendations", json=body)
             assert good["trip_occurrences"] in ids(parsed(fallback)), body
             assert fallback.headers["Warning"]
+
+
+async def test_long_text_is_cut(settings: Settings, database: AsyncEngine, catalogue: CatalogueFactory) -> None:
+    trip = await create_trip(catalogue)
+    for table in TABLES:
+        for column in table.__table__.columns:
+            if isinstance(column.type, BoundedText):
+                name = table.__tablename__
+                assert await set_value(database, name, column.name, "repeat('x', 1000000)", trip[name])
+    report = await reindex(settings, ignore_progress)
+    assert report.refused == {}
+    async with serving(settings) as api:
+        for endpoint in LISTS:
+            assert longest(parsed(await api.get(endpoint.path))) <= MAX_CHARACTERS, endpoint.path
+        found = parsed(await api.post("/api/v2/recommendations", json={}))
+        assert found["count"] == 1
+        assert longest(found) == MAX_CHARACTERS
+
+
+def longest(value: Any) -> int:
+    """Return the length of the longest text in a JSON value."""
+    if isinstance(value, dict | list):
+        items = value.values() if isinstance(value, dict) else value
+        return max(map(longest, items), default=0)
+    return len(value) if isinstance(value, str) else 0

@@ -1,0 +1,78 @@
+"""A document that Elasticsearch never takes is dead-lettered after a bounded time, unless it takes none at all."""
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import select
+
+from core.settings import Settings
+from indexer.backends import Backends
+from indexer.feed import batch
+from indexer.feed.batch import process_batch
+from indexer.index import bulk_writer
+from indexer.index.bulk_writer import BulkBody, WriteOutcome
+from indexer.rebuild import loader
+from indexer.rebuild.reindex import reindex
+from schemas.tables import DeadLetter
+from tests.support.sync import assert_in_sync, drain, execute, ignore_progress, indexed, waiting
+
+TOO_MANY = "429: circuit_breaking_exception: data too large"
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, is_refused: Callable[[int], bool]) -> None:
+    """Have Elasticsearch answer 429 to each bulk request with such a departure."""
+    send = bulk_writer._send_whole
+
+    async def answer(es: object, name: str, body: BulkBody) -> WriteOutcome:
+        if any(is_refused(trip_id) for trip_id in body.ids):
+            return WriteOutcome(retryable=dict.fromkeys(body.ids, TOO_MANY))
+        return await send(es, name, body)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(bulk_writer, "_send_whole", answer)
+    monkeypatch.setattr(bulk_writer, "BODY_BYTES", 1)
+
+
+async def dead(stores: Backends) -> dict[int | None, str]:
+    async with stores.postgres.connect() as connection:
+        found = await connection.execute(select(DeadLetter.row_id, DeadLetter.error))
+        return {row.row_id: row.error for row in found}
+
+
+async def test_stubborn_document_is_dead_lettered_and_cleared(
+    settings: Settings, stores: Backends, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
+    await execute(stores.postgres, "UPDATE smarttrip.outbox SET attempts = :attempts", attempts=batch.MAX_ATTEMPTS - 1)
+    with monkeypatch.context() as patch:
+        refuse(patch, lambda trip_id: trip_id == ids["trip"])
+        batches = [await process_batch(stores, retry=True) for _ in range(2)]
+    assert [len(found.failed) for found in batches] == [1, 0]
+    assert await dead(stores) == {ids["trip"]: TOO_MANY}
+    assert await waiting(stores.postgres) == 0
+    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 6")
+    await drain(stores)
+    assert await dead(stores) == {}
+    await assert_in_sync(settings)
+
+
+async def test_index_that_takes_nothing_dead_letters_nothing(
+    settings: Settings, stores: Backends, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
+    await execute(stores.postgres, "UPDATE smarttrip.outbox SET attempts = :attempts", attempts=batch.MAX_ATTEMPTS)
+    with monkeypatch.context() as patch:
+        refuse(patch, lambda trip_id: True)
+        assert (await process_batch(stores, retry=True)).failed_entirely
+    assert await dead(stores) == {}
+    await drain(stores)
+    await assert_in_sync(settings)
+
+
+async def test_stubborn_document_ends_no_reindex(
+    settings: Settings, stores: Backends, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loader, "ATTEMPTS", 2)
+    refuse(monkeypatch, lambda trip_id: trip_id == ids["trip"])
+    report = await reindex(settings, ignore_progress)
+    assert report.refused == {ids["trip"]: TOO_MANY}
+    assert (await indexed(stores)).keys() == {ids["other"]}
