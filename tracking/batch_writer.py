@@ -15,13 +15,14 @@ from core.transactions import run_transaction
 from tracking.event_writer import write_events
 from tracking.locks import TRACKING_LOCK
 from tracking.request_log_writer import write_request_logs
-from tracking.stream import EVENT, RECOMMENDATION, StreamEntry
+from tracking.session_writer import write_sessions
+from tracking.stream import EVENT, RECOMMENDATION, SESSION, StreamEntry
 
 log = structlog.get_logger()
 
 DEAD_LETTERED = Counter("smarttrip_tracking_set_aside_total", "Events and request logs that Postgres refused")
 
-WRITERS = {EVENT: write_events, RECOMMENDATION: write_request_logs}
+WRITERS = {SESSION: write_sessions, EVENT: write_events, RECOMMENDATION: write_request_logs}
 
 OUTAGES = ("08", "53", "57P", "58")
 """SQLSTATE classes of a server that is unreachable, out of resources, shutting down or broken: entries are retried."""
@@ -93,11 +94,15 @@ async def store_batch(engine: AsyncEngine, entries: Sequence[StreamEntry]) -> No
 
     async def write(connection: AsyncConnection) -> None:
         await connection.execute(TRACKING_LOCK)
-        for kind, bodies in by_kind.items():
-            await WRITERS[kind](connection, bodies)
+        # Sessions first: they lock more than events do, and events belong to them.
+        for kind, write_entries in WRITERS.items():
+            if kind in by_kind:
+                await write_entries(connection, by_kind[kind])
 
     try:
         await run_transaction(engine, write)
+    except (KeyError, TypeError, ValueError) as error:
+        raise EntriesRejectedError(f"malformed: {type(error).__name__}") from error
     except DBAPIError as error:
         sqlstate: str | None = getattr(error.orig, "sqlstate", None)
         if error.connection_invalidated or sqlstate is None or sqlstate.startswith(OUTAGES):

@@ -13,6 +13,7 @@ from schemas.redis_keys import TRACKING_STREAM
 
 EVENT = "event"
 RECOMMENDATION = "recommendation"
+SESSION = "session"
 
 
 class StreamEntry(NamedTuple):

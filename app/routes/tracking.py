@@ -13,10 +13,9 @@ from app.http.errors import ApiError, rate_limited
 from app.http.requests import MAX_BATCH_BODY, read_model
 from app.http.responses import json_response
 from app.middleware.rate_limiting import rate_limit_keys
-from app.repositories import visitors
-from app.repositories.visitors import Visitor
 from app.state import ApiRequest, current_client_ip, current_identity
 from app.tracking.records import encode_event
+from core.errors import BackendError
 from schemas.api.tracking import (
     Email,
     EventBatch,
@@ -30,6 +29,9 @@ from schemas.api.tracking import (
     TrackedEvent,
 )
 from schemas.event_types import CATEGORIES, SOURCES
+from tracking import visitors
+from tracking.session_writer import encode_session
+from tracking.visitors import Visitor
 
 MAX_USER_AGENT = 500
 NETWORK_BITS = {4: 24, 6: 48}
@@ -42,16 +44,31 @@ async def start_session(request: ApiRequest, body: SessionRequest) -> Response:
     visitor = Visitor(
         _verified_email(request), _network(request), request.headers.get("user-agent", "")[:MAX_USER_AGENT]
     )
-    result = await request.state["database"].transact(lambda session: visitors.start_session(session, body, visitor))
+    result = await _store_session(request, body, visitor)
     return json_response(
         request,
         {
             "success": True,
-            "user_id": result.user_id,
+            "user_id": result.user_id if result else None,
             "session_id": body.session_id,
-            "is_new_session": result.is_new,
+            "is_new_session": result.is_new if result else True,
         },
     )
+
+
+async def _store_session(
+    request: ApiRequest, start: SessionRequest, visitor: Visitor
+) -> visitors.SessionResponse | None:
+    """Start the session; while the database is unavailable, append it to the stream for the worker and return None.
+
+    Clients do not repeat a failed start, and such a session would never exist.
+    """
+    state, received_at = request.state, datetime.now(UTC)
+    try:
+        return await state["database"].transact(lambda session: visitors.start_session(session, start, visitor))
+    except BackendError:
+        await state["tracking"].publish_session(encode_session(start, visitor, received_at))
+        return None
 
 
 async def identify(request: ApiRequest, body: IdentifyRequest) -> Response:
@@ -129,7 +146,10 @@ ENDPOINTS = (
         path="/api/session/start",
         handler=start_session,
         summary="Start a session",
-        description="Start a browsing session. A session that is already open stays as it is.",
+        description=(
+            "Start a browsing session. A session that is already open stays as it is. While the database is "
+            "unavailable, the session is stored later, and `user_id` is null."
+        ),
         tag="tracking",
         rate_limit="events",
         body=SessionRequest,

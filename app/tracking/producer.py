@@ -14,7 +14,7 @@ from app.tracking.records import RequestLog, encode_request_log
 from core.errors import BackendError, OverloadedError
 from schemas.redis_keys import TRACKING_STREAM
 from tracking.batch_writer import store
-from tracking.stream import EVENT, RECOMMENDATION, StreamEntry
+from tracking.stream import EVENT, RECOMMENDATION, SESSION, StreamEntry
 
 log = structlog.get_logger()
 
@@ -86,6 +86,15 @@ class TrackingProducer:
             appended = await self._events.submit(bodies)
         finally:
             self._pending -= len(bodies)
+        if not appended:
+            raise OverloadedError(retry_after=5)
+
+    async def publish_session(self, body: bytes) -> None:
+        """Append a session that could not be stored, as `encode_session` made it.
+
+        Raises: OverloadedError or BackendUnavailableError.
+        """
+        (appended,) = await self._append(SESSION, self._limit, [[body]])
         if not appended:
             raise OverloadedError(retry_after=5)
 

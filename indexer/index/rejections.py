@@ -1,8 +1,11 @@
 """Tell rejected documents from an index that rejects every document, by writing a document of the index once more."""
 
+from collections.abc import Sequence
+
 import orjson
 from elasticsearch import ApiError, AsyncElasticsearch, TransportError
 
+from core.bisection import process_with_bisection
 from indexer.index import bulk_writer
 from indexer.index.bulk_writer import WriteOutcome
 
@@ -10,7 +13,7 @@ MAX_UNPROVEN = 5
 """Rejections by an empty index, which has no document to probe with, that are put down to the documents."""
 
 MAX_STUBBORN = 20
-"""Documents that are tried alone; when more fail, the fault is the index's."""
+"""Documents that may fail alone; when more do, the fault is the index's."""
 
 
 async def blame_index(es: AsyncElasticsearch, name: str, outcome: WriteOutcome) -> str | None:
@@ -32,21 +35,52 @@ async def blame_index(es: AsyncElasticsearch, name: str, outcome: WriteOutcome) 
 async def reject_stubborn(
     es: AsyncElasticsearch, name: str, version: int, changes: bulk_writer.Changes, outcome: WriteOutcome
 ) -> None:
-    """Reject those of `changes` that alone fail again, such as one too large for a server that takes all others.
+    """Write those of `changes` that failed once more, apart from each other, and reject what alone fails again.
 
-    The index has to accept another document before and after, so that an outage that ends is no one's fault.
+    Such a document is too large for a server that takes all others. If the server takes none, nothing is rejected.
     """
-    failed = changes.keys() & outcome.retryable.keys()
-    if not failed or len(failed) > MAX_STUBBORN or outcome.index_missing:
+    failed = {trip_id: changes[trip_id] for trip_id in changes.keys() & outcome.retryable.keys()}
+    if not failed or outcome.index_missing:
         return
-    for trip_id in sorted(failed):
-        if not await accepts_documents(es, name):
-            return
-        alone = (await bulk_writer.write(es, [name], version, {trip_id: changes[trip_id]}))[name]
-        if alone.retryable and not await accepts_documents(es, name):
-            return
+    try:
+        reasons = await _write_apart(es, name, version, failed)
+    except _FailedPartError:
+        return
+    if len(reasons) == len(failed) and not await accepts_documents(es, name):
+        return
+    for trip_id in failed.keys() - reasons.keys():
+        del outcome.retryable[trip_id]
+    for trip_id in reasons:
+        # Once more, now that the index is known to accept documents: the first attempt may have been during an outage.
+        alone = (await bulk_writer.write(es, [name], version, {trip_id: failed[trip_id]}))[name]
         del outcome.retryable[trip_id]
         outcome.rejected |= alone.retryable | alone.rejected
+
+
+class _FailedPartError(Exception):
+    """Elasticsearch did not take a part of the documents; the message says why."""
+
+
+async def _write_apart(es: AsyncElasticsearch, name: str, version: int, changes: bulk_writer.Changes) -> dict[int, str]:
+    """Write documents in ever smaller parts; return those that fail alone, with the reasons.
+
+    Raises: _FailedPartError if they are many.
+    """
+    reasons: dict[int, str] = {}
+
+    async def write_part(part: Sequence[int]) -> None:
+        written = (await bulk_writer.write(es, [name], version, {trip_id: changes[trip_id] for trip_id in part}))[name]
+        reasons.update(written.rejected)
+        if written.retryable:
+            raise _FailedPartError(next(iter(written.retryable.values())))
+
+    async def fail(trip_id: int, error: Exception) -> None:
+        reasons[trip_id] = str(error)
+        if len(reasons) > MAX_STUBBORN:
+            raise error
+
+    await process_with_bisection(sorted(changes), write_part, fail, errors=(_FailedPartError,))
+    return reasons
 
 
 async def accepts_documents(es: AsyncElasticsearch, name: str) -> bool | None:

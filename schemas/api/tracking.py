@@ -106,8 +106,11 @@ class SessionRequest(BaseModel):
 
 
 class SessionResponse(BaseModel):
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     success: Literal[True]
-    user_id: int
+    user_id: int | None
+    """Null for a session that will be stored later."""
     session_id: UUID
     is_new_session: bool
 

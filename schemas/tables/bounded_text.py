@@ -7,8 +7,8 @@ from sqlalchemy import String, Text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
-MAX_CHARACTERS = 100_000
-"""Far more than a page shows. Every text column may be this long, since the platform can widen it."""
+MAX_CHARACTERS = 20_000
+"""Ten times what a page shows, and so few that a document of long texts fits into one request."""
 
 
 class _Bounded(TypeDecorator[str]):

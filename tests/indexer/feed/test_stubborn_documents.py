@@ -19,17 +19,16 @@ from tests.support.sync import assert_in_sync, drain, execute, ignore_progress, 
 TOO_MANY = "429: circuit_breaking_exception: data too large"
 
 
-def refuse(monkeypatch: pytest.MonkeyPatch, is_refused: Callable[[int], bool]) -> None:
-    """Have Elasticsearch answer 429 to each bulk request with such a departure."""
+def refuse(monkeypatch: pytest.MonkeyPatch, is_refused: Callable[[bytes], bool]) -> None:
+    """Have Elasticsearch answer 429 to each bulk request with such a document."""
     send = bulk_writer._send_whole
 
     async def answer(es: object, name: str, body: BulkBody) -> WriteOutcome:
-        if any(is_refused(trip_id) for trip_id in body.ids):
+        if any(is_refused(operation.lines) for operation in body.operations):
             return WriteOutcome(retryable=dict.fromkeys(body.ids, TOO_MANY))
         return await send(es, name, body)  # type: ignore[arg-type]
 
     monkeypatch.setattr(bulk_writer, "_send_whole", answer)
-    monkeypatch.setattr(bulk_writer, "BODY_BYTES", 1)
 
 
 async def dead(stores: Backends) -> dict[int | None, str]:
@@ -42,11 +41,12 @@ async def test_stubborn_document_is_dead_lettered_and_cleared(
     settings: Settings, stores: Backends, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
-    await execute(stores.postgres, "UPDATE smarttrip.outbox SET attempts = :attempts", attempts=batch.MAX_ATTEMPTS - 1)
+    one_less = batch.MAX_ATTEMPTS - 1
+    await execute(stores.postgres, "UPDATE smarttrip.outbox SET attempts = :attempts", attempts=one_less)
     with monkeypatch.context() as patch:
-        refuse(patch, lambda trip_id: trip_id == ids["trip"])
+        refuse(patch, lambda lines: b'"_id":"%d"' % ids["trip"] in lines and b'"spots":5' in lines)
         batches = [await process_batch(stores, retry=True) for _ in range(2)]
-    assert [len(found.failed) for found in batches] == [1, 0]
+    assert [len(found.failed) for found in batches] == [2, 0]
     assert await dead(stores) == {ids["trip"]: TOO_MANY}
     assert await waiting(stores.postgres) == 0
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 6")
@@ -61,7 +61,7 @@ async def test_index_that_takes_nothing_dead_letters_nothing(
     await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
     await execute(stores.postgres, "UPDATE smarttrip.outbox SET attempts = :attempts", attempts=batch.MAX_ATTEMPTS)
     with monkeypatch.context() as patch:
-        refuse(patch, lambda trip_id: True)
+        refuse(patch, lambda lines: True)
         assert (await process_batch(stores, retry=True)).failed_entirely
     assert await dead(stores) == {}
     await drain(stores)
@@ -72,7 +72,7 @@ async def test_stubborn_document_ends_no_reindex(
     settings: Settings, stores: Backends, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loader, "ATTEMPTS", 2)
-    refuse(monkeypatch, lambda trip_id: trip_id == ids["trip"])
+    refuse(monkeypatch, lambda lines: b'"_id":"%d"' % ids["trip"] in lines)
     report = await reindex(settings, ignore_progress)
     assert report.refused == {ids["trip"]: TOO_MANY}
     assert (await indexed(stores)).keys() == {ids["other"]}

@@ -5,13 +5,13 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import ColumnElement, and_, exists, func, literal, not_, select, union, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.backends.database import WriteSession
 from core.sql import in_array
 from schemas.tables import BrowsingSession, Event, UnverifiedBrowser, User
 
 
-async def claim_user(session: WriteSession, user_id: int, anonymous_id: UUID) -> None:
+async def claim_user(session: AsyncSession, user_id: int, anonymous_id: UUID) -> None:
     """Make this browser the only one of the user, because a token of this browser has verified the address.
 
     Other browsers become guests, with their sessions and events. They are recorded, so that an erasure of the person
@@ -26,7 +26,7 @@ async def claim_user(session: WriteSession, user_id: int, anonymous_id: UUID) ->
         await _become_guests(session, user_id, others)
 
 
-async def _other_browsers(session: WriteSession, user_id: int, anonymous_id: UUID) -> Collection[UUID]:
+async def _other_browsers(session: AsyncSession, user_id: int, anonymous_id: UUID) -> Collection[UUID]:
     used = union(
         *(
             select(table.anonymous_id).where(table.user_id == user_id, table.anonymous_id != anonymous_id)
@@ -36,7 +36,7 @@ async def _other_browsers(session: WriteSession, user_id: int, anonymous_id: UUI
     return (await session.scalars(used)).all()
 
 
-async def _become_guests(session: WriteSession, user_id: int, browsers: Collection[UUID]) -> None:
+async def _become_guests(session: AsyncSession, user_id: int, browsers: Collection[UUID]) -> None:
     new = insert(User).values([{"anonymous_id": browser, "total_sessions": 0} for browser in sorted(browsers)])
     await session.execute(new.on_conflict_do_nothing())
     for table in (BrowsingSession, Event):
@@ -49,7 +49,7 @@ async def _become_guests(session: WriteSession, user_id: int, browsers: Collecti
     await session.execute(record)
 
 
-async def record_unverified(session: WriteSession, owners: ColumnElement[bool], anonymous_id: UUID) -> None:
+async def record_unverified(session: AsyncSession, owners: ColumnElement[bool], anonymous_id: UUID) -> None:
     """Record that this browser named the address of these users, for an erasure; the users do not change."""
     known = exists().where(UnverifiedBrowser.user_id == User.id, UnverifiedBrowser.anonymous_id == anonymous_id)
     named = select(User.id, literal(anonymous_id), func.now()).where(owners, not_(known))

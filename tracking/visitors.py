@@ -1,16 +1,17 @@
 """Users and their sessions. Locks are taken in the order of `tracking.locks`."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import ColumnElement, Select, exists, func, not_, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.backends.database import WriteSession
-from app.repositories.claims import claim_user, record_unverified
 from schemas.api.tracking import IdentifyRequest, SessionRequest
 from schemas.tables import BrowsingSession, User
+from tracking.claims import claim_user, record_unverified
 from tracking.counted_events import count_new_session
 from tracking.locks import TRACKING_LOCK, browser_name, email_name, lock_names, session_name
 
@@ -50,8 +51,13 @@ IS_REGISTERED = func.coalesce(User.is_registered, False)
 LAST_SEEN = {"last_seen_at": func.greatest(User.last_seen_at, func.now()), "updated_at": func.now()}
 
 
-async def start_session(session: WriteSession, start: SessionRequest, visitor: Visitor) -> SessionResponse:
-    """Start a session, or restart one that has ended; leave one that is already open as it is."""
+async def start_session(
+    session: AsyncSession, start: SessionRequest, visitor: Visitor, *, began: datetime | None = None
+) -> SessionResponse:
+    """Start a session, or restart one that has ended; leave one that is already open as it is.
+
+    `began` is given for a session that is stored later: one that has ended since is not restarted.
+    """
     known = await _find_session(session, start.session_id)
     if known is not None and known.is_open:
         return SessionResponse(known.user_id, is_new=False)
@@ -64,7 +70,7 @@ async def start_session(session: WriteSession, start: SessionRequest, visitor: V
         user_id = await _user_for_verified_email(session, visitor.email, start.anonymous_id)
     else:
         user_id = await _user_for_visitor(session, start.anonymous_id, start.email)
-    if not await _open_session(session, start, visitor, user_id):
+    if not await _open_session(session, start, visitor, user_id, began):
         opened = await _find_session(session, start.session_id)
         return SessionResponse(opened.user_id if opened and opened.is_open else user_id, is_new=False)
     if known is None:
@@ -75,7 +81,7 @@ async def start_session(session: WriteSession, start: SessionRequest, visitor: V
     return SessionResponse(user_id, is_new=True)
 
 
-async def _find_session(session: WriteSession, session_id: UUID) -> _SessionRef | None:
+async def _find_session(session: AsyncSession, session_id: UUID) -> _SessionRef | None:
     """Return the session's user and state, without locking it."""
     columns = select(BrowsingSession.user_id, BrowsingSession.ended_at).where(BrowsingSession.session_id == session_id)
     row = (await session.execute(columns)).one_or_none()
@@ -88,7 +94,7 @@ def _lock_rows(sessions: ColumnElement[bool]) -> Select[int]:
 
 
 async def _lock_visitor(
-    session: WriteSession, anonymous_id: UUID, email: str | None, session_id: UUID | None = None, *, verified: bool
+    session: AsyncSession, anonymous_id: UUID, email: str | None, session_id: UUID | None = None, *, verified: bool
 ) -> None:
     """Exclude other transactions of this browser, session and address; `verified` ones may change several users."""
     if verified:
@@ -101,13 +107,15 @@ async def _lock_visitor(
     await lock_names(session, names)
 
 
-async def _open_session(session: WriteSession, start: SessionRequest, visitor: Visitor, user_id: int) -> bool:
+async def _open_session(
+    session: AsyncSession, start: SessionRequest, visitor: Visitor, user_id: int, began: datetime | None
+) -> bool:
     """Insert or restart the session. Return False if it is already open."""
     new = insert(BrowsingSession).values(
         session_id=start.session_id,
         anonymous_id=start.anonymous_id,
         user_id=user_id,
-        started_at=func.now(),
+        started_at=began or func.now(),
         created_at=func.now(),
         user_agent=visitor.user_agent,
         ip_address=visitor.network,
@@ -121,12 +129,12 @@ async def _open_session(session: WriteSession, start: SessionRequest, visitor: V
     opened = new.on_conflict_do_update(
         index_elements=[BrowsingSession.session_id],
         set_={"user_id": new.excluded.user_id, "ended_at": None, "duration_seconds": None},
-        where=BrowsingSession.ended_at.is_not(None),
+        where=BrowsingSession.ended_at.is_not(None) if began is None else BrowsingSession.ended_at < began,
     ).returning(BrowsingSession.id)
     return await session.scalar(opened) is not None
 
 
-async def _user_for_visitor(session: WriteSession, anonymous_id: UUID, email: str | None) -> int:
+async def _user_for_visitor(session: AsyncSession, anonymous_id: UUID, email: str | None) -> int:
     """Return the browser's user, else the unregistered one with this unverified address, else a new user.
 
     The address of a registered user is treated as if it were unknown.
@@ -145,7 +153,7 @@ async def _user_for_visitor(session: WriteSession, anonymous_id: UUID, email: st
             return created
 
 
-async def _user_for_verified_email(session: WriteSession, email: str, anonymous_id: UUID) -> int:
+async def _user_for_verified_email(session: AsyncSession, email: str, anonymous_id: UUID) -> int:
     """Return the user with a verified address: its present owner, else the visitor, else a new user."""
     named = select(User.id).where(_has_email(email))
     await session.execute(_lock_rows(BrowsingSession.user_id.in_(named) | _is_open_in(anonymous_id)))
@@ -165,7 +173,7 @@ async def _user_for_verified_email(session: WriteSession, email: str, anonymous_
             return created
 
 
-async def identify(session: WriteSession, body: IdentifyRequest, verified_email: str | None) -> UserRef:
+async def identify(session: AsyncSession, body: IdentifyRequest, verified_email: str | None) -> UserRef:
     """Store the visitor's e-mail address and name, and return the user.
 
     `verified_email` is that of a token. Without it, an address that belongs to another user changes nothing.
@@ -195,7 +203,7 @@ async def identify(session: WriteSession, body: IdentifyRequest, verified_email:
         return guest
 
 
-async def _log_in(session: WriteSession, user_id: int, body: IdentifyRequest) -> UserRef:
+async def _log_in(session: AsyncSession, user_id: int, body: IdentifyRequest) -> UserRef:
     """Assign the browser's open sessions to the user."""
     await session.execute(update(BrowsingSession).where(_is_open_in(body.anonymous_id)).values(user_id=user_id))
     if body.name is not None:
@@ -212,12 +220,12 @@ def _has_email(email: str) -> ColumnElement[bool]:
     return func.lower(User.email) == email
 
 
-async def _is_taken(session: WriteSession, email: str, condition: ColumnElement[bool]) -> bool:
+async def _is_taken(session: AsyncSession, email: str, condition: ColumnElement[bool]) -> bool:
     """Return whether another user, one that meets the condition, has the address."""
     return bool(await session.scalar(select(exists().where(_has_email(email), condition))))
 
 
-async def _find_user(session: WriteSession, condition: ColumnElement[bool]) -> UserRef | None:
+async def _find_user(session: AsyncSession, condition: ColumnElement[bool]) -> UserRef | None:
     """Lock and return the user. Of several with one address a registered one comes first, then the oldest."""
     columns = select(User.id, IS_REGISTERED).where(condition).order_by(IS_REGISTERED.desc(), User.id).limit(1)
     # The lock prevents that the user is erased before a session refers to it. It is as strong as that of an update:
@@ -228,7 +236,7 @@ async def _find_user(session: WriteSession, condition: ColumnElement[bool]) -> U
 
 
 async def _create_user(
-    session: WriteSession,
+    session: AsyncSession,
     anonymous_id: UUID,
     email: str | None = None,
     *,
@@ -255,5 +263,5 @@ async def _create_user(
     return user_id
 
 
-async def _update_user(session: WriteSession, user_id: int, values: dict[str, Any]) -> None:
+async def _update_user(session: AsyncSession, user_id: int, values: dict[str, Any]) -> None:
     await session.execute(update(User).where(User.id == user_id).values(LAST_SEEN | values))
