@@ -94,7 +94,7 @@ class TrackingProducer:
 
         Raises: OverloadedError or BackendUnavailableError.
         """
-        (appended,) = await self._append(SESSION, self._limit, [[body]])
+        (appended,) = await self._append(SESSION, LOG_RESERVE, [[body]])
         if not appended:
             raise OverloadedError(retry_after=5)
 
