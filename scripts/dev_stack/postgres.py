@@ -34,6 +34,10 @@ def _command(folder: Path, port: int, ephemeral: bool) -> list[str]:
         "max_connections": 300,
         "timezone": "UTC",
         "log_timezone": "UTC",
+        # The log holds no values of rows or parameters.
+        "log_error_verbosity": "terse",
+        "log_parameter_max_length": 0,
+        "log_parameter_max_length_on_error": 0,
         **(_EPHEMERAL if ephemeral else {}),
     }
     return [_binary("postgres"), "-D", str(cluster), *(f"--{name}={value}" for name, value in settings.items())]

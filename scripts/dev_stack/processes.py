@@ -68,6 +68,9 @@ def start(
 
     `die_with_parent` is the signal that the kernel sends it when we end, even if we are killed (Linux only).
     """
+    # Servers may log what their clients sent: nobody else may read it, whatever the umask.
+    log.touch(mode=0o600)
+    log.chmod(0o600)
     with log.open("ab") as output:
         return subprocess.Popen(
             command,

@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
@@ -52,6 +53,24 @@ async def test_env_leads_to_three_working_services(running: Path) -> None:
 
     port = int(urls["ELASTICSEARCH_URL"].rsplit(":", 1)[1])
     assert http_ok(port, "/_cluster/health?wait_for_status=green&timeout=10s")
+
+
+async def test_logs_and_data_are_private(running: Path) -> None:
+    for service in SERVICES:
+        assert service.log(running).stat().st_mode & 0o077 == 0
+        assert service.folder(running).stat().st_mode & 0o077 == 0
+
+
+async def test_postgres_log_has_no_values(running: Path) -> None:
+    log = next(service.log(running) for service in SERVICES if service.name == "postgres")
+    connection = await asyncpg.connect(exports(running)["DATABASE_URL"])
+    await connection.execute("CREATE TABLE addresses (email text UNIQUE)")
+    for _ in range(2):
+        with suppress(asyncpg.UniqueViolationError):
+            await connection.execute("INSERT INTO addresses VALUES ($1)", "planted@example.org")
+    await connection.close()
+    assert until(lambda: "addresses_email_key" in log.read_text(), 10)
+    assert "planted" not in log.read_text()
 
 
 def test_status_is_0_when_all_services_respond(running: Path) -> None:
