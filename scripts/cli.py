@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from scripts.commands import bench, database, demo, index, processes, stack, user
+from scripts.commands import bench, check, database, demo, index, processes, stack, user
 from scripts.commands.errors import describe_error
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app.add_typer(user.app, name="user")
 app.add_typer(bench.app, name="bench")
 app.command()(database.migrate)
 app.command()(database.seed)
+app.command()(check.check)
 app.command()(index.reindex)
 app.command()(index.verify)
 app.command()(index.rollback)

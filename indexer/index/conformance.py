@@ -87,6 +87,17 @@ async def repair(es: AsyncElasticsearch, name: str, asked: Mapping[str, Any], al
     return deviations
 
 
+async def find_deviations(es: AsyncElasticsearch, name: str, asked: Mapping[str, Any]) -> list[str]:
+    """Return what differs from what the index was made with; nothing is changed."""
+    found = (await es.indices.get(index=name))[name]
+    settings = flatten(found["settings"]["index"])
+    changed = [key for key, value in RELIED_ON.items() if settings.get(key, _text(value)) != _text(value)]
+    return [
+        *_mapping_deviations(found["mappings"], asked["mappings"]),
+        *(f"the setting {key} differs" for key in changed),
+    ]
+
+
 async def _reset(es: AsyncElasticsearch, name: str, settings: Mapping[str, Any]) -> bool:
     """Set settings, None for the default; return False if they can be set only when an index is created."""
     try:

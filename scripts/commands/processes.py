@@ -47,9 +47,30 @@ def worker() -> None:
 
 
 def _require_migrated(settings: Settings) -> None:
-    """Raise MigrationError if the database lacks revisions of this release; one that is down is no obstacle."""
+    """Raise MigrationError if the database lacks revisions of this release; log other differences.
+
+    A database that is down is no obstacle.
+    """
     import asyncio
 
     from migrations.revision import check_revision
 
     asyncio.run(check_revision(settings.database_url, connect_seconds=settings.postgres_connect_seconds))
+    asyncio.run(_log_differences(settings))
+
+
+async def _log_differences(settings: Settings) -> None:
+    import structlog
+    from asyncpg import PostgresError
+    from sqlalchemy.exc import DBAPIError
+
+    from scripts.commands.check import find_database_differences
+
+    log = structlog.get_logger()
+    try:
+        differences = await find_database_differences(settings)
+    except (DBAPIError, PostgresError, OSError) as error:
+        log.warning("database_not_compared", error=type(error).__name__)
+        return
+    for difference in differences:
+        log.warning("database_differs", difference=difference)

@@ -1,0 +1,107 @@
+"""`smarttrip check` names whatever the code needs and the database lacks."""
+
+import asyncio
+from itertools import zip_longest
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import AsyncEngine
+from typer.testing import CliRunner
+
+from core import logging
+from core.settings import Settings
+from migrations.index_steps import find_equal
+from migrations.inspection import find_differences
+from migrations.versions.r2_sync import EVENTS, WATCHED
+from migrations.versions.r3_queries import INDEXES
+from schemas.tables import Base
+from scripts.cli import app
+from tests.support.processes import environment
+
+TABLES = Base.metadata.sorted_tables
+ROUNDS = [
+    [(table, name) for table, name in zip(TABLES, names, strict=True) if name]
+    for names in zip_longest(*([column.name for column in table.columns] for table in TABLES))
+]
+"""Of each table one column; all rounds together have every column."""
+
+
+async def differences_after(engine: AsyncEngine, *statements: str) -> list[str]:
+    def run(connection: Connection) -> list[str]:
+        for statement in statements:
+            connection.execute(text(statement))
+        return find_differences(connection)
+
+    async with engine.connect() as connection:
+        found = await connection.run_sync(run)
+        await connection.rollback()
+    return found
+
+
+async def test_migrated_database_has_no_differences(database: AsyncEngine) -> None:
+    assert await differences_after(database) == []
+
+
+@pytest.mark.parametrize("number", range(len(ROUNDS)))
+async def test_each_missing_column_is_named(database: AsyncEngine, number: int) -> None:
+    drops = [f'ALTER TABLE {table.fullname} DROP COLUMN "{name}" CASCADE' for table, name in ROUNDS[number]]
+    found = await differences_after(database, *drops)
+    for table, name in ROUNDS[number]:
+        assert any(f"The column {table.fullname}.{name} is missing" in sentence for sentence in found)
+
+
+async def test_each_missing_table_is_named(database: AsyncEngine) -> None:
+    found = await differences_after(database, *(f"DROP TABLE {table.fullname} CASCADE" for table in TABLES))
+    assert len(found) == len(TABLES)
+    for table in TABLES:
+        assert any(f"The table {table.fullname} is missing" in sentence for sentence in found)
+
+
+async def test_each_missing_or_disabled_trigger_is_named(database: AsyncEngine) -> None:
+    for action in ("DROP TRIGGER {1} ON {0}", "ALTER TABLE {0} DISABLE TRIGGER {1}"):
+        pairs = [(watched.table, f"smarttrip_{event}") for watched in WATCHED for event in EVENTS]
+        found = await differences_after(database, *(action.format(*pair) for pair in pairs))
+        for table, trigger in pairs:
+            assert any(sentence.startswith(f"The trigger {trigger} of {table} is") for sentence in found)
+
+
+async def test_each_missing_index_is_named(database: AsyncEngine) -> None:
+    def drop(connection: Connection) -> list[str]:
+        for definition in INDEXES.values():
+            for name, _ in find_equal(connection, definition):
+                connection.execute(text(f"DROP INDEX {name}"))
+        return find_differences(connection)
+
+    async with database.connect() as connection:
+        found = await connection.run_sync(drop)
+        await connection.rollback()
+    assert len(found) == len(INDEXES)
+    assert all(any(definition in sentence for sentence in found) for definition in INDEXES.values())
+
+
+async def test_each_missing_right_is_named(database: AsyncEngine) -> None:
+    role = f"reader_{database.url.database}"
+    found = await differences_after(
+        database, f"CREATE ROLE {role}", f"GRANT USAGE ON SCHEMA smarttrip TO {role}", f"SET LOCAL ROLE {role}"
+    )
+    for table in TABLES:
+        assert any(f"rights on the table {table.fullname}: " in sentence and "SELECT" in sentence for sentence in found)
+
+
+async def test_column_of_another_type_is_named(database: AsyncEngine) -> None:
+    change = "ALTER TABLE trip_occurrences ALTER COLUMN {} TYPE {}"
+    assert await differences_after(database, change.format("spots_left", "bigint")) == []
+    (found,) = await differences_after(database, change.format("notes", "bytea USING NULL"))
+    assert found == "The column trip_occurrences.notes is of the type bytea; it should be text."
+
+
+async def test_command_prints_each_difference(
+    settings: Settings, database: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging, "configure_logs", lambda level: None)
+    for name, value in environment(settings).items():
+        monkeypatch.setenv(name, value)
+    result = await asyncio.to_thread(CliRunner().invoke, app, ["check"])
+    assert result.exit_code == 1
+    assert result.output == "There is no index yet; the worker builds it.\n"
