@@ -25,6 +25,10 @@ class RawConnection:
             except ConnectionResetError:
                 return b""
 
+    async def read_some(self) -> bytes:
+        """Wait for data and return what has been received; empty at the end of the connection."""
+        return await self._reader.read(65536)
+
     async def response_head(self) -> bytes:
         """Read the head of the next response."""
         async with asyncio.timeout(TIMEOUT):
