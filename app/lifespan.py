@@ -20,6 +20,7 @@ from app.lifecycle.readiness import ReadinessProbe, logging_until_ready
 from app.lifecycle.shutdown import DrainState, drain_on_sigterm
 from app.observability.request_metrics import current_metrics, flushing
 from app.recommendations.elasticsearch_search import ElasticsearchTripSearch
+from app.recommendations.evaluation import MAX_CONCURRENCY, EvaluationRunner
 from app.recommendations.postgres_search import PostgresTripSearch
 from app.recommendations.service import RecommendationService
 from app.server.admission import AdmissionController, running_admission
@@ -46,6 +47,8 @@ class Backends:
     elasticsearch: AsyncElasticsearch
     redis: ResilientRedis
     search: ElasticsearchTripSearch
+    evaluation_search: ElasticsearchTripSearch
+    """With connections and a circuit breaker of its own."""
     feed: IndexFeedMonitor
 
 
@@ -86,7 +89,11 @@ async def _open_backends(settings: Settings) -> AsyncIterator[Backends]:
         search = ElasticsearchTripSearch(
             searches, settings.search_alias, feed, cached=settings.answer_cache_seconds > 0
         )
-        yield Backends(database, elasticsearch, redis, search, feed)
+        evaluations = stack.enter_context(closing(factory.search_http_client(settings, MAX_CONCURRENCY)))
+        evaluation_search = ElasticsearchTripSearch(
+            evaluations, settings.search_alias, feed, cached=False, dependency="evaluation"
+        )
+        yield Backends(database, elasticsearch, redis, search, evaluation_search, feed)
 
 
 @asynccontextmanager
@@ -137,6 +144,9 @@ async def _open_state(
             fast_path=fast_path,
             recommendations=RecommendationService(
                 cache, database, search, fallback, cache_seconds=settings.answer_cache_seconds
+            ),
+            evaluation=EvaluationRunner(
+                RecommendationService(cache, database, backends.evaluation_search, fallback, cache_seconds=0)
             ),
             rate_limiter=RateLimiter(redis, settings),
             signing_keys=signing_keys,

@@ -22,6 +22,7 @@ from app.http.raw_response import RequestHeaders
 from app.http.requests import receive_body
 from app.lifecycle.readiness import ReadinessProbe
 from app.lifecycle.shutdown import DrainState
+from app.recommendations.evaluation import EvaluationRunner
 from app.recommendations.service import RecommendationService
 from app.server.admission import AdmissionController
 from app.server.connections import ConnectionLimit
@@ -46,6 +47,7 @@ class AppState(TypedDict):
     cache: ResponseCache
     fast_path: FastPath
     recommendations: RecommendationService
+    evaluation: EvaluationRunner
     rate_limiter: RateLimiter
     signing_keys: SigningKeys
     tracking: TrackingProducer

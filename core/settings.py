@@ -134,6 +134,7 @@ class Settings(ResourceLimits, BaseSettings):
     rate_limit_resources: Rates = "6000/hour; 300/minute"
     rate_limit_events: Rates = "6000/hour; 300/minute"
     rate_limit_event_count: Rates = "60000/hour; 3000/minute"
+    rate_limit_evaluation: Rates = "6/hour"
     max_requests_in_flight: Annotated[int, Field(ge=1)] = 512
     drain_seconds: Annotated[float, Field(ge=0, le=60)] = 2
     answer_cache_seconds: Annotated[int, Field(ge=0)] = 240

@@ -28,7 +28,7 @@ NETWORK_FACTOR = 16
 Small enough that somebody with a whole network of addresses gains little, and large enough for an office.
 """
 
-RateLimitGroup = Literal["default", "recommendations", "resources", "events", "event_count"]
+RateLimitGroup = Literal["default", "recommendations", "resources", "events", "event_count", "evaluation"]
 """Requests of the same group share their limits."""
 
 
@@ -107,6 +107,7 @@ class RateLimiter:
             "resources": parse_rates(settings.rate_limit_resources),
             "events": parse_rates(settings.rate_limit_events),
             "event_count": parse_rates(settings.rate_limit_event_count),
+            "evaluation": parse_rates(settings.rate_limit_evaluation),
         }
 
     async def check(

@@ -34,16 +34,16 @@ def elasticsearch(settings: Settings) -> AsyncElasticsearch:
     )
 
 
-def search_http_client(settings: Settings) -> HttpClient | FailoverHttpClient:
+def search_http_client(settings: Settings, connections: int | None = None) -> HttpClient | FailoverHttpClient:
+    """Create a client with as many connections, by default those of the settings."""
+    connections = connections or settings.elasticsearch_connections
     urls = settings.elasticsearch_url.split(",")
     if len(urls) > 1:
-        return FailoverHttpClient(
-            urls, seconds=settings.elasticsearch_seconds, connections=settings.elasticsearch_connections
-        )
+        return FailoverHttpClient(urls, seconds=settings.elasticsearch_seconds, connections=connections)
     return HttpClient(
         settings.elasticsearch_url,
         seconds=settings.elasticsearch_seconds,
-        connections=settings.elasticsearch_connections,
+        connections=connections,
     )
 
 

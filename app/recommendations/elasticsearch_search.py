@@ -45,12 +45,14 @@ class ElasticsearchTripSearch:
         feed: IndexFeedMonitor | None = None,
         *,
         cached: bool = True,
+        dependency: str = "elasticsearch",
     ) -> None:
+        """`dependency` names the search's own circuit breaker in metrics and logs."""
         self._elasticsearch = elasticsearch
         self._feed = feed
         self._search_path = search_path(alias, cached=cached)
         self._count_path = f"/{alias}/_count"
-        self.breaker = CircuitBreaker("elasticsearch", SEARCH_INDEX_LABEL)
+        self.breaker = CircuitBreaker(dependency, SEARCH_INDEX_LABEL)
 
     @property
     def is_stale(self) -> bool:

@@ -8,25 +8,45 @@ from pydantic import ValidationError
 
 from app.http.errors import validation_error
 from app.recommendations.service import RecommendationService
+from core.errors import BackendError, ConflictError
 from schemas.api.evaluation import ScenarioResult
 from schemas.api.preferences import Preferences
 from schemas.tables import EvaluationScenario
 from scoring.explain import Recommendation
 
 MAX_CONCURRENCY = 4
+"""Scenarios that are evaluated at the same time."""
 
 
-async def run_scenarios(
-    service: RecommendationService, scenarios: Iterable[EvaluationScenario], today: date
-) -> list[ScenarioResult]:
-    """Raises BackendError."""
-    semaphore = asyncio.Semaphore(MAX_CONCURRENCY)
+class EvaluationRunner:
+    """Runs one evaluation at a time: each makes hundreds of searches."""
 
-    async def evaluate(scenario: EvaluationScenario) -> ScenarioResult:
-        async with semaphore:
-            return await _evaluate(service, scenario, today)
+    def __init__(self, service: RecommendationService) -> None:
+        """`service` has a search of its own, whose failures make no other search fail."""
+        self._service = service
+        self._running = asyncio.Lock()
 
-    return await asyncio.gather(*map(evaluate, scenarios))
+    async def run(self, scenarios: Iterable[EvaluationScenario], today: date) -> list[ScenarioResult]:
+        """Raises: ConflictError, while another evaluation runs in this process; BackendError."""
+        if self._running.locked():
+            raise ConflictError("Another evaluation is running. Please try again when it has ended.")
+        async with self._running:
+            return await self._run(scenarios, today)
+
+    async def _run(self, scenarios: Iterable[EvaluationScenario], today: date) -> list[ScenarioResult]:
+        semaphore = asyncio.Semaphore(MAX_CONCURRENCY)
+
+        async def evaluate(scenario: EvaluationScenario) -> ScenarioResult:
+            async with semaphore:
+                return await _evaluate(self._service, scenario, today)
+
+        # Unlike with `gather`, no search goes on after one of them has failed.
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(evaluate(scenario)) for scenario in scenarios]
+        except* BackendError as errors:
+            raise errors.exceptions[0] from None
+        return [task.result() for task in tasks]
 
 
 async def _evaluate(service: RecommendationService, scenario: EvaluationScenario, today: date) -> ScenarioResult:

@@ -5,7 +5,6 @@ from starlette.responses import Response
 from app.endpoints.endpoint import Endpoint
 from app.http.errors import not_found
 from app.http.responses import json_response
-from app.recommendations.evaluation import run_scenarios
 from app.repositories import evaluation
 from app.repositories.valid_rows import valid_items
 from app.state import ApiRequest
@@ -25,7 +24,7 @@ async def run_evaluation(request: ApiRequest, body: EvaluationRequest) -> Respon
         if unknown := await evaluation.find_unknown_ids(session, ids):
             raise not_found(f"Scenario{'s' if len(unknown) > 1 else ''} {', '.join(map(str, unknown))}")
         chosen = await evaluation.find_scenarios(session, body.category, ids)
-    results = await run_scenarios(request.state["recommendations"], chosen, request.state["today"]())
+    results = await request.state["evaluation"].run(chosen, request.state["today"]())
     passed = sum(result.passed for result in results)
     report = EvaluationResponse(
         success=True,
@@ -53,10 +52,14 @@ ENDPOINTS = (
         path="/api/evaluation/run",
         handler=run_evaluation,
         summary="Run evaluation scenarios",
-        description="Search for the preferences of each scenario and return which of its expectations are not met.",
+        description=(
+            "Search for the preferences of each scenario and return which of its expectations are not met. A "
+            "process runs one evaluation at a time."
+        ),
         tag="analytics",
+        rate_limit="evaluation",
         body=EvaluationRequest,
         response=EvaluationResponse,
-        errors=(404,),
+        errors=(404, 409),
     ),
 )

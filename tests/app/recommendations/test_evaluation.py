@@ -1,5 +1,6 @@
 """Scenarios through the real recommender, and why one of them fails."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from decimal import Decimal
@@ -10,11 +11,16 @@ import pytest
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.recommendations.engine import RankedResults, find_recommendations
+from app.recommendations.search import TripSearch
 from core.settings import Settings
 from indexer.rebuild.reindex import reindex
 from schemas.tables import EvaluationScenario
+from scoring.context import SearchContext
 from tests.support.api.responses import get
+from tests.support.api.serving import serving
 from tests.support.factories import CatalogueFactory
+from tests.support.fault_proxy import FaultProxy, Mode
 
 SCENARIOS = "/api/evaluation/scenarios"
 RUN = "/api/evaluation/run"
@@ -170,3 +176,48 @@ async def test_hundred_scenarios_run_in_seconds(
     answer = await run(api, scenario_ids=ids)
     assert answer["passed"] == answer["total_scenarios"] == 100
     assert time.monotonic() - began < 10
+
+
+async def test_second_evaluation_is_rejected(
+    api: httpx2.AsyncClient, database: AsyncEngine, safari: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add(database, {})
+    started, go_on = asyncio.Event(), asyncio.Event()
+
+    async def wait_and_find(trips: TripSearch, search: SearchContext) -> RankedResults:
+        started.set()
+        await go_on.wait()
+        return await find_recommendations(trips, search)
+
+    monkeypatch.setattr("app.recommendations.service.find_recommendations", wait_and_find)
+    first = asyncio.create_task(api.post(RUN, json={}))
+    await started.wait()
+    second = await api.post(RUN, json={})
+    assert (second.status_code, second.json()["code"]) == (409, "conflict")
+    go_on.set()
+    assert (await first).status_code == 200
+    assert (await api.post(RUN, json={})).status_code == 200
+
+
+async def test_failing_evaluation_opens_no_other_breaker(
+    settings: Settings, database: AsyncEngine, safari: dict[str, int]
+) -> None:
+    await add(database, *({"preferences": {"budget": 1000 + number}} for number in range(30)))
+    async with FaultProxy(settings.elasticsearch_url) as proxy:
+        impatient = {"elasticsearch_url": proxy.url, "elasticsearch_seconds": 0.2}
+        async with serving(settings.model_copy(update=impatient)) as api:
+            assert (await api.post("/api/v2/recommendations", json={})).status_code == 200
+            await proxy.switch(Mode.STALL)
+            for _ in range(3):
+                assert (await api.post(RUN, json={})).status_code == 503
+            await proxy.switch(Mode.PASS)
+            response = await api.post("/api/v2/recommendations", json={"budget": 5000})
+            assert (response.status_code, response.headers.get("Warning")) == (200, None)
+
+
+async def test_evaluations_have_limits_of_their_own(settings: Settings, database: AsyncEngine) -> None:
+    changed = {"rate_limit_enabled": True, "rate_limit_evaluation": "2/hour", "rate_limit_default": "9999/hour"}
+    async with serving(settings.model_copy(update=changed)) as api:
+        statuses = [(await api.post(RUN, json={})).status_code for _ in range(3)]
+        other = (await api.get(SCENARIOS)).status_code
+    assert (statuses, other) == ([200, 200, 429], 200)
