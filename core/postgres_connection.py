@@ -26,11 +26,19 @@ FINAL_SQLSTATES = ("28", "3D")
 """SQLSTATE classes of a rejected log-in: another host would reject it, too, or must not be asked."""
 
 
+CLOSE_SECONDS = 0.25
+"""Seconds that a server has to say goodbye; the connection is dropped then."""
+
+
 class PostgresConnection(asyncpg.Connection):
     """A connection that raises ConnectionError when it breaks during its set-up, as when it cannot connect at all."""
 
     pooled_address: PostgresAddress | None = None
     """The address if there is a pooler in between: each transaction then has to bring its settings along."""
+
+    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109  # of asyncpg
+        """Close, without waiting long for a server that does not respond."""
+        await super().close(timeout=CLOSE_SECONDS if timeout is None else min(timeout, CLOSE_SECONDS))
 
     async def set_type_codec(self, *arguments: Any, **named: Any) -> None:
         """Set a codec; SQLAlchemy does this for each new connection and does not map errors of asyncpg.

@@ -64,6 +64,12 @@ class CircuitBreaker:
             raise
         self._record_success()
 
+    def trip(self) -> None:
+        """Open at once: the backend is known to be down, so nobody else has to wait for it."""
+        self._failures = self._max_failures
+        self._opened_at = monotonic()
+        self._set_state(CircuitState.OPEN)
+
     def _check_open(self) -> None:
         if self.state is CircuitState.CLOSED:
             return

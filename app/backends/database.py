@@ -1,8 +1,10 @@
 """Sessions on Postgres. Read and write sessions have different types: a signature shows where a query may run."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import TypeVar
+from functools import partial, wraps
+from typing import Any, TypeVar, cast
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -12,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from app.backends.circuit_breaker import CircuitBreaker
 from app.backends.labels import DATABASE_LABEL
 from app.backends.replica_pool import ReplicaPool
+from app.backends.stall_probe import StallProbe
 from core.errors import BackendUnavailableError, TransactionConflictError
 from core.transactions import is_conflict, retry_conflicts
 
@@ -20,8 +23,51 @@ log = structlog.get_logger()
 Result = TypeVar("Result")
 
 
+REPLICA_SECONDS = 1.0
+"""Seconds that a replica has for a connection and for each statement; then the primary is asked."""
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def _with_fallback(method: Method) -> Method:
+    """Let a method of ReadSession run on the primary if its replica fails or is silent."""
+
+    @wraps(method)
+    async def run(session: "ReadSession", *arguments: Any, **named: Any) -> Any:
+        if session.fail_over is None:
+            return await method(session, *arguments, **named)
+        try:
+            async with asyncio.timeout(REPLICA_SECONDS):
+                return await method(session, *arguments, **named)
+        except (DBAPIError, PoolTimeoutError, OSError) as error:
+            if not is_unavailable(error):
+                raise
+            log.warning("replica_failed", error=type(error).__name__)
+        database = session.fail_over()
+        await session.move_to(database.primary)
+        async with database.guard(session):
+            return await method(session, *arguments, **named)
+
+    return cast(Method, run)
+
+
 class ReadSession(AsyncSession):
     """A session that may run on a replica, which lags a little behind the primary."""
+
+    fail_over: "Callable[[], Database] | None" = None
+    """On a replica: marks it as failed, and returns the database whose primary takes over."""
+
+    async def move_to(self, engine: AsyncEngine) -> None:
+        """Go on with another server, and drop the connection to the present one."""
+        self.fail_over = None
+        await self.invalidate()
+        self.bind, self.sync_session.bind = engine, engine.sync_engine
+
+    connection = _with_fallback(AsyncSession.connection)
+    execute = _with_fallback(AsyncSession.execute)
+    get = _with_fallback(AsyncSession.get)
+    scalar = _with_fallback(AsyncSession.scalar)  # type: ignore[arg-type, assignment]  # overloads
+    scalars = _with_fallback(AsyncSession.scalars)
 
 
 class WriteSession(AsyncSession):
@@ -32,6 +78,7 @@ class Database:
     def __init__(self, primary: AsyncEngine, replicas: Sequence[AsyncEngine] = (), *, max_lag: float = 5.0) -> None:
         self.primary = primary
         self.breaker = CircuitBreaker("postgres", DATABASE_LABEL)
+        self._probe = StallProbe(primary, self.breaker.trip)
         self._replicas = ReplicaPool(replicas, primary=primary, max_lag=max_lag)
 
     @asynccontextmanager
@@ -40,16 +87,31 @@ class Database:
 
         Raises: BackendUnavailableError.
         """
-        with self.breaker.protect(), map_database_errors():
-            async with await self._read_session() as session:
+        replica = self._replicas.pick()
+        if replica is None:
+            async with ReadSession(self.primary, expire_on_commit=False) as session, self.guard(session):
+                yield session
+            return
+        # A failing replica says nothing about the primary, so the breaker is not asked.
+        with map_database_errors():
+            async with ReadSession(replica, expire_on_commit=False) as session:
+                session.fail_over = partial(self._fail_over, replica)
+                await session.connection()
                 yield session
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[WriteSession]:
         """Open a write session. Raises: BackendUnavailableError."""
         with self.breaker.protect(), map_database_errors():
-            async with WriteSession(self.primary, expire_on_commit=False) as session, session.begin():
+            async with self._write_session() as session:
                 yield session
+
+    @asynccontextmanager
+    async def guard(self, session: AsyncSession) -> AsyncIterator[None]:
+        """Use the primary in the block. Raises: BackendUnavailableError if it is down or stalls."""
+        with self.breaker.protect(), map_database_errors():
+            async with self._probe.watch(session):
+                yield
 
     async def transact(self, work: Callable[[WriteSession], Awaitable[Result]]) -> Result:
         """Run `work` in a transaction, and repeat it where Postgres rolls it back in favour of another one.
@@ -58,28 +120,29 @@ class Database:
         """
 
         async def attempt() -> Result:
-            async with WriteSession(self.primary, expire_on_commit=False) as session, session.begin():
+            async with self._write_session() as session:
                 return await work(session)
 
         with self.breaker.protect(), map_database_errors():
             return await retry_conflicts()(attempt)
 
     async def close(self) -> None:
+        await self._probe.close()
         await self._replicas.close()
         await self.primary.dispose()
 
-    async def _read_session(self) -> ReadSession:
-        while (replica := self._replicas.pick()) is not None:
-            session = ReadSession(replica, expire_on_commit=False)
-            try:
-                await session.connection()
-            except (DBAPIError, OSError) as error:
-                log.warning("replica_failed", error=type(error).__name__)
-                await session.close()
-                self._replicas.mark_failed(replica)
-            else:
-                return session
-        return ReadSession(self.primary, expire_on_commit=False)
+    @asynccontextmanager
+    async def _write_session(self) -> AsyncIterator[WriteSession]:
+        async with (
+            WriteSession(self.primary, expire_on_commit=False) as session,
+            session.begin(),
+            self._probe.watch(session),
+        ):
+            yield session
+
+    def _fail_over(self, replica: AsyncEngine) -> "Database":
+        self._replicas.mark_failed(replica)
+        return self
 
 
 @contextmanager

@@ -1,13 +1,15 @@
 """Which server reads and writes go to. What is a replica here is a second way to the same server."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
 
 from app.backends.circuit_breaker import CircuitState
 from app.backends.database import Database
@@ -16,6 +18,7 @@ from core import clients
 from core.errors import BackendUnavailableError
 from core.settings import Settings
 from tests.support.eventually import eventually
+from tests.support.factories import CatalogueFactory
 from tests.support.fault_proxy import FaultProxy, Mode
 
 Ways = tuple[FaultProxy, FaultProxy, FaultProxy]
@@ -128,3 +131,98 @@ async def test_silent_replica_is_skipped_soon(replicated: Database, ways: Ways) 
     async with asyncio.timeout(1):
         for _ in range(4):
             await read(replicated)
+
+
+@pytest.mark.parametrize("mode", [Mode.STALL, Mode.MUTE])
+async def test_silent_replica_costs_a_second(replicated: Database, ways: Ways, mode: Mode) -> None:
+    for way in ways[1:]:
+        await way.switch(mode)
+    async with asyncio.timeout(2.5):
+        await asyncio.gather(*(read(replicated) for _ in range(8)))
+        await write(replicated)
+    assert replicated.breaker.state is CircuitState.CLOSED
+
+
+async def test_read_begun_on_a_replica_ends_on_the_primary(replicated: Database, ways: Ways) -> None:
+    async with asyncio.timeout(2.5), replicated.read() as session:
+        for way in ways[1:]:
+            await way.switch(Mode.STALL)
+        assert await session.scalar(text("SELECT 1")) == 1
+        assert (await session.execute(text("SELECT 2"))).scalar() == 2
+    assert replicated.breaker.state is CircuitState.CLOSED
+
+
+async def start_reading(database: Database, way: FaultProxy) -> None:
+    await read(database)
+    async with database.read() as session:
+        await way.switch(Mode.STALL)
+        await session.scalar(text("SELECT 1"))
+
+
+async def start_writing(database: Database, way: FaultProxy) -> None:
+    async with database.write() as session:
+        await session.scalar(text("SELECT 1"))
+        await way.switch(Mode.STALL)
+        await session.scalar(text("SELECT 1"))
+
+
+async def read_later(database: Database, way: FaultProxy) -> None:
+    await read(database)
+    await way.switch(Mode.STALL)
+    await asyncio.gather(*(read(database) for _ in range(20)))
+
+
+@pytest.mark.parametrize("use", [start_reading, start_writing, read_later])
+async def test_stalled_primary_is_unavailable_within_3_seconds(
+    ways: Ways, use: Callable[[Database, FaultProxy], Awaitable[None]]
+) -> None:
+    way = ways[0]
+    database = Database(clients.postgres(way.url))
+    started = time.monotonic()
+    with pytest.raises(BackendUnavailableError):
+        await use(database, way)
+    assert time.monotonic() - started < 3
+    # Nobody else has to find out.
+    with pytest.raises(BackendUnavailableError):
+        await read(database)
+    assert time.monotonic() - started < 3
+    await way.switch(Mode.PASS)
+    await eventually(lambda: is_up(database), within=5)
+    await database.close()
+
+
+async def is_up(database: Database) -> bool:
+    try:
+        await write(database)
+    except BackendUnavailableError:
+        return False
+    return True
+
+
+async def test_slow_statement_is_not_a_stall(ways: Ways) -> None:
+    database = Database(clients.postgres(ways[0].url))
+    async with database.read() as session:
+        await session.execute(text("SELECT pg_sleep(2.2)"))
+    assert database.breaker.state is CircuitState.CLOSED
+    await database.close()
+
+
+async def test_holder_of_a_lock_is_logged(ways: Ways, catalogue: CatalogueFactory, database: AsyncEngine) -> None:
+    api = Database(clients.postgres(ways[0].url))
+    async with database.connect() as holder:
+        await holder.execute(text("LOCK TABLE countries IN ACCESS EXCLUSIVE MODE"))
+        pid = await holder.scalar(text("SELECT pg_backend_pid()"))
+        with capture_logs() as logs:
+            reading = asyncio.create_task(read_countries(api))
+            await eventually(lambda: any(line["event"] == "database_blocked" for line in logs))
+            await holder.rollback()
+            await reading
+    line = next(line for line in logs if line["event"] == "database_blocked")
+    assert line["pid"] == pid
+    assert "countries AccessExclusiveLock" in line["locks"]
+    await api.close()
+
+
+async def read_countries(database: Database) -> None:
+    async with database.read() as session:
+        await session.execute(text("SELECT count(*) FROM countries"))
