@@ -1,6 +1,7 @@
 """Tell rejected documents from an index that rejects every document, by writing a document of the index once more."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import orjson
 from elasticsearch import ApiError, AsyncElasticsearch, TransportError
@@ -86,12 +87,22 @@ async def _write_apart(es: AsyncElasticsearch, name: str, version: int, changes:
 async def accepts_documents(es: AsyncElasticsearch, name: str) -> bool | None:
     """Write any document of the index again, unchanged; return whether it was accepted, or None if there is none."""
     try:
-        found = await es.search(index=name, size=1, version=True, sort=["_doc"], track_total_hits=False)
+        hits = await _any_document(es, name)
+        if not hits:
+            # Documents may be there that no search sees yet.
+            await es.indices.refresh(index=name)
+            hits = await _any_document(es, name)
     except (ApiError, TransportError):
         return False
-    for hit in found["hits"]["hits"]:
+    for hit in hits:
         source = {key: value for key, value in hit["_source"].items() if key != "version"}
         (body,) = bulk_writer.bodies(hit["_version"], {int(hit["_id"]): orjson.dumps(source)})
         probe = await bulk_writer.send(es, name, body)
         return not probe.rejected and not probe.retryable
     return None
+
+
+async def _any_document(es: AsyncElasticsearch, name: str) -> list[dict[str, Any]]:
+    found = await es.search(index=name, size=1, version=True, sort=["_doc"], track_total_hits=False)
+    hits: list[dict[str, Any]] = found["hits"]["hits"]
+    return hits

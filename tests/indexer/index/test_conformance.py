@@ -3,6 +3,7 @@
 Ranges over every index setting that Elasticsearch lists, besides what templates can do to mappings and aliases.
 """
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -27,7 +28,8 @@ from tests.support.factories import CatalogueFactory
 from tests.support.rows import rows
 from tests.support.sync import assert_in_sync, drain, execute, ignore_progress, indexed, waiting
 
-ALIAS = "odd-cluster"
+ALIAS = f"odd-cluster-{os.getpid()}"
+"""Of this process alone: templates apply to all indices of the cluster whose names match."""
 
 TEMPLATES: dict[str, dict[str, Any]] = {
     "default pipeline": {"settings": {"index.default_pipeline": "missing"}},
