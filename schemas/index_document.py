@@ -17,6 +17,11 @@ def versioned_alias(alias: str) -> str:
     return f"{alias}-v{DOCUMENT_VERSION}"
 
 
+def versioned_aliases(alias: str) -> str:
+    """Return the wildcard of the aliases of all document versions."""
+    return f"{alias}-v*"
+
+
 class TripDocument(msgspec.Struct, kw_only=True):
     """The fields that conditions refer to (described in schemas/document_fields.py), and `trip`, which is only stored.
 

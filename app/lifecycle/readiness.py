@@ -19,6 +19,7 @@ from core.settings import Settings
 from core.shared_result import SharedResult
 from core.tasks import background_task
 from schemas.api.errors import ErrorCode
+from schemas.index_document import versioned_aliases
 
 log = structlog.get_logger()
 
@@ -85,7 +86,9 @@ class ReadinessProbe:
             # An index that goes down later must not make all processes unready: they still have the fallback.
             if not self._was_ready and (error.code == "no_index" or self._is_starting):
                 raise
-            if error.code == "no_index" and await self._has_alias(f"{self._settings.elasticsearch_alias}-v*"):
+            if error.code == "no_index" and await self._has_alias(
+                versioned_aliases(self._settings.elasticsearch_alias)
+            ):
                 raise
             async with self._database.read() as session:
                 await session.connection()
@@ -101,7 +104,9 @@ class ReadinessProbe:
     async def _has_alias(self, name: str) -> bool:
         """Return whether an index has the alias, which may contain a wildcard. Raises: BackendUnavailableError."""
         try:
-            return bool(await self._elasticsearch.indices.exists_alias(name=name))
+            # `exists_alias` is true of any wildcard.
+            found = await self._elasticsearch.options(ignore_status=404).indices.get_alias(name=name)
+            return "error" not in found and bool(found.body)
         except TransportError:
             raise BackendUnavailableError(SEARCH_INDEX_LABEL) from None
 

@@ -5,10 +5,13 @@ from typing import Any
 import httpx2
 import pytest
 from elasticsearch import AsyncElasticsearch
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from app.lifecycle.readiness import ReadinessProbe
 from core.settings import Settings
+from schemas.index_document import DOCUMENT_VERSION
 from tests.support.api.serving import serving
 from tests.support.eventually import eventually
 from tests.support.fault_proxy import FaultProxy, Mode
@@ -108,3 +111,51 @@ async def test_missing_index_is_not_ready_after_grace(unbuilt: Settings, monkeyp
     monkeypatch.setattr("app.lifecycle.readiness.STARTUP_GRACE_SECONDS", 0.0)
     async with serving(unbuilt) as api:
         assert await code(api) == "no_index"
+
+
+@pytest.mark.usefixtures("database", "index")
+async def test_process_without_its_index_is_not_ready_beside_other_release(
+    settings: Settings, es: AsyncElasticsearch
+) -> None:
+    name, other = f"{settings.elasticsearch_alias}-readiness", f"{settings.elasticsearch_alias}-v999"
+    async with serving(settings) as api:
+        assert await code(api) == "ok"
+        await es.indices.update_aliases(
+            actions=[
+                {"remove": {"index": name, "alias": settings.search_alias}},
+                {"add": {"index": name, "alias": other}},
+            ]
+        )
+        assert await code(api) == "no_index"
+        await es.indices.delete_alias(index=name, name=other)
+        assert await code(api) == "ok"
+
+
+@pytest.mark.usefixtures("index")
+async def test_process_whose_index_is_not_fed_is_not_ready(
+    settings: Settings, database: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change waits for a worker of this release, and none runs."""
+    monkeypatch.setattr("app.backends.index_feed.POLL_SECONDS", 0.05)
+    async with serving(settings) as api:
+        assert await code(api) == "ok"
+        async with database.begin() as connection:
+            await connection.execute(WAITING_COPY, {"version": str(DOCUMENT_VERSION)})
+
+        async def has_code(expected: str) -> bool:
+            return await code(api) == expected
+
+        await eventually(lambda: has_code("no_index"))
+        assert (await api.get("/api/health")).json()["dependencies"]["elasticsearch"] == "stale"
+        response = await api.post("/api/v2/recommendations", json={})
+        assert response.status_code == 200
+        assert "Answered from the database" in response.headers["warning"]
+        async with database.begin() as connection:
+            await connection.execute(text("DELETE FROM smarttrip.outbox_copies"))
+        await eventually(lambda: has_code("ok"))
+
+
+WAITING_COPY = text(
+    "INSERT INTO smarttrip.outbox_copies (document_version, row_id, created_at)"
+    " VALUES (:version, 1, now() - interval '1 minute')"
+)

@@ -1,23 +1,30 @@
 """Indexes of several document versions side by side; workers of other versions are stood in for by their tables."""
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
+from redis.asyncio import Redis
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.settings import Settings
+from core.tasks import cancel_and_wait
 from indexer.backends import Backends
 from indexer.errors import OtherReleaseIndexError
 from indexer.feed.batch import process_batch
+from indexer.feed.consumer import OutboxConsumer
+from indexer.feed.notifier import ChangeNotifier
 from indexer.index import outbox, targets
 from indexer.index.admin import indices_of, live_index, swap_alias
 from indexer.index.feed import is_unfed
-from indexer.index.outbox import BACKLOG
+from indexer.index.outbox import BACKLOG, DIRECT
+from indexer.index.reconcile import rebuild_connection
 from indexer.rebuild.retention import drop_unfed_indices
 from indexer.rebuild.rollback import rollback
 from schemas.index_document import DOCUMENT_VERSION
 from schemas.tables import OutboxCopy
+from tests.support.eventually import eventually
 from tests.support.factories import CatalogueFactory
 from tests.support.sync import assert_in_sync, drain, execute, indexed, waiting
 
@@ -176,3 +183,15 @@ async def test_rollback_names_the_index_of_the_release_before(
 ) -> None:
     with pytest.raises(OtherReleaseIndexError, match=f"{other}, has documents of version {OTHER}"):
         await rollback(settings)
+
+
+async def test_running_rebuild_counts_as_progress(settings: Settings, stores: Backends, redis: Redis) -> None:
+    """A worker that waits for its first index is not stuck: a restart would begin the rebuild anew."""
+    consumer = OutboxConsumer(stores, DIRECT, ChangeNotifier(stores, redis), lambda: None)
+    consumer.progressed_at = 0.0
+    running = asyncio.create_task(consumer.run())
+    try:
+        async with rebuild_connection(settings):
+            await eventually(lambda: consumer.progressed_at > 0)
+    finally:
+        await cancel_and_wait([running])
