@@ -17,6 +17,7 @@ from app.backends.circuit_breaker import CircuitBreaker
 from app.backends.database import Database
 from app.cache.fast_path import FastPath
 from app.cache.response_cache import ResponseCache
+from app.http.content_encoding import decode_body
 from app.http.errors import too_large
 from app.http.raw_response import RequestHeaders
 from app.http.requests import receive_body
@@ -69,7 +70,9 @@ class RequestContext:
     headers: RequestHeaders
     """Names in lower case; of a repeated header the last value."""
     body: bytes | None = None
-    """None until `read_body` has received it, unless the server passed it in (`REQUEST_BODY_EXTENSION`)."""
+    """As sent; None until `read_body` has received it, unless the server passed it in (`REQUEST_BODY_EXTENSION`)."""
+    content: bytes | None = None
+    """The body without its Content-Encoding; None until `read_body` has decoded it."""
     signing_keys: KeySet = field(default_factory=lambda: NO_KEYS)
     """Public keys that verify the request's token."""
     identity: Identity | None = None
@@ -100,7 +103,7 @@ def current_client_ip(request: ApiRequest) -> Address:
 
 
 async def read_body(state: RequestState, receive: Receive, limit: int) -> bytes:
-    """Return the request's body, received on the first call.
+    """Return the request's body without its Content-Encoding; it is received and decoded on the first call.
 
     Raises: ApiError 400 (the client disconnected), 408 (it sends too slowly), 413 (more than `limit` bytes).
     """
@@ -109,4 +112,7 @@ async def read_body(state: RequestState, receive: Receive, limit: int) -> bytes:
         context.body = await receive_body(receive, limit, state["settings"].body_seconds)
     if len(context.body) > limit:
         raise too_large(limit)
-    return context.body
+    if context.content is None:
+        encoding = context.headers.get(b"content-encoding", b"").decode("latin-1")
+        context.content = decode_body(context.body, encoding, limit) if encoding else context.body
+    return context.content

@@ -21,7 +21,7 @@ async def recommend(request: ApiRequest, body: Preferences) -> Response:
     search = SearchRequest(body, state["today"](), accepts_gzip_response(state["context"].headers))
     response = await state["recommendations"].get_response(search)
     state["fast_path"].register(
-        request.scope, partial(_local_response, search.key, search.today), body=state["context"].body or b""
+        request.scope, partial(_local_response, search.key, search.today), body=state["context"].content or b""
     )
     return build_response(request.scope, response, received_at)
 
