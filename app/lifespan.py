@@ -29,8 +29,10 @@ from app.state import AppState
 from app.tracking.producer import TrackingProducer
 from app.tracking.request_log_buffer import running_request_log_buffer
 from core.business_date import business_date_provider
+from core.clock import watch_clock
 from core.settings import Settings
 from core.shared_result import SharedResult
+from core.tasks import background_task
 
 METRICS_SECONDS = 1.0
 """Seconds for which all callers share one rendering of the metrics."""
@@ -117,6 +119,7 @@ async def _open_state(
         logging_until_ready(readiness),
         flushing(),
         AsyncExitStack() as stack,
+        background_task(watch_clock()),
     ):
         signing_keys = SigningKeys(settings.supabase_jwks_url)
         stack.push_async_callback(signing_keys.close)

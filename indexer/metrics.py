@@ -36,14 +36,17 @@ REQUESTED = "requested"
 """Reason of the rebuilds that a person requested; the other reasons are the names of `IndexProblem`."""
 REBUILDS = Counter("smarttrip_index_rebuilds_total", "Reindexes that the worker began, by reason", ["reason"])
 REINDEX_DONE = Gauge("smarttrip_reindex_documents_done", "Documents of the running or last reindex")
-REINDEX_TOTAL = Gauge("smarttrip_reindex_documents_total", "Departures at the start of the running or last reindex")
+REINDEX_TOTAL = Gauge("smarttrip_reindex_documents_expected", "Departures at the start of the running or last reindex")
 REINDEX_RATE = Gauge("smarttrip_reindex_documents_per_second", "Rate of the running or last reindex")
 REINDEX_END = Gauge(
     "smarttrip_reindex_end_timestamp_seconds",
     "When the running or last reindex has loaded all documents",
 )
-JOBS = Summary("smarttrip_job_seconds", "Duration of scheduled and requested jobs", ["job"])
-JOB_FAILURES = Counter("smarttrip_job_failures_total", "Jobs that failed", ["job"])
+JOBS = Summary("smarttrip_job_seconds", "Duration of scheduled and requested jobs", ["name"])
+JOB_FAILURES = Counter("smarttrip_job_failures_total", "Attempts at jobs that failed", ["name"])
+JOB_LAST_SUCCESS = Gauge(
+    "smarttrip_job_last_success_timestamp_seconds", "Start of the last run of a job that succeeded", ["name"]
+)
 
 
 def record_publication(generation: int | None) -> None:

@@ -9,6 +9,7 @@ import structlog
 import uvloop
 
 from core import clients
+from core.clock import watch_clock
 from core.gc_tuning import tune_gc
 from core.settings import Settings
 from core.tasks import cancel_and_wait
@@ -19,6 +20,7 @@ from indexer.index.feed import record_forever
 from indexer.index.outbox import DEFAULT_LIMITS, LANES, BatchLimits
 from indexer.jobs.runner import run_jobs
 from indexer.jobs.schedule import scheduled_jobs
+from indexer.jobs.scheduler import run_scheduled
 from indexer.observability.health_server import run_health_server
 from indexer.observability.outbox_metrics import collect_forever
 from indexer.supervisor import IndexSupervisor
@@ -56,6 +58,7 @@ async def work(settings: Settings, stop: asyncio.Event, limits: BatchLimits = DE
         consumers = [
             OutboxConsumer(backends, lane, notifier, supervisor.request_check, limits=limits) for lane in LANES
         ]
+        jobs = scheduled_jobs(settings, backends.postgres, supervisor)
         background = [
             notifier.run_refresh(),
             notifier.run_publish(),
@@ -63,7 +66,9 @@ async def work(settings: Settings, stop: asyncio.Event, limits: BatchLimits = DE
             collect_forever(backends.postgres),
             record_forever(backends.postgres),
             consume_stream(stream_redis, backends.postgres),
-            run_jobs(settings.redis_url, scheduled_jobs(settings, backends.postgres, supervisor)),
+            run_scheduled(backends.postgres, jobs),
+            run_jobs(settings.redis_url, jobs),
+            watch_clock(),
         ]
         if settings.worker_port is not None:
             background.append(run_health_server(settings.host, settings.worker_port, consumers))

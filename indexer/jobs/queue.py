@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import orjson
@@ -12,6 +13,11 @@ if TYPE_CHECKING:
     from arq.connections import ArqRedis
 
 NAME = "smarttrip:jobs"
+
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+"""Time at which requested jobs are due. arq compares it with the worker's clock, from which the API's may differ."""
+EXPIRES = timedelta(days=1)
+"""How long a request waits for a worker."""
 
 
 @dataclass(frozen=True)
@@ -46,4 +52,4 @@ async def enqueue(url: str, name: str) -> None:
     Raises: RedisError.
     """
     async with connect(url) as redis:
-        await redis.enqueue_job(name)
+        await redis.enqueue_job(name, _defer_until=LONG_AGO, _expires=EXPIRES)

@@ -1,4 +1,4 @@
-"""Run jobs on schedule and on request, with arq."""
+"""Run jobs on request, with arq."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,21 +7,19 @@ from typing import Any
 
 import orjson
 import structlog
-from arq import cron
 from arq.connections import ArqRedis
-from arq.cron import CronJob
 from arq.worker import Worker, func
 from redis.exceptions import RedisError
 
 from core.retries import restart_backoff, retry_forever
-from indexer import metrics
 from indexer.jobs.queue import NAME, Job, connect
+from indexer.jobs.scheduler import run_instrumented
 
 log = structlog.get_logger()
 
 POLL_SECONDS = 0.5
 MAX_TRIES = 5
-"""Runs of a job that shutdowns may cut short. A job that fails is not retried; it runs again when it is due."""
+"""Runs of a job that shutdowns may cut short. A requested job that fails is not retried."""
 FIRST_RETRY_SECONDS = 0.5
 LONGEST_RETRY_SECONDS = 10.0
 """Pauses between two attempts to connect to Redis."""
@@ -34,7 +32,7 @@ async def run_jobs(
     poll_seconds: float = POLL_SECONDS,
     first_retry_seconds: float = FIRST_RETRY_SECONDS,
 ) -> None:
-    """Run jobs until cancelled, over all outages of Redis."""
+    """Run requested jobs until cancelled, over all outages of Redis."""
     retrying = retry_forever(
         (RedisError, OSError), first=first_retry_seconds, longest=LONGEST_RETRY_SECONDS, on_failure=_log_failure
     )
@@ -66,7 +64,6 @@ async def _run_until_failure(url: str, jobs: Sequence[Job], poll_seconds: float)
 def _worker(redis: ArqRedis, jobs: Sequence[Job], poll_seconds: float) -> Worker:
     return Worker(
         functions=[func(_instrumented(job), name=job.name, timeout=job.timeout) for job in jobs],
-        cron_jobs=[_cron_job(job, job.minutes) for job in jobs if job.minutes is not None],
         redis_pool=redis,
         queue_name=NAME,
         handle_signals=False,
@@ -80,20 +77,8 @@ def _worker(redis: ArqRedis, jobs: Sequence[Job], poll_seconds: float) -> Worker
     )
 
 
-def _cron_job(job: Job, minutes: frozenset[int]) -> CronJob:
-    return cron(
-        _instrumented(job),
-        name=f"cron:{job.name}",
-        hour=None if job.hours is None else set(job.hours),
-        minute=set(minutes),
-        timeout=job.timeout,
-        max_tries=MAX_TRIES,
-    )
-
-
 def _instrumented(job: Job) -> Any:
     async def run(context: dict[Any, Any]) -> None:
-        with metrics.JOBS.labels(job.name).time(), metrics.JOB_FAILURES.labels(job.name).count_exceptions():
-            await job.run()
+        await run_instrumented(job)
 
     return run

@@ -35,7 +35,6 @@ def scheduled_jobs(settings: Settings, engine: AsyncEngine, supervisor: IndexSup
 
     async def verify_index() -> None:
         result = await verify(settings, repair=False, options=VerifyOptions(rate=VERIFY_RATE))
-        metrics.DRIFT.set(result.drifted)
         metrics.DRIFTED.inc(result.drifted)
         log.info("index_verified", checked=result.checked, drifted=result.drifted, lagging=result.lagging)
 

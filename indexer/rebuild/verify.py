@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+from sqlalchemy.dialects.postgresql import insert
 
 from core import clients
 from core.settings import Settings
@@ -17,8 +18,10 @@ from indexer.errors import NoLiveIndexError
 from indexer.index import admin, outbox
 from indexer.index.outbox import DIRECT
 from indexer.invalidation import publish_all_changed
+from indexer.jobs.names import VERIFY
 from indexer.rebuild import checksums
 from indexer.rebuild.paired_scan import PAGE, PagePair, get_realtime, scan
+from schemas.tables import JobRun
 
 RECHECKS = 3
 """How often a departure must differ, with no change of it in the outbox, to count as drift."""
@@ -92,11 +95,19 @@ async def verify(
             raise NoLiveIndexError
         verification = _Verification(backends, name, options, VerifyResult(repaired=repair))
         await verification.run(progress)
+        await _record_drift(backends, 0 if repair else verification.result.drifted)
     if repair:
         # Writes past the triggers are missing in the caches too, also those of kinds that no document shows.
         async with clients.redis(settings.redis_url, timeout=settings.redis_seconds) as redis:
             await publish_all_changed(redis)
     return verification.result
+
+
+async def _record_drift(backends: Backends, drifted: int) -> None:
+    """Record what drifts now for the metric of all workers; what was repaired drifts no more."""
+    row = insert(JobRun).values(name=VERIFY, result=drifted)
+    async with backends.postgres.begin() as connection:
+        await connection.execute(row.on_conflict_do_update(index_elements=[JobRun.name], set_={"result": drifted}))
 
 
 @dataclass(frozen=True)

@@ -110,3 +110,23 @@ class IndexTarget(Base):
     """Time at which it got its state: a live index is in use since then, a previous one was until then."""
     fed_at: Mapped[InstantNow]
     """Time at which a worker of its document version last ran."""
+
+
+class JobRun(Base):
+    """The state of a scheduled job, shared by all workers. Times are those of Postgres."""
+
+    __tablename__ = "job_runs"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    succeeded_at: Mapped[Instant | None]
+    """Start of the last run that succeeded."""
+    settled_at: Mapped[InstantNow]
+    """Start of the last run that succeeded or was given up; the job is due when its next scheduled time has come."""
+    retry_at: Mapped[Instant | None]
+    failures: Mapped[Count]
+    """Failures in a row since `settled_at`."""
+    claimed_until: Mapped[Instant | None]
+    """End of a worker's claim, renewed while the job runs."""
+    result: Mapped[WideInt | None]
+    """A number that the job found: the departures that drifted, of `verify`."""

@@ -1,4 +1,5 @@
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -97,3 +98,12 @@ async def test_jobs_are_stored_as_json(settings: Settings, redis: Redis) -> None
     body = await redis.get(key)
     assert body.startswith(b"{")
     assert b'"count"' in body
+
+
+async def test_job_of_an_api_whose_clock_is_ahead_runs_now(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    count = Count()
+    with monkeypatch.context() as patch:
+        patch.setattr("arq.connections.timestamp_ms", lambda: round(time.time() * 1000) + 300_000)
+        await queue.enqueue(settings.redis_url, "count")
+    async with working(settings.redis_url, [count.job()]):
+        await eventually(lambda: count.runs == 1)

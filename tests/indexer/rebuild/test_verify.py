@@ -3,12 +3,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from core.settings import Settings
 from indexer.backends import Backends
 from indexer.documents.builder import build_documents
 from indexer.errors import NoLiveIndexError
 from indexer.index import bulk_writer, versions
+from indexer.observability import outbox_metrics
 from indexer.rebuild import paired_scan
 from indexer.rebuild import verify as module
 from indexer.rebuild.verify import VerifyOptions, VerifyResult
@@ -170,3 +172,13 @@ async def test_rate_limits_verification(settings: Settings, trips: list[int]) ->
 async def test_verify_without_index_raises(settings: Settings, stores: Backends, no_index: None) -> None:
     with pytest.raises(NoLiveIndexError):
         await verify(settings, repair=False)
+
+
+async def test_drift_metric_is_zero_after_repair(
+    settings: Settings, stores: Backends, index: str, trips: list[int]
+) -> None:
+    await stores.elasticsearch.delete(index=index, id=str(trips[0]), refresh=True)
+    for repair, drifted in ((False, 1), (True, 0)):
+        await verify(settings, repair=repair)
+        await outbox_metrics.collect(stores.postgres)
+        assert REGISTRY.get_sample_value("smarttrip_index_drifted_departures") == drifted
