@@ -11,6 +11,7 @@ from app.recommendations.service import RecommendationService
 from core.errors import BackendError, ConflictError
 from schemas.api.evaluation import ScenarioResult
 from schemas.api.preferences import Preferences
+from schemas.row_errors import ROW_ERRORS, describe_row_error
 from schemas.tables import EvaluationScenario
 from scoring.explain import Recommendation
 
@@ -55,7 +56,10 @@ async def _evaluate(service: RecommendationService, scenario: EvaluationScenario
     except ValidationError as error:
         return _result(scenario, [], [f"the preferences can't be understood. {validation_error(error).message}"])
     found = (await service.recommend(preferences, today)).all
-    return _result(scenario, found, list(unmet_expectations(scenario, found)))
+    try:
+        return _result(scenario, found, list(unmet_expectations(scenario, found)))
+    except ROW_ERRORS as error:
+        return _result(scenario, found, [f"the expectations can't be understood: {describe_row_error(error)}"])
 
 
 def _result(scenario: EvaluationScenario, found: Sequence[Recommendation], failed: list[str]) -> ScenarioResult:

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.endpoints.endpoint import Endpoint
@@ -16,12 +17,22 @@ from core.settings import Settings
 from indexer.rebuild.reindex import reindex
 from indexer.rebuild.verify import verify
 from schemas.enums import Continent
-from schemas.tables import Base, Company, Country, Guide, Tag, TripOccurrence, TripTemplate, TripType
+from schemas.tables import (
+    Base,
+    Company,
+    Country,
+    EvaluationScenario,
+    Guide,
+    Tag,
+    TripOccurrence,
+    TripTemplate,
+    TripType,
+)
 from schemas.tables.bounded_text import MAX_CHARACTERS, BoundedText
 from tests.support.api.serving import serving
 from tests.support.factories import CatalogueFactory
-from tests.support.odd_values import OddRow, create_odd_rows, create_trip, set_value
-from tests.support.sync import ignore_progress
+from tests.support.odd_values import OddRow, create_odd_rows, create_trip, odd_values, set_value
+from tests.support.sync import execute, ignore_progress
 
 TABLES: tuple[type[Base], ...] = (Company, Country, Guide, Tag, TripOccurrence, TripTemplate, TripType)
 
@@ -148,3 +159,19 @@ def longest(value: Any) -> int:
         items = value.values() if isinstance(value, dict) else value
         return max(map(longest, items), default=0)
     return len(value) if isinstance(value, str) else 0
+
+
+async def test_odd_scenario_costs_only_itself(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
+    columns = EvaluationScenario.__table__.columns
+    insert = "INSERT INTO evaluation_scenarios (name, preferences) VALUES (:name, '{}')"
+    await execute(database, insert, name="good")
+    number = 1
+    for column in columns:
+        for value in odd_values(column):
+            await execute(database, insert, name=f"odd {column.name} {value}"[:50])
+            number += 1
+            await set_value(database, "evaluation_scenarios", column.name, value, number)
+    async with serving(settings) as api:
+        listed = await api.get("/api/evaluation/scenarios")
+        assert 1 in ids(parsed(listed))
+        assert (await api.post("/api/evaluation/run", json={})).status_code in (200, 503)
