@@ -23,9 +23,11 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    literal_column,
     null,
     or_,
     select,
+    text,
     true,
     union,
     union_all,
@@ -70,7 +72,11 @@ class BatchLimits:
     """How much one batch takes, and how long it may take."""
 
     newest: int = 100
-    """Rows of `DIRECT` taken from the end of the queue, so that a single change does not wait behind an import."""
+    """Rows of `DIRECT` taken from the smallest of the latest transactions, so that a single change does not wait behind
+    an import."""
+    window: int = 20_000
+    """Latest rows of `DIRECT` among which the smallest transactions are looked for: the limit on what may be committed
+    beside a single change."""
     oldest: int = 400
     """Rows of `DIRECT`, and of `UPSTREAM`, taken from the start of the queue."""
     fan_out: int = 500
@@ -107,6 +113,9 @@ CLAIMED_COPY = (
     OutboxCopy.created_at,
 )
 
+LOCK_TABLES = text("LOCK TABLE smarttrip.outbox, smarttrip.outbox_copies IN ROW EXCLUSIVE MODE")
+"""The lock that later deletions need, taken before any index is locked: a REINDEX in between would be a deadlock."""
+
 Share = Select[*tuple[Any, ...]]
 """Query of a part of the rows that a batch takes."""
 
@@ -140,6 +149,7 @@ async def claim(
 
     With `copies_only` departures are taken from the copies for this document version alone.
     """
+    await connection.execute(LOCK_TABLES)
     row = OutboxRow
     has_room = row.cursor.is_(None) | ~_is_fanned_backlog_over(limits.max_fanned_backlog)
     upstream = _claimable((row.kind != DEPARTURE) & has_room, retry=retry)
@@ -160,9 +170,22 @@ def _departure_shares(limits: BatchLimits, *, retry: bool) -> dict[int, list[Sha
     direct = _claimable((row.lane == DIRECT) & (row.kind == DEPARTURE), retry=retry)
     fanned = _claimable((row.lane == FANNED) & (row.kind == DEPARTURE), retry=retry)
     return {
-        DIRECT: [direct.order_by(row.id.desc()).limit(limits.newest), direct.order_by(row.id).limit(limits.oldest)],
+        DIRECT: [direct.where(row.id.in_(_smallest_changes(limits))), direct.order_by(row.id).limit(limits.oldest)],
         FANNED: [fanned.order_by(row.id).limit(limits.fan_out)],
     }
+
+
+def _smallest_changes(limits: BatchLimits) -> Select[int]:
+    """Select rows of the smallest transactions among the latest rows: single changes first, whatever was committed
+    beside them. Postgres stores the transaction that inserted a row in its `xmin`."""
+    row = OutboxRow
+    inserted_by: ColumnElement[str] = literal_column("outbox.xmin::text").label("inserted_by")
+    latest = select(row.id, inserted_by)
+    latest = latest.where((row.lane == DIRECT) & (row.kind == DEPARTURE) & (row.attempts == 0))
+    window = latest.order_by(row.id.desc()).limit(limits.window).subquery()
+    size = func.count().over(partition_by=window.c.inserted_by).label("size")
+    sized = select(window.c.id, size).subquery()
+    return select(sized.c.id).order_by(sized.c.size, sized.c.id.desc()).limit(limits.newest)
 
 
 def _copy_shares(limits: BatchLimits, *, retry: bool) -> dict[int, list[Share]]:
