@@ -112,6 +112,9 @@ class Settings(ResourceLimits, BaseSettings):
     elasticsearch_url: Annotated[str, BeforeValidator(_http_urls)]
     elasticsearch_alias: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,99}$")] = "trips"
 
+    elasticsearch_replicas: Annotated[str | None, Field(pattern=r"^[0-9]{1,2}(-([0-9]{1,2}|all))?$"), empty_as_none] = (
+        None
+    )
     today: Annotated[date | None, empty_as_none] = None
     timezone: str = "Asia/Jerusalem"
 

@@ -11,6 +11,7 @@ from core.settings import Settings
 from indexer import metrics
 from indexer.backends import Backends
 from indexer.errors import IndexerError, ReindexRunningError
+from indexer.index import admin
 from indexer.index.reconcile import (
     IndexProblem,
     find_problem,
@@ -109,6 +110,10 @@ class IndexSupervisor:
         except ReindexRunningError:
             # Another process is rebuilding. If it fails, a later check of this one takes over.
             return
+        if self._settings.elasticsearch_replicas is not None:
+            await admin.set_replicas(
+                self._backends.elasticsearch, self._backends.alias, self._settings.elasticsearch_replicas
+            )
 
     async def _restore(self, problem: IndexProblem) -> bool:
         """Give the alias back to an index that lost it, if one is as good as a new one; return whether it was."""

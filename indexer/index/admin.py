@@ -104,6 +104,18 @@ async def finish_loading(es: AsyncElasticsearch, name: str) -> None:
     await slow.indices.flush(index=name)
 
 
+async def set_replicas(es: AsyncElasticsearch, alias: str, replicas: str) -> None:
+    """Set the number of replicas, such as 2, or the range, such as 0-all, of the live index and the history index."""
+    if "-" in replicas:
+        wanted = {"auto_expand_replicas": replicas}
+    else:
+        wanted = {"auto_expand_replicas": "false", "number_of_replicas": replicas}
+    found = await es.indices.get_settings(index=[alias, f"{alias}-history"], ignore_unavailable=True)
+    for name, index in found.items():
+        if not wanted.items() <= index["settings"]["index"].items():
+            await es.indices.put_settings(index=name, settings={"index": wanted})
+
+
 async def meta(es: AsyncElasticsearch, name: str) -> dict[str, Any]:
     """Return the document version and the origin that were stored by `create`."""
     mappings = await es.indices.get_mapping(index=name)

@@ -290,3 +290,16 @@ async def test_requested_reindex_ignores_index_state(settings: Settings, stores:
     made = await in_use(stores)
     await supervisor.check()
     assert await in_use(stores) == made
+
+
+@pytest.mark.parametrize("replicas", ["0", "2", "1-2", "0-all"])
+async def test_replicas_are_set_without_rebuild(
+    settings: Settings, stores: Backends, index: str, replicas: str
+) -> None:
+    names = [index, history_index(index)]
+    await IndexSupervisor(settings.model_copy(update={"elasticsearch_replicas": replicas}), stores).check()
+    for found in (await stores.elasticsearch.indices.get_settings(index=names)).body.values():
+        set_to = found["settings"]["index"]
+        assert set_to["auto_expand_replicas" if "-" in replicas else "number_of_replicas"] == replicas
+    assert await in_use(stores) == index
+    await IndexSupervisor(settings.model_copy(update={"elasticsearch_replicas": "0-1"}), stores).check()
