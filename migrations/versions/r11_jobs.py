@@ -5,7 +5,7 @@ from alembic import op
 from migrations.steps import atomically
 
 revision = "jobs"
-down_revision = "indexes"
+down_revision = "default_times"
 
 
 def upgrade() -> None:
