@@ -12,6 +12,14 @@ class ReindexRunningError(IndexerError):
         super().__init__("A reindex or a rollback is already running; one at a time.")
 
 
+class DirectUrlMismatchError(IndexerError):
+    def __init__(self) -> None:
+        super().__init__(
+            "DATABASE_DIRECT_URL leads to another database than DATABASE_URL: a lock taken through the one is not seen "
+            "through the other. Correct DATABASE_DIRECT_URL; the index is not rebuilt until then."
+        )
+
+
 class BatchesBlockedError(IndexerError):
     """A rebuild was aborted because it kept all batches waiting for too long."""
 

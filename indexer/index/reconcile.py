@@ -12,6 +12,7 @@ from core import clients
 from core.errors import BACKEND_ERRORS
 from core.settings import Settings
 from indexer.backends import Backends
+from indexer.errors import DirectUrlMismatchError
 from indexer.index import admin, locks, targets, versions
 from indexer.index.targets import Target, TargetState
 
@@ -25,14 +26,31 @@ RETAINED = 2
 async def rebuild_connection(settings: Settings) -> AsyncIterator[AsyncConnection]:
     """Hold the rebuild lock for the block, on a direct connection to Postgres, which is yielded.
 
-    Raises: ReindexRunningError.
+    Raises: ReindexRunningError, DirectUrlMismatchError.
     """
     direct = clients.postgres(settings.direct_url, pool_size=1, command_timeout=None)
     try:
         async with locks.rebuild_lock(direct) as connection:
+            await _check_same_database(settings)
             yield connection
     finally:
         await direct.dispose()
+
+
+async def _check_same_database(settings: Settings) -> None:
+    """Check that the rebuild lock, taken through DATABASE_DIRECT_URL, is seen through DATABASE_URL.
+
+    A copy of a database has the same name and identifiers, but not its locks. Raises: DirectUrlMismatchError.
+    """
+    if settings.direct_url == settings.database_url:
+        return
+    engine = clients.postgres(settings.database_url, pool_size=1)
+    try:
+        async with engine.connect() as connection:
+            if not await locks.is_rebuilding(connection):
+                raise DirectUrlMismatchError
+    finally:
+        await engine.dispose()
 
 
 async def reconcile(connection: AsyncConnection, backends: Backends) -> None:
