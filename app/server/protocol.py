@@ -39,7 +39,7 @@ class TimeoutProtocol(ParsingProtocol):
         self._reading_timer: asyncio.TimerHandle | None = self._abort_after(IDLE_SECONDS, "connecting")
         self._writing_timer: asyncio.TimerHandle | None = None
         self._idle_since: float | None = None
-        """Time of the loop at which the last response was sent; None while a request is received or served."""
+        """Time of the loop at which the last response was sent; None while a request is served."""
         self._idle_timer: asyncio.TimerHandle | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -49,10 +49,6 @@ class TimeoutProtocol(ParsingProtocol):
         if self._idle_timer is not None:
             self._idle_timer.cancel()
         super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        self._idle_since = None
-        super().data_received(data)
 
     def on_message_begin(self) -> None:
         if self._reading_timer is not None:
@@ -79,7 +75,9 @@ class TimeoutProtocol(ParsingProtocol):
         """Close the connection if it has been idle for long enough: one timer serves many requests."""
         self._idle_timer = None
         if self._idle_since is not None:
-            rest = self._idle_since + IDLE_SECONDS - self.loop.time()
+            # The next request may be arriving: it has a timer of its own.
+            idle_since = self.loop.time() if self._framing.head else self._idle_since
+            rest = idle_since + IDLE_SECONDS - self.loop.time()
             if rest > 0:
                 self._idle_timer = self.loop.call_later(rest, self._check_idle)
             else:
@@ -88,6 +86,7 @@ class TimeoutProtocol(ParsingProtocol):
 
     def _start(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._limit.set_busy(self)
+        self._idle_since = None
         extensions: dict[str, dict[str, object]] = {RAW_RESPONSE_EXTENSION: {}}
         if not cycle.more_body:
             extensions[REQUEST_BODY_EXTENSION] = {"body": bytes(cycle.body)}

@@ -34,7 +34,8 @@ PROBE_SECONDS = 2.0
 """Longest time of a probe in between, on a machine that runs other tests too."""
 
 REQUEST_LINE = re.compile(rb"[A-Za-z-]+ +\S+ +HTTP/\d")
-FINAL_STATUS = re.compile(rb"HTTP/1\.1 [2-5]\d\d ")
+FINAL_STATUS = re.compile(rb"HTTP/1\.1 ([2-5]\d\d) ")
+REFUSED = (b"400", b"501", b"505")
 PIECES = (
     b"\r",
     b"\n",
@@ -115,7 +116,11 @@ async def fuzz(process: RunningProcess, mutator: Mutator, count: int) -> None:
             packets = mutator.packets()
             received = await received_for(process.url, packets)
         sent = b"".join(packets)
-        assert len(FINAL_STATUS.findall(received)) <= max(1, len(REQUEST_LINE.findall(sent))), (packets, received)
+        statuses = FINAL_STATUS.findall(received)
+        if statuses and statuses[-1] in REFUSED:
+            # What follows the last request is refused, whatever it is.
+            statuses.pop()
+        assert len(statuses) <= len(REQUEST_LINE.findall(sent)), (packets, received)
 
     for start in range(0, count, WARM_UP):
         await asyncio.gather(*(send_one() for _ in range(min(WARM_UP, count - start))))
@@ -125,7 +130,7 @@ async def fuzz(process: RunningProcess, mutator: Mutator, count: int) -> None:
         assert time.monotonic() - began < PROBE_SECONDS
 
 
-@pytest.mark.parametrize("count", [5000, pytest.param(200_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [5000, pytest.param(200_000, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])])
 async def test_no_bytes_crash_the_server_or_get_more_responses(process: RunningProcess, count: int) -> None:
     seed = int(os.environ.get("BYTE_FUZZ_SEED", time.time_ns() % 10**9))
     log.info("BYTE_FUZZ_SEED=%d", seed)

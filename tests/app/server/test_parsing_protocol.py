@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from app.server import protocol
 from app.server.framing import MAX_CHUNK_FRAMING, MAX_HEAD
 from app.server.parsing_protocol import MAX_PIPELINED
 from core.settings import Settings
 from tests.support.api.connection import Connection, RecordingApp, cut
+from tests.support.eventually import eventually
 
 GET = b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST /posted HTTP/1.1\r\nHost: x\r\n"
@@ -296,3 +298,25 @@ async def test_lost_connection_cancels_its_requests(connect: Connect, error: Exc
     assert (len(app.scopes), app.disconnected, app.bodies) == (1, 1, [])
     assert connection.received == b""
     assert not connection.server_state.tasks
+
+
+@pytest.mark.parametrize("max_requests", [0, 10], ids=["shed", "served"])
+@pytest.mark.parametrize("positions", [[], [60]], ids=["one packet", "two packets"])
+async def test_idle_connection_is_closed(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, max_requests: int, positions: list[int]
+) -> None:
+    """Also if the response was sent before the request's body had arrived."""
+    monkeypatch.setattr(protocol, "IDLE_SECONDS", 0.05)
+    connection = connect(max_requests=max_requests)
+    await connection.send(*cut(POST + FRAMINGS["length"], *positions))
+    assert len(connection.statuses) == 1
+    await eventually(lambda: connection.transport.closed)
+
+
+async def test_arriving_request_is_not_idle(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "IDLE_SECONDS", 0.05)
+    connection = connect()
+    await connection.send(GET % 1, (GET % 2)[:10])
+    await asyncio.sleep(0.12)
+    await connection.send((GET % 2)[10:])
+    assert connection.statuses == [200, 200]
