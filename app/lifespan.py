@@ -1,7 +1,7 @@
 """Start-up and shutdown of a process: create the components of `AppState`, and close them."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Set
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, closing
 from dataclasses import dataclass
 
 from elasticsearch import AsyncElasticsearch
@@ -10,10 +10,12 @@ from starlette.applications import Starlette
 from app.access.rate_limiter import RateLimiter
 from app.access.signing_keys import SigningKeys
 from app.backends import factory
+from app.backends.circuit_breaker import CircuitBreaker
 from app.backends.database import Database
 from app.backends.index_feed import IndexFeedMonitor, monitoring_index_feed
 from app.backends.redis import ResilientRedis
 from app.cache.fast_path import FastPath
+from app.cache.response_cache import ResponseCache
 from app.cache.subscriber import open_cache
 from app.lifecycle.health import HEALTH_SECONDS, HealthCheck
 from app.lifecycle.readiness import ReadinessProbe, logging_until_ready
@@ -33,6 +35,7 @@ from core.clock import watch_clock
 from core.settings import Settings
 from core.shared_result import SharedResult
 from core.tasks import background_task
+from schemas.api.health import Health
 
 METRICS_SECONDS = 1.0
 """Seconds for which all callers share one rendering of the metrics."""
@@ -118,24 +121,11 @@ async def _open_state(
         running_request_log_buffer(tracking) as request_logs,
         logging_until_ready(readiness),
         flushing(),
-        AsyncExitStack() as stack,
+        aclosing(SigningKeys(settings.supabase_jwks_url)) as signing_keys,
+        aclosing(_share_health(backends, settings.search_alias, cache, breakers)) as health,
+        aclosing(SharedResult(current_metrics, seconds=METRICS_SECONDS)) as metrics,
         background_task(watch_clock()),
     ):
-        signing_keys = SigningKeys(settings.supabase_jwks_url)
-        stack.push_async_callback(signing_keys.close)
-        health_check = HealthCheck(
-            database=database,
-            redis=redis.client,
-            elasticsearch=backends.elasticsearch,
-            alias=settings.search_alias,
-            feed=backends.feed,
-            cache=cache,
-            breakers=breakers,
-        )
-        health = SharedResult(health_check.run, seconds=HEALTH_SECONDS)
-        stack.push_async_callback(health.close)
-        metrics = SharedResult(current_metrics, seconds=METRICS_SECONDS)
-        stack.push_async_callback(metrics.close)
         yield AppState(
             settings=settings,
             today=business_date_provider(settings),
@@ -162,3 +152,19 @@ async def _open_state(
             admission=admission,
             connections=ConnectionLimit(connection_limit(settings)),
         )
+
+
+def _share_health(
+    backends: Backends, alias: str, cache: ResponseCache, breakers: Mapping[str, CircuitBreaker]
+) -> SharedResult[Health]:
+    """Return the health check whose result all callers share for a moment."""
+    check = HealthCheck(
+        database=backends.database,
+        redis=backends.redis.client,
+        elasticsearch=backends.elasticsearch,
+        alias=alias,
+        feed=backends.feed,
+        cache=cache,
+        breakers=breakers,
+    )
+    return SharedResult(check.run, seconds=HEALTH_SECONDS)

@@ -29,7 +29,7 @@ class SharedResult(Generic[Result]):
         # Shielded: a caller that is cancelled must not cancel the computation for the others.
         return await asyncio.shield(self._task)
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """End the computation under way."""
         if self._task is not None:
             await cancel_and_wait([self._task])

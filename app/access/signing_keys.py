@@ -114,7 +114,7 @@ class SigningKeys:
             await asyncio.wait([self._refresh], timeout=FETCH_SECONDS)
         return self._keys
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         if self._refresh is not None:
             self._refresh.cancel()
             await asyncio.wait([self._refresh])

@@ -76,7 +76,7 @@ class ReadinessProbe:
 
     async def close(self) -> None:
         """End the check under way."""
-        await self._backends.close()
+        await self._backends.aclose()
 
     async def _check_backends(self) -> None:
         try:

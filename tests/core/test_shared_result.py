@@ -62,6 +62,6 @@ async def test_close_ends_the_computation() -> None:
     shared = SharedResult(hang, seconds=0)
     caller = asyncio.create_task(shared.get())
     await started.wait()
-    await shared.close()
+    await shared.aclose()
     with pytest.raises(asyncio.CancelledError):
         await caller

@@ -240,7 +240,7 @@ async def test_other_tokens_wait_for_no_fetch(sent: str) -> None:
     keys = SigningKeys("http://keys.example", fetch)
     async with asyncio.timeout(1):
         assert await keys.keys_for(sent) == NO_KEYS
-    await keys.close()
+    await keys.aclose()
 
 
 @asynccontextmanager

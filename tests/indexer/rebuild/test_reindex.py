@@ -13,25 +13,16 @@ from core.tasks import cancel_and_wait
 from indexer.backends import Backends
 from indexer.errors import ReindexMismatchError, ReindexRunningError
 from indexer.feed.batch import process_batch
-from indexer.index import admin, targets
+from indexer.index import admin
 from indexer.index.admin import all_names, live_index
 from indexer.index.targets import TargetState
 from indexer.rebuild import checksums, loader
 from indexer.rebuild import reindex as module
 from indexer.rebuild.progress import Progress, read_progress
 from indexer.rebuild.reindex import ReindexReport
-from indexer.supervisor import IndexSupervisor
 from schemas.index_document import DOCUMENT_VERSION
 from schemas.tables import IndexTarget
-from tests.support.eventually import eventually
-from tests.support.factories import CatalogueFactory
 from tests.support.sync import assert_in_sync, drain, execute, ignore_progress, indexed, waiting
-
-
-@pytest.fixture
-async def trips(catalogue: CatalogueFactory, no_index: None) -> list[int]:
-    template = await catalogue.template(tags=[await catalogue.tag()], primary_country_id=await catalogue.country())
-    return [await catalogue.occurrence(trip_template_id=template) for _ in range(25)]
 
 
 async def reindex(settings: Settings, progress: Callable[[Progress], None]) -> ReindexReport:
@@ -269,119 +260,6 @@ async def test_pending_departures_exceed_parameter_limit(stores: Backends, trips
     )
     async with stores.postgres.connect() as connection:
         assert await checksums.pending_departures(connection) == set(trips)
-
-
-class Killed(BaseException):
-    """A BaseException, which nothing catches, as nothing catches SIGKILL."""
-
-
-async def die(*arguments: Any) -> None:
-    raise Killed
-
-
-STEPS = {
-    "registering": (targets, "register"),
-    "loading": (loader.BulkLoader, "run"),
-    "in a chunk": (loader.BulkLoader, "_load_chunk"),
-    "serving": (admin, "finish_loading"),
-    "comparing": (module, "_compare"),
-    "swapping": (admin, "swap_alias"),
-}
-
-
-@pytest.mark.parametrize(("owner", "step"), STEPS.values(), ids=STEPS.keys())
-@pytest.mark.usefixtures("trips")
-async def test_killed_reindex_can_be_repeated(
-    settings: Settings, stores: Backends, monkeypatch: pytest.MonkeyPatch, owner: Any, step: str
-) -> None:
-    before = (await reindex(settings, ignore_progress)).name
-    with monkeypatch.context() as patch:
-        patch.setattr(owner, step, die)
-        patch.setattr(module, "_discard", die)
-        with pytest.raises((Killed, BaseExceptionGroup)):
-            await reindex(settings, ignore_progress)
-    assert await live_index(stores.elasticsearch, stores.alias) == before
-    await drain(stores)
-    await assert_in_sync(settings)
-    await reindex(settings, ignore_progress)
-    await drain(stores)
-    await assert_in_sync(settings)
-    await assert_no_leftovers(stores)
-
-
-async def test_reindex_killed_after_swap_is_repaired_by_next(
-    settings: Settings, stores: Backends, trips: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await reindex(settings, ignore_progress)
-    real = admin.swap_alias
-
-    async def swap_and_die(*arguments: Any) -> None:
-        await real(*arguments)
-        raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(admin, "swap_alias", swap_and_die)
-        with pytest.raises(Killed):
-            await reindex(settings, ignore_progress)
-    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
-    await drain(stores)
-    await assert_in_sync(settings)
-    await reindex(settings, ignore_progress)
-    await assert_no_leftovers(stores)
-    await assert_in_sync(settings)
-
-
-LAST_STEPS = {
-    "creating": (admin, "create"),
-    "registering": (targets, "register"),
-    "comparing": (module, "_compare"),
-    "swapping": (admin, "swap_alias"),
-    "activating": (module, "_activate"),
-    "forgetting": (targets, "remove_others"),
-}
-
-
-@pytest.mark.parametrize(("owner", "step"), LAST_STEPS.values(), ids=LAST_STEPS.keys())
-@pytest.mark.usefixtures("trips")
-async def test_reindex_killed_after_any_step_is_cleaned_up(
-    settings: Settings, stores: Backends, monkeypatch: pytest.MonkeyPatch, owner: Any, step: str
-) -> None:
-    for _ in range(2):
-        await reindex(settings, ignore_progress)
-    real = getattr(owner, step)
-
-    async def finish_and_die(*arguments: Any, **named: Any) -> None:
-        await real(*arguments, **named)
-        if len(await all_names(stores.elasticsearch, stores.alias)) > 2:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(owner, step, finish_and_die)
-        patch.setattr(module, "_discard", die)
-        with pytest.raises(Killed):
-            await reindex(settings, ignore_progress)
-    await IndexSupervisor(settings, stores).check()
-    await assert_no_leftovers(stores)
-    assert len(await known(stores)) == 2
-    await drain(stores)
-    await assert_in_sync(settings)
-
-
-async def test_cancelled_reindex_cleans_up(
-    settings: Settings, stores: Backends, trips: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = (await reindex(settings, ignore_progress)).name
-    slow = settings.model_copy(update={"reindex_rate": 2.0})
-    running = asyncio.create_task(reindex(slow, ignore_progress))
-
-    async def has_begun() -> bool:
-        return TargetState.BUILDING in (await known(stores)).values()
-
-    await eventually(has_begun)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    assert await known(stores) == {before: TargetState.LIVE}
-    await assert_no_leftovers(stores)
 
 
 async def test_rate_limits_load(settings: Settings, trips: list[int]) -> None:
