@@ -113,11 +113,11 @@ async def _open_state(
     database, redis, search = backends.database, backends.redis, backends.search
     readiness = ReadinessProbe(backends.elasticsearch, backends.feed, settings, database, draining)
     tracking = TrackingProducer(redis, database, settings.tracking_limit, settings.tracking_limit_bytes)
-    settle_seconds = REPLICA_BEHIND_SECONDS if settings.database_replica_urls else 0.0
+    replica_lag_seconds = REPLICA_BEHIND_SECONDS if settings.database_replica_urls else 0.0
     fallback = PostgresTripSearch(database, max_candidates=settings.fallback_candidates)
     breakers = {"postgres": database.breaker, "redis": redis.breaker, "elasticsearch": search.breaker}
     async with (
-        open_cache(redis, settle_seconds=settle_seconds) as cache,
+        open_cache(redis, replica_lag_seconds=replica_lag_seconds) as cache,
         running_request_log_buffer(tracking) as request_logs,
         logging_until_ready(readiness),
         flushing(),

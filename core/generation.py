@@ -1,4 +1,4 @@
-"""The counter of changes in Redis, by which caches know what is outdated. A number never comes back."""
+"""The counter of changes in Redis, by which caches know what is outdated. Values are never reused."""
 
 from typing import Any
 

@@ -48,7 +48,7 @@ async def _publish(redis: Redis, kinds: Iterable[str], known: int = 0) -> int:
     if EVERYTHING in changed:
         changed = set(ALL_KINDS)
     try:
-        # A counter that was lost or has gone back leaps first: a number must never come back with another meaning.
+        # A counter that was lost or reset is first advanced past every used value: generations are never reused.
         await current_generation(redis, known)
         generation: int = await redis.incr(GENERATION_COUNTER)
         message = InvalidationMessage(generation=generation, kinds=sorted(changed))

@@ -27,7 +27,7 @@ INDEX_REJECTIONS = Counter(
 PROGRESS = Gauge(
     "smarttrip_feed_progress_timestamp_seconds", "Time at which a consumer last made progress or was idle", ["lane"]
 )
-UNTOLD = Counter("smarttrip_changes_untold_total", "Changes that could not be published to caches")
+PUBLISH_FAILURES = Counter("smarttrip_changes_untold_total", "Changes that could not be published to caches")
 GENERATION = Gauge("smarttrip_index_generation", "Number of the latest change published to caches")
 DRIFT = Gauge("smarttrip_index_drifted_departures", "Departures that differed from Postgres at the last verification")
 DRIFTED = Counter("smarttrip_index_drift_total", "Departures found to differ from Postgres, in total")
@@ -52,6 +52,6 @@ JOB_LAST_SUCCESS = Gauge(
 def record_publication(generation: int | None) -> None:
     """Record that caches were notified under this generation number, or, with None, that they could not be."""
     if generation is None:
-        UNTOLD.inc()
+        PUBLISH_FAILURES.inc()
     else:
         GENERATION.set(generation)

@@ -1,4 +1,4 @@
-"""Errors of a row that Python cannot load, validate or write as JSON. Such a row must cost only itself."""
+"""Errors of a row that Python cannot load, validate or write as JSON. Such a row must not affect others."""
 
 from pydantic import ValidationError
 

@@ -9,7 +9,7 @@ import structlog
 from app.backends.database import Database
 from core.errors import BackendError
 from core.tasks import background_task
-from indexer.index.feed import is_unfed
+from indexer.index.feed import lacks_running_worker
 
 log = structlog.get_logger()
 
@@ -32,7 +32,7 @@ class IndexFeedMonitor:
         """Check now. While Postgres is unavailable the last result stays."""
         try:
             async with self._database.write() as session:
-                stale = await is_unfed(await session.connection())
+                stale = await lacks_running_worker(await session.connection())
         except BackendError as error:
             log.debug("index_feed_unknown", error=type(error).__name__)
             return

@@ -11,7 +11,7 @@ from app.cache.entry import StoredEntry
 from core.errors import BackendError
 
 REDIS_ERRORS = Counter(
-    "smarttrip_cache_redis_errors", "Times that the cache did without Redis, which failed or was spared"
+    "smarttrip_cache_redis_errors", "Accesses without Redis: it failed, or its circuit breaker was open"
 )
 
 PREFIX = "smarttrip:cache:1:"

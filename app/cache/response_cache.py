@@ -76,12 +76,12 @@ class ResponseCache:
         invalidation: InvalidationState,
         *,
         max_bytes: int = 12 * 1024 * 1024,
-        settle_seconds: float = 0.0,
+        replica_lag_seconds: float = 0.0,
     ) -> None:
-        """Bodies loaded within `settle_seconds` of a change get a short TTL: a lagging replica may have served them."""
+        """Give a short TTL to bodies loaded within `replica_lag_seconds` of a change: a replica may lag."""
         self._store = store
         self._invalidation = invalidation
-        self._settle_seconds = settle_seconds
+        self._replica_lag_seconds = replica_lag_seconds
         self._local: LRUCache[str, LocalEntry] = LRUCache(max_bytes, getsizeof=attrgetter("size"))
         self._in_flight: dict[str, InFlight] = {}
 
@@ -175,7 +175,7 @@ class ResponseCache:
         LOADED.inc()
         body = await encode_body(identity, compress=request.compress)
         ttl = request.ttl
-        if self._invalidation.changed_within(self._settle_seconds, request.depends_on):
+        if self._invalidation.changed_within(self._replica_lag_seconds, request.depends_on):
             ttl = min(ttl, PROCESS_SECONDS)
         # A change during the load may be missing from this body: callers that came before it get the body, later ones
         # do not.

@@ -40,10 +40,10 @@ LAST_RETRY_SECONDS = 2.0
 
 
 @asynccontextmanager
-async def open_cache(redis: ResilientRedis, *, settle_seconds: float) -> AsyncIterator[ResponseCache]:
+async def open_cache(redis: ResilientRedis, *, replica_lag_seconds: float) -> AsyncIterator[ResponseCache]:
     """Open a cache that is invalidated during the block."""
     invalidation = InvalidationState()
-    cache = ResponseCache(RedisStore(redis), invalidation, settle_seconds=settle_seconds)
+    cache = ResponseCache(RedisStore(redis), invalidation, replica_lag_seconds=replica_lag_seconds)
     try:
         async with background_task(subscribe_to_invalidations(redis.client, invalidation)):
             await invalidation.ready.wait()

@@ -1,4 +1,4 @@
-"""Prometheus metrics of HTTP requests. Counters of failures are defined where the failures are handled."""
+"""The Prometheus registry, and the metrics of HTTP requests. Other metrics are defined where they are recorded."""
 
 from collections.abc import Sequence
 

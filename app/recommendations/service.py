@@ -113,7 +113,7 @@ class RecommendationService:
         Raises: BackendError if there is none of them.
         """
         if self._index.is_stale:
-            # So may be what was cached since the index is not fed any more.
+            # Responses that were cached since its worker stopped may be outdated too.
             return await self._get_degraded(request)
         try:
             body = await self._get_cached(request.key, self._loader(request, self._primary), self._cache_seconds)

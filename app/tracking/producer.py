@@ -18,9 +18,9 @@ from tracking.stream import EVENT, RECOMMENDATION, SESSION, StreamEntry
 
 log = structlog.get_logger()
 
-DIRECT = Counter("smarttrip_tracking_direct_total", "Entries stored past Redis, which did not take them", ["kind"])
-REJECTED = Counter("smarttrip_tracking_refused_total", "Entries refused because too many wait already", ["kind"])
-LOST = Counter("smarttrip_tracking_lost_total", "Request logs that could be kept nowhere")
+DIRECT = Counter("smarttrip_tracking_direct_total", "Entries written to Postgres because Redis failed", ["kind"])
+REJECTED = Counter("smarttrip_tracking_refused_total", "Entries rejected because too many are pending", ["kind"])
+LOST = Counter("smarttrip_tracking_lost_total", "Request logs that could be stored nowhere")
 
 Batch = Sequence[bytes]
 """JSON bodies of one caller's entries; they are appended all or none."""

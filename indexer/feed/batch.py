@@ -177,8 +177,8 @@ async def _write(
         outcomes = await bulk_writer.write(backends.elasticsearch, names, version, changes)
         for name, outcome in outcomes.items():
             again = {trip_id: changes[trip_id] for trip_id in changes.keys() & stubborn}
-            await rejections.reject_stubborn(backends.elasticsearch, name, version, again, outcome)
-            await _blame_index(backends, name, outcome)
+            await rejections.reject_repeatedly_failing(backends.elasticsearch, name, version, again, outcome)
+            await _retry_if_index_rejects_all(backends, name, outcome)
         rejected = {trip_id for outcome in outcomes.values() for trip_id in outcome.rejected}
         removals = await bulk_writer.write(backends.elasticsearch, names, version, dict.fromkeys(rejected))
     for name, outcome in outcomes.items():
@@ -187,8 +187,8 @@ async def _write(
     return outcomes
 
 
-async def _blame_index(backends: Backends, name: str, outcome: WriteOutcome) -> None:
-    reason = await rejections.blame_index(backends.elasticsearch, name, outcome)
+async def _retry_if_index_rejects_all(backends: Backends, name: str, outcome: WriteOutcome) -> None:
+    reason = await rejections.retry_if_index_rejects_all(backends.elasticsearch, name, outcome)
     if reason is not None:
         log.error("index_rejects_documents", name=name, count=len(outcome.retryable), reason=reason)
         metrics.INDEX_REJECTIONS.inc()

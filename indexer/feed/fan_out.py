@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from indexer.index import outbox
 from indexer.index.dependents import RELATED_KINDS, depends_on
 from indexer.index.keyset import MIN_ID, database_ids, index_ids
-from indexer.index.outbox import FANNED, ClaimedRow
+from indexer.index.outbox import FANNED_OUT, ClaimedRow
 from schemas.invalidation import EVERYTHING
 
 
@@ -41,7 +41,7 @@ async def expand_changes(
     rows: Iterable[ClaimedRow],
     limit: int,
 ) -> Expansion:
-    """Add at most `limit` departures that depend on the rows to the lane `FANNED`, and save the cursors."""
+    """Add at most `limit` departures that depend on the rows to the lane `FANNED_OUT`, and save the cursors."""
     expansion = Expansion()
     for group in _groups(rows):
         if limit == 0:
@@ -51,7 +51,7 @@ async def expand_changes(
         except (_UnknownKindError, ApiError, TransportError):
             expansion.failed += group.ids
             continue
-        await outbox.enqueue(connection, trip_ids, lane=FANNED, since=min(row.created_at for row in group.rows))
+        await outbox.enqueue(connection, trip_ids, lane=FANNED_OUT, since=min(row.created_at for row in group.rows))
         if len(trip_ids) < limit:
             expansion.finished += group.ids
         else:

@@ -25,8 +25,9 @@ RETRY_SECONDS = 1.0
 class ChangeNotifier:
     """Collects changes until Elasticsearch has refreshed the index and Redis has published a message.
 
-    A change is published as soon as it is known, because some responses are made from Postgres and must not wait for
-    Elasticsearch. Departures are published again once searches can find them.
+    Upstream changes, and departures that could not be written, are published after their first batch: some responses
+    are made from Postgres and must not wait for Elasticsearch. Departures that were written are published once the
+    index is refreshed, so that searches find them.
     """
 
     def __init__(self, backends: Backends, redis: Redis, *, debounce_seconds: float = DEBOUNCE_SECONDS) -> None:

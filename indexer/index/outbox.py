@@ -42,21 +42,21 @@ from schemas.index_document import DOCUMENT_VERSION
 from schemas.invalidation import DEPARTURE
 from schemas.tables import DeadLetter, IndexTarget, OutboxCopy, OutboxRow
 
-DIRECT, FANNED, UPSTREAM = 0, 1, 2
-LANES = {DIRECT: "direct", FANNED: "fanned", UPSTREAM: "causes"}
-"""Lanes of the consumers, with their labels in metrics.
+DIRECT, FANNED_OUT, UPSTREAM = 0, 1, 2
+LANES = {DIRECT: "direct", FANNED_OUT: "fanned", UPSTREAM: "causes"}
+"""Lanes of the consumers, with their labels in metrics, which were published before the lanes had these names.
 
-`DIRECT`: departures that were changed (column `lane` is 0). `FANNED`: departures that depend on a changed row (column
-`lane` is 1). `UPSTREAM`: changed rows that departures depend on: all rows whose kind is not a departure, whatever their
-column `lane` says; 2 is never stored there.
+`DIRECT`: departures that were changed (column `lane` is 0). `FANNED_OUT`: departures that depend on a changed row
+(column `lane` is 1). `UPSTREAM`: changed rows that departures depend on: all rows whose kind is not a departure,
+whatever their column `lane` says; 2 is never stored there.
 """
 
-OWN_COPY = OutboxCopy.document_version == str(DOCUMENT_VERSION)
+COPY_OF_THIS_VERSION = OutboxCopy.document_version == str(DOCUMENT_VERSION)
 """Condition of the copies that this program claims."""
 
 _waiting = union_all(
     select(OutboxRow.created_at, OutboxRow.attempts),
-    select(OutboxCopy.created_at, OutboxCopy.attempts).where(OWN_COPY),
+    select(OutboxCopy.created_at, OutboxCopy.attempts).where(COPY_OF_THIS_VERSION),
 ).subquery()
 
 BACKLOG = select(
@@ -80,9 +80,9 @@ class BatchLimits:
     oldest: int = 400
     """Rows of `DIRECT`, and of `UPSTREAM`, taken from the start of the queue."""
     fan_out: int = 500
-    """Departures of `FANNED` that are taken, and most departures that are added to it."""
+    """Departures of `FANNED_OUT` that are taken, and most departures that are added to it."""
     max_fanned_backlog: int = 2000
-    """With more rows in `FANNED`, upstream changes that were begun have to wait."""
+    """With more rows in `FANNED_OUT`, upstream changes that were begun have to wait."""
     stalled_after: float = STALLED_AFTER
     """Seconds after which a batch counts as stalled."""
 
@@ -126,14 +126,14 @@ def _claimable(condition: ColumnElement[bool], *, retry: bool) -> Share:
 
 
 def _claimable_copies(lane: int, *, retry: bool) -> Share:
-    chosen = select(*CLAIMED_COPY).where(OWN_COPY, OutboxCopy.lane == lane)
+    chosen = select(*CLAIMED_COPY).where(COPY_OF_THIS_VERSION, OutboxCopy.lane == lane)
     return (chosen if retry else chosen.where(OutboxCopy.attempts == 0)).with_for_update(skip_locked=True)
 
 
 def _is_fanned_backlog_over(maximum: int) -> ColumnElement[bool]:
     row = aliased(OutboxRow)
-    fanned = select(row.id).where((row.lane == FANNED) & (row.kind == DEPARTURE))
-    copies = select(OutboxCopy.id).where(OWN_COPY, OutboxCopy.lane == FANNED)
+    fanned = select(row.id).where((row.lane == FANNED_OUT) & (row.kind == DEPARTURE))
+    copies = select(OutboxCopy.id).where(COPY_OF_THIS_VERSION, OutboxCopy.lane == FANNED_OUT)
     return or_(*(rows.offset(maximum).limit(1).exists() for rows in (fanned, copies)))
 
 
@@ -168,10 +168,10 @@ async def claim(
 def _departure_shares(limits: BatchLimits, *, retry: bool) -> dict[int, list[Share]]:
     row = OutboxRow
     direct = _claimable((row.lane == DIRECT) & (row.kind == DEPARTURE), retry=retry)
-    fanned = _claimable((row.lane == FANNED) & (row.kind == DEPARTURE), retry=retry)
+    fanned = _claimable((row.lane == FANNED_OUT) & (row.kind == DEPARTURE), retry=retry)
     return {
         DIRECT: [direct.where(row.id.in_(_smallest_changes(limits))), direct.order_by(row.id).limit(limits.oldest)],
-        FANNED: [fanned.order_by(row.id).limit(limits.fan_out)],
+        FANNED_OUT: [fanned.order_by(row.id).limit(limits.fan_out)],
     }
 
 
@@ -191,10 +191,10 @@ def _smallest_changes(limits: BatchLimits) -> Select[int]:
 def _copy_shares(limits: BatchLimits, *, retry: bool) -> dict[int, list[Share]]:
     """Return the same shares of the copies, whose ids count down."""
     row = OutboxCopy
-    direct, fanned = (_claimable_copies(lane, retry=retry) for lane in (DIRECT, FANNED))
+    direct, fanned = (_claimable_copies(lane, retry=retry) for lane in (DIRECT, FANNED_OUT))
     return {
         DIRECT: [direct.order_by(row.id).limit(limits.newest), direct.order_by(row.id.desc()).limit(limits.oldest)],
-        FANNED: [fanned.order_by(row.id.desc()).limit(limits.fan_out)],
+        FANNED_OUT: [fanned.order_by(row.id.desc()).limit(limits.fan_out)],
     }
 
 

@@ -10,14 +10,14 @@ from core.bisection import process_with_bisection
 from indexer.index import bulk_writer
 from indexer.index.bulk_writer import WriteOutcome
 
-MAX_UNPROVEN = 5
+MAX_REJECTIONS_BY_EMPTY_INDEX = 5
 """Rejections by an empty index, which has no document to probe with, that are put down to the documents."""
 
-MAX_STUBBORN = 20
+MAX_FAILING_ALONE = 20
 """Documents that may fail alone; when more do, the fault is the index's."""
 
 
-async def blame_index(es: AsyncElasticsearch, name: str, outcome: WriteOutcome) -> str | None:
+async def retry_if_index_rejects_all(es: AsyncElasticsearch, name: str, outcome: WriteOutcome) -> str | None:
     """Make rejections retryable, and return the first reason, if the index rejects what it has accepted before.
 
     Otherwise a pipeline, setting or mapping that somebody changed would empty the index, document by document.
@@ -25,7 +25,7 @@ async def blame_index(es: AsyncElasticsearch, name: str, outcome: WriteOutcome) 
     if not outcome.rejected:
         return None
     accepts = await accepts_documents(es, name)
-    if accepts or (accepts is None and len(outcome.rejected) <= MAX_UNPROVEN):
+    if accepts or (accepts is None and len(outcome.rejected) <= MAX_REJECTIONS_BY_EMPTY_INDEX):
         return None
     reason = next(iter(outcome.rejected.values()))
     outcome.retryable |= outcome.rejected
@@ -33,7 +33,7 @@ async def blame_index(es: AsyncElasticsearch, name: str, outcome: WriteOutcome) 
     return reason
 
 
-async def reject_stubborn(
+async def reject_repeatedly_failing(
     es: AsyncElasticsearch, name: str, version: int, changes: bulk_writer.Changes, outcome: WriteOutcome
 ) -> None:
     """Write those of `changes` that failed once more, apart from each other, and reject what alone fails again.
@@ -77,7 +77,7 @@ async def _write_apart(es: AsyncElasticsearch, name: str, version: int, changes:
 
     async def fail(trip_id: int, error: Exception) -> None:
         reasons[trip_id] = str(error)
-        if len(reasons) > MAX_STUBBORN:
+        if len(reasons) > MAX_FAILING_ALONE:
             raise error
 
     await process_with_bisection(sorted(changes), write_part, fail, errors=(_FailedPartError,))

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.sql import in_array
 from indexer.index import dependents
-from indexer.index.outbox import OWN_COPY
+from indexer.index.outbox import COPY_OF_THIS_VERSION
 from schemas.document_fields import FIELDS, DocumentField, join_sources
 from schemas.invalidation import DEPARTURE, EVERYTHING
 from schemas.tables import OutboxCopy, OutboxRow, TripOccurrence
@@ -31,7 +31,9 @@ async def pending_departures(connection: AsyncConnection) -> set[int] | None:
     by_kind: dict[str, set[int | None]] = defaultdict(set)
     for kind, row_id in await connection.execute(select(OutboxRow.kind, OutboxRow.row_id).distinct()):
         by_kind[kind].add(row_id)
-    by_kind[DEPARTURE].update(await connection.scalars(select(OutboxCopy.row_id).where(OWN_COPY).distinct()))
+    by_kind[DEPARTURE].update(
+        await connection.scalars(select(OutboxCopy.row_id).where(COPY_OF_THIS_VERSION).distinct())
+    )
     trip_ids = {row_id for row_id in by_kind.pop(DEPARTURE, ()) if row_id is not None}
     if EVERYTHING in by_kind or not by_kind.keys() <= dependents.RELATED_KINDS:
         return None

@@ -111,7 +111,9 @@ class BulkLoader:
             await self._write_with_retries(unwritten)
         except IndexUnavailableError as error:
             outcome = bulk_writer.WriteOutcome(retryable=dict.fromkeys(unwritten, str(error)))
-            await rejections.reject_stubborn(self.backends.elasticsearch, self.name, self._version, unwritten, outcome)
+            await rejections.reject_repeatedly_failing(
+                self.backends.elasticsearch, self.name, self._version, unwritten, outcome
+            )
             if outcome.retryable:
                 raise
             self._add_rejected(outcome)

@@ -56,10 +56,10 @@ class SimulatedProcess:
 
 
 @asynccontextmanager
-async def simulated_process(redis: Redis, *, settle_seconds: float = 0.0) -> AsyncIterator[SimulatedProcess]:
+async def simulated_process(redis: Redis, *, replica_lag_seconds: float = 0.0) -> AsyncIterator[SimulatedProcess]:
     """Run a process that receives invalidation messages."""
     invalidation = InvalidationState()
-    cache = ResponseCache(RedisStore(ResilientRedis(redis)), invalidation, settle_seconds=settle_seconds)
+    cache = ResponseCache(RedisStore(ResilientRedis(redis)), invalidation, replica_lag_seconds=replica_lag_seconds)
     following = asyncio.create_task(subscribe_to_invalidations(redis, invalidation))
     try:
         await eventually(lambda: invalidation.connected)

@@ -218,7 +218,7 @@ async def test_lock_of_a_dead_process_is_waited_for_briefly(redis: Redis, one: S
 
 
 async def test_bodies_expire_soon_after_a_change(redis: Redis) -> None:
-    async with simulated_process(redis, settle_seconds=60) as process:
+    async with simulated_process(redis, replica_lag_seconds=60) as process:
         await changed(redis, "country", process)
         await process.get(FakeLoader(), ttl=3600)
         entry = await RedisStore(ResilientRedis(redis)).read("key")

@@ -15,7 +15,7 @@ from indexer.backends import Backends
 from indexer.feed.batch import process_batch
 from indexer.feed.consumer import OutboxConsumer
 from indexer.feed.notifier import ChangeNotifier
-from indexer.index.outbox import DIRECT, FANNED, LANES, BatchLimits
+from indexer.index.outbox import DIRECT, FANNED_OUT, LANES, BatchLimits
 from tests.support.eventually import eventually
 from tests.support.factories import CatalogueFactory
 from tests.support.fault_proxy import FaultProxy, Mode
@@ -79,7 +79,7 @@ async def test_progress_is_exported_by_lane(stores: Backends, index: str, redis:
         return REGISTRY.get_sample_value("smarttrip_feed_progress_timestamp_seconds", {"lane": lane}) or 0.0
 
     began = time.time()
-    consumer = OutboxConsumer(stores, FANNED, ChangeNotifier(stores, redis), CheckRequests())
+    consumer = OutboxConsumer(stores, FANNED_OUT, ChangeNotifier(stores, redis), CheckRequests())
     running = asyncio.create_task(consumer.run())
     await eventually(lambda: progress("fanned") > began)
     assert progress("direct") < began

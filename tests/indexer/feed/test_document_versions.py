@@ -17,7 +17,7 @@ from indexer.feed.consumer import OutboxConsumer
 from indexer.feed.notifier import ChangeNotifier
 from indexer.index import outbox, targets
 from indexer.index.admin import indices_of, live_index, swap_alias
-from indexer.index.feed import is_unfed
+from indexer.index.feed import lacks_running_worker
 from indexer.index.outbox import BACKLOG, DIRECT
 from indexer.index.reconcile import rebuild_connection
 from indexer.rebuild.retention import drop_unfed_indices
@@ -143,7 +143,7 @@ async def test_locked_copies_are_not_purged(stores: Backends, other: str) -> Non
 async def test_index_without_worker_is_unfed_once_a_change_waits(stores: Backends, ids: dict[str, int]) -> None:
     async def unfed() -> bool:
         async with stores.postgres.begin() as connection:
-            return await is_unfed(connection)
+            return await lacks_running_worker(connection)
 
     await add_copies(stores, [ids["trip"]], OWN, seconds_old=60)
     assert not await unfed()

@@ -7,7 +7,7 @@ from indexer.backends import Backends
 from indexer.feed.fan_out import Expansion, expand_changes
 from indexer.index import bulk_writer, outbox
 from indexer.index.dependents import RELATED_KINDS
-from indexer.index.outbox import FANNED
+from indexer.index.outbox import FANNED_OUT
 from schemas.tables import OutboxRow
 from tests.indexer.index.test_bulk_writer import document
 from tests.support.factories import CatalogueFactory
@@ -24,7 +24,7 @@ async def put(stores: Backends, kind: str, row_id: int | None) -> None:
 async def expand(stores: Backends, indices: Sequence[str] = (), limit: int = 500) -> Expansion:
     """Expand all upstream changes, as a batch does."""
     async with stores.postgres.begin() as connection:
-        rows = [row for row in await outbox.claim(connection, retry=True) if row.lane != FANNED]
+        rows = [row for row in await outbox.claim(connection, retry=True) if row.lane != FANNED_OUT]
         expansion = await expand_changes(connection, stores.elasticsearch, indices, rows, limit)
         await outbox.remove(connection, expansion.finished)
     return expansion
@@ -33,7 +33,7 @@ async def expand(stores: Backends, indices: Sequence[str] = (), limit: int = 500
 async def added(stores: Backends) -> list[int]:
     async with stores.postgres.begin() as connection:
         rows = await outbox.claim(connection, retry=True)
-    return sorted(row.row_id for row in rows if row.lane == FANNED and row.row_id is not None)
+    return sorted(row.row_id for row in rows if row.lane == FANNED_OUT and row.row_id is not None)
 
 
 async def test_each_kind_expands_to_dependents(catalogue: CatalogueFactory, stores: Backends) -> None:

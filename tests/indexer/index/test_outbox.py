@@ -4,7 +4,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from indexer.index import outbox
-from indexer.index.outbox import DIRECT, FANNED, BatchLimits, ClaimedRow
+from indexer.index.outbox import DIRECT, FANNED_OUT, BatchLimits, ClaimedRow
 from schemas.tables import DeadLetter, OutboxRow
 
 
@@ -38,9 +38,9 @@ async def test_row_in_both_shares_is_claimed_once(database: AsyncEngine) -> None
 
 async def test_lanes_do_not_starve_each_other(database: AsyncEngine) -> None:
     await put(database, 50)
-    await put(database, 50, lane=FANNED)
+    await put(database, 50, lane=FANNED_OUT)
     rows = await claim(database)
-    assert (len(row_ids(rows)), len(row_ids(rows, FANNED))) == (5, 4)
+    assert (len(row_ids(rows)), len(row_ids(rows, FANNED_OUT))) == (5, 4)
 
 
 async def test_begun_fan_outs_wait_for_full_backlog(
@@ -49,9 +49,9 @@ async def test_begun_fan_outs_wait_for_full_backlog(
     async with database.begin() as connection:
         rows = [{"kind": "company", "row_id": 1, "cursor": None}, {"kind": "company", "row_id": 2, "cursor": 7}]
         await connection.execute(insert(OutboxRow), rows)
-    await put(database, 4, lane=FANNED)
+    await put(database, 4, lane=FANNED_OUT)
     assert companies(await claim(database)) == {1, 2}
-    await put(database, 1, lane=FANNED)
+    await put(database, 1, lane=FANNED_OUT)
     assert companies(await claim(database)) == {1}
 
 
@@ -122,6 +122,6 @@ async def test_fanned_row_has_age_of_its_cause(database: AsyncEngine) -> None:
     await put(database, 1)
     (cause,) = await claim(database)
     async with database.begin() as connection:
-        await outbox.enqueue(connection, [7, 8], lane=FANNED, since=cause.created_at)
-    added = [row for row in await claim(database) if row.lane == FANNED]
+        await outbox.enqueue(connection, [7, 8], lane=FANNED_OUT, since=cause.created_at)
+    added = [row for row in await claim(database) if row.lane == FANNED_OUT]
     assert {(row.row_id, row.created_at) for row in added} == {(7, cause.created_at), (8, cause.created_at)}
