@@ -163,11 +163,11 @@ async def test_client_text_never_reaches_elasticsearch(unlimited: Settings, trip
             assert good.status_code == 200
     sent = b"".join(bytes(connection.sent) for connection in proxy.connections)
     assert MARK.encode() not in sent
-    alias = unlimited.elasticsearch_alias.encode()
+    alias = unlimited.search_alias.encode()
     assert set(HEADS.findall(sent)) <= {
         b"POST /%b/_search?request_cache=false" % alias,
         b"POST /%b/_count" % alias,
-        b"HEAD /_alias/%b" % alias,
+        b"GET /_alias/%b" % alias,
     }
 
 

@@ -40,7 +40,7 @@ async def test_batch_takes_one_round_trip(settings: Settings, database: AsyncEng
         await producer.publish_events(bodies(100))
         sent = bytes(connection.sent[before:])
     assert sent.count(b"EVALSHA") == 1
-    assert sent.startswith(b"*107\r\n")
+    assert sent.startswith(b"*108\r\n")
     assert await stream.length(redis) == 101
 
 
@@ -129,17 +129,24 @@ async def test_read_only_standby_is_unavailable(settings: Settings, database: As
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
 
 
+READ_ONLY_FUNCTION = """
+CREATE FUNCTION fail_as_a_standby() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE 'cannot execute INSERT in a read-only transaction' USING ERRCODE = 'read_only_sql_transaction'; END $$
+"""
+READ_ONLY_TRIGGER = "CREATE TRIGGER standby BEFORE INSERT ON events EXECUTE FUNCTION fail_as_a_standby()"
+
+
 @asynccontextmanager
 async def read_only(database: AsyncEngine) -> AsyncIterator[None]:
-    """Make new connections to the database read-only, as on a standby."""
-    alter = f"ALTER DATABASE {database.url.database}"
-    async with database.connect() as connection:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
-        await connection.exec_driver_sql(f"{alter} SET default_transaction_read_only = on")
-        try:
-            yield
-        finally:
-            await connection.exec_driver_sql(f"{alter} RESET default_transaction_read_only")
+    """Have writes of events fail as on a standby; sessions override the database's own default."""
+    async with database.begin() as connection:
+        await connection.exec_driver_sql(READ_ONLY_FUNCTION)
+        await connection.exec_driver_sql(READ_ONLY_TRIGGER)
+    try:
+        yield
+    finally:
+        async with database.begin() as connection:
+            await connection.exec_driver_sql("DROP FUNCTION fail_as_a_standby CASCADE")
 
 
 async def test_event_stored_on_both_paths_counts_once(settings: Settings, database: AsyncEngine, redis: Redis) -> None:
