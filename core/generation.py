@@ -12,7 +12,11 @@ UNKNOWN_SERVER = "unknown"
 SCRIPT = f"""
 local information = redis.pcall('INFO', 'server')
 local server = type(information) == 'string' and string.match(information, 'run_id:(%w+)') or '{UNKNOWN_SERVER}'
-local counter, known = tonumber(redis.call('GET', KEYS[1]) or '0'), tonumber(ARGV[1])
+local stored = redis.call('GET', KEYS[1]) or '0'
+if not string.match(stored, '^-?%d+$') then
+  return stored
+end
+local counter, known = tonumber(stored), tonumber(ARGV[1])
 if server ~= redis.call('GET', KEYS[2]) or counter < known then
   local now = redis.call('TIME')
   counter = math.max(counter, known, now[1] * 1000 + math.floor(now[2] / 1000)) + 1

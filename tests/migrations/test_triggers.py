@@ -5,12 +5,13 @@ from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import Boolean, Date, DateTime, Enum, Integer, Numeric, SmallInteger, text
+from sqlalchemy import Boolean, Date, DateTime, Integer, Numeric, SmallInteger, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas import tables
 from schemas.api import entities
+from schemas.tables.open_enum import OpenEnum
 from tests.conftest import plain
 from tests.support.factories import WRITTEN, CatalogueFactory
 
@@ -86,7 +87,7 @@ def another_value(column: Any) -> str:
         Boolean: f"NOT {column.name}",
         Date: "'2027-01-12'",
         DateTime: "'2026-11-20 08:00'",
-        Enum: {"continent": "'AFRICA'", "gender": "'OTHER'"}.get(column.name, ""),
+        OpenEnum: {"continent": "'AFRICA'", "gender": "'OTHER'"}.get(column.name, ""),
         Integer: f"coalesce({column.name}, 0) + 1",
         JSONB: """'{"cabin": 1}'""",
         Numeric: "17.50",

@@ -41,7 +41,7 @@ pytestmark = pytest.mark.timeout(7200)
 class EmptyIndex(ElasticsearchTripSearch):
     """A search that finds nothing and sends no request."""
 
-    async def _request(self, target: str, body: bytes) -> bytes:
+    async def _post(self, path: str, body: bytes) -> bytes:
         return b'{"_shards":{"failed":0},"hits":{"total":{"value":0},"hits":[]},"count":0}'
 
 

@@ -17,6 +17,7 @@ from tracking.consumer import consume_stream
 
 pytestmark = pytest.mark.usefixtures("sample_index")
 
+SESSION = "1b671a64-40d5-491e-99b0-da01ff1f3341"
 PATH = "/api/v2/recommendations"
 SEARCHES: list[dict[str, Any]] = [
     {},
@@ -65,7 +66,7 @@ async def test_invalid_field_is_named(api: httpx2.AsyncClient) -> None:
 
 async def test_cached_responses_are_logged_too(api: httpx2.AsyncClient, redis: Redis, database: AsyncEngine) -> None:
     search = {"difficulty": 3, "month": "all"}
-    answers = [(await api.post(PATH, json=search, headers={"X-Session-ID": "a visitor"})).json() for _ in range(2)]
+    answers = [(await api.post(PATH, json=search, headers={"X-Session-ID": SESSION})).json() for _ in range(2)]
     storing = asyncio.create_task(consume_stream(redis, database))
 
     async def logged() -> bool:
@@ -76,5 +77,5 @@ async def test_cached_responses_are_logged_too(api: httpx2.AsyncClient, redis: R
     kept = await rows(database, RecommendationRequest)
     assert {str(row.request_id) for row in kept} == {answer["request_id"] for answer in answers}
     for row in kept:
-        assert (row.session_id, row.difficulty, row.month) == ("a visitor", 3, None)
+        assert (row.session_id, row.difficulty, row.month) == (SESSION, 3, None)
         assert row.result_trip_ids == [trip["id"] for trip in answers[0]["data"]]
