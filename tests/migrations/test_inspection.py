@@ -17,6 +17,7 @@ from migrations.versions.r2_sync import EVENTS, WATCHED
 from migrations.versions.r3_queries import INDEXES
 from schemas.tables import Base
 from scripts.cli import app
+from tests.conftest import drop_indices
 from tests.support.processes import environment
 
 TABLES = Base.metadata.sorted_tables
@@ -99,6 +100,7 @@ async def test_column_of_another_type_is_named(database: AsyncEngine) -> None:
 async def test_command_prints_each_difference(
     settings: Settings, database: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    await drop_indices(settings)
     monkeypatch.setattr(logging, "configure_logs", lambda level: None)
     for name, value in environment(settings).items():
         monkeypatch.setenv(name, value)
