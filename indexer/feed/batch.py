@@ -24,6 +24,9 @@ from schemas.invalidation import DEPARTURE
 
 log = structlog.get_logger()
 
+HISTORY_CHECKED = "smarttrip_history_checked"
+"""Key in a connection's `info`: its database was compared with the live index."""
+
 UPSTREAM_CHANGE_TIMEOUT = 0.5
 """Seconds that a batch of upstream changes waits for Elasticsearch: it writes to no index, and caches wait for it."""
 
@@ -131,10 +134,13 @@ def _writable_targets(known: Sequence[Target]) -> list[Target]:
 async def _check_database_history(connection: AsyncConnection, backends: Backends, writable: list[Target]) -> None:
     """Check that the live index was made from this database and not from a later state of it.
 
-    Each batch checks whether the database is still the one that was compared; only if not, it compares again.
+    Each batch checks whether the database is still the one that was compared; if not, it compares again. So does the
+    first batch of each connection: other processes may have written versions that this one has not seen.
     Raises: ForeignIndexError.
     """
-    if await versions.is_known(backends.history, connection):
+    assert connection.sync_connection is not None
+    info = connection.sync_connection.info
+    if await versions.is_known(backends.history, connection) and HISTORY_CHECKED in info:
         return
     state = await versions.database_state(connection)
     live = [target.name for target in writable if target.state is TargetState.LIVE]
@@ -148,6 +154,7 @@ async def _check_database_history(connection: AsyncConnection, backends: Backend
         if problem in (IndexProblem.OTHER_POSTGRES, IndexProblem.SET_BACK):
             raise ForeignIndexError(name, problem)
     versions.accept(backends.history, state)
+    info[HISTORY_CHECKED] = True
 
 
 async def _expand(
@@ -169,6 +176,7 @@ async def _write(
     if not trip_ids:
         return {name: WriteOutcome() for name in names}
     version = await versions.next_version(backends.postgres)
+    versions.record_taken(backends.history, version)
     async with snapshot(backends.postgres) as connection:
         built = await build_documents(connection, trip_ids)
         if monotonic() > deadline:

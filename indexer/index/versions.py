@@ -60,6 +60,11 @@ def accept(history: DatabaseHistory, state: DatabaseState) -> None:
     history.server, history.version = state.server, state.version
 
 
+def record_taken(history: DatabaseHistory, version: int) -> None:
+    """Record a version that was taken, so that a database that is set back to just before it is not known."""
+    history.version = max(history.version, version)
+
+
 async def database_state(connection: AsyncConnection) -> DatabaseState:
     row = (await connection.execute(DATABASE_STATE)).one()
     return DatabaseState(row.server, _version(row.timeline, row.number))

@@ -58,6 +58,17 @@ async def test_batch_notices_a_restored_database(
             await process_batch(stores, [DIRECT], retry=True)
 
 
+async def test_loss_of_only_the_last_batch_is_noticed(stores: Backends, ids: dict[str, int]) -> None:
+    async with stores.postgres.connect() as connection:
+        saved = await connection.scalar(text(f"SELECT last_value FROM {SEQUENCE}"))
+    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = spots_left + 1")
+    await process_batch(stores, [DIRECT], retry=True)
+    await set_back(stores, saved)
+    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 1")
+    with pytest.raises(ForeignIndexError):
+        await process_batch(stores, [DIRECT], retry=True)
+
+
 async def test_restored_database_is_synchronized_again(
     settings: Settings, stores: Backends, ids: dict[str, int]
 ) -> None:
