@@ -20,6 +20,7 @@ from app.http.raw_response import JSON
 from app.recommendations.postgres_ranking import filter_query
 from app.repositories.lookups import load_lookups
 from app.server.admission import AdmissionController, running_admission
+from app.server.connections import ConnectionLimit, connection_limit
 from app.server.run import serve
 from core import clients
 from core.business_date import BusinessDateProvider, business_date_provider
@@ -47,6 +48,7 @@ class ServerState(TypedDict):
 
     settings: Settings
     admission: AdmissionController
+    connections: ConnectionLimit
 
 
 def constant_server() -> Starlette:
@@ -56,7 +58,9 @@ def constant_server() -> Starlette:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[ServerState]:
         async with running_admission(settings.max_requests_in_flight) as admission:
-            yield ServerState(settings=settings, admission=admission)
+            yield ServerState(
+                settings=settings, admission=admission, connections=ConnectionLimit(connection_limit(settings))
+            )
 
     body = b'{"success":true,"data":"%b"}' % (b"x" * int(os.environ[RESPONSE_BYTES]))
 
@@ -86,7 +90,11 @@ def database_only() -> Starlette:
         database = Database(engine)
         async with running_admission(settings.max_requests_in_flight) as admission:
             yield DatabaseState(
-                settings=settings, admission=admission, database=database, today=business_date_provider(settings)
+                settings=settings,
+                admission=admission,
+                connections=ConnectionLimit(connection_limit(settings)),
+                database=database,
+                today=business_date_provider(settings),
             )
         await database.close()
 
