@@ -24,6 +24,8 @@ UP = {"postgres": "up", "redis": "up", "elasticsearch": "up"}
 
 @pytest.fixture
 async def index(es: AsyncElasticsearch, settings: Settings) -> AsyncIterator[None]:
+    """The only index with the alias: one that another test left would be closed too, and stay closed."""
+    await drop_indices(settings)
     name = f"{settings.elasticsearch_alias}-health"
     await es.indices.create(index=name, aliases={settings.search_alias: {}})
     yield
