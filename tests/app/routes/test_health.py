@@ -9,6 +9,7 @@ from elasticsearch import AsyncElasticsearch
 from sqlalchemy import Engine, event
 
 from app.backends.database import Database, ReadSession
+from app.backends.index_feed import IndexFeedMonitor
 from app.lifecycle.health import DEPENDENCY_TIMEOUT
 from core.settings import Settings
 from schemas.api.health import Health
@@ -80,6 +81,11 @@ async def test_service_is_degraded_without_index(settings: Settings, api: httpx2
 @pytest.mark.parametrize("seconds", [0.0, 60.0])
 async def test_row_counts_are_cached(settings: Settings, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     monkeypatch.setattr("app.lifespan.HEALTH_SECONDS", seconds)
+
+    async def no_check(monitor: IndexFeedMonitor) -> None:
+        """In place of a periodic one, which has statements of its own."""
+
+    monkeypatch.setattr(IndexFeedMonitor, "check", no_check)
     statements: Statements = []
 
     def record(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
