@@ -89,8 +89,10 @@ class Database:
         """
         replica = self._replicas.pick()
         if replica is None:
-            async with ReadSession(self.primary, expire_on_commit=False) as session, self.guard(session):
-                yield session
+            # Closing the session rolls back on the server, which may fail as any statement may.
+            with self.breaker.protect(), map_database_errors():
+                async with ReadSession(self.primary, expire_on_commit=False) as session, self._probe.watch(session):
+                    yield session
             return
         # A failing replica says nothing about the primary, so the breaker is not asked.
         with map_database_errors():
