@@ -1,10 +1,12 @@
 """Places that mention an e-mail address as text, whoever wrote it: pages, referrers, metadata, names."""
 
+from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import JSON, ColumnElement, String, Text, cast, delete, func, or_, update
+from sqlalchemy import JSON, ColumnElement, String, Text, TypeDecorator, cast, delete, func, or_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.types import TypeEngine
 
 from schemas.tables import Base, BrowsingSession, DeadEvent, Event, RecommendationRequest, User
 
@@ -32,8 +34,12 @@ def text_columns(table: type[Base]) -> list[InstrumentedAttribute[object]]:
     return [
         getattr(table, column.key)
         for column in table.__table__.columns
-        if isinstance(column.type, (String, Text, JSON)) and not column.foreign_keys
+        if isinstance(_stored_type(column.type), (String, Text, JSON)) and not column.foreign_keys
     ]
+
+
+def _stored_type(column_type: TypeEngine[Any]) -> TypeEngine[Any]:
+    return column_type.impl_instance if isinstance(column_type, TypeDecorator) else column_type
 
 
 def _contains(column: ColumnElement[object] | InstrumentedAttribute[object], email: str) -> ColumnElement[bool]:
