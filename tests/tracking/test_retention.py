@@ -5,7 +5,7 @@ from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import Integer, insert, text
+from sqlalchemy import Integer, TypeDecorator, insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -91,12 +91,18 @@ async def test_one_run_removes_few_days_of_each_table(database: AsyncEngine, age
         assert left == sorted(moments)[runs * retention.MAX_DAYS_AT_ONCE :]
 
 
+def _python_type(column: Any) -> type:
+    """Return the type of the column's values, which a decorated type does not tell."""
+    stored = column.type.impl_instance if isinstance(column.type, TypeDecorator) else column.type
+    return cast(type, stored.python_type)
+
+
 def row_of(age: InstrumentedAttribute[Any], moment: datetime) -> dict[str, Any]:
     """Return the values of a row with this age, and of whatever else its table requires."""
     samples: dict[type, Any] = {int: 1, str: "x", list: [], UUID: uuid4(), datetime: moment, bool: False}
     columns = age.class_.__table__.columns
     required = [column for column in columns if not (column.nullable or column.server_default or column.identity)]
     serial = columns["id"] if isinstance(columns["id"].type, Integer) else None
-    return {column.key: samples.get(column.type.python_type, {}) for column in required if column is not serial} | {
+    return {column.key: samples.get(_python_type(column), {}) for column in required if column is not serial} | {
         age.key: moment
     }
