@@ -1,6 +1,5 @@
 """Redis comes back with an older state: what was outdated before stays outdated."""
 
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import pytest
@@ -8,7 +7,6 @@ from redis.asyncio import Redis
 
 from core import clients
 from core.generation import current_generation
-from core.settings import Settings
 from indexer.invalidation import publish
 from schemas.redis_keys import GENERATION_COUNTER, GENERATION_SERVER
 from tests.support.cache import FakeLoader, SimulatedProcess, simulated_process
@@ -23,12 +21,6 @@ async def redis(redis: Redis) -> Redis:
     await redis.flushdb()
     await publish(redis, [])
     return redis
-
-
-@pytest.fixture
-async def proxy(settings: Settings) -> AsyncIterator[FaultProxy]:
-    async with FaultProxy(settings.redis_url) as proxy:
-        yield proxy
 
 
 async def save(redis: Redis) -> Snapshot:

@@ -5,7 +5,6 @@ from redis.asyncio import Redis
 
 from core import clients
 from core.clients import redis_database
-from core.settings import Settings
 from indexer.invalidation import publish
 from schemas.invalidation import ALL_KINDS, channel
 from schemas.redis_keys import GENERATION_COUNTER
@@ -19,12 +18,6 @@ async def redis(redis: Redis) -> Redis:
     await redis.flushdb()
     await publish(redis, [])
     return redis
-
-
-@pytest.fixture
-async def proxy(settings: Settings) -> AsyncIterator[FaultProxy]:
-    async with FaultProxy(settings.redis_url) as proxy:
-        yield proxy
 
 
 @pytest.fixture

@@ -1,0 +1,13 @@
+from collections.abc import AsyncIterator
+
+import pytest
+
+from core.settings import Settings
+from tests.support.fault_proxy import FaultProxy
+
+
+@pytest.fixture
+async def proxy(settings: Settings) -> AsyncIterator[FaultProxy]:
+    """Return a proxy in front of Redis."""
+    async with FaultProxy(settings.redis_url) as proxy:
+        yield proxy
