@@ -27,6 +27,7 @@ SECONDS_TO_STOP = 60
 MOST_REPEATED = 10
 """Failed tests that are repeated alone: many tests wait for real servers, and a busy machine can be late for one."""
 LAST_FAILED = Path(".pytest_cache/v/cache/lastfailed")
+TEST_SEPARATOR = "::"
 REPEAT = ("--last-failed", "--last-failed-no-failures", "none", "-n", "0")
 
 
@@ -52,11 +53,14 @@ def _tests_pass(arguments: Sequence[str]) -> bool:
 
 
 def _are_few_failed() -> bool:
-    """Return whether so few tests failed that they are repeated; what fails again fails the checks."""
+    """Return whether so few tests failed that they are repeated; what fails again fails the checks.
+
+    A file that could not be collected counts as too many: pytest would repeat the whole suite in its place.
+    """
     failed = json.loads(LAST_FAILED.read_text()) if LAST_FAILED.exists() else {}
     for test in failed:
         print(f"Failed: {test}", flush=True)
-    return 0 < len(failed) <= MOST_REPEATED
+    return 0 < len(failed) <= MOST_REPEATED and all(TEST_SEPARATOR in test for test in failed)
 
 
 def _passes(title: str, command: Sequence[str], env: Mapping[str, str]) -> bool:

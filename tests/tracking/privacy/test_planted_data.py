@@ -32,6 +32,10 @@ PLANTED = (
     claims()["sub"],
 )
 
+SEARCH_SESSIONS = (None, EMAIL, NAME)
+SEARCHES = 4 * len(SEARCH_SESSIONS)
+"""Searches of two browsers, before and after each identifies itself."""
+
 
 @pytest.fixture
 async def api(settings: Settings, database: AsyncEngine) -> AsyncIterator[httpx2.AsyncClient]:
@@ -60,7 +64,7 @@ class Visit:
             left = f"https://example.org/?user={spelling}&name={quote(NAME)}"
             fields = event(page_url=left, referrer=left, metadata={"user": EMAIL.upper(), "name": NAME}, **self._ids)
             await self.post("/api/events", logged_in=logged_in, **fields)
-        for session in (None, EMAIL, NAME):
+        for session in SEARCH_SESSIONS:
             await self.post("/api/v2/recommendations", logged_in=logged_in, session=session)
 
     async def start(self, *, logged_in: bool = False, email: str | None = None) -> None:
@@ -124,10 +128,14 @@ async def test_nothing_planted_is_left(
     await stranger.start()
     await stranger.post("/api/events", **event(page_url=f"https://example.org/{EMAIL}", event_id=str(uuid4())))
 
-    async def is_logged() -> bool:
-        return any(entry.kind == stream.RECOMMENDATION for entry in [e async for _, e in stream.scan(redis)])
+    async def are_searches_logged() -> bool:
+        waiting = [entry async for _, entry in stream.scan(redis) if entry.kind == stream.RECOMMENDATION]
+        async with database.connect() as connection:
+            stored = await connection.scalar(text("SELECT count(*) FROM recommendation_requests"))
+        return len(waiting) + (stored or 0) == SEARCHES
 
-    await eventually(is_logged)
+    # Searches are logged in the background; one that came after the erasure would be found.
+    await eventually(are_searches_logged)
     await drain(redis, database)
     assert await places(database, redis, es, settings)
     quick = settings.model_copy(update={"background_pool_seconds": 0.1, "postgres_connect_seconds": 0.1})
