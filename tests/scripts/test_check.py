@@ -12,8 +12,17 @@ def test_few_failed_tests_are_repeated(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     check.LAST_FAILED.parent.mkdir(parents=True)
-    check.LAST_FAILED.write_text(json.dumps({f"tests/test_{number}.py": True for number in range(count)}))
+    check.LAST_FAILED.write_text(json.dumps({f"tests/test_{number}.py::test_it": True for number in range(count)}))
     assert check._are_few_failed() is repeated
+
+
+def test_nothing_is_repeated_where_a_file_could_not_be_collected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    check.LAST_FAILED.parent.mkdir(parents=True)
+    check.LAST_FAILED.write_text(json.dumps({"tests/test_it.py": True}))
+    assert not check._are_few_failed()
 
 
 def test_nothing_is_repeated_without_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
