@@ -1,0 +1,1 @@
+"""Objectives, Prometheus rules and Grafana dashboards: the sources of the generated files in deploy/."""
