@@ -16,7 +16,7 @@ class DirectUrlMismatchError(IndexerError):
     def __init__(self) -> None:
         super().__init__(
             "DATABASE_DIRECT_URL leads to another database than DATABASE_URL: a lock taken through the one is not seen "
-            "through the other. Correct DATABASE_DIRECT_URL; the index is not rebuilt until then."
+            "through the other. Correct DATABASE_DIRECT_URL: nothing is started, migrated or rebuilt until then."
         )
 
 

@@ -12,8 +12,8 @@ from core import clients
 from core.errors import BACKEND_ERRORS
 from core.settings import Settings
 from indexer.backends import Backends
-from indexer.errors import DirectUrlMismatchError
 from indexer.index import admin, locks, targets, versions
+from indexer.index.direct_url import check_same_database
 from indexer.index.targets import Target, TargetState
 
 log = structlog.get_logger()
@@ -31,26 +31,10 @@ async def rebuild_connection(settings: Settings) -> AsyncIterator[AsyncConnectio
     direct = clients.postgres(settings.direct_url, pool_size=1, command_timeout=None)
     try:
         async with locks.rebuild_lock(direct) as connection:
-            await _check_same_database(settings)
+            await check_same_database(settings)
             yield connection
     finally:
         await direct.dispose()
-
-
-async def _check_same_database(settings: Settings) -> None:
-    """Check that the rebuild lock, taken through DATABASE_DIRECT_URL, is seen through DATABASE_URL.
-
-    A copy of a database has the same name and identifiers, but not its locks. Raises: DirectUrlMismatchError.
-    """
-    if settings.direct_url == settings.database_url:
-        return
-    engine = clients.postgres(settings.database_url, pool_size=1)
-    try:
-        async with engine.connect() as connection:
-            if not await locks.is_rebuilding(connection):
-                raise DirectUrlMismatchError
-    finally:
-        await engine.dispose()
 
 
 async def reconcile(connection: AsyncConnection, backends: Backends) -> None:

@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from core.settings import load_settings
+from core.settings import Settings, load_settings
 
 
 def migrate() -> None:
     """Migrate the database: adopt the platform's tables or create them, and add our own tables and triggers."""
     import migrations
 
-    migrations.upgrade(load_settings().direct_url)
+    migrations.upgrade(_checked_settings().direct_url)
     typer.echo("The database is up to date.")
 
 
@@ -27,13 +27,22 @@ def seed(
     from core.business_date import business_date_provider
     from scripts import sample_data
 
-    settings = load_settings()
+    settings = _checked_settings()
     if if_empty and asyncio.run(_has_departures(settings.direct_url)):
         typer.echo("There are departures already.")
         return
     today = business_date_provider(settings)()
     for table, count in asyncio.run(sample_data.seed(settings.direct_url, occurrences, seed, today=today)).items():
         typer.echo(f"{count:>9,}  {table}")
+
+
+def _checked_settings() -> Settings:
+    """Load the settings. Raises: DirectUrlMismatchError, if what is written would not be where it is read."""
+    from indexer.index.direct_url import check_same_database_if_reachable
+
+    settings = load_settings()
+    asyncio.run(check_same_database_if_reachable(settings))
+    return settings
 
 
 async def _has_departures(url: str) -> bool:

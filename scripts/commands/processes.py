@@ -26,7 +26,7 @@ def serve(
     if not is_free(settings.port, settings.host):
         raise port_taken(settings.port)
     configure_logs(settings.log_level)
-    _require_migrated(settings)
+    _check_start(settings)
     try:
         run.serve(settings)
     except PortInUse:
@@ -42,21 +42,27 @@ def worker() -> None:
     if settings.worker_port is not None and not is_free(settings.worker_port, settings.host):
         raise port_taken(settings.worker_port)
     configure_logs(settings.log_level)
-    _require_migrated(settings)
+    _check_start(settings)
     worker.run(settings)
 
 
-def _require_migrated(settings: Settings) -> None:
-    """Raise MigrationError if the database lacks revisions of this release; log other differences.
+def _check_start(settings: Settings) -> None:
+    """Raise MigrationError or IndexerError where the database cannot be used; log other differences.
 
     A database that is down is no obstacle.
     """
     import asyncio
 
+    asyncio.run(_check_database(settings))
+
+
+async def _check_database(settings: Settings) -> None:
+    from indexer.index.direct_url import check_same_database_if_reachable
     from migrations.revision import check_revision
 
-    asyncio.run(check_revision(settings.database_url, connect_seconds=settings.postgres_connect_seconds))
-    asyncio.run(_log_differences(settings))
+    await check_same_database_if_reachable(settings)
+    await check_revision(settings.database_url, connect_seconds=settings.postgres_connect_seconds)
+    await _log_differences(settings)
 
 
 async def _log_differences(settings: Settings) -> None:

@@ -1,12 +1,14 @@
 import asyncio
 
 import pytest
+from sqlalchemy import make_url
 
 from core.settings import Settings
 from core.tasks import background_task, cancel_and_wait
+from indexer import metrics
 from indexer import supervisor as module
 from indexer.backends import Backends
-from indexer.errors import IndexUnavailableError
+from indexer.errors import DirectUrlMismatchError, IndexUnavailableError
 from indexer.feed.batch import process_batch
 from indexer.index import bulk_writer, versions
 from indexer.index.admin import alias_state, all_names, history_index, live_index, new_name, swap_alias
@@ -205,6 +207,17 @@ async def test_requested_check_is_made_at_once(settings: Settings, stores: Backe
         await eventually(built_again, within=10)
     finally:
         await cancel_and_wait([running])
+
+
+async def test_rebuild_that_is_refused_is_not_counted(settings: Settings, stores: Backends, index: str) -> None:
+    other = make_url(settings.database_url).set(database="postgres").render_as_string(hide_password=False)
+    supervisor = IndexSupervisor(settings.model_copy(update={"database_direct_url": other}), stores)
+    supervisor.request_reindex()
+    begun = metrics.REBUILDS.labels(metrics.REQUESTED)._value.get()
+    with pytest.raises(DirectUrlMismatchError):
+        await supervisor.check()
+    assert metrics.REBUILDS.labels(metrics.REQUESTED)._value.get() == begun
+    assert await in_use(stores) == index
 
 
 class FailingReindex:

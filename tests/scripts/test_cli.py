@@ -6,6 +6,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 from elasticsearch import AsyncElasticsearch
+from sqlalchemy.engine import make_url
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -13,6 +14,7 @@ from core.settings import Settings, load_settings
 from indexer.index.reconcile import rebuild_connection
 from scripts.cli import app, main
 from tests.conftest import drop_indices, fresh_database, own_redis, plain
+from tests.support import processes
 from tests.support.command import environment, smarttrip
 
 NOWHERE = {
@@ -72,6 +74,15 @@ def in_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
         return ended.value.code, capsys.readouterr().err
 
     return run
+
+
+@pytest.mark.parametrize("command", [name for name in WITH_SETTINGS if name != "verify"])
+def test_direct_url_of_another_database_is_refused(settings: Settings, command: str) -> None:
+    other = make_url(plain(settings.database_url)).set(database="postgres").render_as_string(hide_password=False)
+    refused = smarttrip(command, env=processes.environment(settings, DATABASE_DIRECT_URL=other))
+    assert refused.returncode == 1
+    assert "DATABASE_DIRECT_URL leads to another database than DATABASE_URL" in refused.stderr
+    assert "Traceback" not in refused.stderr
 
 
 @pytest.mark.parametrize("command", WITH_SETTINGS)

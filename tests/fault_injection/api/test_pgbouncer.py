@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 from elasticsearch import AsyncElasticsearch
-from sqlalchemy import text, update
+from sqlalchemy import make_url, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core import clients
 from core.settings import Settings
+from indexer.errors import DirectUrlMismatchError
+from indexer.index.direct_url import check_same_database
 from schemas.tables import TripOccurrence
 from tests.conftest import plain
 from tests.fault_injection.api.conftest import SearchBodies
@@ -50,6 +52,13 @@ async def test_api_works_through_pgbouncer(pooled: Settings, search_bodies: Sear
         outcomes = await client.run(uncacheable_requests(search_bodies), rate=20, seconds=4)
     assert [outcome for outcome in outcomes if not outcome.succeeded] == []
     assert await prepared_statements(pooled) == 0
+
+
+async def test_database_is_recognized_through_pgbouncer(settings: Settings, pooled: Settings) -> None:
+    await check_same_database(pooled.model_copy(update={"database_direct_url": settings.database_url}))
+    other = make_url(settings.database_url).set(database="postgres").render_as_string(hide_password=False)
+    with pytest.raises(DirectUrlMismatchError):
+        await check_same_database(pooled.model_copy(update={"database_direct_url": other}))
 
 
 async def prepared_statements(pooled: Settings) -> int:

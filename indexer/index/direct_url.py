@@ -1,0 +1,56 @@
+"""Check that DATABASE_URL and DATABASE_DIRECT_URL lead to the same database."""
+
+import secrets
+
+import structlog
+from asyncpg import PostgresError
+from sqlalchemy import text
+
+from core import clients
+from core.errors import BACKEND_ERRORS
+from core.settings import Settings
+from indexer.errors import DirectUrlMismatchError
+
+log = structlog.get_logger()
+
+LOCK_CLASS = 0x736D0003
+"""First half of the keys of the advisory locks by which one connection recognizes the database of another."""
+
+TAKE = text("SELECT pg_advisory_xact_lock_shared(:class, :number)")
+SEEN = text("""
+SELECT EXISTS (
+  SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+  WHERE locktype = 'advisory' AND datname = current_database()
+    AND classid = :class AND objid = :number AND objsubid = 2 AND granted
+)
+""")
+
+
+async def check_same_database(settings: Settings) -> None:
+    """Return if a lock that is taken through one URL is seen through the other, as rebuilds rely on.
+
+    That is compared, not names and identifiers: a restored copy or a standby has the same. A pooler changes nothing.
+    Raises: DirectUrlMismatchError, and errors of Postgres if it cannot be reached one way or the other.
+    """
+    if settings.direct_url == settings.database_url:
+        return
+    options = {"pool_size": 1, "connect_timeout": settings.postgres_connect_seconds}
+    direct = clients.postgres(settings.direct_url, **options)
+    pooled = clients.postgres(settings.database_url, **options)
+    key = {"class": LOCK_CLASS, "number": secrets.randbelow(2**31)}
+    try:
+        async with direct.begin() as holder, pooled.connect() as reader:
+            await holder.execute(TAKE, key)
+            if not await reader.scalar(SEEN, key):
+                raise DirectUrlMismatchError
+    finally:
+        await direct.dispose()
+        await pooled.dispose()
+
+
+async def check_same_database_if_reachable(settings: Settings) -> None:
+    """Do so, unless Postgres cannot be reached now, which is logged. Raises: DirectUrlMismatchError."""
+    try:
+        await check_same_database(settings)
+    except (PostgresError, *BACKEND_ERRORS) as error:
+        log.warning("direct_url_not_compared", error=type(error).__name__)
