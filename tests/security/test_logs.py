@@ -1,4 +1,7 @@
-"""Logs of API and worker contain no personal data and no secrets, even when requests fail."""
+"""Logs of API and worker contain no personal data and no secrets, even when requests fail.
+
+The API runs as several processes: none of them may log otherwise than the others.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,12 +10,15 @@ from signal import SIGTERM
 from uuid import uuid4
 
 import httpx2
+import orjson
+import psutil
 import pytest
 from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.routes import ENDPOINTS
+from core.log_writer import MAX_LINE_CHARACTERS
 from core.logging import redact_pii
 from core.settings import Settings
 from indexer.rebuild.reindex import reindex
@@ -21,7 +27,7 @@ from tests.conftest import empty
 from tests.support.api.tokens import SECRET, token
 from tests.support.eventually import eventually
 from tests.support.http_client import http_client
-from tests.support.processes import SMARTTRIP, WORKER, environment, responds, running_process
+from tests.support.processes import SMARTTRIP, WORKER, RunningProcess, environment, responds, running_process
 from tests.support.raw_http import connect_raw
 from tracking import stream
 
@@ -48,6 +54,12 @@ SECRETS = {
     "visited page": PAGE,
 }
 
+PROCESSES = 2
+"""Processes of the API."""
+
+MAX_CONNECTIONS = 50
+"""Connections after which the kernel has given each process one."""
+
 CONSTRAINTS = {
     "users": "CHECK (email IS NULL)",
     "events": "CHECK (page_url IS NULL)",
@@ -61,7 +73,15 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-async def lines(settings: Settings, engine: AsyncEngine, redis: Redis, log: Path) -> str:
+def failed_in_each_process() -> dict[int, str]:
+    """Request ids of responses with status 500, by the process that sent them; `lines` fills it."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+async def lines(
+    settings: Settings, engine: AsyncEngine, redis: Redis, log: Path, failed_in_each_process: dict[int, str]
+) -> str:
     """Debug logs of an API and a worker after requests of every kind, some of which fail."""
     await empty(engine)
     await redis.flushdb()
@@ -76,7 +96,7 @@ async def lines(settings: Settings, engine: AsyncEngine, redis: Redis, log: Path
         "LOG_LEVEL": "debug",
     }
     env, port = environment(settings, **variables), free_port()
-    serve = (SMARTTRIP, "serve", "--port", str(port))
+    serve = (SMARTTRIP, "serve", "--port", str(port), "--workers", str(PROCESSES))
     async with (
         running_process(serve, env, port=port, output=log, stop_signal=SIGTERM) as api,
         running_process(WORKER, env, port=port, output=log, stop_signal=SIGTERM),
@@ -86,6 +106,7 @@ async def lines(settings: Settings, engine: AsyncEngine, redis: Redis, log: Path
         async with http_client(api.url, timeout=20) as client:
             await call_every_endpoint(client)
             await provoke_errors(client)
+        failed_in_each_process.update(await provoke_errors_in_each_process(api))
         async with connect_raw(api.url) as connection:
             await connection.send(
                 f"GET /{EMAIL} HTTP/1.1\r\nAuthorization: Bearer {TOKEN}\r\n: no name\r\n\r\n".encode()
@@ -134,6 +155,33 @@ async def provoke_errors(client: httpx2.AsyncClient) -> None:
     assert accepted.status_code == 202
 
 
+async def provoke_errors_in_each_process(api: RunningProcess) -> dict[int, str]:
+    """Return the request id of a failed request of each process of the API, by the process's id."""
+    body = orjson.dumps({"anonymous_id": str(uuid4()), "name": NAME})
+    head = f"POST /api/user/identify HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+    head += f"Content-Type: application/json\r\nAuthorization: Bearer {token(email='b' + EMAIL)}\r\n\r\n"
+    failed: dict[int, str] = {}
+    for _ in range(MAX_CONNECTIONS):
+        async with connect_raw(api.url) as connection:
+            await connection.send(head.encode() + body)
+            response = (await connection.response_head()).decode()
+            assert response.startswith("HTTP/1.1 500 ")
+            failed[process_behind(api, connection.local_port)] = response.lower().split("x-request-id: ")[1].split()[0]
+        if len(failed) == PROCESSES:
+            break
+    return failed
+
+
+def process_behind(api: RunningProcess, client_port: int) -> int:
+    """Return the id of the process of the API that accepted the connection from this port."""
+    return next(
+        process.pid
+        for process in psutil.Process(api.process.pid).children(recursive=True)
+        for connection in process.net_connections("tcp")
+        if connection.raddr and connection.raddr.port == client_port
+    )
+
+
 @asynccontextmanager
 async def failing_writes(engine: AsyncEngine) -> AsyncIterator[None]:
     await change(engine, "ALTER TABLE {table} ADD CONSTRAINT failing_writes {check} NOT VALID")
@@ -154,9 +202,18 @@ def test_event_is_logged(lines: str, event: str) -> None:
     assert f'"{event}"' in lines
 
 
-def test_error_is_logged_with_traceback_and_type(lines: str) -> None:
-    error = next(line for line in lines.splitlines() if '"unexpected_error"' in line and "/api/user/identify" in line)
-    assert all(part in error for part in ("Traceback", "tracking.py", "CheckViolationError", "\\n***\\n"))
+def test_each_process_logs_an_error_with_traceback_and_type(lines: str, failed_in_each_process: dict[int, str]) -> None:
+    assert len(failed_in_each_process) == PROCESSES
+    errors = [line for line in lines.splitlines() if '"unexpected_error"' in line]
+    for request_id in failed_in_each_process.values():
+        (error,) = [line for line in errors if f'"{request_id}"' in line]
+        assert all(part in error for part in ("Traceback", "tracking.py", "CheckViolationError", "\\n***\\n"))
+
+
+def test_every_process_logs_bounded_lines_of_json(lines: str) -> None:
+    for line in lines.splitlines():
+        assert {"event", "level", "timestamp"} <= orjson.loads(line).keys()
+        assert len(line) <= MAX_LINE_CHARACTERS
 
 
 @pytest.mark.parametrize("kind", SECRETS)

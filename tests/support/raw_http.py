@@ -13,6 +13,10 @@ class RawConnection:
         self._reader = reader
         self._writer = writer
 
+    @property
+    def local_port(self) -> int:
+        return int(self._writer.get_extra_info("sockname")[1])
+
     async def send(self, data: bytes) -> None:
         self._writer.write(data)
         await self._writer.drain()
