@@ -14,7 +14,7 @@ REDIS_ERRORS = Counter(
     "smarttrip_cache_redis_errors", "Accesses without Redis: it failed, or its circuit breaker was open"
 )
 
-PREFIX = "smarttrip:cache:1:"
+PREFIX = "smarttrip:cache:2:"
 """Prefix of all keys. The number is the version of the entry format."""
 
 LOCK_SECONDS = 5
@@ -29,31 +29,41 @@ class RedisStore:
         self._redis = redis.client
 
     async def read(self, key: str) -> StoredEntry | None:
-        packed = await self._call_or_default(lambda: self._redis.get(PREFIX + key), None)
-        return _unpack(packed)
+        missing: tuple[bytes | None, int] = (None, 0)
+        return _unpack(*await self._call_or_default(lambda: self._get(key), missing))
 
     async def lock_and_get(self, key: str, generation: int) -> tuple[bool, StoredEntry | None]:
         """Return whether the caller got the lock to load this body, and the present entry, in one atomic step."""
-        without_redis: tuple[bool, bytes | None] = (True, None)
-        locked, packed = await self._call_or_default(lambda: self._lock_and_get(key, generation), without_redis)
-        return locked, _unpack(packed)
-
-    async def write(self, key: str, entry: StoredEntry, *, retention_seconds: float) -> None:
-        packed = entry.pack()
-        await self._call_or_default(
-            lambda: self._redis.set(PREFIX + key, packed, px=int(retention_seconds * 1000)), None
+        without_redis: tuple[bool, bytes | None, int] = (True, None, 0)
+        locked, packed, retained = await self._call_or_default(
+            lambda: self._lock_and_get(key, generation), without_redis
         )
+        return locked, _unpack(packed, retained)
+
+    async def write(self, key: str, entry: StoredEntry) -> None:
+        packed, retained = entry.pack(), round((entry.fresh_seconds + entry.stale_seconds) * 1000)
+        await self._call_or_default(lambda: self._redis.set(PREFIX + key, packed, px=retained), None)
 
     async def unlock(self, key: str, generation: int) -> None:
         """Release the lock. Call it after `write`, so that no process finds neither lock nor entry."""
         await self._call_or_default(lambda: self._redis.delete(_lock_key(key, generation)), None)
 
-    async def _lock_and_get(self, key: str, generation: int) -> tuple[bool, bytes | None]:
+    async def _get(self, key: str) -> tuple[bytes | None, int]:
+        """Return the packed entry, and the milliseconds for which Redis retains it."""
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            # In this order: of an entry that is replaced in between, the life is at worst too short.
+            pipeline.pttl(PREFIX + key)
+            pipeline.get(PREFIX + key)
+            retained, packed = await pipeline.execute()
+        return packed, retained
+
+    async def _lock_and_get(self, key: str, generation: int) -> tuple[bool, bytes | None, int]:
         async with self._redis.pipeline(transaction=True) as pipeline:
             pipeline.set(_lock_key(key, generation), b"1", nx=True, ex=LOCK_SECONDS)
+            pipeline.pttl(PREFIX + key)
             pipeline.get(PREFIX + key)
-            locked, packed = await pipeline.execute()
-        return bool(locked), packed
+            locked, retained, packed = await pipeline.execute()
+        return bool(locked), packed, retained
 
     async def _call_or_default(self, command: Callable[[], Awaitable[Result]], default: Result) -> Result:
         try:
@@ -68,9 +78,9 @@ def _lock_key(key: str, generation: int) -> str:
     return f"{PREFIX}lock:{generation}:{key}"
 
 
-def _unpack(packed: bytes | None) -> StoredEntry | None:
+def _unpack(packed: bytes | None, retained_milliseconds: int) -> StoredEntry | None:
     try:
-        return StoredEntry.unpack(packed) if packed else None
+        return StoredEntry.unpack(packed, retained_milliseconds / 1000) if packed else None
     except struct.error:
         # Not written by this application.
         return None

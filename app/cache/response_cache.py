@@ -151,13 +151,13 @@ class ResponseCache:
     def _is_usable(self, entry: StoredEntry | None, request: CacheRequest) -> TypeGuard[StoredEntry]:
         return (
             entry is not None
-            and entry.fresh_until > time.time()
+            and entry.fresh_seconds > 0
             and self._invalidation.is_current(entry.generation, request.depends_on)
         )
 
     def _accept(self, key: str, entry: StoredEntry) -> EncodedBody:
         FROM_REDIS.inc()
-        return self._store_local(key, entry.body, entry.generation, entry.fresh_until - time.time())
+        return self._store_local(key, entry.body, entry.generation, entry.fresh_seconds)
 
     async def _load_with_lock(self, request: CacheRequest, generation: int, entry: StoredEntry | None) -> EncodedBody:
         try:
@@ -182,9 +182,8 @@ class ResponseCache:
         if self._invalidation.is_current(generation, request.depends_on):
             self._store_local(request.key, body, generation, ttl)
             if self._invalidation.connected:
-                entry = StoredEntry(body, generation, time.time() + ttl)
-                # Retained beyond its TTL, to be served stale during an outage.
-                await self._store.write(request.key, entry, retention_seconds=ttl + request.ttl)
+                entry = StoredEntry(body, generation, time.monotonic() + ttl, stale_seconds=request.ttl)
+                await self._store.write(request.key, entry)
         return body
 
     def _serve_stale(

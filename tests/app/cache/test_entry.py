@@ -1,3 +1,6 @@
+import time
+from dataclasses import replace
+
 import pytest
 
 from app.cache.entry import StoredEntry
@@ -6,5 +9,8 @@ from app.http.encoded_body import encode_body
 
 @pytest.mark.parametrize("identity", [b"", b"small", b"departure " * 20_000])
 async def test_unpacking_reverses_packing(identity: bytes) -> None:
-    entry = StoredEntry(await encode_body(identity, compress=True), generation=2**62, fresh_until=1795500000.25)
-    assert StoredEntry.unpack(entry.pack()) == entry
+    body = await encode_body(identity, compress=True)
+    entry = StoredEntry(body, generation=2**62, fresh_until=time.monotonic() + 5.0, stale_seconds=3600.25)
+    unpacked = StoredEntry.unpack(entry.pack(), retained_seconds=3605.25)
+    assert unpacked.fresh_seconds == pytest.approx(5.0, abs=0.5)
+    assert replace(unpacked, fresh_until=entry.fresh_until) == entry

@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 
 from app.backends.redis import ResilientRedis
 from app.cache.invalidation import InvalidationState
-from app.cache.redis_store import REDIS_ERRORS, RedisStore
+from app.cache.redis_store import PREFIX, REDIS_ERRORS, RedisStore
 from app.cache.response_cache import PROCESS_SECONDS, STALE_SECONDS, ResponseCache
 from app.http.errors import ApiError, not_found
 from core import clients
@@ -131,6 +131,18 @@ async def test_slow_load_does_not_replace_a_newer_entry(
     assert quick.calls == 1
 
 
+async def test_redis_alone_measures_the_life_of_a_shared_body(
+    redis: Redis, one: SimulatedProcess, other: SimulatedProcess
+) -> None:
+    """So the clocks of the processes that share it need not agree."""
+    first, second = FakeLoader(), FakeLoader("second")
+    await one.get(first, ttl=60)
+    for retained, expected in ((60.5, "first"), (59.5, "second")):
+        await redis.pexpire(f"{PREFIX}key", round(retained * 1000))
+        async with simulated_process(redis) as late:
+            assert (await late.get(second, ttl=60)).identity.decode() == expected
+
+
 async def test_expired_body_is_loaded_again(one: SimulatedProcess) -> None:
     loader = FakeLoader()
     await one.get(loader, ttl=0.05)
@@ -223,7 +235,7 @@ async def test_bodies_expire_soon_after_a_change(redis: Redis) -> None:
         await process.get(FakeLoader(), ttl=3600)
         entry = await RedisStore(ResilientRedis(redis)).read("key")
     assert entry
-    assert entry.fresh_until - time.time() <= PROCESS_SECONDS
+    assert entry.fresh_seconds <= PROCESS_SECONDS
 
 
 async def test_local_cache_is_bounded_by_bytes(unreachable: Redis) -> None:
