@@ -5,15 +5,15 @@ import itertools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import structlog
 from prometheus_client import Gauge
-from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.backends.replica_identity import ServerState, find_mismatch, read_state
+from app.backends.replica_identity import ServerState, find_lag, find_mismatch, read_state
 
 log = structlog.get_logger()
 
@@ -22,15 +22,6 @@ CHECK_TIMEOUT = 1.0
 
 CHECK_VALID_SECONDS = 5.0
 """Seconds for which the result of a check is valid; after a longer pause reads go to the primary."""
-
-LAG_QUERY = text(
-    "SELECT CASE"
-    " WHEN NOT pg_is_in_recovery() THEN 0"
-    # A replica without a WAL receiver gets no changes, even if it has replayed all that it received.
-    " WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() AND EXISTS (SELECT FROM pg_stat_wal_receiver) THEN 0"
-    " ELSE coalesce(extract(epoch FROM now() - pg_last_xact_replay_timestamp()), 'Infinity') END"
-)
-"""Seconds by which the server lags behind the primary; 0 on a primary."""
 
 USABLE = Gauge("smarttrip_replicas_usable", "Replicas that serve reads", multiprocess_mode="livemin")
 
@@ -61,6 +52,8 @@ class ReplicaPool:
     ) -> None:
         self._primary = primary
         self._primary_state: ServerState | None = None
+        self._primary_read_at = 0.0
+        """When that state was read (monotonic)."""
         self._replicas = [Replica(engine) for engine in engines]
         self._round_robin = itertools.cycle(self._replicas)
         self._max_lag = max_lag
@@ -95,18 +88,20 @@ class ReplicaPool:
 
     async def _check(self, replica: Replica) -> None:
         mismatch: str | None = None
+        lag = timedelta.max
         try:
             async with asyncio.timeout(CHECK_TIMEOUT), replica.engine.connect() as connection:
-                lag = float(await connection.scalar(LAG_QUERY))
                 state = await read_state(connection)
             same_moment = await self._read_primary()
             mismatch = find_mismatch(state, self._primary_state, same_moment=same_moment)
+            if self._primary_state is not None:
+                lag = find_lag(state, self._clock_of(self._primary_state))
         except (DBAPIError, PoolTimeoutError, OSError) as error:
             log.warning("replica_failed", error=type(error).__name__)
-            lag = float("inf")
-        usable = lag <= self._max_lag and mismatch is None
+        seconds = lag.total_seconds()
+        usable = seconds <= self._max_lag and mismatch is None
         if usable != replica.usable or mismatch != replica.mismatch:
-            log.warning("replica", host=replica.engine.url.host, usable=usable, lag=lag, mismatch=mismatch)
+            log.warning("replica", host=replica.engine.url.host, usable=usable, lag=seconds, mismatch=mismatch)
         replica.usable, replica.mismatch, replica.checked_at = usable, mismatch, time.monotonic()
         USABLE.set(sum(replica.usable for replica in self._replicas))
 
@@ -115,7 +110,12 @@ class ReplicaPool:
         try:
             async with asyncio.timeout(CHECK_TIMEOUT), self._primary.connect() as connection:
                 self._primary_state = await read_state(connection)
+                self._primary_read_at = time.monotonic()
         except (DBAPIError, PoolTimeoutError, OSError) as error:
             log.warning("primary_not_compared", error=type(error).__name__)
             return False
         return True
+
+    def _clock_of(self, primary: ServerState) -> datetime:
+        """Return the time by the clock of the primary, although it may be down."""
+        return primary.clock + timedelta(seconds=time.monotonic() - self._primary_read_at)

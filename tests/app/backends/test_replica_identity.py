@@ -10,15 +10,16 @@ from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.backends.database import Database
-from app.backends.replica_identity import ServerState, find_mismatch
+from app.backends.replica_identity import ServerState, find_lag, find_mismatch
 from app.backends.replica_pool import ReplicaPool
 from core import clients
 from core.settings import Settings
 from tests.support.eventually import eventually
 from tests.support.fault_proxy import FaultProxy, Mode
 
-PRIMARY = ServerState("1", 5, datetime.now(UTC), is_standby=False, position=100)
-STANDBY = replace(PRIMARY, started_at=PRIMARY.started_at - timedelta(days=1), is_standby=True, position=90)
+NOW = datetime.now(UTC)
+PRIMARY = ServerState("1", 5, NOW, False, position=100, clock=NOW, replayed_at=None, has_replayed_all=False)
+STANDBY = replace(PRIMARY, started_at=NOW - timedelta(days=1), is_standby=True, position=90, replayed_at=NOW)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,24 @@ def test_mismatch(changes: dict[str, Any], mismatch: str | None) -> None:
 def test_positions_of_different_moments_are_not_compared() -> None:
     assert find_mismatch(replace(STANDBY, position=101), PRIMARY, same_moment=False) is None
     assert find_mismatch(STANDBY, None, same_moment=False) is not None
+
+
+@pytest.mark.parametrize("standby_clock", [timedelta(), timedelta(hours=1), timedelta(hours=-1)], ids=str)
+@pytest.mark.parametrize(
+    ("changes", "seconds"),
+    [
+        ({"replayed_at": NOW - timedelta(seconds=7)}, 7),
+        ({"replayed_at": NOW + timedelta(seconds=7)}, 0),
+        ({"replayed_at": NOW - timedelta(hours=1), "has_replayed_all": True}, 0),
+        ({"replayed_at": None}, timedelta.max.total_seconds()),
+        ({"replayed_at": None, "is_standby": False}, 0),
+    ],
+    ids=str,
+)
+def test_lag_does_not_depend_on_the_clock_of_the_standby(
+    changes: dict[str, Any], seconds: float, standby_clock: timedelta
+) -> None:
+    assert find_lag(replace(STANDBY, clock=NOW + standby_clock, **changes), NOW).total_seconds() == seconds
 
 
 @pytest.fixture
