@@ -56,12 +56,12 @@ SELECTED = ", ".join(f"{aggregate} AS {name}" for name, aggregate in METRIC_COLU
 PERIOD = "created_at BETWEEN CAST(:since AS timestamptz) AND CAST(:until AS timestamptz)"
 
 
-def top_query(values: str) -> str:
+def top_query(values: str, period: str = PERIOD) -> str:
     """Return the query for the most frequent values: columns value and n, at most :limit rows."""
     return f"""
         SELECT value, count(*) AS n
         FROM recommendation_requests CROSS JOIN LATERAL unnest({values}) AS requested (value)
-        WHERE {PERIOD} AND value IS NOT NULL
+        WHERE {period} AND value IS NOT NULL
         GROUP BY value ORDER BY n DESC, value LIMIT :limit
     """  # noqa: S608  # of constants
 

@@ -1,5 +1,6 @@
 """HTTP response of a search: the cached body plus a request id of its own, under which the search is logged."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -19,19 +20,19 @@ from app.tracking.records import RequestLog
 
 HEADERS = (CONTENT_TYPE_JSON, VARY_ACCEPT_ENCODING, *security_headers.API_HEADERS)
 SESSION_ID = b"x-session-id"
-MILLISECOND = timedelta(milliseconds=1)
 
 
-def build_response(scope: Scope, cached: CachedResponse, received_at: datetime) -> RawResponse:
-    """Build the response and add the search to the request log."""
+def build_response(scope: Scope, cached: CachedResponse, started: float) -> RawResponse:
+    """Build the response to a request received at `started` (monotonic), and add the search to the request log."""
+    seconds = time.monotonic() - started
     state, request_id = scope["state"], str(uuid4())
     fields: RequestHeaders = state["context"].headers
     state["request_logs"].add(
         RequestLog(
             request_id=request_id,
             session_id=fields.get(SESSION_ID, b"").decode("latin-1"),
-            received_at=received_at,
-            response_time_ms=round((datetime.now(UTC) - received_at) / MILLISECOND),
+            received_at=datetime.now(UTC) - timedelta(seconds=seconds),
+            response_time_ms=round(seconds * 1000),
             # A copy, because a view would keep the whole body in memory.
             search=bytes(cached.body.metadata),
         )

@@ -1,7 +1,7 @@
 """Queries of the metrics of recommendation requests."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from typing import Any
 
 from sqlalchemy import text
@@ -9,7 +9,9 @@ from sqlalchemy import text
 from app.backends.database import ReadSession
 from tracking.daily_metrics import METRIC_COLUMNS, PERIOD, SELECTED, TOP_LISTS, bounds, top_query
 
-SUMMARY = text(f"SELECT {SELECTED} FROM recommendation_requests WHERE {PERIOD}")  # noqa: S608  # of constants
+LAST_DAYS = "created_at BETWEEN now() - make_interval(days => :days) AND now() + interval '1 day'"
+
+SUMMARY = text(f"SELECT {SELECTED} FROM recommendation_requests WHERE {LAST_DAYS}")  # noqa: S608  # of constants
 
 # A day's requests may have been deleted, or not be aggregated yet: the source that counts more of them is complete.
 DAILY = text(f"""
@@ -22,12 +24,12 @@ SELECT DISTINCT ON (date) * FROM (
 ORDER BY date, total_requests DESC
 """)  # noqa: S608  # of constants
 
-TOP_QUERIES = {name: text(top_query(values)) for name, (_, values) in TOP_LISTS.items()}
+TOP_QUERIES = {name: text(top_query(values, LAST_DAYS)) for name, (_, values) in TOP_LISTS.items()}
 
 
 async def summarize(session: ReadSession, days: int) -> Mapping[str, Any]:
     """Return the metrics of the last days as one row."""
-    return _zero_for_null((await session.execute(SUMMARY, _time_range(days))).mappings().one())
+    return _zero_for_null((await session.execute(SUMMARY, {"days": days})).mappings().one())
 
 
 async def find_daily_metrics(session: ReadSession, first: date, last: date) -> dict[date, Mapping[str, Any]]:
@@ -41,14 +43,9 @@ async def find_top_searches(session: ReadSession, days: int, limit: int) -> dict
     lists: dict[str, list[dict[str, Any]]] = {}
     for name, statement in TOP_QUERIES.items():
         key = TOP_LISTS[name][0]
-        rows = await session.execute(statement, {"limit": limit, **_time_range(days)})
+        rows = await session.execute(statement, {"limit": limit, "days": days})
         lists[name] = [{key: value, "count": count} for value, count in rows]
     return lists
-
-
-def _time_range(days: int) -> dict[str, datetime]:
-    now = datetime.now(UTC)
-    return {"since": now - timedelta(days=days), "until": now + timedelta(days=1)}
 
 
 def _zero_for_null(row: Mapping[Any, Any]) -> dict[str, Any]:

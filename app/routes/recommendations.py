@@ -1,6 +1,7 @@
 """Recommendations: the search for departures."""
 
-from datetime import UTC, date, datetime
+import time
+from datetime import date
 from functools import partial
 
 from starlette.responses import Response
@@ -17,20 +18,20 @@ from schemas.api.recommendations import RecommendationsResponse
 
 
 async def recommend(request: ApiRequest, body: Preferences) -> Response:
-    state, received_at = request.state, datetime.now(UTC)
+    state, started = request.state, time.monotonic()
     search = SearchRequest(body, state["today"](), accepts_gzip_response(state["context"].headers))
     response = await state["recommendations"].get_response(search)
     state["fast_path"].register(
         request.scope, partial(_local_response, search.key, search.today), body=state["context"].content or b""
     )
-    return build_response(request.scope, response, received_at)
+    return build_response(request.scope, response, started)
 
 
 def _local_response(key: str, today: date, scope: Scope) -> RawResponse | None:
     """Respond on the fast path: return the response if this process has a current one of this day, else None."""
     state: RequestState = scope["state"]
     response = state["recommendations"].get_local(key) if state["today"]() == today else None
-    return None if response is None else build_response(scope, response, datetime.now(UTC))
+    return None if response is None else build_response(scope, response, time.monotonic())
 
 
 ENDPOINTS = (

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import UTC, datetime
+from time import monotonic
 
 import structlog
 from elasticsearch import ApiError, TransportError
@@ -80,9 +80,9 @@ class ChangeNotifier:
             # The index refreshes by itself soon; the lag is then observed at the next success.
             self._unrefreshed = rows + self._unrefreshed
             return False
-        now = datetime.now(UTC)
+        now = monotonic()
         for row in rows:
-            metrics.LAG.labels(LANES[row.lane]).observe((now - row.created_at).total_seconds())
+            metrics.LAG.labels(LANES[row.lane]).observe(now - row.changed_at)
         self.queue_publish({DEPARTURE})
         return True
 

@@ -6,8 +6,9 @@ claim it.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
+from time import monotonic
 from typing import Any
 
 from sqlalchemy import (
@@ -15,6 +16,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Select,
+    SQLColumnExpression,
     Text,
     any_,
     bindparam,
@@ -54,6 +56,13 @@ whatever their column `lane` says; 2 is never stored there.
 COPY_OF_THIS_VERSION = OutboxCopy.document_version == str(DOCUMENT_VERSION)
 """Condition of the copies that this program claims."""
 
+
+def _age(created_at: SQLColumnExpression[datetime]) -> ColumnElement[float]:
+    """Return SQL for the seconds since; 0 for NULL, and if the clock of Postgres has gone back."""
+    # Of the statement: one row may be claimed by two shares, and must be the same in both.
+    return func.greatest(0, func.extract("epoch", func.statement_timestamp() - created_at))
+
+
 _waiting = union_all(
     select(OutboxRow.created_at, OutboxRow.attempts),
     select(OutboxCopy.created_at, OutboxCopy.attempts).where(COPY_OF_THIS_VERSION),
@@ -61,7 +70,7 @@ _waiting = union_all(
 
 BACKLOG = select(
     func.count().label("rows"),
-    func.coalesce(func.extract("epoch", func.clock_timestamp() - func.min(_waiting.c.created_at)), 0).label("oldest"),
+    _age(func.min(_waiting.c.created_at)).label("oldest"),
     func.coalesce(func.max(_waiting.c.attempts), 0).label("attempts"),
 )
 """Number of rows, age of the oldest in seconds, and most attempts made on one; without copies for other versions."""
@@ -100,9 +109,21 @@ class ClaimedRow:
     cursor: int | None
     """Last departure id that the upstream change was resolved to, if it was begun."""
     created_at: datetime
+    """By the clock of Postgres."""
+    changed_at: float
+    """Time of the change on the monotonic clock of this process: when it was claimed, less its age in Postgres."""
 
 
-CLAIMED = tuple(OutboxRow.__table__.c[field.name] for field in fields(ClaimedRow))
+CLAIMED = (
+    OutboxRow.id,
+    OutboxRow.kind,
+    OutboxRow.row_id,
+    OutboxRow.lane,
+    OutboxRow.attempts,
+    OutboxRow.cursor,
+    OutboxRow.created_at,
+    _age(OutboxRow.created_at).label("age"),
+)
 CLAIMED_COPY = (
     OutboxCopy.id,
     literal(DEPARTURE).label("kind"),
@@ -111,6 +132,7 @@ CLAIMED_COPY = (
     OutboxCopy.attempts,
     cast(null(), BigInteger).label("cursor"),
     OutboxCopy.created_at,
+    _age(OutboxCopy.created_at).label("age"),
 )
 
 LOCK_TABLES = text("LOCK TABLE smarttrip.outbox, smarttrip.outbox_copies IN ROW EXCLUSIVE MODE")
@@ -162,7 +184,13 @@ async def claim(
             shares[lane] += found
     parts = [share.cte() for lane in lanes for share in shares[lane]]
     rows = await connection.execute(union(*(select(part) for part in parts)))
-    return [ClaimedRow(*found) for found in rows]
+    now = monotonic()
+    return [
+        ClaimedRow(
+            row.id, row.kind, row.row_id, row.lane, row.attempts, row.cursor, row.created_at, now - float(row.age)
+        )
+        for row in rows
+    ]
 
 
 def _departure_shares(limits: BatchLimits, *, retry: bool) -> dict[int, list[Share]]:

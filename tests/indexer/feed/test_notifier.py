@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any
 
 import orjson
@@ -28,7 +29,7 @@ from tests.support.fault_proxy import FaultProxy, Mode
 def changed(*kinds: str) -> BatchResult:
     """Return a batch in which one row of each kind is done."""
     now = datetime.now(UTC)
-    rows = [ClaimedRow(number, kind, number, DIRECT, 0, None, now) for number, kind in enumerate(kinds)]
+    rows = [ClaimedRow(number, kind, number, DIRECT, 0, None, now, monotonic()) for number, kind in enumerate(kinds)]
     return BatchResult(claimed=rows, done=rows)
 
 

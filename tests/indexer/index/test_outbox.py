@@ -1,11 +1,14 @@
 from collections.abc import Sequence
+from time import monotonic
 
+import pytest
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from indexer.index import outbox
 from indexer.index.outbox import DIRECT, FANNED_OUT, BatchLimits, ClaimedRow
 from schemas.tables import DeadLetter, OutboxRow
+from tests.support.sync import execute
 
 
 async def put(engine: AsyncEngine, count: int, *, lane: int = DIRECT, attempts: int = 0) -> None:
@@ -125,3 +128,21 @@ async def test_fanned_row_has_age_of_its_cause(database: AsyncEngine) -> None:
         await outbox.enqueue(connection, [7, 8], lane=FANNED_OUT, since=cause.created_at)
     added = [row for row in await claim(database) if row.lane == FANNED_OUT]
     assert {(row.row_id, row.created_at) for row in added} == {(7, cause.created_at), (8, cause.created_at)}
+
+
+@pytest.mark.parametrize(("age", "expected"), [("10 seconds", 10), ("-1 hour", 0), ("400 days", 400 * 86_400)])
+async def test_age_of_a_change_is_measured_by_postgres_and_never_negative(
+    database: AsyncEngine, age: str, expected: float
+) -> None:
+    """A negative age is what a clock that has gone back makes of it."""
+    await execute(
+        database,
+        "INSERT INTO smarttrip.outbox (kind, row_id, created_at)"
+        " VALUES ('occurrence', 1, now() - CAST(CAST(:age AS text) AS interval))",
+        age=age,
+    )
+    (row,) = await claim(database)
+    async with database.connect() as connection:
+        backlog = (await connection.execute(outbox.BACKLOG)).one()
+    assert monotonic() - row.changed_at == pytest.approx(expected, abs=1)
+    assert float(backlog.oldest) == pytest.approx(expected, abs=1)
