@@ -8,12 +8,14 @@ from starlette.types import ASGIApp
 
 from app.endpoints.endpoint import build_routes
 from app.endpoints.rate_limit_groups import RateLimitGroups
+from app.endpoints.request_series import request_series
 from app.http.convertors import register_path_ids
 from app.lifecycle.shutdown import exit_with_parent
 from app.lifespan import lifespan
 from app.middleware.fast_path import FastPathMiddleware
 from app.middleware.rate_limiting import RateLimitMiddleware
 from app.middleware.request_context import RequestContextMiddleware, handle_http_exception
+from app.observability import request_metrics
 from app.routes import ENDPOINTS
 from core.gc_tuning import tune_gc
 from core.logging import configure_logs
@@ -32,6 +34,7 @@ class Application(Starlette):
 
 def create_app(settings: Settings) -> Starlette:
     register_path_ids()
+    request_metrics.declare(request_series(ENDPOINTS))
     app = Application(
         routes=build_routes(ENDPOINTS),
         middleware=_middleware(settings),

@@ -1,4 +1,4 @@
-"""Preallocate the memory-mapped files in which the API's processes share their metrics.
+"""How metrics are kept, to be imported before the first one: in preallocated files if processes share them.
 
 prometheus_client maps sparse files. When their disk is full, the first write to a new page ends the process with
 SIGBUS. Importing this module makes it use files whose space is reserved; without space, metrics are not shared.
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from prometheus_client import values
+from prometheus_client import disable_created_metrics, values
 from prometheus_client.mmap_dict import MmapedDict
 
 log = structlog.get_logger()
@@ -88,6 +88,9 @@ def log_unshared() -> None:
     if _unshared:
         log.warning("metrics_not_shared", files=_unshared)
 
+
+# A series for each counter that says since when it counts, which nobody reads.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 # Looked up when a metric is created.
 vars(values)["MmapedDict"] = PreallocatedValues

@@ -8,15 +8,20 @@ from prometheus_client import Counter
 from sqlalchemy.exc import DBAPIError
 
 from core.bisection import process_with_bisection
+from core.metric_labels import with_values
+from schemas.tables import Base
 
 Key = TypeVar("Key")
 
 log = structlog.get_logger()
 
-PROTECTED = Counter(
-    "smarttrip_tracking_rows_protected_total",
-    "Rows that a constraint or trigger protects from removal or change, each time that one is met",
-    ["table"],
+PROTECTED = with_values(
+    Counter(
+        "smarttrip_tracking_rows_protected_total",
+        "Rows that a constraint or trigger protects from removal or change, each time that one is met",
+        ["table"],
+    ),
+    [table.name for table in Base.metadata.sorted_tables],
 )
 
 OTHER_SQLSTATE_CLASSES = ("08", "25", "28", "3D", "40", "42", "53", "55", "57", "58", "XX")

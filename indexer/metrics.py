@@ -2,14 +2,14 @@
 
 from prometheus_client import Counter, Gauge, Histogram, Summary
 
+from core.metric_labels import with_values
+
 LAG = Histogram(
     "smarttrip_index_lag_seconds",
     "From a change in Postgres until searches see it; lane fanned: departures that depend on a changed row",
     ["lane"],
     buckets=(0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 1800),
 )
-for lane in ("direct", "fanned"):
-    LAG.labels(lane)
 DEPTH = Gauge("smarttrip_outbox_rows", "Changes in the outbox")
 OLDEST = Gauge("smarttrip_outbox_oldest_seconds", "Age of the oldest change in the outbox")
 ATTEMPTS = Gauge("smarttrip_outbox_attempts", "Most attempts made on a change in the outbox")
@@ -18,7 +18,10 @@ BATCH_ROWS = Histogram(
     "smarttrip_batch_rows", "Outbox rows per batch", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 )
 BATCH_SECONDS = Histogram("smarttrip_batch_seconds", "Duration of a batch")
-ROWS = Counter("smarttrip_outbox_rows_handled_total", "Outbox rows handled, by outcome", ["outcome"])
+ROWS = with_values(
+    Counter("smarttrip_outbox_rows_handled_total", "Outbox rows handled, by outcome", ["outcome"]),
+    ("done", "kept", "refused"),
+)
 ERRORS = Counter("smarttrip_feed_errors_total", "Batches that failed as a whole, by error", ["error"])
 INDEX_REJECTIONS = Counter(
     "smarttrip_index_rejections_total",

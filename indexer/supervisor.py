@@ -7,6 +7,7 @@ from contextlib import suppress
 import structlog
 
 from core.errors import BACKEND_ERRORS
+from core.metric_labels import with_values
 from core.settings import Settings
 from indexer import metrics
 from indexer.backends import Backends
@@ -36,8 +37,7 @@ LONGEST_RETRY_SECONDS = 300.0
 PROBE_SECONDS = 2.0
 """Pause between two probes, during a back-off, of whether the servers work."""
 
-for reason in (metrics.REQUESTED, *(problem.name.lower() for problem in IndexProblem)):
-    metrics.REBUILDS.labels(reason)
+with_values(metrics.REBUILDS, [metrics.REQUESTED, *(problem.name.lower() for problem in IndexProblem)])
 
 
 class IndexSupervisor:

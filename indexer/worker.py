@@ -20,7 +20,7 @@ from indexer.index.feed import record_forever
 from indexer.index.outbox import DEFAULT_LIMITS, LANES, BatchLimits
 from indexer.jobs.runner import run_jobs
 from indexer.jobs.schedule import scheduled_jobs
-from indexer.jobs.scheduler import run_scheduled
+from indexer.jobs.scheduler import declare_metrics, run_scheduled
 from indexer.observability.health_server import run_health_server
 from indexer.observability.outbox_metrics import collect_forever
 from indexer.supervisor import IndexSupervisor
@@ -59,6 +59,7 @@ async def work(settings: Settings, stop: asyncio.Event, limits: BatchLimits = DE
             OutboxConsumer(backends, lane, notifier, supervisor.request_check, limits=limits) for lane in LANES
         ]
         jobs = scheduled_jobs(settings, backends.postgres, supervisor)
+        declare_metrics(jobs)
         background = [
             notifier.run_refresh(),
             notifier.run_publish(),

@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.errors import BACKEND_ERRORS
+from core.metric_labels import error_label, error_labels, with_values
 from core.retries import retry_forever
 from tracking import stream
 from tracking.batch_writer import store
@@ -15,7 +16,10 @@ from tracking.batch_writer import store
 log = structlog.get_logger()
 
 STORED = Counter("smarttrip_tracking_stored_total", "Entries taken from the stream of tracking events and request logs")
-FAILURES = Counter("smarttrip_tracking_failures_total", "Batches that could not be stored yet, by error", ["error"])
+FAILURES = with_values(
+    Counter("smarttrip_tracking_failures_total", "Batches that could not be stored yet, by error", ["error"]),
+    error_labels(BACKEND_ERRORS),
+)
 STREAM_LENGTH = Gauge("smarttrip_tracking_stream_entries", "Entries in the stream when it was last read")
 
 BATCH_SIZE = 500
@@ -36,7 +40,7 @@ async def consume_stream(redis: Redis, engine: AsyncEngine) -> NoReturn:
 
 
 def _report_failure(error: BaseException, retry_after: float) -> None:
-    FAILURES.labels(type(error).__name__).inc()
+    FAILURES.labels(error_label(error, BACKEND_ERRORS)).inc()
     log.warning("tracking_failed", error=type(error).__name__, retry_after=retry_after)
 
 

@@ -1,18 +1,9 @@
 """Daily metrics of recommendation requests. Days are UTC days, as in the platform's own rows."""
 
-from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
-
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
-
-from core.row_changes import change_rows
+from datetime import UTC, date, datetime, time
 
 LOW_SCORE = 50
 """Requests whose best score is below this count into `low_score_rate`."""
-
-TOP = 10
-"""Length of the lists of most frequent values."""
 
 
 def _percentile(percent: int) -> str:
@@ -75,56 +66,6 @@ TOP_LISTS = {
 """For each list, the key of its entries, and the expression of the values that are counted."""
 
 
-def _top_json(key: str, values: str) -> str:
-    entry = f"jsonb_build_object('{key}', value, 'count', n)"
-    return f"(SELECT coalesce(jsonb_agg({entry} ORDER BY n DESC, value), '[]') FROM ({top_query(values)}) AS most)"  # noqa: S608
-
-
-_COLUMNS = (*METRIC_COLUMNS, *TOP_LISTS)
-
-UPSERT = text(f"""
-INSERT INTO recommendation_metrics_daily (date, {", ".join(_COLUMNS)}, created_at, updated_at)
-SELECT :day, {", ".join(METRIC_COLUMNS.values())},
-    {", ".join(_top_json(*of) for of in TOP_LISTS.values())}, now(), now()
-FROM recommendation_requests
-WHERE {PERIOD}
-HAVING count(*) > 0
-ON CONFLICT (date) DO UPDATE SET
-    {", ".join(f"{column} = excluded.{column}" for column in _COLUMNS)}, updated_at = now()
-""")  # noqa: S608  # of constants
-
-TODAY = text("SELECT (now() AT TIME ZONE 'UTC')::date")
-"""By the clock of Postgres, one for all workers."""
-
-FIRST_DAY = text("""
-SELECT coalesce(
-    (SELECT max(date) - 1 FROM recommendation_metrics_daily WHERE date <= :today),
-    (SELECT min(created_at AT TIME ZONE 'UTC')::date FROM recommendation_requests WHERE isfinite(created_at))
-)
-""")
-"""The day before the last aggregated one, because requests may be stored late; else the day of the first request."""
-
-
 def bounds(first: date, last: date) -> dict[str, datetime]:
     """Return the parameters of PERIOD for these days, both inclusive."""
     return {"since": datetime.combine(first, time.min, UTC), "until": datetime.combine(last, time.max, UTC)}
-
-
-async def aggregate_days(engine: AsyncEngine) -> int:
-    """Aggregate every day since the last aggregated one, including today; return the number of days."""
-    async with engine.connect() as connection:
-        today: date = await connection.scalar(TODAY)
-        first: date | None = await connection.scalar(FIRST_DAY, {"today": today})
-    if first is None:
-        return 0
-    days = [first + timedelta(days=number) for number in range((today - first).days + 1)]
-
-    async def aggregate(chunk: Sequence[date]) -> Sequence[date]:
-        async with engine.begin() as connection:
-            for day in chunk:
-                await connection.execute(UPSERT, {"day": day, "limit": TOP, **bounds(day, day)})
-        return chunk
-
-    for day in days:
-        await change_rows("recommendation_metrics_daily", [day], aggregate)
-    return len(days)

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from prometheus_client import Counter
 
 from app.backends.redis import ResilientRedis
 from core.errors import BackendError
+from core.metric_labels import with_values
 from core.rates import Rate, parse_rates
 from core.settings import Settings
 
 FAILURES = Counter("smarttrip_rate_limit_failures_total", "Requests let pass because Redis did not answer")
-REJECTED = Counter("smarttrip_rate_limit_refusals_total", "Requests refused for being too many", ["group"])
 
 SCRIPT = Path(__file__).with_suffix(".lua").read_text()
 PREFIX = "smarttrip:limits"
@@ -30,6 +30,11 @@ Small enough that somebody with a whole network of addresses gains little, and l
 
 RateLimitGroup = Literal["default", "recommendations", "resources", "events", "event_count", "evaluation"]
 """Requests of the same group share their limits."""
+
+REJECTED = with_values(
+    Counter("smarttrip_rate_limit_refusals_total", "Requests refused for being too many", ["group"]),
+    get_args(RateLimitGroup),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,14 @@
 
 from collections import Counter
 from time import monotonic
-from typing import Literal
+from typing import Literal, get_args
 
 import structlog
 from prometheus_client import Counter as Metric
 
-log = structlog.get_logger()
+from core.metric_labels import with_values
 
-FAILURES = Metric("smarttrip_token_failures_total", "Tokens that were not accepted, by reason", ["reason"])
+log = structlog.get_logger()
 
 LOG_SECONDS = 60.0
 
@@ -26,6 +26,10 @@ Reason = Literal[
     "issuer",
     "claims",
 ]
+
+FAILURES = with_values(
+    Metric("smarttrip_token_failures_total", "Tokens that were not accepted, by reason", ["reason"]), get_args(Reason)
+)
 
 
 class TokenFailures:

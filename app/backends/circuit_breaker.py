@@ -4,16 +4,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from time import monotonic
+from typing import Literal, get_args
 
 import structlog
 from prometheus_client import Gauge
 
 from core.errors import BackendError, BackendUnavailableError, ExpectedError
+from core.metric_labels import with_values
 
 log = structlog.get_logger()
 
-STATE_GAUGE = Gauge(
-    "smarttrip_breaker_state", "0 closed, 1 half-open, 2 open", ["dependency"], multiprocess_mode="livemax"
+Dependency = Literal["postgres", "redis", "elasticsearch", "evaluation"]
+"""What a circuit breaker protects; `evaluation` is Elasticsearch as evaluations find it."""
+
+STATE_GAUGE = with_values(
+    Gauge("smarttrip_breaker_state", "0 closed, 1 half-open, 2 open", ["dependency"], multiprocess_mode="livemax"),
+    get_args(Dependency),
 )
 
 
@@ -26,7 +32,7 @@ class CircuitState(IntEnum):
 class CircuitBreaker:
     """Opens after `failures` in a row; after `open_seconds` one caller at a time probes whether the backend works."""
 
-    def __init__(self, dependency: str, label: str, *, failures: int = 5, open_seconds: float = 1.0) -> None:
+    def __init__(self, dependency: Dependency, label: str, *, failures: int = 5, open_seconds: float = 1.0) -> None:
         """`dependency` names the backend in metrics and logs, `label` in messages for clients."""
         self.state = CircuitState.CLOSED
         self._dependency = dependency

@@ -18,9 +18,13 @@ from app.cache.invalidation import InvalidationState
 from app.cache.redis_store import RedisStore
 from app.http.encoded_body import EncodedBody, encode_body
 from core.errors import BackendError
+from core.metric_labels import with_values
 from schemas.invalidation import EntityKind
 
-LOOKUPS = Counter("smarttrip_cache_lookups", "Lookups by where the answer came from", ["source"])
+LOOKUPS = with_values(
+    Counter("smarttrip_cache_lookups", "Lookups by where the answer came from", ["source"]),
+    ("process", "redis", "fill", "stale"),
+)
 FROM_PROCESS = LOOKUPS.labels("process")
 FROM_REDIS = LOOKUPS.labels("redis")
 LOADED = LOOKUPS.labels("fill")

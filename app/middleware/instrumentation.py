@@ -7,10 +7,8 @@ from starlette.types import Message, Scope, Send
 
 from app.http.raw_response import RAW_RESPONSE_EXTENSION, Header, add_headers, is_public
 from app.observability import request_metrics
-
-METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"}
-CLIENT_CLOSED_REQUEST = 499
-"""Status under which a request is counted whose client disconnected before the response started."""
+from app.observability.request_metrics import CLIENT_CLOSED_REQUEST, METHODS, UNKNOWN_ROUTE
+from core.metric_labels import OTHER
 
 
 class InstrumentedSend:
@@ -60,8 +58,8 @@ class InstrumentedSend:
     def finish(self, scope: Scope, received: int) -> None:
         """Count the request, whose body had `received` bytes."""
         request_metrics.in_flight -= 1
-        route = scope["route"].path if "route" in scope else "unknown"
-        method = scope["method"] if scope["method"] in METHODS else "other"
+        route = scope["route"].path if "route" in scope else UNKNOWN_ROUTE
+        method = METHODS.get(scope["method"], OTHER)
         request_metrics.counters_of(method, route, self.status).add(
             perf_counter() - self._started_at, received, self._sent_bytes
         )

@@ -5,15 +5,23 @@ The client library's own counters cost about 7 microseconds per request, more th
 
 import asyncio
 from bisect import bisect_left
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from functools import cache
 
 from app.observability.metrics import IN_FLIGHT, LATENCY, LATENCY_BUCKETS, REQUEST_BYTES, RESPONSE_BYTES, render_metrics
 from core.log_writer import report_dropped_lines
+from core.metric_labels import OTHER, with_series, with_values
 from core.tasks import background_task
 
 FLUSH_SECONDS = 1.0
+
+METHODS = {"GET": "GET", "HEAD": "GET", "POST": "POST", "PUT": "PUT", "DELETE": "DELETE", "OPTIONS": "OPTIONS"}
+"""Label values of methods; all others share one."""
+UNKNOWN_ROUTE = "unknown"
+"""Label value of requests that have no route."""
+CLIENT_CLOSED_REQUEST = 499
+"""Status under which a request is counted whose client disconnected before the response started."""
 
 in_flight = 0
 """Requests that this process is handling."""
@@ -24,7 +32,7 @@ class RequestCounters:
 
     __slots__ = ("_buckets", "_latency", "_received", "_request_bytes", "_response_bytes", "_seconds", "_sent")
 
-    def __init__(self, method: str, route: str, status: int) -> None:
+    def __init__(self, method: str, route: str, status: str) -> None:
         self._latency = LATENCY.labels(method, route, status)
         self._request_bytes, self._response_bytes = REQUEST_BYTES.labels(route), RESPONSE_BYTES.labels(route)
         self._clear()
@@ -36,6 +44,8 @@ class RequestCounters:
         self._sent += sent
 
     def flush(self) -> None:
+        if not self._seconds:
+            return
         self._latency.observe_all(self._buckets, self._seconds)
         self._request_bytes.inc(self._received)
         self._response_bytes.inc(self._sent)
@@ -46,21 +56,42 @@ class RequestCounters:
         self._seconds, self._received, self._sent = 0.0, 0, 0
 
 
-_counters: list[RequestCounters] = []
+_by_labels: dict[tuple[str, str, str], RequestCounters] = {}
+
+_series: set[tuple[str, str, str]] = set()
+"""Labels under which requests are counted."""
+
+
+def declare(series: Collection[tuple[str, str, str]]) -> None:
+    """Have requests counted under these labels: method, route and status."""
+    _series.update(series)
+    with_series(LATENCY, series)
+    for metric in (REQUEST_BYTES, RESPONSE_BYTES):
+        with_values(metric, {route for _, route, _ in series})
 
 
 @cache
 def counters_of(method: str, route: str, status: int) -> RequestCounters:
-    """Return the counters of these labels, of which there are few: unknown methods and routes share one."""
-    counters = RequestCounters(method, route, status)
-    _counters.append(counters)
-    return counters
+    """Return the counters of a request.
+
+    `method` is a value of METHODS or OTHER, `route` that of an endpoint or UNKNOWN_ROUTE.
+    """
+    labels = _closest(method, route, str(status))
+    if labels not in _by_labels:
+        _by_labels[labels] = RequestCounters(*labels)
+    return _by_labels[labels]
+
+
+def _closest(method: str, route: str, status: str) -> tuple[str, str, str]:
+    """Return the declared labels that tell most of the request."""
+    candidates = ((method, route, status), (OTHER, route, status), (OTHER, UNKNOWN_ROUTE, status))
+    return next((labels for labels in candidates if labels in _series), (OTHER, UNKNOWN_ROUTE, OTHER))
 
 
 def flush() -> None:
     IN_FLIGHT.set(in_flight)
     report_dropped_lines()
-    for counters in _counters:
+    for counters in _by_labels.values():
         counters.flush()
 
 

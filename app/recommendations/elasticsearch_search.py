@@ -7,7 +7,7 @@ import msgspec
 import orjson
 import structlog
 
-from app.backends.circuit_breaker import CircuitBreaker
+from app.backends.circuit_breaker import CircuitBreaker, Dependency
 from app.backends.failover_client import FailoverHttpClient
 from app.backends.http_client import HttpClient
 from app.backends.index_feed import IndexFeedMonitor
@@ -45,7 +45,7 @@ class ElasticsearchTripSearch:
         feed: IndexFeedMonitor | None = None,
         *,
         cached: bool = True,
-        dependency: str = "elasticsearch",
+        dependency: Dependency = "elasticsearch",
     ) -> None:
         """`dependency` names the search's own circuit breaker in metrics and logs."""
         self._elasticsearch = elasticsearch

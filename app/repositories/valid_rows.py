@@ -17,15 +17,32 @@ from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.orm.interfaces import ORMOption
 
 from core.bisection import process_with_bisection
+from core.metric_labels import with_values
+from schemas.api import entities
+from schemas.api.entities import Entity
 from schemas.api.envelopes import PageRows
+from schemas.api.evaluation import ScenarioSummary
+from schemas.api.trips import OccurrenceOnly
 from schemas.row_errors import ROW_ERRORS, describe_row_error
+from schemas.tables import Base
 
 log = structlog.get_logger()
 
 Row = TypeVar("Row")
 Item = TypeVar("Item", bound=BaseModel)
 
-LEFT_OUT = Counter("smarttrip_rows_left_out_total", "Rows left out of responses: a value cannot be shown", ["kind"])
+KINDS = {
+    *(table.class_.__name__ for table in Base.registry.mappers),
+    *(model.__name__ for model in vars(entities).values() if isinstance(model, type) and issubclass(model, Entity)),
+    OccurrenceOnly.__name__,
+    ScenarioSummary.__name__,
+}
+"""What rows are called: their tables, and the models of what responses show of them."""
+
+LEFT_OUT = with_values(
+    Counter("smarttrip_rows_left_out_total", "Rows left out of responses: a value cannot be shown", ["kind"]),
+    KINDS,
+)
 
 MAX_LOGGED = 20
 """Row ids in one log line."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from functools import partial
-from typing import Any, cast
+from typing import Any, Literal, cast, get_args
 
 from prometheus_client import Counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -16,10 +16,15 @@ from app.http.raw_response import (
 )
 from app.server.connections import ConnectionLimit
 from app.server.parsing_protocol import ParsingProtocol
+from core.metric_labels import with_values
 from core.settings import Settings
 
-SLOW_CLIENTS = Counter(
-    "smarttrip_http_slow_clients_total", "Connections ended because of how long the client took", ["doing"]
+Phase = Literal["connecting", "sending", "taking"]
+"""What a client takes too long for: to send a request after connecting, to send its rest, to take the response."""
+
+SLOW_CLIENTS = with_values(
+    Counter("smarttrip_http_slow_clients_total", "Connections ended because of how long the client took", ["doing"]),
+    get_args(Phase),
 )
 
 IDLE_SECONDS = 75
@@ -144,10 +149,10 @@ class TimeoutProtocol(ParsingProtocol):
         """Close the connection at once."""
         self.transport.abort()
 
-    def _abort_after(self, seconds: float, doing: str) -> asyncio.TimerHandle:
-        """Schedule the end of the connection; `doing` is the metric's label."""
+    def _abort_after(self, seconds: float, doing: Phase) -> asyncio.TimerHandle:
+        """Schedule the end of the connection."""
         return self.loop.call_later(seconds, self._abort, doing)
 
-    def _abort(self, doing: str) -> None:
+    def _abort(self, doing: Phase) -> None:
         SLOW_CLIENTS.labels(doing).inc()
         self.transport.abort()

@@ -12,14 +12,19 @@ from app.backends.database import Database, map_database_errors
 from app.backends.redis import ResilientRedis
 from app.tracking.records import RequestLog, encode_request_log
 from core.errors import BackendError, OverloadedError
+from core.metric_labels import with_values
 from schemas.redis_keys import TRACKING_STREAM
-from tracking.batch_writer import store
+from tracking.batch_writer import WRITERS, store
 from tracking.stream import EVENT, RECOMMENDATION, SESSION, StreamEntry
 
 log = structlog.get_logger()
 
-DIRECT = Counter("smarttrip_tracking_direct_total", "Entries written to Postgres because Redis failed", ["kind"])
-REJECTED = Counter("smarttrip_tracking_refused_total", "Entries rejected because too many are pending", ["kind"])
+DIRECT = with_values(
+    Counter("smarttrip_tracking_direct_total", "Entries written to Postgres because Redis failed", ["kind"]), WRITERS
+)
+REJECTED = with_values(
+    Counter("smarttrip_tracking_refused_total", "Entries rejected because too many are pending", ["kind"]), WRITERS
+)
 LOST = Counter("smarttrip_tracking_lost_total", "Request logs that could be stored nowhere")
 
 Batch = Sequence[bytes]

@@ -8,6 +8,7 @@ from contextlib import suppress
 import structlog
 
 from core.errors import BACKEND_ERRORS
+from core.metric_labels import error_label, error_labels, with_values
 from core.retries import backoff_seconds
 from indexer import metrics
 from indexer.backends import Backends
@@ -26,6 +27,13 @@ LAST_PAUSE_SECONDS = 5.0
 """Pauses between two attempts on rows that failed; they double."""
 NOT_WRITABLE_POLL_SECONDS = 1.0
 """Longest pause while there is no index to write to: caches have to be notified of upstream changes all the same."""
+
+
+FAILURES = (IndexNotWritableError, BatchStalledError, *BACKEND_ERRORS)
+"""Errors with which a batch fails as a whole."""
+
+with_values(metrics.ERRORS, error_labels(FAILURES))
+with_values(metrics.PROGRESS, LANES.values())
 
 
 class OutboxConsumer:
@@ -86,7 +94,7 @@ class OutboxConsumer:
         return 0.0
 
     def _back_off(self, error: Exception) -> float:
-        metrics.ERRORS.labels(type(error).__name__).inc()
+        metrics.ERRORS.labels(error_label(error, FAILURES)).inc()
         log.warning("batch_failed", error=type(error).__name__, message=str(error)[:300])
         self._request_check()
         self._count_failure()

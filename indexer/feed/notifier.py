@@ -8,10 +8,11 @@ import structlog
 from elasticsearch import ApiError, TransportError
 from redis.asyncio import Redis
 
+from core.metric_labels import with_values
 from indexer import metrics
 from indexer.backends import Backends
 from indexer.feed.batch import BatchResult
-from indexer.index.outbox import LANES, ClaimedRow
+from indexer.index.outbox import DIRECT, FANNED_OUT, LANES, ClaimedRow
 from indexer.invalidation import publish
 from schemas.invalidation import DEPARTURE, EVERYTHING
 
@@ -20,6 +21,8 @@ log = structlog.get_logger()
 DEBOUNCE_SECONDS = 0.3
 """Shortest time between two refreshes of the index, and between two messages to caches."""
 RETRY_SECONDS = 1.0
+
+with_values(metrics.LAG, [LANES[DIRECT], LANES[FANNED_OUT]])
 
 
 class ChangeNotifier:

@@ -13,10 +13,10 @@ from indexer.jobs.queue import Job
 from indexer.rebuild import retention
 from indexer.rebuild.verify import VerifyOptions, verify
 from indexer.supervisor import IndexSupervisor
-from tracking.daily_metrics import aggregate_days
+from tracking.daily_aggregation import aggregate_days
 from tracking.retention import remove_old
 from tracking.sessions import close_sessions
-from tracking.trip_metrics import aggregate_trips
+from tracking.trip_aggregation import aggregate_trips
 
 log = structlog.get_logger()
 

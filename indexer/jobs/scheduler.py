@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.errors import BACKEND_ERRORS
+from core.metric_labels import with_values
 from core.tasks import background_task
 from indexer import metrics
 from indexer.jobs.queue import Job
@@ -32,9 +33,16 @@ CLAIM_SECONDS = 60
 RENEW_SECONDS = 20.0
 
 
+def declare_metrics(jobs: Sequence[Job]) -> None:
+    """Have the metrics of these jobs exist from now on."""
+    for metric in (metrics.JOBS, metrics.JOB_FAILURES):
+        with_values(metric, [job.name for job in jobs])
+    with_values(metrics.JOB_LAST_SUCCESS, [job.name for job in _scheduled(jobs)])
+
+
 async def run_scheduled(engine: AsyncEngine, jobs: Sequence[Job], *, poll_seconds: float = POLL_SECONDS) -> None:
     """Run jobs until cancelled, over all outages of Postgres."""
-    scheduled = [job for job in jobs if job.minutes is not None]
+    scheduled = _scheduled(jobs)
     async with asyncio.TaskGroup() as group:
         while True:
             try:
@@ -43,6 +51,10 @@ async def run_scheduled(engine: AsyncEngine, jobs: Sequence[Job], *, poll_second
             except BACKEND_ERRORS as error:
                 log.warning("jobs_interrupted", error=type(error).__name__)
             await asyncio.sleep(poll_seconds)
+
+
+def _scheduled(jobs: Sequence[Job]) -> list[Job]:
+    return [job for job in jobs if job.minutes is not None]
 
 
 async def claim_due(engine: AsyncEngine, jobs: Sequence[Job]) -> list[tuple[Job, datetime]]:

@@ -11,7 +11,7 @@ from schemas.tables import RecommendationMetricsDaily
 from tests.support.rows import rows
 from tests.support.tracking.entries import request_log
 from tracking.batch_writer import store
-from tracking.daily_metrics import aggregate_days
+from tracking.daily_aggregation import aggregate_days
 
 
 def today() -> date:

@@ -15,10 +15,10 @@ from schemas.tables import Base, BrowsingSession, DeadEvent, TripInteraction, Un
 from tests.support.rows import rows
 from tests.support.tracking.entries import PERSON, TRIP, event, request_log
 from tracking.batch_writer import store
-from tracking.daily_metrics import aggregate_days
+from tracking.daily_aggregation import aggregate_days
 from tracking.retention import AGES, remove_old
 from tracking.sessions import close_sessions
-from tracking.trip_metrics import aggregate_trips
+from tracking.trip_aggregation import aggregate_trips
 
 OLD = datetime.now(UTC) - timedelta(days=40)
 ROWS = 7

@@ -10,10 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from schemas.tables import TripInteraction
 from tests.support.rows import rows
 from tests.support.tracking.entries import TRIP, event
-from tracking import trip_metrics
+from tracking import trip_aggregation
 from tracking.batch_writer import store
 from tracking.retention import remove_old
-from tracking.trip_metrics import aggregate_trips
+from tracking.trip_aggregation import aggregate_trips
 
 
 def days_ago(days: float) -> datetime:
@@ -112,7 +112,7 @@ async def test_aggregation_is_idempotent(database: AsyncEngine) -> None:
 
 
 async def test_trips_beyond_a_chunk_are_counted(database: AsyncEngine) -> None:
-    values = [{"trip_id": trip, "clicks_7d": 1} for trip in range(1, trip_metrics.CHUNK + 6)]
+    values = [{"trip_id": trip, "clicks_7d": 1} for trip in range(1, trip_aggregation.CHUNK + 6)]
     async with database.begin() as connection:
         await connection.execute(insert(TripInteraction), values)
     assert await aggregate_trips(database) == len(values)

@@ -7,7 +7,7 @@ from core.errors import BackendUnavailableError, ExpectedError
 
 @pytest.fixture
 def breaker() -> CircuitBreaker:
-    return CircuitBreaker("oracle", "the oracle", failures=3, open_seconds=10)
+    return CircuitBreaker("redis", "the oracle", failures=3, open_seconds=10)
 
 
 @pytest.fixture

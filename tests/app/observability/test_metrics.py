@@ -3,29 +3,11 @@ import re
 import signal
 
 import httpx2
-from prometheus_client.metrics import MetricWrapperBase
-from prometheus_client.parser import text_string_to_metric_families
 
 from core.settings import Settings
-from indexer import metrics as worker_metrics
 from tests.support.api.serve_process import serve_process
 from tests.support.eventually import eventually
 from tests.support.http_client import http_client
-
-WORKER_METRICS = {
-    family.name
-    for metric in vars(worker_metrics).values()
-    if isinstance(metric, MetricWrapperBase)
-    for family in metric.describe()
-}
-
-
-async def test_api_exports_no_metrics_of_the_worker(settings: Settings) -> None:
-    async with serve_process(settings) as serving, httpx2.AsyncClient() as client:
-        text = (await client.get(f"{serving.url}/metrics")).text
-    exported = {family.name for family in text_string_to_metric_families(text)}
-    assert "smarttrip_http_requests_in_flight" in exported
-    assert not exported & WORKER_METRICS
 
 
 async def test_each_worker_process_exports_metrics_of_all(settings: Settings) -> None:

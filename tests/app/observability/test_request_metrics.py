@@ -46,9 +46,15 @@ async def test_unknown_paths_and_methods_share_one_label(api: httpx2.AsyncClient
 
 
 async def test_wrong_method_is_counted_for_its_route(api: httpx2.AsyncClient, metrics: ExportedMetrics) -> None:
-    before = await metrics.requests(method="DELETE", route="/livez", status="405")
+    before = await metrics.requests(method="other", route="/livez", status="405")
     await api.delete("/livez")
-    assert await metrics.requests(method="DELETE", route="/livez", status="405") == before + 1
+    assert await metrics.requests(method="other", route="/livez", status="405") == before + 1
+
+
+async def test_head_is_counted_as_get(api: httpx2.AsyncClient, metrics: ExportedMetrics) -> None:
+    before = await metrics.requests(method="GET", route="/livez", status="200")
+    await api.head("/livez")
+    assert await metrics.requests(method="GET", route="/livez", status="200") == before + 1
 
 
 async def test_response_bytes_are_counted(api: httpx2.AsyncClient, metrics: ExportedMetrics) -> None:

@@ -12,7 +12,7 @@ from schemas.tables import RecommendationMetricsDaily
 from tests.support.api.responses import get
 from tests.support.tracking.entries import request_log
 from tracking.batch_writer import store
-from tracking.daily_metrics import aggregate_days
+from tracking.daily_aggregation import aggregate_days
 
 SUMMARY = "/api/metrics"
 DAILY = "/api/metrics/daily"
