@@ -11,6 +11,7 @@ from tests.protocol_model.protocol import PROTOCOL, Rules
 from tests.protocol_model.scheduler import run
 
 PARTS = 20
+QUICK_PARTS = 5
 SCHEDULES = 1000
 """Number of schedules in each part."""
 
@@ -59,7 +60,9 @@ def explore(
     return seen
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize(
+    "part", [*range(QUICK_PARTS), *(pytest.param(part, marks=pytest.mark.slow) for part in range(QUICK_PARTS, PARTS))]
+)
 def test_no_schedule_violates_an_invariant(part: int) -> None:
     seen = explore(range(part * SCHEDULES, (part + 1) * SCHEDULES))
     assert seen.keys() == EXPECTED_EVENTS

@@ -144,6 +144,7 @@ async def own(services: Settings, slot: int) -> AsyncIterator[Settings]:
     await drop_indices(settings)
 
 
+@pytest.mark.timeout(300)
 async def test_empty_database_to_verified_index(own: Settings, es: AsyncElasticsearch) -> None:
     env = environment(
         DATABASE_URL=own.database_url,
