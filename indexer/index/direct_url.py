@@ -34,9 +34,10 @@ async def check_same_database(settings: Settings) -> None:
     """
     if settings.direct_url == settings.database_url:
         return
-    options = {"pool_size": 1, "connect_timeout": settings.postgres_connect_seconds}
-    direct = clients.postgres(settings.direct_url, **options)
-    pooled = clients.postgres(settings.database_url, **options)
+    direct, pooled = [
+        clients.postgres(url, pool_size=1, connect_timeout=settings.postgres_connect_seconds)
+        for url in (settings.direct_url, settings.database_url)
+    ]
     key = {"class": LOCK_CLASS, "number": secrets.randbelow(2**31)}
     try:
         async with direct.begin() as holder, pooled.connect() as reader:
