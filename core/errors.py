@@ -5,6 +5,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from schemas.api.errors import ErrorCode
+from schemas.messages.message import Message
 
 BACKEND_ERRORS = (SQLAlchemyError, OSError, ApiError, TransportError, RedisError)
 """What the clients of Postgres, Redis and Elasticsearch raise when a server is down, slow or rejects a call."""
@@ -29,7 +30,7 @@ class BackendUnavailableError(BackendError):
 
     code: ErrorCode = "unavailable"
 
-    def __init__(self, backend: str, *, retry_after: int = 2) -> None:
+    def __init__(self, backend: Message, *, retry_after: int = 2) -> None:
         """`backend` is a noun phrase that clients read, such as "the database"."""
         super().__init__(f"{backend} is unavailable")
         self.backend = backend
@@ -52,19 +53,27 @@ class OverloadedError(BackendError):
         self.retry_after = retry_after
 
 
-class ConflictError(ExpectedError):
-    """The present state does not allow the operation; the message says why and is shown to clients."""
+class ExplainedError(ExpectedError):
+    """Base of the errors whose message is shown to clients."""
+
+    def __init__(self, message: Message) -> None:
+        super().__init__(str(message))
+        self.message = message
+
+
+class ConflictError(ExplainedError):
+    """The present state does not allow the operation; the message says why."""
 
     code: ErrorCode = "conflict"
 
 
-class NotAuthenticatedError(ExpectedError):
-    """Valid credentials are missing; the message is shown to clients."""
+class NotAuthenticatedError(ExplainedError):
+    """Valid credentials are missing."""
 
     code: ErrorCode = "unauthorized"
 
 
-class NotAuthorizedError(ExpectedError):
-    """The credentials do not allow the operation; the message is shown to clients."""
+class NotAuthorizedError(ExplainedError):
+    """The credentials do not allow the operation."""
 
     code: ErrorCode = "forbidden"

@@ -3,6 +3,8 @@
 import re
 from enum import StrEnum
 
+from schemas.messages.validation import invalid
+
 
 class Continent(StrEnum):
     """Member names are the labels in the database; values are display names."""
@@ -30,7 +32,7 @@ class Continent(StrEnum):
         try:
             return _CONTINENTS_BY_NAME[_words(text)]
         except KeyError:
-            raise ValueError(f"unknown continent; one of: {', '.join(cls)}") from None
+            raise invalid("unknown_continent", names=", ".join(cls)) from None
 
 
 _HEBREW_CONTINENTS = {

@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 from pydantic import BeforeValidator
 
 from schemas.enums import Continent
+from schemas.messages.message import Message
+from schemas.messages.validation import invalid, nested
 
 Value = TypeVar("Value")
 
@@ -37,16 +39,17 @@ MAX_DECIMALS = 30
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
 _LOST_PLUS = re.compile(r"(T[\d:.,]+) (\d)", re.ASCII)
 """The zone of a time in a query string, in which a plus stands for a blank."""
-_KINDS = {bool: "true or false", list: "a list", dict: "an object", type(None): "null"}
+_KINDS = {bool: "boolean", list: "list", dict: "object", type(None): "null"}
+"""Keys of the messages that describe a value by its type."""
 
 
-def _describe(value: object) -> str:
+def _describe(value: object) -> str | Message:
     """Return a short description of an invalid value for error messages, never a nested structure."""
     if isinstance(value, str):
         return f'"{value}"' if len(value) <= 40 else f'"{value[:40]}…"'
     if isinstance(value, float) and not math.isfinite(value):
-        return "NaN or infinity"
-    return _KINDS.get(type(value), "a number")
+        return Message("not_finite")
+    return Message(_KINDS.get(type(value), "number"))
 
 
 def _is_empty(value: object) -> bool:
@@ -65,14 +68,14 @@ def _number(value: object) -> Decimal:
         return Decimal(repr(value))
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
         return Decimal(value.strip())
-    raise ValueError(f"should be a number, not {_describe(value)}")
+    raise invalid("no_number", found=_describe(value))
 
 
 def _whole(value: object) -> Decimal:
     """Parse 18, 18.0, "18" and "18.0" alike. Returns no int, because it may have a thousand digits."""
     number = _number(value)
     if number != number.to_integral_value():
-        raise ValueError("should be a whole number")
+        raise invalid("not_whole")
     return number
 
 
@@ -80,7 +83,7 @@ def whole_from(low: int, high: int) -> Callable[[object], int]:
     def read(value: object) -> int:
         number = _whole(value)
         if not low <= number <= high:
-            raise ValueError(f"should be a whole number from {low} to {high}")
+            raise invalid("not_between", low=low, high=high)
         return int(number)
 
     return read
@@ -94,14 +97,14 @@ def parse_id(value: object) -> int:
 def parse_days(value: object) -> int:
     number = _whole(value)
     if number < 0:
-        raise ValueError("should be a number of days, 0 or more")
+        raise invalid("negative_days")
     return int(min(number, Decimal(MAX_DAYS)))
 
 
 def parse_amount(value: object) -> Decimal:
     number = _number(value)
     if number < 0:
-        raise ValueError("should be an amount of money, 0 or more")
+        raise invalid("negative_amount")
     if number == 0:
         return Decimal(0)
     return _plain(min(max(number, MIN_BUDGET), MAX_PRICE))
@@ -112,13 +115,13 @@ def _plain(number: Decimal) -> Decimal:
     integer, _, decimals = f"{number:f}".partition(".")
     decimals = decimals.rstrip("0")
     if len(decimals) > MAX_DECIMALS:
-        raise ValueError(f"should have at most {MAX_DECIMALS} decimals")
+        raise invalid("too_many_decimals", most=MAX_DECIMALS)
     return Decimal(f"{integer}.{decimals}")
 
 
 def continent(value: object) -> Continent:
     if not isinstance(value, str):
-        raise ValueError(f"should be the name of a continent, not {_describe(value)}")
+        raise invalid("no_continent_name", found=_describe(value))
     return Continent.parse(value)
 
 
@@ -129,7 +132,7 @@ def iso_date(value: object) -> date:
             return date.fromisoformat(value.strip())
         with suppress(ValueError):
             return datetime.fromisoformat(_LOST_PLUS.sub(r"\1+\2", value.strip())).date()
-    raise ValueError(f"should be a date such as 2027-06-01, not {_describe(value)}")
+    raise invalid("no_date", found=_describe(value))
 
 
 def optional(read: Callable[[object], Value]) -> BeforeValidator:
@@ -150,7 +153,7 @@ def allow_all(read: Callable[[object], int]) -> BeforeValidator:
         try:
             return read(value)
         except ValueError as error:
-            raise ValueError(f'{error}; or "all"') from None
+            raise invalid("or_all", problem=nested(error)) from None
 
     return BeforeValidator(validate)
 
@@ -162,9 +165,9 @@ def sorted_set(read: Callable[[object], Any]) -> BeforeValidator:
         if _is_empty(value):
             return ()
         if not isinstance(value, list | tuple):
-            raise ValueError(f"should be a list, not {_describe(value)}")
+            raise invalid("no_list", found=_describe(value))
         if len(value) > MAX_LIST:
-            raise ValueError(f"should have at most {MAX_LIST} entries, not {len(value)}")
+            raise invalid("list_too_long", most=MAX_LIST, length=len(value))
         return tuple(sorted({_entry(read, position, item) for position, item in enumerate(value, 1)}))
 
     return BeforeValidator(validate)
@@ -174,4 +177,4 @@ def _entry(read: Callable[[object], Value], position: int, item: object) -> Valu
     try:
         return read(item)
     except ValueError as error:
-        raise ValueError(f"entry {position} ({_describe(item)}): {error}") from None
+        raise invalid("entry", position=position, found=_describe(item), problem=nested(error)) from None

@@ -14,6 +14,7 @@ from app.access.signing_keys import NO_KEYS, KeySet
 from app.access.token_failures import Reason, token_failures
 from core.errors import NotAuthenticatedError, NotAuthorizedError
 from core.settings import Settings
+from schemas.messages.message import Message
 
 MAX_TOKEN = 8 * 1024
 """Characters; longer tokens are not verified."""
@@ -68,9 +69,9 @@ def require_admin(headers: Headers, settings: Settings, identify: Callable[[], I
         return "service key"
     identity = identify() if identify is not None else authenticate(headers, settings)
     if identity.user is None:
-        raise NotAuthenticatedError("Please send the token of an administrator, or the service key.")
+        raise NotAuthenticatedError(Message("credentials_required"))
     if not identity.is_admin:
-        raise NotAuthorizedError("This is for administrators only.")
+        raise NotAuthorizedError(Message("administrators_only"))
     return identity.user
 
 

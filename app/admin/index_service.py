@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from app.backends.database import Database, map_database_errors
-from app.backends.labels import SEARCH_INDEX_LABEL
+from app.backends.labels import JOB_QUEUE_LABEL, SEARCH_INDEX_LABEL
 from app.repositories import admin
 from core.errors import BackendUnavailableError, ConflictError
 from core.settings import Settings
@@ -22,6 +22,7 @@ from indexer.rebuild.progress import read_progress
 from indexer.rebuild.rollback import rollback
 from indexer.rebuild.verify import VerifyOptions, VerifyResult, verify
 from schemas.api.admin import MAX_SHOWN, IndexState, ReindexProgress, VerifyReport
+from schemas.messages.message import Message
 from schemas.redis_keys import GENERATION_COUNTER
 
 log = structlog.get_logger()
@@ -41,21 +42,21 @@ def map_indexer_errors() -> Iterator[None]:
         with map_database_errors():
             yield
     except IndexerError as error:
-        raise ConflictError(str(error)) from None
+        raise ConflictError(error.message) from None
     except (ElasticsearchError, TransportError) as error:
         raise BackendUnavailableError(SEARCH_INDEX_LABEL) from error
     except RedisError as error:
-        raise BackendUnavailableError("the queue of jobs") from error
+        raise BackendUnavailableError(JOB_QUEUE_LABEL) from error
 
 
 async def request_reindex(settings: Settings, database: Database, redis: Redis) -> None:
     """Enqueue a reindex for the worker. Raises ConflictError and BackendUnavailableError."""
     async with database.write() as session:
         if await admin.is_rebuilding(session):
-            raise ConflictError(str(ReindexRunningError()))
+            raise ConflictError(ReindexRunningError().message)
     with map_indexer_errors():
         if not await redis.set(REINDEX_REQUEST_KEY, 1, nx=True, ex=REQUEST_SECONDS):
-            raise ConflictError("A reindex has been asked for already; it is about to begin.")
+            raise ConflictError(Message("reindex_requested"))
         await queue.enqueue(settings.redis_url, REINDEX)
 
 

@@ -11,6 +11,7 @@ from prometheus_client import Gauge
 
 from core.errors import BackendError, BackendUnavailableError, ExpectedError
 from core.metric_labels import with_values
+from schemas.messages.message import Message
 
 log = structlog.get_logger()
 
@@ -32,7 +33,7 @@ class CircuitState(IntEnum):
 class CircuitBreaker:
     """Opens after `failures` in a row; after `open_seconds` one caller at a time probes whether the backend works."""
 
-    def __init__(self, dependency: Dependency, label: str, *, failures: int = 5, open_seconds: float = 1.0) -> None:
+    def __init__(self, dependency: Dependency, label: Message, *, failures: int = 5, open_seconds: float = 1.0) -> None:
         """`dependency` names the backend in metrics and logs, `label` in messages for clients."""
         self.state = CircuitState.CLOSED
         self._dependency = dependency

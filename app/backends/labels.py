@@ -1,5 +1,8 @@
 """Names of the backends in messages that clients read."""
 
-DATABASE_LABEL = "the database"
-REDIS_LABEL = "Redis"
-SEARCH_INDEX_LABEL = "the search index"
+from schemas.messages.message import Message
+
+DATABASE_LABEL = Message("database")
+REDIS_LABEL = Message("redis")
+SEARCH_INDEX_LABEL = Message("search_index")
+JOB_QUEUE_LABEL = Message("job_queue")

@@ -12,7 +12,7 @@ from starlette.types import Scope
 
 from app.backends.database import ReadSession
 from app.http.conditional import NO_CACHE, PUBLIC_ONE_HOUR, cached_response
-from app.http.errors import not_found
+from app.http.errors import Thing, not_found
 from app.http.raw_response import RawResponse
 from app.repositories.valid_rows import valid_items
 from app.state import ApiRequest, RequestState
@@ -108,7 +108,7 @@ def list_reader(envelope: type[ListResponse[Any]], read_rows: ReadRows) -> Reade
     return read
 
 
-def detail_reader(envelope: type[DetailResponse[Any]], read_row: ReadRow, *, thing: str) -> Reader:
+def detail_reader(envelope: type[DetailResponse[Any]], read_row: ReadRow, *, thing: Thing) -> Reader:
     """Return a reader of the row with the path's id.
 
     The reader raises 404 as ApiError, in which `thing` names the row, if there is none, or none that can be shown.

@@ -46,7 +46,8 @@ STATUSES_WITH_RETRY_AFTER = (429, 503)
 DESCRIPTION = (
     "Only administrators need a token. Elsewhere a token identifies the user; without a valid one the user is a guest. "
     "Responses under /api have RateLimit headers with the number of requests that are left, and all have X-Request-ID; "
-    "except those with `Cache-Control: public`, which caches send to other clients."
+    "except those with `Cache-Control: public`, which caches send to other clients. Error messages are in English or, "
+    "if the request's Accept-Language prefers it, in Hebrew; Content-Language says which."
 )
 
 PATH_PARAMETER = re.compile(r"{(?P<name>\w+)(?::(?P<kind>\w+))?}")

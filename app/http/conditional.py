@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from app.http import security_headers
 from app.http.encoded_body import EncodedBody
+from app.http.quality import parse_qualities
 from app.http.raw_response import (
     CONTENT_ENCODING_GZIP,
     CONTENT_TYPE_JSON,
@@ -85,15 +86,6 @@ def accepts_gzip(accept_encoding: bytes) -> bool:
 @lru_cache(maxsize=256)
 def _accepts_gzip(accept_encoding: bytes) -> bool:
     """Evaluate the quality values: 0 excludes a coding, and `*` stands for every coding that is not named."""
-    qualities = dict(_coding(part) for part in accept_encoding.decode("latin-1").lower().split(","))
+    qualities = parse_qualities(accept_encoding.decode("latin-1"))
     quality = qualities.get("gzip", qualities.get("*", 0.0))
     return quality > 0 and quality >= qualities.get("identity", 0.0)
-
-
-def _coding(part: str) -> tuple[str, float]:
-    name, _, parameter = part.partition(";")
-    _, _, quality = parameter.partition("=")
-    try:
-        return name.strip(), float(quality) if parameter.strip() else 1.0
-    except ValueError:
-        return name.strip(), 0.0

@@ -2,7 +2,8 @@
 
 import zlib
 
-from app.http.errors import ApiError, bad_request, too_large
+from app.http.errors import ApiError, InvalidField, bad_request, too_large
+from schemas.messages.message import Message
 
 ACCEPTED = "gzip, deflate"
 """Value of Accept-Encoding in a response to a body with another encoding."""
@@ -24,7 +25,7 @@ def decode_body(body: bytes, encoding: str, limit: int) -> bytes:
     if name in ("", "identity") or not body:
         return body
     if name not in ("gzip", "x-gzip", "deflate"):
-        message = f"Please send the body without Content-Encoding, or with one of: {ACCEPTED}"
+        message = Message("encoding_not_supported", accepted=ACCEPTED)
         raise ApiError(415, "unsupported_media_type", message, headers={"Accept-Encoding": ACCEPTED})
     try:
         return _decompress(body, _window_bits(body, name), limit)
@@ -55,4 +56,4 @@ def _decompress(body: bytes, window_bits: int, limit: int) -> bytes:
 
 
 def _malformed(encoding: str) -> ApiError:
-    return bad_request([{"field": "body", "message": f"should be complete {encoding} data, as Content-Encoding says"}])
+    return bad_request([InvalidField("body", Message("encoding_incomplete", encoding=encoding))])

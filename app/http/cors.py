@@ -7,8 +7,10 @@ from starlette.middleware.cors import SAFELISTED_HEADERS, CORSMiddleware
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.http.errors import bad_request, error_response
+from app.http.errors import InvalidField, bad_request, error_response
+from app.http.language import request_language
 from app.http.raw_response import Header, RequestHeaders
+from schemas.messages.message import Message
 
 METHODS = ("GET", "POST", "PUT", "DELETE", "OPTIONS")
 HEADERS = (
@@ -43,6 +45,7 @@ EXPOSED = (
     "Allow",
     "Accept-Encoding",
     "WWW-Authenticate",
+    "Content-Language",
 )
 """Response headers that scripts may read, beside those that browsers always show them."""
 
@@ -85,24 +88,25 @@ class CorsPolicy:
         request_headers = Headers(scope=scope)
         problem = self._problem(request_headers)
         if problem is not None:
-            return error_response(bad_request([{"field": "preflight", "message": problem}]), request_id)
+            rejection = bad_request([InvalidField("preflight", problem)])
+            return error_response(rejection, request_id, request_language(headers))
         response = self._preflight.preflight_response(request_headers)
         # The middleware adds these to every response.
         del response.headers["vary"], response.headers["access-control-allow-origin"]
         del response.headers["access-control-allow-credentials"]
         return response
 
-    def _problem(self, headers: Headers) -> str | None:
+    def _problem(self, headers: Headers) -> Message | None:
         """Return what a preflight asks for that is not allowed, or None."""
         method = headers["access-control-request-method"]
         if method not in METHODS:
-            return f"asks for the method {method[:MAX_NAME]}, which is not allowed"
+            return Message("method_not_in_cors", method=method[:MAX_NAME])
         asked = ",".join(headers.getlist("access-control-request-headers")).lower().split(",")
         disallowed = sorted({name.strip() for name in asked} - self._allowed_names - {""})
         if not disallowed:
             return None
         named = ", ".join(name[:MAX_NAME] for name in disallowed[:MAX_NAMED])
-        return f"asks for headers that are not allowed: {named}"
+        return Message("headers_not_in_cors", names=named)
 
 
 def _headers(origin: str) -> tuple[Header, ...]:

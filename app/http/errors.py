@@ -1,6 +1,7 @@
 """HTTP errors, and the one shape in which clients receive them."""
 
 from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
 
 import orjson
 from pydantic import ValidationError
@@ -17,9 +18,24 @@ from core.errors import (
     OverloadedError,
 )
 from schemas.api.errors import Detail, ErrorCode
+from schemas.messages.message import Message
+from schemas.messages.text import Language
+from schemas.messages.validation import message_of
 
 MAX_DETAILS = 20
 """Invalid fields that a response names; a request can have thousands."""
+
+
+Thing = Literal["Company", "Country", "Guide", "Occurrence", "Template"]
+"""What a path with an id may not find."""
+
+
+class InvalidField(NamedTuple):
+    name: str
+    problem: Message
+
+    def detail(self, language: Language) -> Detail:
+        return {"field": self.name, "message": self.problem.text(language)}
 
 
 class ApiError(ExpectedError):
@@ -29,49 +45,55 @@ class ApiError(ExpectedError):
         self,
         status: int,
         code: ErrorCode,
-        message: str,
+        message: Message,
         *,
-        details: Sequence[Detail] = (),
+        details: Sequence[InvalidField] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(code)
         self.status = status
         self.code = code
         self.message = message
         self.details = details
         self.headers = dict(headers or {})
 
+    def __str__(self) -> str:
+        return str(self.message)
 
-def bad_request(details: Sequence[Detail]) -> ApiError:
+
+def bad_request(details: Sequence[InvalidField]) -> ApiError:
     details = details[:MAX_DETAILS]
-    wrong = "; ".join(f"{detail['field']} {detail['message']}" for detail in details)
-    return ApiError(400, "bad_request", f"Please correct: {wrong}.", details=details)
+    fields = tuple(Message("field", name=name, problem=problem) for name, problem in details)
+    return ApiError(400, "bad_request", Message("invalid_fields", fields=fields), details=details)
 
 
-def not_found(thing: str) -> ApiError:
-    return ApiError(404, "not_found", f"{thing} not found")
+def not_found(thing: Thing) -> ApiError:
+    return ApiError(404, "not_found", Message(f"{thing.lower()}_not_found"))
+
+
+def scenarios_not_found(ids: Sequence[int]) -> ApiError:
+    key = "scenario_not_found" if len(ids) == 1 else "scenarios_not_found"
+    return ApiError(404, "not_found", Message(key, ids=", ".join(map(str, ids))))
 
 
 def too_large(limit: int) -> ApiError:
-    return ApiError(413, "too_large", f"The request body is too large: it may have {limit // 1024} KiB.")
+    return ApiError(413, "too_large", Message("body_too_large", limit=limit // 1024))
 
 
-def unavailable(what: str, *, retry_after: int = 2) -> ApiError:
+def unavailable(backend: Message, *, retry_after: int = 2) -> ApiError:
     """Return a 503 for a backend that is down. The web client retries once when the message says "connection"."""
-    message = f"The connection to {what} is not working at the moment. Please try again shortly."
+    message = Message("backend_unavailable", backend=backend)
     return ApiError(503, "unavailable", message, headers={"Retry-After": str(retry_after)})
 
 
 def overloaded(*, retry_after: int = 1) -> ApiError:
     """Return a 503 for a process without capacity. The web client retries, as for `unavailable`."""
-    message = "There are too many connections at the moment. Please try again shortly."
-    return ApiError(503, "overloaded", message, headers={"Retry-After": str(retry_after)})
+    return ApiError(503, "overloaded", Message("overloaded"), headers={"Retry-After": str(retry_after)})
 
 
 def timed_out(*, retry_after: int = 2) -> ApiError:
     """Return a 503 for a response that took too long. The web client retries, as for `unavailable`."""
-    message = "The answer was not ready before its timeout. Please try again shortly."
-    return ApiError(503, "timeout", message, headers={"Retry-After": str(retry_after)})
+    return ApiError(503, "timeout", Message("response_timeout"), headers={"Retry-After": str(retry_after)})
 
 
 def to_api_error(error: ExpectedError) -> ApiError:
@@ -84,62 +106,60 @@ def to_api_error(error: ExpectedError) -> ApiError:
         case OverloadedError():
             return overloaded(retry_after=error.retry_after)
         case ConflictError():
-            return ApiError(409, error.code, str(error))
+            return ApiError(409, error.code, error.message)
         case NotAuthenticatedError():
-            return ApiError(401, error.code, str(error), headers={"WWW-Authenticate": "Bearer"})
+            return ApiError(401, error.code, error.message, headers={"WWW-Authenticate": "Bearer"})
         case NotAuthorizedError():
-            return ApiError(403, error.code, str(error))
+            return ApiError(403, error.code, error.message)
         case _:
             raise TypeError(f"{type(error).__name__} has no response; add one here")
 
 
 def request_timeout() -> ApiError:
     """Return a 408: the client sends its body too slowly. The connection cannot be reused."""
-    message = "The request took too long to arrive."
-    return ApiError(408, "timeout", message, headers={"Connection": "close"})
+    return ApiError(408, "timeout", Message("request_timeout"), headers={"Connection": "close"})
 
 
 def rate_limited(retry_after: int, headers: Mapping[str, str]) -> ApiError:
     """Return a 429, in words after which the web client does not retry by itself."""
-    message = f"You have made too many requests. Please wait {retry_after} seconds and try again."
+    message = Message("rate_limited", seconds=retry_after)
     return ApiError(429, "too_many_requests", message, headers={**headers, "Retry-After": str(retry_after)})
 
 
 def validation_error(error: ValidationError) -> ApiError:
     """Return a 400 that lists the errors of pydantic, field by field."""
-    details: list[Detail] = [
-        {"field": ".".join(map(str, problem["loc"])) or "body", "message": _lower_first(problem["msg"])}
-        for problem in error.errors(include_url=False, include_input=False, include_context=False)
-    ]
-    return bad_request(details)
+    problems = error.errors(include_url=False, include_input=False)
+    return bad_request(
+        [
+            InvalidField(".".join(map(str, problem["loc"])) or "body", message_of(problem))
+            for problem in problems[:MAX_DETAILS]
+        ]
+    )
 
 
-def _lower_first(text: str) -> str:
-    text = text.removeprefix("Value error, ")
-    return text[:1].lower() + text[1:]
-
-
-def error_response(error: ApiError, request_id: str) -> Response:
+def error_response(error: ApiError, request_id: str, language: Language) -> Response:
     body: dict[str, object] = {
         "success": False,
-        "error": error.message,
+        "error": error.message.text(language),
         "code": error.code,
         "request_id": request_id,
     }
     if error.details:
-        body["details"] = list(error.details)
-    return Response(orjson.dumps(body), status_code=error.status, headers=error.headers, media_type=JSON)
+        body["details"] = [field.detail(language) for field in error.details]
+    headers = {**error.headers, "Content-Language": language, "Vary": "Accept-Language"}
+    return Response(orjson.dumps(body), status_code=error.status, headers=headers, media_type=JSON)
 
 
-_STARLETTE_ERRORS: dict[int, tuple[ErrorCode, str]] = {
-    404: ("not_found", "Endpoint not found"),
-    405: ("method_not_allowed", "Method not allowed here"),
+_STARLETTE_ERRORS: dict[int, tuple[ErrorCode, Message]] = {
+    404: ("not_found", Message("endpoint_not_found")),
+    405: ("method_not_allowed", Message("method_not_allowed")),
 }
 
 
 def from_http_exception(error: HTTPException) -> ApiError:
     """Return the ApiError for an error of Starlette itself: no such route, or not with this method."""
-    code, message = _STARLETTE_ERRORS.get(error.status_code, ("bad_request", error.detail))
+    other: tuple[ErrorCode, Message] = "bad_request", Message("request_refused", reason=error.detail)
+    code, message = _STARLETTE_ERRORS.get(error.status_code, other)
     headers = dict(error.headers or {})
     if "Allow" in headers:
         # Starlette joins a set; sorted, equal requests get equal responses from every process.

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.types import Receive
 
-from app.http.errors import ApiError, bad_request, request_timeout, too_large, validation_error
+from app.http.errors import ApiError, InvalidField, bad_request, request_timeout, too_large, validation_error
+from schemas.messages.message import Message
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -26,7 +27,7 @@ def parse_json(body: bytes, content_type: str) -> object:
         return {}
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type != "application/json" and not media_type.endswith("+json"):
-        raise ApiError(415, "unsupported_media_type", "Please send JSON, with the content type application/json")
+        raise ApiError(415, "unsupported_media_type", Message("json_required"))
     return _parse(body)
 
 
@@ -48,7 +49,7 @@ async def _receive_all(receive: Receive, limit: int) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ApiError(400, "bad_request", "The request ended before its body did.")
+            raise ApiError(400, "bad_request", Message("body_incomplete"))
         body += message.get("body", b"")
         if len(body) > limit:
             raise too_large(limit)
@@ -60,7 +61,7 @@ def _parse(body: bytes) -> object:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        problem = bad_request([{"field": "body", "message": f"should be JSON ({str(error).partition(':')[0]})"}])
+        problem = bad_request([InvalidField("body", Message("no_json", reason=str(error).partition(":")[0]))])
     if len(body) > MAX_LENIENT_BODY:
         raise problem
     return _parse_lenient(body, problem)
@@ -84,7 +85,7 @@ def _parse_lenient(body: bytes, problem: ApiError) -> object:
 def read_model(model: type[Model], value: object) -> Model:
     """Validate a JSON object. Raises: ApiError 400, which names the invalid fields."""
     if not isinstance(value, dict):
-        raise bad_request([{"field": "body", "message": "should be a JSON object"}])
+        raise bad_request([InvalidField("body", Message("no_json_object"))])
     try:
         return model.model_validate(value)
     except ValidationError as error:

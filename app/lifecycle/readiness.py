@@ -20,6 +20,7 @@ from core.shared_result import SharedResult
 from core.tasks import background_task
 from schemas.api.errors import ErrorCode
 from schemas.index_document import versioned_aliases
+from schemas.messages.message import Message
 
 log = structlog.get_logger()
 
@@ -69,9 +70,9 @@ class ReadinessProbe:
     async def check(self) -> None:
         """Return if the process is ready. Raises: ApiError 503 or BackendUnavailableError, saying what is missing."""
         if self._draining.active:
-            raise _not_ready("draining", "This process is ending.")
+            raise _not_ready("draining", Message("draining"))
         if self._feed.is_stale:
-            raise _not_ready("no_index", "No worker feeds the search index of this release any more.")
+            raise _not_ready("no_index", Message("index_not_fed"))
         await self._backends.get()
 
     async def close(self) -> None:
@@ -99,7 +100,7 @@ class ReadinessProbe:
 
     async def _check_index(self) -> None:
         if not await self._has_alias(self._settings.search_alias):
-            raise _not_ready("no_index", "The search index of this release has not been built yet.")
+            raise _not_ready("no_index", Message("index_not_built"))
 
     async def _has_alias(self, name: str) -> bool:
         """Return whether an index has the alias, which may contain a wildcard. Raises: BackendUnavailableError."""
@@ -113,10 +114,10 @@ class ReadinessProbe:
 
 def _log_missing(error: BaseException, retry_after: float) -> None:
     assert isinstance(error, ExpectedError)
-    log.warning("waiting", code=error.code, message=to_api_error(error).message)
+    log.warning("waiting", code=error.code, message=str(to_api_error(error)))
 
 
-def _not_ready(code: ErrorCode, message: str) -> ApiError:
+def _not_ready(code: ErrorCode, message: Message) -> ApiError:
     return ApiError(503, code, message, headers={"Retry-After": "2"})
 
 

@@ -16,16 +16,18 @@ from app.access.authentication import bearer_token
 from app.http import security_headers
 from app.http.cors import CorsPolicy
 from app.http.errors import ApiError, error_response, from_http_exception, to_api_error
+from app.http.language import request_language
 from app.http.raw_response import CONNECTION_CLOSE, RAW_RESPONSE_EXTENSION, REQUEST_BODY_EXTENSION, Header
 from app.http.request_ids import request_id
 from app.middleware.instrumentation import InstrumentedSend
 from app.state import RequestContext
 from core.errors import ExpectedError
 from core.logging import request_id_var
+from schemas.messages.message import Message
 
 log = structlog.get_logger()
 
-INTERNAL_ERROR = ApiError(500, "internal", "Something went wrong on our side. Please try again.")
+INTERNAL_ERROR = ApiError(500, "internal", Message("internal"))
 
 API_PREFIX = "/api/"
 """Paths that are shared with other origins (CORS) and are never cached unless the response says so."""
@@ -78,7 +80,9 @@ class RequestContextMiddleware:
             rejection = INTERNAL_ERROR
         else:
             return
-        await error_response(rejection, scope["state"]["context"].id)(scope, receive, instrumented.send)
+        context: RequestContext = scope["state"]["context"]
+        response = error_response(rejection, context.id, request_language(context.headers))
+        await response(scope, receive, instrumented.send)
 
 
 def _create_context(scope: Scope) -> RequestContext:
@@ -99,4 +103,4 @@ async def handle_http_exception(request: Request, error: Exception) -> Response:
     """Respond to Starlette's own errors in the shape of all errors."""
     assert isinstance(error, HTTPException)
     context: RequestContext = request.scope["state"]["context"]
-    return error_response(from_http_exception(error), context.id)
+    return error_response(from_http_exception(error), context.id, request_language(context.headers))

@@ -11,6 +11,7 @@ from app.recommendations.service import RecommendationService
 from core.errors import BackendError, ConflictError
 from schemas.api.evaluation import ScenarioResult
 from schemas.api.preferences import Preferences
+from schemas.messages.message import Message
 from schemas.row_errors import ROW_ERRORS, describe_row_error
 from schemas.tables import EvaluationScenario
 from scoring.explain import Recommendation
@@ -30,7 +31,7 @@ class EvaluationRunner:
     async def run(self, scenarios: Iterable[EvaluationScenario], today: date) -> list[ScenarioResult]:
         """Raises: ConflictError, while another evaluation runs in this process; BackendError."""
         if self._running.locked():
-            raise ConflictError("Another evaluation is running. Please try again when it has ended.")
+            raise ConflictError(Message("evaluation_running"))
         async with self._running:
             return await self._run(scenarios, today)
 

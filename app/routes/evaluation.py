@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from app.endpoints.endpoint import Endpoint
-from app.http.errors import not_found
+from app.http.errors import scenarios_not_found
 from app.http.responses import json_response
 from app.repositories import evaluation
 from app.repositories.valid_rows import valid_items
@@ -22,7 +22,7 @@ async def run_evaluation(request: ApiRequest, body: EvaluationRequest) -> Respon
     ids = body.scenario_ids or []
     async with request.state["database"].read() as session:
         if unknown := await evaluation.find_unknown_ids(session, ids):
-            raise not_found(f"Scenario{'s' if len(unknown) > 1 else ''} {', '.join(map(str, unknown))}")
+            raise scenarios_not_found(unknown)
         chosen = await evaluation.find_scenarios(session, body.category, ids)
     results = await request.state["evaluation"].run(chosen, request.state["today"]())
     passed = sum(result.passed for result in results)

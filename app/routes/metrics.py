@@ -7,12 +7,13 @@ from app.access.client_ip import is_in, reported_addresses
 from app.endpoints.endpoint import Endpoint
 from app.state import ApiRequest, current_client_ip
 from core.errors import NotAuthorizedError
+from schemas.messages.message import Message
 
 
 async def get_metrics(request: ApiRequest) -> Response:
     """Raises: NotAuthorizedError, for a client whose address is not in METRICS_ALLOWED."""
     if not _is_allowed(request):
-        raise NotAuthorizedError("This address may not read the metrics; METRICS_ALLOWED lists those that may.")
+        raise NotAuthorizedError(Message("metrics_not_allowed"))
     return Response(await request.state["metrics"].get(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 

@@ -10,8 +10,10 @@ from starlette.responses import Response
 from app.access.client_ip import UNKNOWN
 from app.endpoints.endpoint import Endpoint
 from app.http.errors import ApiError, rate_limited
+from app.http.language import language_headers, request_language
 from app.http.requests import MAX_BATCH_BODY, read_model
 from app.http.responses import json_response
+from app.http.security_headers import API_HEADERS
 from app.middleware.rate_limiting import rate_limit_keys
 from app.state import ApiRequest, current_client_ip, current_identity
 from app.tracking.records import encode_event
@@ -112,20 +114,21 @@ async def record_event(request: ApiRequest, body: TrackedEvent) -> Response:
 
 async def record_events(request: ApiRequest, body: EventBatch) -> Response:
     await _count_events(request, len(body.events))
-    received_at = datetime.now(UTC)
+    received_at, language = datetime.now(UTC), request_language(request.state["context"].headers)
     entries: list[bytes] = []
     errors: list[dict[str, object]] = []
     for index, value in enumerate(body.events):
         try:
             event = read_model(TrackedEvent, value)
         except ApiError as error:
-            errors.append({"index": index, "error": error.message})
+            errors.append({"index": index, "error": error.message.text(language)})
         else:
             entries.append(encode_event(event, event.event_id or str(uuid4()), received_at))
     if entries:
         await request.state["tracking"].publish_events(entries)
     accepted = {"success": True, "processed": len(entries), "total": len(body.events), "errors": errors or None}
-    return json_response(request, accepted, status=202)
+    headers = (*API_HEADERS, *language_headers(language)) if errors else API_HEADERS
+    return json_response(request, accepted, status=202, headers=headers)
 
 
 async def list_event_types(request: ApiRequest) -> Response:

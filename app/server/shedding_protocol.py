@@ -13,15 +13,16 @@ from app.server.protocol import TimeoutProtocol
 from app.server.request_head import RequestError
 from app.server.static_error import StaticErrorResponse
 from core.settings import Settings
+from schemas.messages.message import Message
 
 SHED_REQUESTS = Counter("smarttrip_http_requests_shed_total", "Requests refused because too many were being answered")
 
 MALFORMED_REQUESTS = {
-    400: "The request cannot be read: it is not HTTP/1.1, or its head is too long.",
-    501: "The request needs what is not implemented here: CONNECT, or a transfer coding other than chunked.",
-    505: "The request's version of HTTP is not supported: it should be HTTP/1.1.",
+    400: Message("request_malformed"),
+    501: Message("feature_not_implemented"),
+    505: Message("version_not_supported"),
 }
-"""Error messages by status."""
+"""Error messages by status, in English: the languages that a request accepts cannot be read either."""
 
 
 class RejectionResponses:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo, field_validator
 
 from schemas.lenient import iso_date
+from schemas.messages.validation import invalid
 
 MAX_DAYS = 90
 DEFAULT_DAYS = 7
@@ -29,9 +30,9 @@ class DailyQuery(BaseModel):
     def _bounded(cls, end: date | None, info: ValidationInfo) -> date | None:
         start, last = info.data.get("start"), end or _today()
         if start is not None and start > last:
-            raise ValueError("should not be before the start")
+            raise invalid("before_start")
         if start is not None and last - start >= timedelta(days=MAX_DAYS):
-            raise ValueError(f"should be less than {MAX_DAYS} days after the start")
+            raise invalid("period_too_long", most=MAX_DAYS)
         return end
 
     @property

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from schemas.enums import Continent, Status
 from schemas.lenient import continent, iso_date, optional, parse_amount, parse_id
+from schemas.messages.validation import invalid
 
 MAX_PAGE = 100
 MAX_TRIPS = 1000
@@ -28,7 +29,7 @@ class BookableStatus(StrEnum):
         try:
             return cls["_".join(str(text).replace("_", " ").split()).upper()]
         except KeyError:
-            raise ValueError(f"should be one of: {', '.join(cls.__members__)}") from None
+            raise invalid("not_listed", names=", ".join(cls.__members__)) from None
 
 
 def _schema(**schema: Any) -> WithJsonSchema:

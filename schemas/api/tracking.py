@@ -20,6 +20,7 @@ from pydantic import (
 
 from schemas.event_types import CATEGORIES, SOURCES
 from schemas.lenient import INT4, empty_as_none, to_integral
+from schemas.messages.validation import invalid
 
 MAX_TEXT = 4096
 """Characters of a URL that are stored; browsers send no longer referrers."""
@@ -32,7 +33,7 @@ MAX_BATCH = 100
 def without_nul(text: str) -> str:
     """Validate that a text has no NUL, which Postgres cannot store."""
     if "\0" in text:
-        raise ValueError("should be plain text, without NUL characters")
+        raise invalid("nul_in_text")
     return text
 
 
@@ -43,7 +44,7 @@ def _truncate(text: str) -> str:
 def _one_of(names: Collection[str]) -> Callable[[str], str]:
     def check(name: str) -> str:
         if name not in names:
-            raise ValueError(f"should be one of: {', '.join(names)}")
+            raise invalid("not_listed", names=", ".join(names))
         return name
 
     return check
@@ -52,12 +53,12 @@ def _one_of(names: Collection[str]) -> Callable[[str], str]:
 def _instant(value: object) -> datetime:
     """Parse a timestamp; without a zone it is UTC."""
     if not isinstance(value, str):
-        raise ValueError("should be a time such as 2026-11-24T09:30:00Z")
+        raise invalid("no_time")
     try:
         moment = datetime.fromisoformat(value)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise ValueError("should be a time such as 2026-11-24T09:30:00Z") from None
+        raise invalid("no_time") from None
 
 
 def _address(email: str) -> str:
@@ -67,9 +68,9 @@ def _address(email: str) -> str:
     """
     email = email.lower()
     if len(email) > MAX_EMAIL:
-        raise ValueError(f"should have at most {MAX_EMAIL} characters")
+        raise invalid("email_too_long", most=MAX_EMAIL)
     if not re.fullmatch(ADDRESS, email):
-        raise ValueError("should be an e-mail address such as dana@example.org")
+        raise invalid("no_email")
     return email
 
 
@@ -77,9 +78,9 @@ def _limit_size(metadata: dict[str, Any]) -> dict[str, Any]:
     try:
         size = len(orjson.dumps(metadata))
     except orjson.JSONEncodeError:
-        raise ValueError("should not be nested so deeply") from None
+        raise invalid("nested_too_deeply") from None
     if size > MAX_METADATA:
-        raise ValueError(f"should have at most {MAX_METADATA} bytes, not {size}")
+        raise invalid("metadata_too_large", most=MAX_METADATA, size=size)
     return metadata
 
 
@@ -155,7 +156,7 @@ class TrackedEvent(BaseModel):
     @classmethod
     def _click_has_source(cls, source: str | None, info: ValidationInfo) -> str | None:
         if source is None and info.data.get("event_type") == "click_trip":
-            raise ValueError("is required for click_trip")
+            raise invalid("click_without_source")
         return source
 
 

@@ -1,13 +1,14 @@
 import pytest
 
 from app.backends.circuit_breaker import CircuitBreaker, CircuitState
+from app.backends.labels import DATABASE_LABEL
 from app.http.errors import not_found
 from core.errors import BackendUnavailableError, ExpectedError
 
 
 @pytest.fixture
 def breaker() -> CircuitBreaker:
-    return CircuitBreaker("redis", "the oracle", failures=3, open_seconds=10)
+    return CircuitBreaker("redis", DATABASE_LABEL, failures=3, open_seconds=10)
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def fail(breaker: CircuitBreaker) -> None:
     with pytest.raises(BackendUnavailableError), breaker.protect():
-        raise BackendUnavailableError("the oracle")
+        raise BackendUnavailableError(DATABASE_LABEL)
 
 
 def work(breaker: CircuitBreaker) -> None:
@@ -46,7 +47,7 @@ def test_consecutive_failures_open_the_circuit(breaker: CircuitBreaker) -> None:
 
 def test_open_circuit_blocks_calls(breaker: CircuitBreaker) -> None:
     open_it(breaker)
-    with pytest.raises(BackendUnavailableError, match="the oracle"), breaker.protect():
+    with pytest.raises(BackendUnavailableError, match=str(DATABASE_LABEL)), breaker.protect():
         pytest.fail("it was tried")
 
 
@@ -87,5 +88,5 @@ def test_cancelled_probe_lets_the_next_caller_probe(breaker: CircuitBreaker, clo
 def test_other_expected_errors_count_as_success(breaker: CircuitBreaker) -> None:
     for _ in range(5):
         with pytest.raises(ExpectedError), breaker.protect():
-            raise not_found("Trip")
+            raise not_found("Template")
     assert breaker.state is CircuitState.CLOSED

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
+from app.backends.labels import DATABASE_LABEL
 from app.backends.redis import ResilientRedis
 from app.cache.invalidation import InvalidationState
 from app.cache.redis_store import PREFIX, REDIS_ERRORS, RedisStore
@@ -158,7 +159,7 @@ async def test_stale_body_is_served_when_loading_fails(redis: Redis, one: Simula
     loader = FakeLoader()
     fresh = await one.get(loader)
     await changed(redis, "country", one)
-    loader.error = BackendUnavailableError("the database")
+    loader.error = BackendUnavailableError(DATABASE_LABEL)
     stale = await one.get(loader)
     assert (stale.identity, stale.stale, fresh.stale) == (fresh.identity, True, False)
 
@@ -167,7 +168,7 @@ async def test_stale_body_of_another_process_is_served(redis: Redis, one: Simula
     loader = FakeLoader()
     await one.get(loader)
     await changed(redis, "country", one)
-    loader.error = BackendUnavailableError("the database")
+    loader.error = BackendUnavailableError(DATABASE_LABEL)
     async with simulated_process(redis) as late:
         stale = await late.get(loader)
     assert (stale.identity, stale.stale) == (b"first", True)
@@ -177,7 +178,7 @@ async def test_failed_load_is_not_retried_by_every_request(redis: Redis, one: Si
     loader = FakeLoader()
     await one.get(loader)
     await changed(redis, "country", one)
-    loader.error = BackendUnavailableError("the database")
+    loader.error = BackendUnavailableError(DATABASE_LABEL)
     began = time.monotonic()
     for _ in range(50):
         assert (await one.get(loader)).stale
@@ -187,7 +188,7 @@ async def test_failed_load_is_not_retried_by_every_request(redis: Redis, one: Si
 
 async def test_failure_without_a_stale_body_is_raised(one: SimulatedProcess) -> None:
     with pytest.raises(BackendUnavailableError):
-        await one.get(FakeLoader(error=BackendUnavailableError("the database")))
+        await one.get(FakeLoader(error=BackendUnavailableError(DATABASE_LABEL)))
 
 
 async def test_not_found_is_not_cached(redis: Redis, one: SimulatedProcess) -> None:

@@ -1,5 +1,4 @@
 from collections.abc import AsyncIterator
-from typing import Any
 
 import httpx2
 import pytest
@@ -7,7 +6,8 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from app.http.errors import ApiError, timed_out
+from app.backends.labels import DATABASE_LABEL
+from app.http.errors import ApiError, InvalidField, bad_request, timed_out
 from app.lifecycle.shutdown import DrainState
 from app.middleware.request_context import RequestContextMiddleware
 from core.errors import (
@@ -18,7 +18,9 @@ from core.errors import (
     NotAuthorizedError,
     OverloadedError,
 )
+from schemas.messages.message import Message
 
+EXPLAINED = Message("administrators_only")
 SECRET = "postgresql://app:password@10.0.0.5/platform"
 
 
@@ -40,20 +42,25 @@ def failing(error: Exception) -> ASGIApp:
 
 
 async def test_api_error_becomes_its_response() -> None:
-    error = ApiError(409, "conflict", "Not now.", headers={"Retry-After": "7"})
+    error = ApiError(409, "conflict", Message("overloaded"), headers={"Retry-After": "7"})
     response = await get(failing(error))
     assert response.status_code == 409
     assert response.headers["Retry-After"] == "7"
-    assert response.json() == {"success": False, "error": "Not now.", "code": "conflict", "request_id": "of-this-test"}
+    assert response.json() == {
+        "success": False,
+        "error": str(Message("overloaded")),
+        "code": "conflict",
+        "request_id": "of-this-test",
+    }
 
 
 async def test_invalid_fields_are_listed_as_details() -> None:
-    details: list[Any] = [{"field": "limit", "message": "should be a number"}]
-    response = await get(failing(ApiError(400, "bad_request", "Please correct.", details=details)))
-    assert response.json()["details"] == details
+    response = await get(failing(bad_request([InvalidField("limit", Message("not_whole"))])))
+    assert response.json()["details"] == [{"field": "limit", "message": "should be a whole number"}]
+    assert response.json()["error"] == "Please correct: limit should be a whole number."
 
 
-@pytest.mark.parametrize("error", [BackendUnavailableError("the database"), OverloadedError(), timed_out()])
+@pytest.mark.parametrize("error", [BackendUnavailableError(DATABASE_LABEL), OverloadedError(), timed_out()])
 async def test_temporary_errors_use_words_the_client_retries_on(error: ExpectedError) -> None:
     response = await get(failing(error))
     assert response.status_code == 503
@@ -65,7 +72,7 @@ async def test_temporary_errors_use_words_the_client_retries_on(error: ExpectedE
     ("error", "status", "code", "message", "headers"),
     [
         (
-            BackendUnavailableError("the database"),
+            BackendUnavailableError(DATABASE_LABEL),
             503,
             "unavailable",
             "The connection to the database is not working at the moment. Please try again shortly.",
@@ -78,9 +85,9 @@ async def test_temporary_errors_use_words_the_client_retries_on(error: ExpectedE
             "There are too many connections at the moment. Please try again shortly.",
             {"Retry-After": "5"},
         ),
-        (ConflictError("A reindex is running."), 409, "conflict", "A reindex is running.", {}),
-        (NotAuthenticatedError("A token."), 401, "unauthorized", "A token.", {"WWW-Authenticate": "Bearer"}),
-        (NotAuthorizedError("Not you."), 403, "forbidden", "Not you.", {}),
+        (ConflictError(EXPLAINED), 409, "conflict", str(EXPLAINED), {}),
+        (NotAuthenticatedError(EXPLAINED), 401, "unauthorized", str(EXPLAINED), {"WWW-Authenticate": "Bearer"}),
+        (NotAuthorizedError(EXPLAINED), 403, "forbidden", str(EXPLAINED), {}),
     ],
 )
 async def test_core_error_has_its_response(

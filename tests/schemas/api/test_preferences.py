@@ -24,7 +24,7 @@ def parse(body: object) -> Preferences:
 def problems(body: object) -> dict[str, str]:
     with pytest.raises(ApiError) as refused:
         parse(body)
-    return {detail["field"]: detail["message"] for detail in refused.value.details}
+    return {field.name: str(field.problem) for field in refused.value.details}
 
 
 class TestNothing:
@@ -230,4 +230,4 @@ def outcome(body: object) -> tuple[set[str], str]:
     try:
         return set(), parse(body).canonical()
     except ApiError as refused:
-        return {detail["field"] for detail in refused.details}, ""
+        return {field.name for field in refused.details}, ""
