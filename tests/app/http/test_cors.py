@@ -162,7 +162,7 @@ async def test_scripts_may_read_every_header_of_responses(settings: Settings) ->
 async def test_response_without_origin_varies_by_origin(api: httpx2.AsyncClient) -> None:
     response = await api.get("/api/nothing")
     assert cors_headers(response) == {}
-    assert response.headers["Vary"] == "Origin"
+    assert "Origin" in response.headers["Vary"]
 
 
 @pytest.mark.parametrize(
