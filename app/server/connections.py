@@ -17,6 +17,10 @@ OTHER_FILES = 100
 """Open files besides connections of clients and servers: standard streams, listening sockets, metrics, certificates."""
 
 
+SPARE = 64
+"""Connections that are accepted although all others serve requests: a request on them gets a response that says so."""
+
+
 class Closable(Protocol):
     def abort(self) -> None: ...
 
@@ -50,6 +54,7 @@ class ConnectionLimit:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
+        self._max_busy = limit - min(SPARE, limit // 4)
         self._idle: dict[Closable, None] = {}
 
     def make_room(self, count: int) -> None:
@@ -59,6 +64,10 @@ class ConnectionLimit:
             del self._idle[longest]
             CLOSED_IDLE.inc()
             longest.abort()
+
+    def can_serve(self, connection: Closable, count: int) -> bool:
+        """Return whether `connection` may become busy, as one of `count`, and leave enough idle ones to be closed."""
+        return connection not in self._idle or count - len(self._idle) < self._max_busy
 
     def set_idle(self, connection: Closable) -> None:
         self._idle[connection] = None

@@ -10,8 +10,8 @@ from typing import Any, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from app.server.coalescing_transport import CoalescingTransport
 from app.server.framing import RequestFraming
+from app.server.lingering_transport import LingeringTransport
 from app.server.request_flow import RequestFlow
 from app.server.request_head import CHUNKED, RequestError, body_length, malformed_head
 
@@ -23,9 +23,9 @@ class ParsingProtocol(HttpToolsProtocol):
     flow: RequestFlow
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        coalescing = cast(asyncio.Transport, CoalescingTransport(transport, self.loop))
-        super().connection_made(coalescing)
-        self.flow = RequestFlow(coalescing)
+        self._lingering = LingeringTransport(transport, self.loop, self.app_state["settings"].body_seconds)
+        super().connection_made(cast(asyncio.Transport, self._lingering))
+        self.flow = RequestFlow(self.transport)
         self._framing = RequestFraming()
         self._unparsed, self._unparsed_start = b"", 0
         """Received data, and the position in it from which it has not been parsed."""
@@ -44,15 +44,18 @@ class ParsingProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the requests that wait, and tell the application about the one it is serving."""
         self._is_ending, self._unparsed, self._last_response = True, b"", None
+        self._lingering.end()
         for cycle in self._unfinished_cycles():
             self._disconnect(cycle)
         self.pipeline.clear()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._is_ending or self.transport.is_closing():
+            return
         if self._unparsed:
             self._unparsed, self._unparsed_start = self._unparsed[self._unparsed_start :] + data, 0
-        elif not self._is_ending:
+        else:
             self._parse(data, 0)
 
     def _parse(self, data: bytes, start: int) -> None:
@@ -157,6 +160,7 @@ class ParsingProtocol(HttpToolsProtocol):
         """Start the next request. Replaces uvicorn's method, which sets a timer after each response."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
+            self._become_idle()
             return
         if self.flow.read_paused:
             self.flow.resume_reading()

@@ -39,7 +39,10 @@ rejection_responses = lru_cache(maxsize=1)(RejectionResponses)
 
 
 class LoadSheddingProtocol(TimeoutProtocol):
-    """Reject requests while the `AdmissionController` of the application's state has no capacity."""
+    """Reject requests while the `AdmissionController` of the application's state has no capacity.
+
+    Those on a connection more than may be busy are rejected as well, and it is closed.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -49,7 +52,12 @@ class LoadSheddingProtocol(TimeoutProtocol):
         self._admission.server_state = self.server_state
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        if self._admission.can_admit() or cycle.scope["path"] in self._admission.exempt_paths:
+        if cycle.scope["path"] in self._admission.exempt_paths:
+            super()._start_asgi_task(cycle, app)
+        elif not self._limit.can_serve(self, len(self.connections)):
+            cycle.keep_alive = False
+            self._reject(cycle)
+        elif self._admission.can_admit():
             super()._start_asgi_task(cycle, app)
         else:
             self._reject(cycle)

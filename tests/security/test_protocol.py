@@ -51,7 +51,7 @@ async def test_ambiguous_request_closes_the_connection(server: str, data: bytes)
     """The request smuggled in it is not served."""
     async with connect_raw(server) as connection:
         await connection.send(data)
-        assert statuses(await connection.read_to_end()) in ([400], [])
+        assert statuses(await connection.read_to_end()) == [400]
 
 
 async def test_malformed_request_gets_an_error_body(server: str) -> None:
@@ -114,7 +114,7 @@ async def test_cached_response_closes_the_connection_on_request(server: str) -> 
 async def test_oversized_request_head_is_rejected(server: str, head: bytes) -> None:
     async with connect_raw(server) as connection:
         await connection.send(head)
-        assert statuses(await connection.read_to_end()) in ([400], [])
+        assert statuses(await connection.read_to_end()) == [400]
 
 
 async def test_long_request_head_is_accepted(server: str) -> None:

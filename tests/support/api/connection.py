@@ -71,6 +71,9 @@ class RecordingTransport(asyncio.Transport):
     def close(self) -> None:
         self.closed = True
 
+    def write_eof(self) -> None:
+        self.closed = True
+
     def abort(self) -> None:
         self.closed = True
 
@@ -91,7 +94,7 @@ class Connection:
         state = {
             "settings": settings,
             "admission": AdmissionController(max_requests),
-            "connections": ConnectionLimit(1000),
+            "connections": limit or ConnectionLimit(1000),
         }
         self.server_state = ServerState()
         self.transport = RecordingTransport()
