@@ -18,6 +18,7 @@ from app.main import create_app
 from app.routes import ENDPOINTS
 from core.settings import Settings
 from tests.app.conftest import ADMIN_KEY
+from tests.support.request_headers import request_headers
 
 BUDGET = 0.05
 """Seconds of CPU time of one step of the event loop."""
@@ -65,21 +66,6 @@ PIECES = [
     b":",
 ]
 """Parts of query strings, paths and header values that are repeated."""
-HEADERS = [
-    b"accept",
-    b"accept-encoding",
-    b"accept-language",
-    b"authorization",
-    b"content-encoding",
-    b"content-type",
-    b"if-none-match",
-    b"origin",
-    b"user-agent",
-    b"x-admin-key",
-    b"x-forwarded-for",
-    b"x-request-id",
-    b"x-session-id",
-]
 
 WITH_BODY = [endpoint for endpoint in ENDPOINTS if endpoint.body]
 EVENT = {"event_type": "page_view", "session_id": str(uuid4()), "anonymous_id": str(uuid4())}
@@ -245,11 +231,11 @@ async def test_query_stays_within_budget(app: Asgi, endpoint: Endpoint) -> None:
         assert await longest_step(app, endpoint.method, path, query=fill(piece, MAX_HEAD)) < BUDGET, piece
 
 
-@pytest.mark.parametrize("header", HEADERS)
-async def test_header_stays_within_budget(app: Asgi, header: bytes) -> None:
+@pytest.mark.parametrize("header", request_headers())
+async def test_header_stays_within_budget(app: Asgi, header: str) -> None:
     for piece in PIECES:
         for method, path in (("GET", "/api/tags"), ("POST", "/api/events"), ("OPTIONS", "/api/events")):
-            headers = ((header, fill(piece, MAX_HEAD)),)
+            headers = ((header.encode(), fill(piece, MAX_HEAD)),)
             assert await longest_step(app, method, path, headers=headers) < BUDGET, (piece, path)
 
 
