@@ -1,5 +1,6 @@
 """Run the API under uvicorn."""
 
+import logging
 import os
 import sys
 from contextlib import suppress
@@ -28,6 +29,8 @@ class ServerConfig(uvicorn.Config):
 
     def configure_logging(self) -> None:
         configure_logs(str(self.log_level))
+        # Whether to log requests depends on a handler: their lines have the client's address and the whole query.
+        logging.getLogger("uvicorn.access").propagate = self.access_log
 
 
 def serve(settings: Settings, app: str = "app.main:app_from_environment") -> None:

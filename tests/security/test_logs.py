@@ -34,6 +34,8 @@ from tracking import stream
 EMAIL = "marker.person@example.org"
 NAME = "Marker Personsdaughter"
 ADDRESSES = ("203.0.113.77", "2001:db8:77:78::99")
+PEER = "127.7.7.7"
+QUERY = "marker-query"
 ADMIN_KEY = "marker-service-key-0f5a"
 PASSWORD = "marker-password-93b1"
 PAGE = "https://example.org/marker-page"
@@ -45,6 +47,8 @@ SECRETS = {
     "name": NAME,
     "IPv4 address": ADDRESSES[0],
     "IPv6 address": ADDRESSES[1],
+    "address of a client without proxy": PEER,
+    "query string": QUERY,
     "token": TOKEN,
     "forged token": FORGED,
     "part of a token": TOKEN.split(".")[1],
@@ -112,8 +116,19 @@ async def lines(
                 f"GET /{EMAIL} HTTP/1.1\r\nAuthorization: Bearer {TOKEN}\r\n: no name\r\n\r\n".encode()
             )
             await connection.read_to_end()
+        await call_from(PEER, port)
         await eventually(lambda: is_empty(redis), within=20)
     return log.read_text()
+
+
+async def call_from(address: str, port: int) -> None:
+    """Send requests that succeed and fail from a local address of our choice."""
+    transport = httpx2.AsyncHTTPTransport(local_address=address)
+    async with httpx2.AsyncClient(transport=transport, base_url=f"http://127.0.0.1:{port}") as client:
+        for endpoint in (*ENDPOINTS, None):
+            path = endpoint.path.replace("{id:int}", "1") if endpoint else "/api/nothing"
+            for method in ("GET", "HEAD", "POST", "DELETE"):
+                await client.request(method, f"{path}?q={QUERY}")
 
 
 async def is_empty(redis: Redis) -> bool:
