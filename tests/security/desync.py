@@ -61,6 +61,9 @@ FRAMINGS = {
 }
 """Headers that announce the body, and the body, by name."""
 
+ORDINARY = ("length", "chunks", "chunk extension", "trailers")
+"""Framings that every server reads alike."""
+
 ODDITIES = {
     "none": (b"", b"HTTP/1.1"),
     "h2c": (b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n", b"HTTP/1.1"),
@@ -94,6 +97,8 @@ class DesyncRequest:
     name: str
     head: bytes
     body: bytes
+    is_ordinary: bool
+    """Whether there is nothing odd about it."""
 
     @property
     def packets(self) -> tuple[tuple[bytes, ...], ...]:
@@ -105,7 +110,8 @@ def _request(method: bytes, framing: str, oddity: str) -> DesyncRequest:
     announcement, body = FRAMINGS[framing]
     extra, version = ODDITIES[oddity]
     head = b"%b /api/nothing %b\r\nHost: x\r\n%b%b\r\n" % (method, version, extra, announcement)
-    return DesyncRequest(f"{method.decode()}, {framing}, {oddity}", head, body)
+    is_ordinary = framing in ORDINARY and oddity == "none"
+    return DesyncRequest(f"{method.decode()}, {framing}, {oddity}", head, body, is_ordinary)
 
 
 REQUESTS = [_request(*parts) for parts in product(METHODS, FRAMINGS, ODDITIES)]

@@ -1,142 +1,104 @@
 """Fuzzing of the HTTP parser: mutated requests and random bytes on the socket.
 
-`BYTE_FUZZ_SEED` repeats the inputs of a run; each run logs its seed.
+`BYTE_FUZZ_SEED` repeats the inputs of a run; each run logs its seed. `BYTE_FUZZ_SECONDS` makes the slow run that long.
 """
 
 import asyncio
+import json
 import logging
 import os
-import random
 import re
+import sys
 import time
 from collections.abc import AsyncIterator
-from itertools import pairwise
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from core.settings import Settings
+from scripts.dev_stack.ports import free_port
+from tests.security.byte_fuzz import FuzzResult
 from tests.security.conftest import BODY_SECONDS
-from tests.security.desync import LAST, REQUESTS
-from tests.support.api.serve_process import serve_process
-from tests.support.http_client import http_client
-from tests.support.processes import RunningProcess
-from tests.support.raw_http import connect_raw
+from tests.security.probing import ProbeTimes, probing
+from tests.support.eventually import eventually
+from tests.support.processes import SMARTTRIP, RunningProcess, environment, responds, running_process
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 32
-PER_CONNECTION_SECONDS = 0.1
-"""How long responses are waited for: most inputs end the connection, others leave a request unfinished."""
-WARM_UP = 500
+WARM_UP = 5000
 GROWTH_KB = 20_000
-PROBE_SECONDS = 2.0
-"""Longest time of a probe in between, on a machine that runs other tests too."""
-
-REQUEST_LINE = re.compile(rb"[A-Za-z-]+ +\S+ +HTTP/\d")
-FINAL_STATUS = re.compile(rb"HTTP/1\.1 ([2-5]\d\d) ")
-REFUSED = (b"400", b"501", b"505")
-PIECES = (
-    b"\r",
-    b"\n",
-    b"\r\n",
-    b"\r\n\r\n",
-    b"\0",
-    b" ",
-    b":",
-    b"\t",
-    b"0",
-    b"f",
-    b"-1",
-    b";",
-    b"\xff",
-    b"chunked",
-    LAST,
-)
+PROBE_SECONDS = 0.05
+MOST_INPUTS = 10**9
+SECONDS = int(os.environ.get("BYTE_FUZZ_SECONDS", "0"))
+MINUTES = 10
+"""How long the slow run may take on a machine that runs other tests too."""
 
 
-class Mutator:
-    def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)
+@dataclass(frozen=True)
+class Target:
+    process: RunningProcess
+    log: Path
 
-    def packets(self) -> list[bytes]:
-        """Return an input, cut into packets."""
-        data = self._random.randbytes(200) if self._random.random() < 0.05 else self._mutated()
-        cuts = sorted(self._random.randrange(len(data) + 1) for _ in range(self._random.choice((0, 0, 1, 2))))
-        bounds = [0, *cuts, len(data)]
-        return [data[start:end] for start, end in pairwise(bounds)]
+    @property
+    def resident_kb(self) -> int:
+        status = Path(f"/proc/{self.process.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status)[1])  # type: ignore[index]
 
-    def _mutated(self) -> bytes:
-        request = self._random.choice(REQUESTS)
-        data = bytearray(request.head + request.body + LAST)
-        for _ in range(self._random.choice((1, 1, 2, 5))):
-            position = self._random.randrange(len(data))
-            match self._random.randrange(4):
-                case 0:
-                    data[position] = self._random.randrange(256)
-                case 1:
-                    del data[position : position + self._random.randrange(1, 10)]
-                case 2:
-                    data[position:position] = self._random.choice(PIECES)
-                case _:
-                    length = self._random.randrange(1, 40)
-                    data[position:position] = data[position : position + length]
-        return bytes(data)
+    def errors(self) -> list[str]:
+        """Return the lines of its log that report an error."""
+        return [line for line in self.log.read_text().splitlines() if '"level":"error"' in line.replace(" ", "")]
 
 
 @pytest.fixture(scope="module")
-async def process(settings: Settings, trip: int) -> AsyncIterator[RunningProcess]:
-    async with serve_process(settings, BODY_SECONDS=str(BODY_SECONDS)) as serving:
-        yield serving
+async def target(settings: Settings, trip: int, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Target]:
+    output = tmp_path_factory.mktemp("fuzz") / "log"
+    port, env = free_port(), environment(settings, BODY_SECONDS=str(BODY_SECONDS))
+    command = (SMARTTRIP, "serve", "--port", str(port))
+    async with running_process(command, env, port=port, output=output) as serving:
+        await eventually(lambda: responds(f"{serving.url}/livez"), within=90)
+        yield Target(serving, output)
 
 
-def resident_kb(pid: int) -> int:
-    return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1])  # type: ignore[index]
-
-
-async def received_for(url: str, packets: list[bytes]) -> bytes:
-    received = bytearray()
-    async with connect_raw(url) as connection:
-        try:
-            for packet in packets:
-                await connection.send(packet)
-            async with asyncio.timeout(PER_CONNECTION_SECONDS):
-                while part := await connection.read_some():
-                    received += part
-        except (TimeoutError, ConnectionError):
-            pass
-    return bytes(received)
-
-
-async def fuzz(process: RunningProcess, mutator: Mutator, count: int) -> None:
-    gate = asyncio.Semaphore(AT_ONCE)
-
-    async def send_one() -> None:
-        async with gate:
-            packets = mutator.packets()
-            received = await received_for(process.url, packets)
-        sent = b"".join(packets)
-        statuses = FINAL_STATUS.findall(received)
-        if statuses and statuses[-1] in REFUSED:
-            # What follows the last request is refused, whatever it is.
-            statuses.pop()
-        assert len(statuses) <= len(REQUEST_LINE.findall(sent)), (packets, received)
-
-    for start in range(0, count, WARM_UP):
-        await asyncio.gather(*(send_one() for _ in range(min(WARM_UP, count - start))))
-        began = time.monotonic()
-        async with http_client(process.url) as client:
-            assert (await client.get("/livez")).status_code == 200
-        assert time.monotonic() - began < PROBE_SECONDS
-
-
-@pytest.mark.parametrize("count", [5000, pytest.param(200_000, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])])
-async def test_no_bytes_crash_the_server_or_get_more_responses(process: RunningProcess, count: int) -> None:
+async def fuzz(target: Target, count: int, seconds: int = MINUTES * 60) -> FuzzResult:
     seed = int(os.environ.get("BYTE_FUZZ_SEED", time.time_ns() % 10**9))
     log.info("BYTE_FUZZ_SEED=%d", seed)
-    mutator = Mutator(seed)
-    await fuzz(process, mutator, WARM_UP)
-    before = resident_kb(process.process.pid)
-    await fuzz(process, mutator, count)
-    assert process.process.returncode is None
-    assert resident_kb(process.process.pid) - before < GROWTH_KB
+    arguments = map(str, (target.process.port, seed, count, seconds))
+    client = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.security.byte_fuzz", *arguments, stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await client.communicate()
+    result = FuzzResult(**json.loads(output))
+    log.info("%s, %.0f inputs/s", result, result.inputs / result.seconds)
+    assert result.failures == []
+    assert target.process.process.returncode is None
+    assert target.errors() == []
+    return result
+
+
+async def test_bytes_get_no_more_responses_than_requests(target: Target) -> None:
+    result = await fuzz(target, WARM_UP)
+    assert {"200", "400", "404", "501", "505"} <= set(result.statuses)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(MINUTES * 60 + SECONDS)
+async def test_no_bytes_crash_the_server_or_get_more_responses(target: Target) -> None:
+    await fuzz(target, WARM_UP)
+    before = target.resident_kb
+    async with probing(target.process.url) as times:
+        if SECONDS:
+            await fuzz(target, MOST_INPUTS, SECONDS)
+        else:
+            await fuzz(target, 200_000)
+    growth = target.resident_kb - before
+    log.info("grown by %d kB; probes: %s", growth, times.summary())
+    assert growth < GROWTH_KB
+    assert_on_time(times)
+
+
+def assert_on_time(times: ProbeTimes) -> None:
+    windows = times.windows()
+    if not windows:
+        pytest.skip(f"The machine was late all the time: {times.summary()}.")
+    assert max(windows) < PROBE_SECONDS, times.summary()
