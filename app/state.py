@@ -27,6 +27,7 @@ from app.recommendations.evaluation import EvaluationRunner
 from app.recommendations.service import RecommendationService
 from app.server.admission import AdmissionController
 from app.server.connections import ConnectionLimit
+from app.server.receiving_limit import ReceivingLimit
 from app.tracking.producer import TrackingProducer
 from app.tracking.request_log_buffer import RequestLogBuffer
 from core.business_date import BusinessDateProvider
@@ -60,6 +61,7 @@ class AppState(TypedDict):
     draining: DrainState
     admission: AdmissionController
     connections: ConnectionLimit
+    receiving: ReceivingLimit
 
 
 @dataclass(slots=True)

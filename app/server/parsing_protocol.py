@@ -64,13 +64,12 @@ class ParsingProtocol(HttpToolsProtocol):
         try:
             self._parse_pieces(data, start)
         except RequestError as error:
-            self._end_with(error)
+            self._end_with(self.error_bytes(error))
         except HttpParserError as error:
             cause = error.__context__
-            if isinstance(cause, RequestError):
-                self._end_with(cause)
-            else:
-                self._end_with(malformed_head(self._framing.head) if self._framing.is_in_head else RequestError(400))
+            if not isinstance(cause, RequestError):
+                cause = malformed_head(self._framing.head) if self._framing.is_in_head else RequestError(400)
+            self._end_with(self.error_bytes(cause))
         self._parsing = False
         if self._pending_request is not None:
             cycle, app = self._pending_request
@@ -179,14 +178,13 @@ class ParsingProtocol(HttpToolsProtocol):
     def _wait_for_rest(self) -> None:
         """Do what is due when a part of a request has been received."""
 
-    def _end_with(self, error: RequestError) -> None:
-        """Send the error instead of a response to the request that is being received, and close the connection.
+    def _end_with(self, response: bytes) -> None:
+        """Send this response to the request that is being received, and close the connection.
 
-        The error is sent after the responses to the requests before. If the response to this very request has been
+        It is sent after the responses to the requests before. If the response to this very request has been
         started already, nothing is sent: it would be a second one.
         """
         self._is_ending, self._unparsed, self.flow.has_unparsed = True, b"", False
-        response = self.error_bytes(error)
         if not self._framing.is_in_head and self._drop_unfinished_request():
             self.transport.close()
         elif self.cycle is None or self.cycle.response_complete:

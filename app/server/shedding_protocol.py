@@ -10,6 +10,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from app.http.errors import ApiError, overloaded
 from app.server.admission import AdmissionController
 from app.server.protocol import TimeoutProtocol
+from app.server.receiving_limit import ReceivingLimit
 from app.server.request_head import RequestError
 from app.server.static_error import StaticErrorResponse
 from core.settings import Settings
@@ -50,6 +51,11 @@ class LoadSheddingProtocol(TimeoutProtocol):
         self._rejections = rejection_responses(tuple(settings.allowed_origins))
         self._admission: AdmissionController = self.app_state["admission"]
         self._admission.server_state = self.server_state
+        self._receiving: ReceivingLimit = self.app_state["receiving"]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._receiving.discard(self)
+        super().connection_lost(exc)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         if cycle.scope["path"] in self._admission.exempt_paths:
@@ -61,6 +67,24 @@ class LoadSheddingProtocol(TimeoutProtocol):
             super()._start_asgi_task(cycle, app)
         else:
             self._reject(cycle)
+
+    def _start(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if cycle.more_body:
+            self._receiving.add(self)
+        super()._start(cycle, app)
+
+    def on_message_complete(self) -> None:
+        self._receiving.discard(self)
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        self._receiving.discard(self)
+        super().on_response_complete()
+
+    def end_receiving(self) -> None:
+        """Reject the request whose body is arriving: too many are."""
+        SHED_REQUESTS.inc()
+        self._end_with(self._rejections.overloaded.render({}, self.server_state.default_headers, close=True))
 
     def _reject(self, cycle: RequestResponseCycle) -> None:
         SHED_REQUESTS.inc()

@@ -14,6 +14,7 @@ import pytest
 from app.server.connections import MAX_CONNECTIONS, ConnectionLimit, connection_limit
 from core.settings import Settings
 from scripts.dev_stack.ports import free_port
+from tests.support.api.serve_process import serve_process
 from tests.support.eventually import eventually
 from tests.support.http_client import http_client
 from tests.support.processes import SMARTTRIP, RunningProcess, environment, responds, running_process
@@ -124,6 +125,18 @@ async def test_busy_connections_leave_a_response_for_others(settings: Settings) 
             assert (await client.get("/livez")).status_code == 200
         await opened.aclose()
         await eventually(lambda: responds(f"{server.url}/api/locations"))
+
+
+@pytest.mark.usefixtures("engine")
+async def test_slow_bodies_do_not_keep_others_out(settings: Settings) -> None:
+    """More requests whose bodies do not arrive than may be in flight at once."""
+    in_flight = 40
+    async with serve_process(settings, MAX_REQUESTS_IN_FLIGHT=str(in_flight)) as server, AsyncExitStack() as opened:
+        for _ in range(2 * in_flight):
+            connection = await opened.enter_async_context(connect_raw(server.url))
+            await connection.send(UNFINISHED)
+            async with http_client(server.url) as client:
+                assert (await client.get("/api/locations")).status_code == 200
 
 
 async def is_refused(url: str) -> bool:

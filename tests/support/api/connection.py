@@ -12,6 +12,7 @@ from uvicorn.server import ServerState
 
 from app.server.admission import AdmissionController
 from app.server.connections import ConnectionLimit
+from app.server.receiving_limit import ReceivingLimit
 from app.server.shedding_protocol import LoadSheddingProtocol
 from core.settings import Settings
 
@@ -88,13 +89,19 @@ class Connection:
     """A client's side of a connection to `app`."""
 
     def __init__(
-        self, app: ASGIApp, settings: Settings, *, max_requests: int = 10_000, limit: ConnectionLimit | None = None
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        *,
+        max_requests: int = 10_000,
+        receiving: ReceivingLimit | None = None,
     ) -> None:
         config = uvicorn.Config(app, http=LoadSheddingProtocol, ws="none", log_config=None, access_log=False)
         state = {
             "settings": settings,
             "admission": AdmissionController(max_requests),
-            "connections": limit or ConnectionLimit(1000),
+            "connections": ConnectionLimit(1000),
+            "receiving": receiving or ReceivingLimit(1000),
         }
         self.server_state = ServerState()
         self.transport = RecordingTransport()

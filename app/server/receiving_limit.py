@@ -1,0 +1,27 @@
+"""Limit on requests whose bodies are arriving: slow clients must not take the places of others."""
+
+from typing import Protocol
+
+
+class Receiver(Protocol):
+    def end_receiving(self) -> None: ...
+
+
+class ReceivingLimit:
+    """The connections on which the application waits for a body, longest first."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._receiving: dict[Receiver, None] = {}
+
+    def add(self, connection: Receiver) -> None:
+        """End the request that has been received for longest, if there is one more than the limit."""
+        if len(self._receiving) >= self._limit:
+            longest = next(iter(self._receiving))
+            del self._receiving[longest]
+            longest.end_receiving()
+        self._receiving[connection] = None
+
+    def discard(self, connection: Receiver) -> None:
+        """Forget a connection whose body is complete, or needed no more."""
+        self._receiving.pop(connection, None)
