@@ -20,6 +20,8 @@ from app.tracking.records import RequestLog
 
 HEADERS = (CONTENT_TYPE_JSON, VARY_ACCEPT_ENCODING, *security_headers.API_HEADERS)
 SESSION_ID = b"x-session-id"
+MAX_SESSION_ID = 64
+"""Bytes of a UUID, however it is written; a longer id is not kept in the buffer of request logs."""
 
 
 def build_response(scope: Scope, cached: CachedResponse, started: float) -> RawResponse:
@@ -30,7 +32,7 @@ def build_response(scope: Scope, cached: CachedResponse, started: float) -> RawR
     state["request_logs"].add(
         RequestLog(
             request_id=request_id,
-            session_id=fields.get(SESSION_ID, b"").decode("latin-1"),
+            session_id=_session_id(fields),
             received_at=datetime.now(UTC) - timedelta(seconds=seconds),
             response_time_ms=round(seconds * 1000),
             # A copy, because a view would keep the whole body in memory.
@@ -42,3 +44,8 @@ def build_response(scope: Scope, cached: CachedResponse, started: float) -> RawR
     warning = ((b"warning", cached.warning.encode()),) if cached.warning else ()
     length = content_length(sum(map(len, content)))
     return RawResponse(200, (length, *HEADERS, *coding, *warning), content)
+
+
+def _session_id(headers: RequestHeaders) -> str:
+    sent = headers.get(SESSION_ID, b"")
+    return sent.decode("latin-1") if len(sent) <= MAX_SESSION_ID else ""

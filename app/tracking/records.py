@@ -42,7 +42,7 @@ class RequestLog(Struct, frozen=True):
 
     request_id: str
     session_id: str
-    """As the client sent it; empty if it sent none. Only a UUID is stored."""
+    """As the client sent it; empty if it sent none, or a long one. Only a UUID is stored."""
     received_at: datetime
     response_time_ms: int
     search: bytes
