@@ -1,6 +1,7 @@
 """Endpoint: one declaration from which routing, validation, limits, caching and the OpenAPI document follow."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import cast
@@ -121,4 +122,14 @@ def build_routes(endpoints: Iterable[Endpoint]) -> list[Route]:
     by_path: dict[str, dict[str, Endpoint]] = {}
     for endpoint in endpoints:
         by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
-    return [Route(path, MethodDispatcher(by_method), methods=list(by_method)) for path, by_method in by_path.items()]
+    return [
+        ExactRoute(path, MethodDispatcher(by_method), methods=list(by_method)) for path, by_method in by_path.items()
+    ]
+
+
+class ExactRoute(Route):
+    """A route that matches no path with a line feed at its end, as Starlette's do: rate limits go by the exact path."""
+
+    def __init__(self, path: str, endpoint: MethodDispatcher, methods: list[str]) -> None:
+        super().__init__(path, endpoint, methods=methods)
+        self.path_regex = re.compile(rf"{self.path_regex.pattern.removesuffix('$')}\Z")

@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from app.server.framing import RequestFraming
 from app.server.lingering_transport import LingeringTransport
 from app.server.request_flow import RequestFlow
-from app.server.request_head import CHUNKED, RequestError, body_length, malformed_head
+from app.server.request_head import CHUNKED, RequestError, body_length, decode_path, malformed_head
 
 MAX_PIPELINED = 16
 """Requests of a connection that wait for the one before them; what follows is not parsed until one has been served."""
@@ -134,6 +134,9 @@ class ParsingProtocol(HttpToolsProtocol):
             self._is_upgrade = True
             return
         super().on_headers_complete()
+        raw_path = self.scope["raw_path"]
+        if b"%2" in raw_path:
+            self.scope["path"] = decode_path(raw_path)
         if length:
             self._framing.start_body(length)
         if length == CHUNKED:

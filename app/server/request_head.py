@@ -6,14 +6,16 @@ request on may see another request in it than we do, so it is refused (RFC 9112)
 
 import re
 from collections.abc import Sequence
+from urllib.parse import unquote
 
 from app.http.raw_response import Header
 
 CHUNKED = -1
 """Instead of the length of a body: its length is given chunk by chunk."""
 
-_REQUEST_LINE = re.compile(rb"[\r\n]*(?:(?!CONNECT )[A-Z-]+ (?:/|(?i:https?)://)\S*|OPTIONS \*) HTTP/1\.([01])\r\n")
+_REQUEST_LINE = re.compile(rb"[\r\n]*(?:(?!CONNECT )[A-Z-]+ (?:/|(?i:https?)://)[^\s#]*|OPTIONS \*) HTTP/1\.([01])\r\n")
 _HOST = re.compile(rb"[A-Za-z0-9._~%!$&'()*+,;=:\[\]-]*")
+_ENCODED_SLASH = re.compile(rb"%(2[Ff])")
 _VERSION = re.compile(rb" HTTP/(\d+(?:\.\d+)?)$")
 
 
@@ -44,6 +46,14 @@ def body_length(head: bytes, headers: Sequence[Header]) -> int:
         _check_transfer_encoding(headers, is_1_0=line[1] == b"0")
         return CHUNKED
     return int(fields.get(b"content-length", 0))
+
+
+def decode_path(raw_path: bytes) -> str:
+    """Return the path of a request target without percent encoding, but for slashes.
+
+    An encoded slash separates no segments. Decoded, a path would pass the rules of a proxy that compares it as it is.
+    """
+    return unquote(_ENCODED_SLASH.sub(rb"%25\1", raw_path).decode("ascii"))
 
 
 def malformed_head(head: bytes) -> RequestError:

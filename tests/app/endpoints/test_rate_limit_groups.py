@@ -1,7 +1,11 @@
-import pytest
+from itertools import product
 
-from app.endpoints.endpoint import Endpoint
+import pytest
+from starlette.routing import Match
+
+from app.endpoints.endpoint import Endpoint, build_routes
 from app.endpoints.rate_limit_groups import RateLimitGroups
+from app.http.convertors import register_path_ids
 from app.routes import ENDPOINTS
 from app.routes.health import get_liveness
 
@@ -49,6 +53,18 @@ def test_endpoint_is_counted_in_its_own_group(endpoint: Endpoint) -> None:
 )
 def test_path_belongs_to_its_group(method: str, path: str, group: str | None) -> None:
     assert GROUPS.group_of(method, path) == group
+
+
+@pytest.mark.parametrize("path", sorted({endpoint.path for endpoint in ENDPOINTS}))
+def test_no_other_spelling_leads_to_an_endpoint(path: str) -> None:
+    """Rate limits go by the exact path: whatever reached the endpoint by another one would be counted elsewhere."""
+    register_path_ids()
+    routes, path = build_routes(ENDPOINTS), path.replace("{id:int}", "1")
+    odd = [chr(code) for code in (*range(0x21), *b"/\\;?#%", *range(0x7F, 0xA1), 0x660, 0x2028, 0xFEFF)]
+    for position, character in product(range(len(path) + 1), odd):
+        changed = path[:position] + character + path[position:]
+        scope = {"type": "http", "method": "GET", "path": changed}
+        assert [route.path for route in routes if route.matches(scope)[0] is not Match.NONE] == [], repr(changed)
 
 
 def test_endpoints_at_one_path_cannot_disagree() -> None:

@@ -102,6 +102,8 @@ async def test_bytes_may_arrive_one_by_one(connect: Connect, app: RecordingApp, 
         (b"OPTIONS * HTTP/1.1", b"Host: x\r\n", 200),
         (b"GET  / HTTP/1.1", b"Host: x\r\n", 400),
         (b"GET / HTTP/1.1 ", b"Host: x\r\n", 400),
+        (b"GET /#fragment HTTP/1.1", b"Host: x\r\n", 400),
+        (b"GET /?query#fragment HTTP/1.1", b"Host: x\r\n", 400),
         (b"GET /", b"", 400),
         (b"GET / HTTP/0.9", b"Host: x\r\n", 505),
         (b"GET / HTTP/1.2", b"Host: x\r\n", 505),
@@ -132,6 +134,22 @@ async def test_status_of_odd_request(connect: Connect, request_line: bytes, head
             assert connection.statuses == [status]
             assert connection.transport.closed
             assert b"connection: close" in connection.received
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        (b"/a%2fb", "/a%2fb"),
+        (b"/%2Fa%20b", "/%2Fa b"),
+        (b"/%61", "/a"),
+        (b"/a%252fb", "/a%2fb"),
+        (b"/%C3%A9%2f", "/\u00e9%2f"),
+        (b"/a?%2f", "/a"),
+    ],
+)
+async def test_encoded_slash_separates_nothing(connect: Connect, app: RecordingApp, target: bytes, path: str) -> None:
+    await connect().send(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % target)
+    assert [scope["path"] for scope in app.scopes] == [path]
 
 
 @pytest.mark.parametrize("where", ["sizes", "extensions", "one extension", "trailers", "one trailer", "empty lines"])
