@@ -47,14 +47,12 @@ class ProbeTimes:
     server: list[float] = field(default_factory=list)
     bare: list[float] = field(default_factory=list)
 
-    def windows(self) -> list[float]:
-        """Return the 99th percentile of each window in which the machine was on time."""
-        starts = range(0, len(self.bare) - WINDOW + 1, WINDOW)
-        return [
-            percentile(self.server[start : start + WINDOW], 0.99)
-            for start in starts
-            if percentile(self.bare[start : start + WINDOW], 0.99) < MACHINE_SECONDS
-        ]
+    def on_time(self) -> list[float]:
+        """Return the server's times of the windows in which the machine was on time."""
+        starts = range(0, len(self.server) - WINDOW + 1, WINDOW)
+        windows = [slice(start, start + WINDOW) for start in starts]
+        kept = [window for window in windows if percentile(self.bare[window], 0.99) < MACHINE_SECONDS]
+        return [seconds for window in kept for seconds in self.server[window]]
 
     def summary(self) -> str:
         """Return median, 99th percentile and maximum of both in milliseconds."""
@@ -72,17 +70,21 @@ async def probing(url: str) -> AsyncIterator[ProbeTimes]:
     async with running_process((sys.executable, "-c", BARE_SERVER, str(port)), {}, port=port):
         await eventually(lambda: responds(bare), within=30)
         async with connect_raw(url) as server, connect_raw(bare) as other, asyncio.TaskGroup() as tasks:
-            probes = [tasks.create_task(_probe(server, times.server)), tasks.create_task(_probe(other, times.bare))]
+            probing = tasks.create_task(_probe(server, other, times))
             yield times
-            for probe in probes:
-                probe.cancel()
+            probing.cancel()
 
 
-async def _probe(connection: RawConnection, times: list[float]) -> None:
-    loop = asyncio.get_running_loop()
+async def _probe(server: RawConnection, bare: RawConnection, times: ProbeTimes) -> None:
     while True:
-        began = loop.time()
-        await connection.send(PROBE)
-        assert (await connection.read_some()).startswith(b"HTTP/1.1 200 ")
-        times.append(loop.time() - began)
+        seconds = await asyncio.gather(_answer_seconds(server), _answer_seconds(bare))
+        times.server.append(seconds[0])
+        times.bare.append(seconds[1])
         await asyncio.sleep(EVERY_SECONDS)
+
+
+async def _answer_seconds(connection: RawConnection) -> float:
+    began = asyncio.get_running_loop().time()
+    await connection.send(PROBE)
+    assert (await connection.read_some()).startswith(b"HTTP/1.1 200 ")
+    return asyncio.get_running_loop().time() - began

@@ -20,7 +20,7 @@ from core.settings import Settings
 from scripts.dev_stack.ports import free_port
 from tests.security.byte_fuzz import FuzzResult
 from tests.security.conftest import BODY_SECONDS
-from tests.security.probing import ProbeTimes, probing
+from tests.security.probing import ProbeTimes, percentile, probing
 from tests.support.eventually import eventually
 from tests.support.processes import SMARTTRIP, RunningProcess, environment, responds, running_process
 
@@ -98,7 +98,8 @@ async def test_no_bytes_crash_the_server_or_get_more_responses(target: Target) -
 
 
 def assert_on_time(times: ProbeTimes) -> None:
-    windows = times.windows()
-    if not windows:
+    on_time = times.on_time()
+    if not on_time:
         pytest.skip(f"The machine was late all the time: {times.summary()}.")
-    assert max(windows) < PROBE_SECONDS, times.summary()
+    log.info("p99 of %d probes while the machine was on time: %.1f ms", len(on_time), 1000 * percentile(on_time, 0.99))
+    assert percentile(on_time, 0.99) < PROBE_SECONDS, times.summary()
