@@ -23,6 +23,8 @@ from scripts.observability.objectives import (
 Rule = dict[str, Any]
 
 MIN_BAD_EVENTS = 10
+INTERVAL_SECONDS = 30
+"""Time between two evaluations, by which sums of rates become numbers of events."""
 HOURS = {"5m": 5 / 60, "30m": 0.5, "1h": 1, "2h": 2, "6h": 6, "1d": 24, "3d": 72, WINDOW: 720}
 
 
@@ -50,14 +52,13 @@ EFFECTS: dict[Kind, str] = {
 
 def slo_rules() -> dict[str, Any]:
     """Return the content of the rule file."""
-    return {
-        "groups": [
-            {"name": "requests", "rules": [_requests(group) for group in GROUPS]},
-            {"name": "slo-events", "rules": [rule for objective in objectives() for rule in _events(objective)]},
-            {"name": "slo-ratios", "rules": [*_ratios()]},
-            {"name": "slo-alerts", "rules": [_alert(kind, rate) for kind in EFFECTS for rate in BURN_RATES]},
-        ]
+    rules = {
+        "requests": [_requests(group) for group in GROUPS],
+        "slo-events": [rule for objective in objectives() for rule in _events(objective)],
+        "slo-ratios": [*_ratios()],
+        "slo-alerts": [_alert(kind, rate) for kind in EFFECTS for rate in BURN_RATES],
     }
+    return {"groups": [{"name": name, "interval": f"{INTERVAL_SECONDS}s", "rules": rules[name]} for name in rules]}
 
 
 def _requests(group: EndpointGroup) -> Rule:
@@ -85,7 +86,7 @@ def _ratios() -> Iterator[Rule]:
 def _alert(kind: Kind, rate: BurnRate) -> Rule:
     selector = f'{{kind="{kind}"}}'
     limit = f"{rate.factor} * (1 - slo:objective:ratio{selector})"
-    bad_events = f"{HOURS[rate.long] * 3600:.0f} * avg_over_time(slo:bad_events:rate5m{selector}[{rate.long}])"
+    bad_events = f"{INTERVAL_SECONDS} * sum_over_time(slo:bad_events:rate5m{selector}[{rate.long}])"
     used = rate.factor * HOURS[rate.long] / HOURS[WINDOW]
     return {
         "alert": f"{kind.capitalize()}BudgetBurn",

@@ -30,13 +30,18 @@ def describe_interface() -> dict[str, Any]:
     return {
         "operations": describe_operations(),
         "metrics": dict(sorted(_find_metrics(trees))),
-        "log events": sorted(set(_find_log_events(trees))),
+        "log events": describe_log_events(),
         "redis keys": sorted(set(_find_redis_keys(trees))),
         "error codes": sorted(get_args(ErrorCode)),
         "columns": {table.fullname: sorted(table.columns.keys()) for table in Base.metadata.sorted_tables},
         "settings": {name.upper(): _describe_default(name) for name in sorted(Settings.model_fields)},
         "commands": dict(sorted(_describe_commands(typer.main.get_command(cli)))),
     }
+
+
+def describe_log_events() -> list[str]:
+    """Return level and name of each event."""
+    return sorted(set(_find_log_events(list(_parse_packages()))))
 
 
 def describe_operations() -> dict[str, list[str]]:

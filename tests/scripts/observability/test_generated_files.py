@@ -2,7 +2,8 @@
 
 import pytest
 
-from scripts.observability.generated_files import ROOT, generated_files
+from scripts.observability.alerts import ROOT
+from scripts.observability.generated_files import generated_files
 
 FILES = generated_files()
 

@@ -1,0 +1,111 @@
+"""The commands of runbooks, run on an installation that is well, and in the states that they are for."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+from elasticsearch import AsyncElasticsearch
+
+from core.settings import Settings
+from indexer.backends import Backends, open_backends
+from indexer.rebuild.reindex import reindex
+from tests.conftest import drop_indices, plain
+from tests.scripts.observability.runbook_commands import run, runbooks_with_commands
+from tests.support.eventually import eventually
+from tests.support.factories import CatalogueFactory
+from tests.support.sync import assert_in_sync, drain, execute, ignore_progress, is_in_sync, waiting
+
+pytestmark = pytest.mark.skipif(
+    not (shutil.which("psql") and shutil.which("redis-cli")),
+    reason="needs psql and redis-cli: apt-get install postgresql-client redis-tools",
+)
+
+
+@pytest.fixture
+async def stores(settings: Settings, catalogue: CatalogueFactory) -> AsyncIterator[Backends]:
+    """Backends of an index with one departure, in sync with Postgres."""
+    await catalogue.occurrence()
+    await drop_indices(settings)
+    await reindex(settings, ignore_progress)
+    async with open_backends(settings) as stores:
+        await drain(stores)
+        yield stores
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("stores")
+async def test_commands_run_where_all_is_well(settings: Settings) -> None:
+    for runbook in runbooks_with_commands():
+        assert "rror" not in await run(runbook, "confirm", settings), runbook
+
+
+async def test_blocked_index_is_shown_and_lifted(settings: Settings, stores: Backends) -> None:
+    await block(stores.elasticsearch, stores.alias)
+    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = spots_left - 1")
+    assert "index.blocks.write" in await run("index-behind", "confirm", settings)
+    await run("index-behind", "first", settings)
+    await drain(stores)
+    await assert_in_sync(settings)
+
+
+async def block(es: AsyncElasticsearch, alias: str) -> None:
+    await es.indices.put_settings(index=alias, settings={"index.blocks.write": True})
+
+
+@pytest.mark.slow
+async def test_dropped_column_is_named(settings: Settings, stores: Backends) -> None:
+    await execute(stores.postgres, "ALTER TABLE guides RENAME bio TO biography")
+    try:
+        shown = await run("high-error-rate", "confirm", settings, codes=(0, 1))
+    finally:
+        await execute(stores.postgres, "ALTER TABLE guides RENAME biography TO bio")
+    assert "guides" in shown
+    assert "bio" in shown
+    assert "bio" not in await run("high-error-rate", "confirm", settings)
+
+
+@pytest.mark.slow
+async def test_holder_of_a_lock_is_shown_and_ended(settings: Settings, stores: Backends) -> None:
+    holder = await asyncpg.connect(plain(settings.database_url))
+    pid = await holder.fetchval("SELECT pg_backend_pid()")
+    await holder.execute("BEGIN; LOCK TABLE guides")
+    waiter = asyncio.create_task(execute(stores.postgres, "UPDATE guides SET bio = bio"))
+    await eventually(lambda: waits_for_lock(settings))
+    assert f"{pid}|" in await run("high-error-rate", "confirm", settings)
+    await run("high-error-rate", "first", settings)
+    await asyncio.wait_for(waiter, 5)
+    assert holder.is_closed() or await ended(holder)
+
+
+async def waits_for_lock(settings: Settings) -> bool:
+    connection = await asyncpg.connect(plain(settings.database_url))
+    try:
+        return bool(
+            await connection.fetchval(
+                "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'guides'::regclass"
+            )
+        )
+    finally:
+        await connection.close()
+
+
+async def ended(connection: asyncpg.Connection) -> bool:
+    try:
+        await connection.execute("SELECT 1")
+    except (asyncpg.PostgresError, asyncpg.InterfaceError):
+        return True
+    return False
+
+
+@pytest.mark.slow
+async def test_drift_is_named_and_repaired(settings: Settings, stores: Backends) -> None:
+    async with stores.postgres.begin() as connection:
+        await connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
+        await connection.exec_driver_sql("UPDATE trip_occurrences SET spots_left = spots_left - 1")
+    assert await waiting(stores.postgres) == 0
+    assert "spots" in await run("index-drift", "confirm", settings, codes=(0, 1))
+    await run("index-drift", "first", settings, codes=(0, 1))
+    await drain(stores)
+    assert await is_in_sync(settings)
