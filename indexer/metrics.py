@@ -38,6 +38,12 @@ REINDEXED = Counter("smarttrip_reindex_total", "Full reindexes that activated a 
 REQUESTED = "requested"
 """Reason of the rebuilds that a person requested; the other reasons are the names of `IndexProblem`."""
 REBUILDS = Counter("smarttrip_index_rebuilds_total", "Reindexes that the worker began, by reason", ["reason"])
+DIFFERENCES = Gauge(
+    "smarttrip_preflight_differences",
+    "Differences between a server and what the release needs, by part: database, postgres, redis, index",
+    ["part"],
+)
+REDIS_MEMORY = Gauge("smarttrip_redis_memory_used_ratio", "Part of Redis' maxmemory that is taken; 0 without a limit")
 REINDEX_DONE = Gauge("smarttrip_reindex_documents_done", "Documents of the running or last reindex")
 REINDEX_TOTAL = Gauge("smarttrip_reindex_documents_expected", "Departures at the start of the running or last reindex")
 REINDEX_RATE = Gauge("smarttrip_reindex_documents_per_second", "Rate of the running or last reindex")

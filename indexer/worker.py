@@ -23,6 +23,7 @@ from indexer.jobs.schedule import scheduled_jobs
 from indexer.jobs.scheduler import declare_metrics, run_scheduled
 from indexer.observability.health_server import run_health_server
 from indexer.observability.outbox_metrics import collect_forever
+from indexer.observability.preflight_metrics import compare_forever
 from indexer.supervisor import IndexSupervisor
 from tracking.consumer import consume_stream
 
@@ -70,6 +71,7 @@ async def work(settings: Settings, stop: asyncio.Event, limits: BatchLimits = DE
             run_scheduled(backends.postgres, jobs),
             run_jobs(settings.redis_url, jobs),
             watch_clock(),
+            compare_forever(settings, stream_redis),
         ]
         if settings.worker_port is not None:
             background.append(run_health_server(settings.host, settings.worker_port, consumers))

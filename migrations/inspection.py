@@ -1,9 +1,9 @@
 """Compare a database with what the code needs: tables, columns, types, triggers, indexes and rights."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from sqlalchemy import Column, text
+from sqlalchemy import Column, Table, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
@@ -12,6 +12,8 @@ from migrations.index_steps import find_equal
 from migrations.versions.r2_sync import EVENTS, WATCHED
 from migrations.versions.r3_queries import INDEXES
 from schemas.tables import SCHEMA, Base
+
+TABLES_NEEDED: Sequence[Table] = Base.metadata.sorted_tables
 
 WRITTEN = frozenset(
     {
@@ -65,11 +67,16 @@ def find_differences(connection: Connection) -> list[str]:
     ]
 
 
-def _table_differences(connection: Connection, missing: set[str]) -> Iterator[str]:
+def find_obstacles(connection: Connection) -> list[str]:
+    """Return what keeps the release from working at all: tables of ours that are missing, or that it may not use."""
+    return list(_table_differences(connection, set(), [table for table in TABLES_NEEDED if table.schema == SCHEMA]))
+
+
+def _table_differences(
+    connection: Connection, missing: set[str], tables: Sequence[Table] = TABLES_NEEDED
+) -> Iterator[str]:
     """Yield missing tables, which are added to `missing`, and missing rights."""
-    needed = [
-        {"name": table.fullname, "kinds": _rights(table.name, table.schema)} for table in Base.metadata.sorted_tables
-    ]
+    needed = [{"name": table.fullname, "kinds": _rights(table.name, table.schema)} for table in tables]
     for name, found, lacking in connection.execute(TABLES, {"tables": json.dumps(needed)}):
         if not found:
             missing.add(name)
@@ -85,7 +92,7 @@ def _rights(table: str, schema: str | None) -> list[str]:
 def _column_differences(connection: Connection) -> Iterator[str]:
     needed = [
         {"table_name": table.fullname, "column_name": column.name, "type_name": _type_name(column)}
-        for table in Base.metadata.sorted_tables
+        for table in TABLES_NEEDED
         for column in table.columns
     ]
     for table, column, expected, found, fits in connection.execute(COLUMNS, {"columns": json.dumps(needed)}):

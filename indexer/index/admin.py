@@ -84,9 +84,15 @@ async def _create(es: AsyncElasticsearch, name: str, mappings: dict[str, Any], s
 
 async def repair(es: AsyncElasticsearch, alias: str, name: str) -> list[str]:
     """Reset what was changed on the live index and its history; return changes for which it has to be rebuilt."""
-    asked = {"mappings": MAPPING}
-    deviations = await conformance.repair(es, name, asked, alias)
-    return deviations + await conformance.repair(es, history_index(name), {"mappings": HISTORY_MAPPING}, alias)
+    deviations: list[str] = []
+    for index, mapping in mappings_of(name).items():
+        deviations += await conformance.repair(es, index, {"mappings": mapping}, alias, write_alias(index))
+    return deviations
+
+
+def mappings_of(name: str) -> dict[str, dict[str, Any]]:
+    """Return the mappings of a live index and of its history index, by name."""
+    return {name: MAPPING, history_index(name): HISTORY_MAPPING}
 
 
 def reason_of(error: ApiError) -> str:

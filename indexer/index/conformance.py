@@ -72,7 +72,9 @@ async def conform(es: AsyncElasticsearch, name: str, asked: Mapping[str, Any], a
         await es.indices.update_aliases(actions=[{"add": {"index": name, "alias": alias}}])
 
 
-async def repair(es: AsyncElasticsearch, name: str, asked: Mapping[str, Any], alias: str) -> list[str]:
+async def repair(
+    es: AsyncElasticsearch, name: str, asked: Mapping[str, Any], alias: str, write_alias: str
+) -> list[str]:
     """Reset what was changed on an index in use; return what cannot be reset, or may have spoilt documents."""
     found = (await es.indices.get(index=name))[name]
     settings = flatten(found["settings"]["index"])
@@ -82,19 +84,28 @@ async def repair(es: AsyncElasticsearch, name: str, asked: Mapping[str, Any], al
         if not await _reset(es, name, {key: value}) or key in PIPELINES:
             deviations.append(f"the setting index.{key} was {settings[key]}")
     if found["aliases"].get(alias):
-        log.warning("index_alias_reset", name=name, alias=alias)
-        await es.indices.update_aliases(actions=[{"add": {"index": name, "alias": alias}}])
+        await _reset_alias(es, name, alias)
+    if found["aliases"].get(write_alias) != {}:
+        await _reset_alias(es, name, write_alias)
     return deviations
+
+
+async def _reset_alias(es: AsyncElasticsearch, name: str, alias: str) -> None:
+    log.warning("index_alias_reset", name=name, alias=alias)
+    await es.indices.update_aliases(actions=[{"add": {"index": name, "alias": alias}}])
 
 
 async def find_deviations(es: AsyncElasticsearch, name: str, asked: Mapping[str, Any]) -> list[str]:
     """Return what differs from what the index was made with; nothing is changed."""
     found = (await es.indices.get(index=name))[name]
     settings = flatten(found["settings"]["index"])
-    changed = [key for key, value in RELIED_ON.items() if settings.get(key, _text(value)) != _text(value)]
     return [
         *_mapping_deviations(found["mappings"], asked["mappings"]),
-        *(f"the setting {key} differs" for key in changed),
+        *(
+            f"the setting index.{key} is {settings[key]}; it should be {_text(value)}"
+            for key, value in STATED.items()
+            if settings.get(key, _text(value)) != _text(value)
+        ),
     ]
 
 

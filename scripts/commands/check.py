@@ -1,4 +1,4 @@
-"""`smarttrip check`: compare database and index with what this release needs."""
+"""`smarttrip check`: compare the servers with what this release needs."""
 
 # ruff: noqa: PLC0415 -- imports inside the commands keep --help fast.
 
@@ -11,7 +11,7 @@ from scripts.errors import ExitCode
 
 
 def check() -> None:
-    """Compare database and index with what this release needs. Exit code 0: they agree; 1: they differ."""
+    """Compare database, index and servers with what this release needs. Exit code 0: they agree; 1: they differ."""
     from core.logging import configure_logs
 
     settings = load_settings()
@@ -21,38 +21,10 @@ def check() -> None:
         typer.echo(difference)
     if differences:
         raise typer.Exit(ExitCode.FAILED)
-    typer.echo("Database and index are as this release needs them.")
+    typer.echo("Database, index and servers are as this release needs them.")
 
 
 async def _find_differences(settings: Settings) -> list[str]:
-    return [*await find_database_differences(settings), *await _find_index_differences(settings)]
+    from indexer.preflight.comparison import PARTS
 
-
-async def find_database_differences(settings: Settings) -> list[str]:
-    from sqlalchemy.pool import NullPool
-
-    from core import clients
-    from migrations.inspection import find_differences
-
-    engine = clients.postgres_engine(
-        settings.database_url,
-        connect_timeout=settings.postgres_connect_seconds,
-        command_timeout=settings.background_statement_seconds,
-        poolclass=NullPool,
-    )
-    async with engine.connect() as connection:
-        return await connection.run_sync(find_differences)
-
-
-async def _find_index_differences(settings: Settings) -> list[str]:
-    from indexer.backends import open_backends
-    from indexer.index import admin, conformance
-    from schemas.document_fields import MAPPING
-
-    async with open_backends(settings) as backends:
-        name = await admin.live_index(backends.elasticsearch, backends.alias)
-        if name is None:
-            return ["There is no index yet; the worker builds it."]
-        asked = {"mappings": MAPPING}
-        deviations = await conformance.find_deviations(backends.elasticsearch, name, asked)
-    return [f"In the index {name}, {deviation}." for deviation in deviations]
+    return [difference for compare in PARTS.values() for difference in await compare(settings)]

@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Callable
 
 import pytest
 from sqlalchemy import make_url
@@ -11,7 +12,15 @@ from indexer.backends import Backends
 from indexer.errors import DirectUrlMismatchError, IndexUnavailableError
 from indexer.feed.batch import process_batch
 from indexer.index import bulk_writer, versions
-from indexer.index.admin import alias_state, all_names, history_index, live_index, new_name, swap_alias
+from indexer.index.admin import (
+    alias_state,
+    all_names,
+    history_index,
+    live_index,
+    new_name,
+    swap_alias,
+    write_alias,
+)
 from indexer.index.reconcile import IndexProblem, find_problem, rebuild_connection, servers_work
 from indexer.index.targets import TargetState, read_targets
 from indexer.rebuild.reindex import reindex
@@ -57,11 +66,33 @@ async def test_dropped_index_is_rebuilt(settings: Settings, stores: Backends, in
     await assert_in_sync(settings)
 
 
-async def test_deleted_alias_is_restored(settings: Settings, stores: Backends, index: str, trips: list[int]) -> None:
-    await stores.elasticsearch.indices.delete_alias(index=index, name=stores.alias)
+ALIASES: dict[str, Callable[[Settings, str], tuple[str, str]]] = {
+    "searches": lambda settings, index: (index, settings.search_alias),
+    "people": lambda settings, index: (index, settings.elasticsearch_alias),
+    "writes": lambda _settings, index: (index, write_alias(index)),
+    "writes of versions": lambda _settings, index: (history_index(index), write_alias(history_index(index))),
+}
+"""Index and alias, by who uses the alias."""
+
+
+@pytest.mark.parametrize("use", ALIASES)
+async def test_deleted_alias_is_restored_without_a_rebuild(
+    settings: Settings, stores: Backends, index: str, trips: list[int], use: str
+) -> None:
+    name, alias = ALIASES[use](settings, index)
+    await stores.elasticsearch.indices.delete_alias(index=name, name=alias)
+    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
     await IndexSupervisor(settings, stores).check()
+    assert await live_index(stores.elasticsearch, alias) == name
     assert await in_use(stores) == index
+    await drain(stores)
     await assert_in_sync(settings)
+
+
+async def test_every_alias_is_among_them(settings: Settings, stores: Backends, index: str) -> None:
+    found = await stores.elasticsearch.indices.get_alias(index=[index, history_index(index)])
+    existing = {(name, alias) for name, of in found.items() for alias in of["aliases"]}
+    assert existing == {pair(settings, index) for pair in ALIASES.values()}
 
 
 async def test_previous_index_replaces_a_deleted_one(
@@ -137,13 +168,6 @@ async def test_unregistered_index_is_rebuilt(settings: Settings, stores: Backend
     assert await find_problem(stores) is IndexProblem.UNKNOWN
     await IndexSupervisor(settings, stores).check()
     await assert_in_sync(settings)
-
-
-async def test_deleted_alias_for_people_is_restored(settings: Settings, stores: Backends, index: str) -> None:
-    public = settings.elasticsearch_alias
-    await stores.elasticsearch.indices.delete_alias(index=index, name=public)
-    await IndexSupervisor(settings, stores).check()
-    assert await live_index(stores.elasticsearch, public) == await in_use(stores) == index
 
 
 async def test_index_of_other_version_is_left_alone(

@@ -35,6 +35,17 @@ async def test_process_refuses_a_database_that_is_behind(
 
 
 @pytest.mark.parametrize("command", COMMANDS)
+async def test_process_refuses_a_database_without_our_tables(
+    monkeypatch: pytest.MonkeyPatch, platform_url: str, command: str
+) -> None:
+    await asyncio.to_thread(migrations.upgrade, platform_url)
+    await execute(platform_url, "DROP TABLE smarttrip.job_runs")
+    result = await run_command(monkeypatch, platform_url, command)
+    assert isinstance(result, MigrationError)
+    assert str(result) == "The table smarttrip.job_runs is missing, or this role may not see it."
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 async def test_process_starts_on_a_database_of_this_release_or_a_later_one(
     monkeypatch: pytest.MonkeyPatch, platform_url: str, command: str
 ) -> None:
