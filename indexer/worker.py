@@ -64,6 +64,7 @@ async def work(settings: Settings, stop: asyncio.Event, limits: BatchLimits = DE
         background = [
             notifier.run_refresh(),
             notifier.run_publish(),
+            notifier.run_take_over(),
             supervisor.run(),
             collect_forever(backends.postgres),
             record_forever(backends.postgres),
@@ -77,7 +78,7 @@ async def work(settings: Settings, stop: asyncio.Event, limits: BatchLimits = DE
             background.append(run_health_server(settings.host, settings.worker_port, consumers))
         log.info("worker_started")
         await _run_all(consumers, background, stop)
-        await notifier.flush()
+        await notifier.finish()
     log.info("worker_stopped")
 
 

@@ -77,6 +77,7 @@ class OutboxConsumer:
             retry = time.monotonic() >= self._retry_at
             started = time.monotonic()
             try:
+                await self._notifier.register()
                 batch = await process_batch(self._backends, [self._lane], self._limits, retry=retry)
             except IndexNotWritableError as error:
                 pause = self._back_off(error)

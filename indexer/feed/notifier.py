@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from time import monotonic
+from uuid import uuid4
 
 import structlog
 from elasticsearch import ApiError, TransportError
 from redis.asyncio import Redis
 
+from core.errors import BACKEND_ERRORS
 from core.metric_labels import with_values
-from indexer import metrics
+from indexer import metrics, publishers
 from indexer.backends import Backends
 from indexer.feed.batch import BatchResult
 from indexer.index.outbox import DIRECT, FANNED_OUT, LANES, ClaimedRow
@@ -40,10 +42,22 @@ class ChangeNotifier:
         self._unrefreshed: list[ClaimedRow] = []
         # A worker that was killed may have written changes that were not published.
         self._unpublished: set[str] = {EVERYTHING}
+        self._publisher = uuid4()
+        self._registered = False
         self._generation = 0
         """Number of the last change that was published."""
         self._refresh_due, self._publish_due = asyncio.Event(), asyncio.Event()
         self._publish_due.set()
+
+    async def register(self) -> None:
+        """Register this process in Postgres before its first batch: if it is killed, another publishes in its place.
+
+        Raises: DBAPIError and other errors of Postgres.
+        """
+        if not self._registered:
+            async with self._backends.postgres.begin() as connection:
+                await publishers.renew(connection, self._publisher)
+            self._registered = True
 
     def record(self, batch: BatchResult) -> None:
         """Record the changes of a batch. Rows that failed are published at their first attempt."""
@@ -67,22 +81,45 @@ class ChangeNotifier:
         """Publish whenever it is due, until cancelled."""
         await self._debounced(self._publish, self._publish_due)
 
+    async def run_take_over(self) -> None:
+        """Publish in place of processes that are gone, until cancelled."""
+        while True:
+            try:
+                async with self._backends.postgres.begin() as connection:
+                    await publishers.renew(connection, self._publisher)
+                    is_due = await publishers.take_over(connection)
+            except BACKEND_ERRORS as error:
+                log.warning("publisher_not_renewed", error=type(error).__name__)
+            else:
+                self.queue_publish({EVERYTHING} if is_due else ())
+            await asyncio.sleep(publishers.RENEW_SECONDS)
+
     async def flush(self) -> bool:
         """Refresh and publish now; return whether nothing is left to do."""
         refreshed = await self._refresh()
         return await self._publish() and refreshed
 
+    async def finish(self) -> None:
+        """Refresh and publish for the last time. What is left to do, another process takes over."""
+        if await self.flush():
+            try:
+                async with self._backends.postgres.begin() as connection:
+                    await publishers.remove(connection, self._publisher)
+            except BACKEND_ERRORS as error:
+                log.warning("publisher_not_removed", error=type(error).__name__)
+
     async def _refresh(self) -> bool:
-        rows, self._unrefreshed = self._unrefreshed, []
-        if not rows:
+        if not self._unrefreshed:
             return True
+        # They stay until they are refreshed, even if this is cancelled.
+        count = len(self._unrefreshed)
         try:
             await self._backends.elasticsearch.indices.refresh(index=self._backends.alias, ignore_unavailable=True)
         except (ApiError, TransportError) as error:
-            log.warning("refresh_failed", error=type(error).__name__)
             # The index refreshes by itself soon; the lag is then observed at the next success.
-            self._unrefreshed = rows + self._unrefreshed
+            log.warning("refresh_failed", error=type(error).__name__)
             return False
+        rows, self._unrefreshed = self._unrefreshed[:count], self._unrefreshed[count:]
         now = monotonic()
         for row in rows:
             metrics.LAG.labels(LANES[row.lane]).observe(now - row.changed_at)
@@ -93,10 +130,15 @@ class ChangeNotifier:
         kinds, self._unpublished = self._unpublished, set()
         if not kinds:
             return True
-        generation = await publish(self._redis, kinds, known=self._generation)
+        generation = None
+        try:
+            generation = await publish(self._redis, kinds, known=self._generation)
+        finally:
+            # Also if this was cancelled: then it may be published twice.
+            if generation is None:
+                self._unpublished |= kinds
         metrics.record_publication(generation)
         if generation is None:
-            self._unpublished |= kinds
             return False
         self._generation = generation
         return True

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import StrEnum
+from uuid import uuid4
 
 import structlog
 from elasticsearch import NotFoundError
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from core import clients
 from core.errors import BACKEND_ERRORS
 from core.settings import Settings
+from indexer import publishers
 from indexer.backends import Backends
 from indexer.index import admin, locks, targets, versions
 from indexer.index.direct_url import check_same_database
@@ -54,6 +56,9 @@ async def reconcile(connection: AsyncConnection, backends: Backends) -> None:
         known = await targets.read_targets(connection)
         own = [target for target in known if target.name in existing]
         retained = (await _by_preference(backends, own, live))[:RETAINED]
+        if any(target.name == live and target.state is not TargetState.LIVE for target in retained):
+            # Killed between the swap of the alias and its commit.
+            await publishers.request_publication(connection, uuid4())
         for target in retained:
             await targets.mark(
                 connection, target.name, TargetState.LIVE if target.name == live else TargetState.PREVIOUS

@@ -6,7 +6,8 @@ Searches and changes go on meanwhile: batches write to the live index and to the
 import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from uuid import UUID, uuid4
 
 import structlog
 from elasticsearch import ApiError, TransportError
@@ -15,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core import clients
 from core.settings import Settings
-from indexer import metrics
+from indexer import metrics, publishers
 from indexer.backends import Backends, open_backends
 from indexer.documents.rows import snapshot
 from indexer.errors import ReindexMismatchError
@@ -63,7 +64,11 @@ async def reindex(
             rebuild = _Rebuild(connection, backends, settings.reindex_rate, chunk_size)
             report = await rebuild.run(_tee(progress, publish))
         metrics.REINDEXED.inc()
-        metrics.record_publication(await publish_all_changed(redis))
+        generation = await publish_all_changed(redis)
+        metrics.record_publication(generation)
+        if generation is not None:
+            async with connection.begin():
+                await publishers.remove(connection, rebuild.publisher)
     return report
 
 
@@ -83,6 +88,8 @@ class _Rebuild:
     rate: float | None
     """Most departures per second."""
     chunk_size: int
+    publisher: UUID = field(default_factory=uuid4)
+    """Registered with the swap, until caches were notified of it."""
 
     async def run(self, progress: Callable[[Progress], None]) -> ReindexReport:
         started = time.monotonic()
@@ -92,7 +99,7 @@ class _Rebuild:
             await loader.run()
             await admin.finish_loading(self.backends.elasticsearch, name)
             await _compare(self.connection, self.backends, name, ignored=loader.refused)
-            previous = await _activate(self.connection, self.backends, name)
+            previous = await _activate(self.connection, self.backends, name, self.publisher)
         await reconcile(self.connection, self.backends)
         seconds = time.monotonic() - started
         return ReindexReport(name, previous, loader.done - len(loader.refused), loader.refused, seconds)
@@ -126,7 +133,7 @@ async def _discard(connection: AsyncConnection, backends: Backends, name: str) -
         log.warning("index_left_behind", name=name, error=type(error).__name__)
 
 
-async def _activate(connection: AsyncConnection, backends: Backends, name: str) -> str | None:
+async def _activate(connection: AsyncConnection, backends: Backends, name: str, publisher: UUID) -> str | None:
     """Make the index live; return the name of the previous one. Batches write to both before and after."""
     previous = await admin.live_index(backends.elasticsearch, backends.alias)
     async with connection.begin():
@@ -134,6 +141,7 @@ async def _activate(connection: AsyncConnection, backends: Backends, name: str) 
             await targets.mark(connection, previous, TargetState.PREVIOUS)
         if not await targets.mark(connection, name, TargetState.LIVE):
             raise ReindexMismatchError([f"{name} was lost while it was being built"])
+        await publishers.request_publication(connection, publisher)
         await admin.swap_alias(backends.elasticsearch, backends.alias, previous, name, backends.public_alias)
     log.info("index_in_use", name=name, previous=previous)
     return previous

@@ -1,7 +1,10 @@
 """Rollback: make the index live that was live before the last reindex or release. It has been written to ever since."""
 
+from uuid import uuid4
+
 from core import clients
 from core.settings import Settings
+from indexer import publishers
 from indexer.backends import Backends, open_backends
 from indexer.errors import NoPreviousIndexError, OtherReleaseIndexError
 from indexer.index import admin, locks, targets
@@ -18,6 +21,7 @@ async def rollback(settings: Settings) -> str:
 
     Raises: ReindexRunningError, NoPreviousIndexError, OtherReleaseIndexError.
     """
+    publisher = uuid4()
     async with open_backends(settings) as backends, rebuild_connection(settings) as connection:
         live = await admin.live_index(backends.elasticsearch, backends.alias)
         async with locks.batches_excluded(connection):
@@ -31,9 +35,12 @@ async def rollback(settings: Settings) -> str:
             if name != live:
                 await targets.mark(connection, live, TargetState.PREVIOUS)
                 await targets.mark(connection, name, TargetState.LIVE)
+            await publishers.request_publication(connection, publisher)
             await admin.swap_alias(backends.elasticsearch, backends.alias, live, name, backends.public_alias)
-    async with clients.redis(settings.redis_url, timeout=settings.redis_seconds) as redis:
-        await publish_all_changed(redis)
+        async with clients.redis(settings.redis_url, timeout=settings.redis_seconds) as redis:
+            if await publish_all_changed(redis) is not None:
+                async with connection.begin():
+                    await publishers.remove(connection, publisher)
     return name
 
 

@@ -25,6 +25,7 @@ from schemas.tables.sync import (
     JobRun,
     OutboxCopy,
     OutboxRow,
+    Publisher,
     UnverifiedBrowser,
 )
 from schemas.tables.tracking import BrowsingSession, Event, EventCategory, EventType, TripInteraction, User
@@ -48,6 +49,7 @@ __all__ = [
     "OutboxCopy",
     "OutboxRow",
     "PriceHistory",
+    "Publisher",
     "RecommendationMetricsDaily",
     "RecommendationRequest",
     "Review",

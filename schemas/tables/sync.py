@@ -130,3 +130,14 @@ class JobRun(Base):
     """End of a worker's claim, renewed while the job runs."""
     result: Mapped[WideInt | None]
     """A number that the job found: the departures that drifted, of `verify`."""
+
+
+class Publisher(Base):
+    """A process that may have committed changes which caches were not notified of yet."""
+
+    __tablename__ = "publishers"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    renewed_at: Mapped[Instant] = mapped_column(server_default=text("clock_timestamp()"))
+    """When it last ran; long ago if any worker is to publish in its place."""

@@ -35,19 +35,21 @@ class Killed(BaseException):
     """A BaseException, which nothing catches, as nothing catches SIGKILL."""
 
 
+def deadly(step: Callable[..., Awaitable[Any]], moment: str) -> Any:
+    """Return the step as if the process were killed "before" or "after" it."""
+
+    async def die(*arguments: Any, **options: Any) -> None:
+        if moment == "after":
+            await step(*arguments, **options)
+        raise Killed
+
+    return die
+
+
 @pytest.fixture(params=["before", "after"])
 def kill(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
     """Return a function that makes a step die before or after it is done."""
-
-    def deadly(step: Callable[..., Awaitable[Any]]) -> Any:
-        async def die(*arguments: Any, **options: Any) -> None:
-            if request.param == "after":
-                await step(*arguments, **options)
-            raise Killed
-
-        return die
-
-    return deadly
+    return lambda step: deadly(step, request.param)
 
 
 @pytest.mark.parametrize(
