@@ -1,4 +1,5 @@
-"""Names of the jobs that other processes enqueue."""
+"""Names of the jobs that other modules refer to."""
 
 REINDEX = "reindex"
 VERIFY = "verify"
+TIDY = "tidy"

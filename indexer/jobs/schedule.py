@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from core.settings import Settings
 from indexer import metrics
 from indexer.errors import ReindexRunningError
-from indexer.jobs.names import REINDEX, VERIFY
+from indexer.jobs.names import REINDEX, TIDY, VERIFY
 from indexer.jobs.queue import Job
 from indexer.rebuild import retention
 from indexer.rebuild.verify import VerifyOptions, verify
@@ -59,7 +59,7 @@ def scheduled_jobs(settings: Settings, engine: AsyncEngine, supervisor: IndexSup
     return [
         Job(REINDEX, reindex, SHORT),
         Job(VERIFY, verify_index, LONG, minutes=frozenset({17})),
-        Job("tidy", clean_up, SHORT, minutes=frozenset({7})),
+        Job(TIDY, clean_up, SHORT, minutes=frozenset({7})),
         Job("count_trips", count_trips, SHORT, minutes=EVERY_15_MINUTES),
         Job("count_days", count_days, SHORT, minutes=EVERY_15_MINUTES),
         Job("end_sessions", end_sessions, SHORT, minutes=EVERY_15_MINUTES),

@@ -1,9 +1,10 @@
 """Remove what is retained for a limited time: previous indexes, those of other releases, and dead letters."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import delete, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.retention import remove_expired
 from core.settings import Settings
@@ -11,7 +12,8 @@ from indexer.backends import open_backends
 from indexer.index import admin, outbox, targets
 from indexer.index.reconcile import rebuild_connection, reconcile, restore_public_alias
 from indexer.index.targets import TargetState
-from schemas.tables import DeadLetter
+from indexer.jobs.names import TIDY
+from schemas.tables import DeadLetter, JobRun
 
 log = structlog.get_logger()
 
@@ -20,6 +22,16 @@ MAX_DEAD_LETTERS = 10_000
 
 SHORTEST_RETENTION = timedelta(minutes=5)
 """Time that an index of another document version is retained at least: its worker may just be restarting."""
+
+LONGEST_STEP = timedelta(hours=2)
+"""Time that ages of indexes grow at most between two runs of the hourly job, so that a jump of the clock drops none."""
+
+
+async def _now(connection: AsyncConnection) -> datetime:
+    """Return the time by the clock of Postgres, but not much later than the last run of the job by that clock."""
+    last_run = select(JobRun.succeeded_at).where(JobRun.name == TIDY).scalar_subquery()
+    now: datetime = (await connection.execute(select(func.least(func.now(), last_run + LONGEST_STEP)))).scalar_one()
+    return now
 
 
 async def drop_expired_previous_index(settings: Settings) -> list[str]:
@@ -32,8 +44,7 @@ async def drop_expired_previous_index(settings: Settings) -> list[str]:
         await reconcile(connection, backends)
         async with connection.begin():
             known = [target for target in await targets.read_targets(connection) if target.is_compatible]
-            now = (await connection.execute(select(func.now()))).scalar_one()
-            proved = now - timedelta(hours=settings.index_keep_hours)
+            proved = await _now(connection) - timedelta(hours=settings.index_keep_hours)
             if not any(target.state is TargetState.LIVE and target.state_since < proved for target in known):
                 return []
             names = [target.name for target in known if target.state is TargetState.PREVIOUS]
@@ -50,7 +61,7 @@ async def drop_unfed_indices(settings: Settings) -> list[str]:
     retention = max(timedelta(hours=settings.index_keep_hours), SHORTEST_RETENTION)
     async with open_backends(settings) as backends, rebuild_connection(settings) as connection:
         async with connection.begin():
-            unfed = (await connection.execute(select(func.now()))).scalar_one() - retention
+            unfed = await _now(connection) - retention
             known = await targets.read_targets(connection)
             names = [target.name for target in known if not target.is_compatible and target.fed_at < unfed]
             await targets.remove(connection, names)

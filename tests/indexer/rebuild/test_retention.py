@@ -1,10 +1,11 @@
+import pytest
 from sqlalchemy import select
 
 from core.settings import Settings
 from indexer.backends import Backends
 from indexer.index.admin import all_names, live_index, swap_alias
 from indexer.rebuild.reindex import reindex
-from indexer.rebuild.retention import drop_expired_previous_index, purge_dead_letters
+from indexer.rebuild.retention import drop_expired_previous_index, drop_unfed_indices, purge_dead_letters
 from indexer.rebuild.rollback import rollback
 from schemas.tables import DeadLetter
 from tests.support.sync import execute, ignore_progress
@@ -53,6 +54,40 @@ async def test_only_index_is_never_dropped(settings: Settings, stores: Backends,
     await age(stores, index, hours=1000)
     assert await drop_expired_previous_index(settings) == []
     assert await all_names(stores.elasticsearch, stores.alias) == {index}
+
+
+async def set_clock_ahead(stores: Backends, days: int) -> None:
+    """Make everything that was recorded look older, as after a jump of Postgres' clock; the job ran an hour before."""
+    await execute(
+        stores.postgres,
+        "UPDATE smarttrip.index_targets SET (state_since, fed_at)"
+        " = (state_since - make_interval(days => :days), fed_at - make_interval(days => :days))",
+        days=days,
+    )
+    await execute(
+        stores.postgres,
+        "INSERT INTO smarttrip.job_runs (name, succeeded_at)"
+        " VALUES ('tidy', now() - make_interval(days => :days, hours => 1))",
+        days=days,
+    )
+
+
+@pytest.mark.parametrize("days", [1, 400])
+async def test_jump_of_the_clock_drops_no_index(settings: Settings, stores: Backends, index: str, days: int) -> None:
+    current = (await reindex(settings, ignore_progress)).name
+    other = f"{stores.alias}-other"
+    await execute(
+        stores.postgres,
+        "INSERT INTO smarttrip.index_targets (name, state, mapping_hash) VALUES (:name, 'live', 'another release')",
+        name=other,
+    )
+    await set_clock_ahead(stores, days)
+    assert await drop_expired_previous_index(settings) == []
+    assert await drop_unfed_indices(settings) == []
+    await execute(stores.postgres, "UPDATE smarttrip.job_runs SET succeeded_at = now() - interval '1 hour'")
+    assert await drop_expired_previous_index(settings) == [index]
+    assert await drop_unfed_indices(settings) == [other]
+    assert await all_names(stores.elasticsearch, stores.alias) == {current}
 
 
 async def test_dead_letters_are_retained_for_30_days(settings: Settings, stores: Backends) -> None:
