@@ -13,7 +13,8 @@ from tests.support.cache import FakeLoader, SimulatedProcess, simulated_process
 from tests.support.eventually import eventually
 from tests.support.fault_proxy import FaultProxy, Mode
 
-Snapshot = dict[bytes, bytes]
+Snapshot = dict[bytes, tuple[int, bytes]]
+"""Milliseconds to live (0 without an end), and value, by key."""
 
 
 @pytest.fixture
@@ -24,14 +25,14 @@ async def redis(redis: Redis) -> Redis:
 
 
 async def save(redis: Redis) -> Snapshot:
-    return {key: await redis.dump(key) async for key in redis.scan_iter()}
+    return {key: (max(0, await redis.pttl(key)), await redis.dump(key)) async for key in redis.scan_iter()}
 
 
 async def restore(redis: Redis, snapshot: Snapshot) -> None:
     async with redis.pipeline(transaction=True) as pipeline:
         pipeline.flushdb()
-        for key, value in snapshot.items():
-            pipeline.restore(key, 60_000, value)
+        for key, (milliseconds, value) in snapshot.items():
+            pipeline.restore(key, milliseconds, value)
         await pipeline.execute()
 
 
