@@ -12,13 +12,14 @@ from app.access.signing_keys import SigningKeys
 from app.backends import factory
 from app.backends.circuit_breaker import CircuitBreaker
 from app.backends.database import Database
-from app.backends.index_feed import IndexFeedMonitor, monitoring_index_feed
+from app.backends.index_feed import IndexFeedMonitor
 from app.backends.redis import ResilientRedis
 from app.cache.fast_path import FastPath
 from app.cache.response_cache import ResponseCache
 from app.cache.subscriber import open_cache
 from app.lifecycle.health import HEALTH_SECONDS, HealthCheck
 from app.lifecycle.readiness import ReadinessProbe, logging_until_ready
+from app.lifecycle.required_backends import RequiredBackends, SearchBackends, StoreBackends
 from app.lifecycle.shutdown import DrainState, drain_on_sigterm
 from app.observability.request_metrics import current_metrics, flushing
 from app.recommendations.elasticsearch_search import ElasticsearchTripSearch
@@ -33,6 +34,7 @@ from app.tracking.producer import TrackingProducer
 from app.tracking.request_log_buffer import running_request_log_buffer
 from core.business_date import business_date_provider
 from core.clock import watch_clock
+from core.roles import Role
 from core.settings import Settings
 from core.shared_result import SharedResult
 from core.tasks import background_task
@@ -43,6 +45,9 @@ METRICS_SECONDS = 1.0
 
 REPLICA_BEHIND_SECONDS = 10.0
 """How old a replica's state can be while it is still used: its lag, and the time since that was checked."""
+
+CACHING_ROLES: Set[Role] = frozenset({"recommendations", "resources"})
+"""Roles whose processes cache responses, and receive the worker's invalidations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,9 @@ async def _open_backends(settings: Settings) -> AsyncIterator[Backends]:
         searches = stack.enter_context(closing(factory.search_http_client(settings)))
         redis = factory.redis(settings)
         stack.push_async_callback(redis.close)
-        feed = await stack.enter_async_context(monitoring_index_feed(database))
+        feed = IndexFeedMonitor(database)
+        if "recommendations" in settings.roles:
+            await stack.enter_async_context(background_task(feed.run()))
         search = ElasticsearchTripSearch(
             searches, settings.search_alias, feed, cached=settings.answer_cache_seconds > 0
         )
@@ -112,13 +119,15 @@ async def _open_state(
 ) -> AsyncIterator[AppState]:
     """Create the components, and run their background tasks."""
     database, redis, search = backends.database, backends.redis, backends.search
-    readiness = ReadinessProbe(backends.elasticsearch, backends.feed, settings, database, draining)
+    readiness = ReadinessProbe(_required_backends(settings, backends), draining)
     tracking = TrackingProducer(redis, database, settings.tracking_limit, settings.tracking_limit_bytes)
     replica_lag_seconds = REPLICA_BEHIND_SECONDS if settings.database_replica_urls else 0.0
     fallback = PostgresTripSearch(database, max_candidates=settings.fallback_candidates)
     breakers = {"postgres": database.breaker, "redis": redis.breaker, "elasticsearch": search.breaker}
     async with (
-        open_cache(redis, replica_lag_seconds=replica_lag_seconds) as cache,
+        open_cache(
+            redis, replica_lag_seconds=replica_lag_seconds, subscribed=not CACHING_ROLES.isdisjoint(settings.roles)
+        ) as cache,
         running_request_log_buffer(tracking) as request_logs,
         logging_until_ready(readiness),
         flushing(),
@@ -154,6 +163,12 @@ async def _open_state(
             connections=ConnectionLimit(connection_limit(settings)),
             receiving=ReceivingLimit(max(1, settings.max_requests_in_flight // 2)),
         )
+
+
+def _required_backends(settings: Settings, backends: Backends) -> RequiredBackends:
+    if "recommendations" in settings.roles:
+        return SearchBackends(backends.elasticsearch, backends.feed, settings, backends.database)
+    return StoreBackends(backends.database, backends.redis)
 
 
 def _share_health(

@@ -1,12 +1,14 @@
 """The ASGI application: routes, middleware and lifespan."""
 
+from collections.abc import Iterable
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import ASGIApp
 
-from app.endpoints.endpoint import build_routes
+from app.endpoints.endpoint import Endpoint, build_routes
 from app.endpoints.rate_limit_groups import RateLimitGroups
 from app.endpoints.request_series import request_series
 from app.http.convertors import register_path_ids
@@ -16,7 +18,8 @@ from app.middleware.fast_path import FastPathMiddleware
 from app.middleware.rate_limiting import RateLimitMiddleware
 from app.middleware.request_context import RequestContextMiddleware, handle_http_exception
 from app.observability import request_metrics
-from app.routes import ENDPOINTS
+from app.observability.metrics import ROLE
+from app.routes import endpoints_of
 from core.gc_tuning import tune_gc
 from core.logging import configure_logs
 from core.metric_files import log_unshared
@@ -34,17 +37,20 @@ class Application(Starlette):
 
 def create_app(settings: Settings) -> Starlette:
     register_path_ids()
-    request_metrics.declare(request_series(ENDPOINTS))
+    endpoints = endpoints_of(settings.roles)
+    request_metrics.declare(request_series(endpoints))
+    for role in settings.roles:
+        ROLE.labels(role).set(1)
     app = Application(
-        routes=build_routes(ENDPOINTS),
-        middleware=_middleware(settings),
+        routes=build_routes(endpoints),
+        middleware=_middleware(settings, endpoints),
         exception_handlers={HTTPException: handle_http_exception},
         lifespan=lifespan(
             settings,
-            exempt_from_shedding={endpoint.path for endpoint in ENDPOINTS if not endpoint.shed},
+            exempt_from_shedding={endpoint.path for endpoint in endpoints if not endpoint.shed},
             fast_path_endpoints={
                 (endpoint.method, endpoint.path): frozenset(endpoint.query.model_fields if endpoint.query else ())
-                for endpoint in ENDPOINTS
+                for endpoint in endpoints
                 if endpoint.fast_path
             },
         ),
@@ -53,7 +59,7 @@ def create_app(settings: Settings) -> Starlette:
     return app
 
 
-def _middleware(settings: Settings) -> list[Middleware]:
+def _middleware(settings: Settings, endpoints: Iterable[Endpoint]) -> list[Middleware]:
     """Return the middleware, outermost first."""
     return [
         Middleware(
@@ -62,7 +68,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
             allowed_headers=settings.allowed_headers,
         ),
         *(
-            [Middleware(RateLimitMiddleware, group_of=RateLimitGroups(ENDPOINTS).group_of)]
+            [Middleware(RateLimitMiddleware, group_of=RateLimitGroups(endpoints).group_of)]
             if settings.rate_limit_enabled
             else []
         ),

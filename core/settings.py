@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from core.postgres_url import parse_postgres_url
 from core.rates import parse_rates
+from core.roles import ROLES, Role
 from core.timeouts import ResourceLimits
 from schemas.index_document import versioned_alias
 from schemas.lenient import empty_as_none
@@ -121,6 +122,7 @@ class Settings(ResourceLimits, BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 5000
     workers: Annotated[int, Field(ge=1, le=64)] = 1
+    roles: Annotated[CommaList[Role], Field(min_length=1)] = list(ROLES)
     allowed_origins: CommaList[Origin] = ["http://localhost:3000"]
     allowed_headers: CommaList[HeaderName] = []
     trusted_proxies: CommaList[IPvAnyNetwork] = []

@@ -1,14 +1,11 @@
 """Detect that no worker feeds the index of this program's document version any more, as after a release."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import structlog
 
 from app.backends.database import Database
 from core.errors import BackendError
-from core.tasks import background_task
 from indexer.index.feed import lacks_running_worker
 
 log = structlog.get_logger()
@@ -39,11 +36,3 @@ class IndexFeedMonitor:
         if stale != self.is_stale:
             log.warning("index_feed_changed", stale=stale)
         self.is_stale = stale
-
-
-@asynccontextmanager
-async def monitoring_index_feed(database: Database) -> AsyncIterator[IndexFeedMonitor]:
-    """Check the feed during the block."""
-    monitor = IndexFeedMonitor(database)
-    async with background_task(monitor.run()):
-        yield monitor

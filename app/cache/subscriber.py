@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 from prometheus_client import Counter
@@ -40,16 +40,18 @@ LAST_RETRY_SECONDS = 2.0
 
 
 @asynccontextmanager
-async def open_cache(redis: ResilientRedis, *, replica_lag_seconds: float) -> AsyncIterator[ResponseCache]:
-    """Open a cache that is invalidated during the block."""
+async def open_cache(
+    redis: ResilientRedis, *, replica_lag_seconds: float, subscribed: bool
+) -> AsyncIterator[ResponseCache]:
+    """Open a cache that is invalidated during the block; one that is not `subscribed` trusts no shared entry."""
     invalidation = InvalidationState()
     cache = ResponseCache(RedisStore(redis), invalidation, replica_lag_seconds=replica_lag_seconds)
-    try:
-        async with background_task(subscribe_to_invalidations(redis.client, invalidation)):
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(cache.close)
+        if subscribed:
+            await stack.enter_async_context(background_task(subscribe_to_invalidations(redis.client, invalidation)))
             await invalidation.ready.wait()
-            yield cache
-    finally:
-        await cache.close()
+        yield cache
 
 
 async def subscribe_to_invalidations(redis: Redis, invalidation: InvalidationState) -> None:

@@ -33,6 +33,8 @@ REQUEST_BYTES = Counter("smarttrip_http_request_bytes_total", "Bodies received",
 RESPONSE_BYTES = Counter("smarttrip_http_response_bytes_total", "Bodies sent", ["route"])
 IN_FLIGHT = Gauge("smarttrip_http_requests_in_flight", "Requests being answered", multiprocess_mode="livesum")
 
+ROLE = Gauge("smarttrip_role", "1 for each role that the process serves", ["role"], multiprocess_mode="livemax")
+
 
 def render_metrics() -> bytes:
     """Return all metrics as text: of this process, or of all worker processes if there are several."""

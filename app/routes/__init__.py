@@ -1,4 +1,6 @@
-"""All endpoints of the service."""
+"""All endpoints of the service, and the role whose processes serve them."""
+
+from collections.abc import Collection, Mapping
 
 from app.endpoints.endpoint import Endpoint
 from app.routes import (
@@ -9,24 +11,29 @@ from app.routes import (
     evaluation,
     health,
     metrics,
+    probes,
     recommendations,
     reference_data,
     tracking,
     trips,
 )
+from core.roles import ROLES, Role
 
 # The most frequent first, because the router tries routes one by one.
-_DESCRIBED: tuple[Endpoint, ...] = (
-    *recommendations.ENDPOINTS,
-    *tracking.ENDPOINTS,
-    *reference_data.ENDPOINTS,
-    *companies.ENDPOINTS,
-    *trips.ENDPOINTS,
-    *health.ENDPOINTS,
-    *metrics.ENDPOINTS,
-    *analytics.ENDPOINTS,
-    *evaluation.ENDPOINTS,
-    *admin.ENDPOINTS,
-)
+_BY_ROLE: Mapping[Role, tuple[Endpoint, ...]] = {
+    "recommendations": (*recommendations.ENDPOINTS, *health.ENDPOINTS, *evaluation.ENDPOINTS),
+    "events": (*tracking.ENDPOINTS, *analytics.ENDPOINTS),
+    "resources": (*reference_data.ENDPOINTS, *companies.ENDPOINTS, *trips.ENDPOINTS),
+    "admin": admin.ENDPOINTS,
+}
+_OF_EVERY_ROLE: tuple[Endpoint, ...] = (*probes.ENDPOINTS, *metrics.ENDPOINTS)
+_DESCRIBED = (*(endpoint for role in ROLES for endpoint in _BY_ROLE[role]), *_OF_EVERY_ROLE)
+_DOCS = docs.docs_endpoints(_DESCRIBED)
 
-ENDPOINTS: tuple[Endpoint, ...] = (*_DESCRIBED, *docs.docs_endpoints(_DESCRIBED))
+ENDPOINTS: tuple[Endpoint, ...] = (*_DESCRIBED, *_DOCS)
+
+
+def endpoints_of(roles: Collection[Role]) -> tuple[Endpoint, ...]:
+    """Return the endpoints that a process of these roles serves: probes, metrics and documents are among all."""
+    own = (endpoint for role, endpoints in _BY_ROLE.items() if role in roles for endpoint in endpoints)
+    return (*own, *_OF_EVERY_ROLE, *_DOCS)

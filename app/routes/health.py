@@ -1,4 +1,4 @@
-"""Health for people and dashboards, and the probes of orchestrators: alive, ready."""
+"""Health of the whole service, for people and dashboards."""
 
 from starlette.responses import RedirectResponse, Response
 
@@ -7,10 +7,7 @@ from app.http import security_headers
 from app.http.responses import json_response
 from app.lifecycle.health import VERSION
 from app.state import ApiRequest
-from schemas.api.errors import ProbeResponse
 from schemas.api.health import Health, Welcome
-
-OK = {"status": "ok"}
 
 
 async def get_health(request: ApiRequest) -> Response:
@@ -27,42 +24,7 @@ async def get_root(request: ApiRequest) -> Response:
     return json_response(request, Welcome(version=VERSION), headers=security_headers.HEADERS)
 
 
-async def get_liveness(request: ApiRequest) -> Response:
-    return json_response(request, OK, headers=security_headers.HEADERS)
-
-
-async def get_readiness(request: ApiRequest) -> Response:
-    await request.state["readiness"].check()
-    return json_response(request, OK, headers=security_headers.HEADERS)
-
-
 ENDPOINTS = (
-    Endpoint(
-        method="GET",
-        path="/livez",
-        handler=get_liveness,
-        summary="Return whether the process is alive",
-        description="Return 200 as long as the process responds.",
-        tag="system",
-        response=ProbeResponse,
-        rate_limit=None,
-        shed=False,
-    ),
-    Endpoint(
-        method="GET",
-        path="/readyz",
-        handler=get_readiness,
-        summary="Return whether the process is ready",
-        description=(
-            "Return 200 when the process can answer requests, and 503 while it starts, drains or has no backend "
-            "to search."
-        ),
-        tag="system",
-        response=ProbeResponse,
-        rate_limit=None,
-        shed=False,
-        errors=(503,),
-    ),
     Endpoint(
         method="GET",
         path="/",

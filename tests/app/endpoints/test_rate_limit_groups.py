@@ -7,7 +7,7 @@ from app.endpoints.endpoint import Endpoint, build_routes
 from app.endpoints.rate_limit_groups import RateLimitGroups
 from app.http.convertors import register_path_ids
 from app.routes import ENDPOINTS
-from app.routes.health import get_liveness
+from app.routes.probes import get_liveness
 
 GROUPS = RateLimitGroups(ENDPOINTS)
 

@@ -9,9 +9,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from app.lifecycle.readiness import ReadinessProbe
+from app.lifecycle.required_backends import SearchBackends
 from core.settings import Settings
 from schemas.index_document import DOCUMENT_VERSION
+from tests.conftest import drop_indices
 from tests.support.api.serving import serving
 from tests.support.eventually import eventually
 from tests.support.fault_proxy import FaultProxy, Mode
@@ -19,6 +20,8 @@ from tests.support.fault_proxy import FaultProxy, Mode
 
 @pytest.fixture
 async def index(es: AsyncElasticsearch, settings: Settings) -> AsyncIterator[None]:
+    # Another test's index would have the alias as well.
+    await drop_indices(settings)
     name = f"{settings.elasticsearch_alias}-readiness"
     await es.indices.create(index=name, aliases={settings.search_alias: {}})
     yield
@@ -70,14 +73,14 @@ async def test_concurrent_probes_share_one_check(settings: Settings, monkeypatch
     async with serving(settings) as api:
         assert await code(api) == "ok"
         checks = 0
-        check = ReadinessProbe._check_index
+        check = SearchBackends._check_index
 
-        async def count_and_check(probe: ReadinessProbe) -> None:
+        async def count_and_check(backends: SearchBackends) -> None:
             nonlocal checks
             checks += 1
-            await check(probe)
+            await check(backends)
 
-        monkeypatch.setattr(ReadinessProbe, "_check_index", count_and_check)
+        monkeypatch.setattr(SearchBackends, "_check_index", count_and_check)
         assert set(await asyncio.gather(*(code(api) for _ in range(50)))) == {"ok"}
     assert checks < 5
 
@@ -98,7 +101,7 @@ async def test_running_process_needs_index_or_database(settings: Settings) -> No
 
 @pytest.mark.usefixtures("database", "index")
 async def test_database_suffices_after_startup_grace(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.lifecycle.readiness.STARTUP_GRACE_SECONDS", 0.3)
+    monkeypatch.setattr("app.lifecycle.required_backends.STARTUP_GRACE_SECONDS", 0.3)
     async with FaultProxy(settings.elasticsearch_url) as proxy:
         await proxy.switch(Mode.CUT)
         async with serving(settings.model_copy(update={"elasticsearch_url": proxy.url})) as api:
@@ -108,7 +111,7 @@ async def test_database_suffices_after_startup_grace(settings: Settings, monkeyp
 
 @pytest.mark.usefixtures("database")
 async def test_missing_index_is_not_ready_after_grace(unbuilt: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.lifecycle.readiness.STARTUP_GRACE_SECONDS", 0.0)
+    monkeypatch.setattr("app.lifecycle.required_backends.STARTUP_GRACE_SECONDS", 0.0)
     async with serving(unbuilt) as api:
         assert await code(api) == "no_index"
 
