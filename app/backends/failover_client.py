@@ -22,10 +22,10 @@ class FailoverHttpClient:
         return self._clients[self._current].is_full
 
     async def post(self, target: str, body: bytes) -> HttpResponse:
-        """Send a POST request; if a server cannot be reached, to the next one, each of them once.
+        """Send a POST request; if a server cannot be reached or stalls, to the next one, each of them once.
 
         After a timeout only later requests go to the next server: the caller has waited for long enough.
-        Raises: OSError, of which TimeoutError is a subclass.
+        Raises: OSError, of which TimeoutError and ServerStalledError are subclasses.
         """
         for _ in self._clients[1:]:
             used = self._current

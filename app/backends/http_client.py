@@ -7,10 +7,19 @@ from dataclasses import dataclass
 from typing import Self, cast
 from urllib.parse import urlsplit
 
+import structlog
 from elastic_transport.client_utils import url_to_node_config
 from httptools import HttpParserError, HttpResponseParser
 
+from app.backends.stall_detector import StallDetector
 from app.http.raw_response import JSON, content_length, encode_headers
+
+log = structlog.get_logger()
+
+PATIENCE_SECONDS = 0.15
+"""Seconds that a request waits before the server is probed."""
+PROBE_SECONDS = 0.4
+"""Seconds that the server has to respond to a probe, including connecting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +120,7 @@ class HttpClient:
         self._max_connections = connections
         self._in_use = 0
         self._idle: list[HttpConnection] = []
+        self._stalls = StallDetector(self._responds, self._report_stall, patience=PATIENCE_SECONDS)
 
     @property
     def is_full(self) -> bool:
@@ -119,24 +129,19 @@ class HttpClient:
     async def post(self, target: str, body: bytes) -> HttpResponse:
         """Send a POST request; if the connection breaks, retry once on a new one.
 
-        Raises: OSError, of which TimeoutError is a subclass.
+        Raises: OSError, of which TimeoutError and ServerStalledError are subclasses.
         """
         raw_request = request("POST", self._path_prefix + target, self._fields, body)
-        deadline = asyncio.get_running_loop().time() + self._seconds
         self._in_use += 1
         try:
-            connection = self._take_idle() or await self._open(deadline)
-            try:
-                return await self._send(connection, raw_request, deadline)
-            except TimeoutError:
-                raise
-            except OSError:
-                return await self._send(await self._open(deadline), raw_request, deadline)
+            async with self._stalls.watch(self._seconds):
+                return await self._send_or_retry(raw_request)
         finally:
             self._in_use -= 1
 
     def close(self) -> None:
         """Close the idle connections. Callers must not be waiting any more."""
+        self._stalls.cancel()
         while (connection := self._take_idle()) is not None:
             connection.abort()
 
@@ -147,20 +152,44 @@ class HttpClient:
                 return connection
         return None
 
-    async def _open(self, deadline: float) -> HttpConnection:
-        async with asyncio.timeout_at(deadline):
-            return await HttpConnection.open(self._host, self._port, self._tls)
+    async def _send_or_retry(self, raw_request: bytes) -> HttpResponse:
+        connection = self._take_idle() or await self._open()
+        try:
+            return await self._send(connection, raw_request)
+        except OSError:
+            return await self._send(await self._open(), raw_request)
 
-    async def _send(self, connection: HttpConnection, raw_request: bytes, deadline: float) -> HttpResponse:
-        timer = asyncio.get_running_loop().call_at(deadline, connection.abort, TimeoutError())
+    async def _open(self) -> HttpConnection:
+        return await HttpConnection.open(self._host, self._port, self._tls)
+
+    async def _send(self, connection: HttpConnection, raw_request: bytes) -> HttpResponse:
         try:
             return await connection.send(raw_request)
         finally:
-            timer.cancel()
             if connection.is_free:
                 self._idle.append(connection)
             else:
                 connection.abort()
+
+    async def _responds(self) -> bool:
+        """Return whether the server responds to the smallest request, whatever the status."""
+        probe = asyncio.create_task(self._probe())
+        # Unlike a timeout, this returns a response that arrived while the event loop was busy.
+        try:
+            done, _ = await asyncio.wait([probe], timeout=PROBE_SECONDS)
+            return bool(done) and probe.exception() is None
+        finally:
+            probe.cancel()
+
+    async def _probe(self) -> None:
+        connection = await self._open()
+        try:
+            await connection.send(request("GET", f"{self._path_prefix}/", self._fields, b""))
+        finally:
+            connection.abort()
+
+    def _report_stall(self, waiting: int) -> None:
+        log.warning("search_server_stalled", host=self._host, waiting=waiting)
 
 
 def _connection_closed() -> OSError:

@@ -1,8 +1,4 @@
-"""Detection of a database that stalls: it accepts what is sent and does not respond.
-
-A statement has seconds, because it may be slow. So while callers wait for longer than `PATIENCE_SECONDS`, the server is
-probed on a connection of its own; if it does not respond to that either, all of them fail at once.
-"""
+"""Detection of a database that stalls, and of sessions that wait for a lock."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -14,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.util import greenlet_spawn
 
-from core.tasks import cancel_and_wait
+from app.backends.stall_detector import ServerStalledError, StallDetector
 
 log = structlog.get_logger()
 
@@ -43,47 +39,27 @@ class StallProbe:
         # A pool of its own: all connections of the other one may wait for the server.
         self._pool = engine.sync_engine.pool.recreate()
         self._on_stall = on_stall
-        self._waiting: set[asyncio.Timeout] = set()
-        self._probing: asyncio.Task[None] | None = None
+        self._detector = StallDetector(self._responds, self._report_stall, patience=PATIENCE_SECONDS)
         self._reported: set[int] = set()
 
     @asynccontextmanager
     async def watch(self, session: AsyncSession) -> AsyncIterator[None]:
-        """Raise TimeoutError in the block once it waits for a server that stalls, and drop the session's connection."""
-        timer = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._start)
+        """Raise ServerStalledError in the block once it waits for a server that stalls, and drop the session's
+        connection."""
         try:
-            async with asyncio.timeout(None) as limit:
-                self._waiting.add(limit)
-                try:
-                    yield
-                finally:
-                    self._waiting.discard(limit)
-        except TimeoutError:
-            if limit.expired():
-                # A rollback would wait for the server, too.
-                await session.invalidate()
+            async with self._detector.watch():
+                yield
+        except ServerStalledError:
+            # A rollback would wait for the server, too.
+            await session.invalidate()
             raise
-        finally:
-            timer.cancel()
 
     async def close(self) -> None:
-        if self._probing is not None:
-            await cancel_and_wait([self._probing])
+        await self._detector.close()
 
-    def _start(self) -> None:
-        if self._probing is None or self._probing.done():
-            self._probing = asyncio.create_task(self._probe_while_waiting())
-
-    async def _probe_while_waiting(self) -> None:
-        while self._waiting:
-            if not await self._responds():
-                log.warning("database_stalled", waiting=len(self._waiting))
-                self._on_stall()
-                now = asyncio.get_running_loop().time()
-                for limit in self._waiting:
-                    limit.reschedule(now)
-                return
-            await asyncio.sleep(PATIENCE_SECONDS)
+    def _report_stall(self, waiting: int) -> None:
+        log.warning("database_stalled", waiting=waiting)
+        self._on_stall()
 
     async def _responds(self) -> bool:
         try:

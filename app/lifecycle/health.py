@@ -27,7 +27,7 @@ VERSION = version("smarttrip")
 HEALTH_SECONDS = 1.0
 """Seconds for which all callers share one check: each takes a connection to Postgres that requests need."""
 
-DEPENDENCY_TIMEOUT = 1.0
+DEPENDENCY_TIMEOUT = 0.75
 """Seconds within which a dependency has to respond."""
 
 COUNTS_TTL = 10.0

@@ -1,5 +1,6 @@
 """Which backends a process needs to serve requests of its roles."""
 
+import asyncio
 import time
 from collections.abc import Awaitable
 from typing import Protocol
@@ -17,6 +18,9 @@ from core.settings import Settings
 from schemas.api.errors import ErrorCode
 from schemas.index_document import versioned_aliases
 from schemas.messages.message import Message
+
+INDEX_SECONDS = 0.75
+"""Seconds within which Elasticsearch has to respond."""
 
 STARTUP_GRACE_SECONDS = 30.0
 """How long a new process insists on a reachable index before the database alone makes it ready."""
@@ -75,9 +79,10 @@ class SearchBackends:
         """Return whether an index has the alias, which may contain a wildcard. Raises: BackendUnavailableError."""
         try:
             # `exists_alias` is true of any wildcard.
-            found = await self._elasticsearch.options(ignore_status=404).indices.get_alias(name=name)
+            async with asyncio.timeout(INDEX_SECONDS):
+                found = await self._elasticsearch.options(ignore_status=404).indices.get_alias(name=name)
             return "error" not in found and bool(found.body)
-        except TransportError:
+        except (TransportError, TimeoutError):
             raise BackendUnavailableError(SEARCH_INDEX_LABEL) from None
 
 

@@ -12,6 +12,7 @@ from app.backends.failover_client import FailoverHttpClient
 from app.backends.http_client import HttpClient
 from app.backends.index_feed import IndexFeedMonitor
 from app.backends.labels import SEARCH_INDEX_LABEL
+from app.backends.stall_detector import ServerStalledError
 from app.recommendations.es_lookups import LOOKUP_QUERY, parse_lookups
 from app.recommendations.es_responses import COUNT, FACETS, HITS, EsResponse, SearchResponse
 from app.recommendations.search import SearchHits
@@ -101,6 +102,8 @@ class ElasticsearchTripSearch:
         try:
             response = await self._elasticsearch.post(path, body)
         except OSError as error:
+            if isinstance(error, ServerStalledError):
+                self.breaker.trip()
             raise self._unavailable(type(error).__name__) from error
         if response.status != 200:
             raise self._unavailable(f"status {response.status}")

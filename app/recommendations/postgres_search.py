@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from app.backends.database import Database
-from app.recommendations.postgres_ranking import ranking_query
+from app.recommendations.postgres_ranking import count_query, ranking_query
 from app.recommendations.search import SearchHits
 from core.errors import OverloadedError
 from indexer.documents.builder import build_documents
@@ -18,7 +18,7 @@ NO_COMPILED_CACHE = {"compiled_cache": None}
 
 class PostgresTripSearch:
     def __init__(
-        self, database: Database, *, max_candidates: int, max_concurrent: int = 2, queue_timeout: float = 0.5
+        self, database: Database, *, max_candidates: int, max_concurrent: int = 2, queue_timeout: float = 0.25
     ) -> None:
         """Bound the load of a fallback, which may hit all searches at the same moment.
 
@@ -45,6 +45,11 @@ class PostgresTripSearch:
             return await self._find(condition, rules, size)
         finally:
             self._slots.release()
+
+    async def count(self, condition: Condition) -> int:
+        """Return the number of departures for which the condition holds. Raises: BackendUnavailableError."""
+        async with self._database.read() as session:
+            return await session.scalar(count_query(condition)) or 0
 
     async def _find(self, condition: Condition, rules: Sequence[RuleGroup], size: int) -> SearchHits:
         async with self._database.read() as session:

@@ -26,3 +26,12 @@ class TripSearch(Protocol):
         Raises: BackendUnavailableError, OverloadedError.
         """
         ...
+
+
+class CountingTripSearch(TripSearch, Protocol):
+    async def count(self, condition: Condition) -> int:
+        """Return the number of departures for which the condition holds.
+
+        Raises: BackendUnavailableError, OverloadedError.
+        """
+        ...

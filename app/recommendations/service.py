@@ -1,6 +1,7 @@
 """Recommendation service: cached responses, with fallbacks while the index or the database is unavailable."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -15,10 +16,9 @@ from app.http.encoded_body import EncodedBody
 from app.recommendations.appendable_body import AppendableJsonBody
 from app.recommendations.elasticsearch_search import ElasticsearchTripSearch
 from app.recommendations.engine import RankedResults, find_recommendations
-from app.recommendations.postgres_ranking import count_query
 from app.recommendations.postgres_search import PostgresTripSearch
 from app.recommendations.request_log_record import build_log_record
-from app.recommendations.search import TripSearch
+from app.recommendations.search import CountingTripSearch
 from app.recommendations.serializer import serialize_response
 from app.repositories.lookups import load_lookups
 from core.errors import BackendError, BackendUnavailableError
@@ -27,6 +27,10 @@ from schemas.index_document import DOCUMENT_VERSION
 from schemas.invalidation import ALL_KINDS, EntityKind
 from scoring.availability import bookable
 from scoring.context import SearchContext, SearchLookups
+
+HEDGE_SECONDS = 0.7
+"""Seconds after which a fallback is tried beside the primary source. A server that stalls is found before that; this is
+for searches that alone get no response."""
 
 DEGRADED_SECONDS = 5
 """Seconds for which degraded responses are cached."""
@@ -69,7 +73,7 @@ class SearchRequest:
 class Source:
     """One way to compute recommendations: a trip search and the lookups that preferences are resolved against."""
 
-    trips: TripSearch
+    trips: CountingTripSearch
     load_lookups: Callable[[], Awaitable[SearchLookups]]
     warning: str | None = None
     """`Warning` header of responses from a fallback; None for the primary source."""
@@ -116,6 +120,15 @@ class RecommendationService:
             # Responses that were cached since its worker stopped may be outdated too.
             return await self._get_degraded(request)
         try:
+            # The load goes on: what the cache loads does not end with a caller. Without a cache it would.
+            async with asyncio.timeout(HEDGE_SECONDS if self._cache_seconds else None):
+                return await self._get_primary(request)
+        except TimeoutError:
+            return await self._get_hedge(request)
+
+    async def _get_primary(self, request: SearchRequest) -> CachedResponse:
+        """Return a response from the primary source; only when that fails, from a fallback."""
+        try:
             body = await self._get_cached(request.key, self._loader(request, self._primary), self._cache_seconds)
             if not body.stale:
                 return CachedResponse(AppendableJsonBody.unpack(body.identity))
@@ -125,6 +138,16 @@ class RecommendationService:
             return await self._get_degraded(request)
         except BackendError:
             return CachedResponse(AppendableJsonBody.unpack(body.identity), STALE)
+
+    async def _get_hedge(self, request: SearchRequest) -> CachedResponse:
+        """Return a response from the database, which serves few searches at a time, else wait for the primary source.
+
+        The index is not asked twice: if it is slow, that would make it slower.
+        """
+        try:
+            return await self._get_degraded(request, self._fallbacks[:1])
+        except BackendError:
+            return await self._get_primary(request)
 
     def get_local(self, key: str) -> CachedResponse | None:
         """Return the response of the `SearchRequest` with this key if this process has a valid one, else None."""
@@ -137,9 +160,10 @@ class RecommendationService:
         """Compute recommendations from the primary source, without the cache. Raises: BackendError."""
         return await self._recommend(preferences, today, self._primary)
 
-    async def _get_degraded(self, request: SearchRequest) -> CachedResponse:
+    async def _get_degraded(self, request: SearchRequest, fallbacks: Sequence[Source] | None = None) -> CachedResponse:
+        """Return a response from the first of the fallbacks, by default of all, that has one. Raises: BackendError."""
         errors: list[BackendError] = []
-        for source in self._fallbacks:
+        for source in fallbacks or self._fallbacks:
             key = f"{source.warning}:{request.key}"
             try:
                 body = await self._get_cached(key, self._loader(request, source), DEGRADED_SECONDS)
@@ -158,7 +182,7 @@ class RecommendationService:
     def _loader(self, request: SearchRequest, source: Source) -> Callable[[], Awaitable[bytes]]:
         async def load() -> bytes:
             results = await self._recommend(request.preferences, request.today, source)
-            total = await self._count_trips(request.today)
+            total = await self._count_trips(request.today, source)
             text = serialize_response(results, request.preferences, total, degraded=source.warning is not None)
             log_record = build_log_record(results, request.preferences)
             return AppendableJsonBody.build(text, log_record, gzipped=request.gzipped).pack()
@@ -169,15 +193,11 @@ class RecommendationService:
         context = SearchContext(preferences, today, await source.load_lookups())
         return await find_recommendations(source.trips, context)
 
-    async def _count_trips(self, today: date) -> int:
-        """Count bookable departures in the index, which lags the database by seconds; else in the database."""
+    async def _count_trips(self, today: date, source: Source) -> int:
+        """Count bookable departures where the search is, of which the index lags the database by seconds."""
 
         async def load() -> bytes:
-            try:
-                return b"%d" % await self._index.count(bookable(today))
-            except BackendError:
-                async with self._database.read() as session:
-                    return b"%d" % (await session.scalar(count_query(bookable(today))) or 0)
+            return b"%d" % await source.trips.count(bookable(today))
 
         key = f"total-trips:v{DOCUMENT_VERSION}:{today}"
         return int((await self._cache.get(key, TTL_ONLY, load, TOTAL_SECONDS)).identity)

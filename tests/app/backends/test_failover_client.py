@@ -9,6 +9,7 @@ from core import clients
 from core.settings import Settings, SettingsError, load_settings
 from scripts.dev_stack.ports import free_port
 from tests.support.api.serving import serving
+from tests.support.fault_proxy import FaultProxy, Mode
 
 
 @asynccontextmanager
@@ -51,6 +52,15 @@ async def test_server_that_fails_later_is_left() -> None:
             assert (await client.post("/search", b"{}")).body == b"second"
         with pytest.raises(ConnectionError):
             await client.post("/search", b"{}")
+
+
+async def test_server_that_stalls_is_left_within_the_request() -> None:
+    ports = [free_port(), free_port()]
+    urls = [f"http://127.0.0.1:{port}" for port in ports]
+    async with server("first", ports[0]), server("second", ports[1]), FaultProxy(urls[0]) as proxy:
+        await proxy.switch(Mode.STALL)
+        with closing(FailoverHttpClient([proxy.url, urls[1]], seconds=5, connections=2)) as client:
+            assert (await client.post("/search", b"{}")).body == b"second"
 
 
 async def test_clients_use_the_address_that_responds(settings: Settings) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.backends.http_client import HttpClient, HttpResponse
+from app.backends.stall_detector import ServerStalledError
 from tests.support.eventually import eventually
 
 FOUND = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfound"
@@ -212,6 +213,37 @@ async def test_timeout_is_not_retried() -> None:
             await client(address, seconds=0.05).post("/_search", b"{}")
         await ended.wait()
     assert served.requests == [1]
+
+
+async def test_server_that_stalls_is_left_before_the_timeout() -> None:
+    async def say_nothing(conversation: Conversation) -> None:
+        await conversation.hear()
+        await conversation.ended()
+
+    async with server(say_nothing) as (served, address):
+        asking = client(address)
+        waiting = (asking.post("/_search", b"{}") for _ in range(3))
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [ServerStalledError] * 3
+        await eventually(lambda: served.going == 0)
+    assert served.conversations[-1].requests[0].startswith(b"GET / HTTP/1.1\r\n")
+    assert len(served.conversations) == 4
+
+
+async def test_slow_response_is_awaited_while_the_server_responds() -> None:
+    probed = asyncio.Event()
+
+    async def respond_after_a_probe(conversation: Conversation) -> None:
+        if (await conversation.hear()).startswith(b"GET"):
+            probed.set()
+        await probed.wait()
+        conversation.say(FOUND)
+        await conversation.ended()
+
+    async with server(respond_after_a_probe) as (_, address):
+        asking = client(address)
+        assert await asking.post("/_search", b"{}") == HttpResponse(200, b"found")
+        asking.close()
 
 
 async def test_timeout_includes_connecting(monkeypatch: pytest.MonkeyPatch) -> None:

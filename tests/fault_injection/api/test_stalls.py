@@ -1,0 +1,119 @@
+"""Every endpoint that reads responds soon while Elasticsearch or Postgres stalls, from the first request on."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import httpx2
+import pytest
+from pydantic import SecretStr
+from redis.asyncio import Redis
+
+from app.endpoints.endpoint import Endpoint
+from app.routes import ENDPOINTS
+from core.settings import Settings
+from core.tasks import background_task
+from tests.app.conftest import ADMIN_KEY
+from tests.fault_injection.api.conftest import SearchBodies
+from tests.support.api.serving import serving
+from tests.support.dependency_proxies import DependencyProxies, dependency_proxies
+from tests.support.fault_proxy import Mode
+
+log = logging.getLogger(__name__)
+
+LIMITS = {"elasticsearch": 1.0, "postgres": 3.0}
+"""Seconds within which a response is there while the dependency stalls."""
+ATTEMPTS = 3
+"""Of so many attempts one has to be within the limit: the machine may be busy for a moment."""
+SEARCHES = 3
+ROUNDS = 2
+
+READING = [
+    endpoint
+    for endpoint in ENDPOINTS
+    if not endpoint.admin and (endpoint.method == "GET" or endpoint.tag == "recommendations")
+]
+
+Sent = tuple[str, float, httpx2.Response]
+
+
+def reads(search_bodies: SearchBodies, number: int) -> Iterator[tuple[Endpoint, Mapping[str, Any] | None]]:
+    """Yield each endpoint that reads, with a body, and several searches, which differ from those of other numbers."""
+    for endpoint in READING:
+        if endpoint.body is None:
+            yield endpoint, None
+        else:
+            for body in search_bodies[:SEARCHES]:
+                yield endpoint, {**body, "budget": 5000 + number}
+
+
+class LoopClock:
+    """Seconds during which the event loop ran: on a busy machine it stands still for much of the time."""
+
+    TICK = 0.01
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    async def run(self) -> None:
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(self.TICK)
+            self.seconds += min(time.monotonic() - began, 2 * self.TICK)
+
+
+async def send(api: httpx2.AsyncClient, clock: LoopClock, endpoint: Endpoint, body: Mapping[str, Any] | None) -> Sent:
+    began = clock.seconds
+    response = await api.request(endpoint.method, endpoint.path.replace("{id:int}", "1"), json=body)
+    return f"{endpoint.method} {endpoint.path}", clock.seconds - began, response
+
+
+async def send_all(api: httpx2.AsyncClient, search_bodies: SearchBodies, number: int) -> list[Sent]:
+    clock = LoopClock()
+    async with background_task(clock.run()):
+        return await asyncio.gather(*(send(api, clock, *read) for read in reads(search_bodies, number)))
+
+
+async def busy_seconds(settings: Settings, search_bodies: SearchBodies) -> float:
+    """Return what the slowest of all reads takes while nothing stalls: what the machine adds."""
+    async with serving(settings) as api:
+        return max(seconds for _, seconds, _ in await send_all(api, search_bodies, ROUNDS))
+
+
+async def responses_in_stall(
+    dependencies: DependencyProxies, search_bodies: SearchBodies, dependency: str, *, warm: bool
+) -> list[Sent]:
+    """Start the application, and send all reads at once, several times, while the dependency stalls.
+
+    With `warm` it stalls once there are connections, else from before the start.
+    """
+    settings = dependencies.settings.model_copy(update={"admin_key": SecretStr(ADMIN_KEY)})
+    await dependencies[dependency].switch(Mode.PASS if warm else Mode.STALL)
+    async with serving(settings) as api:
+        if warm:
+            await asyncio.gather(*(api.get("/api/evaluation/scenarios") for _ in range(settings.postgres_connections)))
+            await asyncio.gather(*(api.post("/api/v2/recommendations", json=body) for body in search_bodies[-5:]))
+            await dependencies[dependency].switch(Mode.STALL)
+        return [sent for number in range(ROUNDS) for sent in await send_all(api, search_bodies, number)]
+
+
+@pytest.mark.parametrize("dependency", LIMITS)
+@pytest.mark.parametrize("warm", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["later", "from the start"])
+async def test_stall_leaves_responses_soon(
+    settings: Settings, search_bodies: SearchBodies, redis: Redis, dependency: str, *, warm: bool
+) -> None:
+    for _ in range(ATTEMPTS):
+        await redis.flushdb()
+        busy = await busy_seconds(settings, search_bodies)
+        await redis.flushdb()
+        async with dependency_proxies(settings) as dependencies:
+            sent = await responses_in_stall(dependencies, search_bodies, dependency, warm=warm)
+        name, seconds, _ = max(sent, key=lambda one: one[1])
+        log.info("%s: %d reads took up to %.2f s (%s), else %.2f s", dependency, len(sent), seconds, name, busy)
+        assert {response.status_code for _, _, response in sent} <= {200, 404, 503}
+        assert all(response.json() for _, _, response in sent if response.status_code == 503)
+        if seconds < LIMITS[dependency] + busy:
+            return
+    pytest.fail(f"{name} took {seconds:.2f} s, else {busy:.2f} s")
