@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from core.postgres_url import parse_postgres_url
 from core.rates import parse_rates
 from core.roles import ROLES, Role
+from core.setting_errors import describe_setting_error
 from core.timeouts import ResourceLimits
 from schemas.index_document import versioned_alias
 from schemas.lenient import empty_as_none
@@ -95,6 +96,24 @@ def _rates(value: str) -> str:
     return value
 
 
+def _alias(value: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,99}", value):
+        raise ValueError("should be up to 100 of a-z, 0-9, _ and -, beginning with a letter")
+    return value
+
+
+def _replicas(value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(r"[0-9]{1,2}(-([0-9]{1,2}|all))?", value, re.ASCII):
+        raise ValueError("should be a number of copies such as 1, or a range such as 0-1 or 0-all")
+    return value
+
+
+def _host(value: str) -> str:
+    if not value.strip():
+        raise ValueError("should be an address of this machine such as 127.0.0.1")
+    return value.strip()
+
+
 PostgresUrl = Annotated[str, BeforeValidator(_postgres_url)]
 Item = TypeVar("Item")
 CommaList = Annotated[list[Item], NoDecode, BeforeValidator(_split)]
@@ -111,15 +130,13 @@ class Settings(ResourceLimits, BaseSettings):
     database_direct_url: Annotated[PostgresUrl | None, empty_as_none] = None
     redis_url: Annotated[str, BeforeValidator(_redis_url)]
     elasticsearch_url: Annotated[str, BeforeValidator(_http_urls)]
-    elasticsearch_alias: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,99}$")] = "trips"
+    elasticsearch_alias: Annotated[str, AfterValidator(_alias)] = "trips"
 
-    elasticsearch_replicas: Annotated[str | None, Field(pattern=r"^[0-9]{1,2}(-([0-9]{1,2}|all))?$"), empty_as_none] = (
-        None
-    )
+    elasticsearch_replicas: Annotated[str | None, AfterValidator(_replicas), empty_as_none] = None
     today: Annotated[date | None, empty_as_none] = None
     timezone: str = "Asia/Jerusalem"
 
-    host: str = "127.0.0.1"
+    host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 5000
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     roles: Annotated[CommaList[Role], Field(min_length=1)] = list(ROLES)
@@ -144,8 +161,8 @@ class Settings(ResourceLimits, BaseSettings):
     drain_seconds: Annotated[float, Field(ge=0, le=60)] = 2
     answer_cache_seconds: Annotated[int, Field(ge=0)] = 240
     fallback_candidates: Annotated[int, Field(ge=1)] = 50_000
-    reindex_rate: Annotated[float | None, Field(gt=0), empty_as_none] = None
-    index_keep_hours: Annotated[float, Field(ge=0)] = 24
+    reindex_rate: Annotated[float | None, Field(gt=0, allow_inf_nan=False), empty_as_none] = None
+    index_keep_hours: Annotated[float, Field(ge=0, le=87_600)] = 24
     worker_port: Annotated[int | None, Field(ge=1, le=65535), empty_as_none] = None
     tracking_limit: Annotated[int, Field(ge=100, le=10_000_000)] = 100_000
     tracking_limit_bytes: Annotated[int, Field(ge=1024 * 1024)] = 256 * 1024 * 1024
@@ -157,7 +174,7 @@ class Settings(ResourceLimits, BaseSettings):
     def _known_timezone(cls, value: str) -> str:
         try:
             ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError):
+        except (ZoneInfoNotFoundError, ValueError, OSError):
             raise ValueError("should be a name such as Asia/Jerusalem") from None
         return value
 
@@ -184,8 +201,19 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        problem = error.errors(include_input=False, include_url=False)[0]
-        variable = str(problem["loc"][0]).upper()
-        if problem["type"] == "missing":
-            raise SettingsError(f"{variable} is not set; see docs/reference/settings.md.") from None
-        raise SettingsError(f"{variable} is wrong: {problem['msg'].removeprefix('Value error, ')}.") from None
+        raise SettingsError(_describe(error)) from None
+    except UnicodeDecodeError:
+        raise SettingsError(".env should be a text file in UTF-8.") from None
+
+
+def parse_setting(name: str, value: object) -> Any:
+    """Return the value of one setting as Settings would read it. Raises: SettingsError, with what it should be."""
+    try:
+        parsed = Settings.__pydantic_validator__.validate_assignment(Settings.model_construct(), name, value)
+    except ValidationError as error:
+        raise SettingsError(_describe(error).partition(": ")[2].rstrip(".")) from None
+    return getattr(parsed, name)
+
+
+def _describe(error: ValidationError) -> str:
+    return describe_setting_error(error, Settings.model_json_schema()["properties"])

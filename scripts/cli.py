@@ -1,20 +1,29 @@
 """The `smarttrip` command: registers the commands and turns expected errors into a sentence and an exit code."""
 
 import io
+import os
 import sys
+from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
 
-from scripts.commands import bench, check, database, demo, index, processes, stack, user
-from scripts.commands.errors import describe_error
+from scripts.commands import bench, check, completion, database, demo, index, processes, stack, user
+from scripts.commands.group import FastGroup
+from scripts.errors import ExitCode
+
+EXIT_CODES = "Exit codes: " + "; ".join(f"{code} {code.meaning}" for code in ExitCode) + "."
 
 app = typer.Typer(
+    cls=FastGroup,
     no_args_is_help=True,
-    add_completion=False,
+    # Its options would load pydantic for every --help; a shell that completes does not see them.
+    add_completion=completion.VARIABLE in os.environ,
     pretty_exceptions_enable=False,
-    help="Trip recommendations from an Elasticsearch index that follows Postgres. Settings come from the environment.",
-    epilog="Exit codes: 0 done; 1 failed, or differences found; 2 wrong usage or settings; "
-    "3 a service is unreachable; 4 busy: already running, or a port is taken.",
+    # Its tables take longer than all else that --help does.
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=EXIT_CODES,
 )
 app.add_typer(stack.app, name="stack")
 app.add_typer(user.app, name="user")
@@ -28,17 +37,59 @@ app.command()(index.rollback)
 app.command()(processes.serve)
 app.command()(processes.worker)
 app.command()(demo.demo)
+app.command()(completion.completion)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415
+
+        typer.echo(f"smarttrip {version('smarttrip')}")
+        raise typer.Exit
+
+
+@app.callback()
+def smarttrip(
+    _version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Trip recommendations from an Elasticsearch index that follows Postgres. Settings come from the environment."""
 
 
 def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A reader of a pipe or a log sees each step as soon as it is done.
         sys.stdout.reconfigure(line_buffering=True)
+    sys.exit(_run())
+
+
+def _run() -> int:
+    """Run the command of the command line; return its exit code."""
     try:
-        app()
+        code = app(prog_name="smarttrip", standalone_mode=False)
+    except TyperException as error:
+        return _end_with_usage(error)
+    except (KeyboardInterrupt, typer.Abort):
+        code = ExitCode.INTERRUPTED
     except Exception as error:
+        from scripts.commands.errors import describe_error  # noqa: PLC0415
+
         expected = describe_error(error)
         if expected is None:
             raise
         print(expected.sentence, file=sys.stderr)
-        sys.exit(expected.code)
+        return expected.code
+    if code == ExitCode.INTERRUPTED:
+        print("Interrupted.", file=sys.stderr)
+    return code or ExitCode.DONE
+
+
+def _end_with_usage(error: TyperException) -> int:
+    from scripts.commands.usage import describe_usage  # noqa: PLC0415
+
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(error.message)
+    else:
+        print(describe_usage(error), file=sys.stderr)
+    return ExitCode.USAGE

@@ -4,10 +4,26 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    FAILED = 1
-    USAGE = 2
-    NOT_RUNNING = 3
-    BUSY = 4
+    """How a command has ended; each kind of end has a code of its own."""
+
+    meaning: str
+
+    def __new__(cls, code: int, meaning: str) -> "ExitCode":
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        return member
+
+    DONE = 0, "done"
+    FAILED = 1, "failed"
+    USAGE = 2, "wrong usage: command, option or argument"
+    NOT_RUNNING = 3, "a service does not respond"
+    BUSY = 4, "already running"
+    DIFFERS = 5, "differences found"
+    SETTING = 6, "a setting is missing or wrong"
+    PORT = 7, "the port is taken, or not ours to listen on"
+    NOTHING_STORED = 8, "nothing is stored about the person"
+    INTERRUPTED = 130, "interrupted by Ctrl-C"
 
 
 class CliError(Exception):
@@ -16,7 +32,3 @@ class CliError(Exception):
     def __init__(self, sentence: str, code: ExitCode = ExitCode.FAILED) -> None:
         super().__init__(sentence)
         self.code = code
-
-
-def port_taken(port: int) -> CliError:
-    return CliError(f"Port {port} is taken; choose another one with PORT.", ExitCode.BUSY)

@@ -5,7 +5,6 @@ import os
 import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from rich.table import Table
 
@@ -66,7 +65,7 @@ def sentences(measured: BenchmarkResults) -> Iterator[str]:
         yield f"memory of the API's largest process after {requests}: {megabytes} MB{errors}"
 
 
-def write_json(measured: BenchmarkResults, path: Path) -> None:
+def as_json(measured: BenchmarkResults) -> str:
     machine = {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
     rows = [
         asdict(row) | {"throughput_ratio": row.throughput_ratio, "p95_ratio": row.p95_ratio} for row in measured.rows
@@ -76,4 +75,4 @@ def write_json(measured: BenchmarkResults, path: Path) -> None:
         "growth": [asdict(step) for step in measured.growth],
         "memory": asdict(measured.memory) if measured.memory else None,
     }
-    path.write_text(json.dumps({"machine": machine, "rows": rows, **figures}, indent=1))
+    return json.dumps({"machine": machine, "rows": rows, **figures}, indent=1)

@@ -2,91 +2,131 @@
 
 # ruff: noqa: PLC0415 -- imports inside the commands keep --help fast.
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from scripts.commands.group import FastGroup
+from scripts.commands.options import JsonOption, new_file, seconds, sizes, split_sizes, whole_number
+from scripts.commands.output import print_json
 from scripts.errors import ExitCode
 
-app = typer.Typer(invoke_without_command=True)
+if TYPE_CHECKING:
+    from rich.table import Table
 
-Rounds = Annotated[int, typer.Option(min=1, help="Runs of each contestant; the median counts.")]
+app = typer.Typer(cls=FastGroup, invoke_without_command=True)
+
+Rounds = Annotated[
+    int,
+    typer.Option(parser=whole_number(1, 1000), metavar="N", help="Runs of each contestant; the median counts."),
+]
+MILLION = 1_000_000
+Result = TypeVar("Result")
 
 
 @app.callback()
 def bench(  # noqa: PLR0913, PLR0917 -- each is an option
     context: typer.Context,
-    sizes: Annotated[str, typer.Option(help="Catalogue sizes, separated by commas.")] = "1000,10000,100000",
+    sizes: Annotated[
+        str, typer.Option(parser=sizes, metavar="N,N,...", help="Catalogue sizes, separated by commas.")
+    ] = "1000,10000,100000",
     million: Annotated[bool, typer.Option("--1m", help="Add a catalogue of a million departures.")] = False,
     rounds: Rounds = 3,
-    seconds: Annotated[float, typer.Option(min=0.5, help="Length of one run, in seconds.")] = 3,
-    json: Annotated[Path | None, typer.Option(help="Write the results to this file, too.")] = None,
+    seconds: Annotated[
+        float, typer.Option(parser=seconds(0.5), metavar="SECONDS", help="Length of one run, in seconds.")
+    ] = 3,
+    output: Annotated[
+        Path | None, typer.Option(parser=new_file, metavar="FILE", help="Write the results to this file as JSON, too.")
+    ] = None,
+    json: JsonOption = False,
 ) -> None:
     """Compare the API with raw Elasticsearch, a constant response, and scoring in Python without an index."""
     if context.invoked_subcommand:
         return
     from rich.console import Console
 
-    from scripts.benchmark.report import sentences, table, write_json
+    from scripts.benchmark.report import as_json, sentences, table
     from scripts.benchmark.suite import bench as measure
     from scripts.dev_stack.paths import cache_root
 
-    all_sizes = [int(size) for size in sizes.split(",")] + ([1_000_000] if million else [])
-    measured = measure(cache_root() / "bench", all_sizes, rounds, seconds, typer.echo)
-    Console(width=160).print(table(measured.rows))
-    for sentence in sentences(measured):
-        typer.echo(sentence)
+    all_sizes = split_sizes(sizes) + ([MILLION] if million else [])
+    measured = measure(cache_root() / "bench", all_sizes, rounds, seconds, _report_steps(json))
+    if output:
+        output.write_text(as_json(measured))
     if json:
-        write_json(measured, json)
+        typer.echo(as_json(measured))
+    else:
+        Console(width=160).print(table(measured.rows))
+        for sentence in sentences(measured):
+            typer.echo(sentence)
     if measured.errors:
         raise typer.Exit(ExitCode.FAILED)
 
 
 @app.command()
-def writers() -> None:
+def writers(json: JsonOption = False) -> None:
     """Measure what the triggers cost applications that write to Postgres."""
-    from rich.console import Console
-
     from scripts.benchmark.trigger_cost import measure, table
     from scripts.dev_stack.paths import cache_root
 
-    Console(width=100).print(table(measure(cache_root() / "bench", typer.echo)))
+    costs = measure(cache_root() / "bench", _report_steps(json))
+    _print(costs, table, json, width=100)
 
 
 @app.command()
 def loading(
-    departures: Annotated[int, typer.Option(min=1, help="Size of the catalogue, in departures.")] = 100_000,
+    departures: Annotated[
+        int, typer.Option(parser=whole_number(1), metavar="N", help="Size of the catalogue, in departures.")
+    ] = 100_000,
     rounds: Rounds = 3,
     memory: Annotated[bool, typer.Option("--memory", help="Measure the memory of reindex and verify.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Compare the speed of a full reindex with loading the same documents, already serialised, from a file."""
-    from rich.console import Console
-
     from core.logging import configure_logs
     from scripts.benchmark import memory as memory_benchmark
     from scripts.benchmark import reindex_speed
     from scripts.dev_stack.paths import cache_root
 
     configure_logs("error")
-    data = cache_root() / "bench"
+    data, report = cache_root() / "bench", _report_steps(json)
     if memory:
-        table = memory_benchmark.table(memory_benchmark.measure(data, departures, typer.echo))
+        _print(memory_benchmark.measure(data, departures, report), memory_benchmark.table, json, width=100)
     else:
-        table = reindex_speed.table(reindex_speed.measure(data, departures, rounds, typer.echo))
-    Console(width=100).print(table)
+        _print(reindex_speed.measure(data, departures, rounds, report), reindex_speed.table, json, width=100)
 
 
 @app.command()
 def freshness(
-    departures: Annotated[int, typer.Option(min=1000, help="Size of the catalogue, in departures.")] = 200_000,
-    rate: Annotated[int, typer.Option(min=1, help="Changes per second.")] = 200,
-    seconds: Annotated[float, typer.Option(min=1, help="Length of each of the two runs, in seconds.")] = 30,
+    departures: Annotated[
+        int, typer.Option(parser=whole_number(1000), metavar="N", help="Size of the catalogue, in departures.")
+    ] = 200_000,
+    rate: Annotated[int, typer.Option(parser=whole_number(1, 100_000), metavar="N", help="Changes per second.")] = 200,
+    seconds: Annotated[
+        float, typer.Option(parser=seconds(1), metavar="SECONDS", help="Length of each of the two runs, in seconds.")
+    ] = 30,
+    json: JsonOption = False,
 ) -> None:
     """Measure the time from a commit until searches see it, alone and during a large fan-out."""
-    from rich.console import Console
-
     from scripts.benchmark.sync_latency import measure, table
     from scripts.dev_stack.paths import cache_root
 
-    Console(width=110).print(table(measure(cache_root() / "bench", departures, rate, seconds, typer.echo)))
+    lags = measure(cache_root() / "bench", departures, rate, seconds, _report_steps(json))
+    _print(lags, table, json, width=110)
+
+
+def _report_steps(json: bool) -> Callable[[str], None]:
+    """Return what prints a step of a benchmark; with JSON on standard output, to standard error."""
+    return partial(typer.echo, err=json)
+
+
+def _print(result: Result, table: Callable[[Result], "Table"], json: bool, *, width: int) -> None:
+    if json:
+        print_json(result)
+        return
+    from rich.console import Console
+
+    Console(width=width).print(table(result))

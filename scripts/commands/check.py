@@ -3,28 +3,35 @@
 # ruff: noqa: PLC0415 -- imports inside the commands keep --help fast.
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import typer
 
-from core.settings import Settings, load_settings
+from scripts.commands.options import JsonOption
+from scripts.commands.output import print_json
 from scripts.errors import ExitCode
 
+if TYPE_CHECKING:
+    from core.settings import Settings
 
-def check() -> None:
-    """Compare database, index and servers with what this release needs. Exit code 0: they agree; 1: they differ."""
+
+def check(json: JsonOption = False) -> None:
+    """Compare database, index and servers with what this release needs. Exit code 0: they agree; 5: they differ."""
     from core.logging import configure_logs
+    from core.settings import load_settings
 
     settings = load_settings()
     configure_logs("error")
     differences = asyncio.run(_find_differences(settings))
-    for difference in differences:
-        typer.echo(difference)
+    if json:
+        print_json({"differences": differences})
+    else:
+        typer.echo("\n".join(differences) or "Database, index and servers are as this release needs them.")
     if differences:
-        raise typer.Exit(ExitCode.FAILED)
-    typer.echo("Database, index and servers are as this release needs them.")
+        raise typer.Exit(ExitCode.DIFFERS)
 
 
-async def _find_differences(settings: Settings) -> list[str]:
+async def _find_differences(settings: "Settings") -> list[str]:
     from indexer.preflight.comparison import PARTS
 
     return [difference for compare in PARTS.values() for difference in await compare(settings)]

@@ -3,25 +3,42 @@
 # ruff: noqa: PLC0415 -- imports inside the commands keep --help fast.
 
 import asyncio
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from core.settings import Settings, load_settings
+from scripts.commands.options import INT8, JsonOption, whole_number
+from scripts.commands.output import print_json
+
+if TYPE_CHECKING:
+    from core.settings import Settings
 
 
-def migrate() -> None:
+def migrate(json: JsonOption = False) -> None:
     """Migrate the database: adopt the platform's tables or create them, and add our own tables and triggers."""
     import migrations
 
     migrations.upgrade(_checked_settings().direct_url)
-    typer.echo("The database is up to date.")
+    if json:
+        print_json({"up_to_date": True})
+    else:
+        typer.echo("The database is up to date.")
 
 
 def seed(
-    occurrences: Annotated[int, typer.Option(min=1, help="Number of departures to create.")] = 5000,
-    seed: Annotated[int, typer.Option(help="Random seed: the same number gives the same catalogue.")] = 1,
+    occurrences: Annotated[
+        int, typer.Option(parser=whole_number(1), metavar="N", help="Number of departures to create.")
+    ] = 5000,
+    seed: Annotated[
+        int,
+        typer.Option(
+            parser=whole_number(0, INT8 - 1),
+            metavar="N",
+            help="Random seed: the same number gives the same catalogue.",
+        ),
+    ] = 1,
     if_empty: Annotated[bool, typer.Option("--if-empty", help="Do nothing if there are departures already.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Load sample data into an empty catalogue."""
     from core.business_date import business_date_provider
@@ -29,15 +46,26 @@ def seed(
 
     settings = _checked_settings()
     if if_empty and asyncio.run(_has_departures(settings.direct_url)):
-        typer.echo("There are departures already.")
+        _print_counts({}, json)
         return
     today = business_date_provider(settings)()
-    for table, count in asyncio.run(sample_data.seed(settings.direct_url, occurrences, seed, today=today)).items():
+    _print_counts(asyncio.run(sample_data.seed(settings.direct_url, occurrences, seed, today=today)), json)
+
+
+def _print_counts(counts: dict[str, int], json: bool) -> None:
+    """Print the number of new rows by table; none means that the catalogue has departures already."""
+    if json:
+        print_json(counts)
+        return
+    if not counts:
+        typer.echo("There are departures already.")
+    for table, count in counts.items():
         typer.echo(f"{count:>9,}  {table}")
 
 
-def _checked_settings() -> Settings:
+def _checked_settings() -> "Settings":
     """Load the settings. Raises: DirectUrlMismatchError, if what is written would not be where it is read."""
+    from core.settings import load_settings
     from indexer.index.direct_url import check_same_database_if_reachable
 
     settings = load_settings()

@@ -12,7 +12,7 @@ def demo(
 ) -> None:
     """Show the whole system at work: real services, sample trips, three searches, a change that reaches the results.
 
-    The API listens on PORT (default 5000). Exit code 4: a demo is running already, or the port is taken.
+    The API listens on PORT (default 5000). Exit code 4: a demo is running already; 7: the port is taken.
     """
     from scripts.walkthrough.run import run_demo
 

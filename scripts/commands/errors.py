@@ -16,8 +16,13 @@ class ExitMessage(NamedTuple):
 
 def describe_error(error: Exception) -> ExitMessage | None:
     """Return the sentence and exit code of an expected failure, or None for a bug."""
+    from core.settings import SettingsError
+
     if isinstance(error, CliError):
         return ExitMessage(str(error), error.code)
+    # Before the clients of all services are loaded.
+    if isinstance(error, SettingsError):
+        return ExitMessage(str(error), ExitCode.SETTING)
     for types, code, describe in _expected():
         if isinstance(error, types):
             return ExitMessage(describe(error), code)
@@ -32,13 +37,11 @@ def _expected() -> list[tuple[tuple[type[Exception], ...], ExitCode, Callable[[E
     from redis.exceptions import RedisError
     from sqlalchemy.exc import DBAPIError
 
-    from core.settings import SettingsError
     from indexer.errors import IndexerError, ReindexRunningError
     from migrations import MigrationError
 
     unreachable = (ConnectionError, TimeoutError, gaierror)
     return [
-        ((SettingsError,), ExitCode.USAGE, str),
         ((ReindexRunningError,), ExitCode.BUSY, str),
         ((IndexerError, MigrationError), ExitCode.FAILED, str),
         ((TransportError,), ExitCode.NOT_RUNNING, lambda error: f"Elasticsearch is unreachable: {error}"),
@@ -47,9 +50,15 @@ def _expected() -> list[tuple[tuple[type[Exception], ...], ExitCode, Callable[[E
         ((PostgresError, DBAPIError), ExitCode.FAILED, _describe_postgres_error),
         # asyncpg does not wrap the errors of its connections.
         (unreachable, ExitCode.NOT_RUNNING, lambda error: f"Postgres is unreachable: {error}"),
-        ((OSError,), ExitCode.FAILED, str),
+        ((OSError,), ExitCode.FAILED, _describe_os_error),
         ((ModuleNotFoundError,), ExitCode.FAILED, _missing_module),
     ]
+
+
+def _describe_os_error(error: Exception) -> str:
+    """Return the system's reason and the file that it is about, without its number."""
+    reason, name = getattr(error, "strerror", None), getattr(error, "filename", None)
+    return str(error) if reason is None else f"{reason}: {name}." if name else f"{reason}."
 
 
 def _missing_module(error: Exception) -> str:

@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from core.settings import Settings, load_settings
+from scripts.commands.options import JsonOption
+from scripts.commands.output import print_json
 from scripts.errors import ExitCode
 
 if TYPE_CHECKING:
+    from core.settings import Settings
     from indexer.rebuild.progress import Progress
+    from indexer.rebuild.verify import VerifyResult
 
 SECONDS_BETWEEN_LINES = 2
 MAX_LISTED = 20
 
 
-def reindex() -> None:
+def reindex(json: JsonOption = False) -> None:
     """Build a new index from Postgres, compare it with Postgres, and switch searches to it."""
     import uvloop
 
@@ -29,39 +32,55 @@ def reindex() -> None:
 
     settings = _settings()
     tune_gc()
-    with progress_display() as show:
+    with progress_display(silent=json) as show:
         report = uvloop.run(reindex(settings, show))
+    if json:
+        print_json(report)
+        return
     typer.echo(f"{report.name} is in use: {report.documents:,} departures in {report.seconds:.1f} s.")
     _print_rejected(report.refused)
 
 
 def verify(
     repair: Annotated[bool, typer.Option("--repair", help="Have the worker index again what differs.")] = False,
+    json: JsonOption = False,
 ) -> None:
-    """Compare the index with Postgres, field by field. Exit code 0: they agree; 1: they differ."""
+    """Compare the index with Postgres, field by field. Exit code 0: they agree; 5: they differ."""
     from indexer.rebuild.verify import verify
 
     report = asyncio.run(verify(_settings(), repair))
+    if json:
+        print_json(report)
+    else:
+        _print_verification(report)
+    if not report.in_sync:
+        raise typer.Exit(ExitCode.DIFFERS)
+
+
+def _print_verification(report: "VerifyResult") -> None:
     typer.echo(f"{report.checked:,} departures compared in {report.seconds:.1f} s: {report.drifted:,} differ.")
     if report.lagging:
         typer.echo(f"{report.lagging:,} differ only because their change is still on its way.")
     for difference in report.differences[:MAX_LISTED]:
         typer.echo(f"  {difference}")
     _print_rejected(report.refused)
-    if not report.in_sync:
-        raise typer.Exit(ExitCode.FAILED)
 
 
-def rollback() -> None:
+def rollback(json: JsonOption = False) -> None:
     """Switch searches back to the index before the last reindex, which is kept up to date for INDEX_KEEP_HOURS."""
     from indexer.rebuild.rollback import rollback
 
-    typer.echo(f"{asyncio.run(rollback(_settings()))} is in use again.")
+    name = asyncio.run(rollback(_settings()))
+    if json:
+        print_json({"name": name})
+    else:
+        typer.echo(f"{name} is in use again.")
 
 
-def _settings() -> Settings:
+def _settings() -> "Settings":
     """Load the settings; log errors only, since the commands print their results."""
     from core.logging import configure_logs
+    from core.settings import load_settings
 
     settings = load_settings()
     configure_logs("error")
@@ -74,8 +93,11 @@ def _print_rejected(rejected: dict[int, str]) -> None:
 
 
 @contextmanager
-def progress_display() -> Iterator[Callable[["Progress"], None]]:
-    """Show progress: a bar in a terminal, elsewhere a line every SECONDS_BETWEEN_LINES."""
+def progress_display(*, silent: bool = False) -> Iterator[Callable[["Progress"], None]]:
+    """Show progress, unless `silent`: a bar in a terminal, elsewhere a line every SECONDS_BETWEEN_LINES."""
+    if silent:
+        yield lambda at: None
+        return
     if not sys.stdout.isatty():
         yield _print_lines()
         return

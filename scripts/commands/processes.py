@@ -3,30 +3,39 @@
 # ruff: noqa: PLC0415 -- imports inside the commands keep --help fast.
 
 import asyncio
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from core.settings import load_settings
-from scripts.errors import port_taken
-from scripts.ports import is_free
+from scripts.commands.options import setting
+
+if TYPE_CHECKING:
+    pass
+
+
+def _option(name: str, metavar: str, text: str, default: str) -> Any:
+    """Return an option that overrides the setting `name`."""
+    return typer.Option(
+        parser=setting(name), metavar=metavar, help=text, show_default=f"{name.upper()}, else {default}"
+    )
 
 
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="HOST, else 127.0.0.1")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on.", show_default="PORT, else 5000")] = None,
-    workers: Annotated[int | None, typer.Option(help="Number of processes.", show_default="WORKERS, else 1")] = None,
+    host: Annotated[str | None, _option("host", "ADDRESS", "Address to listen on.", "127.0.0.1")] = None,
+    port: Annotated[int | None, _option("port", "N", "Port to listen on.", "5000")] = None,
+    workers: Annotated[int | None, _option("workers", "N", "Number of processes.", "1")] = None,
 ) -> None:
     """Start the API: serve HTTP until SIGTERM or Ctrl-C."""
     from app.server import run
     from app.server.sockets import PortInUse
     from core.logging import configure_logs
+    from core.settings import load_settings
     from indexer.preflight.start import log_differences, refuse_unusable
+    from scripts.ports import port_taken, require_free
 
     options = {"host": host, "port": port, "workers": workers}
     settings = load_settings(**{name: value for name, value in options.items() if value is not None})
-    if not is_free(settings.port, settings.host):
-        raise port_taken(settings.port)
+    require_free(settings.port, settings.host)
     configure_logs(settings.log_level)
     asyncio.run(refuse_unusable(settings))
     asyncio.run(log_differences(settings))
@@ -39,12 +48,14 @@ def serve(
 def worker() -> None:
     """Start the worker: apply changes from Postgres to the index, and run scheduled jobs, until SIGTERM or Ctrl-C."""
     from core.logging import configure_logs
+    from core.settings import load_settings
     from indexer import worker
     from indexer.preflight.start import refuse_unusable
+    from scripts.ports import require_free
 
     settings = load_settings()
-    if settings.worker_port is not None and not is_free(settings.worker_port, settings.host):
-        raise port_taken(settings.worker_port)
+    if settings.worker_port is not None:
+        require_free(settings.worker_port, settings.host)
     configure_logs(settings.log_level)
     asyncio.run(refuse_unusable(settings))
     worker.run(settings)

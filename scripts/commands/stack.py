@@ -4,20 +4,32 @@
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scripts.commands.group import FastGroup
+from scripts.commands.options import JsonOption, folder
+from scripts.commands.output import print_json
 from scripts.errors import ExitCode
 
+if TYPE_CHECKING:
+    from scripts.dev_stack.manager import ServiceState
+
 app = typer.Typer(
+    cls=FastGroup,
     no_args_is_help=True,
     help="Run Postgres, Valkey and Elasticsearch on this machine, each on a free port of the loopback interface.",
 )
 
 Data = Annotated[
     Path | None,
-    typer.Option(help="Data folder of the services. Each folder has services of its own.", show_default="user's cache"),
+    typer.Option(
+        parser=folder,
+        metavar="FOLDER",
+        help="Data folder of the services. Each folder has services of its own.",
+        show_default="user's cache",
+    ),
 ]
 
 
@@ -28,12 +40,12 @@ def _folder(data: Path | None) -> Path:
 
 
 @app.command()
-def up(data: Data = None) -> None:
+def up(data: Data = None, json: JsonOption = False) -> None:
     """Start the services that do not run yet, and wait until all three respond."""
     from scripts.dev_stack import manager
 
     manager.up(_folder(data))
-    _report(_folder(data))
+    _report(_folder(data), json)
     option = "" if data is None else f" --data {shlex.quote(str(data))}"
     typer.echo(f'For this shell: eval "$(smarttrip stack env{option})"', err=True)
 
@@ -47,27 +59,37 @@ def down(data: Data = None) -> None:
 
 
 @app.command()
-def status(data: Data = None) -> None:
+def status(data: Data = None, json: JsonOption = False) -> None:
     """Show which services respond, and their URLs. Exit code 0: all respond; 3: not all."""
-    if not _report(_folder(data)):
+    if not _report(_folder(data), json):
         raise typer.Exit(ExitCode.NOT_RUNNING)
 
 
 @app.command()
-def env(data: Data = None) -> None:
+def env(data: Data = None, json: JsonOption = False) -> None:
     """Print `export NAME=value` lines for a shell. Exit code 3: not all services respond."""
     from scripts.dev_stack import manager
 
-    for name, value in manager.environment(_folder(data)).items():
+    variables = manager.environment(_folder(data))
+    if json:
+        print_json(variables)
+        return
+    for name, value in variables.items():
         typer.echo(f"export {name}={shlex.quote(value)}")
 
 
-def _report(data: Path) -> bool:
+def _report(data: Path, json: bool) -> bool:
     """Print the state of each service; return whether all respond."""
     from scripts.dev_stack import manager
 
     states = manager.status(data)
-    for state in states:
-        health = "answers" if state.responds else "starting" if state.pid else "down"
-        typer.echo(f"{state.service.name:<14} {health:<9} {state.url or ''}".rstrip())
+    if json:
+        print_json([{"service": state.service.name, "state": _health(state), "url": state.url} for state in states])
+    else:
+        for state in states:
+            typer.echo(f"{state.service.name:<14} {_health(state):<9} {state.url or ''}".rstrip())
     return all(state.responds for state in states)
+
+
+def _health(state: "ServiceState") -> str:
+    return "answers" if state.responds else "starting" if state.pid else "down"

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from scripts.dev_stack.file_lock import locked
-from scripts.errors import CliError
+from scripts.errors import CliError, ExitCode
 
 NOBODY = 65534
 
@@ -35,14 +35,21 @@ def open_folder(path: Path) -> Path:
     """Create a folder that the services' user may enter, whatever the umask. Raises CliError if that is impossible."""
     if not path.exists():
         open_folder(path.parent)
-        path.mkdir(exist_ok=True)
-        path.chmod(0o755)
+        _create(path)
     elif not reachable(path) and not any(path.iterdir()):
         # As mktemp creates it: it is empty, so nothing in it could be private.
         path.chmod(0o711)
     if not reachable(path):
         raise CliError(f"As root, the services run as user {NOBODY}, who cannot enter {path}; choose another folder.")
     return path
+
+
+def _create(path: Path) -> None:
+    try:
+        path.mkdir(exist_ok=True)
+        path.chmod(0o755)
+    except OSError as error:
+        raise CliError(f"{path} can't be created: {error.strerror}; choose another folder.", ExitCode.USAGE) from None
 
 
 def own_folder(path: Path) -> Path:

@@ -17,8 +17,7 @@ from scripts.dev_stack.context import running_stack
 from scripts.dev_stack.paths import cache_root
 from scripts.dev_stack.processes import SMARTTRIP, Child, running
 from scripts.dev_stack.wait import http_ok
-from scripts.errors import port_taken
-from scripts.ports import is_free
+from scripts.ports import require_free
 from scripts.walkthrough.change_demo import show_change
 from scripts.walkthrough.client import Client
 from scripts.walkthrough.search_demo import print_results, searches
@@ -61,8 +60,7 @@ def _start_services(console: Console, stack: ExitStack, data: Path) -> Settings:
     with _step(console, "Postgres, Valkey and Elasticsearch"):
         os.environ.update(stack.enter_context(running_stack(data, busy=BUSY)) | SETTINGS)
     settings = load_settings()
-    if not is_free(settings.port):
-        raise port_taken(settings.port)
+    require_free(settings.port)
     return settings
 
 

@@ -18,6 +18,8 @@ from app.endpoints.openapi import PATH_PARAMETER
 from app.routes import ENDPOINTS
 from schemas.api.errors import ErrorCode
 from scripts.cli import app as cli
+from scripts.commands.completion import SHELLS
+from scripts.errors import ExitCode
 from tests.docs.documents import DOCUMENTS, QUOTED, table, text
 
 SUFFIXES = {"counter": "_total", "gauge": "", "histogram": "", "summary": ""}
@@ -79,13 +81,18 @@ def test_table_lists_exactly_the_commands() -> None:
     assert listed == commands()
 
 
+def test_table_lists_exactly_the_exit_codes() -> None:
+    rows = table("docs/reference/commands.md", "## Exit codes")
+    assert [(int(code), meaning) for code, meaning in rows] == [(code, code.meaning) for code in ExitCode]
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
 def test_named_commands_exist(document: Path) -> None:
     groups = {name.partition(" ")[0] for name in commands()}
     named = re.findall(r"(?:^    |`)smarttrip ([a-z]+)(?: ([a-z]+))?", text(document), re.MULTILINE)
     for group, command in named:
         assert group in groups
-        assert not command or f"{group} {command}" in commands()
+        assert not command or f"{group} {command}" in commands() or (group == "completion" and command in SHELLS)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)

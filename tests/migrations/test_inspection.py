@@ -18,6 +18,7 @@ from migrations.versions.r2_sync import EVENTS, WATCHED
 from migrations.versions.r3_queries import INDEXES
 from schemas.tables import SCHEMA, Base
 from scripts.cli import app
+from scripts.errors import ExitCode
 from tests.conftest import drop_indices
 from tests.support.processes import environment
 
@@ -116,7 +117,7 @@ async def test_command_prints_each_difference(
     for name, value in environment(settings).items():
         monkeypatch.setenv(name, value)
     result = await asyncio.to_thread(CliRunner().invoke, app, ["check"])
-    assert result.exit_code == 1
+    assert result.exit_code == ExitCode.DIFFERS
     printed = result.output.splitlines()
     assert "There is no index yet; the worker builds it." in printed
     assert printed == [sentence for compare in PARTS.values() for sentence in await compare(settings)]

@@ -1,6 +1,9 @@
+import json
 import socket
+import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator
+from importlib.metadata import version
 from pathlib import Path
 
 import asyncpg
@@ -12,8 +15,11 @@ from typer.testing import CliRunner
 
 from core.settings import Settings, load_settings
 from indexer.index.reconcile import rebuild_connection
-from scripts.cli import app, main
+from scripts.cli import EXIT_CODES, app
+from scripts.commands import completion
+from scripts.errors import ExitCode
 from tests.conftest import drop_indices, fresh_database, own_redis, plain
+from tests.scripts.conftest import InProcess
 from tests.support import processes
 from tests.support.command import environment, smarttrip
 
@@ -22,8 +28,6 @@ NOWHERE = {
     "REDIS_URL": "redis://127.0.0.1:1/0",
     "ELASTICSEARCH_URL": "http://127.0.0.1:1",
 }
-SETTINGS = tuple(name.upper() for name in Settings.model_fields)
-InProcess = Callable[[str, Mapping[str, str]], tuple[object, str]]
 WITH_SETTINGS = ("migrate", "seed", "reindex", "verify", "rollback", "serve", "worker")
 
 
@@ -49,31 +53,43 @@ def test_every_command_and_option_has_help(command: list[str]) -> None:
 
 
 def test_help_lists_the_exit_codes() -> None:
-    output = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).output
-    assert "Exit codes: 0 done; 1 failed" in output
+    output = CliRunner().invoke(app, ["-h"], env={"COLUMNS": "200"}).output
+    assert " ".join(EXIT_CODES.split()) in " ".join(output.split())
 
 
-@pytest.mark.parametrize("arguments", [["fly"], ["stack", "fly"], ["seed", "--occurrences", "many"], ["serve", "--x"]])
-def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
-    assert CliRunner().invoke(app, arguments).exit_code == 2
+def test_version_is_that_of_the_package() -> None:
+    assert CliRunner().invoke(app, ["--version"]).output == f"smarttrip {version('smarttrip')}\n"
 
 
-@pytest.fixture
-def in_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> InProcess:
-    """Return a function that runs a command in this process and returns its exit code and stderr."""
+@pytest.mark.parametrize("arguments", [["-h"], ["seed", "-h"], ["stack", "up", "-h"], ["bench", "-h"]], ids=" ".join)
+def test_help_loads_nothing_that_takes_time(arguments: list[str]) -> None:
+    listed = (
+        "import sys; from scripts.cli import main; import atexit; atexit.register(lambda: print(*sys.modules)); main()"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", listed, *arguments], env=environment(), capture_output=True, text=True, check=True
+    ).stdout
+    slow = {"pydantic", "rich", "sqlalchemy", "asyncpg", "elasticsearch", "redis", "starlette", "structlog", "orjson"}
+    assert not slow & set(output.splitlines()[-1].split())
 
-    def run(command: str, env: Mapping[str, str]) -> tuple[object, str]:
-        for name in SETTINGS:
-            monkeypatch.delenv(name, raising=False)
-        for name, value in env.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["smarttrip", command])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return ended.value.code, capsys.readouterr().err
 
-    return run
+@pytest.mark.parametrize("words", ["", "s", "stack ", "stack u", "seed --o"])
+def test_bash_completes_commands_and_options(words: str) -> None:
+    script = smarttrip("completion", "bash").stdout
+    typed = f"smarttrip {words}"
+    ask = (
+        f"{script}\nCOMP_WORDS=({typed}); [ '{typed[-1]}' = ' ' ] && COMP_WORDS+=(''); "
+        "COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _smarttrip_completion smarttrip; echo ${COMPREPLY[@]}"
+    )
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    shell = subprocess.run(["bash", "-c", ask], env=environment(PATH=path), capture_output=True, text=True, check=True)
+    expected = {"": "migrate", "s": "seed", "stack ": "up", "stack u": "up", "seed --o": "--occurrences"}
+    assert expected[words] in shell.stdout.split()
+
+
+@pytest.mark.parametrize("shell", completion.SHELLS)
+def test_every_shell_has_a_script(shell: str) -> None:
+    assert "smarttrip" in smarttrip("completion", shell).stdout
 
 
 @pytest.mark.parametrize("command", [name for name in WITH_SETTINGS if name != "verify"])
@@ -87,8 +103,8 @@ def test_direct_url_of_another_database_is_refused(settings: Settings, command: 
 
 @pytest.mark.parametrize("command", WITH_SETTINGS)
 def test_missing_setting_is_named(in_process: InProcess, command: str) -> None:
-    code, error = in_process(command, {})
-    assert code == 2
+    code, error = in_process([command], {})
+    assert code == ExitCode.SETTING
     assert error.startswith("DATABASE_URL is not set")
     assert len(error.splitlines()) == 1
 
@@ -108,8 +124,8 @@ def test_missing_setting_is_named(in_process: InProcess, command: str) -> None:
     ],
 )
 def test_invalid_setting_is_named_in_one_sentence(in_process: InProcess, name: str, value: str) -> None:
-    code, error = in_process("serve", {**NOWHERE, name: value})
-    assert code == 2
+    code, error = in_process(["serve"], {**NOWHERE, name: value})
+    assert code == ExitCode.SETTING
     assert error.startswith(f"{name} is wrong")
     assert len(error.splitlines()) == 1
 
@@ -122,11 +138,11 @@ def test_unreachable_service_is_named_and_exits_with_3(command: str) -> None:
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_serve_on_taken_port_exits_with_4() -> None:
+def test_serve_on_taken_port_exits_with_7() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         result = smarttrip("serve", "--port", str(port), env=environment(**NOWHERE))
-    assert result.returncode == 4
+    assert result.returncode == ExitCode.PORT
     assert result.stderr == f"Port {port} is taken; choose another one with PORT.\n"
 
 
@@ -156,30 +172,34 @@ async def test_empty_database_to_verified_index(own: Settings, es: AsyncElastics
     assert (not_migrated.returncode, not_migrated.stderr.count("smarttrip migrate")) == (1, 1)
 
     assert smarttrip("migrate", env=env).returncode == 0
-    assert smarttrip("migrate", env=env).returncode == 0
+    assert json.loads(smarttrip("migrate", "--json", env=env).stdout) == {"up_to_date": True}
 
-    assert smarttrip("seed", "--occurrences", "70", env=env).returncode == 0
+    seeded = smarttrip("seed", "--occurrences", "70", "--json", env=env)
+    assert (seeded.returncode, json.loads(seeded.stdout)["trip_occurrences"]) == (0, 70)
     full = smarttrip("seed", "--occurrences", "70", env=env)
     assert (full.returncode, len(full.stderr.splitlines())) == (1, 1)
     assert smarttrip("seed", "--if-empty", env=env).returncode == 0
 
-    assert smarttrip("verify", env=env).returncode == 1
+    assert smarttrip("verify", env=env).returncode == ExitCode.FAILED
     assert smarttrip("rollback", env=env).returncode == 1
 
     built = smarttrip("reindex", env=env)
     assert built.returncode == 0
     assert "70 departures" in built.stdout
     assert "70 of 70" in built.stdout
-    assert smarttrip("verify", env=env).returncode == 0
+    agreeing = smarttrip("verify", "--json", env=env)
+    assert (agreeing.returncode, json.loads(agreeing.stdout)["checked"]) == (0, 70)
 
     await clear_outbox(own)
     await es.delete(index=own.elasticsearch_alias, id="7", refresh=True)
     differing = smarttrip("verify", env=env)
-    assert differing.returncode == 1
+    assert differing.returncode == ExitCode.DIFFERS
     assert "departure 7" in differing.stdout
 
-    assert smarttrip("reindex", env=env).returncode == 0
-    assert smarttrip("rollback", env=env).returncode == 0
+    rebuilt = smarttrip("reindex", "--json", env=env)
+    assert (rebuilt.returncode, rebuilt.stderr, json.loads(rebuilt.stdout)["documents"]) == (0, "", 70)
+    back = smarttrip("rollback", "--json", env=env)
+    assert json.loads(back.stdout) == {"name": json.loads(rebuilt.stdout)["previous"]}
 
     async with rebuild_connection(own):
         busy = smarttrip("reindex", env=env)

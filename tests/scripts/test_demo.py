@@ -83,5 +83,5 @@ def test_taken_port_is_named_and_nothing_keeps_running(cache: Path) -> None:
         port = listener.getsockname()[1]
         with demo(cache, port=port) as process:
             _, error = process.communicate()
-    assert (process.returncode, error) == (4, f"Port {port} is taken; choose another one with PORT.\n")
+    assert (process.returncode, error) == (7, f"Port {port} is taken; choose another one with PORT.\n")
     assert started_with(cache) == []

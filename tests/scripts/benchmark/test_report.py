@@ -2,7 +2,6 @@
 
 import json
 from io import StringIO
-from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -10,7 +9,7 @@ from rich.console import Console
 from scripts.benchmark.compare import Result
 from scripts.benchmark.load_plan import LoadResult
 from scripts.benchmark.memory_growth import MemoryGrowth
-from scripts.benchmark.report import sentences, table, write_json
+from scripts.benchmark.report import as_json, sentences, table
 from scripts.benchmark.results import BenchmarkResults, LatencyGrowth, PeakThroughput
 from scripts.benchmark.scenarios import CONSTANT, DATABASE, RAW, SERVICE, UNCACHED, Row
 from scripts.benchmark.suite import memory_size
@@ -88,9 +87,8 @@ def test_table_shows_memory_rate_and_latency() -> None:
     assert (opened[2], opened[-1]) == ("150/s", "p95 3.00")
 
 
-def test_results_are_written_as_json(tmp_path: Path) -> None:
-    write_json(MEASURED, tmp_path / "figures.json")
-    written = json.loads((tmp_path / "figures.json").read_text())
+def test_results_as_json_have_rows_and_figures() -> None:
+    written = json.loads(as_json(MEASURED))
     assert written["highest"][0] == {"name": "cached", "size": 1000, "service": 150, "bare": 200, "ratio": 0.75}
     assert written["growth"][1] == {"smaller": 10_000, "larger": 100_000, "concurrency": 8, "times": 2.0}
     assert written["memory"]["megabytes"] == [118.2, 119.4, 119.6]

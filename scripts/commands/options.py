@@ -1,0 +1,111 @@
+"""Values of options and arguments: each parser says in its error what would be right."""
+
+# ruff: noqa: PLC0415 -- settings are loaded only where an option overrides one.
+
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+MAX_COUNT = 10_000_000
+MAX_SECONDS = 86_400
+INT8 = 2**63
+
+
+def whole_number(low: int, high: int = MAX_COUNT) -> Callable[[object], int]:
+    """Return a parser of whole numbers from `low` to `high`."""
+
+    def parse(value: object) -> int:
+        text = str(value).strip()
+        if not re.fullmatch(r"[+-]?\d{1,19}", text, re.ASCII) or not low <= int(text) <= high:
+            raise typer.BadParameter(f"should be a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def seconds(low: float) -> Callable[[object], float]:
+    """Return a parser of durations of at least `low` seconds, up to a day."""
+
+    def parse(value: object) -> float:
+        try:
+            number = float(str(value))
+        except ValueError:
+            number = math.nan
+        if not low <= number <= MAX_SECONDS:
+            raise typer.BadParameter(f"should be a number of seconds from {low:g} to {MAX_SECONDS}")
+        return number
+
+    return parse
+
+
+def sizes(value: object) -> str:
+    """Validate catalogue sizes; `split_sizes` returns them as numbers."""
+    whole = whole_number(1)
+    try:
+        for part in str(value).split(","):
+            whole(part)
+    except typer.BadParameter:
+        raise typer.BadParameter(f"should be whole numbers from 1 to {MAX_COUNT}, separated by commas") from None
+    return str(value)
+
+
+def split_sizes(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
+def new_file(value: object) -> Path:
+    """Validate a path at which a file can be written, before the work whose result it takes."""
+    path = Path(str(value))
+    try:
+        possible = bool(str(value)) and path.parent.is_dir() and not path.is_dir()
+    except OSError:
+        possible = False
+    if not possible:
+        raise typer.BadParameter("should be a file in an existing folder")
+    return path
+
+
+def folder(value: object) -> Path:
+    """Validate a path at which there is a folder, or can be one as far as the path exists."""
+    path = Path(str(value)).absolute()
+    try:
+        existing = next(parent for parent in (path, *path.parents) if parent.exists())
+        possible = bool(str(value)) and existing.is_dir()
+    except OSError:
+        possible = False
+    if not possible:
+        raise typer.BadParameter("should be a folder, or a path at which one can be created")
+    return path
+
+
+def email(value: object) -> str:
+    """Return an e-mail address as the platform stores it."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from schemas.api.tracking import Email
+
+    try:
+        address: str = TypeAdapter(Email).validate_python(value)
+    except ValidationError:
+        raise typer.BadParameter("should be an e-mail address") from None
+    return address
+
+
+def setting(name: str) -> Callable[[object], object]:
+    """Return a parser of an option that overrides a setting."""
+
+    def parse(value: object) -> object:
+        from core.settings import SettingsError, parse_setting
+
+        try:
+            return parse_setting(name, value)
+        except SettingsError as error:
+            raise typer.BadParameter(str(error)) from None
+
+    return parse

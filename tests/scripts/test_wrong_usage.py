@@ -1,0 +1,177 @@
+"""Every command, option, argument and setting with wrong values: one line in our own words, and the exit code."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from core.settings import Settings, SettingsError, load_settings
+from scripts.cli import app
+from scripts.errors import ExitCode
+from tests.scripts.conftest import InProcess
+
+NOWHERE = {
+    "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+    "REDIS_URL": "redis://127.0.0.1:1/0",
+    "ELASTICSEARCH_URL": "http://127.0.0.1:1",
+}
+LIBRARY_TEXTS = re.compile(r"Input|Value error|valid |Invalid|Traceback|Errno|\[type=|No such (option|command)|Got ")
+WRONG_OPTIONS = ("", "abc", "0x1F", "nan", "inf", "-1", "1,,2", "9" * 30, "/dev/null/folder", "/nowhere/at/all/x", "🤷")
+ACCEPTED = {
+    # Any of these is a path, or an address that only the operating system can judge.
+    "data": {"abc", "0x1F", "nan", "inf", "-1", "1,,2", "9" * 30, "/nowhere/at/all/x", "🤷"},
+    "output": {"abc", "0x1F", "nan", "inf", "-1", "1,,2", "9" * 30, "🤷"},
+    "host": set(WRONG_OPTIONS) - {""},
+    "seed": set(),
+}
+WRONG_SETTINGS = ("", " ", "abc", "1.5", "-1", "nan", "inf", "9" * 5000, "1,,2", "x://y", "http://", "*", "::", "🤷")
+FREE_TEXT = {"host", "supabase_issuer", "admin_key", "admin_key_previous"}
+
+
+def commands() -> Iterator[tuple[list[str], Any]]:
+    """Yield every command that does something, with its words."""
+
+    def walk(words: list[str], command: Any) -> Iterator[tuple[list[str], Any]]:
+        inner = getattr(command, "commands", {})
+        if not inner or command.invoke_without_command:
+            yield words, command
+        for name, child in inner.items():
+            yield from walk([*words, name], child)
+
+    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+        yield from walk([name], command)
+
+
+COMMANDS = list(commands())
+OPTIONS = [
+    (words, option)
+    for words, command in COMMANDS
+    for option in command.params
+    if option.param_type_name == "option" and not option.is_flag
+]
+FLAGS = [
+    (words, option)
+    for words, command in COMMANDS
+    for option in command.params
+    if option.param_type_name == "option" and option.is_flag
+]
+ARGUMENTS = [
+    (words, argument) for words, command in COMMANDS for argument in command.params if not hasattr(argument, "is_flag")
+]
+
+
+def label(value: object) -> str:
+    return " ".join(value) if isinstance(value, list) else str(getattr(value, "name", value))
+
+
+def assert_usage_error(result: tuple[object, str], word: str) -> None:
+    code, error = result
+    assert code == ExitCode.USAGE, error
+    assert len(error.splitlines()) == 1
+    assert word in error
+    assert re.search(r"\. See: smarttrip[a-z ]* --help\n$", error)
+    assert not LIBRARY_TEXTS.search(error)
+
+
+def test_there_are_commands_options_flags_and_arguments() -> None:
+    assert min(map(len, (COMMANDS, OPTIONS, FLAGS, ARGUMENTS))) > 2
+
+
+@pytest.mark.parametrize("words", [["fly"], ["stack", "fly"], ["user", "fly"]], ids=label)
+def test_unknown_command_is_named(in_process: InProcess, words: list[str]) -> None:
+    assert_usage_error(in_process(words, {}), "There is no command fly.")
+
+
+@pytest.mark.parametrize(("words", "command"), COMMANDS, ids=label)
+def test_unknown_option_is_named(in_process: InProcess, words: list[str], command: Any) -> None:
+    assert_usage_error(in_process([*words, "--no-such-thing"], {}), "There is no option --no-such-thing.")
+
+
+@pytest.mark.parametrize(("words", "command"), [item for item in COMMANDS if item[0] != ["bench"]], ids=label)
+def test_superfluous_argument_is_named(in_process: InProcess, words: list[str], command: Any) -> None:
+    arguments = [value(argument) for argument in command.params if not hasattr(argument, "is_flag")]
+    assert_usage_error(in_process([*words, *arguments, "superfluous"], {}), "too many arguments: superfluous.")
+
+
+def value(argument: Any) -> str:
+    return {"email": "someone@example.org", "shell": "bash"}[argument.name]
+
+
+@pytest.mark.parametrize(("words", "option"), OPTIONS, ids=label)
+def test_option_without_value_is_named(in_process: InProcess, words: list[str], option: Any) -> None:
+    assert_usage_error(in_process([*words, option.opts[0]], {}), f"The option {option.opts[0]} needs a value.")
+
+
+@pytest.mark.parametrize(("words", "flag"), FLAGS, ids=label)
+def test_flag_with_value_is_named(in_process: InProcess, words: list[str], flag: Any) -> None:
+    assert_usage_error(in_process([*words, f"{flag.opts[0]}=3"], {}), f"The option {flag.opts[0]} takes no value.")
+
+
+@pytest.mark.parametrize(("words", "option"), OPTIONS, ids=label)
+def test_wrong_value_of_option_is_explained(in_process: InProcess, words: list[str], option: Any) -> None:
+    wrong = [text for text in WRONG_OPTIONS if text not in ACCEPTED.get(option.name, set())]
+    for text in wrong:
+        assert_usage_error(in_process([*words, f"{option.opts[0]}={text}"], NOWHERE), f"{option.opts[0]} should be ")
+
+
+@pytest.mark.parametrize(("words", "argument"), ARGUMENTS, ids=label)
+def test_wrong_or_missing_argument_is_explained(in_process: InProcess, words: list[str], argument: Any) -> None:
+    assert_usage_error(in_process(words, {}), f"{argument.metavar} is missing.")
+    for text in ("", "abc", "9" * 30, "🤷"):
+        assert_usage_error(in_process([*words, text], NOWHERE), f"{argument.metavar} should be ")
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_wrong_value_of_setting_is_explained(
+    monkeypatch: pytest.MonkeyPatch, name: str, in_nowhere: Mapping[str, str]
+) -> None:
+    errors = []
+    for text in WRONG_SETTINGS:
+        monkeypatch.setenv(name.upper(), text)
+        try:
+            load_settings()
+        except SettingsError as error:
+            errors.append(str(error))
+    assert errors or name in FREE_TEXT
+    for sentence in errors:
+        assert sentence.startswith(f"{name.upper()} is wrong: ")
+        assert sentence.endswith(".")
+        assert len(sentence) < 300
+        assert not LIBRARY_TEXTS.search(sentence)
+
+
+@pytest.fixture
+def in_nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> Mapping[str, str]:
+    """Set only the settings that are required."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, text in NOWHERE.items():
+        monkeypatch.setenv(name, text)
+    monkeypatch.chdir(str(tmp_path))
+    return NOWHERE
+
+
+def test_env_file_that_is_no_text_is_named(in_process: InProcess, tmp_path: Any) -> None:
+    (tmp_path / ".env").write_bytes(b"PORT=\xff\xfe\n")
+    assert in_process(["serve"], {}) == (ExitCode.SETTING, ".env should be a text file in UTF-8.\n")
+
+
+@pytest.mark.parametrize("host", ["203.0.113.1", "host.invalid", "2001:db8::1", "x" * 300, "🤷"])
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_host_of_another_machine_is_not_said_to_be_taken(in_process: InProcess, command: str, host: str) -> None:
+    code, error = in_process([command], {**NOWHERE, "HOST": host, "WORKER_PORT": "5001"})
+    assert code == ExitCode.SETTING
+    assert error == f'HOST should be an address of this machine, not "{host}".\n'
+
+
+@pytest.mark.parametrize("folder", ["/proc/stack", "/dev/null/stack", "/" + "x" * 300])
+@pytest.mark.parametrize("command", ["up", "status", "down", "env"])
+def test_folder_that_cannot_be_is_explained(in_process: InProcess, command: str, folder: str) -> None:
+    code, error = in_process(["stack", command, "--data", folder], {})
+    if code not in (ExitCode.DONE, ExitCode.NOT_RUNNING):
+        assert code == ExitCode.USAGE
+        assert not LIBRARY_TEXTS.search(error)
+        assert len(error.splitlines()) == 1
+    assert command != "up" or code == ExitCode.USAGE
