@@ -28,7 +28,7 @@ from app.recommendations.postgres_search import PostgresTripSearch
 from app.recommendations.service import RecommendationService
 from app.server.admission import AdmissionController, running_admission
 from app.server.connections import ConnectionLimit, connection_limit
-from app.server.receiving_limit import ReceivingLimit
+from app.server.receiving_limit import ReceivingLimit, receiving_limit
 from app.state import AppState
 from app.tracking.producer import TrackingProducer
 from app.tracking.request_log_buffer import running_request_log_buffer
@@ -161,7 +161,7 @@ async def _open_state(
             draining=draining,
             admission=admission,
             connections=ConnectionLimit(connection_limit(settings)),
-            receiving=ReceivingLimit(max(1, settings.max_requests_in_flight // 2)),
+            receiving=ReceivingLimit(receiving_limit(settings)),
         )
 
 

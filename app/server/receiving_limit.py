@@ -2,9 +2,16 @@
 
 from typing import Protocol
 
+from core.settings import Settings
+
 
 class Receiver(Protocol):
     def end_receiving(self) -> None: ...
+
+
+def receiving_limit(settings: Settings) -> int:
+    """Return how many requests may be arriving: half of those that may be in flight."""
+    return max(1, settings.max_requests_in_flight // 2)
 
 
 class ReceivingLimit:

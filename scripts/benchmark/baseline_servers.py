@@ -21,6 +21,7 @@ from app.recommendations.postgres_ranking import filter_query
 from app.repositories.lookups import load_lookups
 from app.server.admission import AdmissionController, running_admission
 from app.server.connections import ConnectionLimit, connection_limit
+from app.server.receiving_limit import ReceivingLimit, receiving_limit
 from app.server.run import serve
 from core import clients
 from core.business_date import BusinessDateProvider, business_date_provider
@@ -49,6 +50,7 @@ class ServerState(TypedDict):
     settings: Settings
     admission: AdmissionController
     connections: ConnectionLimit
+    receiving: ReceivingLimit
 
 
 def constant_server() -> Starlette:
@@ -59,7 +61,10 @@ def constant_server() -> Starlette:
     async def lifespan(_app: Starlette) -> AsyncIterator[ServerState]:
         async with running_admission(settings.max_requests_in_flight) as admission:
             yield ServerState(
-                settings=settings, admission=admission, connections=ConnectionLimit(connection_limit(settings))
+                settings=settings,
+                admission=admission,
+                connections=ConnectionLimit(connection_limit(settings)),
+                receiving=ReceivingLimit(receiving_limit(settings)),
             )
 
     body = b'{"success":true,"data":"%b"}' % (b"x" * int(os.environ[RESPONSE_BYTES]))
@@ -93,6 +98,7 @@ def database_only() -> Starlette:
                 settings=settings,
                 admission=admission,
                 connections=ConnectionLimit(connection_limit(settings)),
+                receiving=ReceivingLimit(receiving_limit(settings)),
                 database=database,
                 today=business_date_provider(settings),
             )

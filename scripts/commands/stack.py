@@ -60,14 +60,14 @@ def down(data: Data = None) -> None:
 
 @app.command()
 def status(data: Data = None, json: JsonOption = False) -> None:
-    """Show which services respond, and their URLs. Exit code 0: all respond; 3: not all."""
+    """Show which services respond, and their URLs without passwords. Exit code 0: all respond; 3: not all."""
     if not _report(_folder(data), json):
         raise typer.Exit(ExitCode.NOT_RUNNING)
 
 
 @app.command()
 def env(data: Data = None, json: JsonOption = False) -> None:
-    """Print `export NAME=value` lines for a shell. Exit code 3: not all services respond."""
+    """Print `export NAME=value` lines for a shell, with passwords. Exit code 3: not all services respond."""
     from scripts.dev_stack import manager
 
     variables = manager.environment(_folder(data))
@@ -81,13 +81,14 @@ def env(data: Data = None, json: JsonOption = False) -> None:
 def _report(data: Path, json: bool) -> bool:
     """Print the state of each service; return whether all respond."""
     from scripts.dev_stack import manager
+    from scripts.dev_stack.passwords import hide_password
 
     states = manager.status(data)
     if json:
-        print_json([{"service": state.service.name, "state": _health(state), "url": state.url} for state in states])
+        print_json([{"service": state.service.name, "state": _health(state), "url": hide_password(state.url)} for state in states])
     else:
         for state in states:
-            typer.echo(f"{state.service.name:<14} {_health(state):<9} {state.url or ''}".rstrip())
+            typer.echo(f"{state.service.name:<14} {_health(state):<9} {hide_password(state.url) or ''}".rstrip())
     return all(state.responds for state in states)
 
 

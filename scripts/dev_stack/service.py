@@ -13,12 +13,12 @@ class Service:
     name: str
     variable: str
     """Name of the setting that holds its URL."""
-    url: Callable[[int], str]
-    """Returns the URL for a port."""
+    url: Callable[[Path, int], str]
+    """Returns the URL for a folder and a port, with the password if there is one."""
     command: Callable[[Path, int, bool], list[str]]
     """Returns the command line for a folder, a port, and whether data may be lost; prepares the folder first."""
-    is_ready: Callable[[int], bool]
-    """Returns whether requests to its port are served."""
+    is_ready: Callable[[Path, int], bool]
+    """Returns whether requests are served, for a folder and a port."""
     stop_signal: Signals = SIGTERM
 
     def folder(self, data: Path) -> Path:

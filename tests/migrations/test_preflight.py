@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from sqlalchemy import make_url
 
 import migrations
 from schemas.tables import SCHEMA, Base
@@ -47,10 +48,9 @@ async def test_table_of_unsupported_kind_is_refused_before_the_first_step(platfo
 async def test_table_of_another_owner_is_refused(platform_url: str) -> None:
     role = "someone_else"
     await execute(platform_url, f"DROP ROLE IF EXISTS {role}; CREATE ROLE {role}; ALTER TABLE tags OWNER TO {role}")
-    await execute(platform_url, "DROP ROLE IF EXISTS migrator; CREATE ROLE migrator LOGIN")
+    await execute(platform_url, "DROP ROLE IF EXISTS migrator; CREATE ROLE migrator LOGIN PASSWORD 'secret'")
     try:
-        url = platform_url.replace("//smarttrip@", "//migrator@")
-        assert url != platform_url
+        url = make_url(platform_url).set(username="migrator", password="secret").render_as_string(hide_password=False)
         with pytest.raises(migrations.MigrationError, match=r"belongs to .*Nothing was changed"):
             await upgrade(url)
     finally:

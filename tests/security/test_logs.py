@@ -14,7 +14,7 @@ import orjson
 import psutil
 import pytest
 from redis.asyncio import Redis
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.routes import ENDPOINTS
@@ -54,7 +54,6 @@ SECRETS = {
     "part of a token": TOKEN.split(".")[1],
     "token secret": SECRET,
     "service key": ADMIN_KEY,
-    "database password": PASSWORD,
     "visited page": PAGE,
 }
 
@@ -90,7 +89,7 @@ async def lines(
     await empty(engine)
     await redis.flushdb()
     await reindex(settings, lambda progress: None)
-    url = settings.database_url.replace("+asyncpg", "").replace("@", f":{PASSWORD}@")
+    url = database_url(settings)
     variables = {
         "DATABASE_URL": url,
         "DATABASE_DIRECT_URL": url,
@@ -119,6 +118,12 @@ async def lines(
         await call_from(PEER, port)
         await eventually(lambda: is_empty(redis), within=20)
     return log.read_text()
+
+
+def database_url(settings: Settings) -> str:
+    """Return the address with a password: PASSWORD, where the server asks for none."""
+    url = make_url(settings.database_url).set(drivername="postgresql")
+    return url.set(password=url.password or PASSWORD).render_as_string(hide_password=False)
 
 
 async def call_from(address: str, port: int) -> None:
@@ -229,6 +234,12 @@ def test_every_process_logs_bounded_lines_of_json(lines: str) -> None:
     for line in lines.splitlines():
         assert {"event", "level", "timestamp"} <= orjson.loads(line).keys()
         assert len(line) <= MAX_LINE_CHARACTERS
+
+
+def test_log_contains_no_password(lines: str, settings: Settings) -> None:
+    password = make_url(database_url(settings)).password
+    assert password
+    assert password not in lines
 
 
 @pytest.mark.parametrize("kind", SECRETS)

@@ -1,4 +1,4 @@
-"""Elasticsearch, run from the home in the cache."""
+"""Elasticsearch, run from the home in the cache; open to every local account, as its jars are without security."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from scripts.dev_stack.service import Service
 from scripts.dev_stack.wait import http_ok
 
 
-def _url(port: int) -> str:
+def _url(folder: Path, port: int) -> str:
     return f"http://127.0.0.1:{port}"
 
 
@@ -16,7 +16,7 @@ def _command(folder: Path, port: int, ephemeral: bool) -> list[str]:
     return node_command(home(), folder, port, f"-XX:AOTCache={class_cache(home())}")
 
 
-def _is_ready(port: int) -> bool:
+def _is_ready(folder: Path, port: int) -> bool:
     return http_ok(port, "/_cluster/health?wait_for_status=yellow&timeout=1s")
 
 

@@ -59,5 +59,5 @@ def test_jar_with_wrong_checksum_is_rejected(tmp_path: Path, monkeypatch: pytest
     foreign = tmp_path / "sums"
     foreign.write_text("".join(f"{'0' * 64}  {line.split()[1]}\n" for line in jars.SUMS.read_text().splitlines()))
     monkeypatch.setattr(jars, "SUMS", foreign)
-    with pytest.raises(CliError, match=r"ecj.* does not have the checksum in jars"):
+    with pytest.raises(CliError, match=r"ecj.* does not have the checksum in sums"):
         jars.fetch(jars.COMPILER)
