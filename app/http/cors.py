@@ -65,13 +65,13 @@ class CorsPolicy:
         """Allow the origins to send `allowed_headers` beside those of `HEADERS`."""
         self._headers = {origin.encode(): _headers(origin) for origin in allowed_origins}
         self._allowed_names = {name.lower() for name in (*HEADERS, *allowed_headers, *SAFELISTED_HEADERS)}
-        self._preflight = CORSMiddleware(
-            _unreachable_app,
-            allow_origins=allowed_origins,
-            allow_credentials=True,
-            allow_methods=METHODS,
-            allow_headers=(*HEADERS, *allowed_headers),
-        )
+        middleware = CORSMiddleware(_unreachable_app, allow_methods=METHODS, allow_headers=(*HEADERS, *allowed_headers))
+        # The middleware of the application adds the others to every response.
+        self._preflight_headers = {
+            name: value
+            for name, value in middleware.preflight_headers.items()
+            if name.startswith("Access-Control-") and name != "Access-Control-Allow-Origin"
+        }
 
     def headers(self, origin: bytes | None) -> Sequence[Header]:
         """Return the CORS headers for a response to this origin."""
@@ -90,11 +90,8 @@ class CorsPolicy:
         if problem is not None:
             rejection = bad_request([InvalidField("preflight", problem)])
             return error_response(rejection, request_id, request_language(headers))
-        response = self._preflight.preflight_response(request_headers)
-        # The middleware adds these to every response.
-        del response.headers["vary"], response.headers["access-control-allow-origin"]
-        del response.headers["access-control-allow-credentials"]
-        return response
+        # Not Starlette's own response, which judges a request by other rules and refuses it in plain text.
+        return Response("OK", headers=self._preflight_headers, media_type="text/plain")
 
     def _problem(self, headers: Headers) -> Message | None:
         """Return what a preflight asks for that is not allowed, or None."""

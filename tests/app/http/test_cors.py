@@ -86,6 +86,31 @@ async def test_disallowed_preflight_is_an_error_response(
     assert cors_headers(response)["access-control-allow-origin"] == ALLOWED
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        ("Access-Control-Request-Private-Network", "true"),
+        ("Access-Control-Request-Headers", "content-type, ,"),
+        ("Access-Control-Request-Headers", ""),
+        ("Access-Control-Request-Headers", "x-other"),
+        ("Access-Control-Request-Method", "PATCH"),
+        ("Origin", "https://elsewhere.example"),
+        ("Origin", ALLOWED),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_refused_preflight_is_json(api: httpx2.AsyncClient, more: tuple[str, str], is_first: bool) -> None:
+    """Also if a header is there twice."""
+    usual = [("Origin", ALLOWED), *PREFLIGHT.items()]
+    response = await api.options("/api/events", headers=[more, *usual] if is_first else [*usual, more])
+    if response.status_code == 200:
+        assert response.text == "OK"
+    else:
+        assert response.json()["success"] is False
+    assert "access-control-allow-private-network" not in response.headers
+
+
 CLIENT_HEADERS = (
     "Content-Type, Authorization, X-Session-ID, X-Request-ID, traceparent, tracestate, baggage, sentry-trace, "
     "cache-control, pragma, if-none-match, apikey, x-client-info, content-encoding"
