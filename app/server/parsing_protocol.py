@@ -133,6 +133,9 @@ class ParsingProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             self._is_upgrade = True
             return
+        if self.expect_100_continue and self.parser.get_http_version() == "1.0":
+            # A client or proxy of that version would take a 100 for the response.
+            self.expect_100_continue = False
         super().on_headers_complete()
         raw_path = self.scope["raw_path"]
         if b"%2" in raw_path:

@@ -152,6 +152,14 @@ async def test_encoded_slash_separates_nothing(connect: Connect, app: RecordingA
     assert [scope["path"] for scope in app.scopes] == [path]
 
 
+@pytest.mark.parametrize(("version", "expected"), [(b"1.1", [100, 200]), (b"1.0", [200])])
+async def test_continue_is_sent_to_who_knows_it(connect: Connect, version: bytes, expected: list[int]) -> None:
+    connection = connect()
+    head = b"POST / HTTP/%b\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n" % version
+    await connection.send(head, b"{}")
+    assert connection.statuses == expected
+
+
 @pytest.mark.parametrize("where", ["sizes", "extensions", "one extension", "trailers", "one trailer", "empty lines"])
 async def test_chunk_framing_is_bounded(connect: Connect, app: RecordingApp, where: str) -> None:
     endless = {
