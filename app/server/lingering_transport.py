@@ -5,6 +5,7 @@ the response that says why it was refused.
 """
 
 import asyncio
+from collections.abc import Callable
 
 from app.server.coalescing_transport import CoalescingTransport
 
@@ -12,18 +13,26 @@ from app.server.coalescing_transport import CoalescingTransport
 class LingeringTransport(CoalescingTransport):
     """Wrap a transport; after `close`, its protocol has to ignore what arrives."""
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
-        """Give the client `seconds` after `close` to receive the rest of a response and to close its side."""
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        loop: asyncio.AbstractEventLoop,
+        seconds: float,
+        is_receiving: Callable[[], bool],
+    ) -> None:
+        """Give a client that `is_receiving` shows to be sending `seconds` after `close` to close its side."""
         super().__init__(transport, loop)
-        self._call_later, self._seconds = loop.call_later, seconds
+        self._call_later, self._seconds, self._is_receiving = loop.call_later, seconds, is_receiving
         self._timer: asyncio.TimerHandle | None = None
 
     def is_closing(self) -> bool:
         return self._timer is not None or self._transport.is_closing()
 
     def close(self) -> None:
-        """Send what is buffered, then the end; read on until the client's end, or its time is over."""
-        if not self.is_closing():
+        """Send what is buffered, then the end; if the client is sending, read on until it ends or its time is over."""
+        if not self._is_receiving():
+            super().close()
+        elif not self.is_closing():
             self._flush()
             self._transport.write_eof()
             self._transport.resume_reading()

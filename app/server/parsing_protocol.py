@@ -23,7 +23,8 @@ class ParsingProtocol(HttpToolsProtocol):
     flow: RequestFlow
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self._lingering = LingeringTransport(transport, self.loop, self.app_state["settings"].body_seconds)
+        seconds = self.app_state["settings"].body_seconds
+        self._lingering = LingeringTransport(transport, self.loop, seconds, self._is_receiving)
         super().connection_made(cast(asyncio.Transport, self._lingering))
         self.flow = RequestFlow(self.transport)
         self._framing = RequestFraming()
@@ -57,6 +58,10 @@ class ParsingProtocol(HttpToolsProtocol):
             self._unparsed, self._unparsed_start = self._unparsed[self._unparsed_start :] + data, 0
         else:
             self._parse(data, 0)
+
+    def _is_receiving(self) -> bool:
+        """Return whether the client is sending: a part of a request, or what is ignored."""
+        return bool(self._framing.head or self._unparsed) or self._is_ending
 
     def _parse(self, data: bytes, start: int) -> None:
         """Parse `data` from `start`, then start the application for the request whose turn it is."""

@@ -346,3 +346,25 @@ async def test_arriving_request_is_not_idle(connect: Connect, monkeypatch: pytes
     await asyncio.sleep(0.12)
     await connection.send((GET % 2)[10:])
     assert connection.statuses == [200, 200]
+
+
+@pytest.mark.parametrize("data", [*BROKEN.values(), (GET % 0)[:10] + b"\0"], ids=[*BROKEN, "beginning"])
+async def test_client_that_is_sending_is_not_reset(connect: Connect, data: bytes) -> None:
+    connection = connect()
+    await connection.send(data)
+    assert connection.statuses == [400]
+    assert connection.transport.lingers
+    assert connection.transport.reading
+    connection.protocol.data_received(GET % 1)
+    await connection.settle()
+    assert connection.statuses == [400]
+
+
+async def test_idle_connection_is_closed_at_once(connect: Connect) -> None:
+    """A client's pool notices the end of an idle connection late, and would delay the end of the process."""
+    for requests in ([], [GET % 0], [POST + FRAMINGS["chunks"]], [b"GET / HTTP/1.0\r\n\r\n"]):
+        connection = connect()
+        await connection.send(*requests)
+        connection.protocol.shutdown()
+        assert connection.transport.closed
+        assert not connection.transport.lingers

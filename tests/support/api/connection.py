@@ -58,6 +58,8 @@ class RecordingTransport(asyncio.Transport):
         self.written = bytearray()
         self.reading = True
         self.closed = False
+        self.lingers = False
+        """Whether only the sending side has been closed."""
 
     def write(self, data: Any) -> None:
         assert not self.closed, "write to a closed connection"
@@ -73,7 +75,7 @@ class RecordingTransport(asyncio.Transport):
         self.closed = True
 
     def write_eof(self) -> None:
-        self.closed = True
+        self.closed = self.lingers = True
 
     def abort(self) -> None:
         self.closed = True
