@@ -85,7 +85,12 @@ def _report(data: Path, json: bool) -> bool:
 
     states = manager.status(data)
     if json:
-        print_json([{"service": state.service.name, "state": _health(state), "url": hide_password(state.url)} for state in states])
+        print_json(
+            [
+                {"service": state.service.name, "state": _health(state), "url": hide_password(state.url)}
+                for state in states
+            ]
+        )
     else:
         for state in states:
             typer.echo(f"{state.service.name:<14} {_health(state):<9} {hide_password(state.url) or ''}".rstrip())
