@@ -18,6 +18,7 @@ from app.middleware.fast_path import FastPathMiddleware
 from app.middleware.rate_limiting import RateLimitMiddleware
 from app.middleware.request_context import RequestContextMiddleware, handle_http_exception
 from app.observability import request_metrics
+from app.observability.access_log import AccessLog
 from app.observability.metrics import ROLE
 from app.routes import endpoints_of
 from core.gc_tuning import tune_gc
@@ -66,6 +67,8 @@ def _middleware(settings: Settings, endpoints: Iterable[Endpoint]) -> list[Middl
             RequestContextMiddleware,
             allowed_origins=settings.allowed_origins,
             allowed_headers=settings.allowed_headers,
+            access_log=AccessLog(settings.access_log_rate, settings.slow_request_seconds),
+            shows_timing=settings.server_timing,
         ),
         *(
             [Middleware(RateLimitMiddleware, group_of=RateLimitGroups(endpoints).group_of)]
@@ -80,7 +83,7 @@ def app_from_environment() -> Starlette:
     """Return the application with the settings of the environment: the factory that servers call in each process."""
     exit_with_parent()
     settings = load_settings()
-    configure_logs(settings.log_level)
+    configure_logs(settings.log_level, settings.log_format)
     log_unshared()
     app = create_app(settings)
     tune_gc()

@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from elasticsearch import AsyncElasticsearch
 from redis.asyncio import Redis
+from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.types import Receive
+from starlette.types import Receive, Scope
 
-from app.access.authentication import Identity, authenticate
+from app.access.authentication import Identity, authenticate, has_service_key
 from app.access.client_ip import Address, client_ip
 from app.access.rate_limiter import RateLimiter
 from app.access.signing_keys import NO_KEYS, KeySet, SigningKeys
@@ -31,6 +32,7 @@ from app.server.receiving_limit import ReceivingLimit
 from app.tracking.producer import TrackingProducer
 from app.tracking.request_log_buffer import RequestLogBuffer
 from core.business_date import BusinessDateProvider
+from core.request_record import RequestRecord
 from core.settings import Settings
 from core.shared_result import SharedResult
 from schemas.api.health import Health
@@ -77,6 +79,7 @@ class RequestContext:
     """The body without its Content-Encoding; None until `read_body` has decoded it."""
     signing_keys: KeySet = field(default_factory=lambda: NO_KEYS)
     """Public keys that verify the request's token."""
+    record: RequestRecord = field(default_factory=RequestRecord)
     identity: Identity | None = None
     """None until `current_identity` has verified the credentials."""
 
@@ -89,6 +92,10 @@ class RequestState(AppState):
 
 ApiRequest = Request[RequestState]
 
+CREDENTIALS = frozenset({b"authorization", b"x-admin-key"})
+
+ClientClass = Literal["admin", "user", "guest"]
+
 
 def current_identity(request: ApiRequest) -> Identity:
     """Return who sent the request. The token is verified once per request."""
@@ -96,6 +103,16 @@ def current_identity(request: ApiRequest) -> Identity:
     if context.identity is None:
         context.identity = authenticate(request.headers, request.state["settings"], context.signing_keys)
     return context.identity
+
+
+def client_class(scope: Scope) -> ClientClass:
+    """Return what kind of client sent the request, as far as its credentials were verified."""
+    context: RequestContext = scope["state"]["context"]
+    if context.identity is not None and context.identity.user is not None:
+        return "admin" if context.identity.is_admin else "user"
+    if CREDENTIALS.isdisjoint(context.headers):
+        return "guest"
+    return "admin" if has_service_key(Headers(scope=scope), scope["state"]["settings"]) else "guest"
 
 
 def current_client_ip(request: ApiRequest) -> Address:

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from core.postgres_connection import PostgresConnection, connect
 from core.postgres_url import parse_postgres_url
+from core.statement_timing import measure_statements
 from core.timeouts import DEFAULTS
 
 
@@ -58,7 +59,7 @@ def postgres_engine(
     async def create(**_: Any) -> PostgresConnection:
         return await connect(address, seconds=connect_timeout, command_timeout=command_timeout)
 
-    return create_async_engine(
+    engine = create_async_engine(
         # The connections are made from the address; this is what the engine is called.
         URL.create("postgresql+asyncpg", address.user, address.password, host, port, address.database),
         # Errors are logged, and parameters contain personal data.
@@ -66,6 +67,8 @@ def postgres_engine(
         connect_args={"async_creator_fn": create, "prepared_statement_cache_size": 0},
         **options,
     )
+    measure_statements(engine.sync_engine)
+    return engine
 
 
 class LenientSerializer(OrjsonSerializer):

@@ -1,4 +1,4 @@
-"""Structured logs: one bounded line of JSON per event on standard error, without personal data.
+"""Structured logs: one bounded line per event on standard error, without personal data. JSON, or for a terminal text.
 
 Every process writes all of its logs through `configure_logs`: events of the project, records of libraries, warnings,
 and errors that nobody caught.
@@ -6,6 +6,7 @@ and errors that nobody caught.
 
 import json
 import logging
+import os
 import sys
 import threading
 import traceback
@@ -18,6 +19,7 @@ from structlog.typing import EventDict, WrappedLogger
 
 from core.log_writer import MAX_LINE_CHARACTERS, log_writer
 from core.redaction import redact_values
+from core.settings import LogFormat
 
 request_id_var: ContextVar[str | None] = ContextVar("request_id", default=None)
 """Id of the current request; None outside of requests."""
@@ -31,8 +33,8 @@ OWN_LOGGERS = ("uvicorn",)
 ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
-def configure_logs(level: str) -> None:
-    """Send all logs of this process to standard error; `level` is a setting's, such as "info"."""
+def configure_logs(level: str, form: LogFormat = "auto") -> None:
+    """Send all logs of this process to standard error; `level` and `form` are settings', such as "info" and "json"."""
     threshold = getattr(logging, level.upper())
     structlog.configure(
         processors=[
@@ -41,7 +43,7 @@ def configure_logs(level: str) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.ExceptionRenderer(format_exception),
             redact_pii,
-            render_json,
+            render_console if is_console(form) else render_json,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=LineLogger,
@@ -118,6 +120,21 @@ def format_exception(exc_info: ExceptionInfo) -> str:
 
 def redact_pii(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     return redact_values(dict(event))
+
+
+def is_console(form: LogFormat) -> bool:
+    """Return whether lines are for people: by the setting, or else if they go to a terminal."""
+    descriptor = _standard_error()
+    return form == "console" or (form == "auto" and descriptor is not None and os.isatty(descriptor))
+
+
+_console = structlog.dev.ConsoleRenderer(colors=False, repr_native_str=True, pad_event_to=24)
+
+
+def render_console(logger: WrappedLogger, method: str, event: EventDict) -> str:
+    """Return a line for people, without control characters, and below it the traceback if there is one."""
+    event["event"] = str(event["event"]).encode("unicode_escape").decode()
+    return str(_console(logger, method, event))[:MAX_LINE_CHARACTERS]
 
 
 def render_json(logger: WrappedLogger, method: str, event: EventDict) -> str:

@@ -22,6 +22,9 @@ MIN_SECRET_BYTES = 32
 """Length of a secret for HS256, as RFC 7518 requires it."""
 
 
+LogFormat = Literal["auto", "json", "console"]
+
+
 class SettingsError(Exception):
     """A variable is missing or invalid; the message names it."""
 
@@ -168,6 +171,10 @@ class Settings(ResourceLimits, BaseSettings):
     tracking_limit_bytes: Annotated[int, Field(ge=1024 * 1024)] = 256 * 1024 * 1024
     tracking_retention_days: Annotated[int, Field(ge=1, le=3650)] = 365
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: LogFormat = "auto"
+    access_log_rate: Annotated[int, Field(ge=0, le=10_000)] = 20
+    slow_request_seconds: Annotated[float, Field(gt=0, le=600)] = 0.5
+    server_timing: bool = False
 
     @field_validator("timezone")
     @classmethod

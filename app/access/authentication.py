@@ -49,7 +49,7 @@ def authenticate(headers: Headers, settings: Settings, keys: KeySet = NO_KEYS) -
     Tokens are signed with the secret of the settings, or with one of the public `keys`.
     """
     token = bearer_token(headers)
-    if not token or _has_service_key(headers, settings):
+    if not token or has_service_key(headers, settings):
         return ANONYMOUS
     try:
         return _from_claims(_verify(token, settings, keys))
@@ -65,7 +65,7 @@ def require_admin(headers: Headers, settings: Settings, identify: Callable[[], I
         NotAuthenticatedError: the request has no valid credentials.
         NotAuthorizedError: the user is no administrator.
     """
-    if _has_service_key(headers, settings):
+    if has_service_key(headers, settings):
         return "service key"
     identity = identify() if identify is not None else authenticate(headers, settings)
     if identity.user is None:
@@ -75,7 +75,7 @@ def require_admin(headers: Headers, settings: Settings, identify: Callable[[], I
     return identity.user
 
 
-def _has_service_key(headers: Headers, settings: Settings) -> bool:
+def has_service_key(headers: Headers, settings: Settings) -> bool:
     keys = [key.get_secret_value() for key in (settings.admin_key, settings.admin_key_previous) if key is not None]
     given = (bearer_token(headers), headers.get("x-admin-key", ""))
     # All comparisons are made, of digests: their duration reveals neither the key's length nor which one matched.

@@ -14,6 +14,7 @@ from app.backends.circuit_breaker import CircuitBreaker
 from app.backends.labels import REDIS_LABEL
 from app.backends.redis_pipeline import AutoPipeline, RedisArg
 from core.errors import BackendUnavailableError
+from core.request_record import Stage
 from core.timeouts import DEFAULTS
 
 log = structlog.get_logger()
@@ -34,7 +35,7 @@ class ResilientRedis:
 
     async def call(self, command: Callable[[], Awaitable[Result]]) -> Result:
         """Return the result of `command`, which calls the client. Raises: BackendUnavailableError."""
-        with self._protect():
+        with self._protect(), Stage("redis"):
             async with asyncio.timeout(self._seconds):
                 return await command()
 
@@ -43,7 +44,7 @@ class ResilientRedis:
 
         Raises: BackendUnavailableError.
         """
-        with self._protect():
+        with self._protect(), Stage("redis"):
             try:
                 return await self._pipeline.execute("EVALSHA", script.sha, len(keys), *keys, *arguments)
             except NoScriptError:

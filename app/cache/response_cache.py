@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from operator import attrgetter
-from typing import TypeGuard
+from typing import Literal, TypeGuard, get_args
 
 from cachetools import LRUCache
 from prometheus_client import Counter
@@ -19,16 +19,18 @@ from app.cache.redis_store import RedisStore
 from app.http.encoded_body import EncodedBody, encode_body
 from core.errors import BackendError
 from core.metric_labels import with_values
+from core.request_record import record_cache
 from schemas.invalidation import EntityKind
+
+Source = Literal["process", "redis", "shared", "fill", "stale"]
+"""What answered a lookup: a level of the cache, the load of another caller, its own load, or an old body."""
 
 LOOKUPS = with_values(
     Counter("smarttrip_cache_lookups", "Lookups by where the answer came from", ["source"]),
-    ("process", "redis", "fill", "stale"),
+    get_args(Source),
 )
-FROM_PROCESS = LOOKUPS.labels("process")
-FROM_REDIS = LOOKUPS.labels("redis")
-LOADED = LOOKUPS.labels("fill")
-STALE = LOOKUPS.labels("stale")
+
+COUNTERS = {source: LOOKUPS.labels(source) for source in get_args(Source)}
 
 Loader = Callable[[], Awaitable[bytes]]
 
@@ -103,8 +105,11 @@ class ResponseCache:
         flight = self._in_flight.get(key)
         if flight is None or not self._invalidation.is_current(flight.generation, depends_on):
             flight = self._start_load(CacheRequest(key, depends_on, load, ttl, compress))
+            return await asyncio.shield(flight.task)
         # Shielded: a caller that is cancelled must not cancel the load for the others.
-        return await asyncio.shield(flight.task)
+        body = await asyncio.shield(flight.task)
+        _count("shared")
+        return body
 
     def get_local(self, key: str, depends_on: frozenset[EntityKind]) -> EncodedBody | None:
         """Return the body if this process has a current copy, else None."""
@@ -115,7 +120,7 @@ class ResponseCache:
             or not self._invalidation.is_current(entry.generation, depends_on)
         ):
             return None
-        FROM_PROCESS.inc()
+        _count("process")
         return entry.body
 
     async def close(self) -> None:
@@ -160,7 +165,7 @@ class ResponseCache:
         )
 
     def _accept(self, key: str, entry: StoredEntry) -> EncodedBody:
-        FROM_REDIS.inc()
+        _count("redis")
         return self._store_local(key, entry.body, entry.generation, entry.fresh_seconds)
 
     async def _load_with_lock(self, request: CacheRequest, generation: int, entry: StoredEntry | None) -> EncodedBody:
@@ -176,7 +181,7 @@ class ResponseCache:
             identity = await request.load()
         except BackendError as error:
             return self._serve_stale(request, generation, older, error)
-        LOADED.inc()
+        _count("fill")
         body = await encode_body(identity, compress=request.compress)
         ttl = request.ttl
         if self._invalidation.changed_within(self._replica_lag_seconds, request.depends_on):
@@ -196,7 +201,7 @@ class ResponseCache:
         entry = older or self._local.get(request.key)
         if entry is None:
             raise error
-        STALE.inc()
+        _count("stale")
         stale = replace(entry.body, stale=True)
         return self._store_local(request.key, stale, generation, STALE_SECONDS, max_seconds=STALE_SECONDS)
 
@@ -207,3 +212,9 @@ class ResponseCache:
         if size <= self._local.maxsize:
             self._local[key] = LocalEntry(body, generation, time.monotonic() + min(ttl, max_seconds), size)
         return body
+
+
+def _count(source: Source) -> None:
+    """Count a lookup, and record what answered it in the record of the current request."""
+    COUNTERS[source].inc()
+    record_cache(source)

@@ -1,4 +1,4 @@
-"""Metrics and default headers of a response, added while it is sent."""
+"""Metrics, access line and default headers of a response, added while it is sent."""
 
 from collections.abc import Sequence
 from time import perf_counter
@@ -7,7 +7,9 @@ from starlette.types import Message, Scope, Send
 
 from app.http.raw_response import RAW_RESPONSE_EXTENSION, Header, add_headers, is_public
 from app.observability import request_metrics
+from app.observability.access_log import AccessLog, FinishedRequest, server_timing
 from app.observability.request_metrics import CLIENT_CLOSED_REQUEST, METHODS, UNKNOWN_ROUTE
+from app.state import RequestContext, client_class
 from core.metric_labels import OTHER
 
 
@@ -17,15 +19,38 @@ class InstrumentedSend:
     Paths that no route matches share one label, so that clients cannot create labels.
     """
 
-    __slots__ = ("_added", "_default_headers", "_own", "_send", "_sent_bytes", "_started_at", "status")
+    __slots__ = (
+        "_added",
+        "_context",
+        "_default_headers",
+        "_own",
+        "_scope",
+        "_send",
+        "_sent_bytes",
+        "_shows_timing",
+        "_started_at",
+        "status",
+    )
 
-    def __init__(self, send: Send, own: Header, added: tuple[Header, ...], default_headers: Sequence[Header]) -> None:
+    def __init__(
+        self,
+        send: Send,
+        scope: Scope,
+        added: tuple[Header, ...],
+        default_headers: Sequence[Header],
+        *,
+        shows_timing: bool = False,
+    ) -> None:
         """Add the headers `added`, and those of `default_headers` that a standard response does not set itself.
 
-        `own` is a header of this one request, which public responses do not carry.
+        Public responses do not carry those of this one request: its id, and for administrators, or with `shows_timing`
+        for everybody, where its time went.
         """
         self._send = send
-        self._own = own
+        self._scope = scope
+        self._context: RequestContext = scope["state"]["context"]
+        self._own = (b"x-request-id", self._context.id.encode())
+        self._shows_timing = shows_timing
         self._added = added
         self._default_headers = default_headers
         self._sent_bytes = 0
@@ -53,13 +78,21 @@ class InstrumentedSend:
         await self._send(message)
 
     def _headers(self, message: Message) -> tuple[Header, ...]:
-        return self._added if is_public(message) else (self._own, *self._added)
+        if is_public(message):
+            return self._added
+        if self._shows_timing or client_class(self._scope) == "admin":
+            timing = server_timing(self._context.record, self._started_at)
+            return (self._own, (b"server-timing", timing), *self._added)
+        return (self._own, *self._added)
 
-    def finish(self, scope: Scope, received: int) -> None:
-        """Count the request, whose body had `received` bytes."""
+    def finish(self, access_log: AccessLog) -> None:
+        """Count the request, and write its line into the access log if it is due."""
         request_metrics.in_flight -= 1
+        scope, context, now = self._scope, self._context, perf_counter()
         route = scope["route"].path if "route" in scope else UNKNOWN_ROUTE
         method = METHODS.get(scope["method"], OTHER)
-        request_metrics.counters_of(method, route, self.status).add(
-            perf_counter() - self._started_at, received, self._sent_bytes
-        )
+        seconds, sent = now - self._started_at, self._sent_bytes
+        request_metrics.counters_of(method, route, self.status).add(seconds, len(context.body or b""), sent)
+        if access_log.is_due(self.status, seconds, now):
+            client = client_class(scope)
+            access_log.write(FinishedRequest(method, route, self.status, seconds, sent, client, context.record))

@@ -20,9 +20,11 @@ from app.http.language import request_language
 from app.http.raw_response import CONNECTION_CLOSE, RAW_RESPONSE_EXTENSION, REQUEST_BODY_EXTENSION, Header
 from app.http.request_ids import request_id
 from app.middleware.instrumentation import InstrumentedSend
+from app.observability.access_log import AccessLog
 from app.state import RequestContext
 from core.errors import ExpectedError
 from core.logging import request_id_var
+from core.request_record import record_var
 from schemas.messages.message import Message
 
 log = structlog.get_logger()
@@ -36,8 +38,19 @@ API_PREFIX = "/api/"
 class RequestContextMiddleware:
     """Create the `RequestContext`, and turn errors into responses: ApiError into its own, any other into a 500."""
 
-    def __init__(self, app: ASGIApp, allowed_origins: Sequence[str], allowed_headers: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        allowed_origins: Sequence[str],
+        allowed_headers: Sequence[str] = (),
+        access_log: AccessLog | None = None,
+        *,
+        shows_timing: bool = False,
+    ) -> None:
+        """With `shows_timing` the responses to everybody, not to administrators only, say where their time went."""
         self.app = app
+        self._access_log = access_log or AccessLog()
+        self._shows_timing = shows_timing
         self._cors = CorsPolicy(allowed_origins, allowed_headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,16 +61,16 @@ class RequestContextMiddleware:
         # A dictionary of the request's own: some servers share theirs between the requests of a connection.
         scope["state"] = {**scope["state"], "context": context}
         request_id_var.set(context.id)
+        record_var.set(context.record)
         is_api = scope["path"].startswith(API_PREFIX)
-        own = (b"x-request-id", context.id.encode())
         added = tuple(self._added_headers(scope, context, is_api))
         defaults = security_headers.API_HEADERS if is_api else security_headers.HEADERS
-        instrumented = InstrumentedSend(send, own, added, defaults)
+        instrumented = InstrumentedSend(send, scope, added, defaults, shows_timing=self._shows_timing)
         preflight = self._cors.preflight(scope, context.headers, context.id) if is_api else None
         try:
             await self._respond(preflight or self.app, scope, receive, instrumented)
         finally:
-            instrumented.finish(scope, len(context.body or b""))
+            instrumented.finish(self._access_log)
 
     def _added_headers(self, scope: Scope, context: RequestContext, is_api: bool) -> Sequence[Header]:
         cors = self._cors.headers(context.headers.get(b"origin")) if is_api else ()

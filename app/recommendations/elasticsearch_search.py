@@ -17,6 +17,7 @@ from app.recommendations.es_lookups import LOOKUP_QUERY, parse_lookups
 from app.recommendations.es_responses import COUNT, FACETS, HITS, EsResponse, SearchResponse
 from app.recommendations.search import SearchHits
 from core.errors import BackendUnavailableError, OverloadedError
+from core.request_record import Stage
 from scoring.context import SearchLookups
 from scoring.elasticsearch import build_search
 from scoring.predicates import Condition
@@ -100,7 +101,8 @@ class ElasticsearchTripSearch:
 
     async def _post(self, path: str, body: bytes) -> bytes:
         try:
-            response = await self._elasticsearch.post(path, body)
+            with Stage("elasticsearch"):
+                response = await self._elasticsearch.post(path, body)
         except OSError as error:
             if isinstance(error, ServerStalledError):
                 self.breaker.trip()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from app.recommendations.search import SearchHits, TripSearch
+from core.request_record import Stage
 from scoring import weights
 from scoring.context import SearchContext
 from scoring.explain import Recommendation, score_documents
@@ -38,4 +39,5 @@ async def find_recommendations(trips: TripSearch, search: SearchContext) -> Rank
 async def _search(trips: TripSearch, search: SearchContext, size: int) -> tuple[SearchHits, list[Recommendation]]:
     applying = applicable_rules(search)
     found = await trips.find(candidate_filter(search), applying, size)
-    return found, score_documents(found.documents, applying, is_relaxed=search.is_relaxed)
+    with Stage("scoring"):
+        return found, score_documents(found.documents, applying, is_relaxed=search.is_relaxed)

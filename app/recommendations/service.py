@@ -22,6 +22,7 @@ from app.recommendations.search import CountingTripSearch
 from app.recommendations.serializer import serialize_response
 from app.repositories.lookups import load_lookups
 from core.errors import BackendError, BackendUnavailableError
+from core.request_record import Stage
 from schemas.api.preferences import Preferences
 from schemas.index_document import DOCUMENT_VERSION
 from schemas.invalidation import ALL_KINDS, EntityKind
@@ -183,7 +184,8 @@ class RecommendationService:
         async def load() -> bytes:
             results = await self._recommend(request.preferences, request.today, source)
             total = await self._count_trips(request.today, source)
-            text = serialize_response(results, request.preferences, total, degraded=source.warning is not None)
+            with Stage("serialize"):
+                text = serialize_response(results, request.preferences, total, degraded=source.warning is not None)
             log_record = build_log_record(results, request.preferences)
             return AppendableJsonBody.build(text, log_record, gzipped=request.gzipped).pack()
 

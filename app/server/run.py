@@ -15,7 +15,7 @@ from app.server.shedding_protocol import LoadSheddingProtocol
 from app.server.sockets import ReusePortSocket, acquire_port_lock
 from app.server.worker_processes import WorkerProcesses
 from core.logging import configure_logs
-from core.settings import Settings
+from core.settings import LogFormat, Settings
 
 GRACE_SECONDS = 20
 """How long requests in flight may take to finish after SIGTERM; below the usual 30 of orchestrators."""
@@ -27,8 +27,10 @@ WORKER_START_SECONDS = 60
 class ServerConfig(uvicorn.Config):
     """Configuration of a server whose logs are the project's, in the parent and in each worker process."""
 
+    log_format: LogFormat = "auto"
+
     def configure_logging(self) -> None:
-        configure_logs(str(self.log_level))
+        configure_logs(str(self.log_level), self.log_format)
         # Whether to log requests depends on a handler: their lines have the client's address and the whole query.
         logging.getLogger("uvicorn.access").propagate = self.access_log
 
@@ -46,7 +48,7 @@ def serve(settings: Settings, app: str = "app.main:app_from_environment") -> Non
 
 
 def _config(settings: Settings, app: str) -> ServerConfig:
-    return ServerConfig(
+    config = ServerConfig(
         app,
         factory=True,
         host=settings.host,
@@ -63,6 +65,8 @@ def _config(settings: Settings, app: str) -> ServerConfig:
         timeout_graceful_shutdown=GRACE_SECONDS,
         timeout_worker_healthcheck=WORKER_START_SECONDS,
     )
+    config.log_format = settings.log_format
+    return config
 
 
 def _serve_single(config: uvicorn.Config) -> None:

@@ -36,7 +36,7 @@ def serve(
     options = {"host": host, "port": port, "workers": workers}
     settings = load_settings(**{name: value for name, value in options.items() if value is not None})
     require_free(settings.port, settings.host)
-    configure_logs(settings.log_level)
+    configure_logs(settings.log_level, settings.log_format)
     asyncio.run(refuse_unusable(settings))
     asyncio.run(log_differences(settings))
     try:
@@ -56,6 +56,6 @@ def worker() -> None:
     settings = load_settings()
     if settings.worker_port is not None:
         require_free(settings.worker_port, settings.host)
-    configure_logs(settings.log_level)
+    configure_logs(settings.log_level, settings.log_format)
     asyncio.run(refuse_unusable(settings))
     worker.run(settings)

@@ -1,6 +1,7 @@
 """Every record of a process becomes one bounded line of JSON without the values of variables."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -88,3 +89,27 @@ def test_library_line_has_the_request_id() -> None:
 def test_last_line_before_sigterm_is_written() -> None:
     (line,) = run("import signal\nlog.info('last')\nsignal.raise_signal(signal.SIGTERM)")
     assert json.loads(line)["event"] == "last"
+
+
+def run_in_terminal(code: str) -> str:
+    """Run with a terminal as standard error, and return what it shows."""
+    terminal, standard_error = os.openpty()
+    with open(terminal, "rb", buffering=0) as shown:  # noqa: PTH123  # a descriptor
+        subprocess.run([sys.executable, "-c", PRELUDE + code, "info"], stderr=standard_error, timeout=60, check=False)
+        os.close(standard_error)
+        return shown.read(65_536).decode()
+
+
+def test_lines_in_a_terminal_are_readable() -> None:
+    shown = run_in_terminal("log.info('started', port=5000, name='a\\nb\\x1b[2J')")
+    assert "started" in shown
+    assert "port=5000" in shown
+    assert "{" not in shown
+    assert "\x1b" not in shown
+    assert len(shown.splitlines()) == 1
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_setting_decides_about_the_form_of_lines(form: str) -> None:
+    (line,) = run(f"configure_logs('info', '{form}')\nlog.info('started')")
+    assert line.startswith("{") is (form == "json")

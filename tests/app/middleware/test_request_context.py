@@ -112,7 +112,8 @@ async def test_unexpected_error_is_logged_and_not_disclosed() -> None:
         "code": "internal",
         "request_id": "of-this-test",
     }
-    (line,) = log
+    line, access_line = log
+    assert access_line["status"] == 500
     assert (line["event"], line["log_level"], line["exc_info"]) == ("unexpected_error", "error", True)
 
 

@@ -1,0 +1,48 @@
+"""What is recorded of the current request while it is served: where its time went, and what answered it."""
+
+from contextvars import ContextVar
+from time import perf_counter
+from types import TracebackType
+
+
+class RequestRecord:
+    __slots__ = ("cache", "stages")
+
+    def __init__(self) -> None:
+        self.cache: str | None = None
+        """Level of the cache that answered; None if no cache was asked."""
+        self.stages: dict[str, float] = {}
+        """Seconds by stage. Of stages that ran at the same time each has its whole duration."""
+
+    def add(self, stage: str, seconds: float) -> None:
+        self.stages[stage] = self.stages.get(stage, 0.0) + seconds
+
+
+record_var: ContextVar[RequestRecord | None] = ContextVar("request_record", default=None)
+"""The record of the current request; None outside of requests. Tasks that a request starts share it."""
+
+
+class Stage:
+    """A block whose duration counts as a stage of the current request."""
+
+    __slots__ = ("_name", "_started_at")
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        self._started_at = perf_counter()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        record = record_var.get()
+        if record is not None:
+            record.add(self._name, perf_counter() - self._started_at)
+
+
+def record_cache(level: str) -> None:
+    """Record which level of the cache answered the current request; of several lookups the last one counts."""
+    record = record_var.get()
+    if record is not None:
+        record.cache = level

@@ -1,0 +1,41 @@
+"""Time of SQL statements, as a stage of the request that waits for them."""
+
+from time import perf_counter
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine import ExceptionContext
+
+from core.request_record import record_var
+
+STAGE = "postgres"
+
+
+def measure_statements(engine: Engine) -> None:
+    """Measure every statement of the engine, those that fail included."""
+    event.listen(engine, "before_cursor_execute", _start)
+    event.listen(engine, "after_cursor_execute", _end)
+    event.listen(engine, "handle_error", _end_failed)
+
+
+def _start(  # noqa: PLR0913, PLR0917  # SQLAlchemy's signature
+    connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
+) -> None:
+    context.started_at = perf_counter()
+
+
+def _end(  # noqa: PLR0913, PLR0917
+    connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
+) -> None:
+    _add(context)
+
+
+def _end_failed(failure: ExceptionContext) -> None:
+    _add(failure.execution_context)
+
+
+def _add(context: Any) -> None:
+    record = record_var.get()
+    started_at = getattr(context, "started_at", None)
+    if record is not None and started_at is not None:
+        record.add(STAGE, perf_counter() - started_at)
