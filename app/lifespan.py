@@ -34,6 +34,7 @@ from app.tracking.producer import TrackingProducer
 from app.tracking.request_log_buffer import running_request_log_buffer
 from core.business_date import business_date_provider
 from core.clock import watch_clock
+from core.process_metrics import watch_event_loop
 from core.roles import Role
 from core.settings import Settings
 from core.shared_result import SharedResult
@@ -135,6 +136,7 @@ async def _open_state(
         aclosing(_share_health(backends, settings.search_alias, cache, breakers)) as health,
         aclosing(SharedResult(current_metrics, seconds=METRICS_SECONDS)) as metrics,
         background_task(watch_clock()),
+        background_task(watch_event_loop()),
     ):
         yield AppState(
             settings=settings,

@@ -6,16 +6,21 @@ from collections.abc import Iterable
 from typing import Any
 
 import orjson
-from elastic_transport import AiohttpHttpNode
+from elastic_transport import AiohttpHttpNode, HttpHeaders
+from elastic_transport._node import NodeApiResponse
+from elastic_transport.client_utils import DEFAULT, DefaultType
 from elasticsearch import AsyncElasticsearch, OrjsonSerializer, SerializationError
 from redis.asyncio import BlockingConnectionPool, Connection, Redis
+from redis.asyncio.client import Pipeline
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from core.dependency_calls import Call
 from core.postgres_connection import PostgresConnection, connect
+from core.postgres_pool import MeteredPool
 from core.postgres_url import parse_postgres_url
 from core.statement_timing import measure_statements
 from core.timeouts import DEFAULTS
@@ -42,6 +47,7 @@ def postgres(
         pool_timeout=pool_timeout,
         pool_recycle=1800,
         pool_pre_ping=True,
+        poolclass=MeteredPool,
     )
 
 
@@ -85,6 +91,25 @@ class LenientSerializer(OrjsonSerializer):
                 raise SerializationError(f"no JSON: {type(error).__name__}") from None
 
 
+def elasticsearch_operation(target: str) -> str:
+    """Return the API that a path calls, such as `_search`."""
+    path = target.partition("?")[0]
+    return next((part for part in path.split("/") if part.startswith("_")), "")
+
+
+class TimedNode(AiohttpHttpNode):
+    async def perform_request(  # type: ignore[override]  # as in its own base
+        self,
+        method: str,
+        target: str,
+        body: bytes | None = None,
+        headers: HttpHeaders | None = None,
+        request_timeout: DefaultType | float | None = DEFAULT,
+    ) -> NodeApiResponse:
+        with Call("elasticsearch", elasticsearch_operation(target)):
+            return await super().perform_request(method, target, body, headers, request_timeout)
+
+
 def elasticsearch(
     url: str,
     *,
@@ -102,7 +127,7 @@ def elasticsearch(
     urls = url.split(",")
     return AsyncElasticsearch(
         urls,
-        node_class=AiohttpHttpNode,
+        node_class=TimedNode,
         serializers={"application/vnd.elasticsearch+json": LenientSerializer()},
         connections_per_node=connections_per_node,
         request_timeout=timeout,
@@ -119,6 +144,28 @@ class RedisConnection(Connection):
             await super().send_packed_command(command, check_health)
         except RuntimeError as error:
             raise RedisConnectionError(str(error)) from error
+
+
+BLOCKING = frozenset({"XREAD"})
+"""Commands that wait for something to arrive: their duration says nothing of Redis."""
+
+
+class TimedPipeline(Pipeline):
+    async def execute(self, raise_on_error: bool = True) -> list[Any]:
+        with Call("redis", "pipeline"):
+            return await super().execute(raise_on_error)
+
+
+class TimedRedis(Redis):
+    async def execute_command(self, *command: Any, **options: Any) -> Any:
+        name: str = command[0]
+        if name in BLOCKING:
+            return await super().execute_command(*command, **options)  # type: ignore[no-untyped-call]
+        with Call("redis", name.lower()):
+            return await super().execute_command(*command, **options)  # type: ignore[no-untyped-call]
+
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> TimedPipeline:
+        return TimedPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
 
 
 def redis_database(client: Redis) -> int:
@@ -147,4 +194,4 @@ def redis(
         retry=Retry(NoBackoff(), 1),
         retry_on_error=[RedisConnectionError],
     )
-    return Redis.from_pool(pool)
+    return TimedRedis.from_pool(pool)

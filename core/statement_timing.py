@@ -1,4 +1,4 @@
-"""Time of SQL statements, as a stage of the request that waits for them."""
+"""Time of SQL statements."""
 
 from time import perf_counter
 from typing import Any
@@ -6,9 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import ExceptionContext
 
-from core.request_record import record_var
-
-STAGE = "postgres"
+from core.dependency_calls import observe_call
 
 
 def measure_statements(engine: Engine) -> None:
@@ -35,7 +33,8 @@ def _end_failed(failure: ExceptionContext) -> None:
 
 
 def _add(context: Any) -> None:
-    record = record_var.get()
     started_at = getattr(context, "started_at", None)
-    if record is not None and started_at is not None:
-        record.add(STAGE, perf_counter() - started_at)
+    if started_at is not None:
+        # A long statement is not split as a whole.
+        verb, *_ = (context.statement or "")[:20].split(None, 1) or [""]
+        observe_call("postgres", verb.lower(), perf_counter() - started_at)

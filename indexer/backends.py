@@ -8,6 +8,7 @@ from elasticsearch import AsyncElasticsearch
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core import clients
+from core.postgres_pool import meter_pool
 from core.settings import Settings
 
 POOL_SIZE = 10
@@ -49,6 +50,7 @@ async def open_backends(settings: Settings) -> AsyncIterator[Backends]:
         connect_timeout=settings.postgres_connect_seconds,
         command_timeout=settings.background_statement_seconds,
     )
+    meter_pool(postgres, "primary")
     elasticsearch = clients.elasticsearch(
         settings.elasticsearch_url, timeout=settings.background_index_seconds, max_retries=0
     )

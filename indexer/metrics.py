@@ -27,6 +27,11 @@ INDEX_REJECTIONS = Counter(
     "smarttrip_index_rejections_total",
     "Batches put off because an index rejects every document, through a fault of its own",
 )
+REFUSALS = Counter(
+    "smarttrip_index_refusals_total",
+    "Documents that an index refused, for now or for good, by its state and the reason",
+    ["index", "reason"],
+)
 PROGRESS = Gauge(
     "smarttrip_feed_progress_timestamp_seconds", "Time at which a consumer last made progress or was idle", ["lane"]
 )
@@ -44,6 +49,8 @@ DIFFERENCES = Gauge(
     ["part"],
 )
 REDIS_MEMORY = Gauge("smarttrip_redis_memory_used_ratio", "Part of Redis' maxmemory that is taken; 0 without a limit")
+JOB_QUEUE = Gauge("smarttrip_job_queue_entries", "Requested jobs that wait for a worker")
+STREAM_OLDEST = Gauge("smarttrip_tracking_stream_oldest_seconds", "Age of the oldest entry of the tracking stream")
 REINDEX_DONE = Gauge("smarttrip_reindex_documents_done", "Documents of the running or last reindex")
 REINDEX_TOTAL = Gauge("smarttrip_reindex_documents_expected", "Departures at the start of the running or last reindex")
 REINDEX_RATE = Gauge("smarttrip_reindex_documents_per_second", "Rate of the running or last reindex")

@@ -11,6 +11,7 @@ import uvloop
 from core import clients
 from core.clock import watch_clock
 from core.gc_tuning import tune_gc
+from core.process_metrics import watch_event_loop
 from core.settings import Settings
 from core.tasks import cancel_and_wait
 from indexer.backends import open_backends
@@ -24,6 +25,7 @@ from indexer.jobs.scheduler import declare_metrics, run_scheduled
 from indexer.observability.health_server import run_health_server
 from indexer.observability.outbox_metrics import collect_forever
 from indexer.observability.preflight_metrics import compare_forever
+from indexer.observability.queue_metrics import collect_queues_forever
 from indexer.supervisor import IndexSupervisor
 from tracking.consumer import consume_stream
 
@@ -73,6 +75,8 @@ async def work(settings: Settings, stop: asyncio.Event, limits: BatchLimits = DE
             run_jobs(settings.redis_url, jobs),
             watch_clock(),
             compare_forever(settings, stream_redis),
+            collect_queues_forever(redis),
+            watch_event_loop(),
         ]
         if settings.worker_port is not None:
             background.append(run_health_server(settings.host, settings.worker_port, consumers))

@@ -9,7 +9,7 @@ from math import ceil, floor
 from pathlib import Path
 from typing import Literal, get_args
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 from app.backends.redis import ResilientRedis
 from core.errors import BackendError
@@ -31,6 +31,20 @@ Small enough that somebody with a whole network of addresses gains little, and l
 RateLimitGroup = Literal["default", "recommendations", "resources", "events", "event_count", "evaluation"]
 """Requests of the same group share their limits."""
 
+Decision = Literal["allowed", "refused", "unlimited"]
+"""`unlimited`: admitted without being counted, since Redis did not respond."""
+
+DECISIONS = with_values(
+    Counter("smarttrip_rate_limit_decisions_total", "Requests by what the rate limiter decided", ["group", "decision"]),
+    get_args(RateLimitGroup),
+    get_args(Decision),
+)
+LIMIT = Gauge(
+    "smarttrip_rate_limit_requests",
+    "Requests that a client may make in a window, by its length in seconds",
+    ["group", "window"],
+    multiprocess_mode="livemax",
+)
 REJECTED = with_values(
     Counter("smarttrip_rate_limit_refusals_total", "Requests refused for being too many", ["group"]),
     get_args(RateLimitGroup),
@@ -114,6 +128,7 @@ class RateLimiter:
             "event_count": parse_rates(settings.rate_limit_event_count),
             "evaluation": parse_rates(settings.rate_limit_evaluation),
         }
+        self._report_limits()
 
     async def check(
         self, group: RateLimitGroup, client: str, network: str | None = None, *, cost: int = 1
@@ -132,11 +147,19 @@ class RateLimiter:
             counted = await self._redis.run_script(self._count, keys, cost, *arguments)
         except BackendError:
             FAILURES.inc()
+            DECISIONS.labels(group, "unlimited").inc()
             return None
         result = _parse_result(windows, counted, own, cost)
+        DECISIONS.labels(group, "allowed" if result.allowed else "refused").inc()
         if not result.allowed:
             REJECTED.labels(group).inc()
         return result
+
+    def _report_limits(self) -> None:
+        for group, rates in self._windows.items():
+            for rate in rates:
+                with_values(LIMIT, [group], [rate.seconds])
+                LIMIT.labels(group, rate.seconds).set(rate.amount)
 
 
 def _key(group: RateLimitGroup, client: str) -> str:

@@ -7,7 +7,9 @@ from app.backends.database import Database
 from app.backends.failover_client import FailoverHttpClient
 from app.backends.http_client import HttpClient
 from app.backends.redis import ResilientRedis
+from app.backends.replica_pool import replica_name
 from core import clients
+from core.postgres_pool import meter_pool
 from core.settings import Settings
 
 ADMIN_CONNECTIONS = 2
@@ -15,16 +17,19 @@ ADMIN_CONNECTIONS = 2
 
 
 def database(settings: Settings) -> Database:
-    def engine(url: str) -> AsyncEngine:
-        return clients.postgres(
+    def engine(url: str, name: str) -> AsyncEngine:
+        engine = clients.postgres(
             url,
             pool_size=settings.postgres_connections,
             pool_timeout=settings.postgres_pool_seconds,
             connect_timeout=settings.postgres_connect_seconds,
             command_timeout=settings.postgres_statement_seconds,
         )
+        meter_pool(engine, name)
+        return engine
 
-    return Database(engine(settings.database_url), [*map(engine, settings.database_replica_urls)])
+    replicas = [engine(url, replica_name(number)) for number, url in enumerate(settings.database_replica_urls)]
+    return Database(engine(settings.database_url, "primary"), replicas)
 
 
 def elasticsearch(settings: Settings) -> AsyncElasticsearch:

@@ -35,7 +35,7 @@ class ResilientRedis:
 
     async def call(self, command: Callable[[], Awaitable[Result]]) -> Result:
         """Return the result of `command`, which calls the client. Raises: BackendUnavailableError."""
-        with self._protect(), Stage("redis"):
+        with self._protect():
             async with asyncio.timeout(self._seconds):
                 return await command()
 

@@ -5,6 +5,7 @@ With a connection from the pool, and a timeout for each step, a command costs ma
 
 import asyncio
 from collections.abc import Sequence
+from time import perf_counter
 from typing import Any
 
 import hiredis
@@ -12,6 +13,7 @@ from redis.asyncio import Connection
 from redis.exceptions import ResponseError
 
 from app.backends.batching import Batcher
+from core.dependency_calls import count_call
 
 RedisArg = str | bytes | memoryview | int
 
@@ -42,6 +44,7 @@ class AutoPipeline:
             await self._connection.send_packed_command(commands)
             return [await self._read_reply() for _ in commands]
 
+        started_at = perf_counter()
         try:
             async with asyncio.timeout(self._seconds):
                 return await self._connection.retry.call_with_retry(send_and_read, lambda _: self._disconnect())
@@ -49,6 +52,8 @@ class AutoPipeline:
             # Replies to these commands may still arrive, and must not be taken for replies to others.
             await self._disconnect()
             raise
+        finally:
+            count_call("redis", "script", perf_counter() - started_at)
 
     async def _disconnect(self) -> None:
         await self._connection.disconnect(nowait=True)

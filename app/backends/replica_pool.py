@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.backends.replica_identity import ServerState, find_lag, find_mismatch, read_state
+from core.metric_labels import with_values
 
 log = structlog.get_logger()
 
@@ -23,11 +24,24 @@ CHECK_TIMEOUT = 1.0
 CHECK_VALID_SECONDS = 5.0
 """Seconds for which the result of a check is valid; after a longer pause reads go to the primary."""
 
+LAG = Gauge(
+    "smarttrip_replica_lag_seconds",
+    "Lag of a replica at its last check; infinite if it did not respond",
+    ["pool"],
+    multiprocess_mode="livemax",
+)
 USABLE = Gauge("smarttrip_replicas_usable", "Replicas that serve reads", multiprocess_mode="livemin")
+
+
+def replica_name(index: int) -> str:
+    """Return the name, in metrics, of the replica with this index in the settings."""
+    return f"replica_{index + 1}"
 
 
 @dataclass(eq=False)
 class Replica:
+    name: str
+    """Name of its pool in metrics."""
     engine: AsyncEngine
     usable: bool = False
     mismatch: str | None = None
@@ -54,7 +68,8 @@ class ReplicaPool:
         self._primary_state: ServerState | None = None
         self._primary_read_at = 0.0
         """When that state was read (monotonic)."""
-        self._replicas = [Replica(engine) for engine in engines]
+        self._replicas = [Replica(replica_name(number), engine) for number, engine in enumerate(engines)]
+        with_values(LAG, [replica.name for replica in self._replicas])
         self._round_robin = itertools.cycle(self._replicas)
         self._max_lag = max_lag
         self._check_every = check_every
@@ -88,7 +103,7 @@ class ReplicaPool:
 
     async def _check(self, replica: Replica) -> None:
         mismatch: str | None = None
-        lag = timedelta.max
+        lag: timedelta | None = None
         try:
             async with asyncio.timeout(CHECK_TIMEOUT), replica.engine.connect() as connection:
                 state = await read_state(connection)
@@ -98,11 +113,12 @@ class ReplicaPool:
                 lag = find_lag(state, self._clock_of(self._primary_state))
         except (DBAPIError, PoolTimeoutError, OSError) as error:
             log.warning("replica_failed", error=type(error).__name__)
-        seconds = lag.total_seconds()
+        seconds = float("inf") if lag is None else lag.total_seconds()
         usable = seconds <= self._max_lag and mismatch is None
         if usable != replica.usable or mismatch != replica.mismatch:
             log.warning("replica", host=replica.engine.url.host, usable=usable, lag=seconds, mismatch=mismatch)
         replica.usable, replica.mismatch, replica.checked_at = usable, mismatch, time.monotonic()
+        LAG.labels(replica.name).set(seconds)
         USABLE.set(sum(replica.usable for replica in self._replicas))
 
     async def _read_primary(self) -> bool:

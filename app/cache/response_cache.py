@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from itertools import product
 from operator import attrgetter
 from typing import Literal, TypeGuard, get_args
 
@@ -25,12 +26,18 @@ from schemas.invalidation import EntityKind
 Source = Literal["process", "redis", "shared", "fill", "stale"]
 """What answered a lookup: a level of the cache, the load of another caller, its own load, or an old body."""
 
+CacheKind = Literal["recommendations", "reference", "trips", "lookups"]
+"""What is cached: responses, or what they are made from (`lookups`)."""
+
 LOOKUPS = with_values(
-    Counter("smarttrip_cache_lookups", "Lookups by where the answer came from", ["source"]),
+    Counter("smarttrip_cache_lookups", "Lookups by where the answer came from", ["source", "kind"]),
     get_args(Source),
+    get_args(CacheKind),
 )
 
-COUNTERS = {source: LOOKUPS.labels(source) for source in get_args(Source)}
+COUNTERS = {
+    (source, kind): LOOKUPS.labels(source, kind) for source, kind in product(get_args(Source), get_args(CacheKind))
+}
 
 Loader = Callable[[], Awaitable[bytes]]
 
@@ -55,7 +62,12 @@ class CacheRequest:
     depends_on: frozenset[EntityKind]
     load: Loader
     ttl: float
-    compress: bool
+    kind: CacheKind
+
+    @property
+    def compress(self) -> bool:
+        """Whether the cache compresses the body: recommendations are compressed already."""
+        return self.kind != "recommendations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,26 +104,32 @@ class ResponseCache:
         self._in_flight: dict[str, InFlight] = {}
 
     async def get(
-        self, key: str, depends_on: frozenset[EntityKind], load: Loader, ttl: float, *, compress: bool = True
+        self,
+        key: str,
+        depends_on: frozenset[EntityKind],
+        load: Loader,
+        ttl: float,
+        *,
+        kind: CacheKind = "lookups",
     ) -> EncodedBody:
         """Return a body at most `ttl` seconds old that reflects the last change of the kinds it depends on.
 
         Of all callers that miss it, in all processes, one calls `load`. If that raises a BackendError, an older body
         is returned, marked stale; without one the error is raised. Other errors are raised, and nothing is cached.
         """
-        body = self.get_local(key, depends_on)
+        body = self.get_local(key, depends_on, kind)
         if body is not None:
             return body
         flight = self._in_flight.get(key)
         if flight is None or not self._invalidation.is_current(flight.generation, depends_on):
-            flight = self._start_load(CacheRequest(key, depends_on, load, ttl, compress))
+            flight = self._start_load(CacheRequest(key, depends_on, load, ttl, kind))
             return await asyncio.shield(flight.task)
         # Shielded: a caller that is cancelled must not cancel the load for the others.
         body = await asyncio.shield(flight.task)
-        _count("shared")
+        _count("shared", kind)
         return body
 
-    def get_local(self, key: str, depends_on: frozenset[EntityKind]) -> EncodedBody | None:
+    def get_local(self, key: str, depends_on: frozenset[EntityKind], kind: CacheKind = "lookups") -> EncodedBody | None:
         """Return the body if this process has a current copy, else None."""
         entry = self._local.get(key)
         if (
@@ -120,7 +138,7 @@ class ResponseCache:
             or not self._invalidation.is_current(entry.generation, depends_on)
         ):
             return None
-        _count("process")
+        _count("process", kind)
         return entry.body
 
     async def close(self) -> None:
@@ -155,7 +173,7 @@ class ResponseCache:
             if time.monotonic() > deadline:
                 return await self._load(request, generation, entry)
             await asyncio.sleep(POLL_SECONDS)
-        return self._accept(request.key, entry)
+        return self._accept(request, entry)
 
     def _is_usable(self, entry: StoredEntry | None, request: CacheRequest) -> TypeGuard[StoredEntry]:
         return (
@@ -164,14 +182,14 @@ class ResponseCache:
             and self._invalidation.is_current(entry.generation, request.depends_on)
         )
 
-    def _accept(self, key: str, entry: StoredEntry) -> EncodedBody:
-        _count("redis")
-        return self._store_local(key, entry.body, entry.generation, entry.fresh_seconds)
+    def _accept(self, request: CacheRequest, entry: StoredEntry) -> EncodedBody:
+        _count("redis", request.kind)
+        return self._store_local(request.key, entry.body, entry.generation, entry.fresh_seconds)
 
     async def _load_with_lock(self, request: CacheRequest, generation: int, entry: StoredEntry | None) -> EncodedBody:
         try:
             if self._is_usable(entry, request):
-                return self._accept(request.key, entry)
+                return self._accept(request, entry)
             return await self._load(request, generation, entry)
         finally:
             await self._store.unlock(request.key, generation)
@@ -181,7 +199,7 @@ class ResponseCache:
             identity = await request.load()
         except BackendError as error:
             return self._serve_stale(request, generation, older, error)
-        _count("fill")
+        _count("fill", request.kind)
         body = await encode_body(identity, compress=request.compress)
         ttl = request.ttl
         if self._invalidation.changed_within(self._replica_lag_seconds, request.depends_on):
@@ -201,7 +219,7 @@ class ResponseCache:
         entry = older or self._local.get(request.key)
         if entry is None:
             raise error
-        _count("stale")
+        _count("stale", request.kind)
         stale = replace(entry.body, stale=True)
         return self._store_local(request.key, stale, generation, STALE_SECONDS, max_seconds=STALE_SECONDS)
 
@@ -214,7 +232,7 @@ class ResponseCache:
         return body
 
 
-def _count(source: Source) -> None:
+def _count(source: Source, kind: CacheKind) -> None:
     """Count a lookup, and record what answered it in the record of the current request."""
-    COUNTERS[source].inc()
+    COUNTERS[source, kind].inc()
     record_cache(source)

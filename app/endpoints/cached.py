@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from app.backends.database import ReadSession
+from app.cache.response_cache import CacheKind
 from app.http.conditional import NO_CACHE, PUBLIC_ONE_HOUR, cached_response
 from app.http.errors import Thing, not_found
 from app.http.raw_response import RawResponse
@@ -35,6 +36,8 @@ class CachePolicy:
     """Seconds for which Redis and the processes cache a response."""
     cache_control: str
     """The response's Cache-Control header."""
+    kind: CacheKind
+    """What it is called in metrics."""
     depends_on: frozenset[EntityKind]
     """Kinds of entities that a response shows: a change of one invalidates it."""
     optional_kinds: Mapping[str, frozenset[EntityKind]] = field(default_factory=dict, hash=False)
@@ -49,7 +52,7 @@ class CachePolicy:
 
 def reference_policy(*kinds: EntityKind) -> CachePolicy:
     """Return the policy for data that changes rarely; shared caches may store it for an hour."""
-    return CachePolicy(ttl=3600, cache_control=PUBLIC_ONE_HOUR, depends_on=frozenset(kinds))
+    return CachePolicy(ttl=3600, cache_control=PUBLIC_ONE_HOUR, kind="reference", depends_on=frozenset(kinds))
 
 
 def trip_policy(
@@ -61,6 +64,7 @@ def trip_policy(
     return CachePolicy(
         ttl=60,
         cache_control=NO_CACHE,
+        kind="trips",
         depends_on=frozenset(kinds),
         optional_kinds=optional_kinds or {},
         depends_on_date=depends_on_date,
@@ -79,16 +83,16 @@ async def respond_cached(request: ApiRequest, policy: CachePolicy, reader: Reade
         async with state["database"].read() as session:
             return to_json(await reader(session, *request.path_params.values(), **arguments))
 
-    body = await state["cache"].get(key, kinds, load, policy.ttl)
-    state["fast_path"].register(request.scope, partial(_local_response, key, kinds, policy.cache_control))
+    body = await state["cache"].get(key, kinds, load, policy.ttl, kind=policy.kind)
+    state["fast_path"].register(request.scope, partial(_local_response, key, policy, kinds))
     return cached_response(state["context"].headers, body, policy.cache_control)
 
 
-def _local_response(key: str, kinds: frozenset[EntityKind], cache_control: str, scope: Scope) -> RawResponse | None:
+def _local_response(key: str, policy: CachePolicy, kinds: frozenset[EntityKind], scope: Scope) -> RawResponse | None:
     """Respond on the fast path: return the response if this process has a current body, else None."""
     state: RequestState = scope["state"]
-    body = state["cache"].get_local(key, kinds)
-    return None if body is None else cached_response(state["context"].headers, body, cache_control)
+    body = state["cache"].get_local(key, kinds, policy.kind)
+    return None if body is None else cached_response(state["context"].headers, body, policy.cache_control)
 
 
 def cache_key(

@@ -11,6 +11,8 @@ from prometheus_client import (
 )
 
 from app.observability import shared_metrics
+from core.metric_labels import with_values
+from core.roles import ROLES
 
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5, 10)
 
@@ -33,7 +35,10 @@ REQUEST_BYTES = Counter("smarttrip_http_request_bytes_total", "Bodies received",
 RESPONSE_BYTES = Counter("smarttrip_http_response_bytes_total", "Bodies sent", ["route"])
 IN_FLIGHT = Gauge("smarttrip_http_requests_in_flight", "Requests being answered", multiprocess_mode="livesum")
 
-ROLE = Gauge("smarttrip_role", "1 for each role that the process serves", ["role"], multiprocess_mode="livemax")
+ROLE = with_values(
+    Gauge("smarttrip_role", "1 for each role that the process serves", ["role"], multiprocess_mode="livemax"),
+    ROLES,
+)
 
 
 def render_metrics() -> bytes:

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 from functools import cache
 
 from app.observability.metrics import IN_FLIGHT, LATENCY, LATENCY_BUCKETS, REQUEST_BYTES, RESPONSE_BYTES, render_metrics
-from core.log_writer import report_dropped_lines
 from core.metric_labels import OTHER, with_series, with_values
+from core.process_metrics import report_process
 from core.tasks import background_task
 
 FLUSH_SECONDS = 1.0
@@ -90,7 +90,7 @@ def _closest(method: str, route: str, status: str) -> tuple[str, str, str]:
 
 def flush() -> None:
     IN_FLIGHT.set(in_flight)
-    report_dropped_lines()
+    report_process()
     for counters in _by_labels.values():
         counters.flush()
 

@@ -16,8 +16,9 @@ from app.backends.stall_detector import ServerStalledError
 from app.recommendations.es_lookups import LOOKUP_QUERY, parse_lookups
 from app.recommendations.es_responses import COUNT, FACETS, HITS, EsResponse, SearchResponse
 from app.recommendations.search import SearchHits
+from core.clients import elasticsearch_operation
+from core.dependency_calls import Call
 from core.errors import BackendUnavailableError, OverloadedError
-from core.request_record import Stage
 from scoring.context import SearchLookups
 from scoring.elasticsearch import build_search
 from scoring.predicates import Condition
@@ -101,7 +102,7 @@ class ElasticsearchTripSearch:
 
     async def _post(self, path: str, body: bytes) -> bytes:
         try:
-            with Stage("elasticsearch"):
+            with Call("elasticsearch", elasticsearch_operation(path)):
                 response = await self._elasticsearch.post(path, body)
         except OSError as error:
             if isinstance(error, ServerStalledError):

@@ -4,6 +4,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+from prometheus_client import Counter
 from starlette.types import Scope
 
 from app.http import security_headers
@@ -15,8 +16,19 @@ from app.http.raw_response import (
     RequestHeaders,
     content_length,
 )
-from app.recommendations.service import CachedResponse
+from app.recommendations.service import FROM_DATABASE, STALE, WITHOUT_DATABASE, CachedResponse
 from app.tracking.records import RequestLog
+from core.metric_labels import with_values
+
+ANSWER_SOURCES = {None: "index", FROM_DATABASE: "database", WITHOUT_DATABASE: "index_alone", STALE: "stale"}
+"""What recommendations were made from, by their warning; all but `index` are degraded."""
+
+ANSWERS = with_values(
+    Counter(
+        "smarttrip_recommendations_total", "Responses with recommendations, by what they were made from", ["source"]
+    ),
+    ANSWER_SOURCES.values(),
+)
 
 HEADERS = (CONTENT_TYPE_JSON, VARY_ACCEPT_ENCODING, *security_headers.API_HEADERS)
 SESSION_ID = b"x-session-id"
@@ -26,6 +38,7 @@ MAX_SESSION_ID = 64
 
 def build_response(scope: Scope, cached: CachedResponse, started: float) -> RawResponse:
     """Build the response to a request received at `started` (monotonic), and add the search to the request log."""
+    ANSWERS.labels(ANSWER_SOURCES[cached.warning]).inc()
     seconds = time.monotonic() - started
     state, request_id = scope["state"], str(uuid4())
     fields: RequestHeaders = state["context"].headers

@@ -154,7 +154,7 @@ class RecommendationService:
         """Return the response of the `SearchRequest` with this key if this process has a valid one, else None."""
         if self._index.is_stale:
             return None
-        body = self._cache.get_local(key, ALL_KINDS)
+        body = self._cache.get_local(key, ALL_KINDS, "recommendations")
         return None if body is None or body.stale else CachedResponse(AppendableJsonBody.unpack(body.identity))
 
     async def recommend(self, preferences: Preferences, today: date) -> RankedResults:
@@ -178,7 +178,7 @@ class RecommendationService:
     async def _get_cached(self, key: str, load: Callable[[], Awaitable[bytes]], seconds: float) -> EncodedBody:
         if not seconds:
             return EncodedBody(await load(), gzip=None, etag="")
-        return await self._cache.get(key, ALL_KINDS, load, seconds, compress=False)
+        return await self._cache.get(key, ALL_KINDS, load, seconds, kind="recommendations")
 
     def _loader(self, request: SearchRequest, source: Source) -> Callable[[], Awaitable[bytes]]:
         async def load() -> bytes:

@@ -8,6 +8,7 @@ import structlog
 from elasticsearch import ApiError, TransportError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from core.metric_labels import OTHER, with_values
 from indexer import metrics
 from indexer.backends import Backends
 from indexer.documents.builder import build_documents
@@ -23,6 +24,8 @@ from schemas.index_document import DOCUMENT_VERSION
 from schemas.invalidation import DEPARTURE
 
 log = structlog.get_logger()
+
+with_values(metrics.REFUSALS, TargetState, (*bulk_writer.REASONS, OTHER))
 
 HISTORY_CHECKED = "smarttrip_history_checked"
 """Key in a connection's `info`: its database was compared with the live index."""
@@ -210,6 +213,7 @@ def _merge_outcomes(
     written = WriteResult()
     for target in sorted(writable, key=lambda target: target.state is TargetState.PREVIOUS):
         outcome = outcomes[target.name]
+        _count_refusals(target, outcome)
         fails_alone = target.state is TargetState.PREVIOUS and bool(outcome.retryable.keys() - written.retryable.keys())
         if target.state is TargetState.LIVE:
             written.live_missing = outcome.index_missing
@@ -219,6 +223,11 @@ def _merge_outcomes(
         written.retryable |= outcome.retryable
         written.rejected |= outcome.rejected
     return written
+
+
+def _count_refusals(target: Target, outcome: WriteOutcome) -> None:
+    for reason in (*outcome.retryable.values(), *outcome.rejected.values()):
+        metrics.REFUSALS.labels(target.state, bulk_writer.reason_label(reason)).inc()
 
 
 def _result(rows: list[ClaimedRow], expansion: fan_out.Expansion, written: WriteResult) -> BatchResult:

@@ -9,6 +9,7 @@ import orjson
 from elasticsearch import ApiError, AsyncElasticsearch, TransportError
 
 from core.bisection import process_with_bisection
+from core.metric_labels import OTHER
 from indexer.index import admin
 
 BODY_BYTES = 900_000
@@ -121,6 +122,8 @@ async def send(es: AsyncElasticsearch, name: str, body: BulkBody) -> WriteOutcom
 
 
 CLOSED = "index_closed_exception"
+MAX_REASON_START = 100
+"""Characters of a reason that name its type; the rest may quote anything."""
 UNACCEPTABLE = (400, 413)
 """Statuses of a request that Elasticsearch rejects whatever its own state is."""
 
@@ -171,6 +174,26 @@ def classify(response: Mapping[str, Any], ids: Sequence[int]) -> WriteOutcome:
             outcome.index_missing |= error["type"] == "index_not_found_exception"
             outcome.retryable[trip_id] = _reason(error)
     return outcome
+
+
+REASONS = (
+    "cluster_block_exception",
+    "index_not_found_exception",
+    CLOSED,
+    "document_parsing_exception",
+    "strict_dynamic_mapping_exception",
+    "es_rejected_execution_exception",
+    "unavailable_shards_exception",
+    "document_dropped",
+    "ConnectionError",
+    "ConnectionTimeout",
+)
+"""Reasons of refusals that are told apart in metrics: types of errors of Elasticsearch, or of its client."""
+
+
+def reason_label(reason: str) -> str:
+    """Return which of REASONS the text of a refusal has, the most frequent first, or OTHER."""
+    return next((known for known in REASONS if known in reason[:MAX_REASON_START]), OTHER)
 
 
 def _reason(error: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from aiohttp import web
 from prometheus_client import generate_latest
 
-from core.log_writer import report_dropped_lines
+from core.process_metrics import report_process
 from indexer.feed.consumer import OutboxConsumer
 
 STUCK_AFTER_SECONDS = 20.0
@@ -39,5 +39,5 @@ async def _alive(request: web.Request) -> web.Response:
 
 
 async def _metrics(request: web.Request) -> web.Response:
-    report_dropped_lines()
+    report_process()
     return web.Response(body=generate_latest(), content_type="text/plain", charset="utf-8")

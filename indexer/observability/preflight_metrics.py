@@ -7,12 +7,15 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from core.metric_labels import with_values
 from core.settings import Settings
 from indexer import metrics
 from indexer.preflight.comparison import PARTS, compare
 from indexer.preflight.redis_server import memory_ratio, read_info
 
 log = structlog.get_logger()
+
+with_values(metrics.DIFFERENCES, PARTS)
 
 PERIOD_SECONDS = 60.0
 PERIODS = {"database": 10}

@@ -247,11 +247,11 @@ async def test_local_cache_is_bounded_by_bytes(unreachable: Redis) -> None:
     loaders = [FakeLoader(text="x" * 100_000) for _ in range(3)]
     for turn in range(2):
         for number, loader in enumerate(loaders):
-            await process.cache.get(f"{number}", COUNTRY, loader.load, 60, compress=False)
+            await process.cache.get(f"{number}", COUNTRY, loader.load, 60, kind="recommendations")
             assert loader.calls == turn + 1
     large = FakeLoader(text="x" * 300_000)
     for _ in range(2):
-        await process.cache.get("large", COUNTRY, large.load, 60, compress=False)
+        await process.cache.get("large", COUNTRY, large.load, 60, kind="recommendations")
     assert large.calls == 2
 
 
