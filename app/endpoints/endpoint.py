@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from pydantic import BaseModel
@@ -54,8 +54,10 @@ class Endpoint:
     """Other statuses with a body of the same model."""
     errors: tuple[int, ...] = ()
     """Error statuses beyond those that `app.endpoints.openapi.error_statuses` infers."""
-    headers: tuple[str, ...] = ()
-    """Request headers that the handler reads, apart from credentials."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Request headers that the handler reads, apart from credentials, with their descriptions."""
+    described: bool = True
+    """Whether it is part of the API, and so in the OpenAPI document."""
     admin: bool = False
     """Whether only administrators may call it; otherwise it is public."""
     rate_limit: RateLimitGroup | None = "default"

@@ -9,8 +9,10 @@ from typing import Any, Literal
 
 from openapi_pydantic import (
     Components,
+    Contact,
     Header,
     Info,
+    License,
     MediaType,
     OpenAPI,
     Operation,
@@ -21,11 +23,14 @@ from openapi_pydantic import (
     Response,
     Schema,
     SecurityScheme,
+    Server,
+    Tag,
 )
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from app.endpoints.endpoint import Endpoint
+from app.endpoints.examples import error_examples, recorded_examples
 from app.http.raw_response import JSON
 from schemas.api.errors import ErrorResponse
 
@@ -43,6 +48,28 @@ SECURITY_SCHEMES = {
 STATUSES_WITH_RETRY_AFTER = (429, 503)
 """Error statuses whose responses have a Retry-After header."""
 
+TAGS = {
+    "recommendations": "Search: departures ranked by a traveller's preferences.",
+    "tracking": "Sessions, visitors and what they do.",
+    "resources": "Countries, guides, trip types, tags and companies, which change rarely.",
+    "trips": "Templates and their departures.",
+    "system": "State of the service.",
+    "analytics": "What is searched for, and how well it is answered.",
+    "evaluation": "Scenarios that check the quality of recommendations.",
+    "admin": "State and control of the index, for administrators.",
+    "description": "This document.",
+}
+"""Groups of operations, in the order of the document."""
+
+PATH_NOUNS = {
+    "companies": "company",
+    "countries": "country",
+    "guides": "guide",
+    "templates": "template",
+    "occurrences": "departure",
+}
+"""What an id in a path belongs to, by the segment before it."""
+
 DESCRIPTION = (
     "Only administrators need a token. Elsewhere a token identifies the user; without a valid one the user is a guest. "
     "Responses under /api have RateLimit headers with the number of requests that are left, and all have X-Request-ID; "
@@ -53,20 +80,30 @@ DESCRIPTION = (
 PATH_PARAMETER = re.compile(r"{(?P<name>\w+)(?::(?P<kind>\w+))?}")
 
 
-def build_openapi(endpoints: Sequence[Endpoint]) -> bytes:
+def build_openapi(all_endpoints: Sequence[Endpoint]) -> bytes:
     """Return the document as JSON."""
+    endpoints = [endpoint for endpoint in all_endpoints if endpoint.described]
     references, schemas = _schemas(endpoints)
     paths: dict[str, dict[str, Operation]] = {}
     for endpoint in endpoints:
         operation = _operation(endpoint, references, schemas)
-        paths.setdefault(_path_template(endpoint.path), {})[endpoint.method.lower()] = operation
+        paths.setdefault(path_template(endpoint.path), {})[endpoint.method.lower()] = operation
     document = OpenAPI(
         openapi="3.1.1",
-        info=Info(title="SmartTrip API", version=version("smarttrip"), description=DESCRIPTION),
+        info=Info(
+            title="SmartTrip API",
+            version=version("smarttrip"),
+            description=DESCRIPTION,
+            contact=Contact(name="SmartTrip"),
+            license=License(name="MIT", identifier="MIT"),
+        ),
+        # Relative to the document: right behind every gateway.
+        servers=[Server(url="/", description="The service that this document comes from.")],
+        tags=[Tag(name=name, description=text) for name, text in TAGS.items() if name in {e.tag for e in endpoints}],
         paths={path: PathItem.model_validate(operations) for path, operations in paths.items()},
         components=Components.model_validate(
             {
-                "schemas": schemas,
+                "schemas": _without_queries(schemas, endpoints),
                 "responses": dict(_error_responses(endpoints)),
                 "securitySchemes": SECURITY_SCHEMES,
             }
@@ -82,6 +119,12 @@ def _schemas(endpoints: Iterable[Endpoint]) -> tuple[SchemaRefs, dict[str, Any]]
     return references, definitions["$defs"]
 
 
+def _without_queries(schemas: Mapping[str, Any], endpoints: Iterable[Endpoint]) -> dict[str, Any]:
+    """Return the schemas but for those of queries, whose fields are parameters of the operations."""
+    queries = {endpoint.query.__name__ for endpoint in endpoints if endpoint.query}
+    return {name: schema for name, schema in schemas.items() if name not in queries}
+
+
 def _models(endpoint: Endpoint) -> Iterator[tuple[type[BaseModel], Mode]]:
     if endpoint.query:
         yield endpoint.query, "validation"
@@ -93,14 +136,17 @@ def _models(endpoint: Endpoint) -> Iterator[tuple[type[BaseModel], Mode]]:
 
 def _operation(endpoint: Endpoint, references: SchemaRefs, schemas: Mapping[str, Any]) -> Operation:
     return Operation(
-        operationId=_operation_id(endpoint),
+        operationId=operation_id(endpoint),
         summary=endpoint.summary,
         description=endpoint.description or None,
         tags=[endpoint.tag],
         parameters=[
             *_path_parameters(endpoint),
             *_query_parameters(endpoint, references, schemas),
-            *(_parameter(name, "header", {"type": "string"}, required=False) for name in endpoint.headers),
+            *(
+                _parameter(name, "header", {"type": "string", "description": text}, required=False)
+                for name, text in endpoint.headers.items()
+            ),
         ]
         or None,
         requestBody=_body(endpoint, references, schemas),
@@ -111,22 +157,31 @@ def _operation(endpoint: Endpoint, references: SchemaRefs, schemas: Mapping[str,
             },
             **{str(status): _reference("responses", _phrase(status)) for status in error_statuses(endpoint)},
         },
-        security=[{TOKEN: []}, {KEY: []}] if endpoint.admin else None,
+        security=_security(endpoint),
     )
 
 
-def _operation_id(endpoint: Endpoint) -> str:
-    words = re.findall(r"\w+", _path_template(endpoint.path))
+def _security(endpoint: Endpoint) -> list[dict[str, list[str]]]:
+    """Return the alternatives of credentials; the empty one stands for none."""
+    if endpoint.admin:
+        return [{TOKEN: []}, {KEY: []}]
+    # Where requests are counted, a token names the user whom they count for.
+    return [] if endpoint.rate_limit is None else [{}, {TOKEN: []}]
+
+
+def operation_id(endpoint: Endpoint) -> str:
+    words = re.findall(r"\w+", path_template(endpoint.path)) or ["root"]
     return "_".join([endpoint.method.lower(), *words])
 
 
-def _path_template(path: str) -> str:
+def path_template(path: str) -> str:
     return PATH_PARAMETER.sub(r"{\g<name>}", path)
 
 
 def _path_parameters(endpoint: Endpoint) -> Iterator[Parameter]:
     for match in PATH_PARAMETER.finditer(endpoint.path):
-        schema = {"type": "integer", "minimum": 0} if match["kind"] == "int" else {"type": "string"}
+        noun = PATH_NOUNS[endpoint.path[: match.start()].rstrip("/").rpartition("/")[2]]
+        schema = {"type": "integer", "minimum": 0, "description": f"Id of the {noun}."}
         yield _parameter(match["name"], "path", schema, required=True)
 
 
@@ -148,7 +203,14 @@ def _body(endpoint: Endpoint, references: SchemaRefs, schemas: Mapping[str, Any]
     if endpoint.body is None:
         return None
     reference = references[endpoint.body, "validation"]
-    return RequestBody(content={JSON: _media_type(reference)}, required="required" in _resolve(reference, schemas))
+    required = "required" in _resolve(reference, schemas)
+    return RequestBody(content={JSON: _media_type(reference, _recorded(endpoint, "request"))}, required=required)
+
+
+def _recorded(endpoint: Endpoint, part: str) -> dict[str, Any]:
+    """Return the recorded example of a request or response, by name."""
+    recorded = recorded_examples().get(operation_id(endpoint), {})
+    return {"recorded": {"summary": endpoint.summary, "value": recorded[part]}} if part in recorded else {}
 
 
 def _resolve(reference: Mapping[str, str], schemas: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,17 +220,20 @@ def _resolve(reference: Mapping[str, str], schemas: Mapping[str, Any]) -> dict[s
 
 def _response(endpoint: Endpoint, status: int, references: SchemaRefs) -> Response:
     reference = references[endpoint.response, "serialization"] if endpoint.response else {}
-    return Response(description=HTTPStatus(status).phrase, content={endpoint.media_type: _media_type(reference)})
+    examples = _recorded(endpoint, "response") if status == endpoint.status else {}
+    content = {endpoint.media_type: _media_type(reference, examples)}
+    return Response(description=HTTPStatus(status).phrase, content=content)
 
 
-def _media_type(schema: Mapping[str, Any]) -> MediaType:
-    return MediaType.model_validate({"schema": schema})
+def _media_type(schema: Mapping[str, Any], examples: Mapping[str, Any]) -> MediaType:
+    return MediaType.model_validate({"schema": schema} | ({"examples": examples} if examples else {}))
 
 
 def error_statuses(endpoint: Endpoint) -> list[int]:
     """Return the statuses other than success: those that the endpoint lists, and those that its fields imply."""
     implied = {
-        400: endpoint.query or endpoint.body,
+        # The server refuses malformed requests to every path.
+        400: True,
         401: endpoint.admin,
         403: endpoint.admin,
         404: PATH_PARAMETER.search(endpoint.path),
@@ -183,13 +248,15 @@ def error_statuses(endpoint: Endpoint) -> list[int]:
 
 
 def _error_responses(endpoints: Iterable[Endpoint]) -> Iterator[tuple[str, Response]]:
+    reference = {"$ref": f"#/components/schemas/{ErrorResponse.__name__}"}
     for status in sorted(set(chain.from_iterable(map(error_statuses, endpoints)))):
+        examples = error_examples(status)
         retry_after = {"Retry-After": Header(description="Seconds.", param_schema=Schema(type="integer"))}
         yield (
             _phrase(status),
             Response(
-                description=HTTPStatus(status).phrase,
-                content={JSON: _media_type({"$ref": f"#/components/schemas/{ErrorResponse.__name__}"})},
+                description=f"{HTTPStatus(status).phrase}: {', '.join(f'`{code}`' for code in examples)}.",
+                content={JSON: _media_type(reference, examples)},
                 headers=retry_after if status in STATUSES_WITH_RETRY_AFTER else None,
             ),
         )

@@ -75,6 +75,7 @@ def _file_endpoint(path: str, name: str, media_type: str, *, summary: str, descr
         rate_limit=None,
         # Of /docs: a file that does not exist is not counted either.
         rate_limit_subtree=path == "/docs",
+        described=False,
         response=None,
         media_type=media_type,
     )

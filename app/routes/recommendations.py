@@ -49,6 +49,6 @@ ENDPOINTS = (
         fast_path=True,
         body=Preferences,
         response=RecommendationsResponse,
-        headers=("X-Session-ID",),
+        headers={"X-Session-ID": "Id of the browsing session, to which the search is attributed."},
     ),
 )

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
+from pydantic import BeforeValidator, ConfigDict, Field, StrictBool
 
 from schemas.api.entities import Timestamp
+from schemas.api.model import ApiModel
 from schemas.api.queries import PageQuery
 from schemas.lenient import to_integral
 
@@ -18,21 +19,26 @@ Queue = Literal["index", "events"]
 LetterId = Annotated[int, Field(strict=True, ge=1, lt=2**53), BeforeValidator(to_integral)]
 
 
-class AdminModel(BaseModel):
-    model_config = ConfigDict(from_attributes=True, use_attribute_docstrings=True)
+class AdminModel(ApiModel):
+    model_config = ConfigDict(from_attributes=True)
 
 
 class ReindexAccepted(AdminModel):
     success: Literal[True] = True
+    """True; responses with an error have false."""
     message: str
+    """What happens now, for people."""
 
 
 class WriteTarget(AdminModel):
     """An index that the worker writes changes to."""
 
     name: str
+    """Name of the index."""
     state: Literal["building", "live", "previous"]
+    """`live` is searched, `building` will be, `previous` can be rolled back to."""
     created_at: Timestamp
+    """Time of creation, in UTC."""
 
 
 class OutboxBacklog(AdminModel):
@@ -57,6 +63,7 @@ class ReindexProgress(AdminModel):
     """Progress of the running reindex, or else of the last one."""
 
     state: Literal["running", "done", "failed"]
+    """Whether it runs, has succeeded, or has failed."""
     done: int
     """Departures that are loaded."""
     total: int
@@ -81,16 +88,22 @@ class IndexState(AdminModel):
     generation: int | None
     """Cache generation; null before the first change, or if Redis does not respond."""
     targets: list[WriteTarget]
+    """Indices that changes are written to."""
     outbox: OutboxBacklog
+    """What waits to be indexed."""
     dead_letters: DeadLetterCounts
+    """Numbers of changes and events that failed for good."""
     rebuilding: bool
     """Whether a reindex is running."""
     reindex: ReindexProgress | None
+    """The running reindex, or else the last one; null if there was none."""
 
 
 class IndexStatusResponse(AdminModel):
     success: Literal[True] = True
+    """True; responses with an error have false."""
     data: IndexState
+    """State of the index."""
 
 
 class VerifyRequest(AdminModel):
@@ -100,6 +113,7 @@ class VerifyRequest(AdminModel):
 
 class Difference(AdminModel):
     trip_id: int
+    """Id of the departure."""
     fields: list[str]
     """Fields that differ; or `missing` in the index, or `left over` in the index."""
 
@@ -116,6 +130,7 @@ class VerifyReport(AdminModel):
     refused: int
     """Departures that can't become documents, and are rightly not in the index."""
     differences: Annotated[list[Difference], Field(max_length=MAX_SHOWN)]
+    """Differences of the first departures that differ."""
     repaired: bool
     """Whether the departures that differ were queued for the worker."""
     seconds: float
@@ -124,41 +139,58 @@ class VerifyReport(AdminModel):
 
 class VerifyResponse(AdminModel):
     success: Literal[True] = True
+    """True; responses with an error have false."""
     data: VerifyReport
+    """Result of the comparison."""
 
 
 class RollbackResponse(AdminModel):
     success: Literal[True] = True
+    """True; responses with an error have false."""
     index: str
     """Index that is live again."""
 
 
 class DeadLettersQuery(PageQuery):
     queue: Queue = "index"
+    """Queue whose dead letters are listed."""
 
 
 class DeadLetter(AdminModel):
     id: int
+    """Id of the dead letter within its queue."""
     reason: str
+    """Why it failed for good."""
     body: dict[str, Any]
+    """The change or the event, as it was queued."""
     created_at: Timestamp
+    """Time of creation, in UTC."""
 
 
 class DeadLettersResponse(AdminModel):
     success: Literal[True] = True
+    """True; responses with an error have false."""
     count: int
+    """Number of dead letters in `data`."""
     total: int
+    """Number of dead letters on all pages."""
     offset: int
+    """Number of dead letters that were skipped."""
     limit: int
+    """Highest number of dead letters on a page."""
     data: list[DeadLetter]
+    """Dead letters of the page, the latest first."""
 
 
 class RetryRequest(AdminModel):
     queue: Queue = "index"
+    """Queue of the dead letters."""
     ids: Annotated[list[LetterId], Field(min_length=1, max_length=MAX_RETRIED)]
+    """Ids of the dead letters to queue again."""
 
 
 class RetryResponse(AdminModel):
     success: Literal[True] = True
+    """True; responses with an error have false."""
     retried: int
     """Number of dead letters that were queued again; unknown ids are ignored."""

@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, Self, TypeVar, get_args
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar, get_args
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from schemas.api.entities import Entity
 from schemas.api.queries import PageQuery
 
 Item = TypeVar("Item")
+
+
+Success = Annotated[Literal[True], Field(description="True; responses with an error have false.")]
 
 
 class Envelope(Entity):
@@ -27,8 +30,8 @@ class Envelope(Entity):
 
 
 class DetailResponse(Envelope, Generic[Item]):
-    success: Literal[True] = True
-    data: Item
+    success: Success = True
+    data: Annotated[Item, Field(description="What was asked for.")]
 
     @classmethod
     def of(cls, row: object) -> Self:
@@ -38,9 +41,9 @@ class DetailResponse(Envelope, Generic[Item]):
 class ListResponse(Envelope, Generic[Item]):
     """A complete list."""
 
-    success: Literal[True] = True
-    count: int
-    data: list[Item]
+    success: Success = True
+    count: Annotated[int, Field(description="Number of items in `data`.")]
+    data: Annotated[list[Item], Field(description="All items.")]
 
     @classmethod
     def of(cls, rows: Sequence[Item]) -> Self:
@@ -58,12 +61,12 @@ class PageRows(Generic[Item]):
 class PageResponse(Envelope, Generic[Item]):
     """A page of a longer list."""
 
-    success: Literal[True] = True
-    count: int
-    total: int
-    offset: int
-    limit: int
-    data: list[Item]
+    success: Success = True
+    count: Annotated[int, Field(description="Number of items in `data`.")]
+    total: Annotated[int, Field(description="Number of items on all pages.")]
+    offset: Annotated[int, Field(description="Number of items that were skipped.")]
+    limit: Annotated[int, Field(description="Highest number of items on a page.")]
+    data: Annotated[list[Item], Field(description="Items of the page.")]
 
     @classmethod
     def of(cls, found: PageRows[Any], query: PageQuery) -> Self:

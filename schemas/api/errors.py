@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
+
+from schemas.api.model import ApiModel
 
 ErrorCode = Literal[
     "bad_request",
@@ -26,21 +28,21 @@ Detail = dict[Literal["field", "message"], str]
 """Name of an invalid field of the request, and a message that says what is wrong with it."""
 
 
-class ErrorResponse(BaseModel):
+class ErrorResponse(ApiModel):
     """The body of every response with a status of 400 or higher."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
     success: Literal[False]
+    """False; other responses have true."""
     error: str
     """Error message for people."""
     code: ErrorCode
     """Stable error code for programs."""
     request_id: str
     """Id of the request, as in the header `X-Request-ID` and the server's log."""
-    details: list[Detail] = []
+    details: list[Detail] = Field(default_factory=list)
     """Invalid fields of the request; empty for other errors."""
 
 
-class ProbeResponse(BaseModel):
+class ProbeResponse(ApiModel):
     status: Literal["ok"]
+    """The process is alive, or ready."""

@@ -32,7 +32,7 @@ def _input(description: str, *forms: dict[str, Any]) -> WithJsonSchema:
 
 
 def _list(*items: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "array", "maxItems": MAX_LIST, "items": {"anyOf": list(items)}}
+    return {"type": "array", "maxItems": MAX_LIST, "items": {"anyOf": list(items)} if len(items) > 1 else items[0]}
 
 
 def _number(low: int, high: int) -> dict[str, Any]:
@@ -58,10 +58,16 @@ Continents = Annotated[
 ]
 Themes = Annotated[tuple[int, ...], sorted_set(parse_id), _input("Tag ids; two that a trip has are best.", _list(*_ID))]
 TripTypeId = Annotated[int | None, zero_as_none(parse_id, None), _input("Trip type id; 0 is any type.", *_ID, _EMPTY)]
-MinDays = Annotated[int, zero_as_none(parse_days, MIN_DURATION), _input("Days; 0 is the default, 1.", *_DAYS)]
-MaxDays = Annotated[int, zero_as_none(parse_days, MAX_DURATION), _input("Days; 0 is the default, 365.", *_DAYS)]
+MinDays = Annotated[
+    int, zero_as_none(parse_days, MIN_DURATION), _input("Shortest duration in days; 0 is the default, 1.", *_DAYS)
+]
+MaxDays = Annotated[
+    int, zero_as_none(parse_days, MAX_DURATION), _input("Longest duration in days; 0 is the default, 365.", *_DAYS)
+]
 Budget = Annotated[
-    Decimal | None, zero_as_none(parse_amount, None), _input("In the prices' currency; 0 is none.", *_MONEY)
+    Decimal | None,
+    zero_as_none(parse_amount, None),
+    _input("Highest price per person, in the platform's currency; 0 is none.", *_MONEY),
 ]
 Difficulty = Annotated[
     int | None,

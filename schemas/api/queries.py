@@ -52,41 +52,62 @@ class Query(BaseModel):
 
 class CountriesQuery(Query):
     continent: ContinentFilter = None
+    """Continent of the countries; any by default."""
 
 
 class PageQuery(Query):
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 50
+    """Highest number of items on a page."""
     offset: Annotated[int, Field(ge=0, le=MAX_OFFSET)] = 0
+    """Number of items to skip."""
 
 
 class TemplatesQuery(PageQuery):
     company_id: IdFilter = None
+    """Id of the company; any by default."""
     trip_type_id: IdFilter = None
+    """Id of the trip type; any by default."""
     country_id: IdFilter = None
     """Matches any country of the template."""
     difficulty: IdFilter = None
+    """Difficulty, from 1 (easy) to 5 (hard); any by default."""
     include_occurrences: bool = False
+    """Whether each template has its next departures."""
 
 
 class OccurrencesQuery(PageQuery):
     template_id: IdFilter = None
+    """Id of the template; any by default."""
     guide_id: IdFilter = None
+    """Id of the guide; any by default."""
     status: StatusFilter = None
+    """Status of the departures; any that can be booked by default."""
     year: Annotated[int | None, Field(ge=1, le=9999), _schema(type="integer", minimum=1, maximum=9999)] = None
+    """Year of the start; any by default."""
     month: Annotated[int | None, Field(ge=1, le=12), _schema(type="integer", minimum=1, maximum=12)] = None
+    """Month of the start, from 1 to 12; any by default."""
     start_date: DateFilter = None
+    """First day on which the departure may start; today by default."""
     end_date: DateFilter = None
     """Last day on which the departure may start."""
     min_price: PriceFilter = None
+    """Lowest price per person, in the platform's currency."""
     max_price: PriceFilter = None
+    """Highest price per person, in the platform's currency."""
     include_template: bool = True
+    """Whether each departure has its template."""
 
 
 class TripOccurrencesQuery(PageQuery):
     limit: Annotated[int, Field(ge=1, le=MAX_TRIPS)] = MAX_TRIPS
+    """Highest number of departures on a page."""
     trip_type_id: IdFilter = None
+    """Id of the trip type; any by default."""
     country_id: IdFilter = None
     """Matches the template's primary country."""
     guide_id: IdFilter = None
+    """Id of the guide; any by default."""
     status: StatusFilter = None
+    """Status of the departures; any that can be booked by default."""
     difficulty: IdFilter = None
+    """Difficulty, from 1 (easy) to 5 (hard); any by default."""

@@ -9,7 +9,6 @@ from uuid import UUID
 import orjson
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -18,6 +17,7 @@ from pydantic import (
     field_validator,
 )
 
+from schemas.api.model import ApiModel
 from schemas.event_types import CATEGORIES, SOURCES
 from schemas.lenient import INT4, empty_as_none, to_integral
 from schemas.messages.validation import invalid
@@ -98,59 +98,88 @@ UtcTimestamp = Annotated[datetime, BeforeValidator(_instant, json_schema_input_t
 Metadata = Annotated[dict[str, Any], AfterValidator(_limit_size)]
 
 
-class SessionRequest(BaseModel):
+class SessionRequest(ApiModel):
     session_id: UUID
+    """Id of the session, made by the client."""
     anonymous_id: UUID
+    """Id of the browser, made by the client."""
     device_type: Literal["mobile", "tablet", "desktop"] | None = None
+    """Kind of device; null if unknown."""
     referrer: Text | None = None
+    """URL of the page that led here; null if there is none."""
     email: Annotated[Email | None, empty_as_none] = None
+    """E-mail address that the visitor has named; null if none."""
 
 
-class SessionResponse(BaseModel):
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
+class SessionResponse(ApiModel):
     success: Literal[True]
+    """True; responses with an error have false."""
     user_id: int | None
     """Null for a session that will be stored later."""
     session_id: UUID
+    """Id of the session."""
     is_new_session: bool
+    """Whether the session was started now."""
 
 
-class IdentifyRequest(BaseModel):
+class IdentifyRequest(ApiModel):
     anonymous_id: UUID
+    """Id of the browser, made by the client."""
     email: Annotated[Email | None, empty_as_none] = None
+    """E-mail address of the visitor; null if unknown."""
     name: Annotated[ShortText | None, empty_as_none] = None
+    """Name of the visitor; null if unknown."""
 
 
-class IdentifyResponse(BaseModel):
+class IdentifyResponse(ApiModel):
     success: Literal[True]
+    """True; responses with an error have false."""
     user_id: int
+    """Id of the user."""
     is_registered: bool
+    """Whether the user has a verified address."""
 
 
-class TrackedEvent(BaseModel):
+class TrackedEvent(ApiModel):
     """Something that a traveller did. Events with the same event_id are stored once."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "if": {"properties": {"event_type": {"const": "click_trip"}}},
-            "then": {"required": ["source"], "properties": {"source": {"type": "string"}}},
+            "then": {
+                "required": ["source"],
+                "properties": {"source": {"type": "string"}},
+                # Said for readers that check each part of a schema by itself.
+                "additionalProperties": True,
+            },
         }
     )
 
     event_type: EventType
+    """What the traveller did."""
     session_id: UUID
+    """Id of the session."""
     anonymous_id: UUID
+    """Id of the browser."""
     trip_id: Annotated[int, Field(strict=True, ge=1, lt=INT4), BeforeValidator(to_integral)] | None = None
+    """Id of the departure that it is about; null if none."""
     source: Annotated[Source | None, Field(validate_default=True, description="Required for click_trip.")] = None
     recommendation_request_id: UUID | None = None
+    """`request_id` of the search whose result it is about; null if none."""
     metadata: Metadata | None = None
+    """Further values, at most 8192 bytes as JSON."""
     position: Annotated[int, Field(strict=True, ge=0, lt=INT4), BeforeValidator(to_integral)] | None = None
+    """Place in the list, counted from 0; null if none."""
     score: Annotated[float, Field(strict=True, ge=-999, le=999, allow_inf_nan=False)] | None = None
+    """Score of the departure, in points; null if unknown."""
     client_timestamp: UtcTimestamp | None = None
+    """Time of the event by the client's clock, in UTC unless it has a zone."""
     page_url: Text | None = None
+    """URL of the page; null if unknown."""
     referrer: Text | None = None
+    """URL of the page before; null if there is none."""
     event_id: UUID | None = None
+    """Id that the client gives the event, so that a repetition is not stored twice."""
 
     @field_validator("source")
     @classmethod
@@ -160,31 +189,47 @@ class TrackedEvent(BaseModel):
         return source
 
 
-class EventBatch(BaseModel):
+Invalid = Annotated[Any, Field(description="Anything else: it is listed among the errors.")]
+
+
+class EventBatch(ApiModel):
     """A batch of events. Entries are validated one by one; the response lists invalid ones, others are stored."""
 
-    events: Annotated[list[SkipValidation[TrackedEvent | Any]], Field(min_length=1, max_length=MAX_BATCH)]
+    events: Annotated[list[SkipValidation[TrackedEvent | Invalid]], Field(min_length=1, max_length=MAX_BATCH)]
+    """Events, the earliest first."""
 
 
-class EventResponse(BaseModel):
+class EventResponse(ApiModel):
     success: Literal[True]
+    """True; responses with an error have false."""
     event_id: UUID
+    """Id of the event."""
 
 
-class EventError(BaseModel):
+class EventError(ApiModel):
     index: int
+    """Place of the invalid event in the batch, counted from 0."""
     error: str
+    """What is wrong with it."""
 
 
-class EventBatchResponse(BaseModel):
+class EventBatchResponse(ApiModel):
     success: Literal[True]
+    """True; responses with an error have false."""
     processed: int
+    """Number of events that were accepted."""
     total: int
+    """Number of events in the batch."""
     errors: list[EventError] | None
+    """Invalid events; null if there are none."""
 
 
-class EventTypes(BaseModel):
+class EventTypes(ApiModel):
     success: Literal[True]
+    """True; responses with an error have false."""
     event_types: list[str]
+    """Valid event types."""
     categories: dict[str, str]
+    """Category of each event type."""
     valid_sources: list[str]
+    """Valid values of `source`."""

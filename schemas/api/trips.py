@@ -2,9 +2,8 @@
 
 from typing import Literal
 
-from pydantic import BaseModel
-
 from schemas.api.entities import Guide, OccurrenceFields, Template
+from schemas.api.model import ApiModel
 
 SCHEMA_VERSION = "2.3"
 """Version of the platform's database schema."""
@@ -14,14 +13,17 @@ class OccurrenceOnly(OccurrenceFields):
     """A departure without its template."""
 
     guide: Guide | None
+    """Guide; null if there is none yet."""
 
 
 class TemplateWithOccurrences(Template):
     upcoming_occurrences: list[OccurrenceOnly]
+    """The next departures that can be booked."""
 
 
-class Statistics(BaseModel):
+class Statistics(ApiModel):
     companies: int
+    """Companies."""
     templates: int
     """Active templates."""
     occurrences: int
@@ -30,9 +32,12 @@ class Statistics(BaseModel):
     """Departures that are not cancelled and start today or later."""
 
 
-class SchemaInfo(BaseModel):
+class SchemaInfo(ApiModel):
     success: Literal[True] = True
+    """True; responses with an error have false."""
     schema_version: str = SCHEMA_VERSION
+    """Version of the platform's tables."""
     statistics: Statistics
+    """Row counts."""
     endpoints: dict[str, str]
     """Paths by purpose."""

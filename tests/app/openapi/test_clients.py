@@ -1,0 +1,43 @@
+"""Clients generated from the OpenAPI document work against a running service."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.app.conftest import ADMIN_KEY
+from tests.app.openapi.conftest import HERE, run
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+def assert_used(seen: dict[str, Any]) -> None:
+    assert 0 <= seen["best"] <= 100
+    assert (seen["processed"], seen["reindex"]) == (1, True)
+    code, request_id = seen["missing"]
+    assert code == "not_found"
+    assert len(request_id) > 10
+    assert seen["wrong"] == ["bad_request", "limit"]
+
+
+def test_typescript_client_is_typed_and_works(node: Path, document: Path, address: str) -> None:
+    folder = document.parent
+    (folder / "node_modules").symlink_to(node / "node_modules")
+    (folder / "package.json").write_text('{"type": "module"}')
+    shutil.copy(HERE / "use_client.ts", folder)
+    programs = node / "node_modules" / ".bin"
+    run(programs / "openapi-typescript", document, "-o", "schema.d.ts", cwd=folder)
+    options = ("--strict", "--target", "es2022", "--module", "es2022", "--moduleResolution", "bundler")
+    run(programs / "tsc", *options, "--lib", "es2022,dom", "--types", "", "use_client.ts", cwd=folder)
+    assert_used(json.loads(run("node", "use_client.js", address, ADMIN_KEY, cwd=folder)))
+
+
+def test_python_client_works(python_generator: Path, document: Path, address: str) -> None:
+    folder = document.parent
+    generator = python_generator.with_name("openapi-python-client")
+    run(generator, "generate", "--path", document, "--output-path", folder / "client", "--meta", "none", cwd=folder)
+    (folder / "client").rename(folder / "smart_trip_api_client")
+    shutil.copy(HERE / "use_client.py", folder)
+    assert_used(json.loads(run(python_generator, "use_client.py", address, ADMIN_KEY, cwd=folder)))
