@@ -26,7 +26,9 @@ MAX_CACHED_HEADER = 200
 """Bytes of a request header whose evaluation is cached."""
 
 
-def cached_response(headers: RequestHeaders, body: EncodedBody, cache_control: str) -> RawResponse:
+def cached_response(
+    headers: RequestHeaders, body: EncodedBody, cache_control: str, media_type: Header = CONTENT_TYPE_JSON
+) -> RawResponse:
     """Return the body, gzipped if the client accepts it, or 304 if the client has it. A stale body is never cached."""
     gzipped = body.gzip if accepts_gzip_response(headers) else None
     content = body.identity if gzipped is None else gzipped
@@ -35,13 +37,13 @@ def cached_response(headers: RequestHeaders, body: EncodedBody, cache_control: s
     if_none_match = headers.get(b"if-none-match")
     if if_none_match is not None and (match := _matching_etag(if_none_match.decode("latin-1"), body, etag)):
         return RawResponse(304, _caching_headers(match, control), ())
-    return RawResponse(200, _headers(etag, control, len(content), gzipped is not None), (content,))
+    return RawResponse(200, _headers(etag, control, len(content), gzipped is not None, media_type), (content,))
 
 
 @lru_cache(maxsize=1024)
-def _headers(etag: str, control: str, length: int, gzipped: bool) -> tuple[Header, ...]:
+def _headers(etag: str, control: str, length: int, gzipped: bool, media_type: Header) -> tuple[Header, ...]:
     encoding = (CONTENT_ENCODING_GZIP,) if gzipped else ()
-    return (content_length(length), CONTENT_TYPE_JSON, *encoding, *_caching_headers(etag, control))
+    return (content_length(length), media_type, *encoding, *_caching_headers(etag, control))
 
 
 def _caching_headers(etag: str, control: str) -> tuple[Header, ...]:

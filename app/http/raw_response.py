@@ -34,6 +34,11 @@ VARY_ACCEPT_ENCODING: Header = (b"vary", b"Accept-Encoding")
 CONNECTION_CLOSE: Header = (b"connection", b"close")
 
 
+def content_type(media_type: str) -> Header:
+    """Return the header for a text in UTF-8."""
+    return b"content-type", f"{media_type}; charset=utf-8".encode()
+
+
 def content_length(length: int) -> Header:
     return b"content-length", b"%d" % length
 

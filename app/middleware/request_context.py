@@ -17,6 +17,7 @@ from app.http import security_headers
 from app.http.cors import CorsPolicy
 from app.http.errors import ApiError, error_response, from_http_exception, to_api_error
 from app.http.language import request_language
+from app.http.pages import error_page, prefers_html
 from app.http.raw_response import CONNECTION_CLOSE, RAW_RESPONSE_EXTENSION, REQUEST_BODY_EXTENSION, Header
 from app.http.request_ids import request_id
 from app.middleware.instrumentation import InstrumentedSend
@@ -93,9 +94,7 @@ class RequestContextMiddleware:
             rejection = INTERNAL_ERROR
         else:
             return
-        context: RequestContext = scope["state"]["context"]
-        response = error_response(rejection, context.id, request_language(context.headers))
-        await response(scope, receive, instrumented.send)
+        await _error_response(rejection, scope["state"]["context"])(scope, receive, instrumented.send)
 
 
 def _create_context(scope: Scope) -> RequestContext:
@@ -116,4 +115,11 @@ async def handle_http_exception(request: Request, error: Exception) -> Response:
     """Respond to Starlette's own errors in the shape of all errors."""
     assert isinstance(error, HTTPException)
     context: RequestContext = request.scope["state"]["context"]
-    return error_response(from_http_exception(error), context.id, request_language(context.headers))
+    return _error_response(from_http_exception(error), context)
+
+
+def _error_response(error: ApiError, context: RequestContext) -> Response:
+    """Return an error as a page for a browser that navigates, and as JSON for everything else."""
+    language = request_language(context.headers)
+    render = error_page if prefers_html(context.headers) else error_response
+    return render(error, context.id, language)

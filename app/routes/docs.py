@@ -1,6 +1,9 @@
-"""The OpenAPI document, and a page that shows it without loading anything from other hosts."""
+"""The OpenAPI document, and Swagger UI, which shows it without loading anything from other hosts."""
 
+import asyncio
+import secrets
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from starlette.responses import Response
@@ -9,68 +12,89 @@ from app.endpoints.endpoint import Endpoint, Handler
 from app.endpoints.openapi import build_openapi
 from app.http.conditional import NO_CACHE, cached_response
 from app.http.encoded_body import EncodedBody, encode_body
+from app.http.raw_response import content_type
 from app.state import ApiRequest
 
 STATIC = Path(__file__).parent.parent / "static"
+VIEWER = "fastapi_swagger"
+"""The package that carries Swagger UI; only its files are used."""
 
 CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 
 def docs_endpoints(endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
-    """Return the endpoints that describe `endpoints` and themselves."""
+    """Return the endpoints that describe `endpoints` and the document itself."""
     encoded: list[EncodedBody] = []
 
     async def get_openapi(request: ApiRequest) -> Response:
         if not encoded:
-            encoded.append(await encode_body(build_openapi((*endpoints, *own)), compress=True))
+            encoded.append(await encode_body(build_openapi((*endpoints, document)), compress=True))
         return cached_response(request.state["context"].headers, encoded[0], NO_CACHE)
 
-    own = (
-        Endpoint(
-            method="GET",
-            path="/openapi.json",
-            handler=get_openapi,
-            summary="Return the OpenAPI document",
-            description="Return this description of the API, for programs.",
-            tag="description",
-            rate_limit=None,
-            response=None,
-        ),
-        _file_endpoint(
-            "/docs",
-            "docs.html",
-            "text/html",
-            summary="Show the API's page",
-            description="Return a page on which people can read and try out the API.",
-        ),
-        _file_endpoint(
-            "/docs/docs.js",
-            "docs.js",
-            "text/javascript",
-            summary="Return the page's script",
-            description="Return the script of the API's page.",
-        ),
-        _file_endpoint(
-            "/docs/docs.css",
-            "docs.css",
-            "text/css",
-            summary="Return the page's style sheet",
-            description="Return the style sheet of the API's page.",
-        ),
+    document = Endpoint(
+        method="GET",
+        path="/openapi.json",
+        handler=get_openapi,
+        summary="Return the OpenAPI document",
+        description="Return this description of the API, for programs.",
+        tag="description",
+        rate_limit=None,
+        response=None,
     )
-    return own
+    viewer = _package_folder(VIEWER) / "resources"
+    page = _page_endpoint("/docs", _show_page, "text/html", "Show the API's reference")
+    return (
+        document,
+        page,
+        _file_endpoint(viewer / "swagger-ui-bundle.js", "text/javascript"),
+        _file_endpoint(viewer / "swagger-ui.css", "text/css"),
+        _file_endpoint(STATIC / "docs.js", "text/javascript"),
+        _file_endpoint(STATIC / "docs.css", "text/css"),
+    )
 
 
-def _file_endpoint(path: str, name: str, media_type: str, *, summary: str, description: str) -> Endpoint:
+def _package_folder(name: str) -> Path:
+    """Return the folder of an installed package without importing it."""
+    spec = find_spec(name)
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent
+
+
+async def _show_page(request: ApiRequest) -> Response:
+    """Return the page with a nonce of its own: only what it names itself may run."""
+    nonce = secrets.token_urlsafe(16)
+    headers = {
+        "Content-Security-Policy": CONTENT_SECURITY_POLICY.format(nonce=nonce),
+        "Cache-Control": "no-store",
+    }
+    page = (STATIC / "docs.html").read_text().replace("{nonce}", nonce)
+    return Response(page, headers=headers, media_type="text/html")
+
+
+def _file_endpoint(path: Path, media_type: str) -> Endpoint:
+    encoded: list[EncodedBody] = []
+
+    async def send_file(request: ApiRequest) -> Response:
+        if not encoded:
+            content = await asyncio.to_thread(path.read_bytes)
+            encoded.append(await encode_body(content, compress=True))
+        headers = request.state["context"].headers
+        return cached_response(headers, encoded[0], NO_CACHE, content_type(media_type))
+
+    return _page_endpoint(f"/docs/{path.name}", send_file, media_type, "Return a file of the reference")
+
+
+def _page_endpoint(path: str, handler: Handler, media_type: str, summary: str) -> Endpoint:
     return Endpoint(
         method="GET",
         path=path,
-        handler=_send_bytes((STATIC / name).read_bytes(), media_type),
+        handler=handler,
         summary=summary,
-        description=description,
+        description="Return a part of the page on which people read and try out the API.",
         tag="description",
         rate_limit=None,
         # Of /docs: a file that does not exist is not counted either.
@@ -79,11 +103,3 @@ def _file_endpoint(path: str, name: str, media_type: str, *, summary: str, descr
         response=None,
         media_type=media_type,
     )
-
-
-def _send_bytes(content: bytes, media_type: str) -> Handler:
-    async def send_bytes(request: ApiRequest) -> Response:
-        headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Cache-Control": NO_CACHE}
-        return Response(content, headers=headers, media_type=media_type)
-
-    return send_bytes

@@ -4,7 +4,7 @@ import hashlib
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -16,9 +16,9 @@ from scripts.dev_stack.paths import build_once, cache_root
 HERE = Path(__file__).parent
 
 
-def run(*command: str | Path, cwd: Path) -> str:
+def run(*command: str | Path, cwd: Path, env: Mapping[str, str] | None = None) -> str:
     """Run a command and return what it prints; fail with all of it."""
-    done = subprocess.run([*command], cwd=cwd, capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run([*command], cwd=cwd, env=env, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -48,15 +48,14 @@ def node() -> Path:
 
 
 @pytest.fixture(scope="session")
-def python_generator() -> Path:
-    """Return the Python of a virtual environment with the packages of requirements.lock."""
+def python_packages() -> Path:
+    """Return a folder of Python packages, those of requirements.lock."""
 
     def install(folder: Path) -> None:
-        run(sys.executable, "-m", "venv", "--copies", folder / "venv", cwd=folder)
-        pip = (folder / "venv" / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check")
-        run(*pip, "--require-hashes", "-r", HERE / "requirements.lock", cwd=folder)
+        pip = (sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-input")
+        run(*pip, "--require-hashes", "--target", folder, "-r", HERE / "requirements.lock", cwd=folder)
 
-    return install_once("requirements.lock", install) / "venv" / "bin" / "python"
+    return install_once("requirements.lock", install)
 
 
 @pytest.fixture

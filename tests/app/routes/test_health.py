@@ -167,8 +167,3 @@ async def test_silent_dependency_is_down_after_timeout(settings: Settings) -> No
 async def test_root_returns_name_and_version(api: httpx2.AsyncClient) -> None:
     body = (await api.get("/")).json()
     assert (body["status"], body["service"]) == ("ok", "SmartTrip API")
-
-
-async def test_browser_is_redirected_to_the_page(api: httpx2.AsyncClient) -> None:
-    answer = await api.get("/", headers={"Accept": "text/html,application/xhtml+xml"})
-    assert (answer.status_code, answer.headers["location"]) == (307, "/docs")
