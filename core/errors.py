@@ -43,6 +43,12 @@ class TransactionConflictError(BackendUnavailableError):
     is_outage = False
 
 
+class DatabaseDiffersError(BackendUnavailableError):
+    """A statement failed because a table, a column or a right is missing; the database itself works."""
+
+    is_outage = False
+
+
 class OverloadedError(BackendError):
     """A queue or a connection pool is full."""
 

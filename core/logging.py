@@ -19,6 +19,7 @@ from structlog.typing import EventDict, WrappedLogger
 
 from core.log_writer import MAX_LINE_CHARACTERS, log_writer
 from core.redaction import redact_values
+from core.repetition import limit_repetition
 from core.settings import LogFormat
 
 request_id_var: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -38,6 +39,7 @@ def configure_logs(level: str, form: LogFormat = "auto") -> None:
     threshold = getattr(logging, level.upper())
     structlog.configure(
         processors=[
+            limit_repetition,
             add_request_id,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -23,6 +23,9 @@ ROWS = with_values(
     ("done", "kept", "refused"),
 )
 ERRORS = Counter("smarttrip_feed_errors_total", "Batches that failed as a whole, by error", ["error"])
+WAITS = Counter(
+    "smarttrip_outbox_waits_total", "Batches of which changes have to wait for the index, by reason", ["reason"]
+)
 INDEX_REJECTIONS = Counter(
     "smarttrip_index_rejections_total",
     "Batches put off because an index rejects every document, through a fault of its own",

@@ -13,9 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.backends.circuit_breaker import CircuitBreaker
 from app.backends.labels import DATABASE_LABEL
+from app.backends.missing_columns import MissingColumns
 from app.backends.replica_pool import ReplicaPool
 from app.backends.stall_probe import StallProbe
-from core.errors import BackendUnavailableError, TransactionConflictError
+from core.errors import BackendUnavailableError, DatabaseDiffersError, TransactionConflictError
 from core.transactions import is_conflict, retry_conflicts
 
 log = structlog.get_logger()
@@ -80,6 +81,7 @@ class Database:
         self.breaker = CircuitBreaker("postgres", DATABASE_LABEL)
         self._probe = StallProbe(primary, self.breaker.trip)
         self._replicas = ReplicaPool(replicas, primary=primary, max_lag=max_lag)
+        self._columns = MissingColumns(primary, replicas)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:
@@ -87,15 +89,16 @@ class Database:
 
         Raises: BackendUnavailableError.
         """
+        self._columns.check_again()
         replica = self._replicas.pick()
         if replica is None:
             # Closing the session rolls back on the server, which may fail as any statement may.
-            with self.breaker.protect(), map_database_errors():
+            with self.breaker.protect(), self._map_errors():
                 async with ReadSession(self.primary, expire_on_commit=False) as session, self._probe.watch(session):
                     yield session
             return
         # A failing replica says nothing about the primary, so the breaker is not asked.
-        with map_database_errors():
+        with self._map_errors():
             async with ReadSession(replica, expire_on_commit=False) as session:
                 session.fail_over = partial(self._fail_over, replica)
                 await session.connection()
@@ -104,14 +107,14 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[WriteSession]:
         """Open a write session. Raises: BackendUnavailableError."""
-        with self.breaker.protect(), map_database_errors():
+        with self.breaker.protect(), self._map_errors():
             async with self._write_session() as session:
                 yield session
 
     @asynccontextmanager
     async def guard(self, session: AsyncSession) -> AsyncIterator[None]:
         """Use the primary in the block. Raises: BackendUnavailableError if it is down or stalls."""
-        with self.breaker.protect(), map_database_errors():
+        with self.breaker.protect(), self._map_errors():
             async with self._probe.watch(session):
                 yield
 
@@ -125,13 +128,23 @@ class Database:
             async with self._write_session() as session:
                 return await work(session)
 
-        with self.breaker.protect(), map_database_errors():
+        with self.breaker.protect(), self._map_errors():
             return await retry_conflicts()(attempt)
 
     async def close(self) -> None:
+        await self._columns.close()
         await self._probe.close()
         await self._replicas.close()
         await self.primary.dispose()
+
+    @contextmanager
+    def _map_errors(self) -> Iterator[None]:
+        try:
+            with map_database_errors():
+                yield
+        except DatabaseDiffersError:
+            self._columns.request_check()
+            raise
 
     @asynccontextmanager
     async def _write_session(self) -> AsyncIterator[WriteSession]:
@@ -155,11 +168,17 @@ def map_database_errors() -> Iterator[None]:
     except (DBAPIError, PoolTimeoutError, OSError) as error:
         if is_conflict(error):
             raise TransactionConflictError(DATABASE_LABEL) from error
+        if isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in DIFFERS_SQLSTATES:
+            log.error("database_differs", message=str(error.orig).splitlines()[0])
+            raise DatabaseDiffersError(DATABASE_LABEL) from error
         if not is_unavailable(error):
             raise
         log.warning("database_unavailable", error=type(error).__name__)
         raise BackendUnavailableError(DATABASE_LABEL) from error
 
+
+DIFFERS_SQLSTATES = ("42703", "42P01", "42501")
+"""SQLSTATE of a missing column or table, and of a missing right: the database is not as the release needs it."""
 
 TRANSIENT_SQLSTATE_CLASSES = ("08", "25006", "28", "3D", "40", "53", "55", "57", "58")
 """SQLSTATE classes and codes of temporary failures: the server is unreachable, out of resources, shutting down,

@@ -15,6 +15,7 @@ from indexer.documents.builder import build_documents
 from indexer.documents.rows import snapshot
 from indexer.errors import ForeignIndexError, IncompatibleDocumentsError, NoLiveIndexError
 from indexer.feed import fan_out
+from indexer.feed.waiting import reason_of
 from indexer.index import bulk_writer, locks, outbox, rejections, targets, versions
 from indexer.index.bulk_writer import WriteOutcome
 from indexer.index.outbox import DEFAULT_LIMITS, DIRECT, LANES, UPSTREAM, BatchLimits, ClaimedRow
@@ -252,7 +253,7 @@ async def _finish(connection: AsyncConnection, batch: BatchResult) -> None:
         await outbox.insert_dead_letters(connection, batch.done, written.rejected)
     if written.retryable:
         reason = next(iter(written.retryable.values()))
-        log.warning("departures_put_off", count=len(written.retryable), reason=reason)
+        log.warning("departures_put_off", count=len(written.retryable), because=reason_of(reason), reason=reason)
     if batch.failed:
         await outbox.count_attempt(connection, [row.id for row in batch.failed])
     if batch.done:

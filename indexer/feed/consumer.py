@@ -13,6 +13,7 @@ from core.retries import backoff_seconds
 from indexer import metrics
 from indexer.backends import Backends
 from indexer.errors import IndexNotWritableError
+from indexer.feed import waiting
 from indexer.feed.batch import BatchResult, BatchStalledError, process_batch
 from indexer.feed.notifier import ChangeNotifier
 from indexer.index import locks, outbox
@@ -80,6 +81,7 @@ class OutboxConsumer:
                 await self._notifier.register()
                 batch = await process_batch(self._backends, [self._lane], self._limits, retry=retry)
             except IndexNotWritableError as error:
+                waiting.count_waiting(error)
                 pause = self._back_off(error)
                 await self._count_rebuild_as_progress()
                 if self._lane == UPSTREAM:
@@ -116,6 +118,7 @@ class OutboxConsumer:
         self._notifier.record(batch)
         if batch.claimed:
             _record_metrics(batch, seconds)
+            waiting.count_put_off({*batch.written.retryable.values()})
         if batch.failed_entirely or batch.written.live_missing:
             self._request_check()
         if batch.failed:

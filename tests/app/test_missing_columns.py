@@ -1,0 +1,128 @@
+"""The platform drops or renames a column: endpoints do without it where they can, else a clear 503 in a bounded log.
+
+Ranges over every column that triggers watch, and every endpoint that lists or shows rows.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import Column
+from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
+
+from app.backends.missing_columns import is_optional
+from app.routes import ENDPOINTS
+from core.settings import Settings
+from migrations.versions.r2_sync import WATCHED
+from schemas.tables import Base
+from tests.app.conftest import fill
+from tests.support.api.serving import serving
+from tests.support.eventually import eventually
+from tests.support.sync import execute
+
+PATHS = [
+    path.replace("{id:int}", "1")
+    for endpoint in ENDPOINTS
+    if endpoint.method == "GET" and endpoint.cache
+    for path in (endpoint.path, f"{endpoint.path}?include_occurrences=true&include_template=true")
+]
+COLUMNS = [
+    Base.metadata.tables[watched.table].columns[name] for watched in WATCHED for name in sorted(watched.columns.split())
+]
+OPTIONAL = [column for column in COLUMNS if is_optional(column)]
+REQUIRED = [column for column in COLUMNS if not is_optional(column)]
+
+Responses = dict[str, tuple[int, Any]]
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def trips(settings: Settings, engine: AsyncEngine, redis: Redis) -> None:
+    await fill(settings, engine, redis)
+
+
+@asynccontextmanager
+async def renamed(engine: AsyncEngine, *columns: Column[Any]) -> AsyncIterator[None]:
+    """Rename columns in the block, as a migration of the platform would."""
+    rename = "ALTER TABLE {} RENAME COLUMN {} TO {}"
+    for column in columns:
+        await execute(engine, rename.format(column.table.name, column.name, f"{column.name}_new"))
+    try:
+        yield
+    finally:
+        for column in columns:
+            await execute(engine, rename.format(column.table.name, f"{column.name}_new", column.name))
+
+
+@asynccontextmanager
+async def fresh_api(settings: Settings, redis: Redis) -> AsyncIterator[httpx2.AsyncClient]:
+    """Run an API without cached responses."""
+    await redis.flushdb()
+    async with serving(settings) as api:
+        yield api
+
+
+async def responses(api: httpx2.AsyncClient) -> Responses:
+    return {path: (response.status_code, response.json()) for path in PATHS for response in [await api.get(path)]}
+
+
+def without(value: Any, names: set[str]) -> Any:
+    """Return JSON with null for what has one of the names."""
+    if isinstance(value, dict):
+        return {name: None if name in names else without(item, names) for name, item in value.items()}
+    return [without(item, names) for item in value] if isinstance(value, list) else value
+
+
+async def test_lists_do_without_optional_columns(settings: Settings, engine: AsyncEngine, redis: Redis) -> None:
+    async with fresh_api(settings, redis) as api:
+        before = await responses(api)
+    async with fresh_api(settings, redis) as api, renamed(engine, *OPTIONAL):
+        first = await api.get(PATHS[0])
+        assert first.status_code in (200, 503)
+        await eventually(lambda: _succeed(api), within=15)
+        now = await responses(api)
+    names = {camel(column.name) for column in OPTIONAL} | {"effectiveImageUrl"}
+    assert {path: (status, without(body, names)) for path, (status, body) in before.items()} == {
+        path: (status, without(body, names)) for path, (status, body) in now.items()
+    }
+
+
+async def _succeed(api: httpx2.AsyncClient) -> bool:
+    return all(status == 200 for status, _ in (await responses(api)).values())
+
+
+def camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(part.title() for part in others)
+
+
+async def check_column(settings: Settings, engine: AsyncEngine, redis: Redis, column: Column[Any]) -> None:
+    """Assert that a response is as it was before, or a 503 that says so."""
+    async with fresh_api(settings, redis) as api:
+        before = await responses(api)
+    async with fresh_api(settings, redis) as api, renamed(engine, column):
+        with capture_logs() as logs:
+            now = await responses(api)
+    for path, (status, body) in now.items():
+        assert (status, body) == before[path] or (status, body["code"]) == (503, "unavailable"), path
+    assert not [line for line in logs if "exc_info" in line or len(str(line)) > 500]
+    if any(status == 503 for status, _ in now.values()):
+        assert any(column.name in line.get("message", "") for line in logs if line["event"] == "database_differs")
+
+
+@pytest.mark.parametrize("column", REQUIRED[:1], ids=str)
+async def test_other_columns_cost_a_503(
+    settings: Settings, engine: AsyncEngine, redis: Redis, column: Column[Any]
+) -> None:
+    await check_column(settings, engine, redis, column)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("column", COLUMNS, ids=str)
+async def test_every_column_costs_at_most_a_503(
+    settings: Settings, engine: AsyncEngine, redis: Redis, column: Column[Any]
+) -> None:
+    await check_column(settings, engine, redis, column)
