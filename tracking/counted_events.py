@@ -16,6 +16,9 @@ SESSION_COUNTERS = {
 USER_COUNTERS = {"total_searches": "type = 'search_submit'", "total_clicks": "type = 'click_trip'"}
 """Columns of users, as above."""
 
+MAX_COUNT = 2**31 - 1
+"""Maximum of the columns that hold sums."""
+
 
 def counts(counters: dict[str, str]) -> str:
     """Return the select list that counts events by column."""
@@ -24,7 +27,12 @@ def counts(counters: dict[str, str]) -> str:
 
 def additions(table: str, counters: dict[str, str]) -> str:
     """Return the SET clause that adds the counts of the subquery `added`."""
-    return ", ".join(f"{column} = coalesce({table}.{column}, 0) + added.{column}" for column in counters)
+    return ", ".join(f"{column} = {increased(f'{table}.{column}', f'added.{column}')}" for column in counters)
+
+
+def increased(column: str, by: str) -> str:
+    """Return SQL for a counter that is increased, up to the maximum of its type."""
+    return f"greatest({column}, least({MAX_COUNT}, coalesce({column}, 0)::bigint + {by}))"
 
 
 COUNT_NEW_SESSION = text(f"""
@@ -45,7 +53,9 @@ adopted AS (
 )
 UPDATE users SET
     {additions("users", USER_COUNTERS)},
-    total_sessions = coalesce(total_sessions, 0) + 1, last_seen_at = greatest(last_seen_at, now()), updated_at = now()
+    total_sessions = {increased("total_sessions", "1")},
+    last_seen_at = greatest(last_seen_at, now()),
+    updated_at = now()
 FROM (SELECT {counts(USER_COUNTERS)} FROM adopted) AS added
 WHERE users.id = :user_id
 """)  # noqa: S608  # of constants

@@ -14,6 +14,11 @@ def _rate(condition: str) -> str:
     return f"round(avg((coalesce({condition}, false))::integer), 4)"
 
 
+def _average(column: str) -> str:
+    """Return the average, without values that are no number: one would make it none."""
+    return f"round(avg({column}) FILTER (WHERE {column} BETWEEN -1000000000 AND 1000000000), 2)"
+
+
 def _searches(condition: str) -> str:
     return f"count(*) FILTER (WHERE {condition})"
 
@@ -21,13 +26,13 @@ def _searches(condition: str) -> str:
 METRIC_COLUMNS = {
     "total_requests": "count(*)",
     "unique_sessions": "count(DISTINCT session_id)",
-    "avg_response_time_ms": "round(avg(response_time_ms), 2)",
+    "avg_response_time_ms": _average("response_time_ms"),
     "p50_response_time_ms": _percentile(50),
     "p95_response_time_ms": _percentile(95),
     "p99_response_time_ms": _percentile(99),
     "max_response_time_ms": "max(response_time_ms)",
-    "avg_top_score": "round(avg(top_score), 2)",
-    "avg_result_count": "round(avg(final_count), 2)",
+    "avg_top_score": _average("top_score"),
+    "avg_result_count": _average("final_count"),
     "relaxed_trigger_rate": _rate("has_relaxed_results"),
     "no_results_rate": _rate("has_no_results"),
     "low_score_rate": _rate(f"top_score < {LOW_SCORE}"),

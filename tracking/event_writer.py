@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from sqlalchemy import bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tracking.counted_events import SESSION_COUNTERS, USER_COUNTERS, additions, counts
+from tracking.counted_events import MAX_COUNT, SESSION_COUNTERS, USER_COUNTERS, additions, counts, increased
 from tracking.locks import SESSION_NAME
-from tracking.trip_metrics import DWELL, MAX_COUNT, RATES, TYPES
+from tracking.trip_metrics import DWELL, RATES, TYPES
 
 LOCK_NEW_SESSIONS = text("""
 SELECT pg_advisory_xact_lock(key)
@@ -107,15 +107,13 @@ to_trips AS (
     GROUP BY trip_id
     ORDER BY trip_id
     ON CONFLICT (trip_id) DO UPDATE SET
-        impression_count = coalesce(trip.impression_count, 0) + excluded.impression_count,
-        click_count = coalesce(trip.click_count, 0) + excluded.click_count,
-        total_dwell_time_seconds = least(
-            {MAX_COUNT}, coalesce(trip.total_dwell_time_seconds, 0)::bigint + excluded.total_dwell_time_seconds
-        ),
-        save_count = coalesce(trip.save_count, 0) + excluded.save_count,
-        whatsapp_contact_count = coalesce(trip.whatsapp_contact_count, 0) + excluded.whatsapp_contact_count,
-        phone_contact_count = coalesce(trip.phone_contact_count, 0) + excluded.phone_contact_count,
-        booking_start_count = coalesce(trip.booking_start_count, 0) + excluded.booking_start_count,
+        impression_count = {increased("trip.impression_count", "excluded.impression_count")},
+        click_count = {increased("trip.click_count", "excluded.click_count")},
+        total_dwell_time_seconds = {increased("trip.total_dwell_time_seconds", "excluded.total_dwell_time_seconds")},
+        save_count = {increased("trip.save_count", "excluded.save_count")},
+        whatsapp_contact_count = {increased("trip.whatsapp_contact_count", "excluded.whatsapp_contact_count")},
+        phone_contact_count = {increased("trip.phone_contact_count", "excluded.phone_contact_count")},
+        booking_start_count = {increased("trip.booking_start_count", "excluded.booking_start_count")},
         last_clicked_at = greatest(trip.last_clicked_at, excluded.last_clicked_at),
         updated_at = now()
     RETURNING trip.trip_id

@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.row_changes import change_rows
 from schemas.tables import TripInteraction
-from tracking.trip_metrics import DWELL, MAX_COUNT, RATES
+from tracking.counted_events import MAX_COUNT
+from tracking.trip_metrics import DWELL, RATES
 
 CHUNK = 200
 

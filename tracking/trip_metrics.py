@@ -15,9 +15,6 @@ DWELL = f"""CASE WHEN jsonb_typeof(event_data -> 'duration_seconds') = 'number'
     ELSE 0 END"""
 """SQL for the dwell time of an event in seconds."""
 
-MAX_COUNT = 2**31 - 1
-"""Maximum of the columns that hold sums."""
-
 
 def _rate(part: str, whole: str) -> str:
     """Return SQL for a rate. Clicks without an impression can make it exceed 1; the column ends below 10."""

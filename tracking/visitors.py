@@ -5,14 +5,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, Select, exists, func, not_, select, update
+from sqlalchemy import ColumnElement, Select, exists, func, not_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from schemas.api.tracking import IdentifyRequest, SessionRequest
 from schemas.tables import BrowsingSession, User
 from tracking.claims import claim_user, record_unverified
-from tracking.counted_events import count_new_session
+from tracking.counted_events import count_new_session, increased
 from tracking.locks import TRACKING_LOCK, browser_name, email_name, lock_names, session_name
 
 
@@ -76,16 +76,18 @@ async def start_session(
     if known is None:
         await count_new_session(session, start.session_id, user_id)
     else:
-        visits = {"total_sessions": func.coalesce(User.total_sessions, 0) + 1}
+        visits = {"total_sessions": text(increased("users.total_sessions", "1"))}
         await session.execute(update(User).where(User.id == user_id).values(LAST_SEEN | visits))
     return SessionResponse(user_id, is_new=True)
 
 
 async def _find_session(session: AsyncSession, session_id: UUID) -> _SessionRef | None:
     """Return the session's user and state, without locking it."""
-    columns = select(BrowsingSession.user_id, BrowsingSession.ended_at).where(BrowsingSession.session_id == session_id)
-    row = (await session.execute(columns)).one_or_none()
-    return _SessionRef(row.user_id, row.ended_at is None and row.user_id is not None) if row else None
+    # The time itself is not read: it may be one that Python does not have.
+    has_ended = BrowsingSession.ended_at.is_not(None)
+    columns = select(BrowsingSession.user_id, has_ended.label("has_ended"))
+    row = (await session.execute(columns.where(BrowsingSession.session_id == session_id))).one_or_none()
+    return _SessionRef(row.user_id, not row.has_ended and row.user_id is not None) if row else None
 
 
 def _lock_rows(sessions: ColumnElement[bool]) -> Select[int]:

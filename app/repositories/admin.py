@@ -1,10 +1,13 @@
 """Queries of the synchronisation tables for administrators, on the primary, which alone has the advisory locks."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Select, delete, func, insert, select, text
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.backends.database import WriteSession
+from app.repositories.valid_rows import fetch_mappings, fetch_scalars, valid_items
 from indexer.index import locks
 from indexer.index.outbox import BACKLOG
 from schemas.api.admin import DeadLetter as DeadLetterItem
@@ -12,7 +15,7 @@ from schemas.api.admin import DeadLetterCounts, DeadLettersQuery, OutboxBacklog,
 from schemas.api.envelopes import PageRows
 from schemas.tables import DeadEvent, DeadLetter, IndexTarget, OutboxRow, TripOccurrence
 
-DEAD_LETTER_QUERIES: dict[Queue, Select[int, str, dict[str, object], object]] = {
+DEAD_LETTER_QUERIES: dict[Queue, Select[Any]] = {
     "index": select(
         DeadLetter.id,
         DeadLetter.error.label("reason"),
@@ -21,6 +24,8 @@ DEAD_LETTER_QUERIES: dict[Queue, Select[int, str, dict[str, object], object]] = 
     ),
     "events": select(DeadEvent.id, DeadEvent.reason, DeadEvent.body, DeadEvent.created_at),
 }
+
+DEAD_LETTER_IDS: dict[Queue, InstrumentedAttribute[int]] = {"index": DeadLetter.id, "events": DeadEvent.id}
 
 
 async def is_rebuilding(session: WriteSession) -> bool:
@@ -33,8 +38,8 @@ async def count_departures(session: WriteSession) -> int:
 
 
 async def list_write_targets(session: WriteSession) -> list[WriteTarget]:
-    rows = await session.scalars(select(IndexTarget).order_by(IndexTarget.created_at))
-    return [WriteTarget.model_validate(row) for row in rows]
+    registered = select(IndexTarget).order_by(IndexTarget.created_at)
+    return valid_items(WriteTarget, await fetch_scalars(session, registered, IndexTarget.name))
 
 
 async def get_outbox_backlog(session: WriteSession) -> OutboxBacklog:
@@ -54,7 +59,7 @@ async def find_dead_letters(session: WriteSession, query: DeadLettersQuery) -> P
     """Return a page of dead letters, the latest first."""
     chosen = DEAD_LETTER_QUERIES[query.queue]
     page = chosen.order_by(text("id DESC")).limit(query.limit).offset(query.offset)
-    rows = [DeadLetterItem.model_validate(row) for row in await session.execute(page)]
+    rows = valid_items(DeadLetterItem, await fetch_mappings(session, page, DEAD_LETTER_IDS[query.queue]))
     return PageRows(rows, await session.scalar(select(func.count()).select_from(chosen.subquery())) or 0)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date
+from math import isfinite
 from typing import Any
 
 from sqlalchemy import text
@@ -49,5 +50,5 @@ async def find_top_searches(session: ReadSession, days: int, limit: int) -> dict
 
 
 def _zero_for_null(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return the metrics with 0 for averages and percentiles of no requests."""
-    return {name: row[name] or 0 for name in METRIC_COLUMNS}
+    """Return the metrics with 0 for averages and percentiles of no requests, and for what is no number."""
+    return {name: row[name] if row[name] is not None and isfinite(row[name]) else 0 for name in METRIC_COLUMNS}

@@ -19,6 +19,7 @@ from sqlalchemy.orm.interfaces import ORMOption
 from core.bisection import process_with_bisection
 from core.metric_labels import with_values
 from schemas.api import entities
+from schemas.api.admin import WriteTarget
 from schemas.api.entities import Entity
 from schemas.api.envelopes import PageRows
 from schemas.api.evaluation import ScenarioSummary
@@ -36,6 +37,7 @@ KINDS = {
     *(model.__name__ for model in vars(entities).values() if isinstance(model, type) and issubclass(model, Entity)),
     OccurrenceOnly.__name__,
     ScenarioSummary.__name__,
+    WriteTarget.__name__,
 }
 """What rows are called: their tables, and the models of what responses show of them."""
 
@@ -49,14 +51,14 @@ MAX_LOGGED = 20
 
 
 async def fetch_scalars(
-    session: AsyncSession, statement: Select[Row], key: InstrumentedAttribute[int], options: Sequence[ORMOption] = ()
+    session: AsyncSession, statement: Select[Row], key: InstrumentedAttribute[Any], options: Sequence[ORMOption] = ()
 ) -> Sequence[Row]:
     """Return the objects that the statement selects, in its order. `key` is the column of their ids."""
     return await _fetch(session, statement, key, lambda result: result.scalars().all(), options)
 
 
 async def fetch_mappings(
-    session: AsyncSession, statement: Select[Any], key: InstrumentedAttribute[int]
+    session: AsyncSession, statement: Select[Any], key: InstrumentedAttribute[Any]
 ) -> Sequence[Mapping[Any, Any]]:
     """Return the rows that the statement selects, in its order. `key` is the column of their ids."""
     return await _fetch(session, statement, key, lambda result: result.mappings().all())
@@ -65,7 +67,7 @@ async def fetch_mappings(
 async def _fetch(
     session: AsyncSession,
     statement: Select[Any],
-    key: InstrumentedAttribute[int],
+    key: InstrumentedAttribute[Any],
     load: Callable[[Result[Any]], Sequence[Row]],
     options: Sequence[ORMOption] = (),
 ) -> Sequence[Row]:
@@ -73,15 +75,15 @@ async def _fetch(
         return load(await session.execute(statement.options(*options)))
     except ROW_ERRORS:
         ids = (await session.scalars(statement.with_only_columns(key, maintain_column_froms=True))).all()
-    left_out: dict[int, Exception] = {}
+    left_out: dict[object, Exception] = {}
 
-    async def fetch_part(part: Sequence[int]) -> Sequence[Row]:
+    async def fetch_part(part: Sequence[object]) -> Sequence[Row]:
         # What was half loaded must be loaded again.
         session.expunge_all()
         chosen = statement.where(key.in_(part)).limit(None).offset(None)
         return load(await session.execute(chosen.options(*options)))
 
-    async def leave_out(row_id: int, error: Exception) -> Sequence[Row]:
+    async def leave_out(row_id: object, error: Exception) -> Sequence[Row]:
         left_out[row_id] = error
         return ()
 
@@ -113,7 +115,7 @@ def _row_id(row: object) -> int:
     return row_id
 
 
-def report_left_out(kind: str, left_out: Mapping[int, Exception]) -> None:
+def report_left_out(kind: str, left_out: Mapping[Any, Exception]) -> None:
     """Log and count rows that a response leaves out, by id, with the errors that they cause."""
     if not left_out:
         return

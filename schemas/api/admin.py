@@ -1,10 +1,10 @@
 """Requests and responses of the admin endpoints."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, StrictBool
 
-from schemas.api.entities import Timestamp
+from schemas.api.entities import JsonObject, Timestamp
 from schemas.api.model import ApiModel
 from schemas.api.queries import PageQuery
 from schemas.lenient import to_integral
@@ -161,7 +161,7 @@ class DeadLetter(AdminModel):
     """Id of the dead letter within its queue."""
     reason: str
     """Why it failed for good."""
-    body: dict[str, Any]
+    body: JsonObject
     """The change or the event, as it was queued."""
     created_at: Timestamp
     """Time of creation, in UTC."""

@@ -63,6 +63,7 @@ Money = Annotated[str, BeforeValidator(_to_scale), Field(pattern=r"^-?\d+\.\d{2}
 Timestamp = Annotated[datetime, AfterValidator(_as_utc)]
 EmptyAsNone = Annotated[str | None, AfterValidator(lambda text: text or None)]
 Properties = Annotated[dict[str, Any] | None, BeforeValidator(_objects_only)]
+JsonObject = Annotated[dict[str, Any], BeforeValidator(_objects_only)]
 
 
 ContinentLabel = Annotated[Continent | str, Field(union_mode="left_to_right")]

@@ -82,11 +82,13 @@ async def create_odd_rows(engine: AsyncEngine, table: type[Base]) -> AsyncIterat
                 yield OddRow(table.__tablename__, column.name, value, ids)
 
 
-async def set_value(engine: AsyncEngine, table: str, column: str, value: str, row_id: int) -> bool:
+async def set_value(
+    engine: AsyncEngine, table: str, column: str, value: str, row_id: int | str, *, key: str = "id"
+) -> bool:
     """Return False, with nothing changed, if a constraint does not allow the value."""
     try:
         async with engine.begin() as connection:
-            await connection.execute(text(f'UPDATE {table} SET "{column}" = {value} WHERE id = {row_id}'))
+            await connection.execute(text(f'UPDATE {table} SET "{column}" = {value} WHERE {key} = {row_id}'))
     except DBAPIError:
         return False
     return True
