@@ -22,6 +22,7 @@ from core.dependency_calls import Call
 from core.postgres_connection import PostgresConnection, connect
 from core.postgres_pool import MeteredPool
 from core.postgres_url import parse_postgres_url
+from core.settings import Settings
 from core.statement_timing import measure_statements
 from core.timeouts import DEFAULTS
 
@@ -174,18 +175,37 @@ def redis_database(client: Redis) -> int:
     return database
 
 
-def redis_pool(url: str, **options: Any) -> BlockingConnectionPool:
+class RedisPool(BlockingConnectionPool):
+    key_prefix: str = ""
+
+
+def redis_key(client: Redis, name: str) -> str:
+    """Return the key, or channel, of this name: several installations may share a Redis, each with a prefix."""
+    pool = client.connection_pool
+    return pool.key_prefix + name if isinstance(pool, RedisPool) else name
+
+
+def redis_pool(url: str, *, prefix: str = "", **options: Any) -> RedisPool:
     """Create a connection pool whose connections raise the errors of redis-py, under uvloop too."""
-    return BlockingConnectionPool.from_url(url, connection_class=RedisConnection, **options)
+    pool: RedisPool = RedisPool.from_url(url, connection_class=RedisConnection, **options)
+    pool.key_prefix = prefix
+    return pool
 
 
 def redis(
-    url: str, *, timeout: float = DEFAULTS.redis_seconds, max_connections: int = DEFAULTS.redis_connections
+    url: str,
+    *,
+    prefix: str = "",
+    timeout: float = DEFAULTS.redis_seconds,
+    max_connections: int = DEFAULTS.redis_connections,
 ) -> Redis:
-    """Create a Redis client. `timeout` in seconds applies to the wait for a connection, to connecting, and to each
-    command."""
+    """Create a Redis client, whose keys begin with `prefix`.
+
+    `timeout` in seconds applies to the wait for a connection, to connecting, and to each command.
+    """
     pool = redis_pool(
         url,
+        prefix=prefix,
         max_connections=max_connections,
         timeout=timeout,
         socket_timeout=timeout,
@@ -195,3 +215,8 @@ def redis(
         retry_on_error=[RedisConnectionError],
     )
     return TimedRedis.from_pool(pool)
+
+
+def own_redis(settings: Settings, *, timeout: float) -> Redis:
+    """Create a Redis client for the keys of this installation; `timeout` as of `redis`."""
+    return redis(settings.redis_url, prefix=settings.redis_prefix, timeout=timeout)

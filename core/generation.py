@@ -4,6 +4,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from core.clients import redis_key
 from schemas.redis_keys import GENERATION_COUNTER, GENERATION_SERVER
 
 UNKNOWN_SERVER = "unknown"
@@ -35,5 +36,6 @@ async def current_generation(redis: Redis, known: int = 0) -> int:
 
     Raises: RedisError; ValueError if the counter is not a number.
     """
-    keys_and_arguments: tuple[Any, ...] = (GENERATION_COUNTER, GENERATION_SERVER, known)
+    keys = (redis_key(redis, GENERATION_COUNTER), redis_key(redis, GENERATION_SERVER))
+    keys_and_arguments: tuple[Any, ...] = (*keys, known)
     return int(await redis.eval(SCRIPT, 2, *keys_and_arguments))  # type: ignore[misc]

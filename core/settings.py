@@ -132,6 +132,7 @@ class Settings(ResourceLimits, BaseSettings):
     database_replica_urls: Annotated[list[PostgresUrl], NoDecode, BeforeValidator(_split_postgres_urls)] = []
     database_direct_url: Annotated[PostgresUrl | None, empty_as_none] = None
     redis_url: Annotated[str, BeforeValidator(_redis_url)]
+    redis_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{0,50}$")] = ""
     elasticsearch_url: Annotated[str, BeforeValidator(_http_urls)]
     elasticsearch_alias: Annotated[str, AfterValidator(_alias)] = "trips"
 

@@ -57,6 +57,16 @@ class AliasAmbiguousError(IndexerError):
         super().__init__("alias_ambiguous", alias=alias, names=" and ".join(sorted(names)))
 
 
+class IndexOwnedError(IndexerError):
+    def __init__(self, alias: str, suggested: str) -> None:
+        super().__init__("index_owned", alias=alias, suggested=suggested)
+
+
+class RedisOwnedError(IndexerError):
+    def __init__(self, suggested: str) -> None:
+        super().__init__("redis_owned", suggested=suggested)
+
+
 class IndexNotWritableError(IndexerError):
     """Nothing may be written to the index in its present state; changes wait in the outbox."""
 

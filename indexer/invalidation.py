@@ -6,7 +6,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from core.clients import redis_database
+from core.clients import redis_database, redis_key
 from core.generation import current_generation
 from core.retries import retry_times
 from schemas.invalidation import ALL_KINDS, EVERYTHING, InvalidationMessage, channel
@@ -50,9 +50,9 @@ async def _publish(redis: Redis, kinds: Iterable[str], known: int = 0) -> int:
     try:
         # A counter that was lost or reset is first advanced past every used value: generations are never reused.
         await current_generation(redis, known)
-        generation: int = await redis.incr(GENERATION_COUNTER)
+        generation: int = await redis.incr(redis_key(redis, GENERATION_COUNTER))
         message = InvalidationMessage(generation=generation, kinds=sorted(changed))
-        await redis.publish(channel(redis_database(redis)), message.model_dump_json())
+        await redis.publish(redis_key(redis, channel(redis_database(redis))), message.model_dump_json())
     except RedisError as error:
         log.warning("changes_not_told", error=type(error).__name__)
         raise

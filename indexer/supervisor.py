@@ -14,6 +14,7 @@ from indexer.backends import Backends
 from indexer.errors import IndexerError, ReindexRunningError
 from indexer.index import admin
 from indexer.index.direct_url import check_same_database
+from indexer.index.installation import claim
 from indexer.index.reconcile import (
     IndexProblem,
     find_problem,
@@ -100,6 +101,7 @@ class IndexSupervisor:
 
     async def check(self) -> None:
         """Reindex if it was requested or the index has a problem; otherwise clean up after killed rebuilds."""
+        await claim(self._backends)
         await reopen_if_closed(self._backends)
         problem = await find_problem(self._backends)
         try:

@@ -15,9 +15,11 @@ from core.process_metrics import watch_event_loop
 from core.settings import Settings
 from core.tasks import cancel_and_wait
 from indexer.backends import open_backends
+from indexer.errors import RedisOwnedError
 from indexer.feed.consumer import OutboxConsumer
 from indexer.feed.notifier import ChangeNotifier
 from indexer.index.feed import record_forever
+from indexer.index.installation import watch_redis
 from indexer.index.outbox import DEFAULT_LIMITS, LANES, BatchLimits
 from indexer.jobs.runner import run_jobs
 from indexer.jobs.schedule import scheduled_jobs
@@ -50,11 +52,11 @@ async def _run_until_signal(settings: Settings, limits: BatchLimits) -> None:
 
 
 async def work(settings: Settings, stop: asyncio.Event, limits: BatchLimits = DEFAULT_LIMITS) -> None:
-    """Run until `stop` is set."""
+    """Run until `stop` is set. Raises: RedisOwnedError, if the keys become another installation's."""
     async with (
         open_backends(settings) as backends,
-        clients.redis(settings.redis_url, timeout=settings.redis_seconds) as redis,
-        clients.redis(settings.redis_url, timeout=settings.background_redis_seconds) as stream_redis,
+        clients.own_redis(settings, timeout=settings.redis_seconds) as redis,
+        clients.own_redis(settings, timeout=settings.background_redis_seconds) as stream_redis,
     ):
         notifier = ChangeNotifier(backends, redis)
         supervisor = IndexSupervisor(settings, backends)
@@ -72,7 +74,8 @@ async def work(settings: Settings, stop: asyncio.Event, limits: BatchLimits = DE
             record_forever(backends.postgres),
             consume_stream(stream_redis, backends.postgres),
             run_scheduled(backends.postgres, jobs),
-            run_jobs(settings.redis_url, jobs),
+            watch_redis(stream_redis, backends.postgres),
+            run_jobs(settings.redis_url, jobs, prefix=settings.redis_prefix),
             watch_clock(),
             compare_forever(settings, stream_redis),
             collect_queues_forever(redis),
@@ -81,7 +84,10 @@ async def work(settings: Settings, stop: asyncio.Event, limits: BatchLimits = DE
         if settings.worker_port is not None:
             background.append(run_health_server(settings.host, settings.worker_port, consumers))
         log.info("worker_started")
-        await _run_all(consumers, background, stop)
+        try:
+            await _run_all(consumers, background, stop)
+        except* RedisOwnedError as owned:
+            raise owned.exceptions[0] from None
         await notifier.finish()
     log.info("worker_stopped")
 

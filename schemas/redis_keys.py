@@ -1,4 +1,7 @@
-"""Redis keys that more than one package uses."""
+"""Redis keys that more than one package uses. In Redis they follow the prefix of the installation, if it has one."""
+
+INSTALLATION = "smarttrip:installation"
+"""Id of the installation that the keys belong to, see `indexer.index.installation`."""
 
 GENERATION_COUNTER = "smarttrip:generation"
 """Number of the last published change, see `schemas.invalidation`."""

@@ -39,7 +39,7 @@ NOT_FAST = {
     "test_recipes.py",
 }
 """Folders and files whose tests start processes or take long, although they may need no server."""
-MIGRATED = ("event_categories", "event_types")
+MIGRATED = ("event_categories", "event_types", "installation")
 """Tables that are filled by the migrations."""
 
 
@@ -110,6 +110,8 @@ async def settings(services: Settings, slot: int) -> AsyncIterator[Settings]:
     )
     await asyncio.to_thread(migrations.upgrade, settings.database_url)
     await drop_indices(settings)
+    async with clients.redis(settings.redis_url, timeout=5) as client:
+        await client.flushdb()
     yield settings
     await drop_indices(settings)
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from redis.asyncio import Redis
 
+from core.clients import redis_key
 from schemas.redis_keys import TRACKING_STREAM
 
 EVENT = "event"
@@ -24,14 +25,14 @@ class StreamEntry(NamedTuple):
 
 async def read(redis: Redis, count: int, wait_seconds: float) -> dict[bytes, StreamEntry]:
     """Return the oldest entries by id. Wait up to `wait_seconds` while the stream is empty."""
-    response = await redis.xread({TRACKING_STREAM: "0"}, count=count, block=int(wait_seconds * 1000))
+    response = await redis.xread({redis_key(redis, TRACKING_STREAM): "0"}, count=count, block=int(wait_seconds * 1000))
     return {entry_id: _entry(fields) for _, entries in response for entry_id, fields in entries}
 
 
 async def scan(redis: Redis, page: int = 1000) -> AsyncIterator[tuple[bytes, StreamEntry]]:
     """Yield all entries with their ids, the oldest first, including those appended meanwhile."""
     after = b"-"
-    while entries := await redis.xrange(TRACKING_STREAM, min=after, count=page):
+    while entries := await redis.xrange(redis_key(redis, TRACKING_STREAM), min=after, count=page):
         for entry_id, fields in entries:
             yield entry_id, _entry(fields)
         after = b"(" + entries[-1][0]
@@ -43,8 +44,8 @@ def _entry(fields: Mapping[bytes, bytes]) -> StreamEntry:
 
 
 async def remove(redis: Redis, ids: Iterable[bytes]) -> None:
-    await redis.xdel(TRACKING_STREAM, *ids)
+    await redis.xdel(redis_key(redis, TRACKING_STREAM), *ids)
 
 
 async def length(redis: Redis) -> int:
-    return int(await redis.xlen(TRACKING_STREAM))
+    return int(await redis.xlen(redis_key(redis, TRACKING_STREAM)))

@@ -12,6 +12,7 @@ from typing import Literal, get_args
 from prometheus_client import Counter, Gauge
 
 from app.backends.redis import ResilientRedis
+from core.clients import redis_key
 from core.errors import BackendError
 from core.metric_labels import with_values
 from core.rates import Rate, parse_rates
@@ -119,6 +120,7 @@ class RateLimitResult:
 class RateLimiter:
     def __init__(self, redis: ResilientRedis, settings: Settings) -> None:
         self._redis = redis
+        self._prefix = redis_key(redis.client, PREFIX)
         self._count = redis.client.register_script(SCRIPT)
         self._windows: dict[RateLimitGroup, list[Rate]] = {
             "default": parse_rates(settings.rate_limit_default),
@@ -137,9 +139,9 @@ class RateLimiter:
 
         It counts `cost` times for `client`, and for the `network` with wider limits if there is one.
         """
-        keys, windows = [_key(group, client)], [*self._windows[group]]
+        keys, windows = [self._key(group, client)], [*self._windows[group]]
         if network is not None:
-            keys.append(_key(group, network))
+            keys.append(self._key(group, network))
             windows += [Rate(rate.seconds, rate.amount * NETWORK_FACTOR) for rate in self._windows[group]]
         own = len(self._windows[group])
         arguments = [number for index, rate in enumerate(windows) for number in (1 + index // own, *rate)]
@@ -161,9 +163,8 @@ class RateLimiter:
                 with_values(LIMIT, [group], [rate.seconds])
                 LIMIT.labels(group, rate.seconds).set(rate.amount)
 
-
-def _key(group: RateLimitGroup, client: str) -> str:
-    return f"{PREFIX}:{group}:{client}"
+    def _key(self, group: RateLimitGroup, client: str) -> str:
+        return f"{self._prefix}:{group}:{client}"
 
 
 def _parse_result(windows: list[Rate], counted: list[int], own: int, cost: int) -> RateLimitResult:

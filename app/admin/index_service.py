@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 from app.backends.database import Database, map_database_errors
 from app.backends.labels import JOB_QUEUE_LABEL, SEARCH_INDEX_LABEL
 from app.repositories import admin
+from core.clients import redis_key
 from core.errors import BackendUnavailableError, ConflictError
 from core.settings import Settings
 from indexer.errors import IndexerError, ReindexRunningError
@@ -55,9 +56,9 @@ async def request_reindex(settings: Settings, database: Database, redis: Redis) 
         if await admin.is_rebuilding(session):
             raise ConflictError(ReindexRunningError().message)
     with map_indexer_errors():
-        if not await redis.set(REINDEX_REQUEST_KEY, 1, nx=True, ex=REQUEST_SECONDS):
+        if not await redis.set(redis_key(redis, REINDEX_REQUEST_KEY), 1, nx=True, ex=REQUEST_SECONDS):
             raise ConflictError(Message("reindex_requested"))
-        await queue.enqueue(settings.redis_url, REINDEX)
+        await queue.enqueue(settings.redis_url, REINDEX, prefix=settings.redis_prefix)
 
 
 async def get_index_status(
@@ -102,7 +103,7 @@ async def _live_index(elasticsearch: AsyncElasticsearch, alias: str) -> tuple[st
 async def _read_progress(redis: Redis) -> tuple[int | None, ReindexProgress | None]:
     """Return the number of the last change, and the progress of the running or last reindex; None if unknown."""
     try:
-        generation, progress = await redis.get(GENERATION_COUNTER), await read_progress(redis)
+        generation, progress = await redis.get(redis_key(redis, GENERATION_COUNTER)), await read_progress(redis)
     except RedisError as error:
         log.warning("progress_unknown", error=type(error).__name__)
         return None, None

@@ -54,6 +54,9 @@ def search_http_client(settings: Settings, connections: int | None = None) -> Ht
 
 def redis(settings: Settings) -> ResilientRedis:
     client = clients.redis(
-        settings.redis_url, timeout=settings.redis_seconds, max_connections=settings.redis_connections
+        settings.redis_url,
+        prefix=settings.redis_prefix,
+        timeout=settings.redis_seconds,
+        max_connections=settings.redis_connections,
     )
     return ResilientRedis(client, seconds=settings.redis_seconds)

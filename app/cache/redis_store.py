@@ -8,6 +8,7 @@ from prometheus_client import Counter
 
 from app.backends.redis import ResilientRedis
 from app.cache.entry import StoredEntry
+from core.clients import redis_key
 from core.errors import BackendError
 
 REDIS_ERRORS = Counter(
@@ -27,6 +28,7 @@ class RedisStore:
     def __init__(self, redis: ResilientRedis) -> None:
         self._call = redis.call
         self._redis = redis.client
+        self._prefix = redis_key(redis.client, PREFIX)
 
     async def read(self, key: str) -> StoredEntry | None:
         missing: tuple[bytes | None, int] = (None, 0)
@@ -42,26 +44,26 @@ class RedisStore:
 
     async def write(self, key: str, entry: StoredEntry) -> None:
         packed, retained = entry.pack(), round((entry.fresh_seconds + entry.stale_seconds) * 1000)
-        await self._call_or_default(lambda: self._redis.set(PREFIX + key, packed, px=retained), None)
+        await self._call_or_default(lambda: self._redis.set(self._prefix + key, packed, px=retained), None)
 
     async def unlock(self, key: str, generation: int) -> None:
         """Release the lock. Call it after `write`, so that no process finds neither lock nor entry."""
-        await self._call_or_default(lambda: self._redis.delete(_lock_key(key, generation)), None)
+        await self._call_or_default(lambda: self._redis.delete(self._lock_key(key, generation)), None)
 
     async def _get(self, key: str) -> tuple[bytes | None, int]:
         """Return the packed entry, and the milliseconds for which Redis retains it."""
         async with self._redis.pipeline(transaction=False) as pipeline:
             # In this order: of an entry that is replaced in between, the life is at worst too short.
-            pipeline.pttl(PREFIX + key)
-            pipeline.get(PREFIX + key)
+            pipeline.pttl(self._prefix + key)
+            pipeline.get(self._prefix + key)
             retained, packed = await pipeline.execute()
         return packed, retained
 
     async def _lock_and_get(self, key: str, generation: int) -> tuple[bool, bytes | None, int]:
         async with self._redis.pipeline(transaction=True) as pipeline:
-            pipeline.set(_lock_key(key, generation), b"1", nx=True, ex=LOCK_SECONDS)
-            pipeline.pttl(PREFIX + key)
-            pipeline.get(PREFIX + key)
+            pipeline.set(self._lock_key(key, generation), b"1", nx=True, ex=LOCK_SECONDS)
+            pipeline.pttl(self._prefix + key)
+            pipeline.get(self._prefix + key)
             locked, retained, packed = await pipeline.execute()
         return bool(locked), packed, retained
 
@@ -72,10 +74,9 @@ class RedisStore:
             REDIS_ERRORS.inc()
             return default
 
-
-def _lock_key(key: str, generation: int) -> str:
-    """Return the lock's key. It has the generation: a load that began before a change must not block one after it."""
-    return f"{PREFIX}lock:{generation}:{key}"
+    def _lock_key(self, key: str, generation: int) -> str:
+        """Return the lock's key, with the generation: a load that began before a change must not block one after it."""
+        return f"{self._prefix}lock:{generation}:{key}"
 
 
 def _unpack(packed: bytes | None, retained_milliseconds: int) -> StoredEntry | None:

@@ -15,7 +15,7 @@ from app.backends.redis import ResilientRedis
 from app.cache.invalidation import InvalidationState
 from app.cache.redis_store import RedisStore
 from app.cache.response_cache import ResponseCache
-from core.clients import redis_database
+from core.clients import redis_database, redis_key
 from core.generation import current_generation
 from core.retries import restart_backoff, retry_forever
 from core.tasks import background_task
@@ -80,7 +80,7 @@ async def subscribe_to_invalidations(redis: Redis, invalidation: InvalidationSta
 async def _subscribe(redis: Redis, subscription: PubSub, invalidation: InvalidationState) -> None:
     """Subscribe, and read the counter once Redis has confirmed: so no change is missed between the two."""
     async with asyncio.timeout(REDIS_TIMEOUT):
-        await subscription.subscribe(channel(redis_database(redis)))
+        await subscription.subscribe(redis_key(redis, channel(redis_database(redis))))
         while await subscription.get_message(timeout=REDIS_TIMEOUT) is None:
             pass
     await _resync(redis, invalidation)

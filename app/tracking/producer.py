@@ -11,6 +11,7 @@ from app.backends.batching import Batcher
 from app.backends.database import Database, map_database_errors
 from app.backends.redis import ResilientRedis
 from app.tracking.records import RequestLog, encode_request_log
+from core.clients import redis_key
 from core.errors import BackendError, OverloadedError
 from core.metric_labels import with_values
 from schemas.redis_keys import TRACKING_STREAM
@@ -71,6 +72,7 @@ class TrackingProducer:
     def __init__(self, redis: ResilientRedis, database: Database, limit: int, limit_bytes: int) -> None:
         """`limit` is the maximum length of the stream, `limit_bytes` its memory in Redis."""
         self._redis = redis
+        self._stream = redis_key(redis.client, TRACKING_STREAM)
         self._append_script = redis.client.register_script(APPEND)
         self._database = database
         self._limit = limit
@@ -123,7 +125,7 @@ class TrackingProducer:
         for batch in batches:
             args += (len(batch), *batch)
         try:
-            appended = int(await self._redis.run_script(self._append_script, [TRACKING_STREAM], *args))
+            appended = int(await self._redis.run_script(self._append_script, [self._stream], *args))
         except BackendError:
             # Redis may have taken them nevertheless: entries have ids, so that each is stored once.
             entries = [StreamEntry(kind, body) for batch in batches for body in batch]

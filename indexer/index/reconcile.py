@@ -16,6 +16,7 @@ from indexer import publishers
 from indexer.backends import Backends
 from indexer.index import admin, locks, targets, versions
 from indexer.index.direct_url import check_same_database
+from indexer.index.installation import claim
 from indexer.index.targets import Target, TargetState
 
 log = structlog.get_logger()
@@ -45,8 +46,9 @@ async def reconcile(connection: AsyncConnection, backends: Backends) -> None:
     The index that the alias points to is live. Of the others of this program's document version only the usable one
     that was in use last is retained, as previous. Those of other versions are left alone, unless half-built.
 
-    Raises: AliasNameTakenError, AliasAmbiguousError.
+    Raises: AliasNameTakenError, AliasAmbiguousError, IndexOwnedError.
     """
+    await claim(backends)
     es = backends.elasticsearch
     if backends.public_alias is not None:
         await admin.indices_of(es, backends.public_alias)

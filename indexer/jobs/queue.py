@@ -32,24 +32,30 @@ class Job:
     """Minutes at which it is scheduled; None is only on request."""
 
 
-def connect(url: str) -> "ArqRedis":
+def connect(url: str, prefix: str = "") -> "ArqRedis":
     """Return a Redis client for jobs, with longer timeouts than those of requests."""
     # Imported late because the package loads its worker, too; the API only enqueues jobs, and rarely.
     from arq.connections import ArqRedis  # noqa: PLC0415
 
     pool = redis_pool(
-        url, max_connections=10, timeout=5, socket_timeout=5, socket_connect_timeout=2, health_check_interval=15
+        url,
+        prefix=prefix,
+        max_connections=10,
+        timeout=5,
+        socket_timeout=5,
+        socket_connect_timeout=2,
+        health_check_interval=15,
     )
     # JSON, not pickle: write access to Redis must not mean running code here.
-    redis = ArqRedis(pool, job_serializer=orjson.dumps, job_deserializer=orjson.loads, default_queue_name=NAME)
+    redis = ArqRedis(pool, job_serializer=orjson.dumps, job_deserializer=orjson.loads, default_queue_name=prefix + NAME)
     redis.auto_close_connection_pool = True
     return redis
 
 
-async def enqueue(url: str, name: str) -> None:
+async def enqueue(url: str, name: str, *, prefix: str = "") -> None:
     """Request that a worker runs the job soon.
 
     Raises: RedisError.
     """
-    async with connect(url) as redis:
+    async with connect(url, prefix) as redis:
         await redis.enqueue_job(name, _defer_until=LONG_AGO, _expires=EXPIRES)

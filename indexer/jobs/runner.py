@@ -12,7 +12,7 @@ from arq.worker import Worker, func
 from redis.exceptions import RedisError
 
 from core.retries import restart_backoff, retry_forever
-from indexer.jobs.queue import NAME, Job, connect
+from indexer.jobs.queue import Job, connect
 from indexer.jobs.scheduler import run_instrumented
 
 log = structlog.get_logger()
@@ -29,6 +29,7 @@ async def run_jobs(
     url: str,
     jobs: Sequence[Job],
     *,
+    prefix: str = "",
     poll_seconds: float = POLL_SECONDS,
     first_retry_seconds: float = FIRST_RETRY_SECONDS,
 ) -> None:
@@ -40,7 +41,7 @@ async def run_jobs(
         with attempt:
             started = asyncio.get_running_loop().time()
             try:
-                await _run_until_failure(url, jobs, poll_seconds)
+                await _run_until_failure(url, prefix, jobs, poll_seconds)
             finally:
                 if asyncio.get_running_loop().time() > started + LONGEST_RETRY_SECONDS:
                     restart_backoff(attempt)
@@ -50,8 +51,8 @@ def _log_failure(error: BaseException, retry_after: float) -> None:
     log.warning("jobs_interrupted", error=type(error).__name__)
 
 
-async def _run_until_failure(url: str, jobs: Sequence[Job], poll_seconds: float) -> None:
-    async with connect(url) as redis:
+async def _run_until_failure(url: str, prefix: str, jobs: Sequence[Job], poll_seconds: float) -> None:
+    async with connect(url, prefix) as redis:
         worker = _worker(redis, jobs, poll_seconds)
         try:
             await worker.async_run()
@@ -65,7 +66,7 @@ def _worker(redis: ArqRedis, jobs: Sequence[Job], poll_seconds: float) -> Worker
     return Worker(
         functions=[func(_instrumented(job), name=job.name, timeout=job.timeout) for job in jobs],
         redis_pool=redis,
-        queue_name=NAME,
+        queue_name=redis.default_queue_name,
         handle_signals=False,
         keep_result=0,
         max_tries=MAX_TRIES,

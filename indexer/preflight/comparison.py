@@ -47,7 +47,7 @@ async def compare_postgres(settings: Settings) -> list[str]:
 
 
 async def compare_redis(settings: Settings) -> list[str]:
-    async with clients.redis(settings.redis_url, timeout=settings.background_redis_seconds) as redis:
+    async with clients.own_redis(settings, timeout=settings.background_redis_seconds) as redis:
         return await find_redis_differences(redis)
 
 

@@ -8,6 +8,7 @@ from asyncpg import PostgresError
 from core.errors import BACKEND_ERRORS
 from core.settings import Settings
 from indexer.index.direct_url import check_same_database_if_reachable
+from indexer.index.installation import check_installation
 from indexer.preflight.comparison import PARTS, compare, database_connection
 from migrations.errors import MigrationError
 from migrations.inspection import find_obstacles
@@ -19,11 +20,13 @@ log = structlog.get_logger()
 async def refuse_unusable(settings: Settings) -> None:
     """Return if the release can work with these servers, as far as they can be reached now.
 
-    Raises: DirectUrlMismatchError, MigrationError if the database is not migrated or our tables cannot be used.
+    Raises: DirectUrlMismatchError, MigrationError if the database is not migrated or our tables cannot be used,
+    IndexOwnedError or RedisOwnedError if another installation has the names of the settings.
     """
     await check_same_database_if_reachable(settings)
     await check_revision(settings.database_url, connect_seconds=settings.postgres_connect_seconds)
     await _check_obstacles(settings)
+    await check_installation(settings)
 
 
 async def log_differences(settings: Settings) -> None:

@@ -10,6 +10,7 @@ import orjson
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from core.clients import redis_key
 from core.tasks import background_task
 from schemas.redis_keys import REINDEX_PROGRESS
 
@@ -60,7 +61,7 @@ async def _publish(redis: Redis, state: str, progress: Progress) -> None:
     body = {"state": state, "done": progress.done, "total": progress.total, "seconds": round(progress.seconds, 1)}
     body |= {"rate": round(progress.rate, 1), "seconds_left": progress.seconds_left}
     with suppress(RedisError):
-        await redis.set(REINDEX_PROGRESS, orjson.dumps(body), ex=RETENTION_SECONDS)
+        await redis.set(redis_key(redis, REINDEX_PROGRESS), orjson.dumps(body), ex=RETENTION_SECONDS)
 
 
 async def read_progress(redis: Redis) -> dict[str, Any] | None:
@@ -68,5 +69,5 @@ async def read_progress(redis: Redis) -> dict[str, Any] | None:
 
     Raises: RedisError.
     """
-    body = await redis.get(REINDEX_PROGRESS)
+    body = await redis.get(redis_key(redis, REINDEX_PROGRESS))
     return None if body is None else orjson.loads(body)

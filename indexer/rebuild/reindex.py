@@ -21,6 +21,7 @@ from indexer.backends import Backends, open_backends
 from indexer.documents.rows import snapshot
 from indexer.errors import ReindexMismatchError
 from indexer.index import admin, locks, targets, versions
+from indexer.index.installation import own_mark
 from indexer.index.reconcile import rebuild_connection, reconcile
 from indexer.index.targets import TargetState
 from indexer.invalidation import publish_all_changed
@@ -58,7 +59,7 @@ async def reindex(
     async with (
         open_backends(settings) as backends,
         rebuild_connection(settings) as connection,
-        clients.redis(settings.redis_url, timeout=settings.redis_seconds) as redis,
+        clients.own_redis(settings, timeout=settings.redis_seconds) as redis,
     ):
         async with publishing_progress(redis) as publish:
             rebuild = _Rebuild(connection, backends, settings.reindex_rate, chunk_size)
@@ -110,7 +111,7 @@ async def _register_target(connection: AsyncConnection, backends: Backends) -> A
     """Create an index that every batch writes to by the time the block begins; discard it if the block fails."""
     name = admin.new_name(backends.alias)
     origin = await versions.database_origin(backends.postgres)
-    await admin.create(backends.elasticsearch, name, origin.meta())
+    await admin.create(backends.elasticsearch, name, {**origin.meta(), **await own_mark(backends)})
     try:
         async with connection.begin():
             await targets.register(connection, name)

@@ -37,7 +37,7 @@ async def rollback(settings: Settings) -> str:
                 await targets.mark(connection, name, TargetState.LIVE)
             await publishers.request_publication(connection, publisher)
             await admin.swap_alias(backends.elasticsearch, backends.alias, live, name, backends.public_alias)
-        async with clients.redis(settings.redis_url, timeout=settings.redis_seconds) as redis:
+        async with clients.own_redis(settings, timeout=settings.redis_seconds) as redis:
             if await publish_all_changed(redis) is not None:
                 async with connection.begin():
                     await publishers.remove(connection, publisher)

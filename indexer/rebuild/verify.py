@@ -98,7 +98,7 @@ async def verify(
         await _record_drift(backends, 0 if repair else verification.result.drifted)
     if repair:
         # Writes past the triggers are missing in the caches too, also those of kinds that no document shows.
-        async with clients.redis(settings.redis_url, timeout=settings.redis_seconds) as redis:
+        async with clients.own_redis(settings, timeout=settings.redis_seconds) as redis:
             await publish_all_changed(redis)
     return verification.result
 

@@ -43,6 +43,18 @@ INDEX_OPERATIONS = {
         '"{alias}" should be an alias of one index, not of {names}; remove it from all but one.',
         '"{alias}" צריך להיות כינוי של אינדקס אחד, ולא של {names}; יש להסיר אותו מכולם מלבד אחד.',
     ),
+    "index_owned": Text(
+        'The indexes of "{alias}" in Elasticsearch belong to another installation; set ELASTICSEARCH_ALIAS to a name '
+        "of this one, such as {suggested}. If the other one no longer exists: smarttrip adopt.",
+        'האינדקסים של "{alias}" ב-Elasticsearch שייכים להתקנה אחרת; יש לקבוע ב-ELASTICSEARCH_ALIAS שם של התקנה זו, '
+        "למשל {suggested}. אם האחרת כבר אינה קיימת: smarttrip adopt.",
+    ),
+    "redis_owned": Text(
+        "The keys in Redis belong to another installation; set REDIS_PREFIX to one of this installation, such as "
+        "{suggested}, or another database in REDIS_URL. If the other one no longer exists: smarttrip adopt.",
+        "המפתחות ב-Redis שייכים להתקנה אחרת; יש לקבוע ב-REDIS_PREFIX תחילית של התקנה זו, למשל {suggested}, או מסד "
+        "נתונים אחר ב-REDIS_URL. אם האחרת כבר אינה קיימת: smarttrip adopt.",
+    ),
     "no_live_index": Text(
         "There is no index yet; changes wait until one has been built.", "עדיין אין אינדקס; השינויים ממתינים לבנייתו."
     ),

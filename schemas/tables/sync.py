@@ -112,6 +112,16 @@ class IndexTarget(Base):
     """Time at which a worker of its document version last ran."""
 
 
+class Installation(Base):
+    """The one row that identifies this installation on servers that it shares with others."""
+
+    __tablename__ = "installation"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("gen_random_uuid()"))
+    created_at: Mapped[InstantNow]
+
+
 class JobRun(Base):
     """The state of a scheduled job, shared by all workers. Times are those of Postgres."""
 

@@ -1,4 +1,4 @@
-"""`smarttrip reindex`, `verify` and `rollback`: commands that work on the index."""
+"""`smarttrip reindex`, `verify`, `rollback` and `adopt`: commands that work on the index."""
 
 # ruff: noqa: PLC0415 -- imports inside the commands keep --help fast.
 
@@ -30,7 +30,7 @@ def reindex(json: JsonOption = False) -> None:
     from core.gc_tuning import tune_gc
     from indexer.rebuild.reindex import reindex
 
-    settings = _settings()
+    settings = _own_settings()
     tune_gc()
     with progress_display(silent=json) as show:
         report = uvloop.run(reindex(settings, show))
@@ -48,7 +48,7 @@ def verify(
     """Compare the index with Postgres, field by field. Exit code 0: they agree; 5: they differ."""
     from indexer.rebuild.verify import verify
 
-    report = asyncio.run(verify(_settings(), repair))
+    report = asyncio.run(verify(_own_settings(), repair))
     if json:
         print_json(report)
     else:
@@ -70,11 +70,19 @@ def rollback(json: JsonOption = False) -> None:
     """Switch searches back to the index before the last reindex, which is kept up to date for INDEX_KEEP_HOURS."""
     from indexer.rebuild.rollback import rollback
 
-    name = asyncio.run(rollback(_settings()))
+    name = asyncio.run(rollback(_own_settings()))
     if json:
         print_json({"name": name})
     else:
         typer.echo(f"{name} is in use again.")
+
+
+def adopt() -> None:
+    """Make the keys in Redis and the indexes with these names this installation's, where the one before is gone."""
+    from indexer.index.installation import adopt
+
+    asyncio.run(adopt(_settings()))
+    typer.echo("The keys in Redis and the indexes belong to this installation.")
 
 
 def _settings() -> "Settings":
@@ -84,6 +92,15 @@ def _settings() -> "Settings":
 
     settings = load_settings()
     configure_logs("error")
+    return settings
+
+
+def _own_settings() -> "Settings":
+    """Load the settings. Raises: IndexOwnedError or RedisOwnedError, if another installation has these names."""
+    from indexer.index.installation import check_installation
+
+    settings = _settings()
+    asyncio.run(check_installation(settings))
     return settings
 
 

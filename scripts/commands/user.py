@@ -59,10 +59,15 @@ def erase(
 
 
 def _settings() -> "Settings":
-    """Load the settings, and log to standard error what is done with personal data."""
+    """Load the settings, and log to standard error what is done with personal data.
+
+    Raises: RedisOwnedError, if the data in Redis is another installation's.
+    """
     from core.logging import configure_logs
     from core.settings import load_settings
+    from indexer.index.installation import check_installation
 
     settings = load_settings()
     configure_logs("info")
+    asyncio.run(check_installation(settings))
     return settings

@@ -30,7 +30,7 @@ def actual_default(name: str) -> str:
         return DEFAULTS_IN_WORDS[name]
     if default is PydanticUndefined:
         return "required"
-    if default in (None, []):
+    if default in (None, [], ""):
         return "none"
     if isinstance(default, bool):
         return str(default).lower()

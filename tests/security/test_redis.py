@@ -12,7 +12,7 @@ from app.routes import ENDPOINTS
 from core.settings import Settings
 from indexer.jobs import queue
 from indexer.jobs.names import REINDEX
-from schemas.redis_keys import GENERATION_COUNTER, GENERATION_SERVER, TRACKING_STREAM
+from schemas.redis_keys import GENERATION_COUNTER, GENERATION_SERVER, INSTALLATION, TRACKING_STREAM
 from tests.app.conftest import ADMIN_KEY
 from tests.support.api.serving import serving
 from tests.support.eventually import eventually
@@ -20,11 +20,14 @@ from tests.support.processes import worker_process
 from tests.support.tracking.visits import event
 
 BOUNDED = {
+    INSTALLATION: "one id",
     GENERATION_COUNTER: "one number",
     GENERATION_SERVER: "one id",
     TRACKING_STREAM: "TRACKING_LIMIT entries, and a fourth more of request logs; beyond it the API answers 503",
     queue.NAME: "jobs asked for: by the clock at most one of each, by administrators one in five seconds",
 }
+OWN = "own:"
+"""Prefix of the installation."""
 MAX_TTL = 2 * 86_400
 """Longest TTL in seconds: two windows of the longest rate of this test; jobs of arq expire after a day."""
 
@@ -37,13 +40,16 @@ class KeyObserver:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self.seconds: dict[str, int] = {}
+        self.without_prefix: set[str] = set()
         self.stopped = False
 
     async def scan(self) -> None:
         async for key in self._redis.scan_iter(count=1000):
             seconds = await self._redis.ttl(key)
             if seconds != -2:
-                name = key.decode()
+                name = key.decode().removeprefix(OWN)
+                if name == key.decode():
+                    self.without_prefix.add(name)
                 known = self.seconds.get(name, seconds)
                 self.seconds[name] = -1 if -1 in (known, seconds) else max(known, seconds)
 
@@ -62,14 +68,15 @@ async def call_every_endpoint(api: httpx2.AsyncClient) -> None:
 
 
 @pytest.fixture(scope="module")
-async def ttls(settings: Settings, redis: Redis, trip: int) -> dict[str, int]:
-    """TTLs of all keys, observed while every endpoint is called and every job runs once."""
+async def observer(settings: Settings, redis: Redis, trip: int) -> KeyObserver:
+    """An observer of all keys, while every endpoint was called and every job ran once."""
     await redis.flushdb()
     limited = settings.model_copy(
         update={
             "admin_key": SecretStr(ADMIN_KEY),
             "trusted_proxies": [ip_network("127.0.0.1")],
             "rate_limit_default": "1000/day; 500/minute",
+            "redis_prefix": OWN,
         }
     )
     observer = KeyObserver(redis)
@@ -77,16 +84,27 @@ async def ttls(settings: Settings, redis: Redis, trip: int) -> dict[str, int]:
     async with worker_process(limited), serving(limited) as api:
         api.headers.update({"X-Admin-Key": ADMIN_KEY, "X-Forwarded-For": PERSON})
         await call_every_endpoint(api)
-        await queue.enqueue(limited.redis_url, "count_trips")
+        await queue.enqueue(limited.redis_url, "count_trips", prefix=OWN)
 
         async def is_stream_empty() -> bool:
-            return not await redis.exists(TRACKING_STREAM) or await redis.xlen(TRACKING_STREAM) == 0
+            return not await redis.exists(OWN + TRACKING_STREAM) or await redis.xlen(OWN + TRACKING_STREAM) == 0
 
         await eventually(is_stream_empty, within=20)
         await eventually(lambda: any(name.startswith("smarttrip:reindex") for name in observer.seconds), within=20)
     observer.stopped = True
     await watching
+    return observer
+
+
+@pytest.fixture(scope="module")
+def ttls(observer: KeyObserver) -> dict[str, int]:
+    """TTLs of all keys, by the key without the installation's prefix."""
     return observer.seconds
+
+
+async def test_every_redis_key_has_the_prefix_of_the_installation(observer: KeyObserver) -> None:
+    """arq's keys have random ids."""
+    assert {name for name in observer.without_prefix if not name.startswith("arq:")} == set()
 
 
 async def test_every_redis_key_expires_or_is_bounded(ttls: dict[str, int]) -> None:

@@ -51,6 +51,7 @@ def environment(settings: Settings, **variables: str) -> dict[str, str]:
         "DATABASE_URL": settings.database_url.replace("+asyncpg", ""),
         "DATABASE_DIRECT_URL": settings.direct_url.replace("+asyncpg", ""),
         "REDIS_URL": settings.redis_url,
+        "REDIS_PREFIX": settings.redis_prefix,
         "ELASTICSEARCH_URL": settings.elasticsearch_url,
         "ELASTICSEARCH_ALIAS": settings.elasticsearch_alias,
         "TODAY": str(settings.today or ""),

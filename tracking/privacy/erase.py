@@ -25,7 +25,7 @@ async def erase_user(settings: Settings, email: str) -> Counter[str]:
     """Erase a person; return the number of erased rows by table, empty if the address is unknown."""
     engine = clients.postgres(settings.database_url, pool_size=1, command_timeout=None)
     try:
-        async with clients.redis(settings.redis_url, timeout=settings.background_redis_seconds) as redis:
+        async with clients.own_redis(settings, timeout=settings.background_redis_seconds) as redis:
             erased, taken = await _erase_pass(engine, redis, email, final=False)
             if taken:
                 # The worker may have read the entries before, and be storing them now: erase again afterwards.

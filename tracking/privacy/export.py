@@ -18,7 +18,7 @@ async def export_user(settings: Settings, email: str) -> dict[str, list[dict[str
     engine = clients.postgres(settings.database_url, pool_size=1, command_timeout=None)
     try:
         async with (
-            clients.redis(settings.redis_url, timeout=settings.background_redis_seconds) as redis,
+            clients.own_redis(settings, timeout=settings.background_redis_seconds) as redis,
             engine.begin() as connection,
         ):
             subject = await find_subject(connection, email, include_unverified=False)
