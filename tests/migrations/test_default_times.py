@@ -1,54 +1,111 @@
-"""Stored times are UTC: default times too, whatever the time zone of the database is."""
+"""Stored times are UTC: default times too, whatever the time zone is of the server, the database, the role or the
+client."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import asyncpg
 import pytest
 from sqlalchemy.engine import make_url
 
 import migrations
-from tests.migrations.databases import execute, fetch
+from scripts.dev_stack.postgres import POSTGRES
+from tests.conftest import plain
+from tests.fault_injection.servers import server
+from tests.migrations.databases import execute, fetch, make_bare_tables
 
 TIMES = """
-SELECT table_name, column_name FROM information_schema.columns
+SELECT table_name, column_name, column_default FROM information_schema.columns
 WHERE table_schema = 'public' AND data_type = 'timestamp without time zone'
+ORDER BY 1, 2
 """
-DEFAULT_TIMES = f"{TIMES} AND column_default IS NOT NULL"
-IN_FUTURE = "SELECT {default} > timezone('utc', now()) + interval '1 minute'"
-DEFAULT_OF = "SELECT column_default FROM information_schema.columns WHERE table_name = '{0}' AND column_name = '{1}'"
+
+ZONES = ("Asia/Jerusalem", "Pacific/Kiritimati", "America/Los_Angeles")
+
+EXPRESSIONS = (
+    *("CURRENT_TIMESTAMP", "CURRENT_TIMESTAMP(3)", "LOCALTIMESTAMP", "LOCALTIMESTAMP(0)", "now()", "now()::timestamp"),
+    *("clock_timestamp()", "statement_timestamp()", "transaction_timestamp()", "timeofday()::timestamp"),
+    *("'now'::text::timestamp", "timezone('utc', now())", "(now() AT TIME ZONE 'UTC')", "now() + interval '0'"),
+)
+
+LEVELS = {
+    "database": "ALTER DATABASE \"{database}\" SET timezone = '{zone}'",
+    "role": "ALTER ROLE CURRENT_USER IN DATABASE \"{database}\" SET timezone = '{zone}'",
+    "client": "",
+}
+"""Statements that set the time zone of a client's sessions."""
 
 
-ZONES = ("Asia/Jerusalem", "Pacific/Kiritimati")
+async def session_of_platform(url: str, level: str, zone: str) -> asyncpg.Connection:
+    """Return a connection of one of the platform's writers, whose zone is set at this level."""
+    if statement := LEVELS[level]:
+        await execute(url, statement.format(database=make_url(url).database, zone=zone))
+    return await asyncpg.connect(plain(url), server_settings={"timezone": zone} if level == "client" else {})
 
 
-@pytest.mark.parametrize("zone", ZONES)
-async def test_default_times_of_adopted_tables_are_utc(platform_url: str, zone: str) -> None:
-    await add_defaults(platform_url)
-    await assert_default_times_are_utc(platform_url, zone)
+async def assert_default_times_are_utc(connection: asyncpg.Connection, zone: str) -> None:
+    assert await connection.fetchval("SHOW timezone") == zone
+    defaults = [(table, column, default) for table, column, default in await connection.fetch(TIMES) if default]
+    assert defaults
+    for table, column, default in defaults:
+        stored = await connection.fetchval(f"SELECT ({default})::timestamp")
+        assert abs(stored.replace(tzinfo=UTC) - datetime.now(UTC)) < timedelta(minutes=1), (table, column, default)
 
 
-@pytest.mark.parametrize("zone", ZONES)
-async def test_default_times_of_created_tables_are_utc(empty_url: str, zone: str) -> None:
-    await assert_default_times_are_utc(empty_url, zone)
+@pytest.mark.parametrize(("level", "zone"), list(zip(LEVELS, ZONES, strict=True)))
+async def test_default_times_are_utc(platform_url: str, level: str, zone: str) -> None:
+    """Tables that the platform made, with every form of the present time as default."""
+    await add_defaults(platform_url, *EXPRESSIONS)
+    connection = await session_of_platform(platform_url, level, zone)
+    try:
+        await asyncio.to_thread(migrations.upgrade, platform_url)
+        await assert_default_times_are_utc(connection, zone)
+    finally:
+        await connection.close()
 
 
-async def assert_default_times_are_utc(url: str, zone: str) -> None:
-    await execute(url, f"ALTER DATABASE \"{make_url(url).database}\" SET timezone = '{zone}'")
-    await asyncio.to_thread(migrations.upgrade, url)
-    columns = await fetch(url, DEFAULT_TIMES)
-    assert columns
-    for table, column in columns:
-        ((default,),) = await fetch(url, DEFAULT_OF.format(table, column))
-        assert await fetch(url, IN_FUTURE.format(default=default)) == [(False,)], (table, column)
+async def test_default_times_of_created_tables_are_utc(empty_url: str) -> None:
+    await asyncio.to_thread(migrations.upgrade, empty_url)
+    connection = await session_of_platform(empty_url, "database", ZONES[0])
+    await assert_default_times_are_utc(connection, ZONES[0])
+    await connection.close()
 
 
-async def add_defaults(url: str) -> None:
-    """Add the defaults that the platform's tables have; those of the fixture have none."""
-    for table, column in await fetch(url, TIMES):
-        await execute(url, f"ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT CURRENT_TIMESTAMP")
+def command_in_zone(folder: Path, port: int, is_ephemeral: bool) -> list[str]:
+    return [*POSTGRES.command(folder, port, is_ephemeral), f"--timezone={ZONES[0]}"]
 
 
-async def test_defaults_of_a_database_in_utc_stay(platform_url: str) -> None:
-    await add_defaults(platform_url)
+@pytest.fixture
+async def own_server() -> AsyncIterator[str]:
+    """URL of a server with a time zone."""
+    async with server(replace(POSTGRES, command=command_in_zone)) as running:
+        yield running.url
+
+
+@pytest.mark.slow
+async def test_default_times_are_utc_where_the_server_has_a_zone(own_server: str) -> None:
+    await make_bare_tables(own_server.replace("://", "+asyncpg://"))
+    await add_defaults(own_server, *EXPRESSIONS)
+    await asyncio.to_thread(migrations.upgrade, own_server)
+    connection = await asyncpg.connect(own_server)
+    await assert_default_times_are_utc(connection, ZONES[0])
+    await connection.close()
+
+
+async def add_defaults(url: str, *expressions: str) -> None:
+    """Give the platform's columns these defaults in turn; those of the fixture have none."""
+    for number, (table, column, _) in enumerate(await fetch(url, TIMES)):
+        expression = expressions[number % len(expressions)]
+        await execute(url, f"ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT {expression}")
+
+
+@pytest.mark.parametrize("expression", ["timezone('Asia/Jerusalem', now())", "'2026-11-24'::timestamp"])
+async def test_default_with_a_meaning_of_its_own_stays(platform_url: str, expression: str) -> None:
+    await add_defaults(platform_url, expression)
+    before = await fetch(platform_url, TIMES)
     await asyncio.to_thread(migrations.upgrade, platform_url)
-    for table, column in await fetch(platform_url, DEFAULT_TIMES):
-        assert await fetch(platform_url, DEFAULT_OF.format(table, column)) == [("CURRENT_TIMESTAMP",)]
+    after = await fetch(platform_url, TIMES)
+    assert {row for row in after if row in before} == set(before)
