@@ -110,8 +110,6 @@ async def settings(services: Settings, slot: int) -> AsyncIterator[Settings]:
     )
     await asyncio.to_thread(migrations.upgrade, settings.database_url)
     await drop_indices(settings)
-    async with clients.redis(settings.redis_url, timeout=5) as client:
-        await client.flushdb()
     yield settings
     await drop_indices(settings)
 
@@ -163,10 +161,13 @@ async def fresh_database(url: str, name: str) -> str:
 
 
 async def own_redis(url: str, slot: int) -> str:
-    """Return the URL of this slot's Redis database, counted from the last, away from those that people choose."""
+    """Empty this slot's Redis database, counted from the last, away from those that people choose; return its URL."""
     async with clients.redis(url) as client:
         count = int((await client.config_get("databases"))["databases"])
-    return urlsplit(url)._replace(path=f"/{count - 1 - slot}").geturl()
+    own = urlsplit(url)._replace(path=f"/{count - 1 - slot}").geturl()
+    async with clients.redis(own, timeout=5) as client:
+        await client.flushdb()
+    return own
 
 
 async def drop_indices(settings: Settings) -> None:

@@ -81,6 +81,7 @@ class Measurement:
     seconds: float
     services: Cpu
     redis_url: str
+    redis_prefix: str = ""
 
     def rows(self, pairing: Pairing) -> Iterator[Row]:
         """Yield a row for each concurrency of a closed loop, and one for an open loop."""
@@ -106,7 +107,7 @@ class Measurement:
     def _clear_stream(self) -> None:
         """Delete the tracking stream, as a worker would, so that no row starts with entries of others."""
         with Redis.from_url(self.redis_url) as redis:
-            redis.delete(TRACKING_STREAM)
+            redis.delete(self.redis_prefix + TRACKING_STREAM)
 
 
 def recommendations(server: Server, searches: Sequence[dict[str, Any]]) -> Contestant:

@@ -99,8 +99,10 @@ class Bench:
 
 
 def _rows(bench: Bench, rounds: int, seconds: float) -> Iterator[Row]:
-    redis_url = bench.catalogue.env["REDIS_URL"]
-    measurement = Measurement(bench.catalogue.size, rounds, seconds, bench.services_cpu(), redis_url)
+    env = bench.catalogue.env
+    measurement = Measurement(
+        bench.catalogue.size, rounds, seconds, bench.services_cpu(), env["REDIS_URL"], env["REDIS_PREFIX"]
+    )
     with bench.api("uncached", ANSWER_CACHE_SECONDS="0") as uncached:
         service = recommendations(uncached, bench.mix)
         with _database_only(bench, service) as database:

@@ -65,9 +65,9 @@ def _settings() -> "Settings":
     """
     from core.logging import configure_logs
     from core.settings import load_settings
-    from indexer.index.installation import check_installation
+    from indexer.index.installation import check_redis
 
     settings = load_settings()
     configure_logs("info")
-    asyncio.run(check_installation(settings))
+    asyncio.run(check_redis(settings))
     return settings

@@ -32,6 +32,7 @@ SETTINGS = {
     "DATABASE_DIRECT_URL": "",
     "DATABASE_REPLICA_URLS": "",
     "ELASTICSEARCH_ALIAS": "trips",
+    "REDIS_PREFIX": "",
     "HOST": "127.0.0.1",
     "WORKERS": "2",
     "WORKER_PORT": "",
