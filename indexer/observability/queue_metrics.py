@@ -7,6 +7,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from core.clients import redis_key
 from indexer import metrics
 from indexer.jobs.queue import NAME
 from schemas.redis_keys import TRACKING_STREAM
@@ -27,8 +28,8 @@ async def collect_queues_forever(redis: Redis) -> NoReturn:
 
 
 async def collect_queues(redis: Redis) -> None:
-    metrics.JOB_QUEUE.set(await redis.zcard(NAME))
-    oldest = await redis.xrange(TRACKING_STREAM, count=1)
+    metrics.JOB_QUEUE.set(await redis.zcard(redis_key(redis, NAME)))
+    oldest = await redis.xrange(redis_key(redis, TRACKING_STREAM), count=1)
     seconds, microseconds = await redis.time()
     # The id of an entry begins with the time of Redis in milliseconds.
     added_at = int(oldest[0][0].partition(b"-")[0]) / 1000 if oldest else None
