@@ -76,7 +76,10 @@ class HealthCheck:
     async def _check_elasticsearch(self) -> DependencyState:
         if self.feed.is_stale:
             return "stale"
-        return INDEX_STATES[await alias_state(self.elasticsearch, self.alias)]
+        state = await alias_state(self.elasticsearch, self.alias)
+        if state == "closed":
+            log.warning("index_closed", cure=f"a worker opens it within half a minute; else POST /{self.alias}/_open")
+        return INDEX_STATES[state]
 
     async def _counts(self) -> TableCounts:
         async def load() -> bytes:

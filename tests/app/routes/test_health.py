@@ -7,6 +7,7 @@ import httpx2
 import pytest
 from elasticsearch import AsyncElasticsearch
 from sqlalchemy import Engine, event
+from structlog.testing import capture_logs
 
 from app.backends.database import Database, ReadSession
 from app.backends.index_feed import IndexFeedMonitor
@@ -44,8 +45,12 @@ async def health(api: httpx2.AsyncClient, status: int = 200) -> dict[str, Any]:
 @pytest.mark.usefixtures("index")
 async def test_closed_index_is_named(api: httpx2.AsyncClient, es: AsyncElasticsearch, settings: Settings) -> None:
     await es.indices.close(index=settings.search_alias)
-    body = await health(api)
+    with capture_logs() as logs:
+        body = await health(api)
     assert (body["status"], body["dependencies"]["elasticsearch"]) == ("degraded", "closed")
+    assert [line["cure"] for line in logs if line["event"] == "index_closed"] == [
+        f"a worker opens it within half a minute; else POST /{settings.search_alias}/_open"
+    ]
 
 
 @pytest.mark.usefixtures("index")
