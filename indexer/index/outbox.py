@@ -18,6 +18,7 @@ from sqlalchemy import (
     Select,
     SQLColumnExpression,
     Text,
+    and_,
     any_,
     bindparam,
     cast,
@@ -83,7 +84,9 @@ class BatchLimits:
     newest: int = 100
     """Rows of `DIRECT` taken from the smallest of the latest transactions, so that a single change does not wait behind
     an import."""
-    window: int = 20_000
+    largest: int = 1000
+    """Rows of a transaction that is no import: those of larger ones are taken from the start of the queue alone."""
+    window: int = 150_000
     """Latest rows of `DIRECT` among which the smallest transactions are looked for: the limit on what may be committed
     beside a single change."""
     oldest: int = 400
@@ -193,9 +196,12 @@ async def claim(
     ]
 
 
+_IN_DIRECT = (OutboxRow.lane == DIRECT, OutboxRow.kind == DEPARTURE)
+
+
 def _departure_shares(limits: BatchLimits, *, retry: bool) -> dict[int, list[Share]]:
     row = OutboxRow
-    direct = _claimable((row.lane == DIRECT) & (row.kind == DEPARTURE), retry=retry)
+    direct = _claimable(and_(*_IN_DIRECT), retry=retry)
     fanned = _claimable((row.lane == FANNED_OUT) & (row.kind == DEPARTURE), retry=retry)
     return {
         DIRECT: [direct.where(row.id.in_(_smallest_changes(limits))), direct.order_by(row.id).limit(limits.oldest)],
@@ -206,14 +212,18 @@ def _departure_shares(limits: BatchLimits, *, retry: bool) -> dict[int, list[Sha
 def _smallest_changes(limits: BatchLimits) -> Select[int]:
     """Select rows of the smallest transactions among the latest rows: single changes first, whatever was committed
     beside them. Postgres stores the transaction that inserted a row in its `xmin`."""
-    row = OutboxRow
     inserted_by: ColumnElement[str] = literal_column("outbox.xmin::text").label("inserted_by")
-    latest = select(row.id, inserted_by)
-    latest = latest.where((row.lane == DIRECT) & (row.kind == DEPARTURE) & (row.attempts == 0))
-    window = latest.order_by(row.id.desc()).limit(limits.window).subquery()
-    size = func.count().over(partition_by=window.c.inserted_by).label("size")
-    sized = select(window.c.id, size).subquery()
-    return select(sized.c.id).order_by(sized.c.size, sized.c.id.desc()).limit(limits.newest)
+    latest = select(OutboxRow.id, inserted_by).where(*_IN_DIRECT, OutboxRow.attempts == 0)
+    window = latest.order_by(OutboxRow.id.desc()).limit(limits.window).subquery()
+    first, last = func.min(window.c.id).label("first"), func.max(window.c.id).label("last")
+    size = func.count().label("size")
+    transactions = select(window.c.inserted_by, first, last, size).group_by(window.c.inserted_by)
+    transactions = transactions.having(size <= limits.largest).order_by(size, last.desc()).limit(limits.newest)
+    small = transactions.subquery()
+    # By ids, which have an index, rather than by all rows of the window once more.
+    is_member = OutboxRow.id.between(small.c.first, small.c.last) & (small.c.inserted_by == inserted_by.element)
+    members = select(OutboxRow.id).join(small, is_member).where(*_IN_DIRECT)
+    return members.order_by(small.c.size, OutboxRow.id.desc()).limit(limits.newest)
 
 
 def _copy_shares(limits: BatchLimits, *, retry: bool) -> dict[int, list[Share]]:

@@ -20,7 +20,9 @@ async def enqueue(stores: Backends, *sizes: int) -> None:
         await execute(stores.postgres, ADD, count=size)
 
 
-@pytest.mark.parametrize("sizes_after", [[], [1500], [15_000], [150] * 40, [1] * 40, [1500, 1, 5, 700]], ids=str)
+@pytest.mark.parametrize(
+    "sizes_after", [[], [1500], [15_000], [100_000], [150] * 40, [1] * 40, [1500, 1, 5, 700]], ids=str
+)
 async def test_single_change_is_claimed_at_once(stores: Backends, sizes_after: list[int]) -> None:
     await enqueue(stores, 5000)
     await execute(stores.postgres, "INSERT INTO smarttrip.outbox (kind, row_id) VALUES ('occurrence', :id)", id=SINGLE)
