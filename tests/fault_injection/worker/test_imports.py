@@ -13,8 +13,8 @@ from indexer.backends import Backends
 from indexer.rebuild.reindex import reindex
 from scripts import sample_data
 from tests.conftest import TODAY
-from tests.fault_injection.worker.worker_process import live_worker_process
 from tests.support.eventually import eventually
+from tests.support.processes import responds, worker_process
 from tests.support.sync import execute, ignore_progress, waiting
 
 log = logging.getLogger(__name__)
@@ -30,6 +30,7 @@ IMPORT = (
 )
 """Changes of all departures but one, as an import makes them."""
 CHANGE = "UPDATE trip_occurrences SET spots_left = 77 WHERE id = (SELECT max(id) FROM trip_occurrences)"
+START_SECONDS = 120
 SEARCHABLE_SECONDS = 2.0
 
 
@@ -54,10 +55,11 @@ async def test_single_change_beside_an_import_is_searchable_soon(
 ) -> None:
     settings, database = catalogue, stores.postgres
     async with (
-        live_worker_process(settings),
+        worker_process(settings) as worker,
         database.connect() as single,
         database.connect() as importing,
     ):
+        await eventually(lambda: responds(f"{worker.url}/livez"), START_SECONDS)
         await execute(database, IMPORT, times=before * ROWS // DEPARTURES, departures=DEPARTURES - 1)
         # Rows of the later import have higher ids, and all is committed at the same moment.
         await single.execute(text(CHANGE))
