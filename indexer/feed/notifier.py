@@ -23,6 +23,8 @@ log = structlog.get_logger()
 DEBOUNCE_SECONDS = 0.3
 """Shortest time between two refreshes of the index, and between two messages to caches."""
 RETRY_SECONDS = 1.0
+REMOVE_SECONDS = 1.0
+"""Seconds that a shutdown waits for Postgres, when all is published."""
 
 with_values(metrics.LAG, [LANES[DIRECT], LANES[FANNED_OUT]])
 
@@ -103,7 +105,7 @@ class ChangeNotifier:
         """Refresh and publish for the last time. What is left to do, another process takes over."""
         if await self.flush():
             try:
-                async with self._backends.postgres.begin() as connection:
+                async with asyncio.timeout(REMOVE_SECONDS), self._backends.postgres.begin() as connection:
                     await publishers.remove(connection, self._publisher)
             except BACKEND_ERRORS as error:
                 log.warning("publisher_not_removed", error=type(error).__name__)

@@ -112,8 +112,8 @@ class LoadClient:
 
 
 @asynccontextmanager
-async def load_client(url: str) -> AsyncIterator[LoadClient]:
+async def load_client(url: str, **headers: str) -> AsyncIterator[LoadClient]:
     """Open a client of the API at `url` that may use any number of connections."""
     connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(url, connector=connector, timeout=TIMEOUT) as client:
+    async with aiohttp.ClientSession(url, connector=connector, timeout=TIMEOUT, headers=headers) as client:
         yield LoadClient(client)

@@ -1,0 +1,65 @@
+"""Check a cell of the fault matrix: what an operation does during a fault, and whether it heals."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from tests.fault_injection.api.load_generator import Outcome
+from tests.fault_injection.fault_matrix import RESPONSE_SECONDS, Cell
+from tests.fault_injection.fault_matrix import Outcome as Expected
+from tests.fault_injection.probes import HTTP_OPERATIONS, Probes
+from tests.support.eventually import eventually
+
+TRIES = 3
+"""Times that an operation is tried during a fault."""
+SLACK_SECONDS = 4
+"""Allowance for a busy machine."""
+
+Condition = Callable[[], Awaitable[bool]]
+
+
+@dataclass
+class CellCheck:
+    operation: str
+    cell: Cell
+    probes: Probes
+    _waiting: list[Condition] = field(default_factory=list)
+    """What was begun during the fault, and is to be done after it."""
+
+    async def during(self) -> None:
+        """Raises: AssertionError if the operation does not do during the fault what the cell says."""
+        if self.operation in HTTP_OPERATIONS:
+            for _ in range(TRIES):
+                for outcome in await self.probes.send(self.operation):
+                    self._assert_expected(outcome)
+            return
+        begun = await self._begin()
+        if self.cell.outcome is Expected.WAITS:
+            self._waiting.append(begun)
+        else:
+            await eventually(begun, self.cell.seconds)
+
+    async def afterwards(self) -> None:
+        """Raises: AssertionError if the operation does not work soon after the fault as before."""
+        if self.operation in HTTP_OPERATIONS:
+            await eventually(lambda: self.probes.works(self.operation), self.cell.seconds)
+            return
+        for condition in self._waiting:
+            await eventually(condition, self.cell.seconds)
+        await eventually(await self._begin(), self.cell.seconds)
+
+    async def _begin(self) -> Condition:
+        """Begin a change or a job; return the condition under which it is done."""
+        if self.operation == "feed":
+            spots = await self.probes.change()
+            return lambda: self.probes.finds(spots)
+        before = await self.probes.make_job_due()
+        return lambda: self.probes.has_run_since(before)
+
+    def _assert_expected(self, outcome: Outcome) -> None:
+        expected = {
+            Expected.WORKS: outcome.succeeded and not outcome.degraded,
+            Expected.DEGRADED: outcome.succeeded,
+            Expected.REJECTED: outcome.succeeded or outcome.rejected,
+        }[self.cell.outcome]
+        assert expected, f"{self.operation}: {outcome.status} {outcome.body[:300]!r} is not '{self.cell.outcome}'"
+        assert outcome.seconds < RESPONSE_SECONDS + SLACK_SECONDS, f"{self.operation}: {outcome.seconds:.1f} s"
