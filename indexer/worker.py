@@ -33,8 +33,10 @@ from tracking.consumer import consume_stream
 
 log = structlog.get_logger()
 
-SHUTDOWN_SECONDS = 6.0
+BATCH_SECONDS = 2.5
 """Seconds that a shutdown waits for current batches; an aborted one is repeated by the next worker."""
+FINISH_SECONDS = 1.0
+"""Seconds that a shutdown takes to refresh the index and to notify caches; another worker does what is left."""
 
 
 def run(settings: Settings, limits: BatchLimits = DEFAULT_LIMITS) -> None:
@@ -88,8 +90,16 @@ async def work(settings: Settings, stop: asyncio.Event, limits: BatchLimits = DE
             await _run_all(consumers, background, stop)
         except* RedisOwnedError as owned:
             raise owned.exceptions[0] from None
-        await notifier.finish()
+        await _finish(notifier)
     log.info("worker_stopped")
+
+
+async def _finish(notifier: ChangeNotifier) -> None:
+    try:
+        async with asyncio.timeout(FINISH_SECONDS):
+            await notifier.finish()
+    except TimeoutError:
+        log.warning("changes_left_unpublished")
 
 
 async def _run_all(
@@ -103,7 +113,7 @@ async def _run_all(
             await stop.wait()
             for consumer in consumers:
                 consumer.stop()
-            await asyncio.wait(consuming, timeout=SHUTDOWN_SECONDS)
+            await asyncio.wait(consuming, timeout=BATCH_SECONDS)
         finally:
             # When one fails the group cancels the others only once, which may not be enough: see `cancel_and_wait`.
             await cancel_and_wait((*consuming, *others))

@@ -12,6 +12,9 @@ from indexer.index.keyset import MIN_ID, database_ids, index_ids
 from indexer.index.outbox import FANNED_OUT, ClaimedRow
 from schemas.invalidation import EVERYTHING
 
+LOOK_AHEAD = 5000
+"""Departures of a kind that are looked at for those that do not wait yet."""
+
 
 @dataclass
 class Expansion:
@@ -41,22 +44,28 @@ async def expand_changes(
     rows: Iterable[ClaimedRow],
     limit: int,
 ) -> Expansion:
-    """Add at most `limit` departures that depend on the rows to the lane `FANNED_OUT`, and save the cursors."""
+    """Add at most `limit` departures that depend on the rows to the lane `FANNED_OUT`, and save the cursors.
+
+    Those that wait in the outbox anyway are left out: after an import that may be all of them, for each kind of row.
+    """
     expansion = Expansion()
     for group in _groups(rows):
         if limit == 0:
             break
         try:
-            trip_ids = await _dependents(connection, es, indices, group, limit)
+            found = await _dependents(connection, es, indices, group, LOOK_AHEAD)
         except (_UnknownKindError, ApiError, TransportError):
             expansion.failed += group.ids
             continue
-        await outbox.enqueue(connection, trip_ids, lane=FANNED_OUT, since=min(row.created_at for row in group.rows))
-        if len(trip_ids) < limit:
-            expansion.finished += group.ids
+        waiting = await outbox.waiting_departures(connection, found)
+        missing = [trip_id for trip_id in found if trip_id not in waiting]
+        added, left = missing[:limit], missing[limit:]
+        await outbox.enqueue(connection, added, lane=FANNED_OUT, since=min(row.created_at for row in group.rows))
+        if left or len(found) == LOOK_AHEAD:
+            await outbox.save_cursor(connection, group.ids, added[-1] if left else found[-1])
         else:
-            await outbox.save_cursor(connection, group.ids, max(trip_ids))
-        limit -= len(trip_ids)
+            expansion.finished += group.ids
+        limit -= len(added)
     return expansion
 
 

@@ -272,6 +272,17 @@ async def enqueue(
     await connection.execute(insert(OutboxRow).from_select(["kind", "row_id", "lane", "created_at"], rows))
 
 
+async def waiting_departures(connection: AsyncConnection, trip_ids: Collection[int]) -> set[int]:
+    """Return those of the departures that wait in the outbox and that no other batch has claimed.
+
+    None claims them before the transaction ends: whoever does so then reads what is committed by now.
+    """
+    row = OutboxRow
+    found = select(row.row_id).where(row.kind == DEPARTURE, in_array(row.row_id, trip_ids))
+    locked = found.with_for_update(read=True, key_share=True, skip_locked=True)
+    return {trip_id for trip_id in await connection.scalars(locked) if trip_id is not None}
+
+
 OUTBOX_IDS = any_(bindparam("ids", type_=ARRAY(BigInteger)))
 
 

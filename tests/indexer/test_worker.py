@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -13,9 +14,10 @@ from indexer.backends import Backends
 from indexer.index.admin import live_index
 from indexer.jobs import queue
 from indexer.jobs.names import REINDEX
-from indexer.worker import _run_all
+from indexer.worker import _run_all, work
 from tests.support.eventually import eventually
 from tests.support.factories import CatalogueFactory
+from tests.support.fault_proxy import FaultProxy, Mode
 from tests.support.http_client import http_client
 from tests.support.processes import RunningProcess, responds, worker_process
 from tests.support.sync import assert_in_sync, execute, waiting
@@ -37,6 +39,7 @@ async def test_failing_task_ends_task_that_swallows_cancellation() -> None:
 
 
 SOON = 20.0
+STOP_SECONDS = 5.0
 
 
 @asynccontextmanager
@@ -142,3 +145,25 @@ async def test_worker_exports_metrics(settings: Settings, index: str) -> None:
     assert metrics.status_code == 200
     for name in ("smarttrip_outbox_rows", "smarttrip_index_lag_seconds", "smarttrip_index_drift_total"):
         assert f"\n{name}" in metrics.text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", [Mode.STALL, Mode.MUTE])
+async def test_stop_takes_seconds_while_elasticsearch_stalls(
+    settings: Settings, stores: Backends, index: str, catalogue: CatalogueFactory, mode: Mode
+) -> None:
+    async with FaultProxy(settings.elasticsearch_url) as proxy:
+        stop = asyncio.Event()
+        stalled = settings.model_copy(update={"elasticsearch_url": proxy.url})
+        running = asyncio.create_task(work(stalled, stop))
+        await catalogue.occurrence()
+        await caught_up(settings, stores)
+        await proxy.switch(mode)
+        sent = sum(len(connection.sent) for connection in proxy.connections)
+        await catalogue.occurrence()
+        await eventually(lambda: sum(len(connection.sent) for connection in proxy.connections) > sent, SOON)
+        began = time.monotonic()
+        stop.set()
+        await running
+        assert time.monotonic() - began < STOP_SECONDS
+    assert await waiting(stores.postgres) == 1

@@ -4,7 +4,7 @@ Each method is one statement, which is atomic and sees what is committed at that
 Where a statement would wait for a lock, `lock` returns False, and its caller tries again at its next step.
 """
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import count
@@ -135,6 +135,11 @@ class Postgres:
             if len(rows) < limit and self.lock(transaction, ("outbox", row.id)):
                 rows.append(row)
         return rows
+
+    def waiting(self, transaction: Transaction, keys: Collection[int], *, claimed: bool) -> set[int]:
+        """Return the departures that wait, and lock their rows against claims; those that are claimed only if asked."""
+        rows = [row for row in self.outbox.values() if row.kind is Kind.DEPARTURE and row.key in keys]
+        return {row.key for row in rows if self.lock(transaction, ("outbox", row.id), shared=True) or claimed}
 
     def dependents(self, company: int | None, after: int, limit: int) -> list[int]:
         """Return keys of departures of the company, or of all companies, in order."""

@@ -22,6 +22,8 @@ class Rules:
     """A read locks the table against TRUNCATE until its result is written."""
     fan_out_rows_kept_until_done: bool = True
     """A fan-out row stays until all its departures are enqueued; without, until the first chunk is."""
+    fan_out_adds_claimed: bool = True
+    """A fan-out leaves out departures that wait, but not those that a batch has claimed; without, those as well."""
     reindex_waits_for_batches: bool = True
     """Before it reads, a reindex waits for batches that began without its index."""
     batches_write_to_all_targets: bool = True

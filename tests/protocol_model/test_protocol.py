@@ -27,6 +27,7 @@ OMITTED = {
     "tombstones_outlive_writes": replace(BASELINE, short_delay=2.0, long_delay=2.0),
     "table_locked_until_written": replace(BASELINE, truncate_share=0.3),
     "fan_out_rows_kept_until_done": BASELINE,
+    "fan_out_adds_claimed": BASELINE,
     "batches_write_to_all_targets": REBUILDING,
     "stale_reads_not_written": replace(BASELINE, long_delay=4.0),
     "alias_is_authoritative": replace(BASELINE, workers=1, rebuilders=2, kill=5.0),
@@ -65,7 +66,9 @@ def explore(
 )
 def test_no_schedule_violates_an_invariant(part: int) -> None:
     seen = explore(range(part * SCHEDULES, (part + 1) * SCHEDULES))
-    assert seen.keys() == EXPECTED_EVENTS
+    # Rarely, a batch that began without a new index deletes a departure that a later batch has just written to it: the
+    # comparison finds that, and the index is discarded.
+    assert seen.keys() - {"different"} == EXPECTED_EVENTS
 
 
 @pytest.mark.parametrize("rule", OMITTED)

@@ -92,7 +92,8 @@ def _expand(
                 key for name in targets if name in simulation.indices for key in simulation.indices[name].documents
             }
             found = sorted({*found, *(key for key in indexed if key > row.cursor)})[:space]
-        simulation.postgres.enqueue(transaction, Kind.DEPARTURE, found)
+        waiting = simulation.postgres.waiting(transaction, found, claimed=not simulation.rules.fan_out_adds_claimed)
+        simulation.postgres.enqueue(transaction, Kind.DEPARTURE, [key for key in found if key not in waiting])
         if len(found) < space or not simulation.rules.fan_out_rows_kept_until_done:
             finished.append(row)
         else:

@@ -3,15 +3,19 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy import insert
 
+from core.settings import Settings
 from indexer.backends import Backends
 from indexer.feed.fan_out import Expansion, expand_changes
 from indexer.index import bulk_writer, outbox
 from indexer.index.dependents import RELATED_KINDS
-from indexer.index.outbox import FANNED_OUT
+from indexer.index.outbox import DIRECT, FANNED_OUT
+from schemas.invalidation import DEPARTURE
 from schemas.tables import OutboxRow
+from scripts import sample_data
+from tests.conftest import TODAY
 from tests.indexer.index.test_bulk_writer import document
 from tests.support.factories import CatalogueFactory
-from tests.support.sync import execute
+from tests.support.sync import drain, execute
 
 
 async def put(stores: Backends, kind: str, row_id: int | None) -> None:
@@ -114,3 +118,34 @@ async def test_unknown_kind_waits_and_blocks_nothing(catalogue: CatalogueFactory
     expansion = await expand(stores)
     assert (len(expansion.failed), len(expansion.finished)) == (1, 1)
     assert await added(stores) == [trip_id]
+
+
+async def test_departure_that_waits_is_not_added_again(catalogue: CatalogueFactory, stores: Backends) -> None:
+    template = await catalogue.template()
+    waiting, other = [await catalogue.occurrence(trip_template_id=template) for _ in range(2)]
+    await put(stores, "template", template)
+    async with stores.postgres.begin() as connection:
+        await outbox.enqueue(connection, [waiting], lane=DIRECT)
+    expansion = await expand(stores)
+    assert len(expansion.finished) == 1
+    assert await added(stores) == [other]
+
+
+async def test_departure_that_a_batch_has_claimed_is_added_again(catalogue: CatalogueFactory, stores: Backends) -> None:
+    template = await catalogue.template()
+    trip = await catalogue.occurrence(trip_template_id=template)
+    await put(stores, "occurrence", trip)
+    async with stores.postgres.begin() as connection:
+        assert await outbox.claim(connection, [DIRECT], retry=True)
+        # The batch may have read the departure before this change.
+        await execute(stores.postgres, f"INSERT INTO smarttrip.outbox (kind, row_id) VALUES ('template', {template})")
+        await expand(stores)
+    assert await added(stores) == [trip]
+
+
+async def test_import_indexes_each_departure_once(settings: Settings, stores: Backends, index: str) -> None:
+    await sample_data.seed(settings.database_url, 300, today=TODAY)
+    changes = [row for batch in await drain(stores) for row in batch.done]
+    departures = [row.row_id for row in changes if row.kind == DEPARTURE]
+    assert len(departures) == len(set(departures)) == 300
+    assert {row.kind for row in changes} > {"company", "country", "guide", "tag", "template", "type"}
