@@ -23,6 +23,9 @@ LIMITED_METHODS = ("warning", "error", "critical")
 PER_REQUEST = ("request_id", "path")
 """Values that differ from request to request, although the line says the same."""
 
+LIBRARIES = "site-packages"
+"""Part of the paths of files that are not the project's."""
+
 Kind = tuple[str, ...]
 
 
@@ -108,7 +111,14 @@ def _exception(exc_info: Any) -> BaseException | None:
 
 
 def _place(trace: TracebackType | None) -> str:
-    """Return module file and line where the exception was raised."""
-    while trace is not None and trace.tb_next is not None:
+    """Return file and line of the project's own code that the exception passed last.
+
+    All errors of a server are raised in the same lines of its client.
+    """
+    place = ""
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if not place or LIBRARIES not in file:
+            place = f"{file}:{trace.tb_lineno}"
         trace = trace.tb_next
-    return "" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+    return place

@@ -56,6 +56,21 @@ def test_process_writes_a_repeated_error_once_and_its_count() -> None:
     assert counts == {"unexpected_error": 999, "database_unavailable": 999}
 
 
+ERRORS_OF_A_LIBRARY = """
+for _ in range(10):
+    try: structlog.get_logger(1, 2).bind(**{'a': 1}).unbind('b')
+    except KeyError: log.exception('unexpected_error')
+for _ in range(10):
+    try: structlog.get_logger(1, 2).bind(**{'a': 1}).unbind('c')
+    except KeyError: log.exception('unexpected_error')
+"""
+
+
+def test_errors_of_a_library_are_told_apart_by_the_line_that_called_it() -> None:
+    lines = [json.loads(line) for line in run(ERRORS_OF_A_LIBRARY)]
+    assert sum(line["event"] == "unexpected_error" for line in lines) == 2
+
+
 def test_different_lines_of_one_event_are_all_written() -> None:
     lines = run("for number in range(10): log.warning('server_differs', difference=f'column {number}')")
     assert len(lines) == 10
