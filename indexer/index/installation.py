@@ -99,7 +99,8 @@ async def check_installation(settings: Settings) -> None:
 
     A server that cannot be reached now is left out, which is logged. Raises: IndexOwnedError, RedisOwnedError.
     """
-    await check_redis(settings)
+    with _logging_unreachable():
+        await check_redis(settings)
     with _logging_unreachable():
         installation = await _read_own(settings)
         async with clients.elasticsearch(settings.elasticsearch_url, timeout=settings.elasticsearch_seconds) as es:
@@ -107,14 +108,10 @@ async def check_installation(settings: Settings) -> None:
 
 
 async def check_redis(settings: Settings) -> None:
-    """Return if the keys in Redis are not another installation's, as far as servers can be reached now.
-
-    Raises: RedisOwnedError.
-    """
-    with _logging_unreachable():
-        installation = await _read_own(settings)
-        async with clients.own_redis(settings, timeout=settings.background_redis_seconds) as redis:
-            await claim_redis(redis, installation)
+    """Return if the keys in Redis are not another installation's. Raises: RedisOwnedError, errors of the servers."""
+    installation = await _read_own(settings)
+    async with clients.own_redis(settings, timeout=settings.background_redis_seconds) as redis:
+        await claim_redis(redis, installation)
 
 
 async def adopt(settings: Settings) -> None:

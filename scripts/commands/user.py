@@ -3,7 +3,8 @@
 # ruff: noqa: PLC0415 -- imports inside the commands keep --help fast.
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(cls=FastGroup, no_args_is_help=True, help="Export or erase the personal data of one person.")
 
+Result = TypeVar("Result")
 EmailArgument = Annotated[
     str, typer.Argument(metavar="EMAIL", parser=email, help="The person's e-mail address, in any case.")
 ]
@@ -27,7 +29,7 @@ def export(email: EmailArgument) -> None:
     """Print all data stored about a person as JSON. Exit code 8: nothing is stored."""
     from tracking.privacy.export import export_user
 
-    stored = asyncio.run(export_user(_settings(), email))
+    stored = asyncio.run(_with_own_keys(export_user, _settings(), email))
     if stored is None:
         raise CliError("Nothing is stored about this address.", ExitCode.NOTHING_STORED)
     print_json(stored)
@@ -48,7 +50,7 @@ def erase(
     settings = _settings()
     if not yes and not typer.confirm("This can't be undone. Erase?", err=True):
         raise CliError("Nothing was erased.")
-    erased = asyncio.run(erase_user(settings, email))
+    erased = asyncio.run(_with_own_keys(erase_user, settings, email))
     if json:
         print_json(erased)
         return
@@ -58,16 +60,21 @@ def erase(
         typer.echo(f"{rows:>7,}  {table}")
 
 
-def _settings() -> "Settings":
-    """Load the settings, and log to standard error what is done with personal data.
+async def _with_own_keys(
+    action: Callable[["Settings", str], Awaitable[Result]], settings: "Settings", email: str
+) -> Result:
+    """Do what is asked for, unless the data in Redis is another installation's. Raises: RedisOwnedError."""
+    from indexer.index.installation import check_redis
 
-    Raises: RedisOwnedError, if the data in Redis is another installation's.
-    """
+    await check_redis(settings)
+    return await action(settings, email)
+
+
+def _settings() -> "Settings":
+    """Load the settings, and log to standard error what is done with personal data."""
     from core.logging import configure_logs
     from core.settings import load_settings
-    from indexer.index.installation import check_redis
 
     settings = load_settings()
     configure_logs("info")
-    asyncio.run(check_redis(settings))
     return settings
