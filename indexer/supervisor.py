@@ -13,7 +13,6 @@ from indexer import metrics
 from indexer.backends import Backends
 from indexer.errors import IndexerError, ReindexRunningError
 from indexer.index import admin
-from indexer.index.direct_url import check_same_database
 from indexer.index.installation import claim
 from indexer.index.reconcile import (
     IndexProblem,
@@ -126,9 +125,9 @@ class IndexSupervisor:
             return await restore_alias(connection, self._backends) is not None
 
     async def _rebuild(self, problem: IndexProblem | None) -> None:
-        # Before it counts: a rebuild that is refused does not begin.
-        await check_same_database(self._settings)
-        log.warning("index_rebuilt", because=problem or "it was asked for")
-        metrics.REBUILDS.labels(problem.name.lower() if problem else metrics.REQUESTED).inc()
+        # A rebuild that is refused, or that another worker runs, does not begin here and does not count.
+        async with rebuild_connection(self._settings):
+            log.warning("index_rebuilt", because=problem or "it was asked for")
+            metrics.REBUILDS.labels(problem.name.lower() if problem else metrics.REQUESTED).inc()
         await reindex(self._settings, lambda progress: None)
         self._reindex_requested = False

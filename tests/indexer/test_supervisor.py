@@ -244,6 +244,17 @@ async def test_rebuild_that_is_refused_is_not_counted(settings: Settings, stores
     assert await in_use(stores) == index
 
 
+async def test_rebuild_of_another_worker_is_not_counted(settings: Settings, stores: Backends, index: str) -> None:
+    supervisor = IndexSupervisor(settings, stores)
+    supervisor.request_reindex()
+    begun = metrics.REBUILDS.labels(metrics.REQUESTED)._value.get()
+    async with rebuild_connection(settings):
+        await supervisor.check()
+    assert metrics.REBUILDS.labels(metrics.REQUESTED)._value.get() == begun
+    await supervisor.check()
+    assert metrics.REBUILDS.labels(metrics.REQUESTED)._value.get() == begun + 1
+
+
 class FailingReindex:
     """Stands in for the reindex: fails as often as it is told to, and counts."""
 
