@@ -1,5 +1,6 @@
 """Description of a service: how to start it, find it again and stop it."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,11 @@ class Service:
     is_ready: Callable[[Path, int], bool]
     """Returns whether requests are served, for a folder and a port."""
     stop_signal: Signals = SIGTERM
+    program: tuple[str, ...] = ()
+    """Names of the program, any of which the machine has to have; none if it comes with our packages."""
+
+    def is_installed(self) -> bool:
+        return not self.program or any(map(shutil.which, self.program))
 
     def folder(self, data: Path) -> Path:
         return data / self.name

@@ -1,0 +1,1 @@
+"""Grafana dashboards: each module builds one page of panels."""

@@ -1,0 +1,63 @@
+"""Recommendations: latency, caches, and what stands in for Elasticsearch."""
+
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from scripts.observability.dashboards.panels import chart, page, percentiles
+
+ROUTE = '{route="/api/v2/recommendations"}'
+LATENCY = "smarttrip_http_request_seconds"
+LOOKUPS = "sum by (source) (rate(smarttrip_cache_lookups_total[5m]))"
+
+
+def recommendations() -> Dashboard:
+    return page(
+        "smarttrip-recommendations",
+        "SmartTrip: recommendations",
+        [
+            (
+                "Requests",
+                [
+                    chart(
+                        "Requests by status",
+                        "reqps",
+                        {"{{status}}": f"sum by (status) (rate({LATENCY}_count{ROUTE}[5m]))"},
+                    ),
+                    chart("Latency", "s", percentiles(LATENCY, ROUTE)),
+                    chart("Rejected by the rate limit", "reqps", {"{{group}}": LIMITED}),
+                ],
+            ),
+            (
+                "Caches",
+                [
+                    chart("Lookups by source", "ops", {"{{source}}": LOOKUPS}),
+                    chart(
+                        "Share by source",
+                        "percentunit",
+                        {"{{source}}": f"{LOOKUPS} / ignoring (source) group_left () sum({LOOKUPS})"},
+                    ),
+                    chart(
+                        "Failures in Redis", "ops", {"failures": "sum(rate(smarttrip_cache_redis_errors_total[5m]))"}
+                    ),
+                ],
+            ),
+            (
+                "Freshness of caches",
+                [
+                    chart("Subscriptions lost", "ops", {"{{instance}}": "rate(smarttrip_changes_lost_total[5m])"}),
+                    chart(
+                        "Invalidations published", "ops", {"generation": "max(deriv(smarttrip_index_generation[5m]))"}
+                    ),
+                    chart(
+                        "Circuit breakers",
+                        "none",
+                        {"{{dependency}}": "max by (dependency) (smarttrip_breaker_state)"},
+                        BREAKER,
+                    ),
+                ],
+            ),
+        ],
+    )
+
+
+LIMITED = "sum by (group) (rate(smarttrip_rate_limit_refusals_total[5m]))"
+BREAKER = "0 closed, 1 half-open, 2 open"

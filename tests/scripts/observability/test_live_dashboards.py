@@ -1,0 +1,97 @@
+"""Dashboards asked of a real Prometheus that scrapes a running installation under load."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from core.settings import Settings
+from indexer.rebuild.reindex import reindex
+from scripts import sample_data
+from scripts.dev_stack.ports import free_port
+from scripts.dev_stack.prometheus import configure, server_command
+from tests.conftest import TODAY, drop_indices, empty
+from tests.scripts.observability.queries import panel_queries
+from tests.support.api.serve_process import serve_process
+from tests.support.eventually import eventually
+from tests.support.http_client import http_client
+from tests.support.processes import responds, running_process, worker_process
+from tests.support.sync import execute, ignore_progress
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("prometheus") is None, reason="needs Prometheus: apt-get install prometheus"),
+]
+
+EVENT = {"event_type": "page_view", "session_id": "00000000-0000-4000-8000-000000000001"}
+
+
+@pytest.fixture
+async def prometheus(
+    settings: Settings, engine: AsyncEngine, redis: Redis, tmp_path: Path
+) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of a Prometheus that scrapes API and worker every second, while they are used."""
+    await empty(engine)
+    await redis.flushdb()
+    await sample_data.seed(settings.database_url, 200, today=TODAY)
+    await drop_indices(settings)
+    await reindex(settings, ignore_progress)
+    port = free_port()
+    async with serve_process(settings, WORKERS="2") as api, worker_process(settings) as worker:
+        await eventually(lambda: responds(f"{api.url}/readyz"), within=60)
+        await eventually(lambda: responds(f"{worker.url}/readyz"), within=60)
+        command = server_command(every_second(tmp_path, api.port, worker.port), tmp_path, port)
+        async with running_process(command, os.environ, port=port) as process, http_client(process.url) as client:
+            await eventually(lambda: responds(f"{process.url}/-/ready"), within=60)
+            load = asyncio.create_task(use(api.url, engine))
+            try:
+                yield client
+            finally:
+                load.cancel()
+
+
+def every_second(folder: Path, api: int, worker: int) -> Path:
+    """Write the configuration of deploy/ with one second between scrapes and evaluations; return its path."""
+    processes = {"api": f"127.0.0.1:{api}", "worker": f"127.0.0.1:{worker}"}
+    file = configure(folder, processes, folder / "no-alertmanagers.json")
+    for path in file.parent.rglob("*.yml"):
+        text = path.read_text()
+        for seconds in ("15s", "30s"):
+            text = text.replace(f"interval: {seconds}", "interval: 1s")
+        path.write_text(text)
+    return file
+
+
+async def use(url: str, engine: AsyncEngine) -> None:
+    """Search, read, track and change until cancelled."""
+    async with http_client(url) as client:
+        while True:
+            await client.post("/api/v2/recommendations", json={})
+            await client.get("/api/countries")
+            await client.get("/api/countries/987654")
+            await client.post("/api/events", json=EVENT)
+            await execute(engine, "UPDATE trip_occurrences SET spots_left = spots_left WHERE id < 5")
+            await asyncio.sleep(0.2)
+
+
+async def test_every_panel_shows_series(prometheus: httpx2.AsyncClient) -> None:
+    missing = dict(panel_queries())
+
+    async def all_found() -> bool:
+        for name, query in [*missing.items()]:
+            response = await prometheus.get("/api/v1/query", params={"query": query})
+            assert response.status_code == 200, f"{name}: {response.text}"
+            if response.json()["data"]["result"]:
+                del missing[name]
+        return not missing
+
+    try:
+        await eventually(all_found, within=90)
+    except AssertionError:
+        pytest.fail(f"no series: {sorted(missing)}")
