@@ -15,12 +15,15 @@ from scripts.errors import ExitCode
 
 if TYPE_CHECKING:
     from scripts.dev_stack.manager import ServiceState
+    from scripts.dev_stack.service import Service
 
 app = typer.Typer(
     cls=FastGroup,
     no_args_is_help=True,
     help="Run Postgres, Valkey and Elasticsearch on this machine, each on a free port of the loopback interface.",
 )
+
+INSTALL = "apt-get install prometheus prometheus-alertmanager"
 
 Data = Annotated[
     Path | None,
@@ -40,11 +43,16 @@ def _folder(data: Path | None) -> Path:
 
 
 @app.command()
-def up(data: Data = None, json: JsonOption = False) -> None:
-    """Start the services that do not run yet, and wait until all three respond."""
+def up(
+    data: Data = None,
+    observe: Annotated[bool, typer.Option("--observe", help="Start Prometheus and Alertmanager, too.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Start the services that do not run yet, and wait until all of them respond."""
     from scripts.dev_stack import manager
 
-    manager.up(_folder(data))
+    observers = [service for service in manager.OBSERVERS if observe and _is_installed(service)]
+    manager.up(_folder(data), (*manager.SERVICES, *observers))
     _report(_folder(data), json)
     option = "" if data is None else f" --data {shlex.quote(str(data))}"
     typer.echo(f'For this shell: eval "$(smarttrip stack env{option})"', err=True)
@@ -76,6 +84,15 @@ def env(data: Data = None, json: JsonOption = False) -> None:
         return
     for name, value in variables.items():
         typer.echo(f"export {name}={shlex.quote(value)}")
+
+
+def _is_installed(service: "Service") -> bool:
+    """Return whether the machine has the service's program; print a sentence if not."""
+    if service.is_installed():
+        return True
+    names = " or ".join(service.program)
+    typer.echo(f"{service.name} is left out: there is no program {names} on the PATH. On Debian: {INSTALL}.", err=True)
+    return False
 
 
 def _report(data: Path, json: bool) -> bool:

@@ -1,24 +1,29 @@
-"""Start, find and stop the three services of one data folder."""
+"""Start, find and stop the services of one data folder: the three that the system needs, and those that observe it."""
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from signal import Signals
 from typing import NamedTuple
 
 from scripts.dev_stack import processes
+from scripts.dev_stack.alertmanager import ALERTMANAGER
 from scripts.dev_stack.elasticsearch.service import ELASTICSEARCH
 from scripts.dev_stack.file_lock import locked
 from scripts.dev_stack.paths import cache_root, open_folder, own_folder, service_user
 from scripts.dev_stack.ports import free_port
 from scripts.dev_stack.postgres import POSTGRES
+from scripts.dev_stack.prometheus import PROMETHEUS
 from scripts.dev_stack.service import Service
 from scripts.dev_stack.valkey import VALKEY
 from scripts.dev_stack.wait import until
 from scripts.errors import CliError, ExitCode
 
 SERVICES = (POSTGRES, VALKEY, ELASTICSEARCH)
+OBSERVERS = (ALERTMANAGER, PROMETHEUS)
+"""Started on request, where they are installed."""
 SECONDS_TO_START = 60
 RETRY_PAUSES = (0.5, 2, 0)
 """Seconds before each retry: a port may be taken meanwhile, or the children of a killed server still run."""
@@ -44,7 +49,13 @@ def default_data() -> Path:
     return cache_root() / "stack"
 
 
-def up(data: Path, *, ephemeral: bool = False, die_with_parent: bool = False) -> None:
+def up(
+    data: Path,
+    services: Sequence[Service] = SERVICES,
+    *,
+    ephemeral: bool = False,
+    die_with_parent: bool = False,
+) -> None:
     """Start the services that do not run, and wait until all respond.
 
     `ephemeral` trades durability for speed; with `die_with_parent` they end when we do, even if we are killed.
@@ -55,8 +66,8 @@ def up(data: Path, *, ephemeral: bool = False, die_with_parent: bool = False) ->
         started: dict[int, Signals] = {}
         try:
             for pause in RETRY_PAUSES:
-                _start_missing(data, started, ephemeral=ephemeral, die_with_parent=die_with_parent)
-                ended = [service for service in SERVICES if not _stays_up(service, data)]
+                _start_missing(data, services, started, ephemeral=ephemeral, die_with_parent=die_with_parent)
+                ended = [service for service in services if not _stays_up(service, data)]
                 if not ended:
                     return
                 time.sleep(pause)
@@ -73,18 +84,24 @@ def down(data: Path) -> None:
     with locked(data / "lock"):
         records = _read(data)
         processes.stop(
-            {records[service.name].pid: service.stop_signal for service in SERVICES if _runs(service, records, data)}
+            {
+                records[service.name].pid: service.stop_signal
+                for service in (*SERVICES, *OBSERVERS)
+                if _runs(service, records, data)
+            }
         )
 
 
 def status(data: Path) -> list[ServiceState]:
+    """Return the state of the services, and of the observers that run."""
     records = _read(data)
-    return [_state(service, records, data) for service in SERVICES]
+    observers = (service for service in OBSERVERS if _runs(service, records, data))
+    return [_state(service, records, data) for service in (*SERVICES, *observers)]
 
 
 def environment(data: Path) -> dict[str, str]:
     """Return the settings that lead to the services. Raises CliError unless all respond."""
-    states = status(data)
+    states = [state for state in status(data) if state.service in SERVICES]
     if not all(state.responds for state in states):
         raise CliError(
             f"The stack under {data} is not running; start it with: smarttrip stack up.", ExitCode.NOT_RUNNING
@@ -104,9 +121,16 @@ def _runs(service: Service, records: dict[str, ServiceRecord], data: Path) -> bo
     return record is not None and service.runs_as(record.pid, data)
 
 
-def _start_missing(data: Path, started: dict[int, Signals], *, ephemeral: bool, die_with_parent: bool) -> None:
+def _start_missing(
+    data: Path,
+    services: Sequence[Service],
+    started: dict[int, Signals],
+    *,
+    ephemeral: bool,
+    die_with_parent: bool,
+) -> None:
     records = _read(data)
-    for service in SERVICES:
+    for service in services:
         if not _runs(service, records, data):
             port = free_port(records[service.name].port if service.name in records else None)
             process = processes.start(
