@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from scripts.commands import bench, check, completion, database, demo, index, processes, stack, user
+from scripts.commands import bench, check, completion, database, demo, index, processes, stack, top, user
 from scripts.commands.group import FastGroup
 from scripts.errors import ExitCode
 
@@ -37,6 +37,7 @@ app.command()(index.rollback)
 app.command()(index.adopt)
 app.command()(processes.serve)
 app.command()(processes.worker)
+app.command()(top.top)
 app.command()(demo.demo)
 app.command()(completion.completion)
 

@@ -44,6 +44,13 @@ def seconds(low: float) -> Callable[[object], float]:
     return parse
 
 
+def address(value: object) -> str:
+    """Validate the address of a process."""
+    if not re.fullmatch(r"https?://[^\s/?#]+/?", str(value)):
+        raise typer.BadParameter("should be an address such as http://127.0.0.1:5000")
+    return str(value).rstrip("/")
+
+
 def sizes(value: object) -> str:
     """Validate catalogue sizes; `split_sizes` returns them as numbers."""
     whole = whole_number(1)

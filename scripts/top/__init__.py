@@ -1,0 +1,1 @@
+"""`smarttrip top`: what an installation does now, from the metrics of its processes."""

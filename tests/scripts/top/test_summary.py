@@ -1,0 +1,57 @@
+"""Rates, percentiles and states between two readings of the metrics of two processes."""
+
+from scripts.top.scrape import Scrape, parse
+from scripts.top.summary import Interval, summarise
+
+BEFORE = """
+smarttrip_http_request_seconds_count{method="GET",route="/api/countries",status="200"} 100
+smarttrip_http_request_seconds_bucket{le="0.01",method="GET",route="/api/countries",status="200"} 100
+smarttrip_http_request_seconds_bucket{le="+Inf",method="GET",route="/api/countries",status="200"} 100
+smarttrip_http_request_seconds_count{method="GET",route="/api/countries",status="503"} 0
+smarttrip_http_requests_shed_total 8
+smarttrip_breaker_state{dependency="redis"} 0
+smarttrip_outbox_rows 3
+"""
+NOW = """
+smarttrip_http_request_seconds_count{method="GET",route="/api/countries",status="200"} 120
+smarttrip_http_request_seconds_bucket{le="0.01",method="GET",route="/api/countries",status="200"} 118
+smarttrip_http_request_seconds_bucket{le="0.05",method="GET",route="/api/countries",status="200"} 120
+smarttrip_http_request_seconds_bucket{le="+Inf",method="GET",route="/api/countries",status="200"} 120
+smarttrip_http_request_seconds_count{method="GET",route="/api/countries",status="503"} 2
+smarttrip_http_requests_shed_total 4
+smarttrip_breaker_state{dependency="redis"} 2
+smarttrip_outbox_rows 7
+"""
+
+
+def interval(before: str, now: str, processes: int = 2) -> Interval:
+    return Interval(Scrape(10.0, parse([before] * processes), {}), Scrape(12.0, parse([now] * processes), {}))
+
+
+def test_rates_are_sums_over_processes() -> None:
+    (route,) = summarise(interval(BEFORE, NOW))["requests"].items()
+    assert route[0] == "/api/countries"
+    assert route[1]["rate"] == 22.0
+    assert route[1]["failures"] == 2.0
+
+
+def test_percentile_is_the_bound_of_its_bucket() -> None:
+    requests = summarise(interval(BEFORE, NOW))["requests"]["/api/countries"]
+    assert (requests["p50"], requests["p95"]) == (0.01, 0.05)
+
+
+def test_counter_that_began_anew_counts_from_zero() -> None:
+    assert summarise(interval(BEFORE, NOW))["api"]["shed"] == 4.0
+
+
+def test_state_of_several_processes_is_the_worst() -> None:
+    summary = summarise(interval(BEFORE, NOW))
+    assert summary["breakers"] == {"redis": "open"}
+    assert summary["index"]["outbox_rows"] == 7
+
+
+def test_unknown_values_are_none() -> None:
+    summary = summarise(interval("", "", processes=1))
+    assert summary["index"]["lag"] == {"p50": None, "p95": None, "p99": None}
+    assert summary["index"]["drift"] is None
+    assert summary["requests"] == {}
