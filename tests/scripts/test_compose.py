@@ -1,6 +1,8 @@
 """docker-compose.yml and Dockerfile, checked as text, because Docker is unavailable to the tests."""
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("smarttrip")}
+OBSERVERS = {name for name, service in SERVICES.items() if service.get("profiles") == ["observe"]}
 STARTED = {name: service for name, service in SERVICES.items() if "profiles" not in service}
 
 
@@ -26,6 +29,7 @@ def conditions(name: str) -> dict[str, str]:
 def test_compose_has_the_whole_system_and_optional_samples() -> None:
     assert set(STARTED) == {"postgres", "valkey", "elasticsearch", "migrate", "worker", "api"}
     assert SERVICES["seed"]["profiles"] == ["sample"]
+    assert set(OBSERVERS) == {"prometheus", "alertmanager", "grafana", "otel-collector", "jaeger"}
 
 
 def test_servers_are_official_images_of_tested_versions() -> None:
@@ -54,9 +58,32 @@ def test_dependencies_have_health_checks_and_volumes() -> None:
         assert "/readyz" in SERVICES[name]["healthcheck"]["test"][-1]
 
 
-def test_only_the_api_is_published_on_loopback() -> None:
-    assert {name for name, service in SERVICES.items() if "ports" in service} == {"api"}
-    assert all(port.startswith("127.0.0.1:") for port in SERVICES["api"]["ports"])
+def test_only_the_api_and_observers_are_published_on_loopback() -> None:
+    published = {name for name, service in SERVICES.items() if "ports" in service}
+    assert published - OBSERVERS == {"api"}
+    assert all(port.startswith("127.0.0.1:") for name in published for port in SERVICES[name]["ports"])
+
+
+@pytest.mark.parametrize("name", sorted(OBSERVERS))
+def test_mounted_configuration_exists(name: str) -> None:
+    mounted = [volume.split(":")[0] for volume in SERVICES[name].get("volumes", ())]
+    assert all((ROOT / path).exists() for path in mounted if path.startswith("."))
+
+
+def test_observers_find_each_other() -> None:
+    """Host names in the configurations are those of services."""
+    files = [path for path in (ROOT / "deploy").rglob("*.yml") if path.name != "alertmanager.yml"]
+    addresses = {found for path in files for found in re.findall(r"([a-z][a-z-]*):\d{4,5}\b", path.read_text())}
+    assert addresses == {"api", "worker", "alertmanager", "prometheus", "jaeger"}
+    assert addresses <= SERVICES.keys()
+
+
+@pytest.mark.skipif(shutil.which("docker-compose") is None, reason="needs docker-compose")
+@pytest.mark.parametrize("profile", ["sample", "observe"])
+def test_docker_compose_accepts_the_file(profile: str) -> None:
+    command = ("docker-compose", "--file", str(ROOT / "docker-compose.yml"), "--profile", profile, "config", "--quiet")
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
 
 
 @pytest.mark.parametrize("name", OURS)
