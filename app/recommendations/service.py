@@ -7,6 +7,7 @@ from datetime import date
 from functools import lru_cache
 
 from msgspec import Struct
+from prometheus_client import Counter
 from pydantic import TypeAdapter
 
 from app.backends.database import Database
@@ -22,6 +23,7 @@ from app.recommendations.search import CountingTripSearch
 from app.recommendations.serializer import serialize_response
 from app.repositories.lookups import load_lookups
 from core.errors import BackendError, BackendUnavailableError
+from core.metric_labels import with_values
 from core.request_record import Stage
 from schemas.api.preferences import Preferences
 from schemas.index_document import DOCUMENT_VERSION
@@ -48,6 +50,11 @@ FROM_DATABASE = '199 - "Answered from the database"'
 WITHOUT_DATABASE = '199 - "Answered without the database"'
 STALE = '110 - "Response is Stale"'
 """Values of the `Warning` header (RFC 7234)."""
+
+SEARCHES = with_values(
+    Counter("smarttrip_recommendation_searches_total", "Searches that no cache answered, by results", ["results"]),
+    ("some", "none"),
+)
 
 _LOOKUPS = TypeAdapter(SearchLookups)
 
@@ -193,7 +200,9 @@ class RecommendationService:
 
     async def _recommend(self, preferences: Preferences, today: date, source: Source) -> RankedResults:
         context = SearchContext(preferences, today, await source.load_lookups())
-        return await find_recommendations(source.trips, context)
+        results = await find_recommendations(source.trips, context)
+        SEARCHES.labels("some" if results.all else "none").inc()
+        return results
 
     async def _count_trips(self, today: date, source: Source) -> int:
         """Count bookable departures where the search is, of which the index lags the database by seconds."""

@@ -28,7 +28,9 @@ def top(
             show_default="ports 5000 and 5001 of this machine",
         ),
     ] = None,
-    interval: Annotated[float, typer.Option(parser=seconds(1), metavar="SECONDS", help="Seconds between two readings of the metrics.")] = 2.0,
+    interval: Annotated[
+        float, typer.Option(parser=seconds(1), metavar="SECONDS", help="Seconds between two readings of the metrics.")
+    ] = 2.0,
     once: Annotated[bool, typer.Option("--once", help="Show one page and end.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON for each reading.")] = False,
 ) -> None:

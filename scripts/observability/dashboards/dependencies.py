@@ -73,6 +73,8 @@ def dependencies() -> Dashboard:
     )
 
 
+WAITING = "sum by (pool) (smarttrip_postgres_pool_waiting)"
+TIMES = "histogram_quantile(0.95, sum by (dependency, le) (rate(smarttrip_dependency_seconds_bucket[5m])))"
 PREFLIGHT = "max by (part) (smarttrip_preflight_differences)"
 BREAKER = "0 closed, 1 half-open, 2 open"
 LEFT_OUT = "sum by (kind) (increase(smarttrip_rows_left_out_total[1h]))"

@@ -82,7 +82,8 @@ REINDEX = {
 REINDEX_LEFT = "clamp_min(max(smarttrip_reindex_end_timestamp_seconds) - time(), 0)"
 REBUILDS = "sum by (reason) (increase(smarttrip_index_rebuilds_total[1h]))"
 DRIFT = {"drift": "max(smarttrip_index_drifted_departures)", "dead letters": "max(smarttrip_outbox_dead_rows)"}
-SINCE = "time() - max by (name) (smarttrip_job_last_success_timestamp_seconds > 0)"
+SUCCESS = "max by (name) (smarttrip_job_last_success_timestamp_seconds)"
+SINCE = f"(time() - {SUCCESS}) * ({SUCCESS} > bool 0)"
 DURATION = (
     "sum by (name) (increase(smarttrip_job_seconds_sum[1h]))"
     " / sum by (name) (increase(smarttrip_job_seconds_count[1h]))"

@@ -6,6 +6,10 @@ from scripts.observability.dashboards.panels import chart, page, percentiles
 
 ROUTE = '{route="/api/v2/recommendations"}'
 LATENCY = "smarttrip_http_request_seconds"
+ANSWERS = "rate(smarttrip_recommendations_total[5m])"
+DEGRADED = 'rate(smarttrip_recommendations_total{source!="index"}[5m])'
+SEARCHES = "rate(smarttrip_recommendation_searches_total[5m])"
+EMPTY = 'rate(smarttrip_recommendation_searches_total{results="none"}[5m])'
 LOOKUPS = "sum by (source) (rate(smarttrip_cache_lookups_total[5m]))"
 
 
@@ -24,6 +28,18 @@ def recommendations() -> Dashboard:
                     ),
                     chart("Latency", "s", percentiles(LATENCY, ROUTE)),
                     chart("Rejected by the rate limit", "reqps", {"{{group}}": LIMITED}),
+                ],
+            ),
+            (
+                "Sources",
+                [
+                    chart("By source", "ops", {"{{source}}": f"sum by (source) ({ANSWERS})"}),
+                    chart(
+                        "Share of fallbacks",
+                        "percentunit",
+                        {"degraded": f"sum({DEGRADED}) / sum({ANSWERS})"},
+                    ),
+                    chart("Share without results", "percentunit", {"none": f"sum({EMPTY}) / sum({SEARCHES})"}),
                 ],
             ),
             (

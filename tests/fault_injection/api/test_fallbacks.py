@@ -8,6 +8,7 @@ import httpx2
 import orjson
 import pytest
 from aiohttp import web
+from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
 from core.settings import Settings
@@ -68,6 +69,17 @@ async def test_postgres_fallback_equals_elasticsearch(
     for response in responses:
         assert_degraded(response, FROM_DATABASE)
     assert [*map(without_marks, responses)] == expected
+
+
+def searches_with(results: str) -> float:
+    return REGISTRY.get_sample_value("smarttrip_recommendation_searches_total", {"results": results}) or 0.0
+
+
+async def test_searches_are_counted_by_results(uncached: Settings, few_bodies: SearchBodies) -> None:
+    some, none = searches_with("some"), searches_with("none")
+    async with serving(uncached) as api:
+        await search(api, few_bodies[0])
+    assert (searches_with("some"), searches_with("none")) == (some + 1, none)
 
 
 async def test_index_alone_serves_a_start_without_postgres(

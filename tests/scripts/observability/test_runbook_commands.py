@@ -128,8 +128,7 @@ async def test_full_redis_is_shown_and_given_memory(settings: Settings) -> None:
         clients.redis(full.redis_url, timeout=5) as redis,
     ):
         await eventually(lambda: accepts_writes(redis))
-        await redis.set("large", b"x" * 4_000_000)
-        assert not await accepts_writes(redis)
+        await eventually(lambda: is_full(redis))
         assert "noeviction" in await run("redis-full", "confirm", full)
         await run("redis-full", "first", full)
         assert await accepts_writes(redis)
@@ -137,6 +136,11 @@ async def test_full_redis_is_shown_and_given_memory(settings: Settings) -> None:
 
 async def accepts_writes(redis: Redis) -> bool:
     try:
-        return bool(await redis.set("probe", b"x"))
+        return bool(await redis.append("probe", b"x" * 100_000))
     except RedisError:
         return False
+
+
+async def is_full(redis: Redis) -> bool:
+    """Write a little more; return whether that was rejected."""
+    return not await accepts_writes(redis)
