@@ -50,7 +50,7 @@ def summarise(interval: Interval) -> dict[str, Any]:
     parts: dict[str, Callable[[Interval], Any]] = {
         "requests": _requests,
         "api": _api,
-        "cache_lookups": lambda interval: interval.rates("smarttrip_cache_lookups_total", "source"),
+        "cache_lookups": lambda interval: interval.rates("smarttrip_cache_lookups_total", label="source"),
         "breakers": _breakers,
         "index": _index,
         "events": _events,
