@@ -21,6 +21,8 @@ def dependencies() -> Dashboard:
                     ),
                     chart("Processes that can be scraped", "short", {"{{job}}": "sum by (job) (up)"}),
                     chart("Clocks and logs, in an hour", "short", MACHINES),
+                    chart("95th percentile of calls", "s", {"{{dependency}}": TIMES}),
+                    chart("Callers that wait for Postgres", "short", {"{{pool}}": WAITING}),
                     chart(
                         "Differences from what is needed", "short", {"{{part}}": PREFLIGHT}, "See `smarttrip check`."
                     ),
