@@ -38,8 +38,8 @@ def _without_webhooks(text: str) -> str:
 ALERTMANAGER = Service(
     name="alertmanager",
     variable="ALERTMANAGER_URL",
-    url=lambda port: f"http://127.0.0.1:{port}",
+    url=lambda _folder, port: f"http://127.0.0.1:{port}",
     command=_command,
-    is_ready=lambda port: http_ok(port, "/-/ready"),
+    is_ready=lambda _folder, port: http_ok(port, "/-/ready"),
     program=PROGRAMS,
 )

@@ -50,8 +50,8 @@ def _command(folder: Path, port: int, ephemeral: bool) -> list[str]:
 PROMETHEUS = Service(
     name="prometheus",
     variable="PROMETHEUS_URL",
-    url=lambda port: f"http://127.0.0.1:{port}",
+    url=lambda _folder, port: f"http://127.0.0.1:{port}",
     command=_command,
-    is_ready=lambda port: http_ok(port, "/-/ready"),
+    is_ready=lambda _folder, port: http_ok(port, "/-/ready"),
     program=("prometheus",),
 )
