@@ -166,4 +166,4 @@ async def test_stop_takes_seconds_while_elasticsearch_stalls(
         stop.set()
         await running
         assert time.monotonic() - began < STOP_SECONDS
-    assert await waiting(stores.postgres) == 1
+    assert await waiting(stores.postgres) >= 1
