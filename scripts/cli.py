@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 from scripts.commands import bench, check, completion, database, demo, index, processes, stack, top, user
 from scripts.commands.group import FastGroup
 from scripts.errors import ExitCode
+from scripts.interrupts import announced_interrupts
 
 EXIT_CODES = "Exit codes: " + "; ".join(f"{code} {code.meaning}" for code in ExitCode) + "."
 
@@ -63,7 +64,9 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A reader of a pipe or a log sees each step as soon as it is done.
         sys.stdout.reconfigure(line_buffering=True)
-    sys.exit(_run())
+    with announced_interrupts():
+        code = _run()
+    sys.exit(code)
 
 
 def _run() -> int:
@@ -82,8 +85,6 @@ def _run() -> int:
             raise
         print(expected.sentence, file=sys.stderr)
         return expected.code
-    if code == ExitCode.INTERRUPTED:
-        print("Interrupted.", file=sys.stderr)
     return code or ExitCode.DONE
 
 

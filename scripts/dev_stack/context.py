@@ -11,6 +11,7 @@ from typing import NoReturn
 from scripts.dev_stack import manager
 from scripts.dev_stack.file_lock import locked
 from scripts.dev_stack.paths import open_folder
+from scripts.interrupts import raise_interrupt
 
 _TERMINATION = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -37,4 +38,6 @@ def running_stack(data: Path, *, busy: str, ephemeral: bool = False) -> Iterator
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+    if number == signal.SIGINT:
+        raise_interrupt(number, frame)
+    raise SystemExit(128 + number)

@@ -5,12 +5,15 @@ from datetime import date, timedelta
 from decimal import Decimal
 from random import Random
 
-from schemas.enums import Status
+from schemas.enums import PRIVATE_GROUPS, Status
 from scripts.sample_data.people import FIRST_NAMES, LAST_NAMES
 from scripts.sample_data.rows import Row, stamps
+from scripts.sample_data.trip_types import TYPE_IDS
 
 GUIDES = len(FIRST_NAMES) * len(LAST_NAMES)
 CENT = Decimal("0.01")
+DATE_TO_BE_AGREED = date(2099, 12, 31)
+"""Start and end that the platform stores for the departures of private groups."""
 
 
 def departures(random: Random, count: int, templates: Sequence[Row], today: date) -> Iterator[Row]:
@@ -19,7 +22,7 @@ def departures(random: Random, count: int, templates: Sequence[Row], today: date
         template = templates[(number - 1) % len(templates)]
         start = today + timedelta(days=int(random.triangular(-180, 700, 60)))
         days = template["typical_duration_days"] + random.choice((0, 0, 0, 0, 1, -1, 3))
-        yield {
+        departure = {
             "id": number,
             "trip_template_id": template["id"],
             "guide_id": None if random.random() < 0.1 else random.randint(1, GUIDES),
@@ -30,6 +33,13 @@ def departures(random: Random, count: int, templates: Sequence[Row], today: date
             **_notes(number),
             **stamps(random, today),
         }
+        yield departure | (_private(departure) if template["trip_type_id"] == TYPE_IDS[PRIVATE_GROUPS] else {})
+
+
+def _private(departure: Row) -> Row:
+    """Return what is different for a private group: its date is agreed later, and it takes no single bookings."""
+    status = Status.CANCELLED if departure["status"] == Status.CANCELLED else Status.OPEN
+    return {"start_date": DATE_TO_BE_AGREED, "end_date": DATE_TO_BE_AGREED, "spots_left": 0, "status": status}
 
 
 def _availability(random: Random, capacity: int) -> Row:

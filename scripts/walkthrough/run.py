@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -12,6 +12,7 @@ from rich.console import Console
 from core.settings import Settings, load_settings
 from indexer.backends import open_backends
 from indexer.index.reconcile import IndexProblem, find_problem
+from schemas.enums import Continent
 from scripts.commands import database, index
 from scripts.dev_stack.context import running_stack
 from scripts.dev_stack.passwords import hide_password
@@ -27,6 +28,7 @@ BUSY = "A demo is running already; Ctrl-C where it was started ends it."
 DEPARTURES = 5000
 SEED = 1
 WIDTH_WITHOUT_TERMINAL = 140
+WARM_UP_SEARCHES = 60
 SETTINGS = {
     # A shell or a .env file may have settings for other systems.
     "DATABASE_DIRECT_URL": "",
@@ -50,20 +52,28 @@ def run_demo(*, once: bool) -> None:
     console = terminal if terminal.is_terminal else Console(width=WIDTH_WITHOUT_TERMINAL)
     with ExitStack() as stack:
         data = cache_root() / "demo"
+        require_free(_port())
         settings = _start_services(console, stack, data)
         _fill(settings)
         children = _start_processes(console, stack, data, settings.port)
         _show(console, settings)
-        if not once:
+        if once:
+            console.print("\nWithout --once everything keeps running, for your own searches: ./scripts/demo")
+        else:
+            _print_ways_on(console, settings)
             _wait_for_ctrl_c(console, children)
+
+
+def _port() -> int:
+    """Return the port of the API, before the services are started whose addresses are settings, too."""
+    nowhere = {"database_url": "postgresql://localhost/none", "redis_url": "redis://localhost"}
+    return load_settings(**nowhere, elasticsearch_url="http://localhost", host=SETTINGS["HOST"]).port
 
 
 def _start_services(console: Console, stack: ExitStack, data: Path) -> Settings:
     with _step(console, "Postgres, Valkey and Elasticsearch"):
         os.environ.update(stack.enter_context(running_stack(data, busy=BUSY)) | SETTINGS)
-    settings = load_settings()
-    require_free(settings.port)
-    return settings
+    return load_settings()
 
 
 def _fill(settings: Settings) -> None:
@@ -89,24 +99,39 @@ def _start_processes(console: Console, stack: ExitStack, logs: Path, port: int) 
 
 def _show(console: Console, settings: Settings) -> None:
     client = Client(settings.port)
+    _warm_up(client)
     examples = searches(client)
     for search in examples:
-        print_results(console, search, client.search(search.preferences))
+        first, repeated = client.search(search.preferences), client.search(search.preferences)
+        print_results(console, search, first, repeated)
     show_change(console, client, examples[0], settings.database_url)
+
+
+def _warm_up(client: Client) -> None:
+    """Search until a service that has just started is as fast as one that runs."""
+    for budget in range(1000, 1000 + WARM_UP_SEARCHES):
+        client.search({"selected_continents": list(Continent), "budget": budget})
+        # Nothing costs so little: the search is widened.
+        client.search({"selected_continents": list(Continent), "budget": budget / 1000, "month": 12, "difficulty": 5})
+
+
+def _print_ways_on(console: Console, settings: Settings) -> None:
     api = f"http://{settings.host}:{settings.port}"
-    console.print(f"\nAPI                {api}/docs   {api}/openapi.json   {api}/metrics")
+    console.print("\n[bold]What to try next:[/bold]\n")
+    console.print(f"  search yourself     {api}/docs#/recommendations/post_api_v2_recommendations", soft_wrap=True)
+    console.print(f"  read the metrics    {api}/metrics")
+    console.print(f"  see its health      {api}/api/health")
     for name in ("DATABASE_URL", "REDIS_URL", "ELASTICSEARCH_URL"):
-        console.print(f"{name:<18} {hide_password(os.environ[name])}", soft_wrap=True)
+        console.print(f"  {name:<19} {hide_password(os.environ[name])}", soft_wrap=True)
 
 
 def _wait_for_ctrl_c(console: Console, children: Sequence[Child]) -> None:
-    """Raises CliError if a process ends meanwhile."""
+    """Return never. Raises CliError if a process ends meanwhile."""
     console.print("\nCtrl-C ends everything.")
-    with suppress(KeyboardInterrupt):
-        while True:
-            time.sleep(0.5)
-            for child in children:
-                child.check()
+    while True:
+        time.sleep(0.5)
+        for child in children:
+            child.check()
 
 
 @contextmanager

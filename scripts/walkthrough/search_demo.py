@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas.enums import PRIVATE_GROUPS, Continent
+from scoring.weights import HIGHEST
+from scripts.sample_data.departures import DATE_TO_BE_AGREED
 from scripts.walkthrough.client import Client, Response
 
 MAX_ROWS = 5
@@ -21,18 +23,16 @@ def searches(client: Client) -> list[Search]:
     themes, types, countries = client.ids("/api/tags"), client.ids("/api/trip-types"), client.ids("/api/countries")
     return [
         Search(
-            "Culture and food in Asia: one to two weeks, moderately hard, up to 9,000",
+            "Culture and food in Asia, for one to two weeks",
             {
                 "selected_continents": [Continent.ASIA],
                 "preferred_theme_ids": [themes["Cultural & Historical"], themes["Food & Wine"]],
                 "min_duration": 7,
                 "max_duration": 14,
-                "difficulty": 2,
-                "budget": 9000,
             },
         ),
         Search(
-            "A trip for a group of our own in Europe",
+            "A trip for a group of our own in Europe, on days that suit us",
             {"preferred_type_id": types[PRIVATE_GROUPS], "selected_continents": [Continent.EUROPE]},
         ),
         Search(
@@ -42,8 +42,8 @@ def searches(client: Client) -> list[Search]:
     ]
 
 
-def print_results(console: Console, search: Search, response: Response) -> None:
-    body = response.body
+def print_results(console: Console, search: Search, first: Response, repeated: Response) -> None:
+    body = first.body
     table = Table(
         "Score",
         "Trip",
@@ -54,24 +54,60 @@ def print_results(console: Console, search: Search, response: Response) -> None:
         title=search.title,
         title_justify="left",
         title_style="bold",
-        caption=f"{body['message']}, out of {body['total_candidates']:,} that fit, in {response.milliseconds:.0f} ms.",
+        caption=f"{_summary(body)}\nFirst time {first.milliseconds:.0f} ms, repeated {repeated.milliseconds:.1f} ms.",
         caption_justify="left",
     )
     for trip in body["data"][:MAX_ROWS]:
-        table.add_row(*_row(trip))
+        table.add_row(*_row(trip, search.preferences))
     console.print()
     console.print(table)
 
 
-def _row(trip: dict[str, Any]) -> tuple[str, ...]:
+def _summary(body: dict[str, Any]) -> str:
+    shown = min(MAX_ROWS, body["count"])
+    found = f"The first {shown} of {body['primary_count']} shown, of {body['total_candidates']:,} departures that fit."
+    if body["relaxed_count"]:
+        found = f"{body['primary_count']} departures fit; {body['relaxed_count']} that nearly fit were added."
+    return f"{found} Equal scores: the earlier start comes first."
+
+
+def _row(trip: dict[str, Any], preferences: dict[str, Any]) -> tuple[str, ...]:
     template = trip["template"]
     country = template["primaryCountry"]["name"] if template["primaryCountry"] else ""
     start = date.fromisoformat(trip["startDate"])
+    is_agreed_later = start == DATE_TO_BE_AGREED
     return (
         str(trip["match_score"]),
         f"{template['title']}\n[dim]{country}, departure {trip['id']}[/dim]",
-        f"{start:%d %b %Y}\n[dim]{trip['durationDays']} days[/dim]",
+        "as agreed" if is_agreed_later else f"{start:%d %b %Y}\n[dim]{trip['durationDays']} days[/dim]",
         f"{float(trip['effectivePrice']):,.2f}",
-        f"{trip['spotsLeft']}\n[dim]{trip['status']}[/dim]",
-        ", ".join(trip["match_details"]).replace("[", r"\["),
+        "" if is_agreed_later else f"{trip['spotsLeft']}\n[dim]{trip['status']}[/dim]",
+        _reasons(trip, preferences),
     )
+
+
+def _reasons(trip: dict[str, Any], preferences: dict[str, Any]) -> str:
+    """Return the rules that add up to the score, and where a relaxed result is not what was asked for."""
+    lines = trip["score_breakdown"]
+    total = sum(line["points"] for line in lines)
+    rules = ", ".join(f"Base [+{line['points']}]" if line["rule"] == "base" else line["label"] for line in lines)
+    limit = f", at most {HIGHEST}" if total > HIGHEST else ""
+    relaxed = relaxed_notes(trip, preferences) if trip["is_relaxed"] else []
+    notes = f"\nRelaxed: {'; '.join(relaxed)}" if relaxed else ""
+    return f"{rules} = {total}{limit}{notes}".replace("[", r"\[")
+
+
+def relaxed_notes(trip: dict[str, Any], preferences: dict[str, Any]) -> list[str]:
+    """Return in which ways a departure is not what was asked for, in words."""
+    template, notes = trip["template"], []
+    start, month = date.fromisoformat(trip["startDate"]), preferences.get("month")
+    country = template["primaryCountry"]
+    if month and start.month != month:
+        notes.append(f"{start:%B} instead of {date(2000, month, 1):%B}")
+    if "difficulty" in preferences and template["difficultyLevel"] != preferences["difficulty"]:
+        notes.append(f"difficulty {template['difficultyLevel']} instead of {preferences['difficulty']}")
+    if float(trip["effectivePrice"]) > preferences.get("budget", float("inf")):
+        notes.append(f"above the budget of {preferences['budget']:,}")
+    if country and country["id"] not in preferences.get("selected_countries", [country["id"]]):
+        notes.append(f"{country['name']}, on the same continent")
+    return notes

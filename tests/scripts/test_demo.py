@@ -1,3 +1,4 @@
+import re
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 
 from scripts.dev_stack.elasticsearch.install import home
 from scripts.dev_stack.ports import free_port
+from scripts.errors import ExitCode
 from tests.support.command import ELSEWHERE, SMARTTRIP, environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -51,6 +53,11 @@ def test_once_shows_searches_and_a_change_and_cleans_up(cache: Path) -> None:
     assert process.returncode == 0, error
     assert output.count("Score") == 3
     assert "Theme Match [+" in output
+    assert "Base [+30]" in output
+    assert "as agreed" in output
+    assert "Relaxed: " in output
+    assert "http://" not in output
+    assert max(map(int, re.findall(r"First time (\d+) ms", output))) < 150
     assert "Expanded Result [-15]" in output
     assert "later it is gone from the results" in output
     assert "later it is back at the top of the results" in output
@@ -60,7 +67,7 @@ def test_once_shows_searches_and_a_change_and_cleans_up(cache: Path) -> None:
 def test_second_demo_is_rejected_and_ctrl_c_ends_the_first(cache: Path) -> None:
     with demo(cache) as first:
         assert first.stdout is not None
-        shown = []
+        shown: list[str] = []
         for line in first.stdout:
             shown.append(line)
             if "Ctrl-C ends everything" in line:
@@ -74,7 +81,9 @@ def test_second_demo_is_rejected_and_ctrl_c_ends_the_first(cache: Path) -> None:
         assert first.poll() is None
 
         first.send_signal(signal.SIGINT)
-        assert first.wait(60) == 0
+        assert first.wait(60) == ExitCode.INTERRUPTED
+        assert first.stderr is not None
+        assert first.stderr.read() == "Interrupted; stopping what was started ...\n"
     assert started_with(cache) == []
 
 
@@ -84,4 +93,16 @@ def test_taken_port_is_named_and_nothing_keeps_running(cache: Path) -> None:
         with demo(cache, port=port) as process:
             _, error = process.communicate()
     assert (process.returncode, error) == (7, f"Port {port} is taken; choose another one with PORT.\n")
+    assert started_with(cache) == []
+
+
+@pytest.mark.parametrize("moment", [0.5, 2, 5, 9, 14])
+def test_ctrl_c_at_any_moment_leaves_one_line_and_no_process(cache: Path, moment: float) -> None:
+    with demo(cache) as process:
+        try:
+            process.wait(moment)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=90)
+    assert (process.returncode, error) == (ExitCode.INTERRUPTED, "Interrupted; stopping what was started ...\n")
     assert started_with(cache) == []

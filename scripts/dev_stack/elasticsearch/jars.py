@@ -1,6 +1,8 @@
 """Fetch the jars of Elasticsearch from Maven Central and check each against a committed SHA-256 checksum."""
 
 import hashlib
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,8 @@ SERVER = f"org.elasticsearch:elasticsearch:{VERSION}"
 TRANSPORT = f"org.elasticsearch.plugin:transport-netty4:{VERSION}"
 COMPILER = "org.eclipse.jdt:ecj:3.43.0"
 
+SECONDS_BETWEEN_LINES = 2
+
 SUMS = Path(__file__).with_name("jars.sha256")
 
 
@@ -20,9 +24,27 @@ def fetch(coordinate: str) -> list[Path]:
     """Return an artifact and its dependencies. Raises CliError if a jar is unavailable or its checksum differs."""
     sums = _sums()
     try:
-        return [_checked(artifact, sums) for artifact in jgo.resolve(coordinate)]
+        return list(_fetch_each(coordinate, sums))
     except (OSError, RuntimeError) as error:
         raise CliError(f"{coordinate} could not be fetched from Maven Central: {error}") from error
+
+
+def _fetch_each(coordinate: str, sums: dict[str, str]) -> Iterator[Path]:
+    """Yield the jars; print how far it is every SECONDS_BETWEEN_LINES."""
+    artifacts = jgo.resolve(coordinate)
+    started = printed = time.monotonic()
+    size = 0
+    for number, artifact in enumerate(artifacts, 1):
+        jar = _checked(artifact, sums)
+        size += jar.stat().st_size
+        yield jar
+        if time.monotonic() - printed >= SECONDS_BETWEEN_LINES:
+            printed = time.monotonic()
+            _print(f"{number} of {len(artifacts)} jars, {size / 1e6:.0f} MB, {printed - started:.0f} s")
+
+
+def _print(line: str) -> None:
+    print(f"Elasticsearch {VERSION}: {line}", file=sys.stderr, flush=True)
 
 
 def pin() -> None:
@@ -44,6 +66,7 @@ def _checked(artifact: "jgo.maven.Artifact", sums: dict[str, str]) -> Path:
     jar = artifact.resolve()
     if _sum(jar) != sums.get(jar.name):
         # An interrupted download looks like a foreign file; fetch it once more.
+        _print(f"{jar.name} is incomplete or damaged; fetching it again ...")
         jar.unlink()
         jar = artifact.resolve()
     if _sum(jar) != sums.get(jar.name):
