@@ -60,7 +60,21 @@ def smarttrip(
     """Trip recommendations from an Elasticsearch index that follows Postgres. Settings come from the environment."""
 
 
+def open_closed_streams() -> None:
+    """Open the null device in place of standard streams that are closed.
+
+    Otherwise sockets get their numbers, and libuv aborts the process when it closes one of these.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest free number, which is this one.
+            os.open(os.devnull, os.O_RDWR)
+
+
 def main() -> None:
+    open_closed_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A reader of a pipe or a log sees each step as soon as it is done.
         sys.stdout.reconfigure(line_buffering=True)

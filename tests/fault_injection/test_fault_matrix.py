@@ -1,7 +1,6 @@
 """The fault matrix holds, cell by cell, on real processes; and its page is made of it."""
 
 import asyncio
-import os
 from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from signal import SIGTERM
@@ -20,7 +19,7 @@ from tests.fault_injection import fault_matrix
 from tests.fault_injection.api.load_generator import load_client
 from tests.fault_injection.cell_check import CellCheck
 from tests.fault_injection.fault_matrix import ELSEWHERE, FAULTS, SENSELESS, Fault
-from tests.fault_injection.faults import ADMIN_KEY, System, provoked, running_system
+from tests.fault_injection.faults import ADMIN_KEY, System, full_pipe, provoked, running_system
 from tests.fault_injection.probes import HTTP_OPERATIONS, Probes
 from tests.support.eventually import eventually
 from tests.support.http_client import http_client
@@ -81,7 +80,6 @@ async def test_cell(
 
 async def provoke(settings: Settings, fault: Fault, folder: Path) -> Mapping[str, str]:
     """Provoke a fault, lift it, and provoke it again for the shutdown; return what went wrong, by operation."""
-    os.mkfifo(folder / "log")
     errors: dict[str, str] = {}
 
     async def run(operation: str, check: Awaitable[None]) -> None:
@@ -91,6 +89,7 @@ async def provoke(settings: Settings, fault: Fault, folder: Path) -> Mapping[str
             errors.setdefault(operation, str(error))
 
     async with (
+        full_pipe(folder / "log"),
         running_system(settings, fault, folder) as system,
         open_backends(settings) as stores,
         load_client(system.api.url, Authorization=f"Bearer {ADMIN_KEY}") as client,
