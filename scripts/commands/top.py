@@ -21,10 +21,11 @@ DEFAULT = ["http://127.0.0.1:5000", "http://127.0.0.1:5001"]
 def top(
     addresses: Annotated[
         list[str] | None,
-        typer.Argument(
+        typer.Option(
+            "--address",
             parser=address,
             metavar="URL",
-            help="Addresses of API processes and workers.",
+            help="Address of an API process or a worker; may be repeated.",
             show_default="ports 5000 and 5001 of this machine",
         ),
     ] = None,

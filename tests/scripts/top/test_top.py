@@ -21,9 +21,10 @@ async def test_top_shows_what_happens_now(settings: Settings) -> None:
 
         using = asyncio.create_task(use())
         absent = f"http://127.0.0.1:{free_port()}"
+        both = ("--address", api.url, "--address", absent)
         try:
-            page = await asyncio.to_thread(smarttrip, "top", "--once", api.url)
-            line = await asyncio.to_thread(smarttrip, "top", "--once", "--json", "--interval", "2.5", api.url, absent)
+            page = await asyncio.to_thread(smarttrip, "top", "--once", "--address", api.url)
+            line = await asyncio.to_thread(smarttrip, "top", "--once", "--json", "--interval", "2.5", *both)
         finally:
             using.cancel()
     assert (page.returncode, page.stderr) == (0, "")
@@ -36,6 +37,6 @@ async def test_top_shows_what_happens_now(settings: Settings) -> None:
 
 def test_processes_that_cannot_be_read_are_named() -> None:
     address = f"http://127.0.0.1:{free_port()}"
-    top = smarttrip("top", "--once", address)
+    top = smarttrip("top", "--once", "--address", address)
     assert top.returncode == ExitCode.NOT_RUNNING
     assert address in top.stderr
