@@ -1,6 +1,7 @@
 """A process serves the endpoints of its roles, and connects only to the servers that these need."""
 
 from collections import Counter
+from collections.abc import Iterable
 
 import pytest
 
@@ -12,7 +13,10 @@ from tests.support.api.serving import serving
 from tests.support.dependency_proxies import dependency_proxies
 
 UNLIMITED = {"rate_limit_enabled": False}
-EVERYWHERE = set(endpoints_of([]))
+
+
+def names(endpoints: Iterable[Endpoint]) -> set[tuple[str, str]]:
+    return {(endpoint.method, endpoint.path) for endpoint in endpoints}
 
 
 def url(endpoint: Endpoint) -> str:
@@ -20,13 +24,14 @@ def url(endpoint: Endpoint) -> str:
 
 
 def test_every_endpoint_has_one_role_or_is_everywhere() -> None:
-    served = Counter(endpoint for role in ROLES for endpoint in set(endpoints_of([role])) - EVERYWHERE)
-    assert set(served) | EVERYWHERE == set(ENDPOINTS)
+    everywhere = names(endpoints_of([]))
+    served = Counter(name for role in ROLES for name in names(endpoints_of([role])) - everywhere)
+    assert set(served) | everywhere == names(ENDPOINTS)
     assert set(served.values()) == {1}
 
 
 def test_all_roles_serve_everything() -> None:
-    assert sorted(endpoints_of(ROLES), key=repr) == sorted(ENDPOINTS, key=repr)
+    assert names(endpoints_of(ROLES)) == names(ENDPOINTS)
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -17,7 +17,7 @@ from core.settings import Settings
 from tests.support.eventually import eventually
 from tests.support.fault_proxy import FaultProxy, Mode
 
-NOW = datetime.now(UTC)
+NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 PRIMARY = ServerState("1", 5, NOW, False, position=100, clock=NOW, replayed_at=None, has_replayed_all=False)
 STANDBY = replace(PRIMARY, started_at=NOW - timedelta(days=1), is_standby=True, position=90, replayed_at=NOW)
 

@@ -11,7 +11,7 @@ from indexer.index.conformance import BLOCKS, PIPELINES
 from indexer.preflight.comparison import compare_index
 
 CHANGES: dict[str, Any] = {
-    **dict.fromkeys(BLOCKS.keys() - {"blocks.read_only", "blocks.metadata"}, True),
+    **dict.fromkeys(sorted(BLOCKS.keys() - {"blocks.read_only", "blocks.metadata"}), True),
     **dict.fromkeys(PIPELINES, "missing"),
     "requests.cache.enable": False,
     "max_result_window": 10,
