@@ -70,6 +70,12 @@ def _long_secret(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
+def _redis_prefix(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.:-]{0,50}", value):
+        raise ValueError("should be up to 50 letters, digits, and characters of _.:-")
+    return value
+
+
 def _redis_url(value: str) -> str:
     if not value.startswith(("redis://", "rediss://", "unix://")):
         raise ValueError("should be redis://host:port/database")
@@ -132,7 +138,7 @@ class Settings(ResourceLimits, BaseSettings):
     database_replica_urls: Annotated[list[PostgresUrl], NoDecode, BeforeValidator(_split_postgres_urls)] = []
     database_direct_url: Annotated[PostgresUrl | None, empty_as_none] = None
     redis_url: Annotated[str, BeforeValidator(_redis_url)]
-    redis_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{0,50}$")] = ""
+    redis_prefix: Annotated[str, AfterValidator(_redis_prefix)] = ""
     elasticsearch_url: Annotated[str, BeforeValidator(_http_urls)]
     elasticsearch_alias: Annotated[str, AfterValidator(_alias)] = "trips"
 

@@ -66,7 +66,7 @@ async def run_command(monkeypatch: pytest.MonkeyPatch, url: str, command: str) -
     monkeypatch.setenv("PORT", str(free_port()))
     monkeypatch.setattr(run, "serve", lambda settings: None)
     monkeypatch.setattr(worker, "run", lambda settings: None)
-    monkeypatch.setattr(logging, "configure_logs", lambda level: None)
+    monkeypatch.setattr(logging, "configure_logs", lambda level, log_format: None)
     with capture_logs():
         result = await asyncio.to_thread(CliRunner().invoke, app, [command])
     return result.exception

@@ -35,6 +35,8 @@ NOT_COUNTED = {
     "/api/evaluation/run",  # As many searches as there are scenarios.
     "/api/health",  # Its counts are cached.
     "/readyz",
+    "/favicon.ico",
+    "/robots.txt",
 }
 
 

@@ -58,6 +58,8 @@ def _settings(settings: Settings, url: URL) -> Settings:
     changes = {
         "database_url": url.render_as_string(hide_password=False),
         "elasticsearch_alias": f"{settings.elasticsearch_alias}-rotation",
+        # The keys without it are another installation's: those of the tests' own database.
+        "redis_prefix": "rotation:",
     }
     return settings.model_copy(update=changes)
 
