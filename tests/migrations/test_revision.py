@@ -1,6 +1,7 @@
 """Processes refuse a database that lacks revisions of this release."""
 
 import asyncio
+from uuid import uuid4
 
 import pytest
 from alembic.script import ScriptDirectory
@@ -63,6 +64,8 @@ async def test_process_starts_while_postgres_is_down(monkeypatch: pytest.MonkeyP
 async def run_command(monkeypatch: pytest.MonkeyPatch, url: str, command: str) -> BaseException | None:
     """Run a command up to the point where its process would start; return the error that it raises."""
     monkeypatch.setenv("DATABASE_URL", url.replace("+asyncpg", ""))
+    # Other databases of the tests have marked the keys without a prefix as theirs.
+    monkeypatch.setenv("REDIS_PREFIX", f"{uuid4().hex}:")
     monkeypatch.setenv("PORT", str(free_port()))
     monkeypatch.setattr(run, "serve", lambda settings: None)
     monkeypatch.setattr(worker, "run", lambda settings: None)

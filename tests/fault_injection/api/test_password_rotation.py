@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from signal import SIGTERM
+from uuid import uuid4
 
 import asyncpg
 import httpx2
@@ -58,8 +59,8 @@ def _settings(settings: Settings, url: URL) -> Settings:
     changes = {
         "database_url": url.render_as_string(hide_password=False),
         "elasticsearch_alias": f"{settings.elasticsearch_alias}-rotation",
-        # The keys without it are another installation's: those of the tests' own database.
-        "redis_prefix": "rotation:",
+        # The keys without it are another installation's, as are those of earlier runs.
+        "redis_prefix": f"{uuid4().hex}:",
     }
     return settings.model_copy(update=changes)
 
@@ -129,7 +130,8 @@ async def change_is_served(own: Server, client: Client, spots: int) -> None:
 async def test_password_in_a_file_is_changed_without_a_restart(settings: Settings, own: Server, tmp_path: Path) -> None:
     passwords = tmp_path / "pgpass"
     write_passwords(passwords, OLD)
-    url = make_url(own.url).set(username="first").update_query_dict({"passfile": str(passwords)})
+    # The password of the superuser's URL would count before the file.
+    url = make_url(own.url)._replace(username="first", password=None).update_query_dict({"passfile": str(passwords)})
     own_settings = _settings(settings, url)
     try:
         async with (
@@ -164,9 +166,10 @@ def write_passwords(path: Path, password: str) -> None:
 
 @pytest.mark.slow
 async def test_role_is_exchanged_by_restarts_a_few_at_a_time(settings: Settings, own: Server) -> None:
-    first, second = (
-        _settings(settings, make_url(own.url).set(username=name, password=password))
-        for name, password in (("first", OLD), ("second", NEW))
+    url = make_url(own.url)
+    first = _settings(settings, url.set(username="first", password=OLD))
+    second = first.model_copy(
+        update={"database_url": url.set(username="second", password=NEW).render_as_string(hide_password=False)}
     )
     try:
         async with AsyncExitStack() as processes:
