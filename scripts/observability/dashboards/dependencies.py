@@ -2,77 +2,74 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from scripts.observability.dashboards.panels import chart, page
+from scripts.observability.dashboards.panels import Row, chart, page
 
 
 def dependencies() -> Dashboard:
     return page(
         "smarttrip-dependencies",
         "SmartTrip: dependencies",
+        [_processes(), *_servers()],
+    )
+
+
+def _processes() -> Row:
+    return (
+        "All",
         [
-            (
-                "All",
-                [
-                    chart(
-                        "Circuit breakers",
-                        "none",
-                        {"{{dependency}}": "max by (dependency) (smarttrip_breaker_state)"},
-                        BREAKER,
-                    ),
-                    chart("Processes that can be scraped", "short", {"{{job}}": "sum by (job) (up)"}),
-                    chart("Clocks and logs, in an hour", "short", MACHINES),
-                    chart("95th percentile of calls", "s", {"{{dependency}}": TIMES}),
-                    chart("Callers that wait for Postgres", "short", {"{{pool}}": WAITING}),
-                    chart(
-                        "Differences from what is needed", "short", {"{{part}}": PREFLIGHT}, "See `smarttrip check`."
-                    ),
-                ],
+            chart(
+                "Circuit breakers",
+                "none",
+                {"{{dependency}}": "max by (dependency) (smarttrip_breaker_state)"},
+                BREAKER,
             ),
-            (
-                "Postgres",
-                [
-                    chart("Replicas in use", "short", {"{{instance}}": "smarttrip_replicas_usable"}),
-                    chart(
-                        "Batches that failed",
-                        "ops",
-                        {"{{error}}": "sum by (error) (rate(smarttrip_feed_errors_total[5m]))"},
-                    ),
-                    chart("Rows left out in an hour", "short", {"{{kind}}": LEFT_OUT}),
-                ],
-            ),
-            (
-                "Redis",
-                [
-                    chart(
-                        "Lookups that failed", "ops", {"failures": "sum(rate(smarttrip_cache_redis_errors_total[5m]))"}
-                    ),
-                    chart(
-                        "Requests without a rate limit",
-                        "reqps",
-                        {"requests": "sum(rate(smarttrip_rate_limit_failures_total[5m]))"},
-                    ),
-                    chart("Subscriptions lost", "ops", {"{{instance}}": "rate(smarttrip_changes_lost_total[5m])"}),
-                ],
-            ),
-            (
-                "Elasticsearch",
-                [
-                    chart(
-                        "Every document rejected", "ops", {"batches": "sum(rate(smarttrip_index_rejections_total[5m]))"}
-                    ),
-                    chart("Oldest change", "s", {"seconds": "max(smarttrip_outbox_oldest_seconds)"}),
-                ],
-            ),
-            (
-                "Users' tokens",
-                [
-                    chart(
-                        "Rejected", "ops", {"{{reason}}": "sum by (reason) (rate(smarttrip_token_failures_total[5m]))"}
-                    )
-                ],
-            ),
+            chart("Processes that can be scraped", "short", {"{{job}}": "sum by (job) (up)"}),
+            chart("Clocks and logs, in an hour", "short", MACHINES),
+            chart("95th percentile of calls", "s", {"{{dependency}}": TIMES}),
+            chart("Callers that wait for Postgres", "short", {"{{pool}}": WAITING}),
+            chart("Differences from what is needed", "short", {"{{part}}": PREFLIGHT}, "See `smarttrip check`."),
         ],
     )
+
+
+def _servers() -> list[Row]:
+    return [
+        (
+            "Postgres",
+            [
+                chart("Replicas in use", "short", {"{{instance}}": "smarttrip_replicas_usable"}),
+                chart(
+                    "Batches that failed",
+                    "ops",
+                    {"{{error}}": "sum by (error) (rate(smarttrip_feed_errors_total[5m]))"},
+                ),
+                chart("Rows left out in an hour", "short", {"{{kind}}": LEFT_OUT}),
+            ],
+        ),
+        (
+            "Redis",
+            [
+                chart("Lookups that failed", "ops", {"failures": "sum(rate(smarttrip_cache_redis_errors_total[5m]))"}),
+                chart(
+                    "Requests without a rate limit",
+                    "reqps",
+                    {"requests": "sum(rate(smarttrip_rate_limit_failures_total[5m]))"},
+                ),
+                chart("Subscriptions lost", "ops", {"{{instance}}": "rate(smarttrip_changes_lost_total[5m])"}),
+            ],
+        ),
+        (
+            "Elasticsearch",
+            [
+                chart("Every document rejected", "ops", {"batches": "sum(rate(smarttrip_index_rejections_total[5m]))"}),
+                chart("Oldest change", "s", {"seconds": "max(smarttrip_outbox_oldest_seconds)"}),
+            ],
+        ),
+        (
+            "Users' tokens",
+            [chart("Rejected", "ops", {"{{reason}}": "sum by (reason) (rate(smarttrip_token_failures_total[5m]))"})],
+        ),
+    ]
 
 
 WAITING = "sum by (pool) (smarttrip_postgres_pool_waiting)"
