@@ -1,6 +1,5 @@
 """Provoke the faults of the fault matrix on an API process and a worker of their own."""
 
-import os
 import resource
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
@@ -58,20 +57,6 @@ def command_of(fault: Fault, pipe: Path, *arguments: str) -> Sequence[str]:
     if component.startswith("clock"):
         return (executable, "-m", "tests.support.jumping_clock", *arguments)
     return (SMARTTRIP, *arguments)
-
-
-@asynccontextmanager
-async def full_pipe(path: Path) -> AsyncIterator[None]:
-    """Have a named pipe at `path` that is full, and that nobody reads, for the block."""
-    os.mkfifo(path)
-    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    writer = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
-    with suppress(BlockingIOError):
-        while True:
-            os.write(writer, b"x")
-    os.close(writer)
-    yield
-    os.close(reader)
 
 
 @asynccontextmanager

@@ -19,9 +19,10 @@ from tests.fault_injection import fault_matrix
 from tests.fault_injection.api.load_generator import load_client
 from tests.fault_injection.cell_check import CellCheck
 from tests.fault_injection.fault_matrix import ELSEWHERE, FAULTS, SENSELESS, Fault
-from tests.fault_injection.faults import ADMIN_KEY, System, full_pipe, provoked, running_system
+from tests.fault_injection.faults import ADMIN_KEY, System, provoked, running_system
 from tests.fault_injection.probes import HTTP_OPERATIONS, Probes
 from tests.support.eventually import eventually
+from tests.support.full_pipe import full_pipe
 from tests.support.http_client import http_client
 from tests.support.processes import responds
 from tests.support.sync import ignore_progress
@@ -88,21 +89,21 @@ async def provoke(settings: Settings, fault: Fault, folder: Path) -> Mapping[str
         except AssertionError as error:
             errors.setdefault(operation, str(error))
 
-    async with (
-        full_pipe(folder / "log"),
-        running_system(settings, fault, folder) as system,
-        open_backends(settings) as stores,
-        load_client(system.api.url, Authorization=f"Bearer {ADMIN_KEY}") as client,
-    ):
-        probes = Probes(client, stores)
-        await wait_until_ready(system, fault, probes)
-        checks = {name: CellCheck(name, cell, probes) for name, cell in FAULTS[fault].items() if name != "shutdown"}
-        async with provoked(system, fault):
-            await asyncio.gather(*(run(name, check.during()) for name, check in checks.items()))
-        await asyncio.gather(*(run(name, check.afterwards()) for name, check in checks.items()))
-        await run("shutdown", assert_no_negative_durations(system, stores.postgres))
-        async with provoked(system, fault):
-            await run("shutdown", assert_ends(system, FAULTS[fault]["shutdown"].seconds))
+    with full_pipe(folder / "log"):
+        async with (
+            running_system(settings, fault, folder) as system,
+            open_backends(settings) as stores,
+            load_client(system.api.url, Authorization=f"Bearer {ADMIN_KEY}") as client,
+        ):
+            probes = Probes(client, stores)
+            await wait_until_ready(system, fault, probes)
+            checks = {name: CellCheck(name, cell, probes) for name, cell in FAULTS[fault].items() if name != "shutdown"}
+            async with provoked(system, fault):
+                await asyncio.gather(*(run(name, check.during()) for name, check in checks.items()))
+            await asyncio.gather(*(run(name, check.afterwards()) for name, check in checks.items()))
+            await run("shutdown", assert_no_negative_durations(system, stores.postgres))
+            async with provoked(system, fault):
+                await run("shutdown", assert_ends(system, FAULTS[fault]["shutdown"].seconds))
     return errors
 
 

@@ -1,8 +1,6 @@
 """A log that nobody reads, that is full or that is gone stops nothing: requests, probes and shutdown go on."""
 
-import os
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from signal import SIGTERM
 
@@ -12,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from core.settings import Settings
 from scripts.dev_stack.ports import free_port
 from tests.support.eventually import eventually
+from tests.support.full_pipe import full_pipe
 from tests.support.http_client import http_client
 from tests.support.processes import SMARTTRIP, environment, responds, running_process
 
@@ -37,25 +36,17 @@ CASES = [
 
 
 @pytest.fixture
-def full_pipe(tmp_path: Path) -> Iterator[Path]:
-    path = tmp_path / "log"
-    os.mkfifo(path)
-    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    writer = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
-    with suppress(BlockingIOError):
-        while True:
-            os.write(writer, b"x")
-    os.close(writer)
-    yield path
-    os.close(reader)
+def pipe(tmp_path: Path) -> Iterator[Path]:
+    with full_pipe(tmp_path / "log") as path:
+        yield path
 
 
 @pytest.mark.parametrize(("destination", "process"), CASES)
 async def test_process_works_whatever_becomes_of_its_log(
-    settings: Settings, database: AsyncEngine, full_pipe: Path, destination: str, process: str
+    settings: Settings, database: AsyncEngine, pipe: Path, destination: str, process: str
 ) -> None:
     command, workers = PROCESSES[process]
-    redirection = DESTINATIONS[destination].format(pipe=full_pipe)
+    redirection = DESTINATIONS[destination].format(pipe=pipe)
     port = free_port()
     variables = {"PORT": str(port), "WORKER_PORT": str(port), "WORKERS": str(workers), "LOG_LEVEL": "debug"}
     shell = ("bash", "-c", f'exec "$@" {redirection}', "bash", SMARTTRIP, command)
