@@ -10,8 +10,8 @@ from core.settings import Settings
 from tests.docs.documents import DOCUMENTS, QUOTED, table, text
 
 DEFAULTS_IN_WORDS = {"database_direct_url": "DATABASE_URL", "today": "the real date"}
-OTHER_VARIABLES = {"fault_seed", "fuzz_inputs", "load_seed"}
-"""Environment variables that tests and the load generator read."""
+OTHER_VARIABLES = {"fault_seed", "fuzz_inputs", "load_seed", "postgres_password"}
+"""Environment variables that tests, the load generator and docker-compose.yml read."""
 
 
 def documented_defaults() -> dict[str, str]:

@@ -1,5 +1,6 @@
 """docker-compose.yml and Dockerfile, checked as text, because Docker is unavailable to the tests."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -27,7 +28,7 @@ def conditions(name: str) -> dict[str, str]:
 
 
 def test_compose_has_the_whole_system_and_optional_samples() -> None:
-    assert set(STARTED) == {"postgres", "valkey", "elasticsearch", "migrate", "worker", "api"}
+    assert set(STARTED) == {"passwords", "postgres", "valkey", "elasticsearch", "migrate", "worker", "api"}
     assert SERVICES["seed"]["profiles"] == ["sample"]
     assert set(OBSERVERS) == {"prometheus", "alertmanager", "grafana", "otel-collector", "jaeger"}
 
@@ -39,6 +40,7 @@ def test_servers_are_official_images_of_tested_versions() -> None:
 
 
 def test_services_wait_for_their_dependencies() -> None:
+    assert conditions("postgres") == {"passwords": "service_completed_successfully"}
     assert conditions("migrate") == {"postgres": "service_healthy"}
     assert conditions("seed") == {"migrate": "service_completed_successfully"}
     needed = {
@@ -94,15 +96,60 @@ def test_containers_have_minimal_privileges(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_containers_run_existing_commands_with_valid_settings(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_containers_run_existing_commands_with_valid_settings(
+    name: str, monkeypatch: pytest.MonkeyPatch, passwords: Path
+) -> None:
     program, command, *options = OURS[name]["command"]
     assert program == "smarttrip"
     known = get_command(app).commands[command]  # type: ignore[attr-defined]
     assert set(options) <= {option for parameter in known.params for option in parameter.opts}
     for variable, value in OURS[name]["environment"].items():
         if value is not None:
-            monkeypatch.setenv(variable, default(str(value)))
+            monkeypatch.setenv(variable, default(str(value)).replace("/run/passwords", str(passwords)))
     load_settings()
+
+
+def make_passwords(folder: Path, **variables: str) -> None:
+    script = ROOT / "deploy" / "compose" / "passwords.sh"
+    environment = {"PATH": os.environ["PATH"], **variables}
+    subprocess.run(("sh", str(script), str(folder)), env=environment, check=True)
+
+
+@pytest.fixture
+def passwords(tmp_path: Path) -> Path:
+    make_passwords(tmp_path)
+    return tmp_path
+
+
+def test_password_is_generated_once(passwords: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    password = (passwords / "postgres").read_text()
+    assert re.fullmatch(r"[0-9a-f]{64}", password)
+    assert (passwords / "pgpass").read_text() == f"*:*:*:*:{password}"
+    assert {path.stat().st_mode & 0o777 for path in passwords.iterdir()} == {0o600}
+    make_passwords(passwords, POSTGRES_PASSWORD="")
+    assert (passwords / "postgres").read_text() == password
+    other = tmp_path_factory.mktemp("other")
+    make_passwords(other)
+    assert (other / "postgres").read_text() != password
+
+
+def test_own_password_replaces_the_generated_one(passwords: Path) -> None:
+    make_passwords(passwords, POSTGRES_PASSWORD="of a database: made before")
+    assert (passwords / "postgres").read_text() == "of a database: made before"
+    assert (passwords / "pgpass").read_text() == "*:*:*:*:of a database: made before"
+
+
+def test_no_password_is_a_constant() -> None:
+    for name, service in SERVICES.items():
+        for variable, value in service.get("environment", {}).items():
+            if re.search("PASSWORD|SECRET|KEY|TOKEN", variable) and not variable.endswith("_FILE"):
+                assert default(str(value or "")) == "", (name, variable)
+            assert not re.search(r"://[^/@]*:[^/@]*@", str(value)), (name, variable)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_logs_are_rotated(name: str) -> None:
+    assert SERVICES[name]["logging"]["options"].keys() == {"max-size", "max-file"}
 
 
 def test_every_setting_reaches_the_containers() -> None:
