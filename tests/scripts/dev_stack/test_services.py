@@ -6,7 +6,7 @@ import pytest
 
 from scripts.dev_stack.elasticsearch import jars
 from scripts.dev_stack.paths import build_once, open_folder
-from scripts.dev_stack.ports import PORTS, free_port
+from scripts.dev_stack.ports import MAX_RESERVED, PORTS, free_port
 from scripts.errors import CliError
 from scripts.ports import is_free
 
@@ -29,6 +29,24 @@ def test_port_with_a_listener_is_not_free() -> None:
     with socket.create_server(("127.0.0.1", port)):
         assert not is_free(port)
         assert free_port(preferred=port) != port
+
+
+def test_free_port_is_reserved_for_a_server() -> None:
+    port = free_port()
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind(("127.0.0.1", port))
+    with socket.create_server(("127.0.0.1", port)) as server, socket.create_connection(server.getsockname()):
+        pass
+    assert is_free(port)
+
+
+def test_reservations_are_bounded() -> None:
+    descriptors = Path("/proc/self/fd")
+    for _ in range(MAX_RESERVED):
+        free_port()
+    before = len(list(descriptors.iterdir()))
+    free_port()
+    assert len(list(descriptors.iterdir())) == before
 
 
 def test_failed_build_leaves_nothing_behind(folder: Path) -> None:
