@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 
-async def eventually(condition: Callable[[], bool | Awaitable[bool]], within: float = 5.0) -> None:
+async def eventually(condition: Callable[[], bool | Awaitable[bool]], within: float = 20.0) -> None:
     """Poll `condition` until it is true. Raises: AssertionError after `within` seconds."""
     deadline = time.monotonic() + within
     while True:
