@@ -39,22 +39,22 @@ async def is_deleted(sync: SyncFixture, trip: int) -> bool:
     return await get_document(sync, trip) is None
 
 
-async def stall_write_of_change(sync: SyncFixture, trip: int) -> None:
-    """Change the departure, and stop the worker's bulk request for it on its way to Elasticsearch.
+async def hold_write_of_change(sync: SyncFixture, trip: int, mode: Mode = Mode.STALL) -> None:
+    """Change the departure, and hold the worker's bulk request for it, or with `Mode.MUTE` the response to it.
 
-    The proxy may stop another request instead, with which the worker verifies the history of the index; then the
+    The proxy may hold another request instead, with which the worker verifies the history of the index; then the
     change is undone and made again.
     """
-    while not await _is_write_stalled(sync, trip):
+    while not await _is_write_held(sync, trip, mode):
         await sync.dependencies["elasticsearch"].switch(Mode.PASS)
         await execute(sync.workload.engine, UNDO, trip=trip)
 
 
-async def _is_write_stalled(sync: SyncFixture, trip: int) -> bool:
+async def _is_write_held(sync: SyncFixture, trip: int, mode: Mode) -> bool:
     await sync.wait_until_in_sync()
     proxy = sync.dependencies["elasticsearch"]
     before = len(list(recorded_bulks(proxy)))
-    await proxy.switch(Mode.STALL)
+    await proxy.switch(mode)
     await execute(sync.workload.engine, CHANGE, trip=trip)
     deadline = time.monotonic() + 2.0
     while len(list(recorded_bulks(proxy))) == before and time.monotonic() < deadline:
@@ -65,7 +65,7 @@ async def _is_write_stalled(sync: SyncFixture, trip: int) -> bool:
 async def test_kill_before_the_write_loses_no_change(sync: SyncFixture) -> None:
     trip = await first_departure(sync)
     async with live_worker_process(sync.dependencies.settings) as worker:
-        await stall_write_of_change(sync, trip)
+        await hold_write_of_change(sync, trip)
         await worker.kill()
     await sync.dependencies["elasticsearch"].switch(Mode.CUT)
     assert not await is_changed(sync, trip)
@@ -78,9 +78,7 @@ async def test_kill_before_the_write_loses_no_change(sync: SyncFixture) -> None:
 async def test_kill_after_the_write_repeats_the_write(sync: SyncFixture) -> None:
     trip = await first_departure(sync)
     async with live_worker_process(sync.dependencies.settings) as worker:
-        await sync.wait_until_in_sync()
-        await sync.dependencies["elasticsearch"].switch(Mode.MUTE)
-        await execute(sync.workload.engine, CHANGE, trip=trip)
+        await hold_write_of_change(sync, trip, Mode.MUTE)
         await eventually(lambda: is_changed(sync, trip))
         await worker.kill()
     assert await waiting(sync.backends.postgres) == 1
@@ -91,7 +89,7 @@ async def test_kill_after_the_write_repeats_the_write(sync: SyncFixture) -> None
 async def test_late_write_does_not_undo_a_deletion(sync: SyncFixture) -> None:
     trip = await first_departure(sync)
     async with live_worker_process(sync.dependencies.settings) as worker:
-        await stall_write_of_change(sync, trip)
+        await hold_write_of_change(sync, trip)
         await worker.kill()
     async with live_worker_process(sync.settings):
         await execute(sync.workload.engine, DELETE, trip=trip)
@@ -118,7 +116,7 @@ async def test_write_after_tombstone_expiry_is_repaired(sync: SyncFixture) -> No
     """A worker is suspended until Elasticsearch has dropped the tombstone of a departure that it still writes."""
     trip = await first_departure(sync)
     async with live_worker_process(sync.dependencies.settings, stalled_after=2.0) as suspended:
-        await stall_write_of_change(sync, trip)
+        await hold_write_of_change(sync, trip)
         suspended.process.send_signal(signal.SIGSTOP)
         async with live_worker_process(sync.settings):
             await execute(sync.workload.engine, DELETE, trip=trip)

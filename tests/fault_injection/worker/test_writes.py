@@ -64,7 +64,8 @@ async def test_temporary_rejection_is_retried(
 
 
 async def test_invalid_row_blocks_no_other(sync: SyncFixture) -> None:
-    corrupt = "UPDATE trip_occurrences SET end_date = 'infinity' WHERE id = (SELECT min(id) FROM trip_occurrences)"
+    # The last row is none of those that the workload deletes.
+    corrupt = "UPDATE trip_occurrences SET end_date = 'infinity' WHERE id = (SELECT max(id) FROM trip_occurrences)"
     async with worker_task(sync.settings):
         async with sync.workload.running():
             await execute(sync.workload.engine, corrupt)
