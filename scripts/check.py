@@ -26,6 +26,7 @@ SECONDS_TO_STOP = 60
 
 MOST_REPEATED = 10
 """Failed tests that are repeated alone: many tests wait for real servers, and a busy machine can be late for one."""
+REPETITIONS = 3
 LAST_FAILED = Path(".pytest_cache/v/cache/lastfailed")
 TEST_SEPARATOR = "::"
 REPEAT = ("--last-failed", "--last-failed-no-failures", "none", "-n", "0")
@@ -49,11 +50,14 @@ def _tests_pass(arguments: Sequence[str]) -> bool:
         command = ("pytest", *selection, *pytest_arguments)
         if _passes("tests", (*command, "-n", "2"), env):
             return True
-        return _are_few_failed() and _passes("failed tests, repeated alone", (*command, *REPEAT), env)
+        return _are_few_failed() and any(
+            _passes(f"failed tests, repeated alone ({repetition} of {REPETITIONS})", (*command, *REPEAT), env)
+            for repetition in range(1, REPETITIONS + 1)
+        )
 
 
 def _are_few_failed() -> bool:
-    """Return whether so few tests failed that they are repeated; what fails again fails the checks.
+    """Return whether so few tests failed that they are repeated; what fails each time fails the checks.
 
     A file that could not be collected counts as too many: pytest would repeat the whole suite in its place.
     """
