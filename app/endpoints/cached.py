@@ -12,12 +12,12 @@ from starlette.types import Scope
 
 from app.backends.database import ReadSession
 from app.cache.response_cache import CacheKind
+from app.endpoints.serialization import serialize
 from app.http.conditional import NO_CACHE, PUBLIC_ONE_HOUR, cached_response
 from app.http.errors import Thing, not_found
 from app.http.raw_response import RawResponse
 from app.repositories.valid_rows import valid_items
 from app.state import ApiRequest, RequestState
-from schemas.api.entities import to_json
 from schemas.api.envelopes import DetailResponse, ListResponse
 from schemas.invalidation import EntityKind
 
@@ -81,7 +81,8 @@ async def respond_cached(request: ApiRequest, policy: CachePolicy, reader: Reade
 
     async def load() -> bytes:
         async with state["database"].read() as session:
-            return to_json(await reader(session, *request.path_params.values(), **arguments))
+            response = await reader(session, *request.path_params.values(), **arguments)
+        return await serialize(response)
 
     body = await state["cache"].get(key, kinds, load, policy.ttl, kind=policy.kind)
     state["fast_path"].register(request.scope, partial(_local_response, key, policy, kinds))
@@ -107,7 +108,7 @@ def list_reader(envelope: type[ListResponse[Any]], read_rows: ReadRows) -> Reade
     """Return a reader of a whole list. Rows that cannot be shown are left out."""
 
     async def read(session: ReadSession) -> BaseModel:
-        return envelope.of(valid_items(envelope.item_model(), await read_rows(session)))
+        return envelope.of(await valid_items(envelope.item_model(), await read_rows(session)))
 
     return read
 
@@ -120,7 +121,7 @@ def detail_reader(envelope: type[DetailResponse[Any]], read_row: ReadRow, *, thi
 
     async def read(session: ReadSession, row_id: int) -> BaseModel:
         row = await read_row(session, row_id)
-        for item in valid_items(envelope.item_model(), [] if row is None else [row]):
+        for item in await valid_items(envelope.item_model(), [] if row is None else [row]):
             return envelope.of(item)
         raise not_found(thing)
 

@@ -39,7 +39,7 @@ async def count_departures(session: WriteSession) -> int:
 
 async def list_write_targets(session: WriteSession) -> list[WriteTarget]:
     registered = select(IndexTarget).order_by(IndexTarget.created_at)
-    return valid_items(WriteTarget, await fetch_scalars(session, registered, IndexTarget.name))
+    return await valid_items(WriteTarget, await fetch_scalars(session, registered, IndexTarget.name))
 
 
 async def get_outbox_backlog(session: WriteSession) -> OutboxBacklog:
@@ -58,9 +58,10 @@ async def count_dead_letters(session: WriteSession) -> DeadLetterCounts:
 async def find_dead_letters(session: WriteSession, query: DeadLettersQuery) -> PageRows[DeadLetterItem]:
     """Return a page of dead letters, the latest first."""
     chosen = DEAD_LETTER_QUERIES[query.queue]
-    page = chosen.order_by(text("id DESC")).limit(query.limit).offset(query.offset)
-    rows = valid_items(DeadLetterItem, await fetch_mappings(session, page, DEAD_LETTER_IDS[query.queue]))
-    return PageRows(rows, await session.scalar(select(func.count()).select_from(chosen.subquery())) or 0)
+    page = chosen.order_by(text("id DESC")).offset(query.offset)
+    rows = await fetch_mappings(session, page, DEAD_LETTER_IDS[query.queue], limit=query.limit)
+    items = await valid_items(DeadLetterItem, rows)
+    return PageRows(items, await session.scalar(select(func.count()).select_from(chosen.subquery())) or 0)
 
 
 async def retry_index_letters(session: WriteSession, ids: Sequence[int]) -> int:

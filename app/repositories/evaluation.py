@@ -15,10 +15,10 @@ async def find_scenarios(
 ) -> Sequence[EvaluationScenario]:
     """Return the scenarios with the ids, or without ids the active ones; at most MAX_LIST."""
     chosen = EvaluationScenario.id.in_(ids) if ids else EvaluationScenario.is_active.is_not(False)
-    found = select(EvaluationScenario).where(chosen).order_by(EvaluationScenario.id).limit(MAX_LIST)
+    found = select(EvaluationScenario).where(chosen).order_by(EvaluationScenario.id)
     if category is not None:
         found = found.where(EvaluationScenario.category == category)
-    return await fetch_scalars(session, found, EvaluationScenario.id)
+    return await fetch_scalars(session, found, EvaluationScenario.id, limit=MAX_LIST)
 
 
 async def find_unknown_ids(session: ReadSession, ids: Sequence[int]) -> list[int]:

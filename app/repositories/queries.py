@@ -28,7 +28,7 @@ async def paginate(
     options: Sequence[ORMOption],
 ) -> PageRows[Row]:
     """Return one page of the rows that `statement` selects, and their total number. The id is the last of `order`."""
-    chosen = statement.order_by(*order).limit(page.limit).offset(page.offset)
-    rows = await fetch_scalars(session, chosen, order[-1], options)
+    chosen = statement.order_by(*order).offset(page.offset)
+    rows = await fetch_scalars(session, chosen, order[-1], options, limit=page.limit)
     count = statement.with_only_columns(func.count(), maintain_column_froms=True)
     return PageRows(rows, await session.scalar(count) or 0)

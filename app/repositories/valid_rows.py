@@ -4,14 +4,14 @@ Such values are dates beyond the year 9999, infinite times, prices that are no n
 that readers reject. Postgres stores them all.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import structlog
 from prometheus_client import Counter
 from pydantic import BaseModel
 from sqlalchemy import Select
-from sqlalchemy.engine import Result
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.orm.interfaces import ORMOption
@@ -46,57 +46,91 @@ LEFT_OUT = with_values(
     KINDS,
 )
 
+SLICE = 50
+"""Rows that are loaded or validated at a time: other requests are served in between."""
+
 MAX_LOGGED = 20
 """Row ids in one log line."""
 
 
 async def fetch_scalars(
-    session: AsyncSession, statement: Select[Row], key: InstrumentedAttribute[Any], options: Sequence[ORMOption] = ()
+    session: AsyncSession,
+    statement: Select[Row],
+    key: InstrumentedAttribute[Any],
+    options: Sequence[ORMOption] = (),
+    *,
+    limit: int | None = None,
 ) -> Sequence[Row]:
-    """Return the objects that the statement selects, in its order. `key` is the column of their ids."""
-    return await _fetch(session, statement, key, lambda result: result.scalars().all(), options)
+    """Return the first `limit` objects, by default all, that the statement selects, in its order.
+
+    `key` is the column of their ids.
+    """
+
+    async def load(part: Select[Row]) -> Sequence[Row]:
+        return (await session.scalars(part.options(*options))).all()
+
+    return await _fetch(session, statement, key, load, limit)
 
 
 async def fetch_mappings(
-    session: AsyncSession, statement: Select[Any], key: InstrumentedAttribute[Any]
+    session: AsyncSession, statement: Select[Any], key: InstrumentedAttribute[Any], *, limit: int | None = None
 ) -> Sequence[Mapping[Any, Any]]:
-    """Return the rows that the statement selects, in its order. `key` is the column of their ids."""
-    return await _fetch(session, statement, key, lambda result: result.mappings().all())
+    """Return rows as `fetch_scalars` returns objects. One of their columns is named as `key`."""
+
+    async def load(part: Select[Any]) -> Sequence[Mapping[Any, Any]]:
+        rows: Sequence[Mapping[Any, Any]] = (await session.execute(part)).mappings().all()
+        return rows
+
+    return await _fetch(session, statement, key, load, limit)
 
 
 async def _fetch(
     session: AsyncSession,
     statement: Select[Any],
     key: InstrumentedAttribute[Any],
-    load: Callable[[Result[Any]], Sequence[Row]],
-    options: Sequence[ORMOption] = (),
+    load: Callable[[Select[Any]], Awaitable[Sequence[Row]]],
+    limit: int | None,
 ) -> Sequence[Row]:
+    """Load the first slice by one statement; only if it is full, or fails, load slices by their ids."""
+    first = min(SLICE, limit or SLICE)
+    rows: list[Row] = []
     try:
-        return load(await session.execute(statement.options(*options)))
+        rows += await load(statement.limit(first))
+        if len(rows) < first or limit == first:
+            return rows
     except ROW_ERRORS:
-        ids = (await session.scalars(statement.with_only_columns(key, maintain_column_froms=True))).all()
+        # What was half loaded must be loaded again.
+        session.expunge_all()
+    loaded = {_row_id(row, key.key) for row in rows}
+    found = await session.scalars(statement.with_only_columns(key, maintain_column_froms=True).limit(limit))
+    ids = [row_id for row_id in found if row_id not in loaded]
     left_out: dict[object, Exception] = {}
 
     async def fetch_part(part: Sequence[object]) -> Sequence[Row]:
-        # What was half loaded must be loaded again.
-        session.expunge_all()
-        chosen = statement.where(key.in_(part)).limit(None).offset(None)
-        return load(await session.execute(chosen.options(*options)))
+        try:
+            return await load(statement.where(key.in_(part)).limit(None).offset(None))
+        except ROW_ERRORS:
+            session.expunge_all()
+            raise
 
     async def leave_out(row_id: object, error: Exception) -> Sequence[Row]:
         left_out[row_id] = error
         return ()
 
-    parts = await process_with_bisection(ids, fetch_part, leave_out, errors=ROW_ERRORS)
+    for start in range(0, len(ids), SLICE):
+        for part in await process_with_bisection(ids[start : start + SLICE], fetch_part, leave_out, errors=ROW_ERRORS):
+            rows += part
     report_left_out(key.class_.__name__, left_out)
-    return [row for part in parts for row in part]
+    return rows
 
 
-def valid_items(model: type[Item], rows: Sequence[object]) -> list[Item]:
+async def valid_items(model: type[Item], rows: Sequence[object]) -> list[Item]:
     """Return the rows as models, without those that the model rejects."""
     items: list[Item] = []
-    left_out: dict[int, Exception] = {}
-    for row in rows:
+    left_out: dict[object, Exception] = {}
+    for number, row in enumerate(rows, 1):
+        if number % SLICE == 0:
+            await asyncio.sleep(0)
         try:
             items.append(model.model_validate(row))
         except ROW_ERRORS as error:
@@ -105,14 +139,13 @@ def valid_items(model: type[Item], rows: Sequence[object]) -> list[Item]:
     return items
 
 
-def valid_page(model: type[Item], page: PageRows[Any]) -> PageRows[Item]:
+async def valid_page(model: type[Item], page: PageRows[Any]) -> PageRows[Item]:
     """Return the page with its rows as models, without those that the model rejects; they count in the total."""
-    return PageRows(valid_items(model, page.rows), page.total)
+    return PageRows(await valid_items(model, page.rows), page.total)
 
 
-def _row_id(row: object) -> int:
-    row_id: int = row["id"] if isinstance(row, Mapping) else getattr(row, "id", 0)
-    return row_id
+def _row_id(row: object, key: str = "id") -> object:
+    return row[key] if isinstance(row, Mapping) else getattr(row, key, 0)
 
 
 def report_left_out(kind: str, left_out: Mapping[Any, Exception]) -> None:

@@ -21,7 +21,7 @@ async def list_templates(session: ReadSession, company_id: int, query: PageQuery
     if not await companies.company_exists(session, company_id):
         raise not_found("Company")
     found = await templates.find_company_templates(session, company_id, query)
-    return PageResponse[Template].of(valid_page(Template, found), query)
+    return PageResponse[Template].of(await valid_page(Template, found), query)
 
 
 ENDPOINTS = (

@@ -15,7 +15,9 @@ from schemas.api.evaluation import EvaluationRequest, EvaluationResponse, Scenar
 async def list_scenarios(request: ApiRequest, query: ScenariosQuery) -> Response:
     async with request.state["database"].read() as session:
         found = await evaluation.find_scenarios(session, query.category)
-    return json_response(request, ListResponse[ScenarioSummary].of(valid_items(ScenarioSummary, found)).model_dump())
+    return json_response(
+        request, ListResponse[ScenarioSummary].of(await valid_items(ScenarioSummary, found)).model_dump()
+    )
 
 
 async def run_evaluation(request: ApiRequest, body: EvaluationRequest) -> Response:

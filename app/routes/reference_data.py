@@ -18,7 +18,7 @@ TAGS = reference_policy("tag")
 
 
 async def get_locations(session: ReadSession) -> Locations:
-    countries = valid_items(Country, await reference_data.list_locations(session))
+    countries = await valid_items(Country, await reference_data.list_locations(session))
     continents = sorted({country.continent for country in countries}, key=_continent_label)
     return Locations.model_validate(
         {"count": len(countries), "countries": countries, "continents": [*map(_continent_name, continents)]}
@@ -36,7 +36,7 @@ def _continent_name(continent: Continent | str) -> ContinentName:
 
 async def list_countries(session: ReadSession, query: CountriesQuery) -> ListResponse[Country]:
     countries = await reference_data.list_countries(session, query.continent)
-    return ListResponse[Country].of(valid_items(Country, countries))
+    return ListResponse[Country].of(await valid_items(Country, countries))
 
 
 ENDPOINTS = (

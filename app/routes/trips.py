@@ -33,8 +33,8 @@ ENDPOINT_INDEX = {
 async def list_templates(session: ReadSession, query: TemplatesQuery, today: date) -> BaseModel:
     found = await templates.find_templates(session, query)
     if not query.include_occurrences:
-        return PageResponse[Template].of(valid_page(Template, found), query)
-    rows = await _with_next_departures(session, valid_items(Template, found.rows), today)
+        return PageResponse[Template].of(await valid_page(Template, found), query)
+    rows = await _with_next_departures(session, await valid_items(Template, found.rows), today)
     return PageResponse[TemplateWithOccurrences].of(PageRows(rows, found.total), query)
 
 
@@ -42,11 +42,11 @@ async def _with_next_departures(
     session: ReadSession, rows: Sequence[Template], today: date
 ) -> list[TemplateWithOccurrences]:
     upcoming = await departures.next_departures(session, [row.id for row in rows], today)
+    shown: dict[int, list[OccurrenceOnly]] = {row.id: [] for row in rows}
+    for departure in await valid_items(OccurrenceOnly, [one for found in upcoming.values() for one in found]):
+        shown[departure.trip_template_id].append(departure)
     return [
-        TemplateWithOccurrences.model_validate(
-            {**dict(row), "upcoming_occurrences": valid_items(OccurrenceOnly, upcoming[row.id])}
-        )
-        for row in rows
+        TemplateWithOccurrences.model_validate({**dict(row), "upcoming_occurrences": shown[row.id]}) for row in rows
     ]
 
 
@@ -55,21 +55,21 @@ async def list_template_departures(session: ReadSession, template_id: int, query
     if not await templates.template_exists(session, template_id):
         raise not_found("Template")
     found = await departures.find_template_departures(session, template_id, query)
-    return PageResponse[Departure].of(valid_page(Departure, found), query)
+    return PageResponse[Departure].of(await valid_page(Departure, found), query)
 
 
 async def list_bookable_departures(session: ReadSession, query: OccurrencesQuery, today: date) -> BaseModel:
     found = await departures.find_bookable(session, query, today)
     if query.include_template:
-        return PageResponse[Departure].of(valid_page(Departure, found), query)
-    return PageResponse[OccurrenceOnly].of(valid_page(OccurrenceOnly, found), query)
+        return PageResponse[Departure].of(await valid_page(Departure, found), query)
+    return PageResponse[OccurrenceOnly].of(await valid_page(OccurrenceOnly, found), query)
 
 
 async def list_available_departures(
     session: ReadSession, query: TripOccurrencesQuery, today: date
 ) -> PageResponse[Departure]:
     found = await departures.find_available(session, query, today)
-    return PageResponse[Departure].of(valid_page(Departure, found), query)
+    return PageResponse[Departure].of(await valid_page(Departure, found), query)
 
 
 async def get_schema_info(session: ReadSession, today: date) -> SchemaInfo:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,12 +13,12 @@ from redis.asyncio import Redis
 from app.endpoints.endpoint import Endpoint
 from app.routes import ENDPOINTS
 from core.settings import Settings
-from core.tasks import background_task
 from tests.app.conftest import ADMIN_KEY
 from tests.fault_injection.api.conftest import SearchBodies
 from tests.support.api.serving import serving
 from tests.support.dependency_proxies import DependencyProxies, dependency_proxies
 from tests.support.fault_proxy import Mode
+from tests.support.loop_clock import LoopClock, loop_clock
 
 log = logging.getLogger(__name__)
 
@@ -49,21 +48,6 @@ def reads(search_bodies: SearchBodies, number: int) -> Iterator[tuple[Endpoint, 
                 yield endpoint, {**body, "budget": 5000 + number}
 
 
-class LoopClock:
-    """Seconds during which the event loop ran: on a busy machine it stands still for much of the time."""
-
-    TICK = 0.01
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    async def run(self) -> None:
-        while True:
-            began = time.monotonic()
-            await asyncio.sleep(self.TICK)
-            self.seconds += min(time.monotonic() - began, 2 * self.TICK)
-
-
 async def send(api: httpx2.AsyncClient, clock: LoopClock, endpoint: Endpoint, body: Mapping[str, Any] | None) -> Sent:
     began = clock.seconds
     response = await api.request(endpoint.method, endpoint.path.replace("{id:int}", "1"), json=body)
@@ -71,8 +55,7 @@ async def send(api: httpx2.AsyncClient, clock: LoopClock, endpoint: Endpoint, bo
 
 
 async def send_all(api: httpx2.AsyncClient, search_bodies: SearchBodies, number: int) -> list[Sent]:
-    clock = LoopClock()
-    async with background_task(clock.run()):
+    async with loop_clock() as clock:
         return await asyncio.gather(*(send(api, clock, *read) for read in reads(search_bodies, number)))
 
 
