@@ -29,11 +29,17 @@ def departures(random: Random, count: int, templates: Sequence[Row], today: date
             "start_date": start,
             "end_date": start + timedelta(days=max(days, 1) - 1),
             **_availability(random, template["default_max_capacity"]),
+            **({"status": Status.CANCELLED} if _is_free(number) else {}),
             **_overrides(random, number, template),
             **_notes(number),
             **stamps(random, today),
         }
         yield departure | (_private(departure) if template["trip_type_id"] == TYPE_IDS[PRIVATE_GROUPS] else {})
+
+
+def _is_free(number: int) -> bool:
+    """Return whether the price is overridden by 0: on cancelled departures only, as nobody would believe the others."""
+    return number % 97 == 0
 
 
 def _private(departure: Row) -> Row:
@@ -58,7 +64,7 @@ def _availability(random: Random, capacity: int) -> Row:
 
 def _overrides(random: Random, number: int, template: Row) -> Row:
     price = None
-    if number % 97 == 0:
+    if _is_free(number):
         price = Decimal("0.00")
     elif random.random() < 0.2:
         price = (template["base_price"] * random.randint(80, 118) / 100).quantize(CENT)

@@ -28,7 +28,9 @@ BUSY = "A demo is running already; Ctrl-C where it was started ends it."
 DEPARTURES = 5000
 SEED = 1
 WIDTH_WITHOUT_TERMINAL = 140
-WARM_UP_SEARCHES = 60
+WARM_MILLISECONDS = 60
+WARM_IN_A_ROW = 6
+MOST_WARM_UP_SEARCHES = 120
 SETTINGS = {
     # A shell or a .env file may have settings for other systems.
     "DATABASE_DIRECT_URL": "",
@@ -36,7 +38,7 @@ SETTINGS = {
     "ELASTICSEARCH_ALIAS": "trips",
     "REDIS_PREFIX": "",
     "HOST": "127.0.0.1",
-    "WORKERS": "2",
+    "WORKERS": "1",
     "WORKER_PORT": "",
     "RATE_LIMIT_ENABLED": "false",
     "LOG_LEVEL": "warning",
@@ -89,7 +91,7 @@ async def _find_problem(settings: Settings) -> IndexProblem | None:
 
 
 def _start_processes(console: Console, stack: ExitStack, logs: Path, port: int) -> Sequence[Child]:
-    with _step(console, "API with two processes, and a worker"):
+    with _step(console, "API and worker"):
         api, worker = (
             stack.enter_context(running((SMARTTRIP, name), logs / f"{name}.log")) for name in ("serve", "worker")
         )
@@ -109,10 +111,16 @@ def _show(console: Console, settings: Settings) -> None:
 
 def _warm_up(client: Client) -> None:
     """Search until a service that has just started is as fast as one that runs."""
-    for budget in range(1000, 1000 + WARM_UP_SEARCHES):
-        client.search({"selected_continents": list(Continent), "budget": budget})
-        # Nothing costs so little: the search is widened.
-        client.search({"selected_continents": list(Continent), "budget": budget / 1000, "month": 12, "difficulty": 5})
+    fast_in_a_row = 0
+    for number in range(MOST_WARM_UP_SEARCHES):
+        # Each differs from those before, and every second one, which nothing fits, is widened.
+        searched = (
+            {"budget": 1000 + number} if number % 2 else {"budget": 1 + number / 100, "difficulty": 5, "month": 12}
+        )
+        found = client.search({"selected_continents": list(Continent), **searched})
+        fast_in_a_row = fast_in_a_row + 1 if found.milliseconds < WARM_MILLISECONDS else 0
+        if fast_in_a_row == WARM_IN_A_ROW:
+            return
 
 
 def _print_ways_on(console: Console, settings: Settings) -> None:

@@ -1,6 +1,7 @@
 """Three searches and their results, as tables."""
 
 from datetime import date
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from rich.console import Console
@@ -32,8 +33,14 @@ def searches(client: Client) -> list[Search]:
             },
         ),
         Search(
-            "A trip for a group of our own in Europe, on days that suit us",
-            {"preferred_type_id": types[PRIVATE_GROUPS], "selected_continents": [Continent.EUROPE]},
+            "A trip for a group of our own in Europe, on days that suit us: culture and food, not too hard, for 4,000",
+            {
+                "preferred_type_id": types[PRIVATE_GROUPS],
+                "selected_continents": [Continent.EUROPE],
+                "preferred_theme_ids": [themes["Cultural & Historical"], themes["Food & Wine"]],
+                "difficulty": 2,
+                "budget": 4000,
+            },
         ),
         Search(
             "The hardest trips in Nepal, in December, for 2,500: hardly any, so the search is widened",
@@ -57,18 +64,36 @@ def print_results(console: Console, search: Search, first: Response, repeated: R
         caption=f"{_summary(body)}\nFirst time {first.milliseconds:.0f} ms, repeated {repeated.milliseconds:.1f} ms.",
         caption_justify="left",
     )
-    for trip in body["data"][:MAX_ROWS]:
+    for trip in first_of_each_template(body["data"])[:MAX_ROWS]:
         table.add_row(*_row(trip, search.preferences))
     console.print()
     console.print(table)
 
 
+def first_of_each_template(trips: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the departures without those whose trip has a better one before them."""
+    best: dict[int, dict[str, Any]] = {}
+    for trip in trips:
+        best.setdefault(trip["template"]["id"], trip)
+    return list(best.values())
+
+
 def _summary(body: dict[str, Any]) -> str:
-    shown = min(MAX_ROWS, body["count"])
-    found = f"The first {shown} of {body['primary_count']} shown, of {body['total_candidates']:,} departures that fit."
+    trips = first_of_each_template(body["data"])[:MAX_ROWS]
+    found = f"Of each trip the best departure; {body['total_candidates']:,} departures fit."
     if body["relaxed_count"]:
         found = f"{body['primary_count']} departures fit; {body['relaxed_count']} that nearly fit were added."
-    return f"{found} Equal scores: the earlier start comes first."
+    return f"{found}{order_of_equals(trips)}"
+
+
+def order_of_equals(trips: list[dict[str, Any]]) -> str:
+    """Return which of several shown departures with the same score comes first, or nothing if no two have the same."""
+    equal = [pair for pair in pairwise(trips) if len({trip["match_score"] for trip in pair}) == 1]
+    if not equal:
+        return ""
+    if any(first["startDate"] != second["startDate"] for first, second in equal):
+        return " Equal scores: the earlier start comes first."
+    return " Equal scores and dates: the departure with the smaller number comes first."
 
 
 def _row(trip: dict[str, Any], preferences: dict[str, Any]) -> tuple[str, ...]:

@@ -1,4 +1,6 @@
-from scripts.walkthrough.search_demo import relaxed_notes
+import pytest
+
+from scripts.walkthrough.search_demo import first_of_each_template, order_of_equals, relaxed_notes
 
 TRIP = {
     "startDate": "2027-10-03",
@@ -20,3 +22,23 @@ def test_relaxed_result_says_what_is_not_as_asked() -> None:
 def test_what_is_as_asked_is_not_mentioned() -> None:
     assert relaxed_notes(TRIP, {"selected_countries": [3], "month": 10, "difficulty": 4, "budget": 3200}) == []
     assert relaxed_notes(TRIP, {}) == []
+
+
+def test_only_the_best_departure_of_a_trip_is_shown() -> None:
+    trips = [{"id": number, "template": {"id": template}} for number, template in ((1, 7), (2, 7), (3, 8), (4, 7))]
+    assert [trip["id"] for trip in first_of_each_template(trips)] == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("trips", "sentence"),
+    [
+        ([(60, "2027-01-01"), (50, "2027-01-01")], ""),
+        ([(60, "2027-01-01"), (60, "2027-02-01")], " Equal scores: the earlier start comes first."),
+        (
+            [(60, "2099-12-31"), (60, "2099-12-31"), (50, "2027-02-01")],
+            " Equal scores and dates: the departure with the smaller number comes first.",
+        ),
+    ],
+)
+def test_caption_explains_the_order_of_equals_that_are_shown(trips: list[tuple[int, str]], sentence: str) -> None:
+    assert order_of_equals([{"match_score": score, "startDate": start} for score, start in trips]) == sentence
