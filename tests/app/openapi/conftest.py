@@ -24,8 +24,8 @@ def run(*command: str | Path, cwd: Path, env: Mapping[str, str] | None = None) -
 
 
 def install_once(lock: str, build: Callable[[Path], object]) -> Path:
-    """Return the folder with what a lock file names."""
-    key = hashlib.sha256((HERE / lock).read_bytes()).hexdigest()[:12]
+    """Return the folder with what a lock file names; another one once the lock file or this module changes."""
+    key = hashlib.sha256((HERE / lock).read_bytes() + Path(__file__).read_bytes()).hexdigest()[:12]
     return build_once(cache_root() / f"openapi-{Path(lock).stem}-{key}", lambda folder: void(build(folder)))
 
 
