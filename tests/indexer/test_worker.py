@@ -38,7 +38,7 @@ async def test_failing_task_ends_task_that_swallows_cancellation() -> None:
     assert isinstance(running.exception(), ExceptionGroup)
 
 
-SOON = 20.0
+SOON = 60.0
 STOP_SECONDS = 5.0
 
 

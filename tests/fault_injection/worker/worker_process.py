@@ -17,7 +17,7 @@ from indexer.index.outbox import BatchLimits
 from core.settings import load_settings
 worker.run(load_settings(), BatchLimits(stalled_after=float(sys.argv[1])))
 """
-SOON = 30.0
+SOON = 60.0
 
 
 @asynccontextmanager
