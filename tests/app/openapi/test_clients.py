@@ -8,11 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 
+from app.admin.index_service import REINDEX_REQUEST_KEY
 from tests.app.conftest import ADMIN_KEY
 from tests.app.openapi.conftest import HERE, run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(autouse=True)
+async def no_reindex_requested(redis: Redis) -> None:
+    """No worker starts what the test before has requested, and a second request would be rejected."""
+    await redis.delete(REINDEX_REQUEST_KEY)
 
 
 def assert_used(seen: dict[str, Any]) -> None:
