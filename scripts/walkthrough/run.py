@@ -29,7 +29,7 @@ DEPARTURES = 5000
 SEED = 1
 WIDTH_WITHOUT_TERMINAL = 140
 WARM_MILLISECONDS = 60
-WARM_IN_A_ROW = 6
+WARM_IN_A_ROW = 16
 MOST_WARM_UP_SEARCHES = 120
 SETTINGS = {
     # A shell or a .env file may have settings for other systems.
