@@ -1,15 +1,12 @@
 # Image of the API and the worker; `--target sample` adds the packages that `smarttrip seed` needs.
 
 FROM python:3.11-slim AS build
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+ENV PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
-RUN python -m venv --without-pip /opt/smarttrip
+COPY deploy/image deploy/image
 COPY requirements.lock ./
-RUN pip --python /opt/smarttrip/bin/python install --require-hashes --only-binary :all: -r requirements.lock
-COPY requirements-dev.lock ./
-RUN sed -n '/^setuptools==/,/[^\\]$/p' requirements-dev.lock > setuptools.lock \
-    && pip install --require-hashes --only-binary :all: -r setuptools.lock
-COPY pyproject.toml README.md LICENSE ./
+RUN deploy/image/install.sh packages /opt/smarttrip
+COPY requirements-dev.lock pyproject.toml README.md LICENSE ./
 COPY app app
 COPY core core
 COPY indexer indexer
@@ -18,12 +15,10 @@ COPY schemas schemas
 COPY scoring scoring
 COPY scripts scripts
 COPY tracking tracking
-RUN pip wheel --no-deps --no-build-isolation --wheel-dir wheels . \
-    && pip --python /opt/smarttrip/bin/python install --no-deps wheels/*.whl
+RUN deploy/image/install.sh program /opt/smarttrip
 
 FROM build AS build-sample
-RUN sed -n '/^babel==/,/[^\\]$/p' requirements-dev.lock > sample.lock \
-    && pip --python /opt/smarttrip/bin/python install --require-hashes --only-binary :all: -r sample.lock
+RUN deploy/image/install.sh sample /opt/smarttrip
 
 FROM python:3.11-slim AS base
 ENV PATH=/opt/smarttrip/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOST=0.0.0.0 PORT=5000

@@ -71,6 +71,10 @@ audit: setup ## Look for known vulnerabilities in the pinned packages
 	@$(BIN)/pip-audit --require-hashes --disable-pip -r requirements.lock
 	@$(BIN)/pip-audit --require-hashes --disable-pip -r requirements-dev.lock
 
+SBOM ?= sbom.json
+sbom: setup ## List the packages of the image as CycloneDX, in SBOM=sbom.json
+	@$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --validate -o $(SBOM) requirements.lock
+
 lock: ## Pin the dependencies of pyproject.toml anew, with hashes (needs uv)
 	$(COMPILE) pyproject.toml -o requirements.lock
 	$(COMPILE) --extra local --extra dev pyproject.toml -o requirements-dev.lock

