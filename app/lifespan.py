@@ -88,10 +88,11 @@ def lifespan(
 
 @asynccontextmanager
 async def _open_backends(settings: Settings) -> AsyncIterator[Backends]:
-    """Connect lazily: a server that is down does not keep the process from starting."""
+    """Connect lazily: a server that is down does not keep the process from starting, or for a second only."""
     async with AsyncExitStack() as stack:
         database = factory.database(settings)
         stack.push_async_callback(database.close)
+        await database.columns.check()
         elasticsearch = factory.elasticsearch(settings)
         stack.push_async_callback(elasticsearch.close)
         searches = stack.enter_context(closing(factory.search_http_client(settings)))

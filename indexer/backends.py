@@ -3,11 +3,13 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from elasticsearch import AsyncElasticsearch
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core import clients
+from core.platform_columns import PlatformColumns
 from core.postgres_pool import meter_pool
 from core.settings import Settings
 
@@ -40,6 +42,10 @@ class Backends:
     history: DatabaseHistory = field(default_factory=DatabaseHistory, compare=False)
     """What batches have seen of the database."""
 
+    @cached_property
+    def columns(self) -> PlatformColumns:
+        return PlatformColumns(self.postgres)
+
 
 @asynccontextmanager
 async def open_backends(settings: Settings) -> AsyncIterator[Backends]:
@@ -55,7 +61,9 @@ async def open_backends(settings: Settings) -> AsyncIterator[Backends]:
         settings.elasticsearch_url, timeout=settings.background_index_seconds, max_retries=0
     )
     try:
-        yield Backends(postgres, elasticsearch, settings.search_alias, settings.elasticsearch_alias)
+        backends = Backends(postgres, elasticsearch, settings.search_alias, settings.elasticsearch_alias)
+        await backends.columns.check()
+        yield backends
     finally:
         await elasticsearch.close()
         await postgres.dispose()

@@ -13,10 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.backends.circuit_breaker import CircuitBreaker
 from app.backends.labels import DATABASE_LABEL
-from app.backends.missing_columns import MissingColumns
 from app.backends.replica_pool import ReplicaPool
 from app.backends.stall_probe import StallProbe
 from core.errors import BackendUnavailableError, DatabaseDiffersError, TransactionConflictError
+from core.platform_columns import AGAIN_SECONDS, PlatformColumns
 from core.transactions import is_conflict, retry_conflicts
 
 log = structlog.get_logger()
@@ -81,7 +81,7 @@ class Database:
         self.breaker = CircuitBreaker("postgres", DATABASE_LABEL)
         self._probe = StallProbe(primary, self.breaker.trip)
         self._replicas = ReplicaPool(replicas, primary=primary, max_lag=max_lag)
-        self._columns = MissingColumns(primary, replicas)
+        self.columns = PlatformColumns(primary, replicas)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:
@@ -89,7 +89,7 @@ class Database:
 
         Raises: BackendUnavailableError.
         """
-        self._columns.check_again()
+        self.columns.check_soon()
         replica = self._replicas.pick()
         if replica is None:
             # Closing the session rolls back on the server, which may fail as any statement may.
@@ -132,7 +132,7 @@ class Database:
             return await retry_conflicts()(attempt)
 
     async def close(self) -> None:
-        await self._columns.close()
+        await self.columns.close()
         await self._probe.close()
         await self._replicas.close()
         await self.primary.dispose()
@@ -143,7 +143,7 @@ class Database:
             with map_database_errors():
                 yield
         except DatabaseDiffersError:
-            self._columns.request_check()
+            self.columns.check_soon(after=AGAIN_SECONDS)
             raise
 
     @asynccontextmanager
@@ -177,8 +177,9 @@ def map_database_errors() -> Iterator[None]:
         raise BackendUnavailableError(DATABASE_LABEL) from error
 
 
-DIFFERS_SQLSTATES = ("42703", "42P01", "42501")
-"""SQLSTATE of a missing column or table, and of a missing right: the database is not as the release needs it."""
+DIFFERS_SQLSTATES = ("42703", "42P01", "42501", "42804", "42846", "42883")
+"""SQLSTATE of a missing column or table, of a missing right, and of a column whose type does not suit an operation: the
+database is not as the release needs it."""
 
 TRANSIENT_SQLSTATE_CLASSES = ("08", "25006", "28", "3D", "40", "53", "55", "57", "58")
 """SQLSTATE classes and codes of temporary failures: the server is unreachable, out of resources, shutting down,

@@ -7,13 +7,16 @@ from decimal import Decimal
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Date,
     Numeric,
     SQLColumnExpression,
+    case,
     extract,
     func,
     literal,
     or_,
     select,
+    text,
 )
 from sqlalchemy.orm import joinedload
 from sqlalchemy.orm.interfaces import ORMOption
@@ -63,11 +66,19 @@ async def find_available(session: ReadSession, query: TripOccurrencesQuery, toda
 
     Private Groups have no fixed dates or places: of them all that can be booked are returned.
     """
-    available = to_sql(And((HAS_SPOTS, upcoming(today))))
+    available: Iterable[ColumnElement[bool]] = (to_sql(HAS_SPOTS), to_sql(upcoming(today)))
     if query.trip_type_id is not None:
-        available = or_(literal(query.trip_type_id, BigInteger) == PRIVATE_TYPE_ID, available)
-    conditions = (to_sql(And((ACTIVE, ON_SALE))), available, *_trip_conditions(query))
+        available = available_or_private(query.trip_type_id, today)
+    conditions = (to_sql(And((ACTIVE, ON_SALE))), *available, *_trip_conditions(query))
     return await _find_page(session, conditions, query, WITH_TEMPLATE)
+
+
+def available_or_private(trip_type_id: int, today: date) -> tuple[ColumnElement[bool], ...]:
+    """Return conditions for departures of a type: upcoming with places left, or any of Private Groups."""
+    is_private = literal(trip_type_id, BigInteger) == PRIVATE_TYPE_ID
+    # Postgres uses an index for one bound, not for a choice between conditions: it would read all past departures.
+    first = select(case((is_private, text("date '-infinity'")), else_=literal(today, Date))).scalar_subquery()
+    return or_(is_private, to_sql(HAS_SPOTS)), TripOccurrence.start_date >= first
 
 
 async def find_template_departures(session: ReadSession, template_id: int, page: PageQuery) -> PageRows[TripOccurrence]:

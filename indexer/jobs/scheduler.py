@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, case, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.orm import InstrumentedAttribute
 
 from core.errors import BACKEND_ERRORS
 from core.metric_labels import with_values
@@ -57,13 +58,25 @@ def _scheduled(jobs: Sequence[Job]) -> list[Job]:
     return [job for job in jobs if job.minutes is not None]
 
 
+def _plausible(column: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
+    """Return the time, or NULL, which counts as unknown, if it is infinite or one that Python may not know."""
+    years = text("interval '100 years'")
+    return case((column.between(func.now() - years, func.now() + years), column)).label(column.key)
+
+
+RUNS = select(
+    JobRun.name, *map(_plausible, (JobRun.settled_at, JobRun.retry_at, JobRun.claimed_until))
+).with_for_update()
+"""The state of all jobs, locked until the end of the transaction."""
+
+
 async def claim_due(engine: AsyncEngine, jobs: Sequence[Job]) -> list[tuple[Job, datetime]]:
     """Claim the jobs that are due, and return them with the current time of Postgres."""
     async with engine.begin() as connection:
         rows = [{"name": job.name} for job in jobs]
         await connection.execute(insert(JobRun).values(rows).on_conflict_do_nothing())
         now: datetime = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
-        runs = {run.name: run for run in await connection.execute(select(JobRun.__table__).with_for_update())}
+        runs = {run.name: run for run in await connection.execute(RUNS)}
         due = [job for job in jobs if is_due(job, dict(runs[job.name]._mapping), now)]
         claim = update(JobRun).where(JobRun.name.in_([job.name for job in due]))
         await connection.execute(claim.values(claimed_until=now + timedelta(seconds=CLAIM_SECONDS)))

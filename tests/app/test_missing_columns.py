@@ -1,4 +1,6 @@
-"""The platform drops or renames a column: endpoints do without it where they can, else a clear 503 in a bounded log.
+"""The platform drops or renames a column: endpoints and documents do without it where they can.
+
+Otherwise a response is a clear 503, in a bounded log.
 
 Ranges over every column that triggers watch, and every endpoint that lists or shows rows.
 """
@@ -8,15 +10,19 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx2
+import orjson
 import pytest
 from redis.asyncio import Redis
 from sqlalchemy import Column
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from app.backends.missing_columns import is_optional
 from app.routes import ENDPOINTS
+from core.platform_columns import is_optional
 from core.settings import Settings
+from indexer.backends import open_backends
+from indexer.documents.builder import build_documents
+from indexer.documents.rows import snapshot
 from migrations.versions.r2_sync import WATCHED
 from schemas.tables import Base
 from tests.app.conftest import fill
@@ -88,6 +94,22 @@ async def test_lists_do_without_optional_columns(settings: Settings, engine: Asy
     assert {path: (status, without(body, names)) for path, (status, body) in before.items()} == {
         path: (status, without(body, names)) for path, (status, body) in now.items()
     }
+
+
+async def documents(settings: Settings) -> dict[int, Any]:
+    async with open_backends(settings) as backends, snapshot(backends.postgres) as connection:
+        batch = await build_documents(connection, range(1, 10))
+    assert not batch.rejected
+    return {number: orjson.loads(document) for number, document in batch.documents.items()}
+
+
+async def test_documents_do_without_optional_columns(settings: Settings, engine: AsyncEngine) -> None:
+    before = await documents(settings)
+    async with renamed(engine, *OPTIONAL):
+        now = await documents(settings)
+    names = {camel(column.name) for column in OPTIONAL} | {"effectiveImageUrl"}
+    assert before
+    assert without(now, names) == without(before, names)
 
 
 async def _succeed(api: httpx2.AsyncClient) -> bool:

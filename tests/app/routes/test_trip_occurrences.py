@@ -1,8 +1,13 @@
+import re
 from typing import Any
 
 import httpx2
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.repositories.departures import available_or_private
 from schemas.enums import PRIVATE_GROUPS, Status
+from schemas.tables import TripOccurrence
 from tests.app.routes.departures import DAY, NOBODY, TRIPS, Rows, departures
 from tests.conftest import TODAY
 from tests.support.api.responses import get, get_ids, get_invalid_fields
@@ -45,6 +50,17 @@ async def test_country_filter_uses_primary_country(api: httpx2.AsyncClient, cata
     number = await catalogue.occurrence(trip_template_id=template)
     assert await get_ids(api, TRIPS, country_id=primary) == [number]
     assert await get_ids(api, TRIPS, country_id=visited) == []
+
+
+async def test_index_bounds_the_dates_that_a_type_has(database: AsyncEngine) -> None:
+    """Past departures are not read to be left out."""
+    listed = select(TripOccurrence.id).where(*available_or_private(1, TODAY))
+    sql = listed.compile(dialect=database.dialect, compile_kwargs={"literal_binds": True})
+    async with database.begin() as connection:
+        # Of so few rows the planner would read all.
+        await connection.execute(text("SET LOCAL enable_seqscan = off"))
+        plan = "\n".join(await connection.scalars(text(f"EXPLAIN {sql}")))
+    assert re.search(r"Index Cond: .*start_date >= ", plan), plan
 
 
 async def test_private_groups_ignore_dates_and_places(api: httpx2.AsyncClient, catalogue: CatalogueFactory) -> None:

@@ -15,6 +15,7 @@ from core.tasks import cancel_and_wait
 from indexer.jobs.queue import Job
 from indexer.jobs.scheduler import RETRY_SECONDS, last_time, run_scheduled
 from schemas.tables import JobRun
+from tests.support import odd_values
 from tests.support.eventually import eventually
 from tests.support.sync import execute
 
@@ -99,6 +100,16 @@ async def test_missed_time_is_caught_up_once_by_several_workers(database: AsyncE
 async def test_time_left_by_a_clock_ahead_delays_nothing(database: AsyncEngine, column: str) -> None:
     await set_times(database, settled_at=-3)
     await set_times(database, **{column: 9600})
+    recorder = Recorder()
+    async with scheduling(database, recorder.job()):
+        await eventually(lambda: recorder.runs >= 1)
+
+
+@pytest.mark.parametrize("value", odd_values.TIMES)
+@pytest.mark.parametrize("column", TIMES)
+async def test_time_that_python_does_not_know_ends_nothing(database: AsyncEngine, column: str, value: str) -> None:
+    await set_times(database, settled_at=-3)
+    await execute(database, f"UPDATE smarttrip.job_runs SET {column} = {value}")
     recorder = Recorder()
     async with scheduling(database, recorder.job()):
         await eventually(lambda: recorder.runs >= 1)

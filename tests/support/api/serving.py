@@ -18,12 +18,12 @@ async def serving(settings: Settings, **state_overrides: Any) -> AsyncIterator[h
     app = create_app(settings)
     async with app.router.lifespan_context(app) as state:
         components = {**(state or {}), **state_overrides}
-        transport = httpx2.ASGITransport(app=_with_state(app, components), raise_app_exceptions=False)
+        transport = httpx2.ASGITransport(app=with_state(app, components), raise_app_exceptions=False)
         async with httpx2.AsyncClient(transport=transport, base_url="http://testserver") as client:
             yield client
 
 
-def _with_state(app: Starlette, state: dict[str, Any]) -> Any:
+def with_state(app: Starlette, state: dict[str, Any]) -> Any:
     async def stateful(scope: Scope, receive: Receive, send: Send) -> None:
         scope["state"] = dict(state)
         await app(scope, receive, send)
