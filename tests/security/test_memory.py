@@ -24,16 +24,16 @@ HEADERS = request_headers()
 CACHED = [endpoint for endpoint in ENDPOINTS if endpoint.fast_path or endpoint.cache]
 
 
-@pytest.fixture
-async def api(settings: Settings, sample_trip: None) -> AsyncIterator[httpx2.AsyncClient]:
+@pytest.fixture(scope="module")
+async def api(settings: Settings, trip: int) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of the API, which has a trip, so that responses are cached."""
     proxied = settings.model_copy(update={"trusted_proxies": [ip_network("127.0.0.1")], "rate_limit_enabled": False})
+    # Only what the requests leave behind has to be collected.
+    gc.collect()
+    gc.freeze()
     async with serving(proxied) as api:
         yield api
-
-
-@pytest.fixture
-async def sample_trip(trip: int) -> None:
-    """A trip, so that responses are cached."""
+    gc.unfreeze()
 
 
 async def growth(api: httpx2.AsyncClient, endpoint: Endpoint, requests: list[dict[str, Any]]) -> int:

@@ -57,15 +57,19 @@ async def run(engine: AsyncEngine, script: str) -> None:
 
 async def fill(engine: AsyncEngine) -> None:
     """Store ROWS old rows in each table, with ids from 1 up."""
-    for number in range(ROWS):
-        moment = OLD + timedelta(seconds=number)
-        await store(engine, [event("click_trip", trip_id=TRIP, timestamp=moment), request_log(created_at=moment)])
-        session = {"session_id": UUID(int=number), "anonymous_id": PERSON, "started_at": moment}
-        async with engine.begin() as connection:
-            await connection.execute(insert(BrowsingSession).values(session))
-            await connection.execute(insert(DeadEvent).values({"body": {}, "reason": "", "created_at": moment}))
-            browser = {"user_id": 1, "anonymous_id": PERSON, "created_at": moment}
-            await connection.execute(insert(UnverifiedBrowser).values(browser))
+    moments = [OLD + timedelta(seconds=number) for number in range(ROWS)]
+    events = [event("click_trip", trip_id=TRIP, timestamp=moment) for moment in moments]
+    await store(engine, [*events, *(request_log(created_at=moment) for moment in moments)])
+    sessions = [
+        {"session_id": UUID(int=number), "anonymous_id": PERSON, "started_at": moment}
+        for number, moment in enumerate(moments)
+    ]
+    dead = [{"body": {}, "reason": "", "created_at": moment} for moment in moments]
+    browsers = [{"user_id": 1, "anonymous_id": PERSON, "created_at": moment} for moment in moments]
+    async with engine.begin() as connection:
+        await connection.execute(insert(BrowsingSession).values(sessions))
+        await connection.execute(insert(DeadEvent).values(dead))
+        await connection.execute(insert(UnverifiedBrowser).values(browsers))
 
 
 def counted(table: type[Base]) -> float:
