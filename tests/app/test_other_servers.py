@@ -83,7 +83,14 @@ async def ours(settings: Settings, engine: AsyncEngine, redis: Redis) -> AsyncIt
         yield serving.url
 
 
-@pytest.fixture(scope="module", params=sorted(COMMANDS))
+QUICK = "uvicorn"
+"""The server that the quick suite has."""
+
+
+@pytest.fixture(
+    scope="module",
+    params=[name if name == QUICK else pytest.param(name, marks=pytest.mark.slow) for name in sorted(COMMANDS)],
+)
 async def other(request: pytest.FixtureRequest, settings: Settings, ours: str) -> AsyncIterator[str]:
     """Address of another server with the same trips."""
     async with other_server(request.param, settings, ADMIN_KEY=ADMIN_KEY) as address:

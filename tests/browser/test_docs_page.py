@@ -41,6 +41,7 @@ async def test_page_lists_every_operation_without_a_request_elsewhere(address: s
     assert tab.complaints() == []
 
 
+@pytest.mark.slow
 async def test_deep_link_opens_its_operation_and_scrolls_to_it(address: str, tab: Tab) -> None:
     await tab.open(
         f"{address}/docs#/admin/post_api_admin_dead_letters_retry", f"document.querySelector('#{LAST}.is-open')"
@@ -75,6 +76,7 @@ async def test_search_tried_on_the_page_is_answered_and_sends_the_session_as_hea
     assert {name.lower(): value for name, value in sent["headers"].items()}["x-session-id"] == session
 
 
+@pytest.mark.slow
 async def test_page_can_be_used_by_keyboard(address: str, tab: Tab) -> None:
     await tab.open(f"{address}/docs", SHOWN)
     await tab.evaluate(f"document.querySelector('#{SEARCH} .opblock-summary-control').focus()")
@@ -85,6 +87,7 @@ async def test_page_can_be_used_by_keyboard(address: str, tab: Tab) -> None:
     await tab.wait_for(f"document.querySelector('#{SEARCH}.is-open')")
 
 
+@pytest.mark.slow
 async def test_page_is_dark_where_the_system_is(address: str, tab: Tab) -> None:
     for scheme, is_dark in (("dark", True), ("light", False)):
         await tab.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
@@ -94,6 +97,7 @@ async def test_page_is_dark_where_the_system_is(address: str, tab: Tab) -> None:
         assert not is_dark or await tab.evaluate(red) < 60
 
 
+@pytest.mark.slow
 async def test_page_fits_a_phone(address: str, tab: Tab) -> None:
     await tab.call("Emulation.setDeviceMetricsOverride", **PHONE)
     await tab.open(

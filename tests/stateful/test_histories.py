@@ -13,7 +13,7 @@ from indexer.backends import open_backends
 from tests.stateful.breakpoints import install_breakpoints
 from tests.stateful.state_machine import Environment, SyncMachine
 
-QUICK = bounds(max_examples=10, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = bounds(max_examples=6, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
 LONG = bounds(QUICK, max_examples=100, stateful_step_count=40)
 
 

@@ -1,5 +1,6 @@
 """A batch is suspended at each breakpoint while another batch processes a later change."""
 
+from collections.abc import Sequence
 from itertools import product
 
 import pytest
@@ -26,6 +27,7 @@ CHANGES = (
     "TRUNCATE trip_occurrences CASCADE",
     "UPDATE companies SET name = name || '.'",
 )
+ROW_CHANGES = CHANGES[:3]
 LOCK_NOT_AVAILABLE = "55P03"
 
 
@@ -34,12 +36,22 @@ def breakpoints(monkeypatch: pytest.MonkeyPatch) -> None:
     install_breakpoints(monkeypatch)
 
 
+@pytest.fixture
+async def template(index: str, catalogue: CatalogueFactory) -> None:
+    await catalogue.template()
+
+
+@pytest.mark.usefixtures("template")
+@pytest.mark.parametrize("changes", [ROW_CHANGES, pytest.param(CHANGES, marks=pytest.mark.slow)], ids=["row", "any"])
 @pytest.mark.parametrize("point", BATCH_POINTS)
 async def test_later_change_is_final(
-    settings: Settings, stores: Backends, index: str, catalogue: CatalogueFactory, point: str
+    settings: Settings,
+    stores: Backends,
+    index: str,
+    point: str,
+    changes: Sequence[str],
 ) -> None:
-    await catalogue.template()
-    for first, second in product(CHANGES, CHANGES):
+    for first, second in product(changes, changes):
         await write(stores.postgres, first)
         suspended = await run_until(point, process_batch(stores, retry=True))
         await write(stores.postgres, second)

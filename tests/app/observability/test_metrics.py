@@ -3,6 +3,7 @@ import re
 import signal
 
 import httpx2
+import pytest
 
 from core.settings import Settings
 from tests.support.api.serve_process import serve_process
@@ -38,6 +39,7 @@ PER_PROCESS = (
 )
 
 
+@pytest.mark.slow
 async def test_killed_process_leaves_counters_but_no_gauges(settings: Settings) -> None:
     async with serve_process(settings, WORKERS="2") as serving, http_client(serving.url) as client:
 

@@ -33,6 +33,7 @@ async def test_connections_spread_over_worker_processes(settings: Settings) -> N
         assert sum(accepted > CONNECTIONS / 8 for accepted in _sockets(serving, psutil.CONN_ESTABLISHED)) == 2
 
 
+@pytest.mark.slow
 async def test_second_server_on_the_port_exits(settings: Settings) -> None:
     async with (
         serve_process(settings, WORKERS="2") as first,

@@ -101,7 +101,9 @@ async def run_with_fault(
     return outcomes
 
 
-@pytest.mark.parametrize("mode", FAULTS)
+@pytest.mark.parametrize(
+    "mode", [Mode.CUT, Mode.STALL, *(pytest.param(mode, marks=pytest.mark.slow) for mode in (Mode.SLOW, Mode.RESET))]
+)
 @pytest.mark.parametrize("dependency", DEPENDENCIES)
 async def test_fault_affects_only_what_depends_on_it(
     impatient_api: BreakableApi, requests: Iterator[Request], dependency: str, mode: Mode

@@ -84,7 +84,8 @@ async def probe_latencies(url: str, measuring: "asyncio.Future[Measurements]") -
     return seconds
 
 
-@pytest.mark.parametrize("seconds", [2, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [2, 20])
 async def test_overload_is_shed_before_requests_queue(
     settings: Settings, search_bodies: SearchBodies, seconds: float
 ) -> None:

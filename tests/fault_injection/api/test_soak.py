@@ -101,6 +101,7 @@ async def in_background(*works: Any) -> AsyncIterator[None]:
     assert [result for result in results if not isinstance(result, asyncio.CancelledError)] == []
 
 
+@pytest.mark.slow
 async def test_random_faults_leave_no_trace(
     settings: Settings, sample_catalogue: AsyncEngine, search_bodies: SearchBodies
 ) -> None:

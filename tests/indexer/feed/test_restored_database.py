@@ -36,7 +36,7 @@ async def start_anew(stores: Backends, number: int, monkeypatch: pytest.MonkeyPa
     await set_back(stores, number)
 
 
-@pytest.mark.parametrize("lost", [1, 2, 20])
+@pytest.mark.parametrize("lost", [1, *(pytest.param(lost, marks=pytest.mark.slow) for lost in (2, 20))])
 @pytest.mark.parametrize("restore", [set_back, make_anew, start_anew])
 async def test_batch_notices_a_restored_database(
     stores: Backends,

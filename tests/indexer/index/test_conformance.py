@@ -47,6 +47,8 @@ TEMPLATES: dict[str, dict[str, Any]] = {
     "alias": {"aliases": {ALIAS: {}, f"{ALIAS}-all": {"filter": {"term": {"id": 7}}}}},
     "analysis": {"settings": {"index.analysis.analyzer.text.tokenizer": "standard"}},
 }
+QUICK = {"default pipeline", "blocked", "routing", "no source", "runtime field", "alias"}
+"""One template of each kind of effect; the quick suite has only these."""
 
 
 @asynccontextmanager
@@ -104,9 +106,11 @@ async def assert_usable(stores: Backends, name: str) -> None:
     await admin.drop(es, [name, admin.history_index(name)])
 
 
-@pytest.mark.parametrize("body", TEMPLATES.values(), ids=TEMPLATES)
-async def test_template_is_overridden_or_refused(stores: Backends, body: dict[str, Any]) -> None:
-    async with template(stores, body):
+@pytest.mark.parametrize(
+    "kind", [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in TEMPLATES]
+)
+async def test_template_is_overridden_or_refused(stores: Backends, kind: str) -> None:
+    async with template(stores, TEMPLATES[kind]):
         await assert_usable_or_refused(stores)
 
 

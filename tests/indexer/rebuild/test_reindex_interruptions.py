@@ -1,6 +1,7 @@
 """A reindex that is killed or cancelled after any of its steps can be repeated, and leaves nothing behind."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -26,6 +27,17 @@ async def die(*arguments: Any) -> None:
     raise Killed
 
 
+QUICK = {"in a chunk", "swapping", "activating"}
+"""Steps whose interruption the quick suite tries."""
+
+
+def interrupted_at(steps: Mapping[str, tuple[Any, str]]) -> pytest.MarkDecorator:
+    """Range over steps: the object that has the function, and its name."""
+    marks = {name: () if name in QUICK else pytest.mark.slow for name in steps}
+    parameters = [pytest.param(*step, id=name, marks=marks[name]) for name, step in steps.items()]
+    return pytest.mark.parametrize(("owner", "step"), parameters)
+
+
 STEPS = {
     "registering": (targets, "register"),
     "loading": (loader.BulkLoader, "run"),
@@ -36,7 +48,7 @@ STEPS = {
 }
 
 
-@pytest.mark.parametrize(("owner", "step"), STEPS.values(), ids=STEPS.keys())
+@interrupted_at(STEPS)
 @pytest.mark.usefixtures("trips")
 async def test_killed_reindex_can_be_repeated(
     settings: Settings, stores: Backends, monkeypatch: pytest.MonkeyPatch, owner: Any, step: str
@@ -88,7 +100,7 @@ LAST_STEPS = {
 }
 
 
-@pytest.mark.parametrize(("owner", "step"), LAST_STEPS.values(), ids=LAST_STEPS.keys())
+@interrupted_at(LAST_STEPS)
 @pytest.mark.usefixtures("trips")
 async def test_reindex_killed_after_any_step_is_cleaned_up(
     settings: Settings, stores: Backends, monkeypatch: pytest.MonkeyPatch, owner: Any, step: str

@@ -36,6 +36,8 @@ from scripts.benchmark.workload import Ids, searches
 from scripts.errors import CliError
 from tests.conftest import TODAY, empty
 
+pytestmark = pytest.mark.slow
+
 SAMPLE = 600
 
 
@@ -138,7 +140,6 @@ async def test_row_of_events_starts_with_empty_stream(
     assert await redis.xrange(TRACKING_STREAM, max="1-1") == []
 
 
-@pytest.mark.slow
 async def test_memory_is_recorded_after_each_portion(service: Server, mix: Sequence[dict[str, Any]]) -> None:
     plans = [kind.plan for kind in (recommendations(service, mix), resource(service, LOCATIONS), events(service, 10))]
     growth = await asyncio.to_thread(measure_growth, SAMPLE, service, plans, (4, 3, 3))
