@@ -25,7 +25,7 @@ test-all: ## The same with the slow tests: crashes of servers, the demo, the soa
 	@./scripts/test --all $(T)
 
 test-fast: setup ## Run the tests that need no services, in half a minute; T=tests/scoring narrows
-	@$(BIN)/pytest -q -m fast $(T)
+	@$(BIN)/pytest -q -m fast -n 2 $(T)
 
 lint: setup ## Report problems of style and unused dependencies
 	@$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/deptry .
