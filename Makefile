@@ -76,8 +76,8 @@ sbom: setup ## List the packages of the image as CycloneDX, in SBOM=sbom.json
 	@$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --validate -o $(SBOM) requirements.lock
 
 lock: ## Pin the dependencies of pyproject.toml anew, with hashes (needs uv)
-	$(COMPILE) pyproject.toml -o requirements.lock
-	$(COMPILE) --extra local --extra dev pyproject.toml -o requirements-dev.lock
+	$(COMPILE) --extra tracing pyproject.toml -o requirements.lock
+	$(COMPILE) --extra local --extra dev --extra tracing pyproject.toml -o requirements-dev.lock
 	$(COMPILE) --extra load pyproject.toml -o requirements-load.lock
 
 clean: ## Delete .venv and the tools' caches

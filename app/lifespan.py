@@ -39,6 +39,7 @@ from core.roles import Role
 from core.settings import Settings
 from core.shared_result import SharedResult
 from core.tasks import background_task
+from core.tracing.process import stopping_tracing
 from schemas.api.health import Health
 
 METRICS_SECONDS = 1.0
@@ -75,7 +76,8 @@ def lifespan(
 
     @asynccontextmanager
     async def run(app: Starlette) -> AsyncIterator[AppState]:
-        with drain_on_sigterm(settings.drain_seconds) as draining:
+        # Ends last: no request can begin a span any more.
+        with stopping_tracing(), drain_on_sigterm(settings.drain_seconds) as draining:
             async with (
                 _open_backends(settings) as backends,
                 running_admission(settings.max_requests_in_flight, exempt_from_shedding) as admission,

@@ -17,6 +17,7 @@ from app.lifespan import lifespan
 from app.middleware.fast_path import FastPathMiddleware
 from app.middleware.rate_limiting import RateLimitMiddleware
 from app.middleware.request_context import RequestContextMiddleware, handle_http_exception
+from app.middleware.tracing import TracingMiddleware
 from app.observability import request_metrics
 from app.observability.access_log import AccessLog
 from app.observability.metrics import ROLE
@@ -25,6 +26,8 @@ from core.gc_tuning import tune_gc
 from core.logging import configure_logs
 from core.metric_files import log_unshared
 from core.settings import Settings, load_settings
+from core.tracing import spans
+from core.tracing.process import start_tracing
 
 
 class Application(Starlette):
@@ -63,6 +66,7 @@ def create_app(settings: Settings) -> Starlette:
 def _middleware(settings: Settings, endpoints: Iterable[Endpoint]) -> list[Middleware]:
     """Return the middleware, outermost first."""
     return [
+        *_tracing(settings),
         Middleware(
             RequestContextMiddleware,
             allowed_origins=settings.allowed_origins,
@@ -79,12 +83,18 @@ def _middleware(settings: Settings, endpoints: Iterable[Endpoint]) -> list[Middl
     ]
 
 
+def _tracing(settings: Settings) -> list[Middleware]:
+    """Return the middleware of traces, if this process makes any."""
+    return [] if spans.tracer is None else [Middleware(TracingMiddleware, spans.tracer, settings.trusted_proxies)]
+
+
 def app_from_environment() -> Starlette:
     """Return the application with the settings of the environment: the factory that servers call in each process."""
     exit_with_parent()
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
     log_unshared()
+    start_tracing("smarttrip-api")
     app = create_app(settings)
     tune_gc()
     return app

@@ -25,6 +25,8 @@ from core.postgres_url import parse_postgres_url
 from core.settings import Settings
 from core.statement_timing import measure_statements
 from core.timeouts import DEFAULTS
+from core.tracing import spans
+from core.tracing.elasticsearch import response_attributes
 
 
 def postgres(
@@ -107,8 +109,12 @@ class TimedNode(AiohttpHttpNode):
         headers: HttpHeaders | None = None,
         request_timeout: DefaultType | float | None = DEFAULT,
     ) -> NodeApiResponse:
-        with Call("elasticsearch", elasticsearch_operation(target)):
-            return await super().perform_request(method, target, body, headers, request_timeout)
+        with Call("elasticsearch", elasticsearch_operation(target)) as span:
+            sent = HttpHeaders({**(headers or {}), **spans.outgoing_headers()}) if spans.tracer else headers
+            response = await super().perform_request(method, target, body, sent, request_timeout)
+            if span.is_recorded:
+                span.set(response_attributes(response.meta.status, response.body))
+            return response
 
 
 def elasticsearch(

@@ -30,11 +30,17 @@ class BackendUnavailableError(BackendError):
 
     code: ErrorCode = "unavailable"
 
-    def __init__(self, backend: Message, *, retry_after: int = 2) -> None:
-        """`backend` is a noun phrase that clients read, such as "the database"."""
+    def __init__(self, backend: Message, *, retry_after: int = 2, reason: str | None = None) -> None:
+        """`backend` is a noun phrase that clients read, such as "the database"; they do not read `reason`."""
         super().__init__(f"{backend} is unavailable")
         self.backend = backend
         self.retry_after = retry_after
+        self._reason = reason
+
+    @property
+    def reason(self) -> str:
+        """What happened, without data: as it was given, or the type of the error that was the cause."""
+        return self._reason or type(self.__cause__ or self).__name__
 
 
 class TransactionConflictError(BackendUnavailableError):

@@ -21,6 +21,7 @@ from core.log_writer import MAX_LINE_CHARACTERS, log_writer
 from core.redaction import redact_values
 from core.repetition import limit_repetition
 from core.settings import LogFormat
+from core.tracing import spans
 
 request_id_var: ContextVar[str | None] = ContextVar("request_id", default=None)
 """Id of the current request; None outside of requests."""
@@ -40,7 +41,7 @@ def configure_logs(level: str, form: LogFormat = "auto") -> None:
     structlog.configure(
         processors=[
             limit_repetition,
-            add_request_id,
+            add_ids,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.ExceptionRenderer(format_exception),
@@ -109,9 +110,11 @@ def _standard_error() -> int | None:
     return None if sys.__stderr__ is None else sys.__stderr__.fileno()
 
 
-def add_request_id(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+def add_ids(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Add the ids of the current request, and of the current trace and span."""
     request_id = request_id_var.get()
-    return event if request_id is None else {"request_id": request_id, **event}
+    own = {} if request_id is None else {"request_id": request_id}
+    return {**own, **spans.ids(), **event}
 
 
 def format_exception(exc_info: ExceptionInfo) -> str:
@@ -143,5 +146,7 @@ def render_json(logger: WrappedLogger, method: str, event: EventDict) -> str:
     line = json.dumps(event, default=repr)
     if len(line) <= MAX_LINE_CHARACTERS:
         return line
-    essential = {name: event[name] for name in ("request_id", "level", "timestamp") if name in event}
+    essential = {
+        name: event[name] for name in ("request_id", "trace_id", "span_id", "level", "timestamp") if name in event
+    }
     return json.dumps({**essential, "event": str(event["event"])[:MAX_EVENT_CHARACTERS], "shortened": True})

@@ -4,6 +4,8 @@ from contextvars import ContextVar
 from time import perf_counter
 from types import TracebackType
 
+from core.tracing import spans
+
 
 class RequestRecord:
     __slots__ = ("cache", "stages")
@@ -23,7 +25,7 @@ record_var: ContextVar[RequestRecord | None] = ContextVar("request_record", defa
 
 
 class Stage:
-    """A block whose duration counts as a stage of the current request."""
+    """A block whose duration counts as a stage of the current request, and that has a span."""
 
     __slots__ = ("_name", "_started_at")
 
@@ -36,9 +38,11 @@ class Stage:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        seconds = perf_counter() - self._started_at
         record = record_var.get()
         if record is not None:
-            record.add(self._name, perf_counter() - self._started_at)
+            record.add(self._name, seconds)
+        spans.record(self._name, seconds, error=error)
 
 
 def record_cache(level: str) -> None:

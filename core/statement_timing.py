@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import ExceptionContext
 
-from core.dependency_calls import observe_call
+from core.dependency_calls import record_call
 
 
 def measure_statements(engine: Engine) -> None:
@@ -25,16 +25,16 @@ def _start(  # noqa: PLR0913, PLR0917  # SQLAlchemy's signature
 def _end(  # noqa: PLR0913, PLR0917
     connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, executemany: bool
 ) -> None:
-    _add(context)
+    _add(context, None)
 
 
 def _end_failed(failure: ExceptionContext) -> None:
-    _add(failure.execution_context)
+    _add(failure.execution_context, failure.original_exception)
 
 
-def _add(context: Any) -> None:
+def _add(context: Any, error: BaseException | None) -> None:
     started_at = getattr(context, "started_at", None)
     if started_at is not None:
         # A long statement is not split as a whole.
         verb, *_ = (context.statement or "")[:20].split(None, 1) or [""]
-        observe_call("postgres", verb.lower(), perf_counter() - started_at)
+        record_call("postgres", verb.lower(), perf_counter() - started_at, error)

@@ -9,6 +9,7 @@ import structlog
 from core.errors import BACKEND_ERRORS
 from core.metric_labels import with_values
 from core.settings import Settings
+from core.tracing import spans
 from indexer import metrics
 from indexer.backends import Backends
 from indexer.errors import IndexerError, ReindexRunningError
@@ -49,6 +50,8 @@ class IndexSupervisor:
         self._min_interval_seconds = min_interval_seconds
         self._check_requested = asyncio.Event()
         self._reindex_requested = False
+        self._reindex_trace = ""
+        """Trace of the request for a reindex; empty if it is not recorded."""
         self._back_off_over = asyncio.Event()
         self._failures = 0
         """Failed checks since the last one that succeeded."""
@@ -60,6 +63,7 @@ class IndexSupervisor:
     def request_reindex(self) -> None:
         """Make a reindex due now, whatever the state of the index and however many have failed."""
         self._reindex_requested = True
+        self._reindex_trace = spans.current_trace()
         self._back_off_over.set()
         self._check_requested.set()
 
@@ -129,5 +133,7 @@ class IndexSupervisor:
         async with rebuild_connection(self._settings):
             log.warning("index_rebuilt", because=problem or "it was asked for")
             metrics.REBUILDS.labels(problem.name.lower() if problem else metrics.REQUESTED).inc()
-        await reindex(self._settings, lambda progress: None)
-        self._reindex_requested = False
+        trace = self._reindex_trace
+        with spans.follow("reindex", [trace]) if trace else spans.begin("reindex"):
+            await reindex(self._settings, lambda progress: None)
+        self._reindex_requested, self._reindex_trace = False, ""

@@ -14,6 +14,7 @@ from core.gc_tuning import tune_gc
 from core.process_metrics import watch_event_loop
 from core.settings import Settings
 from core.tasks import cancel_and_wait
+from core.tracing.process import start_tracing, stopping_tracing
 from indexer.backends import open_backends
 from indexer.errors import RedisOwnedError
 from indexer.feed.consumer import OutboxConsumer
@@ -43,7 +44,8 @@ FINISH_SECONDS = 1.0
 def run(settings: Settings, limits: BatchLimits = DEFAULT_LIMITS) -> None:
     """Run until SIGTERM or SIGINT."""
     tune_gc()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    start_tracing("smarttrip-worker")
+    with stopping_tracing(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run_until_signal(settings, limits))
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Iterator
 from datetime import date
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from core import clients
 from core.settings import Settings, load_settings
 from schemas.tables import Base
 from tests.support.factories import CatalogueFactory
+from tests.support.otlp import Collector, collecting
 
 TESTS = Path(__file__).parent
 TODAY = date(2026, 11, 24)
@@ -175,6 +176,13 @@ async def database(engine: AsyncEngine, redis: Redis) -> AsyncEngine:
 @pytest.fixture
 def catalogue(database: AsyncEngine) -> CatalogueFactory:
     return CatalogueFactory(database)
+
+
+@pytest.fixture
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    """A collector of traces; in the block of `collector.recording()` this process makes traces."""
+    with collecting(patch=monkeypatch) as collector:
+        yield collector
 
 
 def plain(url: str) -> str:

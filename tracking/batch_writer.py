@@ -87,8 +87,8 @@ async def store_batch(engine: AsyncEngine, entries: Sequence[StreamEntry]) -> No
     the database.
     """
     by_kind: dict[str, list[bytes]] = defaultdict(list)
-    for kind, body in entries:
-        by_kind[kind].append(body)
+    for entry in entries:
+        by_kind[entry.kind].append(entry.body)
     if unknown := by_kind.keys() - WRITERS.keys():
         raise EntriesRejectedError(f"unknown kind: {min(unknown)}")
 

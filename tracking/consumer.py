@@ -1,5 +1,6 @@
 """Consumer of the tracking stream."""
 
+from collections.abc import Sequence
 from typing import NoReturn
 
 import structlog
@@ -10,8 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from core.errors import BACKEND_ERRORS
 from core.metric_labels import error_label, error_labels, with_values
 from core.retries import retry_forever
+from core.tracing import spans
+from core.tracing.spans import Span
+from schemas.redis_keys import TRACKING_STREAM
 from tracking import stream
 from tracking.batch_writer import store
+from tracking.stream import StreamEntry
 
 log = structlog.get_logger()
 
@@ -39,6 +44,14 @@ async def consume_stream(redis: Redis, engine: AsyncEngine) -> NoReturn:
         await retrying(store_next_batch, redis, engine)
 
 
+def _span(entries: Sequence[StreamEntry]) -> Span:
+    """Return the span of storing a batch, in the trace of its first recorded entry and linked to those of others."""
+    traces = [entry.trace for entry in entries if entry.trace]
+    attributes = {**stream.SPAN_ATTRIBUTES, "messaging.operation.type": "process"}
+    attributes["messaging.batch.message_count"] = len(entries)
+    return spans.follow(f"process {TRACKING_STREAM}", traces, attributes, "consumer")
+
+
 def _report_failure(error: BaseException, retry_after: float) -> None:
     FAILURES.labels(error_label(error, BACKEND_ERRORS)).inc()
     log.warning("tracking_failed", error=type(error).__name__, retry_after=retry_after)
@@ -50,8 +63,9 @@ async def store_next_batch(redis: Redis, engine: AsyncEngine, *, wait_seconds: f
     # Before storing as well: the alarm is needed when entries cannot be stored.
     STREAM_LENGTH.set(await stream.length(redis))
     if entries:
-        await store(engine, list(entries.values()))
-        await stream.remove(redis, entries)
+        with _span(list(entries.values())):
+            await store(engine, list(entries.values()))
+            await stream.remove(redis, entries)
         STORED.inc(len(entries))
         STREAM_LENGTH.set(await stream.length(redis))
     return len(entries)

@@ -12,15 +12,27 @@ from redis.asyncio import Redis
 from core.clients import redis_key
 from schemas.redis_keys import TRACKING_STREAM
 
+SPAN_ATTRIBUTES: Mapping[str, str | int] = {
+    "messaging.system": "redis",
+    "messaging.destination.name": TRACKING_STREAM,
+}
+"""What the spans of appending and of storing say of the stream."""
+
 EVENT = "event"
 RECOMMENDATION = "recommendation"
 SESSION = "session"
+
+
+TRACE_FIELD = b"traceparent"
+"""Second field of an entry whose request is recorded. A reader that does not know it takes the first field only."""
 
 
 class StreamEntry(NamedTuple):
     kind: str
     body: bytes
     """JSON."""
+    trace: str = ""
+    """Trace of the request that appended it; empty if it is not recorded."""
 
 
 async def read(redis: Redis, count: int, wait_seconds: float) -> dict[bytes, StreamEntry]:
@@ -40,7 +52,7 @@ async def scan(redis: Redis, page: int = 1000) -> AsyncIterator[tuple[bytes, Str
 
 def _entry(fields: Mapping[bytes, bytes]) -> StreamEntry:
     kind, body = next(iter(fields.items()))
-    return StreamEntry(kind.decode(errors="replace"), body)
+    return StreamEntry(kind.decode(errors="replace"), body, fields.get(TRACE_FIELD, b"").decode("latin-1"))
 
 
 async def remove(redis: Redis, ids: Iterable[bytes]) -> None:

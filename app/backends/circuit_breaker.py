@@ -30,6 +30,10 @@ class CircuitState(IntEnum):
     OPEN = 2
 
 
+def reason_of(error: BackendError) -> str:
+    return error.reason if isinstance(error, BackendUnavailableError) else error.code
+
+
 class CircuitBreaker:
     """Opens after `failures` in a row; after `open_seconds` one caller at a time probes whether the backend works."""
 
@@ -42,6 +46,8 @@ class CircuitBreaker:
         self._open_seconds = open_seconds
         self._failures = 0
         self._opened_at = 0.0
+        self.last_failure = ""
+        """Why the last call that failed did so."""
         self._gauge = STATE_GAUGE.labels(dependency)
         self._gauge.set(CircuitState.CLOSED)
 
@@ -56,6 +62,7 @@ class CircuitBreaker:
             yield
         except BackendError as error:
             if error.is_outage:
+                self.last_failure = reason_of(error)
                 self._record_failure()
             else:
                 self._record_success()
@@ -81,7 +88,7 @@ class CircuitBreaker:
         if self.state is CircuitState.CLOSED:
             return
         if self.state is CircuitState.HALF_OPEN or monotonic() - self._opened_at < self._open_seconds:
-            raise BackendUnavailableError(self._label)
+            raise BackendUnavailableError(self._label, reason=f"circuit breaker open: {self.last_failure}")
         self._set_state(CircuitState.HALF_OPEN)
 
     def _record_success(self) -> None:

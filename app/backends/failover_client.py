@@ -1,10 +1,10 @@
 """HTTP client of several equal servers: the first that responds is used until it fails."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 
-from app.backends.http_client import HttpClient, HttpResponse
+from app.backends.http_client import NO_FIELDS, HttpClient, HttpResponse
 
 log = structlog.get_logger()
 
@@ -21,7 +21,7 @@ class FailoverHttpClient:
     def is_full(self) -> bool:
         return self._clients[self._current].is_full
 
-    async def post(self, target: str, body: bytes) -> HttpResponse:
+    async def post(self, target: str, body: bytes, fields: Mapping[str, str] = NO_FIELDS) -> HttpResponse:
         """Send a POST request; if a server cannot be reached or stalls, to the next one, each of them once.
 
         After a timeout only later requests go to the next server: the caller has waited for long enough.
@@ -30,13 +30,13 @@ class FailoverHttpClient:
         for _ in self._clients[1:]:
             used = self._current
             try:
-                return await self._clients[used].post(target, body)
+                return await self._clients[used].post(target, body, fields)
             except TimeoutError:
                 self._leave(used)
                 raise
             except OSError:
                 self._leave(used)
-        return await self._clients[self._current].post(target, body)
+        return await self._clients[self._current].post(target, body, fields)
 
     def close(self) -> None:
         """Close the idle connections. Callers must not be waiting any more."""

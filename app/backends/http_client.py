@@ -16,6 +16,8 @@ from app.http.raw_response import JSON, content_length, encode_headers
 
 log = structlog.get_logger()
 
+NO_FIELDS: Mapping[str, str] = {}
+
 PATIENCE_SECONDS = 0.15
 """Seconds that a request waits before the server is probed."""
 PROBE_SECONDS = 0.4
@@ -126,12 +128,13 @@ class HttpClient:
     def is_full(self) -> bool:
         return self._in_use >= self._max_connections
 
-    async def post(self, target: str, body: bytes) -> HttpResponse:
-        """Send a POST request; if the connection breaks, retry once on a new one.
+    async def post(self, target: str, body: bytes, fields: Mapping[str, str] = NO_FIELDS) -> HttpResponse:
+        """Send a POST request with further header fields; if the connection breaks, retry once on a new one.
 
         Raises: OSError, of which TimeoutError and ServerStalledError are subclasses.
         """
-        raw_request = request("POST", self._path_prefix + target, self._fields, body)
+        all_fields = self._fields + encode_fields(fields) if fields else self._fields
+        raw_request = request("POST", self._path_prefix + target, all_fields, body)
         self._in_use += 1
         try:
             async with self._stalls.watch(self._seconds):

@@ -13,8 +13,8 @@ from redis.exceptions import NoScriptError, RedisError
 from app.backends.circuit_breaker import CircuitBreaker
 from app.backends.labels import REDIS_LABEL
 from app.backends.redis_pipeline import AutoPipeline, RedisArg
+from core.dependency_calls import SharedCall
 from core.errors import BackendUnavailableError
-from core.request_record import Stage
 from core.timeouts import DEFAULTS
 
 log = structlog.get_logger()
@@ -44,7 +44,7 @@ class ResilientRedis:
 
         Raises: BackendUnavailableError.
         """
-        with self._protect(), Stage("redis"):
+        with self._protect(), SharedCall("redis", "script"):
             try:
                 return await self._pipeline.execute("EVALSHA", script.sha, len(keys), *keys, *arguments)
             except NoScriptError:

@@ -19,12 +19,17 @@ from app.recommendations.search import SearchHits
 from core.clients import elasticsearch_operation
 from core.dependency_calls import Call
 from core.errors import BackendUnavailableError, OverloadedError
+from core.tracing import spans
+from core.tracing.elasticsearch import response_attributes
 from scoring.context import SearchLookups
 from scoring.elasticsearch import build_search
 from scoring.predicates import Condition
 from scoring.rules import RuleGroup
 
 log = structlog.get_logger()
+
+STALE_INDEX = "the index lacks changes that no worker writes"
+"""Reason for which the index is not asked."""
 
 Response = TypeVar("Response", bound=EsResponse)
 Result = TypeVar("Result")
@@ -64,7 +69,9 @@ class ElasticsearchTripSearch:
 
     async def find(self, condition: Condition, rules: Sequence[RuleGroup], size: int) -> SearchHits:
         """Return the `size` best departures for which the condition holds."""
-        return await self._query(self._search_path, build_search(condition, rules, size), HITS, _search_hits)
+        with spans.span("build search"):
+            body = build_search(condition, rules, size)
+        return await self._query(self._search_path, body, HITS, _search_hits)
 
     async def count(self, condition: Condition) -> int:
         """Return the number of departures for which the condition holds."""
@@ -89,7 +96,7 @@ class ElasticsearchTripSearch:
             raise OverloadedError()
         if self.is_stale:
             # The index works, so this is nothing for the circuit breaker.
-            raise BackendUnavailableError(SEARCH_INDEX_LABEL)
+            raise BackendUnavailableError(SEARCH_INDEX_LABEL, reason=STALE_INDEX)
         with self.breaker.protect():
             text = await self._post(path, orjson.dumps(body))
             try:
@@ -102,8 +109,10 @@ class ElasticsearchTripSearch:
 
     async def _post(self, path: str, body: bytes) -> bytes:
         try:
-            with Call("elasticsearch", elasticsearch_operation(path)):
-                response = await self._elasticsearch.post(path, body)
+            with Call("elasticsearch", elasticsearch_operation(path)) as span:
+                response = await self._elasticsearch.post(path, body, spans.outgoing_headers())
+                if span.is_recorded:
+                    span.set(response_attributes(response.status, response.body))
         except OSError as error:
             if isinstance(error, ServerStalledError):
                 self.breaker.trip()
@@ -114,7 +123,7 @@ class ElasticsearchTripSearch:
 
     def _unavailable(self, reason: str) -> BackendUnavailableError:
         log.warning("search_unavailable", reason=reason)
-        return BackendUnavailableError(SEARCH_INDEX_LABEL)
+        return BackendUnavailableError(SEARCH_INDEX_LABEL, reason=reason)
 
 
 def _search_hits(response: SearchResponse) -> SearchHits:

@@ -15,7 +15,7 @@ from app.backends.labels import SEARCH_INDEX_LABEL
 from app.cache.response_cache import ResponseCache
 from app.http.encoded_body import EncodedBody
 from app.recommendations.appendable_body import AppendableJsonBody
-from app.recommendations.elasticsearch_search import ElasticsearchTripSearch
+from app.recommendations.elasticsearch_search import STALE_INDEX, ElasticsearchTripSearch
 from app.recommendations.engine import RankedResults, find_recommendations
 from app.recommendations.postgres_search import PostgresTripSearch
 from app.recommendations.request_log_record import build_log_record
@@ -25,6 +25,7 @@ from app.repositories.lookups import load_lookups
 from core.errors import BackendError, BackendUnavailableError
 from core.metric_labels import with_values
 from core.request_record import Stage
+from core.tracing import spans
 from schemas.api.preferences import Preferences
 from schemas.index_document import DOCUMENT_VERSION
 from schemas.invalidation import ALL_KINDS, EntityKind
@@ -34,6 +35,9 @@ from scoring.context import SearchContext, SearchLookups
 HEDGE_SECONDS = 0.7
 """Seconds after which a fallback is tried beside the primary source. A server that stalls is found before that; this is
 for searches that alone get no response."""
+
+SLOW_INDEX = f"no response within {HEDGE_SECONDS} s"
+"""Reason of a fallback beside the primary source."""
 
 DEGRADED_SECONDS = 5
 """Seconds for which degraded responses are cached."""
@@ -81,6 +85,7 @@ class SearchRequest:
 class Source:
     """One way to compute recommendations: a trip search and the lookups that preferences are resolved against."""
 
+    name: str
     trips: CountingTripSearch
     load_lookups: Callable[[], Awaitable[SearchLookups]]
     warning: str | None = None
@@ -107,10 +112,10 @@ class RecommendationService:
         self._cache = cache
         self._database = database
         self._index = index
-        self._primary = Source(index, self._load_lookups)
+        self._primary = Source("primary", index, self._load_lookups)
         self._fallbacks = (
-            Source(fallback, self._load_lookups, FROM_DATABASE),
-            Source(index, index.lookups, WITHOUT_DATABASE),
+            Source("postgres", fallback, self._load_lookups, FROM_DATABASE),
+            Source("index", index, index.lookups, WITHOUT_DATABASE),
         )
         self._cache_seconds = cache_seconds
 
@@ -126,7 +131,7 @@ class RecommendationService:
         """
         if self._index.is_stale:
             # Responses that were cached since its worker stopped may be outdated too.
-            return await self._get_degraded(request)
+            return await self._get_degraded(request, STALE_INDEX)
         try:
             # The load goes on: what the cache loads does not end with a caller. Without a cache it would.
             async with asyncio.timeout(HEDGE_SECONDS if self._cache_seconds else None):
@@ -140,10 +145,10 @@ class RecommendationService:
             body = await self._get_cached(request.key, self._loader(request, self._primary), self._cache_seconds)
             if not body.stale:
                 return CachedResponse(AppendableJsonBody.unpack(body.identity))
-        except BackendUnavailableError:
-            return await self._get_degraded(request)
+        except BackendUnavailableError as error:
+            return await self._get_degraded(request, error.reason)
         try:
-            return await self._get_degraded(request)
+            return await self._get_degraded(request, self._index.breaker.last_failure)
         except BackendError:
             return CachedResponse(AppendableJsonBody.unpack(body.identity), STALE)
 
@@ -153,7 +158,7 @@ class RecommendationService:
         The index is not asked twice: if it is slow, that would make it slower.
         """
         try:
-            return await self._get_degraded(request, self._fallbacks[:1])
+            return await self._get_degraded(request, SLOW_INDEX, self._fallbacks[:1])
         except BackendError:
             return await self._get_primary(request)
 
@@ -168,13 +173,21 @@ class RecommendationService:
         """Compute recommendations from the primary source, without the cache. Raises: BackendError."""
         return await self._recommend(preferences, today, self._primary)
 
-    async def _get_degraded(self, request: SearchRequest, fallbacks: Sequence[Source] | None = None) -> CachedResponse:
-        """Return a response from the first of the fallbacks, by default of all, that has one. Raises: BackendError."""
+    async def _get_degraded(
+        self, request: SearchRequest, reason: str, fallbacks: Sequence[Source] | None = None
+    ) -> CachedResponse:
+        """Return a response from the first of the fallbacks, by default of all, that has one. Raises: BackendError.
+
+        `reason` is why the primary source has none.
+        """
         errors: list[BackendError] = []
         for source in fallbacks or self._fallbacks:
             key = f"{source.warning}:{request.key}"
             try:
-                body = await self._get_cached(key, self._loader(request, source), DEGRADED_SECONDS)
+                with spans.span(
+                    "fallback", {"smarttrip.fallback.reason": reason, "smarttrip.fallback.source": source.name}
+                ):
+                    body = await self._get_cached(key, self._loader(request, source), DEGRADED_SECONDS)
             except BackendError as error:
                 errors.append(error)
             else:
@@ -199,7 +212,9 @@ class RecommendationService:
         return load
 
     async def _recommend(self, preferences: Preferences, today: date, source: Source) -> RankedResults:
-        context = SearchContext(preferences, today, await source.load_lookups())
+        with spans.span("catalogue"):
+            lookups = await source.load_lookups()
+        context = SearchContext(preferences, today, lookups)
         results = await find_recommendations(source.trips, context)
         SEARCHES.labels("some" if results.all else "none").inc()
         return results

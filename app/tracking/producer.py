@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from functools import partial
+from typing import NamedTuple
 
 import structlog
 from prometheus_client import Counter
@@ -14,9 +15,10 @@ from app.tracking.records import RequestLog, encode_request_log
 from core.clients import redis_key
 from core.errors import BackendError, OverloadedError
 from core.metric_labels import with_values
+from core.tracing import spans
 from schemas.redis_keys import TRACKING_STREAM
 from tracking.batch_writer import WRITERS, store
-from tracking.stream import EVENT, RECOMMENDATION, SESSION, StreamEntry
+from tracking.stream import EVENT, RECOMMENDATION, SESSION, SPAN_ATTRIBUTES, StreamEntry
 
 log = structlog.get_logger()
 
@@ -28,8 +30,15 @@ REJECTED = with_values(
 )
 LOST = Counter("smarttrip_tracking_lost_total", "Request logs that could be stored nowhere")
 
-Batch = Sequence[bytes]
-"""JSON bodies of one caller's entries; they are appended all or none."""
+
+class Batch(NamedTuple):
+    """One caller's entries; they are appended all or none."""
+
+    bodies: Sequence[bytes]
+    """JSON."""
+    trace: str = ""
+    """Trace of the request; empty if it is not recorded."""
+
 
 # The length is checked in the same atomic step, so that concurrent requests cannot exceed the limit together.
 APPEND = """
@@ -40,23 +49,31 @@ if type(bytes) == 'number' and bytes > tonumber(ARGV[2]) then
 end
 local appended, at = 0, 4
 while ARGV[at] do
-  local last = at + tonumber(ARGV[at])
-  room = room - (last - at)
+  local trace = ARGV[at + 1]
+  local first, last = at + 2, at + 1 + tonumber(ARGV[at])
+  room = room - (last - first + 1)
   if room < 0 then
     break
   end
-  for i = at + 1, last do
-    redis.call('XADD', KEYS[1], '*', ARGV[3], ARGV[i])
+  for i = first, last do
+    if trace == '' then
+      redis.call('XADD', KEYS[1], '*', ARGV[3], ARGV[i])
+    else
+      redis.call('XADD', KEYS[1], '*', ARGV[3], ARGV[i], 'traceparent', trace)
+    end
   end
   appended, at = appended + 1, last + 1
 end
 return appended
 """
-"""Append batches, each preceded by its length, until one does not fit; return the number of appended batches.
+"""Append batches, each preceded by its length and its trace, until one does not fit; return the number of those.
 
 KEYS[1]: the stream. ARGV: its maximum length, the bytes beyond which nothing is appended, the kind of the entries, then
 the batches. The bytes are estimated by Redis from a few samples, in constant time.
 """
+
+SEND_SPAN = f"send {TRACKING_STREAM}"
+SEND_ATTRIBUTES = {**SPAN_ATTRIBUTES, "messaging.operation.type": "send"}
 
 DIRECT_SECONDS = 3.0
 """Timeout in seconds of a transaction on the direct path."""
@@ -81,7 +98,7 @@ class TrackingProducer:
         self._pending = 0
         """Event bodies whose round trip is not complete."""
 
-    async def publish_events(self, bodies: Batch) -> None:
+    async def publish_events(self, bodies: Sequence[bytes]) -> None:
         """Append events in this order, all or none. Afterwards they are safe even if this process is killed.
 
         Raises: OverloadedError or BackendUnavailableError.
@@ -90,7 +107,8 @@ class TrackingProducer:
             raise OverloadedError()
         self._pending += len(bodies)
         try:
-            appended = await self._events.submit(bodies)
+            with spans.span(SEND_SPAN, SEND_ATTRIBUTES, "producer") as span:
+                appended = await self._events.submit(Batch(bodies, span.trace))
         finally:
             self._pending -= len(bodies)
         if not appended:
@@ -101,14 +119,14 @@ class TrackingProducer:
 
         Raises: OverloadedError or BackendUnavailableError.
         """
-        (appended,) = await self._append(SESSION, LOG_RESERVE, [[body]])
+        (appended,) = await self._append(SESSION, LOG_RESERVE, [Batch([body], spans.current_trace())])
         if not appended:
             raise OverloadedError(retry_after=5)
 
     async def publish_request_logs(self, logs: Sequence[RequestLog]) -> None:
         """Append request logs. A failure is only logged and counted: no client waits for them."""
         try:
-            (appended,) = await self._append(RECOMMENDATION, LOG_RESERVE, [[*map(encode_request_log, logs)]])
+            (appended,) = await self._append(RECOMMENDATION, LOG_RESERVE, [Batch([*map(encode_request_log, logs)])])
             if not appended:
                 raise OverloadedError()
         except BackendError as error:
@@ -123,16 +141,16 @@ class TrackingProducer:
         """Return for each batch whether it was appended or stored; `reserve` multiplies the limits."""
         args: list[int | str | bytes] = [int(self._limit * reserve), int(self._limit_bytes * reserve), kind]
         for batch in batches:
-            args += (len(batch), *batch)
+            args += (len(batch.bodies), batch.trace, *batch.bodies)
         try:
             appended = int(await self._redis.run_script(self._append_script, [self._stream], *args))
         except BackendError:
             # Redis may have taken them nevertheless: entries have ids, so that each is stored once.
-            entries = [StreamEntry(kind, body) for batch in batches for body in batch]
+            entries = [StreamEntry(kind, body) for batch in batches for body in batch.bodies]
             await self._store_directly(entries)
             DIRECT.labels(kind).inc(len(entries))
             return [True] * len(batches)
-        REJECTED.labels(kind).inc(sum(map(len, batches[appended:])))
+        REJECTED.labels(kind).inc(sum(len(batch.bodies) for batch in batches[appended:]))
         return [number < appended for number in range(len(batches))]
 
     async def _store_directly(self, entries: Sequence[StreamEntry]) -> None:

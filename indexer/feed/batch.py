@@ -9,12 +9,14 @@ from elasticsearch import ApiError, TransportError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.metric_labels import OTHER, with_values
+from core.tracing import spans
 from indexer import metrics
 from indexer.backends import Backends
 from indexer.documents.builder import build_documents
 from indexer.documents.rows import snapshot
 from indexer.errors import ForeignIndexError, IncompatibleDocumentsError, NoLiveIndexError
 from indexer.feed import fan_out
+from indexer.feed.batch_span import batch_span
 from indexer.feed.waiting import reason_of
 from indexer.index import bulk_writer, locks, outbox, rejections, targets, versions
 from indexer.index.bulk_writer import WriteOutcome
@@ -68,6 +70,8 @@ class BatchResult:
     done: Sequence[ClaimedRow] = ()
     failed: Sequence[ClaimedRow] = ()
     written: WriteResult = field(default_factory=WriteResult)
+    trace: str = ""
+    """Trace of the batch; empty if it is not recorded."""
 
     @property
     def failed_entirely(self) -> bool:
@@ -92,17 +96,18 @@ async def process_batch(
                 connection, _with_short_timeout(backends) if set(lanes) == {UPSTREAM} else backends, writable
             )
             rows += await _claim(connection, lanes, limits, targets.other_versions(known), retry=retry)
-            expansion = await _expand(connection, backends, known, rows, limits.fan_out)
-            stubborn = {row.row_id for row in rows if row.kind == DEPARTURE and row.attempts >= MAX_ATTEMPTS}
-            outcomes = await _write(
-                backends,
-                [target.name for target in writable],
-                _trip_ids(rows),
-                started + limits.stalled_after,
-                stubborn,
-            )
-            batch = _result(rows, expansion, _merge_outcomes(writable, outcomes, rows))
-            await _finish(connection, batch)
+            with batch_span(rows, lanes) as span:
+                expansion = await _expand(connection, backends, known, rows, limits.fan_out)
+                stubborn = {row.row_id for row in rows if row.kind == DEPARTURE and row.attempts >= MAX_ATTEMPTS}
+                outcomes = await _write(
+                    backends,
+                    [target.name for target in writable],
+                    _trip_ids(rows),
+                    started + limits.stalled_after,
+                    stubborn,
+                )
+                batch = _result(rows, expansion, _merge_outcomes(writable, outcomes, rows), span.trace)
+                await _finish(connection, batch)
             return batch
     finally:
         if monotonic() > started + limits.stalled_after:
@@ -182,7 +187,8 @@ async def _write(
     version = await versions.next_version(backends.postgres)
     versions.record_taken(backends.history, version)
     async with snapshot(backends.postgres) as connection:
-        built = await build_documents(connection, trip_ids)
+        with spans.span("read departures", {"smarttrip.departures": len(trip_ids)}):
+            built = await build_documents(connection, trip_ids)
         if monotonic() > deadline:
             raise BatchStalledError
         changes = {trip_id: built.documents.get(trip_id) for trip_id in trip_ids}
@@ -231,7 +237,7 @@ def _count_refusals(target: Target, outcome: WriteOutcome) -> None:
         metrics.REFUSALS.labels(target.state, bulk_writer.reason_label(reason)).inc()
 
 
-def _result(rows: list[ClaimedRow], expansion: fan_out.Expansion, written: WriteResult) -> BatchResult:
+def _result(rows: list[ClaimedRow], expansion: fan_out.Expansion, written: WriteResult, trace: str) -> BatchResult:
     departures = [row for row in rows if row.kind == DEPARTURE]
     failed = {row.id for row in departures if row.row_id in written.retryable}.union(expansion.failed)
     done = {row.id for row in departures}.union(expansion.finished) - failed
@@ -240,6 +246,7 @@ def _result(rows: list[ClaimedRow], expansion: fan_out.Expansion, written: Write
         done=[row for row in rows if row.id in done],
         failed=[row for row in rows if row.id in failed],
         written=written,
+        trace=trace,
     )
 
 

@@ -1,7 +1,7 @@
 """Make writes visible to searches and invalidate caches, debounced: once for many changes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from time import monotonic
 from uuid import uuid4
 
@@ -11,9 +11,11 @@ from redis.asyncio import Redis
 
 from core.errors import BACKEND_ERRORS
 from core.metric_labels import with_values
+from core.tracing import spans
 from indexer import metrics, publishers
 from indexer.backends import Backends
 from indexer.feed.batch import BatchResult
+from indexer.feed.batch_span import oldest_age
 from indexer.index.outbox import DIRECT, FANNED_OUT, LANES, ClaimedRow
 from indexer.invalidation import publish
 from schemas.invalidation import DEPARTURE, EVERYTHING
@@ -27,6 +29,14 @@ REMOVE_SECONDS = 1.0
 """Seconds that a shutdown waits for Postgres, when all is published."""
 
 with_values(metrics.LAG, [LANES[DIRECT], LANES[FANNED_OUT]])
+
+
+MAX_TRACES = 100
+"""Traces of batches that a span of a refresh or a publication is linked to."""
+
+
+def _add_traces(traces: list[str], added: Sequence[str]) -> None:
+    traces += [trace for trace in added if trace][: MAX_TRACES - len(traces)]
 
 
 class ChangeNotifier:
@@ -44,6 +54,9 @@ class ChangeNotifier:
         self._unrefreshed: list[ClaimedRow] = []
         # A worker that was killed may have written changes that were not published.
         self._unpublished: set[str] = {EVERYTHING}
+        self._unrefreshed_traces: list[str] = []
+        self._unpublished_traces: list[str] = []
+        """Traces of the batches with these changes, as far as they are recorded."""
         self._publisher = uuid4()
         self._registered = False
         self._generation = 0
@@ -67,8 +80,11 @@ class ChangeNotifier:
         done_ids = {row.id for row in done}
         if done:
             self._unrefreshed += done
+            _add_traces(self._unrefreshed_traces, [batch.trace])
             self._refresh_due.set()
-        self.queue_publish(row.kind for row in batch.claimed if row.id not in done_ids and not row.attempts)
+        kinds = {row.kind for row in batch.claimed if row.id not in done_ids and not row.attempts}
+        _add_traces(self._unpublished_traces, [batch.trace] if kinds else [])
+        self.queue_publish(kinds)
 
     def queue_publish(self, kinds: Iterable[str]) -> None:
         self._unpublished |= set(kinds)
@@ -114,9 +130,11 @@ class ChangeNotifier:
         if not self._unrefreshed:
             return True
         # They stay until they are refreshed, even if this is cancelled.
-        count = len(self._unrefreshed)
+        count, traces = len(self._unrefreshed), [*self._unrefreshed_traces]
         try:
-            await self._backends.elasticsearch.indices.refresh(index=self._backends.alias, ignore_unavailable=True)
+            with spans.follow("refresh index", traces) as span:
+                await self._backends.elasticsearch.indices.refresh(index=self._backends.alias, ignore_unavailable=True)
+                span.set({"smarttrip.change.age_seconds": oldest_age(self._unrefreshed[:count])})
         except (ApiError, TransportError) as error:
             # The index refreshes by itself soon; the lag is then observed at the next success.
             log.warning("refresh_failed", error=type(error).__name__)
@@ -125,6 +143,8 @@ class ChangeNotifier:
         now = monotonic()
         for row in rows:
             metrics.LAG.labels(LANES[row.lane]).observe(now - row.changed_at)
+        self._unrefreshed_traces = self._unrefreshed_traces[len(traces) :]
+        _add_traces(self._unpublished_traces, traces)
         self.queue_publish({DEPARTURE})
         return True
 
@@ -133,8 +153,10 @@ class ChangeNotifier:
         if not kinds:
             return True
         generation = None
+        traces = [*self._unpublished_traces]
         try:
-            generation = await publish(self._redis, kinds, known=self._generation)
+            with spans.follow("invalidate caches", traces, {"smarttrip.kinds": ",".join(sorted(kinds))}, "producer"):
+                generation = await publish(self._redis, kinds, known=self._generation)
         finally:
             # Also if this was cancelled: then it may be published twice.
             if generation is None:
@@ -142,6 +164,7 @@ class ChangeNotifier:
         metrics.record_publication(generation)
         if generation is None:
             return False
+        self._unpublished_traces = self._unpublished_traces[len(traces) :]
         self._generation = generation
         return True
 

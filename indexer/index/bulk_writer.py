@@ -10,6 +10,7 @@ from elasticsearch import ApiError, AsyncElasticsearch, TransportError
 
 from core.bisection import process_with_bisection
 from core.metric_labels import OTHER
+from core.tracing import spans
 from indexer.index import admin
 
 BODY_BYTES = 900_000
@@ -99,10 +100,20 @@ async def write(
 ) -> dict[str, WriteOutcome]:
     """Write the changes to each of the indices; errors of Elasticsearch become outcomes and are not raised."""
     outcomes = {name: WriteOutcome() for name in names}
-    for body in bodies(version, changes):
-        parts = await asyncio.gather(*(send(es, name, body) for name in names))
-        for name, part in zip(names, parts, strict=True):
-            outcomes[name].add(part)
+    if not changes:
+        return outcomes
+    with spans.span("write documents", {"smarttrip.documents": len(changes)}) as span:
+        for body in bodies(version, changes):
+            parts = await asyncio.gather(*(send(es, name, body) for name in names))
+            for name, part in zip(names, parts, strict=True):
+                outcomes[name].add(part)
+        span.set(
+            {
+                "smarttrip.documents.rejected": sum(len(outcome.rejected) for outcome in outcomes.values()),
+                "smarttrip.documents.retryable": sum(len(outcome.retryable) for outcome in outcomes.values()),
+                "smarttrip.documents.stale": sum(outcome.stale for outcome in outcomes.values()),
+            }
+        )
     return outcomes
 
 

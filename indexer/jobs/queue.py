@@ -4,10 +4,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import orjson
 
 from core.clients import redis_pool
+from core.tracing import spans
 
 if TYPE_CHECKING:
     from arq.connections import ArqRedis
@@ -16,6 +18,7 @@ NAME = "smarttrip:jobs"
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 """Time at which requested jobs are due. arq compares it with the worker's clock, from which the API's may differ."""
+TRACE_SEPARATOR = "/"
 EXPIRES = timedelta(days=1)
 """How long a request waits for a worker."""
 
@@ -57,5 +60,18 @@ async def enqueue(url: str, name: str, *, prefix: str = "") -> None:
 
     Raises: RedisError.
     """
-    async with connect(url, prefix) as redis:
-        await redis.enqueue_job(name, _defer_until=LONG_AGO, _expires=EXPIRES)
+    with spans.span(
+        f"send {name}", {"messaging.system": "arq", "messaging.destination.name": NAME}, "producer"
+    ) as span:
+        async with connect(url, prefix) as redis:
+            await redis.enqueue_job(name, _job_id=_job_id(span.trace), _defer_until=LONG_AGO, _expires=EXPIRES)
+
+
+def _job_id(trace: str) -> str:
+    """Return a new id that carries the trace: a worker of an earlier release would fail with an argument."""
+    return uuid4().hex + (TRACE_SEPARATOR + trace if trace else "")
+
+
+def trace_of(job_id: str) -> str:
+    """Return the trace of the request for this job; empty if it is not recorded."""
+    return job_id.partition(TRACE_SEPARATOR)[2]

@@ -12,7 +12,8 @@ from arq.worker import Worker, func
 from redis.exceptions import RedisError
 
 from core.retries import restart_backoff, retry_forever
-from indexer.jobs.queue import Job, connect
+from core.tracing import spans
+from indexer.jobs.queue import Job, connect, trace_of
 from indexer.jobs.scheduler import run_instrumented
 
 log = structlog.get_logger()
@@ -80,6 +81,7 @@ def _worker(redis: ArqRedis, jobs: Sequence[Job], poll_seconds: float) -> Worker
 
 def _instrumented(job: Job) -> Any:
     async def run(context: dict[Any, Any]) -> None:
-        await run_instrumented(job)
+        with spans.follow(f"job {job.name}", [trace_of(context["job_id"])], kind="consumer"):
+            await run_instrumented(job)
 
     return run

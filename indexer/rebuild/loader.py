@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import func, select
 
 from core.retries import retry_times
+from core.tracing import spans
 from indexer import metrics
 from indexer.backends import Backends
 from indexer.documents.builder import build_documents
@@ -76,7 +77,8 @@ class BulkLoader:
 
     async def _load_chunks(self) -> None:
         while ids := await self._next_ids():
-            await self._load_chunk(ids)
+            with spans.span("load departures", {"smarttrip.departures": len(ids)}):
+                await self._load_chunk(ids)
             self.done += len(ids)
             self._report()
 
@@ -84,12 +86,16 @@ class BulkLoader:
         """Return the ids of the next chunk. A departure that is inserted with a lower id has its own outbox row."""
         async with self._page_lock:
             await self._throttle()
-            async with self.backends.postgres.connect() as connection:
-                ids = await database_ids(connection, after=self._after, limit=self.chunk_size)
+            with spans.span("scan departures"):
+                ids = await self._scan()
             if ids:
                 self._after = ids[-1]
                 self._read_count += len(ids)
         return ids
+
+    async def _scan(self) -> Sequence[int]:
+        async with self.backends.postgres.connect() as connection:
+            return await database_ids(connection, after=self._after, limit=self.chunk_size)
 
     async def _throttle(self) -> None:
         if self.rate is not None:

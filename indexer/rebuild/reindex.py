@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core import clients
 from core.settings import Settings
+from core.tracing import spans
 from indexer import metrics, publishers
 from indexer.backends import Backends, open_backends
 from indexer.documents.rows import snapshot
@@ -97,10 +98,14 @@ class _Rebuild:
         await reconcile(self.connection, self.backends)
         async with _register_target(self.connection, self.backends) as name:
             loader = BulkLoader(self.backends, name, progress, self.rate, self.chunk_size)
-            await loader.run()
+            with spans.span("load index") as span:
+                await loader.run()
+                span.set({"smarttrip.documents": loader.done, "smarttrip.documents.rejected": len(loader.refused)})
             await admin.finish_loading(self.backends.elasticsearch, name)
-            await _compare(self.connection, self.backends, name, ignored=loader.refused)
-            previous = await _activate(self.connection, self.backends, name, self.publisher)
+            with spans.span("compare index"):
+                await _compare(self.connection, self.backends, name, ignored=loader.refused)
+            with spans.span("swap index"):
+                previous = await _activate(self.connection, self.backends, name, self.publisher)
         await reconcile(self.connection, self.backends)
         seconds = time.monotonic() - started
         return ReindexReport(name, previous, loader.done - len(loader.refused), loader.refused, seconds)

@@ -1,7 +1,7 @@
 """Cost of a response: round trips exactly, CPU against a bare route in the same process, with generous bounds."""
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -82,9 +82,9 @@ async def test_search_count_per_response(
     requested: list[str] = []
     original = HttpClient.post
 
-    async def counting(client: HttpClient, target: str, body: bytes) -> HttpResponse:
+    async def counting(client: HttpClient, target: str, body: bytes, fields: Mapping[str, str]) -> HttpResponse:
         requested.append(target.partition("?")[0].rpartition("/")[2])
-        return await original(client, target, body)
+        return await original(client, target, body, fields)
 
     monkeypatch.setattr(HttpClient, "post", counting)
 

@@ -152,8 +152,14 @@ def test_logs_are_rotated(name: str) -> None:
     assert SERVICES[name]["logging"]["options"].keys() == {"max-size", "max-file"}
 
 
+@pytest.mark.parametrize("name", ["api", "worker"])
+def test_variables_of_traces_reach_the_containers(name: str) -> None:
+    assert {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER"} <= SERVICES[name]["environment"].keys()
+
+
 def test_every_setting_reaches_the_containers() -> None:
     passed = {variable.lower() for service in OURS.values() for variable in service["environment"]}
+    passed -= {name for name in passed if name.startswith("otel_")}
     set_by_image = {"host", "port"}
     assert passed | set_by_image == Settings.model_fields.keys() - {"database_direct_url"}
 

@@ -3,7 +3,7 @@
 The API runs as several processes: none of them may log otherwise than the others.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from signal import SIGTERM
@@ -27,6 +27,7 @@ from tests.conftest import empty
 from tests.support.api.tokens import SECRET, token
 from tests.support.eventually import eventually
 from tests.support.http_client import http_client
+from tests.support.otlp import Collector, collecting
 from tests.support.processes import SMARTTRIP, WORKER, RunningProcess, environment, responds, running_process
 from tests.support.raw_http import connect_raw
 from tracking import stream
@@ -82,8 +83,20 @@ def failed_in_each_process() -> dict[int, str]:
 
 
 @pytest.fixture(scope="module")
-async def lines(
-    settings: Settings, engine: AsyncEngine, redis: Redis, log: Path, failed_in_each_process: dict[int, str]
+def traces() -> Iterator[Collector]:
+    """A collector of the spans that the processes make of these requests."""
+    with collecting() as collector:
+        yield collector
+
+
+@pytest.fixture(scope="module")
+async def lines(  # noqa: PLR0917  # fixtures
+    settings: Settings,
+    engine: AsyncEngine,
+    redis: Redis,
+    log: Path,
+    traces: Collector,
+    failed_in_each_process: dict[int, str],
 ) -> str:
     """Debug logs of an API and a worker after requests of every kind, some of which fail."""
     await empty(engine)
@@ -97,6 +110,7 @@ async def lines(
         "SUPABASE_JWT_SECRET": SECRET,
         "ADMIN_KEY": ADMIN_KEY,
         "LOG_LEVEL": "debug",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": traces.url,
     }
     env, port = environment(settings, **variables), free_port()
     serve = (SMARTTRIP, "serve", "--port", str(port), "--workers", str(PROCESSES))
@@ -247,6 +261,15 @@ def test_log_contains_no_password(lines: str, settings: Settings) -> None:
 @pytest.mark.parametrize("kind", SECRETS)
 def test_log_contains_no_personal_or_secret_data(lines: str, kind: str) -> None:
     assert SECRETS[kind] not in lines
+
+
+@pytest.mark.parametrize("kind", SECRETS)
+@pytest.mark.usefixtures("lines")
+def test_spans_contain_no_personal_or_secret_data(traces: Collector, kind: str) -> None:
+    text = "".join(map(str, traces.spans))
+    assert "POST /api/events" in text
+    assert "process smarttrip:tracking" in text
+    assert SECRETS[kind] not in text
 
 
 @pytest.mark.parametrize(

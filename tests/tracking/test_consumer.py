@@ -29,7 +29,7 @@ from tracking.stream import StreamEntry
 
 async def leave(redis: Redis, entries: Sequence[StreamEntry]) -> None:
     async with redis.pipeline() as pipeline:
-        for kind, body in entries:
+        for kind, body, _ in entries:
             pipeline.xadd(TRACKING_STREAM, {kind: body})
         await pipeline.execute()
 

@@ -90,3 +90,18 @@ def test_other_expected_errors_count_as_success(breaker: CircuitBreaker) -> None
         with pytest.raises(ExpectedError), breaker.protect():
             raise not_found("Template")
     assert breaker.state is CircuitState.CLOSED
+
+
+def test_open_circuit_says_why_it_opened(breaker: CircuitBreaker, clock: list[float]) -> None:
+    for _ in range(3):
+        with pytest.raises(BackendUnavailableError), breaker.protect():
+            raise BackendUnavailableError(DATABASE_LABEL, reason="status 503")
+    with pytest.raises(BackendUnavailableError) as refused:
+        work(breaker)
+    assert refused.value.reason == "circuit breaker open: status 503"
+
+
+def test_reason_without_words_is_the_type_of_the_cause(breaker: CircuitBreaker) -> None:
+    with pytest.raises(BackendUnavailableError) as failed, breaker.protect():
+        raise BackendUnavailableError(DATABASE_LABEL) from ConnectionResetError("dana@example.org")
+    assert failed.value.reason == breaker.last_failure == "ConnectionResetError"

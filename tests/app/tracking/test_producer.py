@@ -40,7 +40,7 @@ async def test_batch_takes_one_round_trip(settings: Settings, database: AsyncEng
         await producer.publish_events(bodies(100))
         sent = bytes(connection.sent[before:])
     assert sent.count(b"EVALSHA") == 1
-    assert sent.startswith(b"*108\r\n")
+    assert sent.startswith(b"*109\r\n")
     assert await stream.length(redis) == 101
 
 

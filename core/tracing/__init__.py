@@ -1,0 +1,1 @@
+"""Traces: spans of requests, changes, events and reindexes, for OpenTelemetry."""

@@ -1,0 +1,59 @@
+"""OpenTelemetry's provider of spans, its queue and its exporter, made from the standard variables."""
+
+import logging
+import os
+from collections.abc import Sequence
+
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
+from prometheus_client import Counter
+
+from core.tracing.opentelemetry_tracer import SCHEMA, ChosenIds, OpenTelemetryTracer
+
+ELASTICSEARCH_SPANS = "OTEL_PYTHON_INSTRUMENTATION_ELASTICSEARCH_ENABLED"
+"""Variable of the Elasticsearch client, whose own spans would begin a trace with every call of a background task."""
+
+
+# Its warning of a malformed OTEL_EXPORTER_OTLP_HEADERS quotes the value, which has credentials.
+logging.getLogger("opentelemetry.util.re").setLevel(logging.CRITICAL)
+
+
+class CountingExporter(OTLPSpanExporter):
+    """Counts spans by what the collector did with them."""
+
+    def __init__(self, counter: Counter) -> None:
+        super().__init__()
+        self._sent, self._failed = counter.labels("sent"), counter.labels("failed")
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        result = super().export(spans)
+        (self._sent if result is SpanExportResult.SUCCESS else self._failed).inc(len(spans))
+        return result
+
+
+class CountingProcessor(BatchSpanProcessor):
+    """Counts spans that ended. Beyond the length of its queue (OTEL_BSP_MAX_QUEUE_SIZE) it drops the oldest."""
+
+    def __init__(self, counter: Counter) -> None:
+        super().__init__(CountingExporter(counter))
+        self._ended = counter.labels("ended")
+
+    def on_end(self, span: ReadableSpan) -> None:
+        self._ended.inc()
+        super().on_end(span)
+
+
+def create_tracer(service: str, version: str, counter: Counter) -> OpenTelemetryTracer:
+    """Raises: ValueError, if a variable is invalid."""
+    os.environ.setdefault(ELASTICSEARCH_SPANS, "false")
+    provider = TracerProvider(resource=_resource(service, version), shutdown_on_exit=False, id_generator=ChosenIds())
+    provider.add_span_processor(CountingProcessor(counter))
+    return OpenTelemetryTracer(provider, version)
+
+
+def _resource(service: str, version: str) -> Resource:
+    """Return what the variables say of this process; they go before what is known by itself."""
+    own = Resource({SERVICE_NAME: service, SERVICE_VERSION: version}, SCHEMA)
+    return Resource.create().merge(own).merge(OTELResourceDetector().detect())
