@@ -3,8 +3,10 @@
 from collections.abc import AsyncIterator, Callable, Mapping, Set
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, closing
 from dataclasses import dataclass
+from functools import partial
 
 from elasticsearch import AsyncElasticsearch
+from prometheus_client.openmetrics import exposition as openmetrics
 from starlette.applications import Starlette
 
 from app.access.rate_limiter import RateLimiter
@@ -138,6 +140,9 @@ async def _open_state(
         aclosing(SigningKeys(settings.supabase_jwks_url)) as signing_keys,
         aclosing(_share_health(backends, settings.search_alias, cache, breakers)) as health,
         aclosing(SharedResult(current_metrics, seconds=METRICS_SECONDS)) as metrics,
+        aclosing(
+            SharedResult(partial(current_metrics, openmetrics.generate_latest), seconds=METRICS_SECONDS)
+        ) as open_metrics,
         background_task(watch_clock()),
         background_task(watch_event_loop()),
     ):
@@ -162,6 +167,7 @@ async def _open_state(
             request_logs=request_logs,
             health=health,
             metrics=metrics,
+            open_metrics=open_metrics,
             readiness=readiness,
             draining=draining,
             admission=admission,

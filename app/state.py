@@ -59,6 +59,8 @@ class AppState(TypedDict):
     health: SharedResult[Health]
     metrics: SharedResult[bytes]
     """In the text format of Prometheus."""
+    open_metrics: SharedResult[bytes]
+    """In the text format of OpenMetrics, which has exemplars."""
     readiness: ReadinessProbe
     draining: DrainState
     admission: AdmissionController

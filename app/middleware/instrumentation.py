@@ -11,6 +11,7 @@ from app.observability.access_log import AccessLog, FinishedRequest, server_timi
 from app.observability.request_metrics import CLIENT_CLOSED_REQUEST, METHODS, UNKNOWN_ROUTE
 from app.state import RequestContext, client_class
 from core.metric_labels import OTHER
+from core.tracing import spans
 
 
 class InstrumentedSend:
@@ -92,7 +93,10 @@ class InstrumentedSend:
         route = scope["route"].path if "route" in scope else UNKNOWN_ROUTE
         method = METHODS.get(scope["method"], OTHER)
         seconds, sent = now - self._started_at, self._sent_bytes
-        request_metrics.counters_of(method, route, self.status).add(seconds, len(context.body or b""), sent)
+        counters = request_metrics.counters_of(method, route, self.status)
+        counters.add(seconds, len(context.body or b""), sent)
+        if spans.tracer is not None and (trace_id := spans.recorded_trace_id()):
+            counters.add_exemplar(seconds, trace_id)
         if access_log.is_due(self.status, seconds, now):
             client = client_class(scope)
             access_log.write(FinishedRequest(method, route, self.status, seconds, sent, client, context.record))

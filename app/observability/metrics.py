@@ -1,6 +1,6 @@
 """The Prometheus registry, and the metrics of HTTP requests. Other metrics are defined where they are recorded."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from prometheus_client import (
     REGISTRY,
@@ -9,6 +9,8 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
+from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 
 from app.observability import shared_metrics
 from core.metric_labels import with_values
@@ -17,14 +19,25 @@ from core.roles import ROLES
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5, 10)
 
 
+NO_EXEMPLARS: Mapping[int, Exemplar] = {}
+
+
 class BatchHistogram(Histogram):
     """A histogram that takes many observations at once."""
 
-    def observe_all(self, buckets: Sequence[int], total: float) -> None:
-        """Add observations: `buckets` has their number per bucket, the unbounded one last, and `total` is their sum."""
+    def observe_all(
+        self, buckets: Sequence[int], total: float, exemplars: Mapping[int, Exemplar] = NO_EXEMPLARS
+    ) -> None:
+        """Add observations: `buckets` has their number per bucket, the unbounded one last, and `total` is their sum.
+
+        `exemplars` are observations by bucket that are examples of it. They are lost if several processes share their
+        metrics: the client library does not support both.
+        """
         for bucket, count in zip(self._buckets, buckets, strict=True):
             if count:
                 bucket.inc(count)
+        for number, exemplar in exemplars.items():
+            self._buckets[number].set_exemplar(exemplar)
         self._sum.inc(total)
 
 
@@ -41,9 +54,13 @@ ROLE = with_values(
 )
 
 
-def render_metrics() -> bytes:
+Encoder = Callable[[Collector], bytes]
+"""Renders metrics in one of the text formats."""
+
+
+def render_metrics(encode: Encoder = generate_latest) -> bytes:
     """Return all metrics as text: of this process, or of all worker processes if there are several."""
     if not shared_metrics.is_shared():
-        return generate_latest(REGISTRY)
+        return encode(REGISTRY)
     with shared_metrics.reading():
-        return generate_latest(shared_metrics.shared_registry())
+        return encode(shared_metrics.shared_registry())

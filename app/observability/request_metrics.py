@@ -4,12 +4,24 @@ The client library's own counters cost about 7 microseconds per request, more th
 """
 
 import asyncio
+import time
 from bisect import bisect_left
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from functools import cache
 
-from app.observability.metrics import IN_FLIGHT, LATENCY, LATENCY_BUCKETS, REQUEST_BYTES, RESPONSE_BYTES, render_metrics
+from prometheus_client import generate_latest
+from prometheus_client.samples import Exemplar
+
+from app.observability.metrics import (
+    IN_FLIGHT,
+    LATENCY,
+    LATENCY_BUCKETS,
+    REQUEST_BYTES,
+    RESPONSE_BYTES,
+    Encoder,
+    render_metrics,
+)
 from core.metric_labels import OTHER, with_series, with_values
 from core.process_metrics import report_process
 from core.tasks import background_task
@@ -30,7 +42,16 @@ in_flight = 0
 class RequestCounters:
     """Counters of the requests with one method, route and status since the last flush."""
 
-    __slots__ = ("_buckets", "_latency", "_received", "_request_bytes", "_response_bytes", "_seconds", "_sent")
+    __slots__ = (
+        "_buckets",
+        "_exemplars",
+        "_latency",
+        "_received",
+        "_request_bytes",
+        "_response_bytes",
+        "_seconds",
+        "_sent",
+    )
 
     def __init__(self, method: str, route: str, status: str) -> None:
         self._latency = LATENCY.labels(method, route, status)
@@ -43,10 +64,15 @@ class RequestCounters:
         self._received += received
         self._sent += sent
 
+    def add_exemplar(self, seconds: float, trace_id: str) -> None:
+        """Make a request whose trace is recorded the example of its bucket, in place of an earlier one."""
+        exemplar = Exemplar({"trace_id": trace_id}, seconds, time.time())
+        self._exemplars[bisect_left(LATENCY_BUCKETS, seconds)] = exemplar
+
     def flush(self) -> None:
         if not self._seconds:
             return
-        self._latency.observe_all(self._buckets, self._seconds)
+        self._latency.observe_all(self._buckets, self._seconds, self._exemplars)
         self._request_bytes.inc(self._received)
         self._response_bytes.inc(self._sent)
         self._clear()
@@ -54,6 +80,7 @@ class RequestCounters:
     def _clear(self) -> None:
         self._buckets = [0] * (len(LATENCY_BUCKETS) + 1)
         self._seconds, self._received, self._sent = 0.0, 0, 0
+        self._exemplars: dict[int, Exemplar] = {}
 
 
 _by_labels: dict[tuple[str, str, str], RequestCounters] = {}
@@ -95,10 +122,10 @@ def flush() -> None:
         counters.flush()
 
 
-async def current_metrics() -> bytes:
+async def current_metrics(encode: Encoder = generate_latest) -> bytes:
     """Return all metrics as text, with all requests up to now. They are rendered in a thread."""
     flush()
-    return await asyncio.to_thread(render_metrics)
+    return await asyncio.to_thread(render_metrics, encode)
 
 
 @asynccontextmanager

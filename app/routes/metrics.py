@@ -1,6 +1,7 @@
 """Metrics in the text format of Prometheus."""
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.openmetrics import exposition as openmetrics
 from starlette.responses import Response
 
 from app.access.client_ip import is_in, reported_addresses
@@ -9,11 +10,16 @@ from app.state import ApiRequest, current_client_ip
 from core.errors import NotAuthorizedError
 from schemas.messages.message import Message
 
+OPEN_METRICS = "application/openmetrics-text"
+"""Media type for which clients ask that read exemplars, such as Prometheus."""
+
 
 async def get_metrics(request: ApiRequest) -> Response:
     """Raises: NotAuthorizedError, for a client whose address is not in METRICS_ALLOWED."""
     if not _is_allowed(request):
         raise NotAuthorizedError(Message("metrics_not_allowed"))
+    if OPEN_METRICS in request.headers.get("accept", ""):
+        return Response(await request.state["open_metrics"].get(), media_type=openmetrics.CONTENT_TYPE_LATEST)
     return Response(await request.state["metrics"].get(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
