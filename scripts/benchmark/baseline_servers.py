@@ -55,6 +55,16 @@ class ServerState(TypedDict):
 
 def constant_server() -> Starlette:
     """Create an application that sends the same RESPONSE_BYTES bytes for every request."""
+    body = b'{"success":true,"data":"%b"}' % (b"x" * int(os.environ[RESPONSE_BYTES]))
+    return _constant_server("/", body)
+
+
+def trace_collector() -> Starlette:
+    """Create an application that takes traces over OTLP (HTTP), and forgets them."""
+    return _constant_server("/v1/traces", b"")
+
+
+def _constant_server(path: str, body: bytes) -> Starlette:
     settings = load_settings()
 
     @asynccontextmanager
@@ -67,12 +77,10 @@ def constant_server() -> Starlette:
                 receiving=ReceivingLimit(receiving_limit(settings)),
             )
 
-    body = b'{"success":true,"data":"%b"}' % (b"x" * int(os.environ[RESPONSE_BYTES]))
-
     async def respond(_request: Request) -> Response:
         return Response(body, media_type=JSON)
 
-    return Starlette(routes=[Route("/", respond, methods=["GET", "POST"])], lifespan=lifespan)
+    return Starlette(routes=[Route(path, respond, methods=["GET", "POST"])], lifespan=lifespan)
 
 
 class DatabaseState(ServerState):

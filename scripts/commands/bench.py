@@ -118,6 +118,25 @@ def freshness(
     _print(lags, table, json, width=110)
 
 
+@app.command()
+def tracing(
+    departures: Annotated[
+        int, typer.Option(parser=whole_number(1), metavar="N", help="Size of the catalogue, in departures.")
+    ] = 10_000,
+    rounds: Rounds = 20,
+    seconds: Annotated[
+        float, typer.Option(parser=seconds(0.2), metavar="SECONDS", help="Length of one turn, in seconds.")
+    ] = 1,
+    json: JsonOption = False,
+) -> None:
+    """Measure the CPU time per request with tracing absent, off, at 1 % and at 100 %."""
+    from scripts.benchmark.tracing_cost import measure, table
+    from scripts.dev_stack.paths import cache_root
+
+    costs = measure(cache_root() / "bench", departures, rounds, seconds, _report_steps(json))
+    _print(costs, table, json, width=100)
+
+
 def _report_steps(json: bool) -> Callable[[str], None]:
     """Return what prints a step of a benchmark; with JSON on standard output, to standard error."""
     return partial(typer.echo, err=json)
