@@ -22,6 +22,8 @@ MIN_SECRET_BYTES = 32
 """Length of a secret for HS256, as RFC 7518 requires it."""
 
 
+_WITH_PORT = re.compile(r"https?://[^/]*:[0-9]{1,5}(/.*)?")
+
 LogFormat = Literal["auto", "json", "console"]
 
 
@@ -52,9 +54,9 @@ def _http_url(value: str) -> str:
 
 
 def _http_urls(value: str) -> str:
-    """Validate one URL or several, separated by commas."""
+    """Validate one URL or several, separated by commas; each names its port, as Elasticsearch's client assumes none."""
     urls = [_http_url(url.strip()) for url in value.split(",") if url.strip()]
-    if not urls or len(set(urls)) < len(urls):
+    if not urls or len(set(urls)) < len(urls) or not all(_WITH_PORT.fullmatch(url) for url in urls):
         raise ValueError("should be http://host:port, or different ones of one cluster, separated by commas")
     return ",".join(urls)
 

@@ -1,8 +1,10 @@
 """The Makefile and the pre-commit hooks run what scripts/check.py runs, and say what they do."""
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +13,7 @@ from typer.main import get_command
 
 from scripts.check import STATIC_CHECKS
 from scripts.cli import app
+from tests.conftest import SERVICES
 from tests.docs.documents import ROOT
 
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -28,6 +31,15 @@ def test_make_help_lists_every_target_with_a_line() -> None:
     lines = make("help").stdout.splitlines()
     assert [line.split()[0] for line in lines] == TARGETS
     assert all(len(line.split()) > 2 for line in lines)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_fast_tests_need_no_settings() -> None:
+    command = (sys.executable, "-m", "pytest", "-q", "-m", "fast", "-p", "no:cacheprovider", "tests/app/access")
+    env = {name: value for name, value in os.environ.items() if name not in SERVICES}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 @needs_make

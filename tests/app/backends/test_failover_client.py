@@ -73,7 +73,13 @@ async def test_clients_use_the_address_that_responds(settings: Settings) -> None
         assert (await api.get("/api/health")).status_code == 200
 
 
-@pytest.mark.parametrize("value", ["", ",", "http://one:9200,two:9200", "http://one:9200,http://one:9200"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("", ",", "http://one:9200,two:9200", "http://one:9200,http://one:9200"),
+        *("http://one", "https://one/path", "http://user:1@one", "http://[::1]", "http://one:9200,http://two"),
+    ],
+)
 def test_wrong_addresses_are_rejected_with_a_sentence(settings: Settings, value: str) -> None:
     with pytest.raises(SettingsError, match="ELASTICSEARCH_URL is wrong: should be"):
         load_settings(**{**settings.model_dump(exclude_unset=True), "elasticsearch_url": value})
