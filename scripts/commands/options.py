@@ -29,19 +29,24 @@ def whole_number(low: int, high: int = MAX_COUNT) -> Callable[[object], int]:
     return parse
 
 
-def seconds(low: float) -> Callable[[object], float]:
-    """Return a parser of durations of at least `low` seconds, up to a day."""
+def number(low: float, high: float, unit: str = "") -> Callable[[object], float]:
+    """Return a parser of numbers from `low` to `high`; errors name the unit, such as ` of seconds`."""
 
     def parse(value: object) -> float:
         try:
-            number = float(str(value))
+            parsed = float(str(value))
         except ValueError:
-            number = math.nan
-        if not low <= number <= MAX_SECONDS:
-            raise typer.BadParameter(f"should be a number of seconds from {low:g} to {MAX_SECONDS}")
-        return number
+            parsed = math.nan
+        if not low <= parsed <= high:
+            raise typer.BadParameter(f"should be a number{unit} from {low:g} to {high:g}")
+        return parsed
 
     return parse
+
+
+def seconds(low: float) -> Callable[[object], float]:
+    """Return a parser of durations of at least `low` seconds, up to a day."""
+    return number(low, MAX_SECONDS, " of seconds")
 
 
 def address(value: object) -> str:
