@@ -58,8 +58,8 @@ def copy(source: Path, target: Path) -> None:
 
 
 def packages(text: str) -> set[str]:
-    """Return the lines `name==version` of a text, with names as PyPI compares them."""
-    found = re.findall(r"^([\w.-]+)==([\w.!+-]+)(?! ;)", text, re.MULTILINE)
+    """Return the lines `name==version` of a text, with names as PyPI compares them; none that have a marker."""
+    found = re.findall(r"^([\w.-]+)==(\S+)(?: \\)?$", text, re.MULTILINE)
     return {f"{re.sub('[-_.]+', '-', name).lower()}=={version}" for name, version in found}
 
 
