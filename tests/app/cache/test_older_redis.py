@@ -75,7 +75,7 @@ async def assert_served(process: SimulatedProcess, loader: FakeLoader, text: str
     async def is_served() -> bool:
         return await process.text(loader) == text
 
-    await eventually(is_served, within=3)
+    await eventually(is_served)
     assert await process.text(loader) == text
 
 

@@ -39,4 +39,4 @@ async def test_repair_outdates_every_cached_response(settings: Settings, engine:
         async def is_outdated() -> bool:
             return all([await get(api, path) != before[path] for path in paths])
 
-        await eventually(is_outdated, within=5)
+        await eventually(is_outdated)
