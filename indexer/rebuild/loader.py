@@ -45,7 +45,7 @@ class BulkLoader:
     rate: float | None
     """Most departures per second."""
     chunk_size: int = CHUNK
-    refused: dict[int, str] = field(default_factory=dict)
+    rejected: dict[int, str] = field(default_factory=dict)
     """Departures that are invalid or that Elasticsearch rejected, and why."""
     done: int = 0
     total: int = 0
@@ -107,7 +107,7 @@ class BulkLoader:
         # then handled after them.
         async with snapshot(self.backends.postgres, idle_seconds=SNAPSHOT_IDLE_SECONDS) as connection:
             built = await build_documents(connection, ids, self._cache)
-            self.refused |= built.rejected
+            self.rejected |= built.rejected
             await self._write(built.documents)
 
     async def _write(self, changes: bulk_writer.Changes) -> None:
@@ -141,7 +141,7 @@ class BulkLoader:
 
     def _add_rejected(self, outcome: bulk_writer.WriteOutcome) -> None:
         """Raise DocumentsRejectedError if the index rejects more than a handful: the fault is not the documents'."""
-        self.refused |= outcome.rejected
+        self.rejected |= outcome.rejected
         self._rejected += len(outcome.rejected)
         if outcome.rejected and self._rejected > MAX_REJECTED:
             raise DocumentsRejectedError(self.name, self._rejected, next(iter(outcome.rejected.values())))

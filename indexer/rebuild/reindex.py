@@ -100,15 +100,15 @@ class _Rebuild:
             loader = BulkLoader(self.backends, name, progress, self.rate, self.chunk_size)
             with spans.span("load index") as span:
                 await loader.run()
-                span.set({"smarttrip.documents": loader.done, "smarttrip.documents.rejected": len(loader.refused)})
+                span.set({"smarttrip.documents": loader.done, "smarttrip.documents.rejected": len(loader.rejected)})
             await admin.finish_loading(self.backends.elasticsearch, name)
             with spans.span("compare index"):
-                await _compare(self.connection, self.backends, name, ignored=loader.refused)
+                await _compare(self.connection, self.backends, name, ignored=loader.rejected)
             with spans.span("swap index"):
                 previous = await _activate(self.connection, self.backends, name, self.publisher)
         await reconcile(self.connection, self.backends)
         seconds = time.monotonic() - started
-        return ReindexReport(name, previous, loader.done - len(loader.refused), loader.refused, seconds)
+        return ReindexReport(name, previous, loader.done - len(loader.rejected), loader.rejected, seconds)
 
 
 @asynccontextmanager
