@@ -39,7 +39,7 @@ def _requests(operation: str) -> Sequence[Request]:
 @dataclass(frozen=True)
 class Probes:
     client: LoadClient
-    stores: Backends
+    backends: Backends
     """Servers, reached without proxies."""
 
     async def send(self, operation: str) -> list[Outcome]:
@@ -53,23 +53,23 @@ class Probes:
     async def change(self) -> int:
         """Change a departure; return its seats, which no other departure has."""
         spots = next(_numbers)
-        await execute(self.stores.postgres, CHANGE, spots=spots)
+        await execute(self.backends.postgres, CHANGE, spots=spots)
         return spots
 
     async def finds(self, spots: int) -> bool:
         """Return whether searches find the change."""
-        es = self.stores.elasticsearch
-        found = await es.count(index=self.stores.alias, query={"term": {"spots": spots}}, ignore_unavailable=True)
+        es = self.backends.elasticsearch
+        found = await es.count(index=self.backends.alias, query={"term": {"spots": spots}}, ignore_unavailable=True)
         return bool(found["count"])
 
     async def make_job_due(self) -> datetime | None:
         """Make a job due; return when it succeeded last."""
         before = await self.last_success()
-        await execute(self.stores.postgres, MAKE_DUE, job=JOB)
+        await execute(self.backends.postgres, MAKE_DUE, job=JOB)
         return before
 
     async def last_success(self) -> datetime | None:
-        async with self.stores.postgres.connect() as connection:
+        async with self.backends.postgres.connect() as connection:
             last: datetime | None = await connection.scalar(LAST_SUCCESS, {"job": JOB})
             return last
 

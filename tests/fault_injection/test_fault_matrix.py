@@ -92,16 +92,16 @@ async def provoke(settings: Settings, fault: Fault, folder: Path) -> Mapping[str
     with full_pipe(folder / "log"):
         async with (
             running_system(settings, fault, folder) as system,
-            open_backends(settings) as stores,
+            open_backends(settings) as backends,
             load_client(system.api.url, Authorization=f"Bearer {ADMIN_KEY}") as client,
         ):
-            probes = Probes(client, stores)
+            probes = Probes(client, backends)
             await wait_until_ready(system, fault, probes)
             checks = {name: CellCheck(name, cell, probes) for name, cell in FAULTS[fault].items() if name != "shutdown"}
             async with provoked(system, fault):
                 await asyncio.gather(*(run(name, check.during()) for name, check in checks.items()))
             await asyncio.gather(*(run(name, check.afterwards()) for name, check in checks.items()))
-            await run("shutdown", assert_no_negative_durations(system, stores.postgres))
+            await run("shutdown", assert_no_negative_durations(system, backends.postgres))
             async with provoked(system, fault):
                 await run("shutdown", assert_ends(system, FAULTS[fault]["shutdown"].seconds))
     return errors

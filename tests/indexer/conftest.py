@@ -21,10 +21,10 @@ from tests.support.sync import drain, ignore_progress
 
 
 @pytest.fixture
-async def stores(settings: Settings, database: AsyncEngine) -> AsyncIterator[Backends]:
+async def backends(settings: Settings, database: AsyncEngine) -> AsyncIterator[Backends]:
     """Backends with an empty database, in which no index is registered."""
-    async with open_backends(settings) as stores:
-        yield stores
+    async with open_backends(settings) as backends:
+        yield backends
 
 
 @pytest.fixture
@@ -33,15 +33,15 @@ async def no_index(settings: Settings) -> None:
 
 
 @pytest.fixture
-async def index(settings: Settings, stores: Backends, redis: Redis) -> str:
+async def index(settings: Settings, backends: Backends, redis: Redis) -> str:
     """Name of an empty live index, with nothing published in Redis."""
-    name = await _emptied(stores) or (await _built(settings))
+    name = await _emptied(backends) or (await _built(settings))
     await redis.flushdb()
     return name
 
 
 @pytest.fixture
-async def ids(catalogue: CatalogueFactory, stores: Backends, index: str) -> dict[str, int]:
+async def ids(catalogue: CatalogueFactory, backends: Backends, index: str) -> dict[str, int]:
     """Ids of a departure and of all rows that it depends on, in sync with the index, and of another departure."""
     ids = {
         "company": await catalogue.company(),
@@ -55,7 +55,7 @@ async def ids(catalogue: CatalogueFactory, stores: Backends, index: str) -> dict
     )
     ids["trip"] = await catalogue.occurrence(trip_template_id=ids["template"], guide_id=ids["guide"])
     ids["other"] = await catalogue.occurrence()
-    await drain(stores)
+    await drain(backends)
     return ids
 
 
@@ -64,25 +64,25 @@ async def _built(settings: Settings) -> str:
     return (await reindex(settings, ignore_progress)).name
 
 
-async def _emptied(stores: Backends) -> str | None:
+async def _emptied(backends: Backends) -> str | None:
     """Empty the live index that the previous test left, if it is usable, because building one takes long."""
-    es = stores.elasticsearch
-    names = await all_names(es, stores.alias)
-    live = names.intersection(await indices_of(es, stores.alias)) if names else set()
+    es = backends.elasticsearch
+    names = await all_names(es, backends.alias)
+    live = names.intersection(await indices_of(es, backends.alias)) if names else set()
     if len(live) != 1:
         return None
     (name,) = live
     settings = (await es.indices.get_settings(index=name))[name]["settings"]["index"]
     if settings["gc_deletes"] != INDEX_SETTINGS["gc_deletes"] or settings.get("blocks"):
         return None
-    async with stores.postgres.begin() as connection:
+    async with backends.postgres.begin() as connection:
         await targets.register(connection, name)
         await targets.mark(connection, name, TargetState.LIVE)
-    if (await meta(es, name))["document_version"] != DOCUMENT_VERSION or await find_problem(stores):
+    if (await meta(es, name))["document_version"] != DOCUMENT_VERSION or await find_problem(backends):
         return None
     await drop(es, names - live)
     await es.indices.refresh(index=name)
     ids = await index_ids(es, name, after=MIN_ID, limit=10_000)
-    await bulk_writer.write(es, [name], await versions.next_version(stores.postgres), dict.fromkeys(ids))
+    await bulk_writer.write(es, [name], await versions.next_version(backends.postgres), dict.fromkeys(ids))
     await es.indices.refresh(index=name)
     return name

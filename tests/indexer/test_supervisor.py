@@ -32,37 +32,39 @@ from tests.support.sync import assert_in_sync, drain, execute, ignore_progress
 
 
 @pytest.fixture
-async def trips(catalogue: CatalogueFactory, stores: Backends, index: str) -> list[int]:
+async def trips(catalogue: CatalogueFactory, backends: Backends, index: str) -> list[int]:
     trips = [await catalogue.occurrence() for _ in range(3)]
-    await drain(stores)
-    await stores.elasticsearch.indices.refresh(index=index)
+    await drain(backends)
+    await backends.elasticsearch.indices.refresh(index=index)
     return trips
 
 
-async def in_use(stores: Backends) -> str | None:
-    return await live_index(stores.elasticsearch, stores.alias)
+async def in_use(backends: Backends) -> str | None:
+    return await live_index(backends.elasticsearch, backends.alias)
 
 
-async def test_trusted_index_is_left_alone(settings: Settings, stores: Backends, index: str, trips: list[int]) -> None:
-    assert await find_problem(stores) is None
-    await IndexSupervisor(settings, stores).check()
-    assert await in_use(stores) == index
+async def test_trusted_index_is_left_alone(
+    settings: Settings, backends: Backends, index: str, trips: list[int]
+) -> None:
+    assert await find_problem(backends) is None
+    await IndexSupervisor(settings, backends).check()
+    assert await in_use(backends) == index
 
 
 async def test_first_index_is_built(
-    settings: Settings, catalogue: CatalogueFactory, stores: Backends, no_index: None
+    settings: Settings, catalogue: CatalogueFactory, backends: Backends, no_index: None
 ) -> None:
     await catalogue.occurrence()
-    assert await find_problem(stores) is IndexProblem.NO_INDEX
-    await IndexSupervisor(settings, stores).check()
-    await drain(stores)
+    assert await find_problem(backends) is IndexProblem.NO_INDEX
+    await IndexSupervisor(settings, backends).check()
+    await drain(backends)
     await assert_in_sync(settings)
 
 
-async def test_dropped_index_is_rebuilt(settings: Settings, stores: Backends, index: str, trips: list[int]) -> None:
-    await stores.elasticsearch.indices.delete(index=index)
-    assert await find_problem(stores) is IndexProblem.NO_INDEX
-    await IndexSupervisor(settings, stores).check()
+async def test_dropped_index_is_rebuilt(settings: Settings, backends: Backends, index: str, trips: list[int]) -> None:
+    await backends.elasticsearch.indices.delete(index=index)
+    assert await find_problem(backends) is IndexProblem.NO_INDEX
+    await IndexSupervisor(settings, backends).check()
     await assert_in_sync(settings)
 
 
@@ -77,175 +79,177 @@ ALIASES: dict[str, Callable[[Settings, str], tuple[str, str]]] = {
 
 @pytest.mark.parametrize("use", ALIASES)
 async def test_deleted_alias_is_restored_without_a_rebuild(
-    settings: Settings, stores: Backends, index: str, trips: list[int], use: str
+    settings: Settings, backends: Backends, index: str, trips: list[int], use: str
 ) -> None:
     name, alias = ALIASES[use](settings, index)
-    await stores.elasticsearch.indices.delete_alias(index=name, name=alias)
-    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
-    await IndexSupervisor(settings, stores).check()
-    assert await live_index(stores.elasticsearch, alias) == name
-    assert await in_use(stores) == index
-    await drain(stores)
+    await backends.elasticsearch.indices.delete_alias(index=name, name=alias)
+    await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 5")
+    await IndexSupervisor(settings, backends).check()
+    assert await live_index(backends.elasticsearch, alias) == name
+    assert await in_use(backends) == index
+    await drain(backends)
     await assert_in_sync(settings)
 
 
-async def test_every_alias_is_among_them(settings: Settings, stores: Backends, index: str) -> None:
-    found = await stores.elasticsearch.indices.get_alias(index=[index, history_index(index)])
+async def test_every_alias_is_among_them(settings: Settings, backends: Backends, index: str) -> None:
+    found = await backends.elasticsearch.indices.get_alias(index=[index, history_index(index)])
     existing = {(name, alias) for name, of in found.items() for alias in of["aliases"]}
     assert existing == {pair(settings, index) for pair in ALIASES.values()}
 
 
 async def test_previous_index_replaces_a_deleted_one(
-    settings: Settings, stores: Backends, index: str, trips: list[int]
+    settings: Settings, backends: Backends, index: str, trips: list[int]
 ) -> None:
     current = (await reindex(settings, ignore_progress)).name
-    await stores.elasticsearch.indices.delete(index=current)
-    await IndexSupervisor(settings, stores).check()
-    assert await in_use(stores) == index
-    await drain(stores)
+    await backends.elasticsearch.indices.delete(index=current)
+    await IndexSupervisor(settings, backends).check()
+    assert await in_use(backends) == index
+    await drain(backends)
     await assert_in_sync(settings)
 
 
-async def test_closed_index_is_opened(settings: Settings, stores: Backends, index: str, trips: list[int]) -> None:
-    await stores.elasticsearch.indices.close(index=index)
-    assert await alias_state(stores.elasticsearch, stores.alias) == "closed"
-    await IndexSupervisor(settings, stores).check()
-    assert await in_use(stores) == index
+async def test_closed_index_is_opened(settings: Settings, backends: Backends, index: str, trips: list[int]) -> None:
+    await backends.elasticsearch.indices.close(index=index)
+    assert await alias_state(backends.elasticsearch, backends.alias) == "closed"
+    await IndexSupervisor(settings, backends).check()
+    assert await in_use(backends) == index
     await assert_in_sync(settings)
 
 
 async def test_index_without_history_is_rebuilt(
-    settings: Settings, stores: Backends, index: str, trips: list[int]
+    settings: Settings, backends: Backends, index: str, trips: list[int]
 ) -> None:
-    await stores.elasticsearch.indices.delete(index=history_index(index))
-    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
-    batch = await process_batch(stores, retry=True)
+    await backends.elasticsearch.indices.delete(index=history_index(index))
+    await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 5")
+    batch = await process_batch(backends, retry=True)
     assert batch.failed_entirely
-    await IndexSupervisor(settings, stores).check()
-    assert await in_use(stores) != index
-    await drain(stores)
+    await IndexSupervisor(settings, backends).check()
+    assert await in_use(backends) != index
+    await drain(backends)
     await assert_in_sync(settings)
 
 
 async def test_killed_rollback_is_reconciled(
-    settings: Settings, stores: Backends, index: str, trips: list[int]
+    settings: Settings, backends: Backends, index: str, trips: list[int]
 ) -> None:
     current = (await reindex(settings, ignore_progress)).name
-    await swap_alias(stores.elasticsearch, stores.alias, current, index)
-    await IndexSupervisor(settings, stores).check()
-    async with stores.postgres.connect() as connection:
+    await swap_alias(backends.elasticsearch, backends.alias, current, index)
+    await IndexSupervisor(settings, backends).check()
+    async with backends.postgres.connect() as connection:
         known = {target.name: target.state for target in await read_targets(connection)}
     assert known == {index: TargetState.LIVE, current: TargetState.PREVIOUS}
 
 
 async def test_restored_postgres_causes_rebuild(
-    settings: Settings, stores: Backends, index: str, trips: list[int]
+    settings: Settings, backends: Backends, index: str, trips: list[int]
 ) -> None:
-    later = await versions.next_version(stores.postgres) + 100
-    await bulk_writer.write(stores.elasticsearch, [index], later, {9999: document(9999)})
-    await stores.elasticsearch.indices.refresh(index=index)
-    assert await find_problem(stores) is IndexProblem.SET_BACK
-    await IndexSupervisor(settings, stores).check()
+    later = await versions.next_version(backends.postgres) + 100
+    await bulk_writer.write(backends.elasticsearch, [index], later, {9999: document(9999)})
+    await backends.elasticsearch.indices.refresh(index=index)
+    assert await find_problem(backends) is IndexProblem.SET_BACK
+    await IndexSupervisor(settings, backends).check()
     await assert_in_sync(settings)
-    assert await all_names(stores.elasticsearch, stores.alias) == {await in_use(stores)}
+    assert await all_names(backends.elasticsearch, backends.alias) == {await in_use(backends)}
 
 
 @pytest.mark.parametrize("meta", [{"timeline": 0}, {"system": "another"}], ids=["timeline", "system"])
 async def test_other_postgres_causes_rebuild(
-    settings: Settings, stores: Backends, index: str, trips: list[int], meta: dict[str, str | int]
+    settings: Settings, backends: Backends, index: str, trips: list[int], meta: dict[str, str | int]
 ) -> None:
-    found = await stores.elasticsearch.indices.get_mapping(index=index)
+    found = await backends.elasticsearch.indices.get_mapping(index=index)
     made_from = found[index]["mappings"]["_meta"]
-    await stores.elasticsearch.indices.put_mapping(index=index, meta={**made_from, **meta})
-    assert await find_problem(stores) is IndexProblem.OTHER_POSTGRES
-    await IndexSupervisor(settings, stores).check()
+    await backends.elasticsearch.indices.put_mapping(index=index, meta={**made_from, **meta})
+    assert await find_problem(backends) is IndexProblem.OTHER_POSTGRES
+    await IndexSupervisor(settings, backends).check()
     await assert_in_sync(settings)
-    assert await find_problem(stores) is None
+    assert await find_problem(backends) is None
 
 
-async def test_unregistered_index_is_rebuilt(settings: Settings, stores: Backends, trips: list[int]) -> None:
-    await execute(stores.postgres, "DELETE FROM smarttrip.index_targets")
-    assert await find_problem(stores) is IndexProblem.UNKNOWN
-    await IndexSupervisor(settings, stores).check()
+async def test_unregistered_index_is_rebuilt(settings: Settings, backends: Backends, trips: list[int]) -> None:
+    await execute(backends.postgres, "DELETE FROM smarttrip.index_targets")
+    assert await find_problem(backends) is IndexProblem.UNKNOWN
+    await IndexSupervisor(settings, backends).check()
     await assert_in_sync(settings)
 
 
 async def test_index_of_other_version_is_left_alone(
-    settings: Settings, stores: Backends, index: str, trips: list[int]
+    settings: Settings, backends: Backends, index: str, trips: list[int]
 ) -> None:
     other = f"{settings.elasticsearch_alias}-v999-20261124000000000000"
-    await stores.elasticsearch.indices.create(index=other, aliases={f"{settings.elasticsearch_alias}-v999": {}})
+    await backends.elasticsearch.indices.create(index=other, aliases={f"{settings.elasticsearch_alias}-v999": {}})
     await execute(
-        stores.postgres,
+        backends.postgres,
         "INSERT INTO smarttrip.index_targets (name, state, mapping_hash) VALUES (:name, 'live', '999')",
         name=other,
     )
-    supervisor = IndexSupervisor(settings, stores)
+    supervisor = IndexSupervisor(settings, backends)
     await supervisor.check()
-    assert await in_use(stores) == index
+    assert await in_use(backends) == index
     supervisor.request_reindex()
     await supervisor.check()
-    assert await in_use(stores) != index
-    assert await live_index(stores.elasticsearch, f"{settings.elasticsearch_alias}-v999") == other
-    async with stores.postgres.connect() as connection:
+    assert await in_use(backends) != index
+    assert await live_index(backends.elasticsearch, f"{settings.elasticsearch_alias}-v999") == other
+    async with backends.postgres.connect() as connection:
         assert other in {target.name for target in await read_targets(connection)}
 
 
-async def test_killed_rebuild_is_cleaned_up(settings: Settings, stores: Backends, index: str, trips: list[int]) -> None:
-    left = new_name(stores.alias)
-    await stores.elasticsearch.indices.create(index=left)
+async def test_killed_rebuild_is_cleaned_up(
+    settings: Settings, backends: Backends, index: str, trips: list[int]
+) -> None:
+    left = new_name(backends.alias)
+    await backends.elasticsearch.indices.create(index=left)
     await execute(
-        stores.postgres,
+        backends.postgres,
         "INSERT INTO smarttrip.index_targets (name, state, mapping_hash) VALUES (:name, :state, 'any')",
         name=left,
         state=TargetState.BUILDING,
     )
-    await IndexSupervisor(settings, stores).check()
-    assert await all_names(stores.elasticsearch, stores.alias) == {index}
-    await drain(stores)
+    await IndexSupervisor(settings, backends).check()
+    assert await all_names(backends.elasticsearch, backends.alias) == {index}
+    await drain(backends)
 
 
-async def test_running_rebuild_is_left_alone(settings: Settings, stores: Backends, index: str) -> None:
+async def test_running_rebuild_is_left_alone(settings: Settings, backends: Backends, index: str) -> None:
     async with rebuild_connection(settings):
         await execute(
-            stores.postgres,
+            backends.postgres,
             "INSERT INTO smarttrip.index_targets (name, state, mapping_hash) VALUES ('new', 'building', 'any')",
         )
-        await IndexSupervisor(settings, stores).check()
-        async with stores.postgres.connect() as connection:
+        await IndexSupervisor(settings, backends).check()
+        async with backends.postgres.connect() as connection:
             found = await connection.exec_driver_sql("SELECT count(*) FROM smarttrip.index_targets")
             assert found.scalar() == 2
 
 
-async def test_requested_check_is_made_at_once(settings: Settings, stores: Backends, index: str) -> None:
-    supervisor = IndexSupervisor(settings, stores, min_interval_seconds=0.05)
+async def test_requested_check_is_made_at_once(settings: Settings, backends: Backends, index: str) -> None:
+    supervisor = IndexSupervisor(settings, backends, min_interval_seconds=0.05)
     running = asyncio.create_task(supervisor.run())
     try:
         await asyncio.sleep(0)
-        await stores.elasticsearch.indices.delete(index=index)
+        await backends.elasticsearch.indices.delete(index=index)
         supervisor.request_check()
 
         async def built_again() -> bool:
-            return await in_use(stores) is not None
+            return await in_use(backends) is not None
 
         await eventually(built_again, within=10)
     finally:
         await cancel_and_wait([running])
 
 
-async def test_rebuild_that_is_refused_is_not_counted(settings: Settings, stores: Backends, index: str) -> None:
+async def test_rebuild_that_is_refused_is_not_counted(settings: Settings, backends: Backends, index: str) -> None:
     other = make_url(settings.database_url).set(database="postgres").render_as_string(hide_password=False)
-    supervisor = IndexSupervisor(settings.model_copy(update={"database_direct_url": other}), stores)
+    supervisor = IndexSupervisor(settings.model_copy(update={"database_direct_url": other}), backends)
     supervisor.request_reindex()
     begun = metrics.REBUILDS.labels(metrics.REQUESTED)._value.get()
     with pytest.raises(DirectUrlMismatchError):
         await supervisor.check()
     assert metrics.REBUILDS.labels(metrics.REQUESTED)._value.get() == begun
-    assert await in_use(stores) == index
+    assert await in_use(backends) == index
 
 
-async def test_rebuild_of_another_worker_is_not_counted(settings: Settings, stores: Backends, index: str) -> None:
-    supervisor = IndexSupervisor(settings, stores)
+async def test_rebuild_of_another_worker_is_not_counted(settings: Settings, backends: Backends, index: str) -> None:
+    supervisor = IndexSupervisor(settings, backends)
     supervisor.request_reindex()
     begun = metrics.REBUILDS.labels(metrics.REQUESTED)._value.get()
     async with rebuild_connection(settings):
@@ -270,13 +274,13 @@ class FailingReindex:
 
 @pytest.fixture
 def supervisor_backing_off(
-    settings: Settings, stores: Backends, index: str, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, backends: Backends, index: str, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[IndexSupervisor, FailingReindex]:
     """A supervisor that has failed often: its next pause is the longest."""
     failing = FailingReindex(failures=1)
     monkeypatch.setattr(module, "reindex", failing)
     monkeypatch.setattr(module, "PROBE_SECONDS", 0.05)
-    supervisor = IndexSupervisor(settings, stores, min_interval_seconds=0.05)
+    supervisor = IndexSupervisor(settings, backends, min_interval_seconds=0.05)
     supervisor._failures = 10
     supervisor.request_reindex()
     return supervisor, failing
@@ -320,34 +324,34 @@ async def test_back_off_lasts_while_servers_work(
 
 
 @pytest.mark.parametrize("block", ["read_only", "read_only_allow_delete", "write"])
-async def test_blocked_index_counts_as_down(settings: Settings, stores: Backends, index: str, block: str) -> None:
-    assert await servers_work(settings, stores)
+async def test_blocked_index_counts_as_down(settings: Settings, backends: Backends, index: str, block: str) -> None:
+    assert await servers_work(settings, backends)
     history, setting = history_index(index), f"index.blocks.{block}"
-    await stores.elasticsearch.indices.put_settings(index=history, settings={setting: True})
+    await backends.elasticsearch.indices.put_settings(index=history, settings={setting: True})
     try:
-        assert not await servers_work(settings, stores)
+        assert not await servers_work(settings, backends)
     finally:
-        await stores.elasticsearch.indices.put_settings(index=history, settings={setting: None})
+        await backends.elasticsearch.indices.put_settings(index=history, settings={setting: None})
 
 
-async def test_requested_reindex_ignores_index_state(settings: Settings, stores: Backends, index: str) -> None:
-    supervisor = IndexSupervisor(settings, stores)
+async def test_requested_reindex_ignores_index_state(settings: Settings, backends: Backends, index: str) -> None:
+    supervisor = IndexSupervisor(settings, backends)
     supervisor.request_reindex()
     await supervisor.check()
-    assert await in_use(stores) != index
-    made = await in_use(stores)
+    assert await in_use(backends) != index
+    made = await in_use(backends)
     await supervisor.check()
-    assert await in_use(stores) == made
+    assert await in_use(backends) == made
 
 
 @pytest.mark.parametrize("replicas", ["0", "2", "1-2", "0-all"])
 async def test_replicas_are_set_without_rebuild(
-    settings: Settings, stores: Backends, index: str, replicas: str
+    settings: Settings, backends: Backends, index: str, replicas: str
 ) -> None:
     names = [index, history_index(index)]
-    await IndexSupervisor(settings.model_copy(update={"elasticsearch_replicas": replicas}), stores).check()
-    for found in (await stores.elasticsearch.indices.get_settings(index=names)).body.values():
+    await IndexSupervisor(settings.model_copy(update={"elasticsearch_replicas": replicas}), backends).check()
+    for found in (await backends.elasticsearch.indices.get_settings(index=names)).body.values():
         set_to = found["settings"]["index"]
         assert set_to["auto_expand_replicas" if "-" in replicas else "number_of_replicas"] == replicas
-    assert await in_use(stores) == index
-    await IndexSupervisor(settings.model_copy(update={"elasticsearch_replicas": "0-1"}), stores).check()
+    assert await in_use(backends) == index
+    await IndexSupervisor(settings.model_copy(update={"elasticsearch_replicas": "0-1"}), backends).check()

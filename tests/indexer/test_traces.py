@@ -28,13 +28,13 @@ def summary(lines: list[str]) -> list[str]:
 
 
 async def test_trace_of_a_change_ends_with_the_invalidation(
-    stores: Backends, ids: dict[str, int], redis: Redis, database: AsyncEngine, collector: Collector
+    backends: Backends, ids: dict[str, int], redis: Redis, database: AsyncEngine, collector: Collector
 ) -> None:
-    notifier = ChangeNotifier(stores, redis)
+    notifier = ChangeNotifier(backends, redis)
     await notifier.flush()
     await execute(database, "UPDATE trip_occurrences SET price_override = 4321 WHERE id = :id", id=ids["trip"])
     with collector.recording():
-        for batch in await drain(stores):
+        for batch in await drain(backends):
             notifier.record(batch)
         assert await notifier.flush()
     assert summary(collector.tree("process outbox")) == [
@@ -64,14 +64,14 @@ async def test_trace_of_a_change_ends_with_the_invalidation(
 
 
 async def test_refresh_is_linked_to_all_batches_that_it_shows(
-    stores: Backends, ids: dict[str, int], redis: Redis, database: AsyncEngine, collector: Collector
+    backends: Backends, ids: dict[str, int], redis: Redis, database: AsyncEngine, collector: Collector
 ) -> None:
-    notifier = ChangeNotifier(stores, redis)
+    notifier = ChangeNotifier(backends, redis)
     await notifier.flush()
     with collector.recording():
         for name in ("trip", "other"):
             await execute(database, "UPDATE trip_occurrences SET price_override = 4321 WHERE id = :id", id=ids[name])
-            for batch in await drain(stores):
+            for batch in await drain(backends):
                 notifier.record(batch)
         await notifier.flush()
     batches = {span.span_id for span in collector.spans if span.name == "process outbox"}
@@ -81,22 +81,22 @@ async def test_refresh_is_linked_to_all_batches_that_it_shows(
         assert {shown.parent_span_id, *(link.span_id for link in shown.links)} == batches
 
 
-async def test_polls_make_no_spans(stores: Backends, index: str, redis: Redis, collector: Collector) -> None:
-    notifier = ChangeNotifier(stores, redis)
+async def test_polls_make_no_spans(backends: Backends, index: str, redis: Redis, collector: Collector) -> None:
+    notifier = ChangeNotifier(backends, redis)
     with collector.recording():
-        await drain(stores)
+        await drain(backends)
         await notifier.flush()
     assert not collector.spans
 
 
 async def test_trace_of_a_reindex_goes_from_the_call_to_the_swap(
-    settings: Settings, stores: Backends, ids: dict[str, int], redis: Redis, collector: Collector
+    settings: Settings, backends: Backends, ids: dict[str, int], redis: Redis, collector: Collector
 ) -> None:
-    supervisor = IndexSupervisor(settings, stores)
-    jobs = scheduled_jobs(settings, stores.postgres, supervisor)
+    supervisor = IndexSupervisor(settings, backends)
+    jobs = scheduled_jobs(settings, backends.postgres, supervisor)
     with collector.recording(OTEL_BSP_SCHEDULE_DELAY="50"):
         with spans.begin("POST /api/admin/reindex"):
-            await index_service.request_reindex(settings, Database(stores.postgres), redis)
+            await index_service.request_reindex(settings, Database(backends.postgres), redis)
         async with (
             background_task(run_jobs(settings.redis_url, jobs, prefix=settings.redis_prefix, poll_seconds=0.05)),
             background_task(supervisor.run()),

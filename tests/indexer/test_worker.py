@@ -55,29 +55,29 @@ async def stop(process: RunningProcess, number: signal.Signals) -> int:
     return await asyncio.wait_for(process.process.wait(), 10)
 
 
-async def nothing_waits(stores: Backends) -> bool:
-    return await waiting(stores.postgres) == 0
+async def nothing_waits(backends: Backends) -> bool:
+    return await waiting(backends.postgres) == 0
 
 
-async def caught_up(settings: Settings, stores: Backends) -> None:
-    await eventually(lambda: nothing_waits(stores), SOON)
+async def caught_up(settings: Settings, backends: Backends) -> None:
+    await eventually(lambda: nothing_waits(backends), SOON)
     await assert_in_sync(settings)
 
 
 async def test_worker_builds_first_index_and_syncs(
-    settings: Settings, catalogue: CatalogueFactory, stores: Backends, no_index: None
+    settings: Settings, catalogue: CatalogueFactory, backends: Backends, no_index: None
 ) -> None:
     trip_id = await catalogue.occurrence()
 
     async def has_index() -> bool:
-        return await live_index(stores.elasticsearch, stores.alias) is not None
+        return await live_index(backends.elasticsearch, backends.alias) is not None
 
     async with worker(settings):
         # The outbox is empty before the index that was made is in use.
         await eventually(has_index, SOON)
-        await caught_up(settings, stores)
-        await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 3 WHERE id = :id", id=trip_id)
-        await caught_up(settings, stores)
+        await caught_up(settings, backends)
+        await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 3 WHERE id = :id", id=trip_id)
+        await caught_up(settings, backends)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -87,7 +87,7 @@ async def test_signal_shuts_down_cleanly(settings: Settings, index: str, number:
 
 
 async def test_killed_worker_loses_nothing(
-    settings: Settings, catalogue: CatalogueFactory, stores: Backends, index: str
+    settings: Settings, catalogue: CatalogueFactory, backends: Backends, index: str
 ) -> None:
     template = await catalogue.template()
     for _ in range(50):
@@ -95,45 +95,45 @@ async def test_killed_worker_loses_nothing(
     for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
         async with worker(settings) as process:
             for left in range(10):
-                await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = :left", left=left)
-                await execute(stores.postgres, "UPDATE trip_templates SET title = title || '.'")
+                await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = :left", left=left)
+                await execute(backends.postgres, "UPDATE trip_templates SET title = title || '.'")
             await stop(process, number)
     async with worker(settings):
-        await caught_up(settings, stores)
+        await caught_up(settings, backends)
 
 
 async def test_two_workers_share_the_work(
-    settings: Settings, catalogue: CatalogueFactory, stores: Backends, index: str
+    settings: Settings, catalogue: CatalogueFactory, backends: Backends, index: str
 ) -> None:
     template = await catalogue.template()
     async with worker(settings), worker(settings):
         for _ in range(100):
             await catalogue.occurrence(trip_template_id=template)
-            await execute(stores.postgres, "UPDATE trip_templates SET title = title || '.'")
-        await caught_up(settings, stores)
+            await execute(backends.postgres, "UPDATE trip_templates SET title = title || '.'")
+        await caught_up(settings, backends)
 
 
 async def test_index_dropped_by_hand_is_rebuilt(
-    settings: Settings, catalogue: CatalogueFactory, stores: Backends, index: str
+    settings: Settings, catalogue: CatalogueFactory, backends: Backends, index: str
 ) -> None:
     await catalogue.occurrence()
     async with worker(settings):
-        await stores.elasticsearch.indices.delete(index=index)
+        await backends.elasticsearch.indices.delete(index=index)
         await catalogue.occurrence()
 
         async def built_again() -> bool:
-            return await live_index(stores.elasticsearch, stores.alias) is not None
+            return await live_index(backends.elasticsearch, backends.alias) is not None
 
         await eventually(built_again, SOON)
-        await caught_up(settings, stores)
+        await caught_up(settings, backends)
 
 
-async def test_requested_reindex_is_run(settings: Settings, stores: Backends, index: str, redis: Redis) -> None:
+async def test_requested_reindex_is_run(settings: Settings, backends: Backends, index: str, redis: Redis) -> None:
     async with worker(settings):
         await queue.enqueue(settings.redis_url, REINDEX)
 
         async def built_anew() -> bool:
-            return await live_index(stores.elasticsearch, stores.alias) not in (None, index)
+            return await live_index(backends.elasticsearch, backends.alias) not in (None, index)
 
         await eventually(built_anew, SOON)
 
@@ -150,14 +150,14 @@ async def test_worker_exports_metrics(settings: Settings, index: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", [Mode.STALL, Mode.MUTE])
 async def test_stop_takes_seconds_while_elasticsearch_stalls(
-    settings: Settings, stores: Backends, index: str, catalogue: CatalogueFactory, mode: Mode
+    settings: Settings, backends: Backends, index: str, catalogue: CatalogueFactory, mode: Mode
 ) -> None:
     async with FaultProxy(settings.elasticsearch_url) as proxy:
         stop = asyncio.Event()
         stalled = settings.model_copy(update={"elasticsearch_url": proxy.url})
         running = asyncio.create_task(work(stalled, stop))
         await catalogue.occurrence()
-        await caught_up(settings, stores)
+        await caught_up(settings, backends)
         await proxy.switch(mode)
         sent = sum(len(connection.sent) for connection in proxy.connections)
         await catalogue.occurrence()
@@ -166,4 +166,4 @@ async def test_stop_takes_seconds_while_elasticsearch_stalls(
             stop.set()
             await running
         assert clock.seconds < STOP_SECONDS
-    assert await waiting(stores.postgres) >= 1
+    assert await waiting(backends.postgres) >= 1

@@ -81,7 +81,7 @@ class Environment:
 
     loop: asyncio.AbstractEventLoop
     settings: Settings
-    stores: Backends
+    backends: Backends
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         return self.loop.run_until_complete(asyncio.wait_for(work, 60))
@@ -100,9 +100,9 @@ class SyncMachine(RuleBasedStateMachine):
         self.run(self._set_up())
 
     async def _set_up(self) -> None:
-        await empty(self.environment.stores.postgres)
+        await empty(self.environment.backends.postgres)
         await drop_indices(self.environment.settings)
-        catalogue = CatalogueFactory(self.environment.stores.postgres)
+        catalogue = CatalogueFactory(self.environment.backends.postgres)
         for _ in range(2):
             await catalogue.template()
         await catalogue.guide()
@@ -123,7 +123,7 @@ class SyncMachine(RuleBasedStateMachine):
 
     async def _write(self, writer: int, change: Change) -> None:
         if writer not in self.writers:
-            self.writers[writer] = await self.environment.stores.postgres.connect()
+            self.writers[writer] = await self.environment.backends.postgres.connect()
             await self.writers[writer].execute(text("SET LOCAL lock_timeout = '50ms'"))
         statement, values = change
         try:
@@ -148,7 +148,7 @@ class SyncMachine(RuleBasedStateMachine):
 
     @rule(retry=st.booleans())
     def batch(self, *, retry: bool) -> None:
-        self.run(process_batch(self.environment.stores, retry=retry))
+        self.run(process_batch(self.environment.backends, retry=retry))
         self.run(self._check_invariants())
 
     @rule(
@@ -164,16 +164,16 @@ class SyncMachine(RuleBasedStateMachine):
 
     async def _overtake(self, first: Change, point: str, second: Change, *, killed: bool) -> None:
         await self._write_and_commit(first)
-        suspended = await run_until(point, process_batch(self.environment.stores, retry=True))
+        suspended = await run_until(point, process_batch(self.environment.backends, retry=True))
         await self._write_and_commit(second)
         for _ in range(2):
-            await process_batch(self.environment.stores, retry=True)
+            await process_batch(self.environment.backends, retry=True)
         await suspended.end(killed=killed)
 
     @precondition(lambda self: len(self.batches) < 2)
     @rule(point=st.sampled_from(BATCH_POINTS))
     def begin_batch(self, point: str) -> None:
-        self.batches.append(self.run(run_until(point, process_batch(self.environment.stores, retry=True))))
+        self.batches.append(self.run(run_until(point, process_batch(self.environment.backends, retry=True))))
 
     @precondition(lambda self: self.batches)
     @rule(which=st.integers(0, 1), killed=st.booleans())
@@ -214,9 +214,9 @@ class SyncMachine(RuleBasedStateMachine):
         """Check that what the outbox does not name is in sync, and that versions never decrease in any index."""
         await self._refresh()
         assert not (await verify(self.environment.settings, repair=False)).differences
-        stores = self.environment.stores
-        for name in await all_names(stores.elasticsearch, stores.alias):
-            response = await stores.elasticsearch.mget(index=name, ids=IDS, source=False)
+        backends = self.environment.backends
+        for name in await all_names(backends.elasticsearch, backends.alias):
+            response = await backends.elasticsearch.mget(index=name, ids=IDS, source=False)
             for found in response["docs"]:
                 if found.get("found"):
                     key = name, found["_id"]
@@ -225,7 +225,7 @@ class SyncMachine(RuleBasedStateMachine):
 
     async def _refresh(self) -> None:
         """Make writes visible to the verifier, which sees what searches see."""
-        await self.environment.stores.elasticsearch.indices.refresh(index=self.environment.stores.alias)
+        await self.environment.backends.elasticsearch.indices.refresh(index=self.environment.backends.alias)
 
     def teardown(self) -> None:
         self.run(self._finish())
@@ -238,14 +238,14 @@ class SyncMachine(RuleBasedStateMachine):
             await running.end(killed=False)
         if self.rebuild is not None:
             await self.rebuild.end(killed=False)
-        await drain(self.environment.stores)
+        await drain(self.environment.backends)
         await self._refresh()
         await assert_in_sync(self.environment.settings)
         if not self.rebuilt:
             return
         await reindex(self.environment.settings, ignore_progress)
         await assert_in_sync(self.environment.settings)
-        stores = self.environment.stores
-        names = await all_names(stores.elasticsearch, stores.alias)
+        backends = self.environment.backends
+        names = await all_names(backends.elasticsearch, backends.alias)
         assert len(names) == 2
-        assert await live_index(stores.elasticsearch, stores.alias) == max(names)
+        assert await live_index(backends.elasticsearch, backends.alias) == max(names)

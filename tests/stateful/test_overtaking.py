@@ -12,12 +12,12 @@ from core.settings import Settings
 from indexer.backends import Backends
 from indexer.feed.batch import process_batch
 from indexer.rebuild.verify import verify
-from tests.indexer.conftest import index, no_index, stores
+from tests.indexer.conftest import backends, index, no_index
 from tests.stateful.breakpoints import BATCH_POINTS, install_breakpoints, run_until
 from tests.support.factories import CatalogueFactory
 from tests.support.sync import assert_in_sync, drain
 
-__all__ = ["index", "no_index", "stores"]
+__all__ = ["backends", "index", "no_index"]
 
 CHANGES = (
     "INSERT INTO trip_occurrences (id, trip_template_id, start_date, end_date, spots_left)"
@@ -46,21 +46,21 @@ async def template(index: str, catalogue: CatalogueFactory) -> None:
 @pytest.mark.parametrize("point", BATCH_POINTS)
 async def test_later_change_is_final(
     settings: Settings,
-    stores: Backends,
+    backends: Backends,
     index: str,
     point: str,
     changes: Sequence[str],
 ) -> None:
     for first, second in product(changes, changes):
-        await write(stores.postgres, first)
-        suspended = await run_until(point, process_batch(stores, retry=True))
-        await write(stores.postgres, second)
+        await write(backends.postgres, first)
+        suspended = await run_until(point, process_batch(backends, retry=True))
+        await write(backends.postgres, second)
         for _ in range(2):
-            await process_batch(stores, retry=True)
+            await process_batch(backends, retry=True)
         await suspended.end(killed=False)
-        await stores.elasticsearch.indices.refresh(index=index)
+        await backends.elasticsearch.indices.refresh(index=index)
         assert not (await verify(settings, repair=False)).differences, (first, second)
-        await drain(stores)
+        await drain(backends)
         await assert_in_sync(settings)
 
 

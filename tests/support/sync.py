@@ -29,26 +29,26 @@ async def waiting(engine: AsyncEngine) -> int:
         return await connection.scalar(select(func.count()).select_from(OutboxRow)) or 0
 
 
-async def drain(stores: Backends) -> list[BatchResult]:
+async def drain(backends: Backends) -> list[BatchResult]:
     """Process batches until no row can be claimed."""
     batches = []
-    while (batch := await process_batch(stores, retry=True)).claimed:
+    while (batch := await process_batch(backends, retry=True)).claimed:
         batches.append(batch)
         assert not batch.failed_entirely, batch.written
     return batches
 
 
-async def indexed(stores: Backends, name: str | None = None) -> dict[int, dict[str, Any]]:
+async def indexed(backends: Backends, name: str | None = None) -> dict[int, dict[str, Any]]:
     """Return all documents that searches find, by departure id."""
-    es = stores.elasticsearch
-    await es.indices.refresh(index=name or stores.alias)
-    response = await es.search(index=name or stores.alias, size=10_000, sort=[{"id": "asc"}])
+    es = backends.elasticsearch
+    await es.indices.refresh(index=name or backends.alias)
+    response = await es.search(index=name or backends.alias, size=10_000, sort=[{"id": "asc"}])
     return {int(hit["_id"]): hit["_source"] for hit in response["hits"]["hits"]}
 
 
-async def trip(stores: Backends, trip_id: int) -> Any:
+async def trip(backends: Backends, trip_id: int) -> Any:
     """Return the trip as responses contain it."""
-    return (await indexed(stores))[trip_id]["trip"]
+    return (await indexed(backends))[trip_id]["trip"]
 
 
 async def assert_in_sync(settings: Settings) -> None:

@@ -18,12 +18,12 @@ from scripts import sample_data
 from tests.conftest import TODAY
 from tests.fault_injection.worker.worker_process import SOON
 from tests.fault_injection.worker.writer_workload import WriterWorkload
-from tests.indexer.conftest import index, no_index, stores
+from tests.indexer.conftest import backends, index, no_index
 from tests.support.dependency_proxies import DependencyProxies, dependency_proxies
 from tests.support.eventually import eventually
 from tests.support.sync import assert_in_sync, waiting
 
-__all__ = ["index", "no_index", "stores"]
+__all__ = ["backends", "index", "no_index"]
 
 DEPARTURES = 120
 
@@ -83,6 +83,6 @@ async def workload(settings: Settings, database: AsyncEngine) -> WriterWorkload:
 
 @pytest.fixture
 async def sync(
-    settings: Settings, stores: Backends, index: str, workload: WriterWorkload, dependencies: DependencyProxies
+    settings: Settings, backends: Backends, index: str, workload: WriterWorkload, dependencies: DependencyProxies
 ) -> SyncFixture:
-    return SyncFixture(settings, stores, index, workload, dependencies)
+    return SyncFixture(settings, backends, index, workload, dependencies)

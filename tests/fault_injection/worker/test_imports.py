@@ -34,8 +34,8 @@ START_SECONDS = 120
 SEARCHABLE_SECONDS = 2.0
 
 
-async def is_searchable(stores: Backends) -> bool:
-    found = await stores.elasticsearch.count(index=stores.alias, query={"term": {"spots": 77}})
+async def is_searchable(backends: Backends) -> bool:
+    found = await backends.elasticsearch.count(index=backends.alias, query={"term": {"spots": 77}})
     return bool(found["count"])
 
 
@@ -51,9 +51,9 @@ async def catalogue(settings: Settings, database: AsyncEngine, no_index: None, r
 
 @pytest.mark.parametrize(("before", "after"), [(0, 1), (1, 0), (1, 1)], ids=["before", "after", "between two"])
 async def test_single_change_beside_an_import_is_searchable_soon(
-    catalogue: Settings, stores: Backends, before: int, after: int
+    catalogue: Settings, backends: Backends, before: int, after: int
 ) -> None:
-    settings, database = catalogue, stores.postgres
+    settings, database = catalogue, backends.postgres
     async with (
         worker_process(settings) as worker,
         database.connect() as single,
@@ -67,7 +67,7 @@ async def test_single_change_beside_an_import_is_searchable_soon(
         await single.commit()
         await importing.commit()
         changed = time.monotonic()
-        await eventually(lambda: is_searchable(stores), within=120)
+        await eventually(lambda: is_searchable(backends), within=120)
         seconds = time.monotonic() - changed
         assert await waiting(database) > ROWS // 2
     log.info("searchable after %.2f s", seconds)

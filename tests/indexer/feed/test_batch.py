@@ -36,12 +36,12 @@ CHANGES: dict[str, Change] = {
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
 async def test_changed_row_updates_dependent_documents(
-    settings: Settings, stores: Backends, ids: dict[str, int], change: Change
+    settings: Settings, backends: Backends, ids: dict[str, int], change: Change
 ) -> None:
     statement, path, value = change
-    await execute(stores.postgres, statement, **{name: ids[name] for name in ids if f":{name}" in statement})
-    await drain(stores)
-    found = await trip(stores, ids["trip"])
+    await execute(backends.postgres, statement, **{name: ids[name] for name in ids if f":{name}" in statement})
+    await drain(backends)
+    found = await trip(backends, ids["trip"])
     for step in path:
         found = found[step]
     assert found == value
@@ -49,52 +49,52 @@ async def test_changed_row_updates_dependent_documents(
 
 
 async def test_new_tag_of_template_reaches_index(
-    settings: Settings, catalogue: CatalogueFactory, stores: Backends, ids: dict[str, int]
+    settings: Settings, catalogue: CatalogueFactory, backends: Backends, ids: dict[str, int]
 ) -> None:
     tag = await catalogue.tag()
     await catalogue.link(TripTemplateTag, ids["template"], [{"tag_id": tag}])
-    await drain(stores)
-    assert (await indexed(stores))[ids["trip"]]["themes"] == [str(ids["tag"]), str(tag)]
+    await drain(backends)
+    assert (await indexed(backends))[ids["trip"]]["themes"] == [str(ids["tag"]), str(tag)]
     await assert_in_sync(settings)
 
 
 async def test_deleted_id_can_be_reused(
-    settings: Settings, catalogue: CatalogueFactory, stores: Backends, ids: dict[str, int]
+    settings: Settings, catalogue: CatalogueFactory, backends: Backends, ids: dict[str, int]
 ) -> None:
-    await execute(stores.postgres, "DELETE FROM trip_occurrences WHERE id = :trip", trip=ids["trip"])
-    await drain(stores)
-    assert (await indexed(stores)).keys() == {ids["other"]}
+    await execute(backends.postgres, "DELETE FROM trip_occurrences WHERE id = :trip", trip=ids["trip"])
+    await drain(backends)
+    assert (await indexed(backends)).keys() == {ids["other"]}
     await catalogue.occurrence(id=ids["trip"])
-    await drain(stores)
-    assert (await indexed(stores)).keys() == {ids["trip"], ids["other"]}
+    await drain(backends)
+    assert (await indexed(backends)).keys() == {ids["trip"], ids["other"]}
     await assert_in_sync(settings)
 
 
-async def test_changed_id_moves_document(settings: Settings, stores: Backends, ids: dict[str, int]) -> None:
-    await execute(stores.postgres, "UPDATE trip_occurrences SET id = 9000 WHERE id = :trip", trip=ids["trip"])
-    await drain(stores)
-    assert (await indexed(stores)).keys() == {9000, ids["other"]}
+async def test_changed_id_moves_document(settings: Settings, backends: Backends, ids: dict[str, int]) -> None:
+    await execute(backends.postgres, "UPDATE trip_occurrences SET id = 9000 WHERE id = :trip", trip=ids["trip"])
+    await drain(backends)
+    assert (await indexed(backends)).keys() == {9000, ids["other"]}
     await assert_in_sync(settings)
 
 
-async def test_truncated_table_empties_index(settings: Settings, stores: Backends, ids: dict[str, int]) -> None:
-    await execute(stores.postgres, "TRUNCATE trip_occurrences CASCADE")
-    await drain(stores)
-    assert await indexed(stores) == {}
+async def test_truncated_table_empties_index(settings: Settings, backends: Backends, ids: dict[str, int]) -> None:
+    await execute(backends.postgres, "TRUNCATE trip_occurrences CASCADE")
+    await drain(backends)
+    assert await indexed(backends) == {}
     await assert_in_sync(settings)
 
 
-async def test_rolled_back_change_leaves_no_row(stores: Backends, ids: dict[str, int]) -> None:
-    async with stores.postgres.connect() as connection:
+async def test_rolled_back_change_leaves_no_row(backends: Backends, ids: dict[str, int]) -> None:
+    async with backends.postgres.connect() as connection:
         await connection.exec_driver_sql("UPDATE trip_occurrences SET spots_left = 0")
         await connection.rollback()
-    assert await waiting(stores.postgres) == 0
+    assert await waiting(backends.postgres) == 0
 
 
-async def test_batch_reports_changed_kinds(stores: Backends, ids: dict[str, int]) -> None:
+async def test_batch_reports_changed_kinds(backends: Backends, ids: dict[str, int]) -> None:
     await execute(
-        stores.postgres, "UPDATE companies SET name = name || '!' WHERE id = :company", company=ids["company"]
+        backends.postgres, "UPDATE companies SET name = name || '!' WHERE id = :company", company=ids["company"]
     )
-    first, second = await drain(stores)
+    first, second = await drain(backends)
     assert {row.kind for row in first.claimed} == {"company"}
     assert {row.kind for row in second.claimed} == {"occurrence"}

@@ -22,13 +22,13 @@ from tests.support.sync import assert_in_sync, drain, execute, indexed, trip, wa
 @dataclass
 class Sync:
     settings: Settings
-    stores: Backends
+    backends: Backends
     ids: dict[str, int]
 
 
 @pytest.fixture
-def sync(settings: Settings, stores: Backends, ids: dict[str, int]) -> Sync:
-    return Sync(settings, stores, ids)
+def sync(settings: Settings, backends: Backends, ids: dict[str, int]) -> Sync:
+    return Sync(settings, backends, ids)
 
 
 class Killed(BaseException):
@@ -60,22 +60,22 @@ def kill(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
 async def test_killed_batch_loses_nothing(
     sync: Sync, monkeypatch: pytest.MonkeyPatch, kill: Callable[[Any], Any], module: Any, step: str
 ) -> None:
-    await execute(sync.stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
-    await execute(sync.stores.postgres, "DELETE FROM trip_occurrences WHERE id = :other", other=sync.ids["other"])
+    await execute(sync.backends.postgres, "UPDATE trip_occurrences SET spots_left = 5")
+    await execute(sync.backends.postgres, "DELETE FROM trip_occurrences WHERE id = :other", other=sync.ids["other"])
     with monkeypatch.context() as patch:
         patch.setattr(module, step, kill(getattr(module, step)))
         with pytest.raises(Killed):
-            await process_batch(sync.stores, retry=True)
-    assert await waiting(sync.stores.postgres) == 3
-    await drain(sync.stores)
-    assert (await trip(sync.stores, sync.ids["trip"]))["spotsLeft"] == 5
+            await process_batch(sync.backends, retry=True)
+    assert await waiting(sync.backends.postgres) == 3
+    await drain(sync.backends)
+    assert (await trip(sync.backends, sync.ids["trip"]))["spotsLeft"] == 5
     await assert_in_sync(sync.settings)
 
 
 async def test_cancelled_batch_loses_nothing(
-    settings: Settings, stores: Backends, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
+    settings: Settings, backends: Backends, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
+    await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 5")
     reached = asyncio.Event()
 
     async def stuck(*arguments: Any) -> Any:
@@ -84,83 +84,85 @@ async def test_cancelled_batch_loses_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr(bulk_writer, "write", stuck)
-        task = asyncio.create_task(process_batch(stores, retry=True))
+        task = asyncio.create_task(process_batch(backends, retry=True))
         await reached.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-    await drain(stores)
+    await drain(backends)
     await assert_in_sync(settings)
 
 
 async def test_concurrent_batches_claim_different_rows(
-    settings: Settings, catalogue: CatalogueFactory, stores: Backends, ids: dict[str, int]
+    settings: Settings, catalogue: CatalogueFactory, backends: Backends, ids: dict[str, int]
 ) -> None:
     limits = BatchLimits(oldest=7, newest=3)
     for _ in range(20):
         await catalogue.occurrence(trip_template_id=ids["template"])
     for left in range(5):
-        await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = :left", left=left)
+        await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = :left", left=left)
     claimed: list[int] = []
 
     async def worker() -> None:
-        while (found := await process_batch(stores, limits=limits, retry=True)).claimed:
+        while (found := await process_batch(backends, limits=limits, retry=True)).claimed:
             claimed.extend(row.id for row in found.claimed)
 
     await asyncio.gather(worker(), worker(), worker())
-    await drain(stores)
+    await drain(backends)
     assert len(claimed) == len(set(claimed))
     await assert_in_sync(settings)
 
 
 async def test_change_during_batch_is_not_lost(
-    settings: Settings, stores: Backends, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
+    settings: Settings, backends: Backends, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
+    await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 5")
     real = bulk_writer.write
 
     async def write(*arguments: Any) -> Any:
-        await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 6")
+        await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 6")
         return await real(*arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(bulk_writer, "write", write)
-        await process_batch(stores, retry=True)
-    assert await waiting(stores.postgres) == 2
-    await drain(stores)
-    assert (await trip(stores, ids["trip"]))["spotsLeft"] == 6
+        await process_batch(backends, retry=True)
+    assert await waiting(backends.postgres) == 2
+    await drain(backends)
+    assert (await trip(backends, ids["trip"]))["spotsLeft"] == 6
     await assert_in_sync(settings)
 
 
-async def test_batch_stalled_before_write_is_aborted(settings: Settings, stores: Backends, ids: dict[str, int]) -> None:
-    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5 WHERE id = :trip", trip=ids["trip"])
+async def test_batch_stalled_before_write_is_aborted(
+    settings: Settings, backends: Backends, ids: dict[str, int]
+) -> None:
+    await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 5 WHERE id = :trip", trip=ids["trip"])
     with pytest.raises(BatchStalledError):
-        await process_batch(stores, limits=BatchLimits(stalled_after=0.0), retry=True)
-    assert (await trip(stores, ids["trip"]))["spotsLeft"] != 5
-    await drain(stores)
+        await process_batch(backends, limits=BatchLimits(stalled_after=0.0), retry=True)
+    assert (await trip(backends, ids["trip"]))["spotsLeft"] != 5
+    await drain(backends)
     await assert_in_sync(settings)
 
 
 async def test_batch_stalled_in_write_restores_no_deleted_document(
-    settings: Settings, stores: Backends, ids: dict[str, int], index: str, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, backends: Backends, ids: dict[str, int], index: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another worker handles the deletion, and Elasticsearch removes the tombstone, before the old write arrives."""
-    await stores.elasticsearch.indices.put_settings(index=index, settings={"index.gc_deletes": "0s"})
-    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5 WHERE id = :trip", trip=ids["trip"])
+    await backends.elasticsearch.indices.put_settings(index=index, settings={"index.gc_deletes": "0s"})
+    await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 5 WHERE id = :trip", trip=ids["trip"])
     real = bulk_writer.write
 
     async def late(*arguments: Any) -> Any:
-        await execute(stores.postgres, "DELETE FROM trip_occurrences WHERE id = :trip", trip=ids["trip"])
+        await execute(backends.postgres, "DELETE FROM trip_occurrences WHERE id = :trip", trip=ids["trip"])
         with monkeypatch.context() as patch:
             patch.setattr(bulk_writer, "write", real)
-            await process_batch(stores, retry=True)
-        await stores.elasticsearch.indices.forcemerge(index=index)
+            await process_batch(backends, retry=True)
+        await backends.elasticsearch.indices.forcemerge(index=index)
         stall.setattr(batch, "monotonic", lambda: monotonic() + STALLED_AFTER)
         return await real(*arguments)
 
     with monkeypatch.context() as stall, monkeypatch.context() as patch:
         patch.setattr(bulk_writer, "write", late)
-        await process_batch(stores, retry=True)
-    await drain(stores)
-    assert ids["trip"] not in await indexed(stores)
+        await process_batch(backends, retry=True)
+    await drain(backends)
+    assert ids["trip"] not in await indexed(backends)
     await assert_in_sync(settings)

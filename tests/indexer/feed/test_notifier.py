@@ -49,9 +49,9 @@ async def subscription(redis: Redis) -> AsyncIterator[PubSub]:
 
 
 @pytest.fixture
-async def notifier(stores: Backends, index: str, redis: Redis, subscription: PubSub) -> ChangeNotifier:
+async def notifier(backends: Backends, index: str, redis: Redis, subscription: PubSub) -> ChangeNotifier:
     """A notifier that has published its first message."""
-    notifier = ChangeNotifier(stores, redis)
+    notifier = ChangeNotifier(backends, redis)
     assert await notifier.flush()
     assert (await next_message(subscription))["kinds"] == sorted(ALL_KINDS)
     return notifier
@@ -63,21 +63,21 @@ async def next_message(subscription: PubSub) -> Any:
     return orjson.loads(message["data"])
 
 
-async def test_started_worker_invalidates_everything(stores: Backends, redis: Redis, subscription: PubSub) -> None:
+async def test_started_worker_invalidates_everything(backends: Backends, redis: Redis, subscription: PubSub) -> None:
     """Its predecessor may have been killed after a write and before it published."""
-    assert await ChangeNotifier(stores, redis).flush()
+    assert await ChangeNotifier(backends, redis).flush()
     assert (await next_message(subscription))["kinds"] == sorted(ALL_KINDS)
 
 
 async def test_index_is_refreshed_before_publishing(
-    stores: Backends, index: str, notifier: ChangeNotifier, subscription: PubSub
+    backends: Backends, index: str, notifier: ChangeNotifier, subscription: PubSub
 ) -> None:
-    version = await versions.next_version(stores.postgres)
-    await bulk_writer.write(stores.elasticsearch, [index], version, {1: document(1)})
+    version = await versions.next_version(backends.postgres)
+    await bulk_writer.write(backends.elasticsearch, [index], version, {1: document(1)})
     notifier.record(changed("occurrence"))
     assert await notifier.flush()
     assert (await next_message(subscription))["kinds"] == ["occurrence"]
-    assert (await stores.elasticsearch.count(index=stores.alias))["count"] == 1
+    assert (await backends.elasticsearch.count(index=backends.alias))["count"] == 1
 
 
 async def test_messages_are_numbered_consecutively(
@@ -127,10 +127,10 @@ async def test_failing_departure_is_published_once(
 
 
 async def test_stalled_elasticsearch_delays_no_message(
-    settings: Settings, stores: Backends, index: str, redis: Redis, subscription: PubSub
+    settings: Settings, backends: Backends, index: str, redis: Redis, subscription: PubSub
 ) -> None:
     async with FaultProxy(settings.elasticsearch_url) as proxy, clients.elasticsearch(proxy.url, timeout=60) as es:
-        notifier = ChangeNotifier(Backends(stores.postgres, es, stores.alias), redis)
+        notifier = ChangeNotifier(Backends(backends.postgres, es, backends.alias), redis)
         await notifier.flush()
         await next_message(subscription)
         await proxy.switch(Mode.STALL)
@@ -145,10 +145,10 @@ async def test_stalled_elasticsearch_delays_no_message(
 
 
 async def test_unpublished_change_is_retried_after_redis_outage(
-    settings: Settings, stores: Backends, index: str, subscription: PubSub
+    settings: Settings, backends: Backends, index: str, subscription: PubSub
 ) -> None:
     async with FaultProxy(settings.redis_url) as proxy, clients.redis(proxy.url) as redis:
-        notifier = ChangeNotifier(stores, redis)
+        notifier = ChangeNotifier(backends, redis)
         assert await notifier.flush()
         await next_message(subscription)
         await proxy.switch(Mode.CUT)
@@ -160,13 +160,13 @@ async def test_unpublished_change_is_retried_after_redis_outage(
 
 
 async def test_failed_refresh_is_retried_and_published(
-    settings: Settings, stores: Backends, index: str, redis: Redis, subscription: PubSub
+    settings: Settings, backends: Backends, index: str, redis: Redis, subscription: PubSub
 ) -> None:
     async with (
         FaultProxy(settings.elasticsearch_url) as proxy,
         clients.elasticsearch(proxy.url, max_retries=0) as es,
     ):
-        notifier = ChangeNotifier(Backends(stores.postgres, es, stores.alias), redis)
+        notifier = ChangeNotifier(Backends(backends.postgres, es, backends.alias), redis)
         await notifier.flush()
         await next_message(subscription)
         await proxy.switch(Mode.CUT)
@@ -177,8 +177,8 @@ async def test_failed_refresh_is_retried_and_published(
     assert (await next_message(subscription))["kinds"] == ["occurrence"]
 
 
-async def test_publishing_is_debounced(stores: Backends, index: str, redis: Redis) -> None:
-    notifier = ChangeNotifier(stores, redis, debounce_seconds=0.2)
+async def test_publishing_is_debounced(backends: Backends, index: str, redis: Redis) -> None:
+    notifier = ChangeNotifier(backends, redis, debounce_seconds=0.2)
     await notifier.flush()
     first = int(await redis.get(GENERATION_COUNTER))
     running = asyncio.create_task(notifier.run_publish())

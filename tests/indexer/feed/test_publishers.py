@@ -41,14 +41,14 @@ class Scene:
     """A worker that goes on, with nothing to publish, beside a process that is killed."""
 
     settings: Settings
-    stores: Backends
+    backends: Backends
     redis: Redis
     subscription: PubSub
 
     async def let_time_pass(self) -> None:
         """Make all rows as old as those of processes that are gone; those that run renew theirs."""
         age = "UPDATE smarttrip.publishers SET renewed_at = renewed_at - interval '7 seconds'"
-        await execute(self.stores.postgres, age)
+        await execute(self.backends.postgres, age)
 
     async def expect_everything(self) -> None:
         """Assert that it is published that everything changed, and that no other process is registered."""
@@ -56,7 +56,7 @@ class Scene:
         await eventually(self._is_alone)
 
     async def _is_alone(self) -> bool:
-        return await count_publishers(self.stores) == 1
+        return await count_publishers(self.backends) == 1
 
     async def drop_messages(self) -> None:
         while await self.subscription.get_message(timeout=0.1) is not None:
@@ -65,25 +65,25 @@ class Scene:
 
 @pytest.fixture
 async def scene(
-    settings: Settings, stores: Backends, redis: Redis, subscription: PubSub, notifier: ChangeNotifier
+    settings: Settings, backends: Backends, redis: Redis, subscription: PubSub, notifier: ChangeNotifier
 ) -> AsyncIterator[Scene]:
     await notifier.register()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(publishers, "RENEW_SECONDS", 0.05)
         async with background_task(notifier.run_take_over()), background_task(notifier.run_publish()):
-            yield Scene(settings, stores, redis, subscription)
+            yield Scene(settings, backends, redis, subscription)
 
 
-async def count_publishers(stores: Backends) -> int:
-    async with stores.postgres.connect() as connection:
+async def count_publishers(backends: Backends) -> int:
+    async with backends.postgres.connect() as connection:
         return await connection.scalar(select(func.count()).select_from(Publisher)) or 0
 
 
-async def work(stores: Backends, redis: Redis) -> None:
+async def work(backends: Backends, redis: Redis) -> None:
     """Do what a worker does with a change."""
-    worker = ChangeNotifier(stores, redis)
+    worker = ChangeNotifier(backends, redis)
     await worker.register()
-    worker.record(await process_batch(stores, retry=True))
+    worker.record(await process_batch(backends, retry=True))
     await worker.finish()
 
 
@@ -105,32 +105,32 @@ async def work(stores: Backends, redis: Redis) -> None:
 async def test_killed_worker_is_published_for(
     scene: Scene, ids: dict[str, int], moment: str, owner: Any, step: str
 ) -> None:
-    await execute(scene.stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
+    await execute(scene.backends.postgres, "UPDATE trip_occurrences SET spots_left = 5")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(owner, step, deadly(getattr(owner, step), moment))
         with pytest.raises(Killed):
-            await work(scene.stores, scene.redis)
+            await work(scene.backends, scene.redis)
     await scene.drop_messages()
     await scene.let_time_pass()
     await scene.expect_everything()
 
 
 async def test_worker_that_has_published_everything_leaves_no_trace(
-    stores: Backends, index: str, redis: Redis, subscription: PubSub
+    backends: Backends, index: str, redis: Redis, subscription: PubSub
 ) -> None:
-    await work(stores, redis)
-    assert await count_publishers(stores) == 0
+    await work(backends, redis)
+    assert await count_publishers(backends) == 0
 
 
 @pytest.mark.parametrize("age", ["7 seconds", "-7 seconds"], ids=["gone", "of a clock that was ahead"])
-async def test_one_of_several_workers_takes_over(stores: Backends, index: str, age: str) -> None:
+async def test_one_of_several_workers_takes_over(backends: Backends, index: str, age: str) -> None:
     await execute(
-        stores.postgres,
+        backends.postgres,
         "INSERT INTO smarttrip.publishers (id, renewed_at)"
         " VALUES (gen_random_uuid(), clock_timestamp() - CAST(CAST(:age AS text) AS interval))",
         age=age,
     )
-    async with stores.postgres.begin() as first, stores.postgres.begin() as second:
+    async with backends.postgres.begin() as first, backends.postgres.begin() as second:
         assert [await publishers.take_over(connection) for connection in (first, second)] == [True, False]
 
 
@@ -140,7 +140,7 @@ def bytes_sent(proxy: FaultProxy) -> int:
 
 @pytest.mark.parametrize("interrupted", ["refresh", "publication"])
 async def test_stopped_worker_publishes_what_it_was_publishing(
-    settings: Settings, stores: Backends, index: str, subscription: PubSub, interrupted: str
+    settings: Settings, backends: Backends, index: str, subscription: PubSub, interrupted: str
 ) -> None:
     """It is stopped while a server does not respond, which then does."""
     async with (
@@ -149,7 +149,7 @@ async def test_stopped_worker_publishes_what_it_was_publishing(
         clients.elasticsearch(es_proxy.url, timeout=60) as es,
         clients.redis(redis_proxy.url, timeout=60) as redis,
     ):
-        notifier = ChangeNotifier(Backends(stores.postgres, es, stores.alias), redis)
+        notifier = ChangeNotifier(Backends(backends.postgres, es, backends.alias), redis)
         assert await notifier.flush()
         await next_message(subscription)
         stalled = es_proxy if interrupted == "refresh" else redis_proxy
@@ -167,14 +167,14 @@ async def test_stopped_worker_publishes_what_it_was_publishing(
 @pytest.mark.parametrize("operation", [reindex_module, rollback_module], ids=["reindex", "rollback"])
 @pytest.mark.parametrize(("moment", "step"), [("after", "swap_alias"), ("before", "publish_all_changed")])
 async def test_killed_rebuild_is_published_for(scene: Scene, operation: Any, moment: str, step: str) -> None:
-    settings, stores = scene.settings, scene.stores
+    settings, backends = scene.settings, scene.backends
     await reindex(settings, ignore_progress)
     await scene.drop_messages()
     owner = admin if step == "swap_alias" else operation
     with pytest.MonkeyPatch.context() as patch, suppress(Killed):
         patch.setattr(owner, step, deadly(getattr(owner, step), moment))
         await (reindex(settings, ignore_progress) if operation is reindex_module else rollback(settings))
-    if await has_leftovers(stores):
+    if await has_leftovers(backends):
         async with rebuild_connection(settings) as connection:
-            await reconcile(connection, stores)
+            await reconcile(connection, backends)
     await scene.expect_everything()

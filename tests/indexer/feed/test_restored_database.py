@@ -17,66 +17,66 @@ from tests.support.sync import assert_in_sync, drain, execute
 SEQUENCE = "smarttrip.index_version"
 
 
-async def set_back(stores: Backends, number: int) -> None:
+async def set_back(backends: Backends, number: int) -> None:
     """As a restore of data alone does."""
-    await execute(stores.postgres, f"SELECT setval('{SEQUENCE}', {number})")
+    await execute(backends.postgres, f"SELECT setval('{SEQUENCE}', {number})")
 
 
-async def make_anew(stores: Backends, number: int) -> None:
+async def make_anew(backends: Backends, number: int) -> None:
     """As a restore does that drops what it restores."""
-    await execute(stores.postgres, f"DROP SEQUENCE {SEQUENCE}")
-    await execute(stores.postgres, f"CREATE SEQUENCE {SEQUENCE}")
-    await set_back(stores, number)
+    await execute(backends.postgres, f"DROP SEQUENCE {SEQUENCE}")
+    await execute(backends.postgres, f"CREATE SEQUENCE {SEQUENCE}")
+    await set_back(backends, number)
 
 
-async def start_anew(stores: Backends, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def start_anew(backends: Backends, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a restore of files does: the server has another start time."""
     statement = str(versions.DATABASE_STATE).replace("pg_postmaster_start_time()", "'2001-01-01'")
     monkeypatch.setattr(versions, "DATABASE_STATE", text(statement))
-    await set_back(stores, number)
+    await set_back(backends, number)
 
 
 @pytest.mark.parametrize("lost", [1, *(pytest.param(lost, marks=pytest.mark.slow) for lost in (2, 20))])
 @pytest.mark.parametrize("restore", [set_back, make_anew, start_anew])
 async def test_batch_notices_a_restored_database(
-    stores: Backends,
+    backends: Backends,
     ids: dict[str, int],
     restore: Callable[..., Awaitable[None]],
     lost: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with stores.postgres.connect() as connection:
+    async with backends.postgres.connect() as connection:
         saved = await connection.scalar(text(f"SELECT last_value FROM {SEQUENCE}"))
     for _ in range(lost):
-        await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = spots_left + 1")
-        await drain(stores)
+        await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = spots_left + 1")
+        await drain(backends)
     arguments = (monkeypatch,) if restore is start_anew else ()
-    await restore(stores, saved, *arguments)
-    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 1")
+    await restore(backends, saved, *arguments)
+    await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 1")
     for _ in range(2 * lost):
         with pytest.raises(ForeignIndexError):
-            await process_batch(stores, [DIRECT], retry=True)
+            await process_batch(backends, [DIRECT], retry=True)
 
 
-async def test_loss_of_only_the_last_batch_is_noticed(stores: Backends, ids: dict[str, int]) -> None:
-    async with stores.postgres.connect() as connection:
+async def test_loss_of_only_the_last_batch_is_noticed(backends: Backends, ids: dict[str, int]) -> None:
+    async with backends.postgres.connect() as connection:
         saved = await connection.scalar(text(f"SELECT last_value FROM {SEQUENCE}"))
-    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = spots_left + 1")
-    await process_batch(stores, [DIRECT], retry=True)
-    await set_back(stores, saved)
-    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 1")
+    await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = spots_left + 1")
+    await process_batch(backends, [DIRECT], retry=True)
+    await set_back(backends, saved)
+    await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 1")
     with pytest.raises(ForeignIndexError):
-        await process_batch(stores, [DIRECT], retry=True)
+        await process_batch(backends, [DIRECT], retry=True)
 
 
 async def test_restored_database_is_synchronized_again(
-    settings: Settings, stores: Backends, ids: dict[str, int]
+    settings: Settings, backends: Backends, ids: dict[str, int]
 ) -> None:
-    await execute(stores.postgres, "DELETE FROM trip_occurrences WHERE id = :id", id=ids["other"])
-    await drain(stores)
-    await set_back(stores, 1)
+    await execute(backends.postgres, "DELETE FROM trip_occurrences WHERE id = :id", id=ids["other"])
+    await drain(backends)
+    await set_back(backends, 1)
     with pytest.raises(ForeignIndexError):
-        await process_batch(stores, retry=True)
-    await IndexSupervisor(settings, stores).check()
-    await drain(stores)
+        await process_batch(backends, retry=True)
+    await IndexSupervisor(settings, backends).check()
+    await drain(backends)
     await assert_in_sync(settings)

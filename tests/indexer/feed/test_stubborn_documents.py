@@ -31,48 +31,48 @@ def refuse(monkeypatch: pytest.MonkeyPatch, is_refused: Callable[[bytes], bool])
     monkeypatch.setattr(bulk_writer, "_send_whole", answer)
 
 
-async def dead(stores: Backends) -> dict[int | None, str]:
-    async with stores.postgres.connect() as connection:
+async def dead(backends: Backends) -> dict[int | None, str]:
+    async with backends.postgres.connect() as connection:
         found = await connection.execute(select(DeadLetter.row_id, DeadLetter.error))
         return {row.row_id: row.error for row in found}
 
 
 async def test_stubborn_document_is_dead_lettered_and_cleared(
-    settings: Settings, stores: Backends, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
+    settings: Settings, backends: Backends, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
+    await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 5")
     one_less = batch.MAX_ATTEMPTS - 1
-    await execute(stores.postgres, "UPDATE smarttrip.outbox SET attempts = :attempts", attempts=one_less)
+    await execute(backends.postgres, "UPDATE smarttrip.outbox SET attempts = :attempts", attempts=one_less)
     with monkeypatch.context() as patch:
         refuse(patch, lambda lines: b'"_id":"%d"' % ids["trip"] in lines and b'"spots":5' in lines)
-        batches = [await process_batch(stores, retry=True) for _ in range(2)]
+        batches = [await process_batch(backends, retry=True) for _ in range(2)]
     assert [len(found.failed) for found in batches] == [2, 0]
-    assert await dead(stores) == {ids["trip"]: TOO_MANY}
-    assert await waiting(stores.postgres) == 0
-    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 6")
-    await drain(stores)
-    assert await dead(stores) == {}
+    assert await dead(backends) == {ids["trip"]: TOO_MANY}
+    assert await waiting(backends.postgres) == 0
+    await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 6")
+    await drain(backends)
+    assert await dead(backends) == {}
     await assert_in_sync(settings)
 
 
 async def test_index_that_takes_nothing_dead_letters_nothing(
-    settings: Settings, stores: Backends, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
+    settings: Settings, backends: Backends, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
-    await execute(stores.postgres, "UPDATE smarttrip.outbox SET attempts = :attempts", attempts=batch.MAX_ATTEMPTS)
+    await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 5")
+    await execute(backends.postgres, "UPDATE smarttrip.outbox SET attempts = :attempts", attempts=batch.MAX_ATTEMPTS)
     with monkeypatch.context() as patch:
         refuse(patch, lambda lines: True)
-        assert (await process_batch(stores, retry=True)).failed_entirely
-    assert await dead(stores) == {}
-    await drain(stores)
+        assert (await process_batch(backends, retry=True)).failed_entirely
+    assert await dead(backends) == {}
+    await drain(backends)
     await assert_in_sync(settings)
 
 
 async def test_stubborn_document_ends_no_reindex(
-    settings: Settings, stores: Backends, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
+    settings: Settings, backends: Backends, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loader, "ATTEMPTS", 2)
     refuse(monkeypatch, lambda lines: b'"_id":"%d"' % ids["trip"] in lines)
     report = await reindex(settings, ignore_progress)
     assert report.refused == {ids["trip"]: TOO_MANY}
-    assert (await indexed(stores)).keys() == {ids["other"]}
+    assert (await indexed(backends)).keys() == {ids["other"]}

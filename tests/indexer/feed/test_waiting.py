@@ -19,7 +19,7 @@ Act = Callable[[Backends, str], Awaitable[object]]
 
 
 def block(value: bool | None) -> Act:
-    return lambda stores, index: stores.elasticsearch.indices.put_settings(
+    return lambda backends, index: backends.elasticsearch.indices.put_settings(
         index=index, settings={"index.blocks.write": value}
     )
 
@@ -27,11 +27,11 @@ def block(value: bool | None) -> Act:
 CAUSES: dict[str, tuple[Act, Act | None]] = {
     "blocked": (block(True), block(None)),
     "closed": (
-        lambda stores, index: stores.elasticsearch.indices.close(index=index),
-        lambda stores, index: stores.elasticsearch.indices.open(index=index),
+        lambda backends, index: backends.elasticsearch.indices.close(index=index),
+        lambda backends, index: backends.elasticsearch.indices.open(index=index),
     ),
-    "missing": (lambda stores, index: stores.elasticsearch.indices.delete(index=index), None),
-    "no_index": (lambda stores, _index: execute(stores.postgres, "DELETE FROM smarttrip.index_targets"), None),
+    "missing": (lambda backends, index: backends.elasticsearch.indices.delete(index=index), None),
+    "no_index": (lambda backends, _index: execute(backends.postgres, "DELETE FROM smarttrip.index_targets"), None),
 }
 """What somebody does, and how it is undone where the next test needs that, by reason."""
 
@@ -42,19 +42,19 @@ def waits(reason: str) -> float:
 
 @pytest.mark.parametrize("reason", CAUSES)
 async def test_reason_is_counted_and_logged(
-    catalogue: CatalogueFactory, stores: Backends, index: str, redis: Redis, reason: str
+    catalogue: CatalogueFactory, backends: Backends, index: str, redis: Redis, reason: str
 ) -> None:
     await catalogue.occurrence()
     begin, end = CAUSES[reason]
-    await begin(stores, index)
+    await begin(backends, index)
     before = waits(reason)
     try:
         with capture_logs() as logs:
-            async with consuming(stores, redis):
+            async with consuming(backends, redis):
                 await eventually(lambda: waits(reason) > before, within=20)
     finally:
         if end is not None:
-            await end(stores, index)
+            await end(backends, index)
     assert any(
         line.get("because") == reason if line["event"] == "departures_put_off" else line["event"] == "batch_failed"
         for line in logs

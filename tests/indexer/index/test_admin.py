@@ -9,73 +9,73 @@ from schemas.index_document import DOCUMENT_VERSION
 pytestmark = pytest.mark.usefixtures("no_index")
 
 
-async def made(stores: Backends) -> str:
-    name = admin.new_name(stores.alias)
-    await admin.create(stores.elasticsearch, name, {"timeline": 1})
+async def made(backends: Backends) -> str:
+    name = admin.new_name(backends.alias)
+    await admin.create(backends.elasticsearch, name, {"timeline": 1})
     return name
 
 
-async def test_index_stores_document_version_and_origin(stores: Backends) -> None:
-    name = await made(stores)
-    assert await admin.meta(stores.elasticsearch, name) == {"document_version": DOCUMENT_VERSION, "timeline": 1}
+async def test_index_stores_document_version_and_origin(backends: Backends) -> None:
+    name = await made(backends)
+    assert await admin.meta(backends.elasticsearch, name) == {"document_version": DOCUMENT_VERSION, "timeline": 1}
 
 
-async def test_tombstones_are_retained_for_an_hour(stores: Backends) -> None:
-    name = await made(stores)
-    found = await stores.elasticsearch.indices.get_settings(index=name)
+async def test_tombstones_are_retained_for_an_hour(backends: Backends) -> None:
+    name = await made(backends)
+    found = await backends.elasticsearch.indices.get_settings(index=name)
     assert found[name]["settings"]["index"]["gc_deletes"] == "1h"
 
 
-async def test_finished_index_refreshes_and_is_durable(stores: Backends) -> None:
-    name = await made(stores)
-    await admin.finish_loading(stores.elasticsearch, name)
-    found = (await stores.elasticsearch.indices.get_settings(index=name))[name]["settings"]["index"]
+async def test_finished_index_refreshes_and_is_durable(backends: Backends) -> None:
+    name = await made(backends)
+    await admin.finish_loading(backends.elasticsearch, name)
+    found = (await backends.elasticsearch.indices.get_settings(index=name))[name]["settings"]["index"]
     assert found["refresh_interval"] == "1s"
     assert found["translog"]["durability"] == "request"
     assert found["auto_expand_replicas"] == "0-1"
 
 
-async def test_alias_moves_between_indices(stores: Backends) -> None:
-    es, first, second = stores.elasticsearch, await made(stores), await made(stores)
-    assert await admin.live_index(es, stores.alias) is None
-    await admin.swap_alias(es, stores.alias, None, first)
-    assert await admin.live_index(es, stores.alias) == first
-    await admin.swap_alias(es, stores.alias, first, second)
-    assert await admin.live_index(es, stores.alias) == second
+async def test_alias_moves_between_indices(backends: Backends) -> None:
+    es, first, second = backends.elasticsearch, await made(backends), await made(backends)
+    assert await admin.live_index(es, backends.alias) is None
+    await admin.swap_alias(es, backends.alias, None, first)
+    assert await admin.live_index(es, backends.alias) == first
+    await admin.swap_alias(es, backends.alias, first, second)
+    assert await admin.live_index(es, backends.alias) == second
 
 
-async def test_alias_that_moved_meanwhile_is_not_swapped(stores: Backends) -> None:
-    es, first, second, third = stores.elasticsearch, await made(stores), await made(stores), await made(stores)
-    await admin.swap_alias(es, stores.alias, None, first)
+async def test_alias_that_moved_meanwhile_is_not_swapped(backends: Backends) -> None:
+    es, first, second, third = backends.elasticsearch, await made(backends), await made(backends), await made(backends)
+    await admin.swap_alias(es, backends.alias, None, first)
     with pytest.raises(ApiError):
-        await admin.swap_alias(es, stores.alias, second, third)
-    assert await admin.live_index(es, stores.alias) == first
+        await admin.swap_alias(es, backends.alias, second, third)
+    assert await admin.live_index(es, backends.alias) == first
 
 
-async def test_index_with_alias_name_is_reported(stores: Backends) -> None:
-    await stores.elasticsearch.indices.create(index=stores.alias)
-    with pytest.raises(AliasNameTakenError, match=stores.alias):
-        await admin.live_index(stores.elasticsearch, stores.alias)
+async def test_index_with_alias_name_is_reported(backends: Backends) -> None:
+    await backends.elasticsearch.indices.create(index=backends.alias)
+    with pytest.raises(AliasNameTakenError, match=backends.alias):
+        await admin.live_index(backends.elasticsearch, backends.alias)
 
 
-async def test_alias_of_several_indices_is_reported(stores: Backends) -> None:
-    for name in (await made(stores), await made(stores)):
-        await stores.elasticsearch.indices.put_alias(index=name, name=stores.alias)
+async def test_alias_of_several_indices_is_reported(backends: Backends) -> None:
+    for name in (await made(backends), await made(backends)):
+        await backends.elasticsearch.indices.put_alias(index=name, name=backends.alias)
     with pytest.raises(AliasAmbiguousError, match="remove it from all but one"):
-        await admin.live_index(stores.elasticsearch, stores.alias)
+        await admin.live_index(backends.elasticsearch, backends.alias)
 
 
-async def test_all_names_ignores_foreign_indices(stores: Backends) -> None:
-    name = await made(stores)
-    for other in (f"{stores.alias}-archive", f"{stores.alias}-x-20261124000000000000"):
-        await stores.elasticsearch.indices.create(index=other)
-    assert await admin.all_names(stores.elasticsearch, stores.alias) == {name}
+async def test_all_names_ignores_foreign_indices(backends: Backends) -> None:
+    name = await made(backends)
+    for other in (f"{backends.alias}-archive", f"{backends.alias}-x-20261124000000000000"):
+        await backends.elasticsearch.indices.create(index=other)
+    assert await admin.all_names(backends.elasticsearch, backends.alias) == {name}
 
 
-async def test_dropping_missing_index_is_no_error(stores: Backends) -> None:
-    await admin.drop(stores.elasticsearch, [f"{stores.alias}-nothing"])
+async def test_dropping_missing_index_is_no_error(backends: Backends) -> None:
+    await admin.drop(backends.elasticsearch, [f"{backends.alias}-nothing"])
 
 
-async def test_empty_index_has_version_zero(stores: Backends) -> None:
-    name = await made(stores)
-    assert await admin.highest_version(stores.elasticsearch, name) == 0
+async def test_empty_index_has_version_zero(backends: Backends) -> None:
+    name = await made(backends)
+    assert await admin.highest_version(backends.elasticsearch, name) == 0

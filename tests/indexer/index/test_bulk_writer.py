@@ -37,87 +37,87 @@ BAD = {"level": 1000}
 
 
 @pytest.fixture
-async def name(stores: Backends) -> str:
+async def name(backends: Backends) -> str:
     """An index that nothing has been written to."""
-    name = admin.new_name(stores.alias)
-    await admin.create(stores.elasticsearch, name, {})
-    await admin.finish_loading(stores.elasticsearch, name)
+    name = admin.new_name(backends.alias)
+    await admin.create(backends.elasticsearch, name, {})
+    await admin.finish_loading(backends.elasticsearch, name)
     return name
 
 
 async def write(
-    stores: Backends, names: Sequence[str], version: int, changes: bulk_writer.Changes
+    backends: Backends, names: Sequence[str], version: int, changes: bulk_writer.Changes
 ) -> list[bulk_writer.WriteOutcome]:
-    outcomes = await bulk_writer.write(stores.elasticsearch, names, version, changes)
+    outcomes = await bulk_writer.write(backends.elasticsearch, names, version, changes)
     return [outcomes[name] for name in names]
 
 
-async def spots(stores: Backends, name: str) -> dict[int, int]:
-    return {trip_id: found["spots"] for trip_id, found in (await indexed(stores, name)).items()}
+async def spots(backends: Backends, name: str) -> dict[int, int]:
+    return {trip_id: found["spots"] for trip_id, found in (await indexed(backends, name)).items()}
 
 
-async def test_highest_version_wins_in_any_order(stores: Backends, name: str) -> None:
+async def test_highest_version_wins_in_any_order(backends: Backends, name: str) -> None:
     for version, left in ((5, 55), (9, 99), (7, 77)):
-        (outcome,) = await write(stores, [name], version, {1: document(1, spots=left)})
+        (outcome,) = await write(backends, [name], version, {1: document(1, spots=left)})
         assert outcome.retryable == outcome.rejected == {}
-    assert await spots(stores, name) == {1: 99}
+    assert await spots(backends, name) == {1: 99}
     assert outcome.stale == 1
 
 
-async def test_repeated_write_is_idempotent(stores: Backends, name: str) -> None:
+async def test_repeated_write_is_idempotent(backends: Backends, name: str) -> None:
     for _ in range(2):
-        assert await write(stores, [name], 5, {1: document(1), 2: None}) == [bulk_writer.WriteOutcome()]
-    assert (await spots(stores, name)).keys() == {1}
+        assert await write(backends, [name], 5, {1: document(1), 2: None}) == [bulk_writer.WriteOutcome()]
+    assert (await spots(backends, name)).keys() == {1}
 
 
-async def test_tombstone_rejects_older_write(stores: Backends, name: str) -> None:
-    await write(stores, [name], 8, {1: None})
-    (outcome,) = await write(stores, [name], 7, {1: document(1)})
+async def test_tombstone_rejects_older_write(backends: Backends, name: str) -> None:
+    await write(backends, [name], 8, {1: None})
+    (outcome,) = await write(backends, [name], 7, {1: document(1)})
     assert outcome.stale == 1
-    assert await spots(stores, name) == {}
+    assert await spots(backends, name) == {}
 
 
-async def test_document_contains_its_version(stores: Backends, name: str) -> None:
-    await write(stores, [name], (3 << 48) | 7, {1: document(1)})
-    assert (await indexed(stores, name))[1]["version"] == (3 << 48) | 7
+async def test_document_contains_its_version(backends: Backends, name: str) -> None:
+    await write(backends, [name], (3 << 48) | 7, {1: document(1)})
+    assert (await indexed(backends, name))[1]["version"] == (3 << 48) | 7
 
 
-async def test_bad_document_is_rejected_alone(stores: Backends, name: str) -> None:
+async def test_bad_document_is_rejected_alone(backends: Backends, name: str) -> None:
     changes = {1: document(1), 2: document(2, **BAD), 3: document(3)}
-    (outcome,) = await write(stores, [name], 5, changes)
+    (outcome,) = await write(backends, [name], 5, changes)
     assert outcome.rejected.keys() == {2}
     assert outcome.retryable == {}
-    assert (await spots(stores, name)).keys() == {1, 3}
+    assert (await spots(backends, name)).keys() == {1, 3}
 
 
-async def test_blocked_index_is_retryable(stores: Backends, name: str) -> None:
+async def test_blocked_index_is_retryable(backends: Backends, name: str) -> None:
     settings = {"index.blocks.write": True}
-    await stores.elasticsearch.indices.put_settings(index=name, settings=settings)
-    (outcome,) = await write(stores, [name], 5, {1: document(1), 2: None})
+    await backends.elasticsearch.indices.put_settings(index=name, settings=settings)
+    (outcome,) = await write(backends, [name], 5, {1: document(1), 2: None})
     assert outcome.retryable.keys() == {1, 2}
     assert outcome.rejected == {}
 
 
-async def test_closed_index_is_retryable(stores: Backends, name: str) -> None:
-    await stores.elasticsearch.indices.close(index=name)
-    (outcome,) = await write(stores, [name], 5, {1: document(1), 2: None})
+async def test_closed_index_is_retryable(backends: Backends, name: str) -> None:
+    await backends.elasticsearch.indices.close(index=name)
+    (outcome,) = await write(backends, [name], 5, {1: document(1), 2: None})
     assert outcome.retryable.keys() == {1, 2}
     assert outcome.rejected == {}
 
 
-async def test_write_does_not_recreate_dropped_index(stores: Backends, name: str) -> None:
-    await admin.drop(stores.elasticsearch, [name])
-    (outcome,) = await write(stores, [name], 5, {1: document(1), 2: None})
+async def test_write_does_not_recreate_dropped_index(backends: Backends, name: str) -> None:
+    await admin.drop(backends.elasticsearch, [name])
+    (outcome,) = await write(backends, [name], 5, {1: document(1), 2: None})
     assert outcome.index_missing
     assert outcome.retryable.keys() == {1, 2}
-    assert not await stores.elasticsearch.indices.exists(index=name)
+    assert not await backends.elasticsearch.indices.exists(index=name)
 
 
-async def test_indices_have_separate_outcomes(stores: Backends, name: str) -> None:
-    refused, written = await write(stores, [f"{stores.alias}-gone", name], 5, {1: document(1)})
+async def test_indices_have_separate_outcomes(backends: Backends, name: str) -> None:
+    refused, written = await write(backends, [f"{backends.alias}-gone", name], 5, {1: document(1)})
     assert refused.index_missing
     assert written == bulk_writer.WriteOutcome()
-    assert (await spots(stores, name)).keys() == {1}
+    assert (await spots(backends, name)).keys() == {1}
 
 
 async def test_unreachable_server_is_retryable(settings: Settings) -> None:
@@ -126,21 +126,21 @@ async def test_unreachable_server_is_retryable(settings: Settings) -> None:
     assert outcomes["any"].retryable.keys() == {1, 2}
 
 
-async def test_large_changes_are_split_into_requests(stores: Backends, name: str) -> None:
+async def test_large_changes_are_split_into_requests(backends: Backends, name: str) -> None:
     changes = {trip_id: document(trip_id, trip="x" * 200_000) for trip_id in range(1, 21)}
     assert len(list(bulk_writer.bodies(5, changes))) > 3
-    await write(stores, [name], 5, changes)
-    assert (await spots(stores, name)).keys() == changes.keys()
+    await write(backends, [name], 5, changes)
+    assert (await spots(backends, name)).keys() == changes.keys()
 
 
-async def test_rejected_request_is_bisected(stores: Backends, name: str) -> None:
+async def test_rejected_request_is_bisected(backends: Backends, name: str) -> None:
     good = next(bulk_writer.bodies(5, {1: document(1), 2: document(2)}))
     bad = bulk_writer.Operation(3, b'{"nonsense":{}}\n{}')
     body = bulk_writer.BulkBody(5, [*good.operations, bad])
-    outcome = await bulk_writer.send(stores.elasticsearch, name, body)
+    outcome = await bulk_writer.send(backends.elasticsearch, name, body)
     assert outcome.rejected.keys() == {3}
     assert outcome.retryable == {}
-    assert (await spots(stores, name)).keys() == {1, 2}
+    assert (await spots(backends, name)).keys() == {1, 2}
 
 
 RECORDED = {"index": {"status": 200}}
@@ -177,7 +177,7 @@ def test_write_without_version_record_is_retryable() -> None:
     assert bulk_writer.classify({"items": answers}, [1, 2]).retryable.keys() == {1, 2}
 
 
-async def test_history_records_versions_of_deletions(stores: Backends, name: str) -> None:
+async def test_history_records_versions_of_deletions(backends: Backends, name: str) -> None:
     for version, changes in ((5, {1: document(1)}), (9, {1: None}), (7, {2: document(2)})):
-        await write(stores, [name], version, changes)
-    assert await admin.highest_version(stores.elasticsearch, name) == 9
+        await write(backends, [name], version, changes)
+    assert await admin.highest_version(backends.elasticsearch, name) == 9

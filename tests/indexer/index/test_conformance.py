@@ -52,9 +52,9 @@ QUICK = {"default pipeline", "blocked", "routing", "no source", "runtime field",
 
 
 @asynccontextmanager
-async def template(stores: Backends, body: dict[str, Any], **others: Any) -> AsyncIterator[None]:
+async def template(backends: Backends, body: dict[str, Any], **others: Any) -> AsyncIterator[None]:
     """Apply an index template to new indices of ALIAS, in the block."""
-    es = stores.elasticsearch
+    es = backends.elasticsearch
     await es.indices.put_index_template(
         name=ALIAS, index_patterns=[f"{ALIAS}-*"], priority=900, template=body, **others
     )
@@ -65,37 +65,37 @@ async def template(stores: Backends, body: dict[str, Any], **others: Any) -> Asy
 
 
 @pytest.fixture(autouse=True)
-async def no_leftovers(stores: Backends) -> AsyncIterator[None]:
+async def no_leftovers(backends: Backends) -> AsyncIterator[None]:
     yield
-    names = await stores.elasticsearch.indices.get(index=f"{ALIAS}*", expand_wildcards="all")
-    await admin.drop(stores.elasticsearch, names)
+    names = await backends.elasticsearch.indices.get(index=f"{ALIAS}*", expand_wildcards="all")
+    await admin.drop(backends.elasticsearch, names)
 
 
-async def existing(stores: Backends) -> set[str]:
-    return set(await stores.elasticsearch.indices.get(index=f"{ALIAS}*", expand_wildcards="all"))
+async def existing(backends: Backends) -> set[str]:
+    return set(await backends.elasticsearch.indices.get(index=f"{ALIAS}*", expand_wildcards="all"))
 
 
-async def assert_usable_or_refused(stores: Backends) -> None:
+async def assert_usable_or_refused(backends: Backends) -> None:
     """Create an index; assert that it stores and finds documents, or is refused in a sentence without a trace."""
-    es, name = stores.elasticsearch, admin.new_name(ALIAS)
+    es, name = backends.elasticsearch, admin.new_name(ALIAS)
     try:
         await admin.create(es, name, {})
     except (IndexCreationError, IndexNotConformingError) as error:
         refusal = str(error)
     else:
-        await assert_usable(stores, name)
+        await assert_usable(backends, name)
         return
     assert "index template" in refusal
     assert len(refusal) < 1000
-    assert await existing(stores) == set()
+    assert await existing(backends) == set()
 
 
-async def assert_usable(stores: Backends, name: str) -> None:
-    es = stores.elasticsearch
+async def assert_usable(backends: Backends, name: str) -> None:
+    es = backends.elasticsearch
     await admin.finish_loading(es, name)
     outcomes = await bulk_writer.write(es, [name], 7, {1: document(1), 2: document(2), 3: None})
     assert outcomes == {name: bulk_writer.WriteOutcome()}
-    found = await indexed(stores, name)
+    found = await indexed(backends, name)
     assert {trip_id: (source["price"], source["trip"]) for trip_id, source in found.items()} == {
         1: (100, {}),
         2: (100, {}),
@@ -109,21 +109,21 @@ async def assert_usable(stores: Backends, name: str) -> None:
 @pytest.mark.parametrize(
     "kind", [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in TEMPLATES]
 )
-async def test_template_is_overridden_or_refused(stores: Backends, kind: str) -> None:
-    async with template(stores, TEMPLATES[kind]):
-        await assert_usable_or_refused(stores)
+async def test_template_is_overridden_or_refused(backends: Backends, kind: str) -> None:
+    async with template(backends, TEMPLATES[kind]):
+        await assert_usable_or_refused(backends)
 
 
-async def test_data_stream_template_is_refused(stores: Backends) -> None:
-    async with template(stores, {}, data_stream={}):
+async def test_data_stream_template_is_refused(backends: Backends) -> None:
+    async with template(backends, {}, data_stream={}):
         with pytest.raises(IndexCreationError):
-            await admin.create(stores.elasticsearch, admin.new_name(ALIAS), {})
-    assert await existing(stores) == set()
+            await admin.create(backends.elasticsearch, admin.new_name(ALIAS), {})
+    assert await existing(backends) == set()
 
 
-async def listed_settings(stores: Backends) -> dict[str, str]:
+async def listed_settings(backends: Backends) -> dict[str, str]:
     """Return every index setting with its default."""
-    es, name = stores.elasticsearch, admin.new_name(ALIAS)
+    es, name = backends.elasticsearch, admin.new_name(ALIAS)
     await admin.create(es, name, {})
     found = await es.indices.get_settings(index=name, include_defaults=True, flat_settings=True)
     await admin.drop(es, [name, admin.history_index(name)])
@@ -146,20 +146,20 @@ def odd_value(default: Any) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-async def test_every_setting_is_overridden_or_refused(stores: Backends) -> None:
-    for key, default in (await listed_settings(stores)).items():
+async def test_every_setting_is_overridden_or_refused(backends: Backends) -> None:
+    for key, default in (await listed_settings(backends)).items():
         try:
-            async with template(stores, {"settings": {key: odd_value(default)}}):
-                await assert_usable_or_refused(stores)
+            async with template(backends, {"settings": {key: odd_value(default)}}):
+                await assert_usable_or_refused(backends)
         except BadRequestError:
             continue  # Elasticsearch does not take the template itself.
         except AssertionError as error:
             raise AssertionError(f"{key}: {error}") from error
 
 
-async def change(stores: Backends, ids: dict[str, int], spots: int) -> None:
+async def change(backends: Backends, ids: dict[str, int], spots: int) -> None:
     await execute(
-        stores.postgres,
+        backends.postgres,
         "UPDATE trip_occurrences SET spots_left = :spots WHERE id = :trip",
         spots=spots,
         trip=ids["trip"],
@@ -168,36 +168,36 @@ async def change(stores: Backends, ids: dict[str, int], spots: int) -> None:
 
 @pytest.mark.parametrize("key", ["index.default_pipeline", "index.final_pipeline"])
 async def test_changed_pipeline_empties_no_live_index(
-    settings: Settings, stores: Backends, ids: dict[str, int], index: str, key: str
+    settings: Settings, backends: Backends, ids: dict[str, int], index: str, key: str
 ) -> None:
-    await stores.elasticsearch.indices.put_settings(index=index, settings={key: "missing"})
-    await change(stores, ids, 5)
-    batch = await process_batch(stores, retry=True)
-    assert ids["trip"] in await indexed(stores)
-    assert await rows(stores.postgres, DeadLetter) == []
-    assert batch.done or await waiting(stores.postgres) == 1
-    await IndexSupervisor(settings, stores).check()
-    await drain(stores)
-    assert await live_index(stores.elasticsearch, stores.alias) != index
+    await backends.elasticsearch.indices.put_settings(index=index, settings={key: "missing"})
+    await change(backends, ids, 5)
+    batch = await process_batch(backends, retry=True)
+    assert ids["trip"] in await indexed(backends)
+    assert await rows(backends.postgres, DeadLetter) == []
+    assert batch.done or await waiting(backends.postgres) == 1
+    await IndexSupervisor(settings, backends).check()
+    await drain(backends)
+    assert await live_index(backends.elasticsearch, backends.alias) != index
     await assert_in_sync(settings)
-    assert await find_problem(stores) is None
+    assert await find_problem(backends) is None
 
 
-async def test_changed_mapping_leads_to_a_rebuild(stores: Backends, ids: dict[str, int], index: str) -> None:
-    await stores.elasticsearch.indices.put_mapping(index=index, runtime={"price": {"type": "keyword"}})
-    assert await find_problem(stores) is IndexProblem.ALTERED
+async def test_changed_mapping_leads_to_a_rebuild(backends: Backends, ids: dict[str, int], index: str) -> None:
+    await backends.elasticsearch.indices.put_mapping(index=index, runtime={"price": {"type": "keyword"}})
+    assert await find_problem(backends) is IndexProblem.ALTERED
 
 
-async def test_filter_of_the_alias_is_removed(stores: Backends, ids: dict[str, int], index: str) -> None:
-    await stores.elasticsearch.indices.put_alias(index=index, name=stores.alias, filter={"term": {"id": 0}})
-    assert await indexed(stores) == {}
-    assert await find_problem(stores) is None
-    assert (await indexed(stores)).keys() == {ids["trip"], ids["other"]}
+async def test_filter_of_the_alias_is_removed(backends: Backends, ids: dict[str, int], index: str) -> None:
+    await backends.elasticsearch.indices.put_alias(index=index, name=backends.alias, filter={"term": {"id": 0}})
+    assert await indexed(backends) == {}
+    assert await find_problem(backends) is None
+    assert (await indexed(backends)).keys() == {ids["trip"], ids["other"]}
 
 
 async def test_index_that_rejects_everything_loses_nothing(
     settings: Settings,
-    stores: Backends,
+    backends: Backends,
     catalogue: CatalogueFactory,
     no_index: None,
     monkeypatch: pytest.MonkeyPatch,
@@ -205,7 +205,7 @@ async def test_index_that_rejects_everything_loses_nothing(
     template_id = await catalogue.template()
     trips = [await catalogue.occurrence(trip_template_id=template_id) for _ in range(loader.MAX_REJECTED + 1)]
     live = (await reindex(settings, ignore_progress)).name
-    before = await admin.all_names(stores.elasticsearch, stores.alias)
+    before = await admin.all_names(backends.elasticsearch, backends.alias)
 
     async def create_odd(es: Any, name: str, origin: dict[str, Any]) -> None:
         await admin.create(es, name, origin)
@@ -216,9 +216,9 @@ async def test_index_that_rejects_everything_loses_nothing(
         await reindex(settings, ignore_progress)
     assert isinstance(caught.value, IndexerError)
     monkeypatch.undo()
-    assert await admin.all_names(stores.elasticsearch, stores.alias) == before
-    assert await live_index(stores.elasticsearch, stores.alias) == live
-    assert (await indexed(stores)).keys() == set(trips)
+    assert await admin.all_names(backends.elasticsearch, backends.alias) == before
+    assert await live_index(backends.elasticsearch, backends.alias) == live
+    assert (await indexed(backends)).keys() == set(trips)
 
 
 class _Patched:

@@ -140,17 +140,17 @@ async def test_running_worker_leaves_an_index_of_another_installation_alone(
 
 
 async def test_index_and_keys_of_an_earlier_release_are_adopted(
-    settings: Settings, other_settings: Settings, stores: Backends, first: str, redis: Redis
+    settings: Settings, other_settings: Settings, backends: Backends, first: str, redis: Redis
 ) -> None:
-    meta = dict(await admin.meta(stores.elasticsearch, first))
+    meta = dict(await admin.meta(backends.elasticsearch, first))
     own = meta.pop(OWNER)
-    await stores.elasticsearch.indices.put_mapping(index=first, meta=meta)
+    await backends.elasticsearch.indices.put_mapping(index=first, meta=meta)
     await redis.delete(INSTALLATION)
     await check_installation(settings)
-    await claim(stores)
-    assert await owner_of(stores.elasticsearch, first) == own
+    await claim(backends)
+    assert await owner_of(backends.elasticsearch, first) == own
     assert (await redis.get(INSTALLATION) or b"").decode() == own
-    assert await admin.live_index(stores.elasticsearch, stores.alias) == first
+    assert await admin.live_index(backends.elasticsearch, backends.alias) == first
 
 
 async def test_closed_index_of_another_installation_is_noticed(

@@ -15,37 +15,39 @@ SINGLE = 999_999_999
 ADD = "INSERT INTO smarttrip.outbox (kind, row_id) SELECT 'occurrence', n FROM generate_series(1, :count) AS n"
 
 
-async def enqueue(stores: Backends, *sizes: int) -> None:
+async def enqueue(backends: Backends, *sizes: int) -> None:
     for size in sizes:
-        await execute(stores.postgres, ADD, count=size)
+        await execute(backends.postgres, ADD, count=size)
 
 
 @pytest.mark.parametrize(
     "sizes_after", [[], [1500], [15_000], [100_000], [150] * 40, [1] * 40, [1500, 1, 5, 700]], ids=str
 )
-async def test_single_change_is_claimed_at_once(stores: Backends, sizes_after: list[int]) -> None:
-    await enqueue(stores, 5000)
-    await execute(stores.postgres, "INSERT INTO smarttrip.outbox (kind, row_id) VALUES ('occurrence', :id)", id=SINGLE)
-    await enqueue(stores, *sizes_after)
-    async with stores.postgres.begin() as connection:
+async def test_single_change_is_claimed_at_once(backends: Backends, sizes_after: list[int]) -> None:
+    await enqueue(backends, 5000)
+    await execute(
+        backends.postgres, "INSERT INTO smarttrip.outbox (kind, row_id) VALUES ('occurrence', :id)", id=SINGLE
+    )
+    await enqueue(backends, *sizes_after)
+    async with backends.postgres.begin() as connection:
         claimed = await outbox.claim(connection, [DIRECT], retry=False)
     assert SINGLE in {row.row_id for row in claimed}
 
 
 @pytest.mark.parametrize("table", ["outbox", "outbox_copies", "outbox_dead", "index_targets"])
-async def test_tables_can_be_reindexed_beside_batches(stores: Backends, index: str, table: str) -> None:
+async def test_tables_can_be_reindexed_beside_batches(backends: Backends, index: str, table: str) -> None:
     """Neither a batch nor the REINDEX fails, as in a deadlock."""
     done = asyncio.Event()
 
     async def rebuild() -> None:
         while not done.is_set():
-            async with stores.postgres.connect() as connection:
+            async with backends.postgres.connect() as connection:
                 await connection.execution_options(isolation_level="AUTOCOMMIT")
                 await connection.execute(text(f"REINDEX TABLE smarttrip.{table}"))
 
     rebuilding = asyncio.create_task(rebuild())
     for _ in range(8):
-        await execute(stores.postgres, ADD, count=20)
-        await asyncio.gather(*(process_batch(stores, [lane], retry=True) for lane in LANES))
+        await execute(backends.postgres, ADD, count=20)
+        await asyncio.gather(*(process_batch(backends, [lane], retry=True) for lane in LANES))
     done.set()
     await rebuilding

@@ -22,26 +22,26 @@ CHANGES: dict[str, Any] = {
 @pytest.mark.parametrize("name", CHANGES)
 @pytest.mark.parametrize("of_history", [False, True], ids=["index", "history"])
 async def test_changed_setting_is_named(
-    settings: Settings, stores: Backends, index: str, name: str, *, of_history: bool
+    settings: Settings, backends: Backends, index: str, name: str, *, of_history: bool
 ) -> None:
     assert await compare_index(settings) == []
     target, before = history_index(index) if of_history else index, BLOCKS.get(name)
-    await stores.elasticsearch.indices.put_settings(index=target, settings={f"index.{name}": CHANGES[name]})
+    await backends.elasticsearch.indices.put_settings(index=target, settings={f"index.{name}": CHANGES[name]})
     try:
         (found,) = await compare_index(settings)
     finally:
-        await stores.elasticsearch.indices.put_settings(index=target, settings={f"index.{name}": before})
+        await backends.elasticsearch.indices.put_settings(index=target, settings={f"index.{name}": before})
     assert found.startswith(f"In the index {target}, the setting index.{name} is {str(CHANGES[name]).lower()}; ")
 
 
-async def test_closed_index_is_named_with_its_cure(settings: Settings, stores: Backends, index: str) -> None:
-    await stores.elasticsearch.indices.close(index=index)
+async def test_closed_index_is_named_with_its_cure(settings: Settings, backends: Backends, index: str) -> None:
+    await backends.elasticsearch.indices.close(index=index)
     try:
         assert await compare_index(settings) == [
             f"The index {index} is closed. The worker opens it; without one: POST /{index}/_open."
         ]
     finally:
-        await stores.elasticsearch.indices.open(index=index)
+        await backends.elasticsearch.indices.open(index=index)
 
 
 async def test_missing_index_is_named(settings: Settings, no_index: None) -> None:

@@ -39,9 +39,9 @@ async def run_rollback(settings: Settings) -> None:
 class StallingRequests:
     """Stalls the n-th request to Elasticsearch that is made while batches are excluded."""
 
-    def __init__(self, stores: Backends, number: int) -> None:
+    def __init__(self, backends: Backends, number: int) -> None:
         self.stalled = False
-        self._stores = stores
+        self._stores = backends
         self._left = number
 
     async def pass_or_stall(self) -> None:
@@ -55,16 +55,16 @@ class StallingRequests:
 
 
 @pytest.fixture
-async def indices(settings: Settings, catalogue: CatalogueFactory, stores: Backends, no_index: None) -> set[str]:
+async def indices(settings: Settings, catalogue: CatalogueFactory, backends: Backends, no_index: None) -> set[str]:
     await catalogue.occurrence()
     names = {(await reindex(settings, ignore_progress)).name for _ in range(2)}
-    await drain(stores)
+    await drain(backends)
     return names
 
 
 @pytest.fixture(params=[1, *(pytest.param(number, marks=pytest.mark.slow) for number in range(2, 7))])
-def stalling(request: pytest.FixtureRequest, stores: Backends, monkeypatch: pytest.MonkeyPatch) -> StallingRequests:
-    stalling = StallingRequests(stores, request.param)
+def stalling(request: pytest.FixtureRequest, backends: Backends, monkeypatch: pytest.MonkeyPatch) -> StallingRequests:
+    stalling = StallingRequests(backends, request.param)
     perform = AsyncTransport.perform_request
 
     async def perform_or_stall(transport: Any, *arguments: Any, **named: Any) -> Any:
@@ -79,7 +79,7 @@ def stalling(request: pytest.FixtureRequest, stores: Backends, monkeypatch: pyte
 @pytest.mark.parametrize("run", [run_reindex, run_rollback])
 async def test_stalled_server_ends_the_rebuild(
     settings: Settings,
-    stores: Backends,
+    backends: Backends,
     indices: set[str],
     run: Callable[[Settings], Awaitable[None]],
     stalling: StallingRequests,
@@ -91,27 +91,27 @@ async def test_stalled_server_ends_the_rebuild(
         assert stalling.stalled
     else:
         assert not stalling.stalled
-    await process_batch(stores, retry=True)
-    await IndexSupervisor(settings, stores).check()
+    await process_batch(backends, retry=True)
+    await IndexSupervisor(settings, backends).check()
     if stalling.stalled:
-        assert await all_names(stores.elasticsearch, stores.alias) == indices
+        assert await all_names(backends.elasticsearch, backends.alias) == indices
     await assert_in_sync(settings)
 
 
-async def hold_the_lock(stores: Backends) -> None:
+async def hold_the_lock(backends: Backends) -> None:
     """Take the exclusive lock, and wait for a batch, which waits for the lock."""
-    async with locks.rebuild_lock(stores.postgres) as connection, locks.batches_excluded(connection):
-        await process_batch(stores, retry=True)
+    async with locks.rebuild_lock(backends.postgres) as connection, locks.batches_excluded(connection):
+        await process_batch(backends, retry=True)
 
 
 async def test_frozen_process_loses_the_lock(
-    settings: Settings, stores: Backends, indices: set[str], monkeypatch: pytest.MonkeyPatch
+    settings: Settings, backends: Backends, indices: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(locks, "EXCLUSIVE_SECONDS", SECONDS)
     stored = asyncio.timeout
     # A process that is stopped does not run its own timers.
     monkeypatch.setattr("indexer.index.locks.asyncio.timeout", lambda seconds: stored(None))
     with pytest.raises(BatchesBlockedError):
-        await hold_the_lock(stores)
-    async with locks.rebuild_lock(stores.postgres):
+        await hold_the_lock(backends)
+    async with locks.rebuild_lock(backends.postgres):
         pass

@@ -30,28 +30,28 @@ async def reindex(settings: Settings, progress: Callable[[Progress], None]) -> R
     return await module.reindex(settings, progress, chunk_size=4)
 
 
-async def known(stores: Backends) -> dict[str, str]:
-    async with stores.postgres.connect() as connection:
+async def known(backends: Backends) -> dict[str, str]:
+    async with backends.postgres.connect() as connection:
         rows = await connection.execute(select(IndexTarget.name, IndexTarget.state))
         return {row.name: row.state for row in rows}
 
 
-async def assert_no_leftovers(stores: Backends) -> None:
+async def assert_no_leftovers(backends: Backends) -> None:
     """Assert that each index is registered in Postgres, and that the alias points to the live one."""
-    states = await known(stores)
-    assert await all_names(stores.elasticsearch, stores.alias) == states.keys()
+    states = await known(backends)
+    assert await all_names(backends.elasticsearch, backends.alias) == states.keys()
     in_use = [name for name, state in states.items() if state == TargetState.LIVE]
-    assert in_use == [await live_index(stores.elasticsearch, stores.alias)]
+    assert in_use == [await live_index(backends.elasticsearch, backends.alias)]
     assert TargetState.BUILDING not in states.values()
 
 
-async def test_first_reindex_creates_index(settings: Settings, stores: Backends, trips: list[int]) -> None:
+async def test_first_reindex_creates_index(settings: Settings, backends: Backends, trips: list[int]) -> None:
     report = await reindex(settings, ignore_progress)
     assert (report.previous, report.documents, report.refused) == (None, len(trips), {})
-    assert (await indexed(stores)).keys() == set(trips)
-    await drain(stores)
+    assert (await indexed(backends)).keys() == set(trips)
+    await drain(backends)
     await assert_in_sync(settings)
-    await assert_no_leftovers(stores)
+    await assert_no_leftovers(backends)
 
 
 async def test_progress_is_reported_from_start_to_end(settings: Settings, trips: list[int]) -> None:
@@ -72,29 +72,29 @@ async def test_progress_is_published(
     assert (body["state"], body["done"], body["total"]) == ("done", len(trips), len(trips))
 
 
-async def test_only_one_previous_index_is_retained(settings: Settings, stores: Backends, trips: list[int]) -> None:
+async def test_only_one_previous_index_is_retained(settings: Settings, backends: Backends, trips: list[int]) -> None:
     names = [(await reindex(settings, ignore_progress)).name for _ in range(3)]
-    assert await known(stores) == {names[1]: TargetState.PREVIOUS, names[2]: TargetState.LIVE}
-    await assert_no_leftovers(stores)
+    assert await known(backends) == {names[1]: TargetState.PREVIOUS, names[2]: TargetState.LIVE}
+    await assert_no_leftovers(backends)
 
 
-async def test_index_stores_its_origin(settings: Settings, stores: Backends, trips: list[int]) -> None:
-    meta = await admin.meta(stores.elasticsearch, (await reindex(settings, ignore_progress)).name)
+async def test_index_stores_its_origin(settings: Settings, backends: Backends, trips: list[int]) -> None:
+    meta = await admin.meta(backends.elasticsearch, (await reindex(settings, ignore_progress)).name)
     assert meta["document_version"] == DOCUMENT_VERSION
     assert meta["timeline"] >= 1
 
 
 async def test_invalid_departure_is_reported_and_left_out(
-    settings: Settings, stores: Backends, trips: list[int]
+    settings: Settings, backends: Backends, trips: list[int]
 ) -> None:
-    await execute(stores.postgres, "UPDATE trip_occurrences SET end_date = 'infinity' WHERE id = :id", id=trips[7])
+    await execute(backends.postgres, "UPDATE trip_occurrences SET end_date = 'infinity' WHERE id = :id", id=trips[7])
     report = await reindex(settings, ignore_progress)
     assert report.refused.keys() == {trips[7]}
-    assert (await indexed(stores)).keys() == set(trips) - {trips[7]}
+    assert (await indexed(backends)).keys() == set(trips) - {trips[7]}
 
 
 @asynccontextmanager
-async def writers(settings: Settings, stores: Backends, trips: list[int]) -> AsyncIterator[None]:
+async def writers(settings: Settings, backends: Backends, trips: list[int]) -> AsyncIterator[None]:
     """Change, delete and insert rows continuously, and process the outbox."""
     seed = random.randrange(2**32)
     print(f"seed {seed}")  # noqa: T201  # to reproduce a failure
@@ -111,11 +111,11 @@ async def writers(settings: Settings, stores: Backends, trips: list[int]) -> Asy
         while True:
             statement = chance.choice(statements)
             values = {"id": chance.choice(trips)} if ":id" in statement else {}
-            await execute(stores.postgres, statement, **values)
+            await execute(backends.postgres, statement, **values)
 
     async def follow() -> None:
         while True:
-            if not (await process_batch(stores, retry=True)).claimed:
+            if not (await process_batch(backends, retry=True)).claimed:
                 await asyncio.sleep(0.01)
 
     tasks = [asyncio.create_task(work) for work in (write(), follow(), follow())]
@@ -126,47 +126,47 @@ async def writers(settings: Settings, stores: Backends, trips: list[int]) -> Asy
         await cancel_and_wait(tasks)
 
 
-async def test_change_during_reindex_is_not_lost(settings: Settings, stores: Backends, trips: list[int]) -> None:
+async def test_change_during_reindex_is_not_lost(settings: Settings, backends: Backends, trips: list[int]) -> None:
     await reindex(settings, ignore_progress)
-    async with writers(settings, stores, trips):
+    async with writers(settings, backends, trips):
         for _ in range(3):
             await reindex(settings, ignore_progress)
-    await drain(stores)
+    await drain(backends)
     await assert_in_sync(settings)
-    await assert_no_leftovers(stores)
+    await assert_no_leftovers(backends)
 
 
 async def test_change_without_worker_is_not_lost(
-    settings: Settings, stores: Backends, trips: list[int], monkeypatch: pytest.MonkeyPatch
+    settings: Settings, backends: Backends, trips: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = admin.finish_loading
 
     async def serve(*arguments: Any) -> None:
-        await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 99 WHERE id = :id", id=trips[0])
-        await execute(stores.postgres, "UPDATE trip_templates SET base_price = 77")
-        await execute(stores.postgres, "DELETE FROM trip_occurrences WHERE id = :id", id=trips[1])
+        await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 99 WHERE id = :id", id=trips[0])
+        await execute(backends.postgres, "UPDATE trip_templates SET base_price = 77")
+        await execute(backends.postgres, "DELETE FROM trip_occurrences WHERE id = :id", id=trips[1])
         await real(*arguments)
 
     monkeypatch.setattr(admin, "finish_loading", serve)
     await reindex(settings, ignore_progress)
-    assert await waiting(stores.postgres) > 0
-    await drain(stores)
+    assert await waiting(backends.postgres) > 0
+    await drain(backends)
     await assert_in_sync(settings)
 
 
 async def test_truncate_during_reindex_empties_index(
-    settings: Settings, stores: Backends, trips: list[int], monkeypatch: pytest.MonkeyPatch
+    settings: Settings, backends: Backends, trips: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = admin.finish_loading
 
     async def serve(*arguments: Any) -> None:
-        await execute(stores.postgres, "TRUNCATE trip_occurrences CASCADE")
+        await execute(backends.postgres, "TRUNCATE trip_occurrences CASCADE")
         await real(*arguments)
 
     monkeypatch.setattr(admin, "finish_loading", serve)
     await reindex(settings, ignore_progress)
-    await drain(stores)
-    assert await indexed(stores) == {}
+    await drain(backends)
+    assert await indexed(backends) == {}
 
 
 async def test_concurrent_reindex_is_rejected(
@@ -190,10 +190,10 @@ async def test_concurrent_reindex_is_rejected(
 
 
 async def test_differing_index_is_not_activated(
-    settings: Settings, stores: Backends, trips: list[int], monkeypatch: pytest.MonkeyPatch
+    settings: Settings, backends: Backends, trips: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = (await reindex(settings, ignore_progress)).name
-    await drain(stores)
+    await drain(backends)
     real = admin.finish_loading
 
     async def lose_one(es: Any, name: str) -> None:
@@ -206,8 +206,8 @@ async def test_differing_index_is_not_activated(
             ReindexMismatchError, match=f"documents {len(trips) - 1} in the index, {len(trips)} in Postgres"
         ):
             await reindex(settings, ignore_progress)
-    assert await live_index(stores.elasticsearch, stores.alias) == before
-    await assert_no_leftovers(stores)
+    assert await live_index(backends.elasticsearch, backends.alias) == before
+    await assert_no_leftovers(backends)
     await assert_in_sync(settings)
 
 
@@ -226,39 +226,39 @@ async def test_differing_index_is_not_activated(
     ],
 )
 async def test_checksums_detect_differences(
-    settings: Settings, stores: Backends, trips: list[int], statement: str, field: str
+    settings: Settings, backends: Backends, trips: list[int], statement: str, field: str
 ) -> None:
     name = (await reindex(settings, ignore_progress)).name
-    await execute(stores.postgres, statement)
-    async with stores.postgres.connect() as connection:
+    await execute(backends.postgres, statement)
+    async with backends.postgres.connect() as connection:
         rows = await checksums.database_checksums(connection, set())
         without = await checksums.pending_departures(connection)
-    documents = await checksums.index_checksums(stores.elasticsearch, name, set())
+    documents = await checksums.index_checksums(backends.elasticsearch, name, set())
     assert any(found.startswith(f"{field} ") for found in checksums.diff(rows, documents))
     assert without == set(trips)
 
 
-async def test_checksums_leave_out_pending_departures(settings: Settings, stores: Backends, trips: list[int]) -> None:
+async def test_checksums_leave_out_pending_departures(settings: Settings, backends: Backends, trips: list[int]) -> None:
     name = (await reindex(settings, ignore_progress)).name
-    await drain(stores)
-    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 99 WHERE id = :id", id=trips[0])
-    async with stores.postgres.connect() as connection:
+    await drain(backends)
+    await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 99 WHERE id = :id", id=trips[0])
+    async with backends.postgres.connect() as connection:
         waits = await checksums.pending_departures(connection)
         assert waits == {trips[0]}
         rows = await checksums.database_checksums(connection, waits)
-    documents = await checksums.index_checksums(stores.elasticsearch, name, waits)
+    documents = await checksums.index_checksums(backends.elasticsearch, name, waits)
     assert rows["documents"] == len(trips) - 1
     assert checksums.diff(rows, documents) == []
 
 
 @pytest.mark.parametrize("kind", ["template", "guide", "tag"])
-async def test_pending_departures_exceed_parameter_limit(stores: Backends, trips: list[int], kind: str) -> None:
+async def test_pending_departures_exceed_parameter_limit(backends: Backends, trips: list[int], kind: str) -> None:
     await execute(
-        stores.postgres,
+        backends.postgres,
         "INSERT INTO smarttrip.outbox (kind, row_id) SELECT :kind, id FROM generate_series(1, 40000) AS id",
         kind=kind,
     )
-    async with stores.postgres.connect() as connection:
+    async with backends.postgres.connect() as connection:
         assert await checksums.pending_departures(connection) == set(trips)
 
 
@@ -270,16 +270,16 @@ async def test_rate_limits_load(settings: Settings, trips: list[int]) -> None:
 
 
 async def test_index_lost_during_build_is_not_activated(
-    settings: Settings, stores: Backends, trips: list[int], monkeypatch: pytest.MonkeyPatch
+    settings: Settings, backends: Backends, trips: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = (await reindex(settings, ignore_progress)).name
     real = admin.finish_loading
 
     async def forget(es: Any, name: str) -> None:
         await real(es, name)
-        await execute(stores.postgres, "DELETE FROM smarttrip.index_targets WHERE name = :name", name=name)
+        await execute(backends.postgres, "DELETE FROM smarttrip.index_targets WHERE name = :name", name=name)
 
     monkeypatch.setattr(admin, "finish_loading", forget)
     with pytest.raises(ReindexMismatchError, match="was lost"):
         await reindex(settings, ignore_progress)
-    assert await live_index(stores.elasticsearch, stores.alias) == before
+    assert await live_index(backends.elasticsearch, backends.alias) == before

@@ -51,7 +51,7 @@ STEPS = {
 @interrupted_at(STEPS)
 @pytest.mark.usefixtures("trips")
 async def test_killed_reindex_can_be_repeated(
-    settings: Settings, stores: Backends, monkeypatch: pytest.MonkeyPatch, owner: Any, step: str
+    settings: Settings, backends: Backends, monkeypatch: pytest.MonkeyPatch, owner: Any, step: str
 ) -> None:
     before = (await reindex(settings, ignore_progress)).name
     with monkeypatch.context() as patch:
@@ -59,17 +59,17 @@ async def test_killed_reindex_can_be_repeated(
         patch.setattr(module, "_discard", die)
         with pytest.raises((Killed, BaseExceptionGroup)):
             await reindex(settings, ignore_progress)
-    assert await live_index(stores.elasticsearch, stores.alias) == before
-    await drain(stores)
+    assert await live_index(backends.elasticsearch, backends.alias) == before
+    await drain(backends)
     await assert_in_sync(settings)
     await reindex(settings, ignore_progress)
-    await drain(stores)
+    await drain(backends)
     await assert_in_sync(settings)
-    await assert_no_leftovers(stores)
+    await assert_no_leftovers(backends)
 
 
 async def test_reindex_killed_after_swap_is_repaired_by_next(
-    settings: Settings, stores: Backends, trips: list[int], monkeypatch: pytest.MonkeyPatch
+    settings: Settings, backends: Backends, trips: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await reindex(settings, ignore_progress)
     real = admin.swap_alias
@@ -82,11 +82,11 @@ async def test_reindex_killed_after_swap_is_repaired_by_next(
         patch.setattr(admin, "swap_alias", swap_and_die)
         with pytest.raises(Killed):
             await reindex(settings, ignore_progress)
-    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
-    await drain(stores)
+    await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 5")
+    await drain(backends)
     await assert_in_sync(settings)
     await reindex(settings, ignore_progress)
-    await assert_no_leftovers(stores)
+    await assert_no_leftovers(backends)
     await assert_in_sync(settings)
 
 
@@ -103,7 +103,7 @@ LAST_STEPS = {
 @interrupted_at(LAST_STEPS)
 @pytest.mark.usefixtures("trips")
 async def test_reindex_killed_after_any_step_is_cleaned_up(
-    settings: Settings, stores: Backends, monkeypatch: pytest.MonkeyPatch, owner: Any, step: str
+    settings: Settings, backends: Backends, monkeypatch: pytest.MonkeyPatch, owner: Any, step: str
 ) -> None:
     for _ in range(2):
         await reindex(settings, ignore_progress)
@@ -111,7 +111,7 @@ async def test_reindex_killed_after_any_step_is_cleaned_up(
 
     async def finish_and_die(*arguments: Any, **named: Any) -> None:
         await real(*arguments, **named)
-        if len(await all_names(stores.elasticsearch, stores.alias)) > 2:
+        if len(await all_names(backends.elasticsearch, backends.alias)) > 2:
             raise Killed
 
     with monkeypatch.context() as patch:
@@ -119,25 +119,25 @@ async def test_reindex_killed_after_any_step_is_cleaned_up(
         patch.setattr(module, "_discard", die)
         with pytest.raises(Killed):
             await reindex(settings, ignore_progress)
-    await IndexSupervisor(settings, stores).check()
-    await assert_no_leftovers(stores)
-    assert len(await known(stores)) == 2
-    await drain(stores)
+    await IndexSupervisor(settings, backends).check()
+    await assert_no_leftovers(backends)
+    assert len(await known(backends)) == 2
+    await drain(backends)
     await assert_in_sync(settings)
 
 
 async def test_cancelled_reindex_cleans_up(
-    settings: Settings, stores: Backends, trips: list[int], monkeypatch: pytest.MonkeyPatch
+    settings: Settings, backends: Backends, trips: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = (await reindex(settings, ignore_progress)).name
     slow = settings.model_copy(update={"reindex_rate": 2.0})
     running = asyncio.create_task(reindex(slow, ignore_progress))
 
     async def has_begun() -> bool:
-        return TargetState.BUILDING in (await known(stores)).values()
+        return TargetState.BUILDING in (await known(backends)).values()
 
     await eventually(has_begun)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    assert await known(stores) == {before: TargetState.LIVE}
-    await assert_no_leftovers(stores)
+    assert await known(backends) == {before: TargetState.LIVE}
+    await assert_no_leftovers(backends)

@@ -18,54 +18,54 @@ from tests.support.sync import assert_in_sync, drain, execute, ignore_progress, 
 
 
 @pytest.fixture
-async def names(settings: Settings, catalogue: CatalogueFactory, stores: Backends, no_index: None) -> list[str]:
+async def names(settings: Settings, catalogue: CatalogueFactory, backends: Backends, no_index: None) -> list[str]:
     """Of the index before and of the one in use."""
     await catalogue.occurrence()
     names = [(await reindex(settings, ignore_progress)).name for _ in range(2)]
-    await drain(stores)
+    await drain(backends)
     return names
 
 
 async def test_rollback_activates_previous_index_with_later_changes(
-    settings: Settings, catalogue: CatalogueFactory, stores: Backends, names: list[str]
+    settings: Settings, catalogue: CatalogueFactory, backends: Backends, names: list[str]
 ) -> None:
     trip_id = await catalogue.occurrence()
-    await drain(stores)
+    await drain(backends)
     assert await rollback(settings) == names[0]
-    assert await live_index(stores.elasticsearch, stores.alias) == names[0]
-    assert trip_id in await indexed(stores)
+    assert await live_index(backends.elasticsearch, backends.alias) == names[0]
+    assert trip_id in await indexed(backends)
     await assert_in_sync(settings)
 
 
-async def test_second_rollback_undoes_first(settings: Settings, stores: Backends, names: list[str]) -> None:
+async def test_second_rollback_undoes_first(settings: Settings, backends: Backends, names: list[str]) -> None:
     await rollback(settings)
-    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = 5")
-    await drain(stores)
+    await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 5")
+    await drain(backends)
     assert await rollback(settings) == names[1]
     await assert_in_sync(settings)
 
 
 async def test_reindex_after_rollback_retains_the_good_index(
-    settings: Settings, stores: Backends, names: list[str]
+    settings: Settings, backends: Backends, names: list[str]
 ) -> None:
     good, rejected = names
     await rollback(settings)
     await reindex(settings, ignore_progress)
-    assert rejected not in await all_names(stores.elasticsearch, stores.alias)
+    assert rejected not in await all_names(backends.elasticsearch, backends.alias)
     assert await rollback(settings) == good
 
 
-async def test_rollback_without_previous_index_is_rejected(settings: Settings, stores: Backends, index: str) -> None:
+async def test_rollback_without_previous_index_is_rejected(settings: Settings, backends: Backends, index: str) -> None:
     with pytest.raises(NoPreviousIndexError):
         await rollback(settings)
-    assert await live_index(stores.elasticsearch, stores.alias) == index
+    assert await live_index(backends.elasticsearch, backends.alias) == index
 
 
-async def test_rollback_to_foreign_index_is_rejected(settings: Settings, stores: Backends, names: list[str]) -> None:
-    await stores.elasticsearch.indices.put_mapping(index=names[0], meta={"timeline": 99})
+async def test_rollback_to_foreign_index_is_rejected(settings: Settings, backends: Backends, names: list[str]) -> None:
+    await backends.elasticsearch.indices.put_mapping(index=names[0], meta={"timeline": 99})
     with pytest.raises(NoPreviousIndexError):
         await rollback(settings)
-    assert await live_index(stores.elasticsearch, stores.alias) == names[1]
+    assert await live_index(backends.elasticsearch, backends.alias) == names[1]
 
 
 async def test_rollback_during_reindex_is_rejected(settings: Settings, names: list[str]) -> None:
@@ -75,7 +75,7 @@ async def test_rollback_during_reindex_is_rejected(settings: Settings, names: li
 
 
 async def test_rollback_is_published_after_redis_outage(
-    settings: Settings, stores: Backends, names: list[str], redis: Redis
+    settings: Settings, backends: Backends, names: list[str], redis: Redis
 ) -> None:
     before = int(await redis.get(GENERATION_COUNTER))
     async with FaultProxy(settings.redis_url) as proxy:
@@ -83,7 +83,7 @@ async def test_rollback_is_published_after_redis_outage(
         going_back = asyncio.create_task(rollback(settings.model_copy(update={"redis_url": proxy.url})))
 
         async def is_back() -> bool:
-            return await live_index(stores.elasticsearch, stores.alias) == names[0]
+            return await live_index(backends.elasticsearch, backends.alias) == names[0]
 
         await eventually(is_back)
         await proxy.switch(Mode.PASS)

@@ -34,18 +34,18 @@ DIFFERING = (ExitCode.DONE, ExitCode.DIFFERS)
 
 
 @pytest.fixture
-async def stores(settings: Settings, catalogue: CatalogueFactory) -> AsyncIterator[Backends]:
+async def backends(settings: Settings, catalogue: CatalogueFactory) -> AsyncIterator[Backends]:
     """Backends of an index with one departure, in sync with Postgres."""
     await catalogue.occurrence()
     await drop_indices(settings)
     await reindex(settings, ignore_progress)
-    async with open_backends(settings) as stores:
-        await drain(stores)
-        yield stores
+    async with open_backends(settings) as backends:
+        await drain(backends)
+        yield backends
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("stores")
+@pytest.mark.usefixtures("backends")
 async def test_commands_run_where_all_is_well(settings: Settings) -> None:
     for runbook in runbooks_with_commands():
         # Redis of the tests has no append-only file.
@@ -53,12 +53,12 @@ async def test_commands_run_where_all_is_well(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("runbook", ["index-behind", pytest.param("index-unusable", marks=pytest.mark.slow)])
-async def test_blocked_index_is_shown_and_lifted(runbook: str, settings: Settings, stores: Backends) -> None:
-    await block(stores.elasticsearch, stores.alias)
-    await execute(stores.postgres, "UPDATE trip_occurrences SET spots_left = spots_left - 1")
+async def test_blocked_index_is_shown_and_lifted(runbook: str, settings: Settings, backends: Backends) -> None:
+    await block(backends.elasticsearch, backends.alias)
+    await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = spots_left - 1")
     assert "blocks.write" in await run(runbook, "confirm", settings, codes=DIFFERING)
     await run(runbook, "first", settings)
-    await drain(stores)
+    await drain(backends)
     await assert_in_sync(settings)
 
 
@@ -67,23 +67,23 @@ async def block(es: AsyncElasticsearch, alias: str) -> None:
 
 
 @pytest.mark.slow
-async def test_dropped_column_is_named(settings: Settings, stores: Backends) -> None:
-    await execute(stores.postgres, "ALTER TABLE guides RENAME bio TO biography")
+async def test_dropped_column_is_named(settings: Settings, backends: Backends) -> None:
+    await execute(backends.postgres, "ALTER TABLE guides RENAME bio TO biography")
     try:
         shown = await run("high-error-rate", "confirm", settings, codes=DIFFERING)
     finally:
-        await execute(stores.postgres, "ALTER TABLE guides RENAME biography TO bio")
+        await execute(backends.postgres, "ALTER TABLE guides RENAME biography TO bio")
     assert "guides" in shown
     assert "bio" in shown
     assert "bio" not in await run("high-error-rate", "confirm", settings, codes=DIFFERING)
 
 
 @pytest.mark.slow
-async def test_holder_of_a_lock_is_shown_and_ended(settings: Settings, stores: Backends) -> None:
+async def test_holder_of_a_lock_is_shown_and_ended(settings: Settings, backends: Backends) -> None:
     holder = await asyncpg.connect(plain(settings.database_url))
     pid = await holder.fetchval("SELECT pg_backend_pid()")
     await holder.execute("BEGIN; LOCK TABLE guides")
-    waiter = asyncio.create_task(execute(stores.postgres, "UPDATE guides SET bio = bio"))
+    waiter = asyncio.create_task(execute(backends.postgres, "UPDATE guides SET bio = bio"))
     await eventually(lambda: waits_for_lock(settings))
     assert f"{pid}|" in await run("high-error-rate", "confirm", settings, codes=DIFFERING)
     await run("high-error-rate", "first", settings)
@@ -112,14 +112,14 @@ async def ended(connection: asyncpg.Connection) -> bool:
 
 
 @pytest.mark.slow
-async def test_drift_is_named_and_repaired(settings: Settings, stores: Backends) -> None:
-    async with stores.postgres.begin() as connection:
+async def test_drift_is_named_and_repaired(settings: Settings, backends: Backends) -> None:
+    async with backends.postgres.begin() as connection:
         await connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
         await connection.exec_driver_sql("UPDATE trip_occurrences SET spots_left = spots_left - 1")
-    assert await waiting(stores.postgres) == 0
+    assert await waiting(backends.postgres) == 0
     assert "spots" in await run("index-drift", "confirm", settings, codes=DIFFERING)
     await run("index-drift", "first", settings, codes=DIFFERING)
-    await drain(stores)
+    await drain(backends)
     assert await is_in_sync(settings)
 
 
