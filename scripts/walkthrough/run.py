@@ -69,7 +69,7 @@ def run_demo(*, once: bool) -> None:
 def _port() -> int:
     """Return the port of the API, before the services are started whose addresses are settings, too."""
     nowhere = {"database_url": "postgresql://localhost/none", "redis_url": "redis://localhost"}
-    return load_settings(**nowhere, elasticsearch_url="http://localhost", host=SETTINGS["HOST"]).port
+    return load_settings(**nowhere, elasticsearch_url="http://localhost:9200", host=SETTINGS["HOST"]).port
 
 
 def _start_services(console: Console, stack: ExitStack, data: Path) -> Settings:

@@ -18,7 +18,7 @@ def seconds(text: str) -> float:
 
 
 def test_table_lists_exactly_the_jobs() -> None:
-    settings = load_settings(database_url="postgresql://x", redis_url="redis://x", elasticsearch_url="http://x")
+    settings = load_settings(database_url="postgresql://x", redis_url="redis://x", elasticsearch_url="http://x:9200")
     jobs = {job.name: job.timeout for job in scheduled_jobs(settings, NOTHING, NOTHING)}
     listed = {name.strip("`"): seconds(limit) for name, _, limit, _ in table("docs/reference/jobs.md", "## Table")}
     assert listed == jobs
