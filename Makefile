@@ -57,8 +57,9 @@ serve: setup ## Serve the API from the local services, on PORT (5000)
 worker: setup ## Run the worker on the local services
 	@$(SERVICES) && exec $(BIN)/smarttrip worker
 
-generate: setup ## Write the files that are made from code: SLO rules and table, dashboards, fault matrix
+generate: setup ## Write the files that are made from code: SLO rules and table, dashboards, gateway, fault matrix
 	@$(BIN)/python -m scripts.observability.generated_files
+	@$(BIN)/python -m scripts.gateway.generated_files
 	@$(BIN)/python -m tests.fault_injection.fault_matrix
 
 openapi: setup ## Print the OpenAPI document

@@ -65,6 +65,7 @@ RESPONSES = {
         "The connection to {backend} is not working at the moment. Please try again shortly.",
         "החיבור אל {backend} אינו פועל כרגע. אפשר לנסות שוב בעוד רגע. (connection)",
     ),
+    "service": Text("the service", "השירות"),
     "database": Text("the database", "מסד הנתונים"),
     "redis": Text("Redis", "Redis"),
     "search_index": Text("the search index", "אינדקס החיפוש"),

@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from ssl import SSLContext
 from typing import Any
 
 import httpx2
@@ -43,7 +44,7 @@ class Request:
     content: bytes | None = None
 
 
-def _get_endpoints() -> list[Request]:
+def get_requests() -> list[Request]:
     headers = {"X-Admin-Key": ADMIN_KEY}
     paths = [endpoint.path.replace("{id:int}", "1") for endpoint in ENDPOINTS if endpoint.method == "GET"]
     return [Request("GET", path, headers) for path in paths]
@@ -97,8 +98,9 @@ async def other(request: pytest.FixtureRequest, settings: Settings, ours: str) -
         yield address
 
 
-async def send(address: str, request: Request) -> httpx2.Response:
-    async with httpx2.AsyncClient(base_url=address, headers={"Accept-Encoding": "identity"}) as client:
+async def send(address: str, request: Request, tls: SSLContext | None = None) -> httpx2.Response:
+    headers = {"Accept-Encoding": "identity"}
+    async with httpx2.AsyncClient(base_url=address, headers=headers, verify=tls or True) as client:
         return await client.request(
             request.method, request.path, headers=request.headers, json=request.json, content=request.content
         )
@@ -117,7 +119,7 @@ def _without_nonce(text: str) -> str:
     return re.sub(r"(nonce[-=]\"?)[\w-]+", r"\1", text)
 
 
-@pytest.mark.parametrize("request_", _get_endpoints(), ids=lambda request: request.path)
+@pytest.mark.parametrize("request_", get_requests(), ids=lambda request: request.path)
 async def test_get_endpoint_responds_as_ours(ours: str, other: str, request_: Request) -> None:
     expected, response = await send(ours, request_), await send(other, request_)
     assert expected.status_code == response.status_code == 200

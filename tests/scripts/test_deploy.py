@@ -1,30 +1,25 @@
-"""The configurations in deploy/, with real PgBouncer and nginx."""
+"""The configurations in deploy/, with real PgBouncer; tests/gateway/ has those of nginx."""
 
 import asyncio
 import re
 import shutil
-import ssl
-import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
-import httpx2
 import pytest
 from sqlalchemy.engine import make_url
 
 from core.settings import Settings
 from scripts.dev_stack.paths import own_folder, service_user
 from scripts.dev_stack.ports import free_port
-from tests.support.api.serve_process import serve_process
 from tests.support.eventually import eventually
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-CERTIFICATE = Path(__file__).parents[1] / "support" / "api" / "localhost.pem"
 PATH = "/usr/sbin:/usr/local/sbin:/usr/local/bin:/usr/bin:/opt/homebrew/bin"
-NGINX, PGBOUNCER = shutil.which("nginx", path=PATH), shutil.which("pgbouncer", path=PATH)
+PGBOUNCER = shutil.which("pgbouncer", path=PATH)
 
 
 @pytest.fixture
@@ -95,56 +90,6 @@ async def test_pgbouncer_serves_transactions(settings: Settings, folder: Path) -
             for client in clients:
                 await client.close()
     assert len(found) == 30
-
-
-@pytest.mark.skipif(NGINX is None, reason="needs nginx: apt-get install nginx-light")
-@pytest.mark.usefixtures("database")
-async def test_nginx_forwards_to_the_processes_that_run(settings: Settings, folder: Path) -> None:
-    assert NGINX
-    tls, plain, api, down = (free_port() for _ in range(4))
-    conf = gateway(folder, tls=tls, plain=plain, upstream=(api, down))
-    user = service_user()
-    check = (NGINX, "-t", "-c", str(conf), "-p", str(folder))
-    checked = subprocess.run(check, check=False, capture_output=True, text=True, user=user, group=user)
-    assert checked.returncode == 0, checked.stderr
-    command = (NGINX, "-c", str(conf), "-p", str(folder), "-g", "daemon off;")
-    context = ssl.create_default_context(cafile=str(CERTIFICATE))
-    async with (
-        serve_process(settings, port=api, TRUSTED_PROXIES="127.0.0.1"),
-        running(tls, *command),
-        httpx2.AsyncClient(base_url=f"https://127.0.0.1:{tls}", verify=context) as client,
-    ):
-        for _ in range(4):
-            assert (await client.get("/livez", headers={"X-Forwarded-For": "1.2.3.4"})).status_code == 200
-        assert (await client.get("/metrics")).status_code == 404
-        assert (await client.post("/api/v2/recommendations", content=b"x" * 200_000)).status_code == 413
-        assert (await client.get("/api/admin/index")).status_code == 401
-        redirect = await client.get(f"http://127.0.0.1:{plain}/api/health?a=1")
-        assert (redirect.status_code, redirect.headers["location"]) == (308, "https://127.0.0.1/api/health?a=1")
-
-
-def gateway(folder: Path, *, tls: int, plain: int, upstream: tuple[int, int]) -> Path:
-    """Write nginx.conf with ports of its own and the tests' certificate; return its path."""
-    shutil.copyfile(CERTIFICATE, folder / "pair.pem")
-    text = replace(
-        (DEPLOY / "gateway" / "nginx.conf").read_text(encoding="utf-8"),
-        ("127.0.0.1:5000", f"127.0.0.1:{upstream[0]}"),
-        ("127.0.0.1:5001", f"127.0.0.1:{upstream[1]}"),
-        ("listen 80;", f"listen 127.0.0.1:{plain};"),
-        ("listen 443 ssl http2;", f"listen 127.0.0.1:{tls} ssl http2;"),
-        ("api.example.org", "127.0.0.1"),
-        ("/etc/nginx/tls/fullchain.pem", str(folder / "pair.pem")),
-        ("/etc/nginx/tls/privkey.pem", str(folder / "pair.pem")),
-    )
-    paths = "".join(
-        f"    {name}_temp_path {folder};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    text = f"pid {folder / 'pid'};\nerror_log {folder / 'errors'};\n" + text.replace("http {\n", f"http {{\n{paths}", 1)
-    conf = folder / "nginx.conf"
-    conf.write_text(text)
-    for path in folder.iterdir():
-        path.chmod(0o644)
-    return conf
 
 
 def test_documents_name_the_configurations() -> None:

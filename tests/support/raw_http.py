@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from ssl import SSLContext
 from urllib.parse import urlsplit
 
 TIMEOUT = 10
@@ -52,10 +53,10 @@ class RawConnection:
 
 
 @asynccontextmanager
-async def connect_raw(url: str, *, buffer: int = 65536) -> AsyncIterator[RawConnection]:
+async def connect_raw(url: str, *, buffer: int = 65536, tls: SSLContext | None = None) -> AsyncIterator[RawConnection]:
     """Open a connection; `buffer` is the number of bytes that are received before anything reads them."""
     server = urlsplit(url)
-    reader, writer = await asyncio.open_connection(server.hostname, server.port, limit=buffer)
+    reader, writer = await asyncio.open_connection(server.hostname, server.port, limit=buffer, ssl=tls)
     try:
         yield RawConnection(reader, writer)
     finally:

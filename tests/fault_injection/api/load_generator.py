@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from ssl import SSLContext
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -112,8 +113,10 @@ class LoadClient:
 
 
 @asynccontextmanager
-async def load_client(url: str, **headers: str) -> AsyncIterator[LoadClient]:
-    """Open a client of the API at `url` that may use any number of connections."""
-    connector = aiohttp.TCPConnector(limit=0)
+async def load_client(
+    url: str, *, tls: SSLContext | None = None, reuse: bool = True, **headers: str
+) -> AsyncIterator[LoadClient]:
+    """Open a client of the API at `url` that may use any number of connections; `reuse` is for several requests."""
+    connector = aiohttp.TCPConnector(limit=0, ssl=tls or True, force_close=not reuse)
     async with aiohttp.ClientSession(url, connector=connector, timeout=TIMEOUT, headers=headers) as client:
         yield LoadClient(client)

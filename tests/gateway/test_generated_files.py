@@ -1,0 +1,74 @@
+"""The gateway's configuration says of paths, bodies and errors what the API's code says now."""
+
+import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from app.http.conditional import PUBLIC_ONE_HOUR
+from app.http.requests import MAX_BODY
+from app.routes import ENDPOINTS, endpoints_of
+from app.server.framing import MAX_HEAD
+from core.roles import ROLES
+from core.settings import Settings
+from scripts.gateway.generated_files import FOLDER, generated_files
+from scripts.gateway.roles import DEFAULT_ROLE
+from tests.support.gateway import check, configured, needs_nginx, of_all_roles
+
+FILES = generated_files()
+
+
+def nginx_map(variable: str, value: str) -> str:
+    """Return what a map of the generated file makes of a value, by nginx's rules."""
+    block = re.search(rf"map \S+ \${variable} {{\n(.*?)\n}}", FILES["roles.conf"], re.DOTALL)
+    assert block
+    entries = dict(line.strip().rstrip(";").rsplit(" ", 1) for line in block[1].splitlines())
+    for key, result in entries.items():
+        pattern = key.strip('"')
+        if pattern == value or (pattern.startswith("~") and re.search(pattern[1:], value)):
+            return result
+    return entries["default"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_generated_file_is_up_to_date(name: str) -> None:
+    assert (FOLDER / name).read_text(encoding="utf-8") == FILES[name], "run `make generate`"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_paths_of_a_role_are_routed_to_it(role: str) -> None:
+    everywhere = {endpoint.path for endpoint in endpoints_of([])}
+    for endpoint in endpoints_of([role]):  # type: ignore[list-item]
+        expected = DEFAULT_ROLE if endpoint.path in everywhere else role
+        assert nginx_map("role", endpoint.path.replace("{id:int}", "17")) == expected, endpoint.path
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}")
+def test_public_responses_are_cached(endpoint: object) -> None:
+    cache = getattr(endpoint, "cache", None)
+    is_public = cache is not None and cache.cache_control == PUBLIC_ONE_HOUR
+    path = getattr(endpoint, "path", "").replace("{id:int}", "17")
+    assert nginx_map("cache_zone", path) == ("public" if is_public else "off")
+
+
+def test_bounds_are_those_of_the_api() -> None:
+    text = (FOLDER / "nginx.conf").read_text(encoding="utf-8")
+    assert f"client_max_body_size {MAX_BODY // 1024}k;" in text
+    assert f"large_client_header_buffers 1 {MAX_HEAD // 1024}k;" in text
+
+
+def test_gateway_waits_longer_than_the_api() -> None:
+    text = (FOLDER / "nginx.conf").read_text(encoding="utf-8")
+    seconds = [int(found) for found in re.findall(r"proxy_read_timeout (\d+)s;", text)]
+    assert sorted(seconds) > [
+        Settings.model_fields["request_seconds"].default,
+        Settings.model_fields["admin_seconds"].default,
+    ]
+
+
+@needs_nginx
+def test_nginx_accepts_the_configuration() -> None:
+    # Not `tmp_path`, which the services' user may not enter.
+    with TemporaryDirectory() as folder:
+        check(configured(Path(folder), of_all_roles(5000, 5001)))
