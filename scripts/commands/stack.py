@@ -3,6 +3,7 @@
 # ruff: noqa: PLC0415 -- imports inside the commands keep --help fast.
 
 import shlex
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +26,12 @@ app = typer.Typer(
 
 INSTALL = "apt-get install prometheus prometheus-alertmanager"
 
+
+class Topology(StrEnum):
+    CORE = "core"
+    SPLIT = "split"
+
+
 Data = Annotated[
     Path | None,
     typer.Option(
@@ -46,13 +53,19 @@ def _folder(data: Path | None) -> Path:
 def up(
     data: Data = None,
     observe: Annotated[bool, typer.Option("--observe", help="Start Prometheus and Alertmanager, too.")] = False,
+    topology: Annotated[
+        Topology,
+        typer.Option(help="split: API processes of one role each, two workers and the gateway, too."),
+    ] = Topology.CORE,
     json: JsonOption = False,
 ) -> None:
     """Start the services that do not run yet, and wait until all of them respond."""
-    from scripts.dev_stack import manager
+    from scripts.dev_stack import manager, split
 
     observers = [service for service in manager.OBSERVERS if observe and _is_installed(service)]
     manager.up(_folder(data), (*manager.SERVICES, *observers))
+    if topology is Topology.SPLIT:
+        split.up(_folder(data))
     _report(_folder(data), json)
     option = "" if data is None else f" --data {shlex.quote(str(data))}"
     typer.echo(f'For this shell: eval "$(smarttrip stack env{option})"', err=True)
@@ -60,9 +73,10 @@ def up(
 
 @app.command()
 def down(data: Data = None) -> None:
-    """Stop the services; their data stays."""
-    from scripts.dev_stack import manager
+    """Stop the services, and the split system on them; their data stays."""
+    from scripts.dev_stack import manager, split
 
+    split.down(_folder(data))
     manager.down(_folder(data))
 
 
@@ -97,21 +111,18 @@ def _is_installed(service: "Service") -> bool:
 
 def _report(data: Path, json: bool) -> bool:
     """Print the state of each service; return whether all respond."""
-    from scripts.dev_stack import manager
+    from scripts.dev_stack import manager, split
     from scripts.dev_stack.passwords import hide_password
 
     states = manager.status(data)
+    rows = [(state.service.name, _health(state), hide_password(state.url)) for state in states]
+    rows += [(name, "answers" if url else "down", url) for name, url in split.status(data).items()]
     if json:
-        print_json(
-            [
-                {"service": state.service.name, "state": _health(state), "url": hide_password(state.url)}
-                for state in states
-            ]
-        )
+        print_json([{"service": name, "state": state, "url": url} for name, state, url in rows])
     else:
-        for state in states:
-            typer.echo(f"{state.service.name:<14} {_health(state):<9} {hide_password(state.url) or ''}".rstrip())
-    return all(state.responds for state in states)
+        for name, state, url in rows:
+            typer.echo(f"{name:<17} {state:<9} {url or ''}".rstrip())
+    return all(state == "answers" for _, state, _ in rows)
 
 
 def _health(state: "ServiceState") -> str:

@@ -21,14 +21,16 @@ def environment(**variables: str) -> dict[str, str]:
     return {name: os.environ[name] for name in inherited if name in os.environ} | variables
 
 
-def smarttrip(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def smarttrip(
+    *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 100
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [SMARTTRIP, *arguments],
         env=environment() if env is None else env,
         cwd=ELSEWHERE,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=timeout,
         check=False,
     )
 
