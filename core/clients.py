@@ -2,7 +2,6 @@
 
 import json
 import logging
-from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -10,7 +9,7 @@ from elastic_transport import AiohttpHttpNode, HttpHeaders
 from elastic_transport._node import NodeApiResponse
 from elastic_transport.client_utils import DEFAULT, DefaultType
 from elasticsearch import AsyncElasticsearch, OrjsonSerializer, SerializationError
-from redis.asyncio import BlockingConnectionPool, Connection, Redis
+from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -22,6 +21,7 @@ from core.dependency_calls import Call
 from core.postgres_connection import PostgresConnection, connect
 from core.postgres_pool import MeteredPool
 from core.postgres_url import parse_postgres_url
+from core.redis_connection import RedisPool
 from core.settings import Settings
 from core.statement_timing import measure_statements
 from core.timeouts import DEFAULTS
@@ -123,11 +123,12 @@ def elasticsearch(
     timeout: float = DEFAULTS.elasticsearch_seconds,
     max_retries: int = 1,
     connections_per_node: int = DEFAULTS.elasticsearch_connections,
+    **access: Any,
 ) -> AsyncElasticsearch:
     """Create an Elasticsearch client of one URL, or of several of one cluster that are separated by commas.
 
     `timeout` is in seconds, per attempt. Only broken connections are retried, on the next node if there are several;
-    timeouts and error responses are not.
+    timeouts and error responses are not. `access` are further options of the client.
     """
     # A log line for each request is noise, and costs as much as a small request itself.
     logging.getLogger("elastic_transport.transport").setLevel(logging.WARNING)
@@ -141,16 +142,25 @@ def elasticsearch(
         max_retries=max(max_retries, len(urls) - 1),
         retry_on_status=(),
         retry_on_timeout=False,
+        **access,
     )
 
 
-class RedisConnection(Connection):
-    async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
-        """Send a command. Where uvloop raises RuntimeError for a broken connection, raise redis' ConnectionError."""
-        try:
-            await super().send_packed_command(command, check_health)
-        except RuntimeError as error:
-            raise RedisConnectionError(str(error)) from error
+def own_elasticsearch(settings: Settings, *, timeout: float, **options: Any) -> AsyncElasticsearch:
+    """Create an Elasticsearch client with the addresses, credentials and certificates of the settings.
+
+    `timeout` and `options` are as of `elasticsearch`.
+    """
+    url, ca_file = settings.elasticsearch_url, settings.elasticsearch_ca_file
+    # The client refuses certificates for plain HTTP.
+    if ca_file is not None and url.startswith("https:"):
+        options["ca_certs"] = ca_file
+    return elasticsearch(url, timeout=timeout, api_key=elasticsearch_key(settings), **options)
+
+
+def elasticsearch_key(settings: Settings) -> str | None:
+    key = settings.elasticsearch_api_key
+    return None if key is None else key.get_secret_value()
 
 
 BLOCKING = frozenset({"XREAD"})
@@ -181,21 +191,10 @@ def redis_database(client: Redis) -> int:
     return database
 
 
-class RedisPool(BlockingConnectionPool):
-    key_prefix: str = ""
-
-
 def redis_key(client: Redis, name: str) -> str:
     """Return the key, or channel, of this name: several installations may share a Redis, each with a prefix."""
     pool = client.connection_pool
     return pool.key_prefix + name if isinstance(pool, RedisPool) else name
-
-
-def redis_pool(url: str, *, prefix: str = "", **options: Any) -> RedisPool:
-    """Create a connection pool whose connections raise the errors of redis-py, under uvloop too."""
-    pool: RedisPool = RedisPool.from_url(url, connection_class=RedisConnection, **options)
-    pool.key_prefix = prefix
-    return pool
 
 
 def redis(
@@ -209,7 +208,7 @@ def redis(
 
     `timeout` in seconds applies to the wait for a connection, to connecting, and to each command.
     """
-    pool = redis_pool(
+    pool = RedisPool.open(
         url,
         prefix=prefix,
         max_connections=max_connections,

@@ -4,14 +4,25 @@ import re
 from datetime import date
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
+from ssl import PROTOCOL_TLS_CLIENT, SSLContext, SSLError
 from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    IPvAnyNetwork,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from core.postgres_url import parse_postgres_url
 from core.rates import parse_rates
+from core.redis_url import parse_sentinel_url
 from core.roles import ROLES, Role
 from core.setting_errors import describe_setting_error
 from core.timeouts import ResourceLimits
@@ -72,6 +83,16 @@ def _long_secret(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
+def _ca_file(value: str | None) -> str | None:
+    """Reject what is no file of certificates now, rather than at the first connection."""
+    try:
+        if value is not None:
+            SSLContext(PROTOCOL_TLS_CLIENT).load_verify_locations(value)
+    except (SSLError, OSError):
+        raise ValueError("should be a file in PEM format that this process may read") from None
+    return value
+
+
 def _redis_prefix(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_.:-]{0,50}", value):
         raise ValueError("should be up to 50 letters, digits, and characters of _.:-")
@@ -79,8 +100,7 @@ def _redis_prefix(value: str) -> str:
 
 
 def _redis_url(value: str) -> str:
-    if not value.startswith(("redis://", "rediss://", "unix://")):
-        raise ValueError("should be redis://host:port/database")
+    parse_sentinel_url(value)
     return value
 
 
@@ -142,8 +162,9 @@ class Settings(ResourceLimits, BaseSettings):
     redis_url: Annotated[str, BeforeValidator(_redis_url)]
     redis_prefix: Annotated[str, AfterValidator(_redis_prefix)] = ""
     elasticsearch_url: Annotated[str, BeforeValidator(_http_urls)]
+    elasticsearch_api_key: Annotated[SecretStr | None, empty_as_none] = None
+    elasticsearch_ca_file: Annotated[str | None, AfterValidator(_ca_file), empty_as_none] = None
     elasticsearch_alias: Annotated[str, AfterValidator(_alias)] = "trips"
-
     elasticsearch_replicas: Annotated[str | None, AfterValidator(_replicas), empty_as_none] = None
     today: Annotated[date | None, empty_as_none] = None
     timezone: str = "Asia/Jerusalem"
@@ -184,6 +205,13 @@ class Settings(ResourceLimits, BaseSettings):
     access_log_rate: Annotated[int, Field(ge=0, le=10_000)] = 20
     slow_request_seconds: Annotated[float, Field(gt=0, le=600)] = 0.5
     server_timing: bool = False
+
+    @field_validator("elasticsearch_api_key")
+    @classmethod
+    def _alone(cls, value: SecretStr | None, others: ValidationInfo) -> SecretStr | None:
+        if value is not None and "@" in others.data.get("elasticsearch_url", ""):
+            raise ValueError("should be alone: ELASTICSEARCH_URL has a user already")
+        return value
 
     @field_validator("timezone")
     @classmethod

@@ -57,9 +57,7 @@ async def open_backends(settings: Settings) -> AsyncIterator[Backends]:
         command_timeout=settings.background_statement_seconds,
     )
     meter_pool(postgres, "primary")
-    elasticsearch = clients.elasticsearch(
-        settings.elasticsearch_url, timeout=settings.background_index_seconds, max_retries=0
-    )
+    elasticsearch = clients.own_elasticsearch(settings, timeout=settings.background_index_seconds, max_retries=0)
     try:
         backends = Backends(postgres, elasticsearch, settings.search_alias, settings.elasticsearch_alias)
         await backends.columns.check()

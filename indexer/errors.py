@@ -67,6 +67,11 @@ class RedisOwnedError(IndexerError):
         super().__init__("redis_owned", suggested=suggested)
 
 
+class RedisClusterError(IndexerError):
+    def __init__(self) -> None:
+        super().__init__("redis_cluster")
+
+
 class IndexNotWritableError(IndexerError):
     """Nothing may be written to the index in its present state; changes wait in the outbox."""
 

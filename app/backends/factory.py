@@ -34,22 +34,25 @@ def database(settings: Settings) -> Database:
 
 def elasticsearch(settings: Settings) -> AsyncElasticsearch:
     """Create the client for everything except searches."""
-    return clients.elasticsearch(
-        settings.elasticsearch_url, timeout=settings.elasticsearch_seconds, connections_per_node=ADMIN_CONNECTIONS
+    return clients.own_elasticsearch(
+        settings, timeout=settings.elasticsearch_seconds, connections_per_node=ADMIN_CONNECTIONS
     )
 
 
 def search_http_client(settings: Settings, connections: int | None = None) -> HttpClient | FailoverHttpClient:
     """Create a client with as many connections, by default those of the settings."""
-    connections = connections or settings.elasticsearch_connections
-    urls = settings.elasticsearch_url.split(",")
-    if len(urls) > 1:
-        return FailoverHttpClient(urls, seconds=settings.elasticsearch_seconds, connections=connections)
-    return HttpClient(
-        settings.elasticsearch_url,
-        seconds=settings.elasticsearch_seconds,
-        connections=connections,
-    )
+
+    def client(url: str) -> HttpClient:
+        return HttpClient(
+            url,
+            seconds=settings.elasticsearch_seconds,
+            connections=connections or settings.elasticsearch_connections,
+            api_key=clients.elasticsearch_key(settings),
+            ca_file=settings.elasticsearch_ca_file,
+        )
+
+    servers = [client(url) for url in settings.elasticsearch_url.split(",")]
+    return servers[0] if len(servers) == 1 else FailoverHttpClient(servers)
 
 
 def redis(settings: Settings) -> ResilientRedis:

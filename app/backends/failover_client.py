@@ -12,9 +12,9 @@ log = structlog.get_logger()
 class FailoverHttpClient:
     """Has the methods of `HttpClient`."""
 
-    def __init__(self, urls: Sequence[str], *, seconds: float, connections: int) -> None:
-        """`seconds` is the timeout of a request to one server; `connections` is their number to one server."""
-        self._clients = [HttpClient(url, seconds=seconds, connections=connections) for url in urls]
+    def __init__(self, clients: Sequence[HttpClient]) -> None:
+        """Use these clients, of one server each."""
+        self._clients = clients
         self._current = 0
 
     @property

@@ -110,13 +110,20 @@ def request(method: str, target: str, fields: bytes, body: bytes) -> bytes:
 
 
 class HttpClient:
-    def __init__(self, url: str, *, seconds: float, connections: int) -> None:
-        """`seconds` is the timeout of a request, including connecting. The URL may contain user and password."""
+    def __init__(
+        self, url: str, *, seconds: float, connections: int, api_key: str | None = None, ca_file: str | None = None
+    ) -> None:
+        """`seconds` is the timeout of a request, including connecting. The URL may contain user and password.
+
+        `ca_file` has the certificates to trust, instead of the machine's.
+        """
         server = url_to_node_config(url)
         self._host, self._port = server.host, server.port
-        self._tls = ssl.create_default_context() if server.scheme == "https" else None
+        self._tls = ssl.create_default_context(cafile=ca_file) if server.scheme == "https" else None
         self._path_prefix = server.path_prefix
         fields = {"host": urlsplit(url).netloc.rpartition("@")[2], "content-type": JSON, **server.headers}
+        if api_key is not None:
+            fields["authorization"] = f"ApiKey {api_key}"
         self._fields = encode_fields(fields)
         self._seconds = seconds
         self._max_connections = connections

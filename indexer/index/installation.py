@@ -15,6 +15,7 @@ import structlog
 from asyncpg import PostgresError
 from elasticsearch import AsyncElasticsearch
 from redis.asyncio import Redis
+from redis.exceptions import NoPermissionError
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import NullPool
@@ -24,7 +25,7 @@ from core.clients import redis_key
 from core.errors import BACKEND_ERRORS
 from core.settings import Settings
 from indexer.backends import Backends
-from indexer.errors import IndexOwnedError, RedisOwnedError
+from indexer.errors import IndexOwnedError, RedisClusterError, RedisOwnedError
 from schemas.redis_keys import INSTALLATION
 from schemas.tables import Installation
 
@@ -103,15 +104,33 @@ async def check_installation(settings: Settings) -> None:
         await check_redis(settings)
     with _logging_unreachable():
         installation = await _read_own(settings)
-        async with clients.elasticsearch(settings.elasticsearch_url, timeout=settings.elasticsearch_seconds) as es:
+        async with clients.own_elasticsearch(settings, timeout=settings.elasticsearch_seconds) as es:
             await check_indexes(es, settings.elasticsearch_alias, installation)
 
 
 async def check_redis(settings: Settings) -> None:
-    """Return if the keys in Redis are not another installation's. Raises: RedisOwnedError, errors of the servers."""
+    """Return if the keys in Redis are on one server, and not another installation's.
+
+    Raises: RedisOwnedError, RedisClusterError, errors of the servers.
+    """
+    await check_single_server(settings)
     installation = await _read_own(settings)
     async with clients.own_redis(settings, timeout=settings.background_redis_seconds) as redis:
         await claim_redis(redis, installation)
+
+
+async def check_single_server(settings: Settings) -> None:
+    """Return if all keys are on one server. Raises: RedisClusterError, RedisError."""
+    async with clients.own_redis(settings, timeout=settings.background_redis_seconds) as redis:
+        # A cluster refuses connections to any other database, with a reason that does not name it.
+        redis.connection_pool.connection_kwargs["db"] = 0
+        try:
+            is_cluster = (await redis.info("cluster")).get("cluster_enabled")
+        except NoPermissionError:
+            # A user without the right to ask: whoever set it up knows what it is.
+            return
+    if is_cluster:
+        raise RedisClusterError
 
 
 async def adopt(settings: Settings) -> None:
@@ -119,7 +138,7 @@ async def adopt(settings: Settings) -> None:
     installation = await _read_own(settings)
     async with clients.own_redis(settings, timeout=settings.background_redis_seconds) as redis:
         await adopt_redis(redis, installation)
-    async with clients.elasticsearch(settings.elasticsearch_url, timeout=settings.background_index_seconds) as es:
+    async with clients.own_elasticsearch(settings, timeout=settings.background_index_seconds) as es:
         await adopt_indexes(es, settings.elasticsearch_alias, installation)
 
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import orjson
 
-from core.clients import redis_pool
+from core.redis_connection import RedisPool
 from core.tracing import spans
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def connect(url: str, prefix: str = "") -> "ArqRedis":
     # Imported late because the package loads its worker, too; the API only enqueues jobs, and rarely.
     from arq.connections import ArqRedis  # noqa: PLC0415
 
-    pool = redis_pool(
+    pool = RedisPool.open(
         url,
         prefix=prefix,
         max_connections=10,

@@ -52,7 +52,7 @@ async def compare_redis(settings: Settings) -> list[str]:
 
 
 async def compare_index(settings: Settings) -> list[str]:
-    async with clients.elasticsearch(settings.elasticsearch_url, timeout=settings.background_redis_seconds) as es:
+    async with clients.own_elasticsearch(settings, timeout=settings.background_redis_seconds) as es:
         return await find_index_differences(es, settings.search_alias)
 
 

@@ -55,6 +55,12 @@ INDEX_OPERATIONS = {
         "המפתחות ב-Redis שייכים להתקנה אחרת; יש לקבוע ב-REDIS_PREFIX תחילית של התקנה זו, למשל {suggested}, או מסד "
         "נתונים אחר ב-REDIS_URL. אם האחרת כבר אינה קיימת: smarttrip adopt.",
     ),
+    "redis_cluster": Text(
+        "REDIS_URL leads to a Redis Cluster, which spreads keys over servers, but caches, rate limits and events need "
+        "several keys in one step; use one Redis or Valkey, with Sentinels (redis+sentinel://) beside it.",
+        "REDIS_URL מוביל אל Redis Cluster, שמפזר מפתחות בין שרתים, אבל מטמונים, מגבלות קצב ואירועים דורשים כמה מפתחות "
+        "בצעד אחד; יש להשתמש בשרת Redis או Valkey יחיד, עם Sentinel (redis+sentinel://) כשנדרשת יתירות.",
+    ),
     "no_live_index": Text(
         "There is no index yet; changes wait until one has been built.", "עדיין אין אינדקס; השינויים ממתינים לבנייתו."
     ),

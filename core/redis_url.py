@@ -1,0 +1,59 @@
+"""URLs of Redis: of a server, or of the Sentinels that name it."""
+
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+SERVER_SCHEMES = ("redis", "rediss", "unix")
+"""Schemes that redis-py reads itself."""
+SENTINEL_SCHEMES = {"redis+sentinel": "redis", "rediss+sentinel": "rediss"}
+"""Schemes of URLs that name Sentinels, with that of the servers."""
+SENTINEL_PORT = 26379
+FORMS = "should be redis://host:port/database, or redis+sentinel://host:port,host:port/name/database"
+
+
+@dataclass(frozen=True)
+class SentinelUrl:
+    sentinels: tuple[tuple[str, int], ...]
+    master: str
+    """Name under which the Sentinels know the servers."""
+    server_url: str = field(repr=False)
+    """URL of a server for redis-py, with a host that is to be replaced."""
+    credentials: dict[str, str] = field(repr=False)
+    """User and password for the Sentinels themselves."""
+
+
+def parse_sentinel_url(url: str) -> SentinelUrl | None:
+    """Parse `redis+sentinel://user:password@host:port,host:port/name/database`; return None for other schemes.
+
+    The parameters `sentinel_username` and `sentinel_password` are for the Sentinels, all others for the servers.
+    Raises: ValueError.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in (*SERVER_SCHEMES, *SENTINEL_SCHEMES):
+        raise ValueError(FORMS)
+    if scheme in SERVER_SCHEMES:
+        return None
+    parts = urlsplit(f"//{rest}")
+    credentials, at, hosts = parts.netloc.rpartition("@")
+    master, _, database = parts.path.strip("/").partition("/")
+    if not master or not (database or "0").isdigit():
+        raise ValueError(FORMS)
+    parameters = dict(parse_qsl(parts.query))
+    of_sentinels = {name: parameters.pop(f"sentinel_{name}", "") for name in ("username", "password")}
+    return SentinelUrl(
+        tuple(map(_split_host, hosts.split(","))),
+        master,
+        f"{SENTINEL_SCHEMES[scheme]}://{credentials}{at}master/{database or 0}?{urlencode(parameters)}",
+        {name: value for name, value in of_sentinels.items() if value},
+    )
+
+
+def _split_host(host: str) -> tuple[str, int]:
+    try:
+        parts = urlsplit(f"//{host.strip()}")
+        port = parts.port or SENTINEL_PORT
+    except ValueError:
+        raise ValueError(FORMS) from None
+    if not parts.hostname:
+        raise ValueError(FORMS)
+    return parts.hostname, port
