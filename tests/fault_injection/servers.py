@@ -8,6 +8,7 @@ from signal import SIGKILL
 from subprocess import Popen
 from tempfile import TemporaryDirectory
 
+import asyncpg
 import psutil
 
 from scripts.dev_stack import processes
@@ -17,6 +18,7 @@ from scripts.dev_stack.ports import free_port
 from scripts.dev_stack.postgres import POSTGRES
 from scripts.dev_stack.service import Service
 from scripts.dev_stack.wait import until
+from tests.support.eventually import eventually
 
 START_SECONDS = 60
 
@@ -74,6 +76,31 @@ async def standby(primary: Server) -> AsyncIterator[Server]:
             yield second
         finally:
             second.kill()
+
+
+async def promote(second: Server) -> None:
+    """Make a standby the primary."""
+    connection = await asyncpg.connect(second.url)
+    try:
+        assert await connection.fetchval("SELECT pg_promote()")
+    finally:
+        await connection.close()
+
+
+async def follow_synchronously(primary: Server) -> None:
+    """Have commits wait for the standby, and return once one does."""
+    connection = await asyncpg.connect(primary.url)
+    try:
+        await connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        await connection.execute("SELECT pg_reload_conf()")
+
+        async def is_followed() -> bool:
+            states = await connection.fetch("SELECT sync_state FROM pg_stat_replication")
+            return [state["sync_state"] for state in states] == ["sync"]
+
+        await eventually(is_followed, within=60)
+    finally:
+        await connection.close()
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from indexer.rebuild.reindex import reindex
 from scripts import sample_data
 from scripts.dev_stack.postgres import POSTGRES
 from tests.conftest import TODAY, plain
-from tests.fault_injection.servers import Server, server, standby
+from tests.fault_injection.servers import promote, server, standby
 from tests.fault_injection.worker.conftest import DEPARTURES, SyncFixture, wait_until_in_sync
 from tests.fault_injection.worker.worker_process import SOON, worker_task
 from tests.fault_injection.worker.writer_workload import WriterWorkload
@@ -75,11 +75,3 @@ async def test_failover_with_lost_changes_rebuilds_the_index(settings: Settings,
             proxy.redirect(second.url)
             await eventually(lambda: is_replaced(backends, index), SOON)
             await wait_until_in_sync(own, backends)
-
-
-async def promote(server: Server) -> None:
-    connection = await asyncpg.connect(server.url)
-    try:
-        assert await connection.fetchval("SELECT pg_promote()")
-    finally:
-        await connection.close()
