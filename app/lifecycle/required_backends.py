@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 from typing import Protocol
 
 from elastic_transport import TransportError
+from elasticsearch import ApiError as ElasticsearchError
 from elasticsearch import AsyncElasticsearch
 
 from app.backends.database import Database
@@ -82,7 +83,7 @@ class SearchBackends:
             async with asyncio.timeout(INDEX_SECONDS):
                 found = await self._elasticsearch.options(ignore_status=404).indices.get_alias(name=name)
             return "error" not in found and bool(found.body)
-        except (TransportError, TimeoutError):
+        except (ElasticsearchError, TransportError, TimeoutError):
             raise BackendUnavailableError(SEARCH_INDEX_LABEL) from None
 
 

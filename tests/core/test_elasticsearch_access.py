@@ -64,6 +64,8 @@ async def test_search_without_what_is_demanded_is_degraded(
             found = await api.post(SEARCH, json={})
             assert found.status_code == 200
             assert "warning" in found.headers
+            # At its start, a process insists on the index.
+            assert (await api.get("/readyz")).status_code == 503
         assert proxy.forwarded == 0
 
 
