@@ -54,7 +54,7 @@ def run_demo(*, once: bool) -> None:
     console = terminal if terminal.is_terminal else Console(width=WIDTH_WITHOUT_TERMINAL)
     with ExitStack() as stack:
         data = cache_root() / "demo"
-        require_free(_port())
+        require_free(api_port())
         settings = _start_services(console, stack, data)
         _fill(settings)
         children = _start_processes(console, stack, data, settings.port)
@@ -66,7 +66,7 @@ def run_demo(*, once: bool) -> None:
             _wait_for_ctrl_c(console, children)
 
 
-def _port() -> int:
+def api_port() -> int:
     """Return the port of the API, before the services are started whose addresses are settings, too."""
     nowhere = {"database_url": "postgresql://localhost/none", "redis_url": "redis://localhost"}
     return load_settings(**nowhere, elasticsearch_url="http://localhost:9200", host=SETTINGS["HOST"]).port

@@ -1,5 +1,6 @@
 import pytest
 
+from scripts.walkthrough.run import api_port
 from scripts.walkthrough.search_demo import first_of_each_template, order_of_equals, relaxed_notes
 
 TRIP = {
@@ -42,3 +43,10 @@ def test_only_the_best_departure_of_a_trip_is_shown() -> None:
 )
 def test_caption_explains_the_order_of_equals_that_are_shown(trips: list[tuple[int, str]], sentence: str) -> None:
     assert order_of_equals([{"match_score": score, "startDate": start} for score, start in trips]) == sentence
+
+
+def test_port_is_known_before_the_servers_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DATABASE_URL", "REDIS_URL", "ELASTICSEARCH_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PORT", "5123")
+    assert api_port() == 5123
