@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 from ipaddress import ip_network
-from uuid import uuid4
 
 from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
@@ -18,6 +17,7 @@ from app.middleware.rate_limiting import rate_limit_keys
 from app.state import ApiRequest, current_client_ip, current_identity
 from app.tracking.records import encode_event
 from core.errors import BackendError
+from core.random_ids import random_uuid
 from schemas.api.tracking import (
     Email,
     EventBatch,
@@ -107,7 +107,7 @@ async def _count_events(request: ApiRequest, count: int) -> None:
 
 async def record_event(request: ApiRequest, body: TrackedEvent) -> Response:
     await _count_events(request, 1)
-    event_id = body.event_id or str(uuid4())
+    event_id = body.event_id or random_uuid()
     await request.state["tracking"].publish_events([encode_event(body, event_id, datetime.now(UTC))])
     return json_response(request, {"success": True, "event_id": event_id}, status=202)
 
@@ -123,7 +123,7 @@ async def record_events(request: ApiRequest, body: EventBatch) -> Response:
         except ApiError as error:
             errors.append({"index": index, "error": error.message.text(language)})
         else:
-            entries.append(encode_event(event, event.event_id or str(uuid4()), received_at))
+            entries.append(encode_event(event, event.event_id or random_uuid(), received_at))
     if entries:
         await request.state["tracking"].publish_events(entries)
     accepted = {"success": True, "processed": len(entries), "total": len(body.events), "errors": errors or None}
