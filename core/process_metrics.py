@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from core.buffered_counter import report_counters
 from core.log_writer import report_dropped_lines
 from core.metric_labels import with_values
 from core.postgres_pool import report_pools
@@ -69,6 +70,7 @@ def report_process() -> None:
     """Update the metrics that are counted in plain numbers, or read when they are needed."""
     report_dropped_lines()
     report_pools()
+    report_counters()
     _timer.report()
 
 

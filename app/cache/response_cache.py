@@ -18,6 +18,7 @@ from app.cache.entry import StoredEntry
 from app.cache.invalidation import InvalidationState
 from app.cache.redis_store import RedisStore
 from app.http.encoded_body import EncodedBody, encode_body
+from core.buffered_counter import BufferedCounter
 from core.errors import BackendError
 from core.metric_labels import with_values
 from core.request_record import record_cache
@@ -36,7 +37,8 @@ LOOKUPS = with_values(
 )
 
 COUNTERS = {
-    (source, kind): LOOKUPS.labels(source, kind) for source, kind in product(get_args(Source), get_args(CacheKind))
+    (source, kind): BufferedCounter(LOOKUPS.labels(source, kind))
+    for source, kind in product(get_args(Source), get_args(CacheKind))
 }
 
 Loader = Callable[[], Awaitable[bytes]]
@@ -234,5 +236,5 @@ class ResponseCache:
 
 def _count(source: Source, kind: CacheKind) -> None:
     """Count a lookup, and record what answered it in the record of the current request."""
-    COUNTERS[source, kind].inc()
+    COUNTERS[source, kind].count += 1
     record_cache(source)
