@@ -37,5 +37,19 @@ class CoalescingTransport:
                 self._transport.write(self._buffered)
             self._buffered = None
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
+    # The others that the protocol uses; `__getattr__` would slow down every access to an attribute.
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._transport.get_extra_info(name, default)
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def pause_reading(self) -> None:
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._transport.resume_reading()

@@ -7,11 +7,12 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any, cast
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, parse_url
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.server.framing import RequestFraming
 from app.server.lingering_transport import LingeringTransport
+from app.server.request_cycle import RequestCycle
 from app.server.request_flow import RequestFlow
 from app.server.request_head import CHUNKED, RequestError, body_length, decode_path, malformed_head
 
@@ -134,29 +135,59 @@ class ParsingProtocol(HttpToolsProtocol):
         self.parser.feed_data(b"".join((*lines, b"\r\n")))
 
     def on_headers_complete(self) -> None:
+        """Start or queue the request. Replaces uvicorn's method, which leaves room for a change to another protocol."""
         length = body_length(self._framing.head, self.headers)
         if self.parser.should_upgrade():
             self._is_upgrade = True
             return
-        if self.expect_100_continue and self.parser.get_http_version() == "1.0":
-            # A client or proxy of that version would take a 100 for the response.
-            self.expect_100_continue = False
-        super().on_headers_complete()
-        raw_path = self.scope["raw_path"]
-        if b"%2" in raw_path:
-            self.scope["path"] = decode_path(raw_path)
+        previous, self.cycle = self.cycle, self._create_cycle()
+        if previous is None or previous.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
         if length:
             self._framing.start_body(length)
         if length == CHUNKED:
             # The parser reports trailers as headers: into another list than that of the request's scope.
             self.headers = []
 
+    def _create_cycle(self) -> RequestCycle:
+        scope, url, version = self.scope, parse_url(self.url), self.parser.get_http_version()
+        scope["http_version"] = version
+        scope["method"] = self.parser.get_method().decode("ascii")
+        scope["path"] = decode_path(url.path)
+        scope["raw_path"] = url.path
+        scope["query_string"] = url.query or b""
+        is_1_0 = version == "1.0"
+        return RequestCycle(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            # A client or proxy of version 1.0 would take a 100 for the response.
+            expect_100_continue=self.expect_100_continue and not is_1_0,
+            keep_alive=not is_1_0 and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+
     def on_message_complete(self) -> None:
-        if not self._is_upgrade:
-            self._framing.end_message()
-            super().on_message_complete()
+        """Complete the request's body. Replaces uvicorn's method, which asks again whether the protocol changes."""
+        if self._is_upgrade:
+            return
+        self._framing.end_message()
+        self._end_receiving()
+        if not self.cycle.response_complete:
+            self.cycle.more_body = False
+            self.cycle.message_event.set()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if not self._admit(cast(RequestCycle, cycle)):
+            return
         self._current = cycle
         if self._parsing:
             # Most bodies arrive with the head: starting after the parser passes them on with the request.
@@ -164,7 +195,18 @@ class ParsingProtocol(HttpToolsProtocol):
         else:
             self._start(cycle, app)
 
-    _start = HttpToolsProtocol._start_asgi_task
+    def _admit(self, cycle: RequestCycle) -> bool:
+        """Return whether the application may serve the request, or else respond to it."""
+        return True
+
+    def _start(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._prepare(cycle)
+        task = self.loop.create_task(cycle.run_asgi(app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+
+    def _prepare(self, cycle: RequestResponseCycle) -> None:
+        """Do what is due before the application serves a request."""
 
     def on_response_complete(self) -> None:
         """Start the next request. Replaces uvicorn's method, which sets a timer after each response."""
@@ -188,6 +230,9 @@ class ParsingProtocol(HttpToolsProtocol):
 
     def _wait_for_rest(self) -> None:
         """Do what is due when a part of a request has been received."""
+
+    def _end_receiving(self) -> None:
+        """Do what is due when a request has been received."""
 
     def _end_with(self, response: bytes) -> None:
         """Send this response to the request that is being received, and close the connection.

@@ -1,19 +1,13 @@
-"""Timeouts for slow clients, and the raw-response extension."""
+"""Timeouts for slow clients."""
 
 import asyncio
-from functools import partial
-from typing import Any, Literal, cast, get_args
+from typing import Literal, cast, get_args
 
 from prometheus_client import Counter
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from starlette.types import Scope
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from app.http.raw_response import (
-    CONNECTION_CLOSE,
-    RAW_RESPONSE_EXTENSION,
-    REQUEST_BODY_EXTENSION,
-    encode_headers_cached,
-)
+from app.http.raw_response import RAW_RESPONSE_EXTENSION, REQUEST_BODY_EXTENSION
 from app.server.connections import ConnectionLimit
 from app.server.parsing_protocol import ParsingProtocol
 from core.metric_labels import with_values
@@ -60,10 +54,14 @@ class TimeoutProtocol(ParsingProtocol):
             self._stop_reading_timer()
         super().on_message_begin()
 
-    def on_message_complete(self) -> None:
+    def _end_receiving(self) -> None:
+        # Also whenever the application waits for a body: the rest of a request has a timer.
         if self._reading_timer is not None:
-            self._stop_reading_timer()
-        super().on_message_complete()
+            self._receive_rest()
+
+    def _receive_rest(self) -> None:
+        """Do what is due when a request that arrived in pieces is complete."""
+        self._stop_reading_timer()
 
     def _wait_for_rest(self) -> None:
         # Most requests arrive in one piece and need no timer.
@@ -89,44 +87,18 @@ class TimeoutProtocol(ParsingProtocol):
                 # Not `close`, which would wait until the client has received the rest of a response.
                 self.transport.abort()
 
-    def _start(self, cycle: RequestResponseCycle, app: Any) -> None:
+    def _prepare(self, cycle: RequestResponseCycle) -> None:
         self._limit.set_busy(self)
         self._idle_since = None
         extensions: dict[str, dict[str, object]] = {RAW_RESPONSE_EXTENSION: {}}
-        if not cycle.more_body:
+        if cycle.more_body:
+            self._wait_for_body(cycle)
+        else:
             extensions[REQUEST_BODY_EXTENSION] = {"body": bytes(cycle.body)}
         cast(Scope, cycle.scope)["extensions"] = extensions
-        super()._start(cycle, partial(self._run_app, cycle, app))
 
-    async def _run_app(
-        self, cycle: RequestResponseCycle, app: ASGIApp, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        async def send_raw_or_standard(message: Message) -> None:
-            if message["type"] != RAW_RESPONSE_EXTENSION:
-                await send(message)
-                return
-            if cycle.flow.write_paused and not cycle.disconnected:
-                await cycle.flow.drain()
-            if not cycle.disconnected:
-                self._send_raw(cycle, message)
-
-        await app(scope, receive, send_raw_or_standard)
-
-    def _send_raw(self, cycle: RequestResponseCycle, message: Message) -> None:
-        """Send a response whose headers are rendered; uvicorn would validate and write them one by one."""
-        close = () if cycle.keep_alive else (CONNECTION_CLOSE,)
-        server_headers = encode_headers_cached((*cycle.default_headers, *close))
-        head = (STATUS_LINE[message["status"]], *message["head"], server_headers, b"\r\n")
-        self._write_response(cycle, b"".join(head), *message["body"])
-
-    def _write_response(self, cycle: RequestResponseCycle, *parts: bytes | memoryview) -> None:
-        """Write the whole response and complete the cycle, as uvicorn does after the last body message."""
-        cycle.response_started = cycle.response_complete = True
-        self.transport.writelines(parts)
-        cycle.message_event.set()
-        if not cycle.keep_alive:
-            self.transport.close()
-        cycle.on_response()
+    def _wait_for_body(self, cycle: RequestResponseCycle) -> None:
+        """Do what is due when the application starts before the body has been received."""
 
     def pause_writing(self) -> None:
         self._writing_timer = self._abort_after(self._write_timeout, "taking")

@@ -53,6 +53,8 @@ def decode_path(raw_path: bytes) -> str:
 
     An encoded slash separates no segments. Decoded, a path would pass the rules of a proxy that compares it as it is.
     """
+    if b"%" not in raw_path:
+        return raw_path.decode("ascii")
     return unquote(_ENCODED_SLASH.sub(rb"%25\1", raw_path).decode("ascii"))
 
 

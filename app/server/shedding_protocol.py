@@ -2,7 +2,6 @@
 
 import asyncio
 from functools import lru_cache
-from typing import Any
 
 from prometheus_client import Counter
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -11,6 +10,7 @@ from app.http.errors import ApiError, overloaded
 from app.server.admission import AdmissionController
 from app.server.protocol import TimeoutProtocol
 from app.server.receiving_limit import ReceivingLimit
+from app.server.request_cycle import RequestCycle
 from app.server.request_head import RequestError
 from app.server.static_error import StaticErrorResponse
 from core.settings import Settings
@@ -57,43 +57,41 @@ class LoadSheddingProtocol(TimeoutProtocol):
         self._receiving.discard(self)
         super().connection_lost(exc)
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+    def _admit(self, cycle: RequestCycle) -> bool:
         if cycle.scope["path"] in self._admission.exempt_paths:
-            super()._start_asgi_task(cycle, app)
-        elif not self._limit.can_serve(self, len(self.connections)):
-            cycle.keep_alive = False
-            self._reject(cycle)
-        elif self._admission.can_admit():
-            super()._start_asgi_task(cycle, app)
-        else:
-            self._reject(cycle)
+            return True
+        has_place = self._limit.can_serve(self, len(self.connections))
+        if has_place and self._admission.can_admit():
+            return True
+        cycle.keep_alive = cycle.keep_alive and has_place
+        self._reject(cycle)
+        return False
 
-    def _start(self, cycle: RequestResponseCycle, app: Any) -> None:
-        if cycle.more_body:
-            self._receiving.add(self)
-        super()._start(cycle, app)
+    def _wait_for_body(self, cycle: RequestResponseCycle) -> None:
+        self._receiving.add(self)
+        cycle.on_response = self._end_response_before_body
 
-    def on_message_complete(self) -> None:
+    def _receive_rest(self) -> None:
         self._receiving.discard(self)
-        super().on_message_complete()
+        super()._receive_rest()
 
-    def on_response_complete(self) -> None:
+    def _end_response_before_body(self) -> None:
         self._receiving.discard(self)
-        super().on_response_complete()
+        self.on_response_complete()
 
     def end_receiving(self) -> None:
         """Reject the request whose body is arriving: too many are."""
         SHED_REQUESTS.inc()
         self._end_with(self._rejections.overloaded.render({}, self.server_state.default_headers, close=True))
 
-    def _reject(self, cycle: RequestResponseCycle) -> None:
+    def _reject(self, cycle: RequestCycle) -> None:
         SHED_REQUESTS.inc()
         self._admission.rejected += 1
         headers, is_head = dict(cycle.scope["headers"]), cycle.scope["method"] == "HEAD"
         response = self._rejections.overloaded.render(
             headers, cycle.default_headers, close=not cycle.keep_alive, head=is_head
         )
-        self._write_response(cycle, response)
+        cycle.write_response(response)
 
     def error_bytes(self, error: RequestError) -> bytes:
         response = self._rejections.malformed[error.status]
