@@ -3,9 +3,7 @@
 from collections.abc import Iterable
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import ASGIApp
 
 from app.endpoints.endpoint import Endpoint, build_routes
@@ -16,7 +14,8 @@ from app.lifecycle.shutdown import exit_with_parent
 from app.lifespan import lifespan
 from app.middleware.fast_path import FastPathMiddleware
 from app.middleware.rate_limiting import RateLimitMiddleware
-from app.middleware.request_context import RequestContextMiddleware, handle_http_exception
+from app.middleware.request_context import RequestContextMiddleware
+from app.middleware.routing_errors import RoutingErrorMiddleware
 from app.middleware.tracing import TracingMiddleware
 from app.observability import request_metrics
 from app.observability.access_log import AccessLog
@@ -32,8 +31,8 @@ from core.tracing.process import start_tracing
 
 class Application(Starlette):
     def build_middleware_stack(self) -> ASGIApp:
-        """Leave out Starlette's ServerErrorMiddleware: `RequestContextMiddleware` responds to unexpected errors."""
-        app: ASGIApp = ExceptionMiddleware(self.router, handlers=self.exception_handlers)
+        """Leave out Starlette's middleware for errors: `RequestContextMiddleware` responds to unexpected ones."""
+        app: ASGIApp = RoutingErrorMiddleware(self.router)
         for middleware, args, kwargs in reversed(self.user_middleware):
             app = middleware(app, *args, **kwargs)
         return app
@@ -48,7 +47,6 @@ def create_app(settings: Settings) -> Starlette:
     app = Application(
         routes=build_routes(endpoints),
         middleware=_middleware(settings, endpoints),
-        exception_handlers={HTTPException: handle_http_exception},
         lifespan=lifespan(
             settings,
             exempt_from_shedding={endpoint.path for endpoint in endpoints if not endpoint.shed},

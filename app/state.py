@@ -1,10 +1,10 @@
 """What handlers find in `request.state`: the process's components, and the context of the request itself."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal, TypedDict
 
 from elasticsearch import AsyncElasticsearch
+from msgspec import Struct, field
 from redis.asyncio import Redis
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -68,8 +68,7 @@ class AppState(TypedDict):
     receiving: ReceivingLimit
 
 
-@dataclass(slots=True)
-class RequestContext:
+class RequestContext(Struct):
     """Values of one request; `RequestContextMiddleware` creates it."""
 
     id: str
@@ -79,7 +78,7 @@ class RequestContext:
     """As sent; None until `read_body` has received it, unless the server passed it in (`REQUEST_BODY_EXTENSION`)."""
     content: bytes | None = None
     """The body without its Content-Encoding; None until `read_body` has decoded it."""
-    signing_keys: KeySet = field(default_factory=lambda: NO_KEYS)
+    signing_keys: KeySet = NO_KEYS
     """Public keys that verify the request's token."""
     record: RequestRecord = field(default_factory=RequestRecord)
     identity: Identity | None = None

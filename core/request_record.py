@@ -4,17 +4,16 @@ from contextvars import ContextVar
 from time import perf_counter
 from types import TracebackType
 
+from msgspec import Struct
+
 from core.tracing import spans
 
 
-class RequestRecord:
-    __slots__ = ("cache", "stages")
-
-    def __init__(self) -> None:
-        self.cache: str | None = None
-        """Level of the cache that answered; None if no cache was asked."""
-        self.stages: dict[str, float] = {}
-        """Seconds by stage. Of stages that ran at the same time each has its whole duration."""
+class RequestRecord(Struct):
+    cache: str | None = None
+    """Level of the cache that answered; None if no cache was asked."""
+    stages: dict[str, float] = {}
+    """Seconds by stage. Of stages that ran at the same time each has its whole duration."""
 
     def add(self, stage: str, seconds: float) -> None:
         self.stages[stage] = self.stages.get(stage, 0.0) + seconds

@@ -73,7 +73,7 @@ class CorsPolicy:
             if name.startswith("Access-Control-") and name != "Access-Control-Allow-Origin"
         }
 
-    def headers(self, origin: bytes | None) -> Sequence[Header]:
+    def headers(self, origin: bytes | None) -> tuple[Header, ...]:
         """Return the CORS headers for a response to this origin."""
         return self._headers.get(origin, DEFAULT_HEADERS) if origin is not None else DEFAULT_HEADERS
 

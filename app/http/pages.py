@@ -10,7 +10,8 @@ from types import MappingProxyType
 
 from starlette.responses import Response
 
-from app.http.errors import ApiError
+from app.http.errors import ApiError, error_response
+from app.http.language import request_language
 from app.http.raw_response import RequestHeaders
 from schemas.messages.text import Language
 
@@ -83,6 +84,12 @@ def prefers_html(headers: RequestHeaders) -> bool:
 def index_page(version: str, language: Language) -> Response:
     texts = TEXTS[language]
     return _respond(_page(texts, f"{texts.title} {version}", texts.purpose))
+
+
+def render_error(error: ApiError, request_id: str, headers: RequestHeaders) -> Response:
+    """Return an error as a page for a browser that navigates, and as JSON for everything else."""
+    render = error_page if prefers_html(headers) else error_response
+    return render(error, request_id, request_language(headers))
 
 
 def error_page(error: ApiError, request_id: str, language: Language) -> Response:

@@ -62,20 +62,26 @@ def is_public(message: Message) -> bool:
     """Return whether a message that starts a response lets shared caches store it."""
     name, directive = PUBLIC
     if message["type"] == RAW_RESPONSE_EXTENSION:
-        return any(RENDERED_PUBLIC in chunk for chunk in message["head"])
+        for chunk in message["head"]:  # noqa: SIM110  # a generator takes three times as long
+            if RENDERED_PUBLIC in chunk:
+                return True
+        return False
     return any(header == name and value.startswith(directive) for header, value in message["headers"])
 
 
 RENDERED_PUBLIC = b"%b: %b" % PUBLIC
 
 
-def add_headers(message: Message, headers: Iterable[Header]) -> None:
-    """Add headers to a message that starts a response, raw or standard; leave other messages unchanged."""
+def add_headers(message: Message, own: Iterable[Header], shared: tuple[Header, ...] = ()) -> None:
+    """Add headers to a message that starts a response, raw or standard; leave other messages unchanged.
+
+    `own` are those of this response alone, `shared` those that many responses have.
+    """
     if message["type"] == RAW_RESPONSE_EXTENSION:
-        message["head"] = (*message["head"], encode_headers(headers))
+        message["head"] = (*message["head"], encode_headers(own), encode_headers_cached(shared))
     elif message["type"] == "http.response.start":
         # A new list: that of the message may be shared by many responses.
-        message["headers"] = [*message["headers"], *headers]
+        message["headers"] = [*message["headers"], *own, *shared]
 
 
 class RawResponse(Response):

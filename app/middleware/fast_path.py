@@ -16,6 +16,7 @@ class FastPathMiddleware:
         if scope["type"] == "http":
             state = scope["state"]
             fast_path: FastPath = state["fast_path"]
-            body = await read_body(state, receive, MAX_BODY) if fast_path.needs_body(scope) else b""
-            response = fast_path.lookup(scope, body)
+            if fast_path.may_respond(scope):
+                body = b"" if scope["method"] == "GET" else await read_body(state, receive, MAX_BODY)
+                response = fast_path.lookup(scope, body)
         await (response or self.app)(scope, receive, send)

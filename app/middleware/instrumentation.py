@@ -24,7 +24,6 @@ class InstrumentedSend:
         "_added",
         "_context",
         "_default_headers",
-        "_own",
         "_scope",
         "_send",
         "_sent_bytes",
@@ -50,7 +49,6 @@ class InstrumentedSend:
         self._send = send
         self._scope = scope
         self._context: RequestContext = scope["state"]["context"]
-        self._own = (b"x-request-id", self._context.id.encode())
         self._shows_timing = shows_timing
         self._added = added
         self._default_headers = default_headers
@@ -67,24 +65,24 @@ class InstrumentedSend:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             present = {name for name, _ in message["headers"]}
-            add_headers(
-                message, (*self._headers(message), *(pair for pair in self._default_headers if pair[0] not in present))
-            )
+            defaults = (pair for pair in self._default_headers if pair[0] not in present)
+            add_headers(message, self._own_headers(message), (*self._added, *defaults))
         elif message["type"] == RAW_RESPONSE_EXTENSION:
             self.status = message["status"]
             self._sent_bytes += sum(map(len, message["body"]))
-            add_headers(message, self._headers(message))
+            add_headers(message, self._own_headers(message), self._added)
         else:
             self._sent_bytes += len(message.get("body", b""))
         await self._send(message)
 
-    def _headers(self, message: Message) -> tuple[Header, ...]:
+    def _own_headers(self, message: Message) -> tuple[Header, ...]:
         if is_public(message):
-            return self._added
+            return ()
+        own_id = (b"x-request-id", self._context.id.encode())
         if self._shows_timing or client_class(self._scope) == "admin":
             timing = server_timing(self._context.record, self._started_at)
-            return (self._own, (b"server-timing", timing), *self._added)
-        return (self._own, *self._added)
+            return (own_id, (b"server-timing", timing))
+        return (own_id,)
 
     def finish(self, access_log: AccessLog) -> None:
         """Count the request, and write its line into the access log if it is due."""

@@ -7,17 +7,13 @@ from collections.abc import Sequence
 
 import structlog
 from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.access.authentication import bearer_token
 from app.http import security_headers
 from app.http.cors import CorsPolicy
-from app.http.errors import ApiError, error_response, from_http_exception, to_api_error
-from app.http.language import request_language
-from app.http.pages import error_page, prefers_html
+from app.http.errors import ApiError, to_api_error
+from app.http.pages import render_error
 from app.http.raw_response import CONNECTION_CLOSE, RAW_RESPONSE_EXTENSION, REQUEST_BODY_EXTENSION, Header
 from app.http.request_ids import request_id
 from app.middleware.instrumentation import InstrumentedSend
@@ -64,7 +60,7 @@ class RequestContextMiddleware:
         request_id_var.set(context.id)
         record_var.set(context.record)
         is_api = scope["path"].startswith(API_PREFIX)
-        added = tuple(self._added_headers(scope, context, is_api))
+        added = self._added_headers(scope, context, is_api)
         defaults = security_headers.API_HEADERS if is_api else security_headers.HEADERS
         instrumented = InstrumentedSend(send, scope, added, defaults, shows_timing=self._shows_timing)
         preflight = self._cors.preflight(scope, context.headers, context.id) if is_api else None
@@ -73,7 +69,7 @@ class RequestContextMiddleware:
         finally:
             instrumented.finish(self._access_log)
 
-    def _added_headers(self, scope: Scope, context: RequestContext, is_api: bool) -> Sequence[Header]:
+    def _added_headers(self, scope: Scope, context: RequestContext, is_api: bool) -> tuple[Header, ...]:
         cors = self._cors.headers(context.headers.get(b"origin")) if is_api else ()
         if not scope["state"]["draining"].active:
             return cors
@@ -83,7 +79,8 @@ class RequestContextMiddleware:
 
     async def _respond(self, app: ASGIApp, scope: Scope, receive: Receive, instrumented: InstrumentedSend) -> None:
         try:
-            await _load_signing_keys(scope)
+            if b"authorization" in scope["state"]["context"].headers:
+                await _load_signing_keys(scope)
             await app(scope, receive, instrumented.send)
         except ExpectedError as error:
             rejection = to_api_error(error)
@@ -94,7 +91,8 @@ class RequestContextMiddleware:
             rejection = INTERNAL_ERROR
         else:
             return
-        await _error_response(rejection, scope["state"]["context"])(scope, receive, instrumented.send)
+        context = scope["state"]["context"]
+        await render_error(rejection, context.id, context.headers)(scope, receive, instrumented.send)
 
 
 def _create_context(scope: Scope) -> RequestContext:
@@ -105,21 +103,5 @@ def _create_context(scope: Scope) -> RequestContext:
 
 async def _load_signing_keys(scope: Scope) -> None:
     """Load the keys for the request's token, before something verifies it without waiting."""
-    context: RequestContext = scope["state"]["context"]
-    if b"authorization" in context.headers:
-        token = bearer_token(Headers(scope=scope))
-        context.signing_keys = await scope["state"]["signing_keys"].keys_for(token)
-
-
-async def handle_http_exception(request: Request, error: Exception) -> Response:
-    """Respond to Starlette's own errors in the shape of all errors."""
-    assert isinstance(error, HTTPException)
-    context: RequestContext = request.scope["state"]["context"]
-    return _error_response(from_http_exception(error), context)
-
-
-def _error_response(error: ApiError, context: RequestContext) -> Response:
-    """Return an error as a page for a browser that navigates, and as JSON for everything else."""
-    language = request_language(context.headers)
-    render = error_page if prefers_html(context.headers) else error_response
-    return render(error, context.id, language)
+    token = bearer_token(Headers(scope=scope))
+    scope["state"]["context"].signing_keys = await scope["state"]["signing_keys"].keys_for(token)
