@@ -13,7 +13,7 @@ from starlette.routing import Route
 from starlette.types import Scope
 
 from app.http.conditional import accepts_gzip_response
-from app.http.raw_response import CONTENT_TYPE_JSON, RawResponse, RequestHeaders
+from app.http.raw_response import RawResponse, RequestHeaders
 
 MAX_BYTES = 8 * 1024 * 1024
 """Bytes of the requests that a process can respond to on the fast path; the least recently used are dropped."""
@@ -31,15 +31,11 @@ LocalResponse = Callable[[Scope], RawResponse | None]
 """Return the response if the process's cache has a current one, else None."""
 
 
-class RequestKey(NamedTuple):
-    """Whatever a cached response can depend on, apart from the time and conditional headers."""
+RequestKey = tuple[str, str, bytes, bytes, bytes | None, bool]
+"""Whatever a cached response can depend on, apart from the time and conditional headers.
 
-    method: str
-    path: str
-    query_string: bytes
-    body: bytes
-    content_type: bytes | None
-    gzip: bool
+Method, path, query string, body, content type, and whether the response may be compressed.
+"""
 
 
 class Entry(NamedTuple):
@@ -58,9 +54,10 @@ class FastPath:
         }
         self._entries: LRUCache[RequestKey, Entry] = LRUCache(MAX_BYTES, getsizeof=attrgetter("size"))
 
-    def needs_body(self, scope: Scope) -> bool:
-        """Return whether a lookup takes the request's body. Such endpoints have no parameters in their paths."""
-        return scope["method"] == "POST" and ("POST", scope["path"]) in self._parameters
+    def may_respond(self, scope: Scope) -> bool:
+        """Return whether a lookup is worth its time. Endpoints with a body have no parameters in their paths."""
+        method = scope["method"]
+        return method == "GET" or (method, scope["path"]) in self._parameters
 
     def register(self, scope: Scope, respond: LocalResponse, *, body: bytes = b"") -> None:
         """Let requests that equal this one be answered by `respond`, which must not hold on to the request.
@@ -72,15 +69,19 @@ class FastPath:
         if parameters is None or not _names(scope["query_string"]) <= parameters:
             return
         key = _request_key(scope, body)
-        head = len(key.path) + len(key.query_string) + len(key.content_type or b"")
+        _, path, query_string, _, content_type, _ = key
+        head = len(path) + len(query_string) + len(content_type or b"")
         if head <= MAX_HEAD_BYTES and len(body) <= MAX_BODY_BYTES:
             self._entries[key] = Entry(respond, route, head + len(body) + ENTRY_OVERHEAD)
 
     def lookup(self, scope: Scope, body: bytes) -> RawResponse | None:
         """Return the response to the request, or None if it has to take the usual path."""
-        entry = self._entries.get(_request_key(scope, body))
-        response = entry.respond(scope) if entry else None
-        if entry and response:
+        try:
+            entry = self._entries[_request_key(scope, body)]
+        except KeyError:
+            return None
+        response = entry.respond(scope)
+        if response is not None:
             scope["route"] = entry.route
         return response
 
@@ -94,11 +95,11 @@ def _names(query_string: bytes) -> Set[bytes]:
 
 def _request_key(scope: Scope, body: bytes) -> RequestKey:
     headers: RequestHeaders = scope["state"]["context"].headers
-    return RequestKey(
+    return (
         scope["method"],
         scope["path"],
         scope["query_string"],
         body,
-        headers.get(CONTENT_TYPE_JSON[0]),
+        headers.get(b"content-type"),
         accepts_gzip_response(headers),
     )

@@ -55,7 +55,11 @@ class InvalidationState:
         """Return whether an entry loaded at `generation` that depends on `kinds` reflects all received changes."""
         if not self._complete_since <= generation <= self.current:
             return False
-        return all(self._changed.get(kind, 0) <= generation for kind in kinds)
+        changed = self._changed
+        for kind in kinds:  # noqa: SIM110  # a generator takes twice as long
+            if changed.get(kind, 0) > generation:
+                return False
+        return True
 
     def changed_within(self, seconds: float, kinds: Iterable[EntityKind]) -> bool:
         """Return whether one of the kinds changed in the last `seconds`."""

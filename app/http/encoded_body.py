@@ -2,8 +2,9 @@
 
 import asyncio
 import gzip
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import Any
 
 SMALLEST_TO_COMPRESS = 600
 """Bytes; below this gzip gains nothing."""
@@ -15,7 +16,7 @@ LARGEST_TO_COMPRESS_INLINE = 64 * 1024
 """Bytes; larger bodies are compressed in a thread, so that they do not block the event loop."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EncodedBody:
     identity: bytes
     gzip: bytes | None
@@ -24,6 +25,8 @@ class EncodedBody:
     """Without quotes."""
     stale: bool = False
     """True for an outdated body that is served because a current one could not be loaded."""
+    unpacked: Any = field(default=None, compare=False, repr=False)
+    """What its user has made of `identity`, for the next use; None until then."""
 
 
 async def encode_body(identity: bytes, *, compress: bool) -> EncodedBody:

@@ -25,7 +25,7 @@ class AppendableJsonBody(Struct, frozen=True):
     """Bytes of the uncompressed text."""
     checksum: int
     """CRC-32 of the uncompressed text; 0 if not `gzipped`."""
-    metadata: bytes | memoryview
+    metadata: bytes
     """Stored with the body, and not sent."""
 
     @classmethod
@@ -43,10 +43,10 @@ class AppendableJsonBody(Struct, frozen=True):
 
     @classmethod
     def unpack(cls, packed: bytes) -> "AppendableJsonBody":
-        """Return a body whose data and metadata are views of `packed`, not copies."""
+        """Return a body whose data is a view of `packed`, not a copy."""
         metadata_length, gzipped, length, checksum = _PACKED.unpack_from(packed)
         view = memoryview(packed)[_PACKED.size :]
-        return cls(view[metadata_length:], gzipped, length, checksum, view[:metadata_length])
+        return cls(view[metadata_length:], gzipped, length, checksum, bytes(view[:metadata_length]))
 
     def close(self, last_fields: bytes) -> tuple[bytes | memoryview, ...]:
         """Return the parts of the complete body. `last_fields` is JSON without braces, such as `"b":2`."""

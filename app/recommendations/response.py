@@ -1,8 +1,7 @@
 """HTTP response of a search: the cached body plus a request id of its own, under which the search is logged."""
 
 import time
-from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from datetime import UTC, datetime
 
 from prometheus_client import Counter
 from starlette.types import Scope
@@ -18,7 +17,9 @@ from app.http.raw_response import (
 )
 from app.recommendations.service import FROM_DATABASE, STALE, WITHOUT_DATABASE, CachedResponse
 from app.tracking.records import RequestLog
+from core.buffered_counter import BufferedCounter
 from core.metric_labels import with_values
+from core.random_ids import random_uuid
 
 ANSWER_SOURCES = {None: "index", FROM_DATABASE: "database", WITHOUT_DATABASE: "index_alone", STALE: "stale"}
 """What recommendations were made from, by their warning; all but `index` are degraded."""
@@ -30,6 +31,8 @@ ANSWERS = with_values(
     ANSWER_SOURCES.values(),
 )
 
+COUNTERS = {warning: BufferedCounter(ANSWERS.labels(source)) for warning, source in ANSWER_SOURCES.items()}
+
 HEADERS = (CONTENT_TYPE_JSON, VARY_ACCEPT_ENCODING, *security_headers.API_HEADERS)
 SESSION_ID = b"x-session-id"
 MAX_SESSION_ID = 64
@@ -38,18 +41,17 @@ MAX_SESSION_ID = 64
 
 def build_response(scope: Scope, cached: CachedResponse, started: float) -> RawResponse:
     """Build the response to a request received at `started` (monotonic), and add the search to the request log."""
-    ANSWERS.labels(ANSWER_SOURCES[cached.warning]).inc()
+    COUNTERS[cached.warning].count += 1
     seconds = time.monotonic() - started
-    state, request_id = scope["state"], str(uuid4())
+    state, request_id = scope["state"], random_uuid()
     fields: RequestHeaders = state["context"].headers
     state["request_logs"].add(
         RequestLog(
             request_id=request_id,
             session_id=_session_id(fields),
-            received_at=datetime.now(UTC) - timedelta(seconds=seconds),
+            received_at=datetime.fromtimestamp(time.time() - seconds, UTC),
             response_time_ms=round(seconds * 1000),
-            # A copy, because a view would keep the whole body in memory.
-            search=bytes(cached.body.metadata),
+            search=cached.body.metadata,
         )
     )
     content = cached.body.close(b'"request_id":"%b"' % request_id.encode())

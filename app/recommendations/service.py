@@ -92,6 +92,14 @@ class Source:
     """`Warning` header of responses from a fallback; None for the primary source."""
 
 
+def _unpack(body: EncodedBody) -> AppendableJsonBody:
+    """Return a cached body in parts. They are located once: the cache passes the same object to many requests."""
+    if body.unpacked is None:
+        body.unpacked = AppendableJsonBody.unpack(body.identity)
+    unpacked: AppendableJsonBody = body.unpacked
+    return unpacked
+
+
 class CachedResponse(Struct, frozen=True):
     body: AppendableJsonBody
     warning: str | None = None
@@ -144,13 +152,13 @@ class RecommendationService:
         try:
             body = await self._get_cached(request.key, self._loader(request, self._primary), self._cache_seconds)
             if not body.stale:
-                return CachedResponse(AppendableJsonBody.unpack(body.identity))
+                return CachedResponse(_unpack(body))
         except BackendUnavailableError as error:
             return await self._get_degraded(request, error.reason)
         try:
             return await self._get_degraded(request, self._index.breaker.last_failure)
         except BackendError:
-            return CachedResponse(AppendableJsonBody.unpack(body.identity), STALE)
+            return CachedResponse(_unpack(body), STALE)
 
     async def _get_hedge(self, request: SearchRequest) -> CachedResponse:
         """Return a response from the database, which serves few searches at a time, else wait for the primary source.
@@ -167,7 +175,7 @@ class RecommendationService:
         if self._index.is_stale:
             return None
         body = self._cache.get_local(key, ALL_KINDS, "recommendations")
-        return None if body is None or body.stale else CachedResponse(AppendableJsonBody.unpack(body.identity))
+        return None if body is None or body.stale else CachedResponse(_unpack(body))
 
     async def recommend(self, preferences: Preferences, today: date) -> RankedResults:
         """Compute recommendations from the primary source, without the cache. Raises: BackendError."""
@@ -192,7 +200,7 @@ class RecommendationService:
                 errors.append(error)
             else:
                 if not body.stale:
-                    return CachedResponse(AppendableJsonBody.unpack(body.identity), source.warning)
+                    return CachedResponse(_unpack(body), source.warning)
         raise errors[0] if errors else BackendUnavailableError(SEARCH_INDEX_LABEL)
 
     async def _get_cached(self, key: str, load: Callable[[], Awaitable[bytes]], seconds: float) -> EncodedBody:

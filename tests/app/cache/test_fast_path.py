@@ -116,7 +116,8 @@ def test_expired_response_takes_the_usual_path(fast_path: FastPath) -> None:
     assert "route" not in repeated
 
 
-def test_only_registered_posts_need_their_body(fast_path: FastPath) -> None:
-    assert fast_path.needs_body(scope_of())
-    assert not fast_path.needs_body(scope_of("GET"))
-    assert not fast_path.needs_body(scope_of(path="/plain"))
+def test_only_gets_and_registered_posts_are_looked_up(fast_path: FastPath) -> None:
+    assert fast_path.may_respond(scope_of())
+    assert fast_path.may_respond(scope_of("GET"))
+    assert not fast_path.may_respond(scope_of(path="/plain"))
+    assert not fast_path.may_respond(scope_of("HEAD"))
