@@ -32,7 +32,7 @@ from core.tracing.process import start_tracing
 class Application(Starlette):
     def build_middleware_stack(self) -> ASGIApp:
         """Leave out Starlette's middleware for errors: `RequestContextMiddleware` responds to unexpected ones."""
-        app: ASGIApp = RoutingErrorMiddleware(self.router)
+        app: ASGIApp = RoutingErrorMiddleware(self.router.middleware_stack)
         for middleware, args, kwargs in reversed(self.user_middleware):
             app = middleware(app, *args, **kwargs)
         return app

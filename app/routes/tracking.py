@@ -98,7 +98,7 @@ def _network(request: ApiRequest) -> str | None:
 
 async def _count_events(request: ApiRequest, count: int) -> None:
     """Count events against the client's limit, all or none. Raises: ApiError 429."""
-    if not request.state["settings"].rate_limit_enabled:
+    if not request.scope["state"]["settings"].rate_limit_enabled:
         return
     result = await request.state["rate_limiter"].check("event_count", *rate_limit_keys(request), cost=count)
     if result is not None and not result.allowed:
@@ -108,7 +108,7 @@ async def _count_events(request: ApiRequest, count: int) -> None:
 async def record_event(request: ApiRequest, body: TrackedEvent) -> Response:
     await _count_events(request, 1)
     event_id = body.event_id or random_uuid()
-    await request.state["tracking"].publish_events([encode_event(body, event_id, datetime.now(UTC))])
+    await request.scope["state"]["tracking"].publish_events([encode_event(body, event_id, datetime.now(UTC))])
     return json_response(request, {"success": True, "event_id": event_id}, status=202)
 
 
