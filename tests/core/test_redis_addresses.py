@@ -122,7 +122,7 @@ async def test_failover_fails_no_request_and_events_are_stored(
         own = settings.model_copy(update={"redis_url": url})
         async with (
             worker_process(own) as worker,
-            serve_process(own, ROLES="resources,events") as api,
+            serve_process(own) as api,
             load_client(api.url) as load,
         ):
             await eventually(partial(responds, f"{worker.url}/readyz"), within=60)
