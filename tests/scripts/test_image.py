@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from core.settings import Settings
 from scripts.dev_stack.ports import free_port
@@ -57,23 +59,32 @@ def copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def packages(text: str) -> set[str]:
-    """Return the lines `name==version` of a text, with names as PyPI compares them; none that have a marker."""
-    found = re.findall(r"^([\w.-]+)==(\S+)(?: \\)?$", text, re.MULTILINE)
-    return {f"{re.sub('[-_.]+', '-', name).lower()}=={version}" for name, version in found}
+def locked(*, here: bool) -> set[str]:
+    """Return `name==version` of what the lock file names: all of it, or what is for this interpreter and platform."""
+    lines = re.findall(r"^([a-zA-Z0-9].*==.*) \\$", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    required = [Requirement(line) for line in lines]
+    return {
+        package(one.name, str(one.specifier).removeprefix("=="))
+        for one in required
+        if not here or one.marker is None or one.marker.evaluate()
+    }
 
 
-LISTING = "import importlib.metadata as m; print(*(f'{d.name}=={d.version}' for d in m.distributions()), sep='\\n')"
+def package(name: str, version: str) -> str:
+    return f"{canonicalize_name(name)}=={version}"
+
+
+LISTING = "import importlib.metadata as m; print(*(f'{d.name} {d.version}' for d in m.distributions()), sep='\\n')"
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_image_has_exactly_the_locked_packages(image: Path) -> None:
     listed = subprocess.run([image / "bin" / "python", "-c", LISTING], capture_output=True, text=True, check=True)
-    locked = packages((ROOT / "requirements.lock").read_text())
-    assert len(locked) > 30
-    assert {name.partition("==")[0] for name in packages(listed.stdout) - locked} == {"smarttrip", "babel"}
-    assert locked <= packages(listed.stdout)
+    installed = {package(*line.split()) for line in listed.stdout.splitlines()}
+    assert len(locked(here=True)) > 30
+    assert {name.partition("==")[0] for name in installed - locked(here=True)} == {"smarttrip", "babel"}
+    assert locked(here=True) <= installed
 
 
 @pytest.mark.slow
@@ -123,5 +134,4 @@ def test_bill_of_materials_names_every_locked_package(tmp_path: Path) -> None:
     bill = json.loads((tmp_path / "sbom.json").read_text())
     assert bill["bomFormat"] == "CycloneDX"
     assert bill["metadata"]["component"]["name"] == "smarttrip"
-    listed = "\n".join(f"{part['name']}=={part['version']}" for part in bill["components"])
-    assert packages(listed) == packages((ROOT / "requirements.lock").read_text())
+    assert {package(part["name"], part["version"]) for part in bill["components"]} == locked(here=False)
