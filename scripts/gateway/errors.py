@@ -68,6 +68,8 @@ def _page(status: int, error: ApiError) -> str:
         *([f"error_page {aliases} ={status} {FOLDER}/{status};"] if aliases else []),
         f"location = {FOLDER}/{status} {{",
         "    internal;",
+        # The body has been judged already, by the bound of its own path.
+        "    client_max_body_size 0;",
         "    default_type application/json;",
         "    include error_headers.conf;",
         *(_add_header(name, value, indent="    ") for name, value in own.items()),

@@ -134,19 +134,19 @@ async def test_flood_of_one_address_is_limited_and_others_are_served(settings: S
 
 
 async def test_api_limits_real_client_addresses(settings: Settings) -> None:
-    limits = {"RATE_LIMIT_ENABLED": "true", "RATE_LIMIT_RESOURCES": "3/minute", "TRUSTED_PROXIES": "127.0.0.1"}
+    limits = {"RATE_LIMIT_ENABLED": "true", "RATE_LIMIT_DEFAULT": "3/minute", "TRUSTED_PROXIES": "127.0.0.1"}
     async with (
         serve_process(settings, port=None, **limits) as process,
         running_gateway(of_all_roles(process.port)) as gateway,
     ):
         async with gateway.client(source="127.0.0.2") as client:
             forged = [
-                (await client.get("/api/v2/occurrences", headers={"X-Forwarded-For": f"1.2.3.{n}"})).status_code
+                (await client.get("/api/metrics", headers={"X-Forwarded-For": f"1.2.3.{n}"})).status_code
                 for n in range(5)
             ]
         assert forged == [200, 200, 200, 429, 429]
         async with gateway.client(source="127.0.0.3") as other:
-            assert (await other.get("/api/v2/occurrences")).status_code == 200
+            assert (await other.get("/api/metrics")).status_code == 200
 
 
 async def test_operators_paths_are_for_listed_networks(settings: Settings) -> None:

@@ -17,14 +17,17 @@ BATCH = "/api/events/batch"
 SEARCH = "/api/v2/recommendations"
 
 
-def assert_error(response: httpx2.Response, status: int, code: str) -> None:
-    """Assert that the response is an error as the contract describes it, and carries CORS headers."""
+def assert_error(response: httpx2.Response, status: int, code: str, *, origin: str | None = ORIGIN) -> None:
+    """Assert that the response is an error as the contract describes it, and carries CORS headers for the origin.
+
+    The origin of a head that cannot be read is not known, to the API neither.
+    """
     body = response.json()
     assert (response.status_code, body["success"], body["code"]) == (status, False, code)
     assert body["error"]
     assert body["request_id"] == response.headers["x-request-id"]
-    assert response.headers["access-control-allow-origin"] == ORIGIN
-    assert response.headers["access-control-allow-credentials"] == "true"
+    assert response.headers.get("access-control-allow-origin") == origin
+    assert response.headers.get("access-control-allow-credentials") == ("true" if origin else None)
     assert response.headers["cache-control"] == "private, no-store"
     assert response.headers["content-type"] == "application/json"
 
@@ -84,10 +87,10 @@ async def test_bodies_have_the_bounds_of_the_api(split: SplitSystem, path: str, 
 async def test_heads_have_the_bound_of_the_api(split: SplitSystem) -> None:
     async with split.gateway.client(headers={"Origin": ORIGIN}) as client:
         assert (await client.get(f"/livez?{'a' * (MAX_HEAD - 1024)}")).status_code == 200
-        assert_error(await client.get(f"/livez?{'a' * MAX_HEAD}"), 400, "bad_request")
+        assert_error(await client.get(f"/livez?{'a' * MAX_HEAD}"), 400, "bad_request", origin=None)
         assert_error(await client.get("/livez", headers={"X-A": "a" * MAX_HEAD}), 400, "bad_request")
 
 
 async def test_malformed_request_gets_an_error_of_the_contract(split: SplitSystem) -> None:
     async with split.gateway.client(headers={"Origin": ORIGIN}) as client:
-        assert_error(await client.get("/livez", headers={"Host": "a b"}), 400, "bad_request")
+        assert_error(await client.get("/livez", headers={"Host": "a b"}), 400, "bad_request", origin=None)
