@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from collections import deque
 from importlib.metadata import version
 from time import perf_counter
 from typing import Any, NoReturn
@@ -27,6 +28,18 @@ LOOP_LAG = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1),
 )
 LAG_PERIOD_SECONDS = 0.25
+LONGEST_LAG_SECONDS = 60.0
+
+LONGEST_LAG = Gauge(
+    "smarttrip_process_event_loop_lag_seconds",
+    "How late the event loop ran at most in the last minute, by process",
+    multiprocess_mode="liveall",
+)
+PROCESS_PAUSES = Gauge(
+    "smarttrip_process_gc_pause_seconds",
+    "Time for which the garbage collector has stopped the process, by process",
+    multiprocess_mode="liveall",
+)
 
 GENERATIONS = range(3)
 COLLECTIONS = with_values(
@@ -45,6 +58,8 @@ class CollectorTimer:
         self._started_at = 0.0
         self._runs = [0 for _ in GENERATIONS]
         self._seconds = [0.0 for _ in GENERATIONS]
+        self._total = 0.0
+        """Seconds since the process started."""
 
     def __call__(self, phase: str, info: dict[str, Any]) -> None:
         if phase == "start":
@@ -58,8 +73,10 @@ class CollectorTimer:
         for generation in GENERATIONS:
             runs, self._runs[generation] = self._runs[generation], 0
             seconds, self._seconds[generation] = self._seconds[generation], 0.0
+            self._total += seconds
             COLLECTIONS.labels(generation).inc(runs)
             PAUSES.labels(generation).inc(seconds)
+        PROCESS_PAUSES.set(self._total)
 
 
 _timer = CollectorTimer()
@@ -77,7 +94,10 @@ def report_process() -> None:
 async def watch_event_loop() -> NoReturn:
     """Measure the lag of the event loop until cancelled."""
     loop = asyncio.get_running_loop()
+    lags: deque[float] = deque(maxlen=round(LONGEST_LAG_SECONDS / LAG_PERIOD_SECONDS))
     while True:
         due = loop.time() + LAG_PERIOD_SECONDS
         await asyncio.sleep(LAG_PERIOD_SECONDS)
-        LOOP_LAG.observe(max(0.0, loop.time() - due))
+        lags.append(max(0.0, loop.time() - due))
+        LOOP_LAG.observe(lags[-1])
+        LONGEST_LAG.set(max(lags))

@@ -1,12 +1,8 @@
 """What is recorded of the current request while it is served: where its time went, and what answered it."""
 
 from contextvars import ContextVar
-from time import perf_counter
-from types import TracebackType
 
 from msgspec import Struct
-
-from core.tracing import spans
 
 
 class RequestRecord(Struct):
@@ -21,27 +17,6 @@ class RequestRecord(Struct):
 
 record_var: ContextVar[RequestRecord | None] = ContextVar("request_record", default=None)
 """The record of the current request; None outside of requests. Tasks that a request starts share it."""
-
-
-class Stage:
-    """A block whose duration counts as a stage of the current request, and that has a span."""
-
-    __slots__ = ("_name", "_started_at")
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __enter__(self) -> None:
-        self._started_at = perf_counter()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        seconds = perf_counter() - self._started_at
-        record = record_var.get()
-        if record is not None:
-            record.add(self._name, seconds)
-        spans.record(self._name, seconds, error=error)
 
 
 def record_cache(level: str) -> None:

@@ -51,6 +51,16 @@ DIFFERENCES = Gauge(
     "Differences between a server and what the release needs, by part: database, postgres, redis, index",
     ["part"],
 )
+INDEX = Gauge("smarttrip_index_info", "1: the index in use, by name, which is empty if there is none", ["name"])
+INDEX_CREATED = Gauge(
+    "smarttrip_index_created_timestamp_seconds", "When the index in use was created; 0 if there is none"
+)
+DISK = Gauge("smarttrip_elasticsearch_disk_used_ratio", "Part of the fullest disk of Elasticsearch that is taken")
+CERTIFICATE_END = Gauge(
+    "smarttrip_certificate_expires_timestamp_seconds",
+    "When the certificate of a server ends; 0 without TLS",
+    ["server"],
+)
 REDIS_MEMORY = Gauge("smarttrip_redis_memory_used_ratio", "Part of Redis' maxmemory that is taken; 0 without a limit")
 JOB_QUEUE = Gauge("smarttrip_job_queue_entries", "Requested jobs that wait for a worker")
 STREAM_OLDEST = Gauge("smarttrip_tracking_stream_oldest_seconds", "Age of the oldest entry of the tracking stream")

@@ -26,7 +26,9 @@ from indexer.invalidation import watch_columns
 from indexer.jobs.runner import run_jobs
 from indexer.jobs.schedule import scheduled_jobs
 from indexer.jobs.scheduler import declare_metrics, run_scheduled
+from indexer.observability.certificates import watch_certificates
 from indexer.observability.health_server import run_health_server
+from indexer.observability.index_metrics import collect_index_forever
 from indexer.observability.outbox_metrics import collect_forever
 from indexer.observability.preflight_metrics import compare_forever
 from indexer.observability.queue_metrics import collect_queues_forever
@@ -85,6 +87,8 @@ async def work(settings: Settings, stop: asyncio.Event, limits: BatchLimits = DE
             watch_clock(),
             compare_forever(settings, stream_redis),
             collect_queues_forever(redis),
+            collect_index_forever(backends),
+            watch_certificates(settings),
             watch_event_loop(),
         ]
         if settings.worker_port is not None:

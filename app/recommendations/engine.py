@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from app.recommendations.search import SearchHits, TripSearch
-from core.request_record import Stage
+from app.recommendations.stage import Stage
 from scoring import weights
 from scoring.context import SearchContext
 from scoring.explain import Recommendation, score_documents

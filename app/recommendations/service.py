@@ -21,10 +21,10 @@ from app.recommendations.postgres_search import PostgresTripSearch
 from app.recommendations.request_log_record import build_log_record
 from app.recommendations.search import CountingTripSearch
 from app.recommendations.serializer import serialize_response
+from app.recommendations.stage import Stage
 from app.repositories.lookups import load_lookups
 from core.errors import BackendError, BackendUnavailableError
 from core.metric_labels import with_values
-from core.request_record import Stage
 from core.tracing import spans
 from schemas.api.preferences import Preferences
 from schemas.index_document import DOCUMENT_VERSION

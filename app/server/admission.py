@@ -18,7 +18,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import monotonic
 
+from prometheus_client import Gauge
 from uvicorn.server import ServerState
+
+LIMIT = Gauge(
+    "smarttrip_admission_limit",
+    "Requests in flight beyond which others are rejected at the moment",
+    multiprocess_mode="livesum",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,7 @@ class AdmissionController:
         self._tuning = tuning or AdmissionTuning()
         self._max = max_concurrency
         self._limit = min(max_concurrency, self._tuning.burst)
+        LIMIT.set(self._limit)
         self._idle = False
         self._next_tick: asyncio.TimerHandle | None = None
         self._throughput = self._last_throughput = 0
@@ -102,7 +110,10 @@ class AdmissionController:
             limit = len(self._long_running & in_flight) + max(tuning.min_concurrency, self._throughput)
         else:
             limit = max(len(in_flight) + tuning.burst, self._throughput)
-        self._limit = min(self._max, limit)
+        limit = min(self._max, limit)
+        if limit != self._limit:
+            LIMIT.set(limit)
+        self._limit = limit
 
     def _count_finished(self, now: float) -> None:
         finished = self.server_state.total_requests - self.rejected

@@ -38,6 +38,7 @@ def server_command(configuration: Path, folder: Path, port: int) -> list[str]:
         f"--config.file={configuration}",
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address=127.0.0.1:{port}",
+        "--enable-feature=exemplar-storage",
         "--log.level=warn",
     ]
 

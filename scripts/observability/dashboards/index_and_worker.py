@@ -50,6 +50,9 @@ def index_and_worker() -> Dashboard:
                     chart("Time until it has loaded all", "s", {"left": REINDEX_LEFT}),
                     chart("Rebuilds in an hour, by reason", "short", {"{{reason}}": REBUILDS}),
                     chart("Drift and dead letters", "short", DRIFT),
+                    chart("Index in use", "none", {"{{name}}": "smarttrip_index_info"}),
+                    chart("Its age", "s", {"age": INDEX_AGE}),
+                    chart("Fullest disk", "percentunit", {"used": "max(smarttrip_elasticsearch_disk_used_ratio)"}),
                 ],
             ),
             (
@@ -62,6 +65,7 @@ def index_and_worker() -> Dashboard:
                         {"{{name}}": "sum by (name) (increase(smarttrip_job_failures_total[1h]))"},
                     ),
                     chart("Mean duration in an hour", "s", {"{{name}}": DURATION}),
+                    chart("Requested jobs that wait", "short", {"jobs": "max(smarttrip_job_queue_entries)"}),
                 ],
             ),
         ],
@@ -80,6 +84,8 @@ REINDEX = {
     "a second": "max(smarttrip_reindex_documents_per_second)",
 }
 REINDEX_LEFT = "clamp_min(max(smarttrip_reindex_end_timestamp_seconds) - time(), 0)"
+CREATED = "max(smarttrip_index_created_timestamp_seconds)"
+INDEX_AGE = f"(time() - {CREATED}) * ({CREATED} > bool 0)"
 REBUILDS = "sum by (reason) (increase(smarttrip_index_rebuilds_total[1h]))"
 DRIFT = {"drift": "max(smarttrip_index_drifted_departures)", "dead letters": "max(smarttrip_outbox_dead_rows)"}
 SUCCESS = "max by (name) (smarttrip_job_last_success_timestamp_seconds)"

@@ -57,6 +57,18 @@ def recommendations() -> Dashboard:
                 ],
             ),
             (
+                "Stages of a search",
+                [
+                    chart("Mean time of a stage", "s", {"{{stage}}": STAGES}),
+                    chart(
+                        "Mean time of a call",
+                        "s",
+                        {"{{dependency}} {{operation}}": CALLS},
+                        "Of all calls of the API, not of searches alone.",
+                    ),
+                ],
+            ),
+            (
                 "Freshness of caches",
                 [
                     chart("Subscriptions lost", "ops", {"{{instance}}": "rate(smarttrip_changes_lost_total[5m])"}),
@@ -76,4 +88,12 @@ def recommendations() -> Dashboard:
 
 
 LIMITED = "sum by (group) (rate(smarttrip_rate_limit_refusals_total[5m]))"
+STAGES = (
+    "sum by (stage) (rate(smarttrip_search_stage_seconds_sum[5m]))"
+    " / sum by (stage) (rate(smarttrip_search_stage_seconds_count[5m]))"
+)
+CALLS = (
+    'sum by (dependency, operation) (rate(smarttrip_dependency_seconds_sum{job="smarttrip-api"}[5m]))'
+    ' / sum by (dependency, operation) (rate(smarttrip_dependency_seconds_count{job="smarttrip-api"}[5m]))'
+)
 BREAKER = "0 closed, 1 half-open, 2 open"

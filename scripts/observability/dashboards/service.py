@@ -59,6 +59,30 @@ def service_overview() -> Dashboard:
                     ),
                     chart("Open files by process", "short", {"{{job}} {{instance}} {{pid}}": "process_open_fds"}),
                     chart("Traffic", "Bps", TRAFFIC),
+                    chart("Limit of load shedding", "short", {"limit": "sum(smarttrip_admission_limit)"}),
+                ],
+            ),
+            (
+                "Event loop and garbage collector",
+                [
+                    chart("Lag of the event loop", "s", percentiles("smarttrip_event_loop_lag_seconds")),
+                    chart(
+                        "Longest lag in a minute, by process",
+                        "s",
+                        {"{{job}} {{instance}} {{pid}}": "smarttrip_process_event_loop_lag_seconds"},
+                    ),
+                    chart(
+                        "Share of time that the collector stops a process",
+                        "percentunit",
+                        {"{{job}} {{instance}} {{pid}}": "deriv(smarttrip_process_gc_pause_seconds[5m])"},
+                    ),
+                    chart(
+                        "Collections by generation",
+                        "ops",
+                        {"{{generation}}": "sum by (generation) (rate(smarttrip_gc_collections_total[5m]))"},
+                    ),
+                    chart("Rate-limit decisions", "reqps", {"{{group}} {{decision}}": DECISIONS}),
+                    chart("Spans", "ops", {"{{outcome}}": "sum by (outcome) (rate(smarttrip_spans_total[5m]))"}),
                 ],
             ),
         ],
@@ -74,6 +98,7 @@ REJECTED = {
     "slow client": "sum(rate(smarttrip_http_slow_clients_total[5m]))",
     "idle connection": "sum(rate(smarttrip_http_idle_connections_closed_total[5m]))",
 }
+DECISIONS = "sum by (group, decision) (rate(smarttrip_rate_limit_decisions_total[5m]))"
 TRAFFIC = {
     "received": "sum(rate(smarttrip_http_request_bytes_total[5m]))",
     "sent": "sum(rate(smarttrip_http_response_bytes_total[5m]))",

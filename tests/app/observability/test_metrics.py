@@ -36,6 +36,8 @@ PER_PROCESS = (
     "process_virtual_memory_bytes",
     "process_open_fds",
     "process_start_time_seconds",
+    "smarttrip_process_event_loop_lag_seconds",
+    "smarttrip_process_gc_pause_seconds",
 )
 
 
