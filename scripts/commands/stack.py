@@ -62,8 +62,7 @@ def up(
     """Start the services that do not run yet, and wait until all of them respond."""
     from scripts.dev_stack import manager, split
 
-    observers = [service for service in manager.OBSERVERS if observe and _is_installed(service)]
-    manager.up(_folder(data), (*manager.SERVICES, *observers))
+    manager.up(_folder(data), (*manager.SERVICES, *(installed_observers() if observe else ())))
     if topology is Topology.SPLIT:
         split.up(_folder(data))
     _report(_folder(data), json)
@@ -98,6 +97,13 @@ def env(data: Data = None, json: JsonOption = False) -> None:
         return
     for name, value in variables.items():
         typer.echo(f"export {name}={shlex.quote(value)}")
+
+
+def installed_observers() -> "list[Service]":
+    """Return the observers that the machine has the programs of; print a sentence for each that is missing."""
+    from scripts.dev_stack import manager
+
+    return [service for service in manager.OBSERVERS if _is_installed(service)]
 
 
 def _is_installed(service: "Service") -> bool:

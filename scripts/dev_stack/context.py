@@ -2,7 +2,7 @@
 
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -11,13 +11,16 @@ from typing import NoReturn
 from scripts.dev_stack import manager
 from scripts.dev_stack.file_lock import locked
 from scripts.dev_stack.paths import open_folder
+from scripts.dev_stack.service import Service
 from scripts.interrupts import raise_interrupt
 
 _TERMINATION = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def running_stack(data: Path, *, busy: str, ephemeral: bool = False) -> Iterator[dict[str, str]]:
+def running_stack(
+    data: Path, *, busy: str, ephemeral: bool = False, observers: Sequence[Service] = ()
+) -> Iterator[dict[str, str]]:
     """Start the services and yield the settings that lead to them; with `ephemeral`, delete their data at the end.
 
     Raises CliError with the sentence `busy` if another block uses the folder.
@@ -27,7 +30,8 @@ def running_stack(data: Path, *, busy: str, ephemeral: bool = False) -> Iterator
         for number in _TERMINATION:
             signal.signal(number, _terminate)
         try:
-            manager.up(data, ephemeral=ephemeral, die_with_parent=True)
+            services = (*manager.SERVICES, *observers)
+            manager.up(data, services, ephemeral=ephemeral, die_with_parent=True)
             yield manager.environment(data)
         finally:
             for number in _TERMINATION:

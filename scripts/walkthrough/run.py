@@ -14,10 +14,13 @@ from indexer.backends import open_backends
 from indexer.index.reconcile import IndexProblem, find_problem
 from schemas.enums import Continent
 from scripts.commands import database, index
+from scripts.dev_stack import manager
 from scripts.dev_stack.context import running_stack
 from scripts.dev_stack.passwords import hide_password
 from scripts.dev_stack.paths import cache_root
 from scripts.dev_stack.processes import SMARTTRIP, Child, running
+from scripts.dev_stack.prometheus import PROCESSES
+from scripts.dev_stack.service import Service
 from scripts.dev_stack.wait import http_ok
 from scripts.ports import require_free
 from scripts.walkthrough.change_demo import show_change
@@ -45,8 +48,8 @@ SETTINGS = {
 }
 
 
-def run_demo(*, once: bool) -> None:
-    """Run the demo; unless `once`, keep the system running until Ctrl-C.
+def run_demo(*, once: bool, observers: Sequence[Service] = ()) -> None:
+    """Run the demo, watched by the observers; unless `once`, keep the system running until Ctrl-C.
 
     Raises CliError if another demo runs or the port is taken.
     """
@@ -55,10 +58,11 @@ def run_demo(*, once: bool) -> None:
     with ExitStack() as stack:
         data = cache_root() / "demo"
         require_free(api_port())
-        settings = _start_services(console, stack, data)
+        settings = _start_services(console, stack, data, observers)
         _fill(settings)
         children = _start_processes(console, stack, data, settings.port)
         _show(console, settings)
+        _print_observers(console, data, observers)
         if once:
             console.print("\nWithout --once everything keeps running, for your own searches: ./scripts/demo")
         else:
@@ -72,9 +76,11 @@ def api_port() -> int:
     return load_settings(**nowhere, elasticsearch_url="http://localhost:9200", host=SETTINGS["HOST"]).port
 
 
-def _start_services(console: Console, stack: ExitStack, data: Path) -> Settings:
+def _start_services(console: Console, stack: ExitStack, data: Path, observers: Sequence[Service]) -> Settings:
     with _step(console, "Postgres, Valkey and Elasticsearch"):
-        os.environ.update(stack.enter_context(running_stack(data, busy=BUSY)) | SETTINGS)
+        os.environ.update(stack.enter_context(running_stack(data, busy=BUSY, observers=observers)) | SETTINGS)
+    if observers:
+        os.environ["WORKER_PORT"] = PROCESSES["worker"].rpartition(":")[2]
     return load_settings()
 
 
@@ -131,6 +137,12 @@ def _print_ways_on(console: Console, settings: Settings) -> None:
     console.print(f"  see its health      {api}/api/health")
     for name in ("DATABASE_URL", "REDIS_URL", "ELASTICSEARCH_URL"):
         console.print(f"  {name:<19} {hide_password(os.environ[name])}", soft_wrap=True)
+
+
+def _print_observers(console: Console, data: Path, observers: Sequence[Service]) -> None:
+    for state in manager.status(data):
+        if state.service in observers:
+            console.print(f"  {state.service.name:<19} {state.url}", soft_wrap=True)
 
 
 def _wait_for_ctrl_c(console: Console, children: Sequence[Child]) -> None:
