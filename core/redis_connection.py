@@ -125,7 +125,8 @@ class RedisPool(BlockingConnectionPool):
         pool.master = master
         return pool
 
-    async def aclose(self) -> None:
-        await super().aclose()
+    async def disconnect(self, inuse_connections: bool = True) -> None:
+        """Close the connections: those to the Sentinels, too."""
+        await super().disconnect(inuse_connections)
         if self.master is not None:
             await self.master.close()

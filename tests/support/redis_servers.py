@@ -95,4 +95,5 @@ async def _accepts(server: RedisServer) -> bool:
     except OSError:
         return False
     writer.close()
+    await writer.wait_closed()
     return True
