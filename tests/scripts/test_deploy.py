@@ -95,7 +95,7 @@ async def test_pgbouncer_serves_transactions(settings: Settings, folder: Path) -
 def test_documents_name_the_configurations() -> None:
     pages = (DEPLOY.parent / "docs" / "how-to").glob("deploy*.md")
     text = "".join(page.read_text(encoding="utf-8") for page in pages)
-    named = {DEPLOY.parent / path for path in re.findall(r"deploy/[a-z/]+[a-z.]*", text)}
+    named = {DEPLOY.parent / path for path in re.findall(r"deploy/[\w/-]+[a-z.]*", text)}
     for path in DEPLOY.rglob("*"):
         assert path.is_dir() or {path, *path.parents} & named, path
     assert all(path.exists() for path in named)
