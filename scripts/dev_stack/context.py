@@ -19,7 +19,12 @@ _TERMINATION = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def running_stack(
-    data: Path, *, busy: str, ephemeral: bool = False, observers: Sequence[Service] = ()
+    data: Path,
+    *,
+    busy: str,
+    ephemeral: bool = False,
+    services: Sequence[Service] = manager.SERVICES,
+    observers: Sequence[Service] = (),
 ) -> Iterator[dict[str, str]]:
     """Start the services and yield the settings that lead to them; with `ephemeral`, delete their data at the end.
 
@@ -30,8 +35,7 @@ def running_stack(
         for number in _TERMINATION:
             signal.signal(number, _terminate)
         try:
-            services = (*manager.SERVICES, *observers)
-            manager.up(data, services, ephemeral=ephemeral, die_with_parent=True)
+            manager.up(data, (*services, *observers), ephemeral=ephemeral, die_with_parent=True)
             yield manager.environment(data)
         finally:
             for number in _TERMINATION:

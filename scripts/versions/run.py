@@ -1,0 +1,106 @@
+"""Run the suites that depend on servers on every version of them, and write the page, for `make test-versions`."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from xml.etree import ElementTree
+
+import asyncpg
+from elasticsearch import AsyncElasticsearch
+from redis.asyncio import Redis
+
+from scripts.dev_stack.context import running_stack
+from scripts.errors import CliError
+from scripts.versions.page import PAGE, Row, read, render
+from scripts.versions.servers import SERVERS, Server
+
+SUITES = ("tests/migrations", "tests/indexer", "tests/app/test_contract.py")
+MOST_NAMED = 5
+"""Failed tests that a row names."""
+
+
+def main(names: Sequence[str]) -> int:
+    """Run the suites on the servers of these names, by default all, and return 1 if a test failed."""
+    chosen = [server for server in SERVERS if not names or server.name in names]
+    if not chosen:
+        raise CliError(f"No server is called {names[0]}; these are: {', '.join(server.name for server in SERVERS)}.")
+    found: dict[str, Row] = {}
+    for server in chosen:
+        print(f"== {server.name}", flush=True)
+        found[server.name] = try_server(server)
+        rows = (read(PAGE.read_text()) if PAGE.exists() else {}) | found
+        ordered = {server.name: rows[server.name] for server in SERVERS if server.name in rows}
+        PAGE.write_text(render(ordered, SUITES))
+    return int(any("failed" in outcome or "not" in outcome for row in found.values() for outcome in row[3:]))
+
+
+def try_server(server: Server) -> Row:
+    date = datetime.now(UTC).date().isoformat()
+    data = Path(tempfile.mkdtemp(prefix="smarttrip-version-"))
+    try:
+        with running_stack(data, ephemeral=True, busy=f"{data} is in use.", services=server.stack()) as services:
+            version = asyncio.run(version_of(server, services))
+            return [version, server.source, date, *(run_suite(suite, services) for suite in SUITES)]
+    except CliError as error:
+        return ["–", server.source, date, f"not run: {error}", *["–"] * (len(SUITES) - 1)]
+
+
+async def version_of(server: Server, services: Mapping[str, str]) -> str:
+    """Return the version that the running server tells."""
+    url = services[server.service.variable]
+    if server.service.name == "postgres":
+        connection = await asyncpg.connect(url)
+        try:
+            return str(await connection.fetchval("SHOW server_version")).partition(" ")[0]
+        finally:
+            await connection.close()
+    if server.service.name == "valkey":
+        async with Redis.from_url(url) as redis:
+            told = await redis.info("server")
+            return str(told.get("valkey_version") or told["redis_version"])
+    async with AsyncElasticsearch(url) as elasticsearch:
+        return str((await elasticsearch.info())["version"]["number"])
+
+
+def run_suite(suite: str, services: Mapping[str, str]) -> str:
+    """Return how many tests passed, and which failed."""
+    with tempfile.NamedTemporaryFile(suffix=".xml") as report:
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-m",
+            "not slow",
+            "-n",
+            "2",
+            f"--junitxml={report.name}",
+            suite,
+        ]
+        subprocess.run(command, env=os.environ | services, check=False)
+        return outcome(Path(report.name).read_text())
+
+
+def outcome(report: str) -> str:
+    """Return what a report of pytest says, for a cell of the page."""
+    if not report:
+        return "not run: pytest wrote no report"
+    cases = list(ElementTree.fromstring(report).iter("testcase"))  # noqa: S314 -- pytest's own file
+    failed = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]
+    if not failed:
+        return f"{len(cases)} passed"
+    names = ", ".join(f"`{str(case.get('name')).replace('|', '/')}`" for case in failed[:MOST_NAMED])
+    return f"{len(failed)} of {len(cases)} failed: {names}{', ...' if len(failed) > MOST_NAMED else ''}"
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except CliError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.code)
