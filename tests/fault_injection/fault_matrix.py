@@ -37,6 +37,8 @@ class Outcome(StrEnum):
     """It works, and its response may be marked as degraded or stale."""
     REJECTED = "503"
     """It works, or is rejected with 503 and `Retry-After`."""
+    REFUSED = "refused"
+    """As `REJECTED`, or a new connection is closed at once."""
     WAITS = "waits"
     """Nothing is lost, and it goes on when the fault is over."""
     ENDS = "ends"
@@ -99,7 +101,7 @@ FAULTS: Mapping[Fault, Row] = {
     ("disk", "full"): ALL_WORKS,
     ("clock of the API", "jumping"): API_WORKS,
     ("clock of the worker", "jumping"): WORKER_WORKS,
-    ("open files of the API", "full"): _row("503", "503", "503", "503", "-", "-"),
+    ("open files of the API", "full"): _row("refused", "refused", "refused", "refused", "-", "-"),
     ("open files of the worker", "full"): _row("-", "-", "-", "-", "waits", "waits"),
 }
 
@@ -125,7 +127,10 @@ _LIMIT = "a limit is reached or not"
 _CLOCK = "a clock can only be wrong"
 
 SENSELESS: Mapping[Fault, str] = {
-    ("Postgres", "full"): "what it cannot write it rejects, as in a transaction that fails: see gone",
+    ("Postgres", "full"): (
+        "without room for its log it ends: see gone; without room for a table it rejects what adds to that (53100), "
+        "the platform's changes as well, and every statement that it rejects so counts as an outage"
+    ),
     ("replica", "full"): "it stops replaying and lags: see older state",
     ("Elasticsearch", "jumping"): _NO_CLOCK_READ,
     ("Elasticsearch", "older state"): (
@@ -164,14 +169,15 @@ before. `make generate` makes this page of `tests/fault_injection/fault_matrix.p
 - **gone** refuses connections, **stalled** accepts them and never responds, **slow** delays each packet by 0.2 s;
   a clock that is **jumping** is set ahead by an hour, and back.
 - **works**: as without the fault. **degraded**: it works, and the response may be marked as degraded or stale.
-  **503**: it works, or is rejected with 503 and `Retry-After`. **waits**: nothing is lost, and it goes on after the
-  fault. **ends**: the processes end after SIGTERM, within so many seconds.
+  **503**: it works, or is rejected with 503 and `Retry-After`. **refused**: as 503, or a new connection is closed at
+  once. **waits**: nothing is lost, and it goes on after the fault. **ends**: the processes end after SIGTERM, within so
+  many seconds.
+- The API bounds its connections by the limit of open files that it starts with, so that one is reached only where the
+  limit is lowered later, as the test does.
 - Searches are `POST /api/v2/recommendations`; reads are lists from Postgres that no cache has; tracking is an event and
   a new session; admin is the state of the index; the feed brings a change of Postgres into the index; jobs run when
   they are due. No response takes longer than {RESPONSE_SECONDS} s.
 - A dash: the operation does not touch it.
-- Expected, and not run as a whole so far: the rows of the disk, the clocks and the open files, and of an Elasticsearch
-  that is full, slow or stalled.
 """
 
 

@@ -109,7 +109,9 @@ async def provoked(system: System, fault: Fault) -> AsyncIterator[None]:
         process = system.api if component.endswith("API") else system.worker
         process.process.send_signal(SIGUSR1)
         yield
-        process.process.send_signal(SIGUSR2)
+        # It may have ended.
+        with suppress(ProcessLookupError):
+            process.process.send_signal(SIGUSR2)
     elif component.startswith("open files"):
         with no_more_files(system.api if component.endswith("API") else system.worker):
             yield
