@@ -61,7 +61,7 @@ async def version_of(server: Server, services: Mapping[str, str]) -> str:
             await connection.close()
     if server.service.name == "valkey":
         async with Redis.from_url(url) as redis:
-            told = await redis.info("server")
+            told = await redis.info()
             return str(told.get("valkey_version") or told["redis_version"])
     async with AsyncElasticsearch(url) as elasticsearch:
         return str((await elasticsearch.info())["version"]["number"])
