@@ -10,7 +10,14 @@ from core.settings import Settings, load_settings
 from tests.scripts.kubernetes.conftest import Manifest, containers, of_kind, pods
 from tests.scripts.kubernetes.test_pods import environment
 
-SERVERS = {"DATABASE_URL", "DATABASE_DIRECT_URL", "DATABASE_REPLICA_URLS", "REDIS_URL", "ELASTICSEARCH_URL"}
+SERVERS = {
+    "DATABASE_URL",
+    "DATABASE_DIRECT_URL",
+    "DATABASE_REPLICA_URLS",
+    "REDIS_URL",
+    "ELASTICSEARCH_URL",
+    "ELASTICSEARCH_API_KEY",
+}
 SECRETS = SERVERS | {
     name.upper()
     for name, field in Settings.model_fields.items()
