@@ -1,3 +1,3 @@
 """The HTTP side."""
 
-import core.metric_files  # noqa: F401  # before the first metric
+import core.metrics.files  # noqa: F401  # before the first metric

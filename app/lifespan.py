@@ -36,11 +36,11 @@ from app.tracking.producer import TrackingProducer
 from app.tracking.request_log_buffer import running_request_log_buffer
 from core.business_date import business_date_provider
 from core.clock import watch_clock
+from core.concurrency.shared_result import SharedResult
+from core.concurrency.tasks import background_task
+from core.configuration.roles import Role
+from core.configuration.settings import Settings
 from core.process_metrics import watch_event_loop
-from core.roles import Role
-from core.settings import Settings
-from core.shared_result import SharedResult
-from core.tasks import background_task
 from core.tracing.process import stopping_tracing
 from schemas.api.health import Health
 

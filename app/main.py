@@ -21,10 +21,10 @@ from app.observability import request_metrics
 from app.observability.access_log import AccessLog
 from app.observability.metrics import ROLE
 from app.routes import endpoints_of
+from core.configuration.settings import Settings, load_settings
 from core.gc_tuning import tune_gc
-from core.logging import configure_logs
-from core.metric_files import log_unshared
-from core.settings import Settings, load_settings
+from core.logs.configuration import configure_logs
+from core.metrics.files import log_unshared
 from core.tracing import spans
 from core.tracing.process import start_tracing
 

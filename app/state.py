@@ -32,9 +32,9 @@ from app.server.receiving_limit import ReceivingLimit
 from app.tracking.producer import TrackingProducer
 from app.tracking.request_log_buffer import RequestLogBuffer
 from core.business_date import BusinessDateProvider
+from core.concurrency.shared_result import SharedResult
+from core.configuration.settings import Settings
 from core.request_record import RequestRecord
-from core.settings import Settings
-from core.shared_result import SharedResult
 from schemas.api.health import Health
 
 

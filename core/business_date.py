@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import date, datetime
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 
 BusinessDateProvider = Callable[[], date]
 

@@ -17,14 +17,14 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from core.concurrency.timeouts import DEFAULTS
+from core.configuration.postgres_url import parse_postgres_url
+from core.configuration.settings import Settings
 from core.dependency_calls import Call
-from core.postgres_connection import PostgresConnection, connect
-from core.postgres_pool import MeteredPool
-from core.postgres_url import parse_postgres_url
+from core.postgres.connection import PostgresConnection, connect
+from core.postgres.pool import MeteredPool
+from core.postgres.statement_timing import measure_statements
 from core.redis_connection import RedisPool
-from core.settings import Settings
-from core.statement_timing import measure_statements
-from core.timeouts import DEFAULTS
 from core.tracing import spans
 from core.tracing.elasticsearch import response_attributes
 

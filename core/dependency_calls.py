@@ -6,7 +6,7 @@ from types import TracebackType
 
 from prometheus_client import Histogram
 
-from core.metric_labels import OTHER, with_series
+from core.metrics.labels import OTHER, with_series
 from core.request_record import record_var
 from core.tracing import spans
 from core.tracing.spans import NO_SPAN, Attributes, Span

@@ -9,10 +9,10 @@ from typing import Any, NoReturn
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from core.buffered_counter import report_counters
-from core.log_writer import report_dropped_lines
-from core.metric_labels import with_values
-from core.postgres_pool import report_pools
+from core.logs.writer import report_dropped_lines
+from core.metrics.buffered_counter import report_counters
+from core.metrics.labels import with_values
+from core.postgres.pool import report_pools
 from schemas.index_document import DOCUMENT_VERSION
 
 BUILD = with_values(

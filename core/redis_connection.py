@@ -9,7 +9,7 @@ from redis.asyncio.sentinel import Sentinel
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError
 
-from core.redis_url import SentinelUrl, parse_sentinel_url
+from core.configuration.redis_url import SentinelUrl, parse_sentinel_url
 
 SENTINEL_SECONDS = 0.5
 """Seconds that each Sentinel has to name the master."""

@@ -9,9 +9,9 @@ from elasticsearch import AsyncElasticsearch
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core import clients
-from core.platform_columns import PlatformColumns
-from core.postgres_pool import meter_pool
-from core.settings import Settings
+from core.configuration.settings import Settings
+from core.postgres.platform_columns import PlatformColumns
+from core.postgres.pool import meter_pool
 
 POOL_SIZE = 10
 

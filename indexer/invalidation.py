@@ -8,9 +8,9 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from core.clients import redis_database, redis_key
+from core.concurrency.retries import retry_times
 from core.generation import current_generation
-from core.platform_columns import CHECK_SECONDS, PlatformColumns
-from core.retries import retry_times
+from core.postgres.platform_columns import CHECK_SECONDS, PlatformColumns
 from schemas.invalidation import ALL_KINDS, EVERYTHING, InvalidationMessage, channel
 from schemas.redis_keys import GENERATION_COUNTER
 

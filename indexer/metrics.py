@@ -2,7 +2,7 @@
 
 from prometheus_client import Counter, Gauge, Histogram, Summary
 
-from core.metric_labels import with_values
+from core.metrics.labels import with_values
 
 LAG = Histogram(
     "smarttrip_index_lag_seconds",

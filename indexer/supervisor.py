@@ -6,9 +6,9 @@ from contextlib import suppress
 
 import structlog
 
+from core.configuration.settings import Settings
 from core.errors import BACKEND_ERRORS
-from core.metric_labels import with_values
-from core.settings import Settings
+from core.metrics.labels import with_values
 from core.tracing import spans
 from indexer import metrics
 from indexer.backends import Backends

@@ -10,10 +10,10 @@ import uvloop
 
 from core import clients
 from core.clock import watch_clock
+from core.concurrency.tasks import cancel_and_wait
+from core.configuration.settings import Settings
 from core.gc_tuning import tune_gc
 from core.process_metrics import watch_event_loop
-from core.settings import Settings
-from core.tasks import cancel_and_wait
 from core.tracing.process import start_tracing, stopping_tracing
 from indexer.backends import open_backends
 from indexer.errors import RedisOwnedError

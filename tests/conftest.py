@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import migrations
 from core import clients
-from core.settings import Settings, load_settings
+from core.configuration.settings import Settings, load_settings
 from schemas.tables import Base
 from tests.support.factories import CatalogueFactory
 from tests.support.otlp import Collector, collecting
@@ -37,9 +37,9 @@ NOT_FAST = {
     "app/openapi/test_linters.py",
     "app/test_imports.py",
     "browser",
-    "core/test_logging.py",
-    "core/test_metric_files.py",
-    "core/test_repetition.py",
+    "core/logs/test_configuration.py",
+    "core/metrics/test_files.py",
+    "core/logs/test_repetition.py",
     "docs",
     "fault_injection",
     "protocol_model",

@@ -10,8 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from core.bisection import process_with_bisection
-from core.transactions import run_transaction
+from core.concurrency.bisection import process_with_bisection
+from core.postgres.transactions import run_transaction
 from tracking.event_writer import write_events
 from tracking.locks import TRACKING_LOCK
 from tracking.request_log_writer import write_request_logs

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, and_, exists, func, literal, not_, select,
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.sql import in_array
+from core.postgres.sql import in_array
 from schemas.tables import BrowsingSession, Event, UnverifiedBrowser, User
 
 

@@ -8,9 +8,9 @@ from prometheus_client import Counter, Gauge
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from core.concurrency.retries import retry_forever
 from core.errors import BACKEND_ERRORS
-from core.metric_labels import error_label, error_labels, with_values
-from core.retries import retry_forever
+from core.metrics.labels import error_label, error_labels, with_values
 from core.tracing import spans
 from core.tracing.spans import Span
 from schemas.redis_keys import TRACKING_STREAM

@@ -4,7 +4,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.retention import remove_expired
+from core.postgres.retention import remove_expired
 from schemas.tables import BrowsingSession, DeadEvent, Event, RecommendationRequest, UnverifiedBrowser
 
 log = structlog.get_logger()

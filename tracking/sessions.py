@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from core.row_changes import change_rows
-from core.transactions import run_transaction
+from core.postgres.row_changes import change_rows
+from core.postgres.transactions import run_transaction
 from tracking.locks import TRACKING_LOCK
 
 IDLE_MINUTES = 30

@@ -12,8 +12,8 @@ from starlette.datastructures import Headers
 
 from app.access.signing_keys import NO_KEYS, KeySet
 from app.access.token_failures import Reason, token_failures
+from core.configuration.settings import Settings
 from core.errors import NotAuthenticatedError, NotAuthorizedError
-from core.settings import Settings
 from schemas.messages.message import Message
 
 MAX_TOKEN = 8 * 1024

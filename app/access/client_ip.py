@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from pydantic import IPvAnyNetwork
 from starlette.datastructures import Headers
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 
 Address = IPv4Address | IPv6Address
 

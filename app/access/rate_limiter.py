@@ -13,10 +13,10 @@ from prometheus_client import Counter, Gauge
 
 from app.backends.redis import ResilientRedis
 from core.clients import redis_key
+from core.configuration.rates import Rate, parse_rates
+from core.configuration.settings import Settings
 from core.errors import BackendError
-from core.metric_labels import with_values
-from core.rates import Rate, parse_rates
-from core.settings import Settings
+from core.metrics.labels import with_values
 
 FAILURES = Counter("smarttrip_rate_limit_failures_total", "Requests let pass because Redis did not answer")
 

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import structlog
 from prometheus_client import Counter as Metric
 
-from core.metric_labels import with_values
+from core.metrics.labels import with_values
 
 log = structlog.get_logger()
 

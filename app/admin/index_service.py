@@ -13,8 +13,8 @@ from app.backends.database import Database, map_database_errors
 from app.backends.labels import JOB_QUEUE_LABEL, SEARCH_INDEX_LABEL
 from app.repositories import admin
 from core.clients import redis_key
+from core.configuration.settings import Settings
 from core.errors import BackendUnavailableError, ConflictError
-from core.settings import Settings
 from indexer.errors import IndexerError, ReindexRunningError
 from indexer.index import admin as index_admin
 from indexer.jobs import queue

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from core.tasks import cancel_and_wait
+from core.concurrency.tasks import cancel_and_wait
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -10,7 +10,7 @@ import structlog
 from prometheus_client import Gauge
 
 from core.errors import BackendError, BackendUnavailableError, ExpectedError
-from core.metric_labels import with_values
+from core.metrics.labels import with_values
 from schemas.messages.message import Message
 
 log = structlog.get_logger()

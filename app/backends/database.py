@@ -16,8 +16,8 @@ from app.backends.labels import DATABASE_LABEL
 from app.backends.replica_pool import ReplicaPool
 from app.backends.stall_probe import StallProbe
 from core.errors import BackendUnavailableError, DatabaseDiffersError, TransactionConflictError
-from core.platform_columns import AGAIN_SECONDS, PlatformColumns
-from core.transactions import is_conflict, retry_conflicts
+from core.postgres.platform_columns import AGAIN_SECONDS, PlatformColumns
+from core.postgres.transactions import is_conflict, retry_conflicts
 
 log = structlog.get_logger()
 

@@ -9,8 +9,8 @@ from app.backends.http_client import HttpClient
 from app.backends.redis import ResilientRedis
 from app.backends.replica_pool import replica_name
 from core import clients
-from core.postgres_pool import meter_pool
-from core.settings import Settings
+from core.configuration.settings import Settings
+from core.postgres.pool import meter_pool
 
 ADMIN_CONNECTIONS = 2
 """Connections to Elasticsearch for checks and administration; searches have their own."""

@@ -13,9 +13,9 @@ from redis.exceptions import NoScriptError, RedisError
 from app.backends.circuit_breaker import CircuitBreaker
 from app.backends.labels import REDIS_LABEL
 from app.backends.redis_pipeline import AutoPipeline, RedisArg
+from core.concurrency.timeouts import DEFAULTS
 from core.dependency_calls import SharedCall
 from core.errors import BackendUnavailableError
-from core.timeouts import DEFAULTS
 
 log = structlog.get_logger()
 

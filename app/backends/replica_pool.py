@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.backends.replica_identity import ServerState, find_lag, find_mismatch, read_state
-from core.metric_labels import with_values
+from core.metrics.labels import with_values
 
 log = structlog.get_logger()
 

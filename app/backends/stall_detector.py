@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from core.tasks import cancel_and_wait
+from core.concurrency.tasks import cancel_and_wait
 
 
 class ServerStalledError(OSError):

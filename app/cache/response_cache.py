@@ -18,9 +18,9 @@ from app.cache.entry import StoredEntry
 from app.cache.invalidation import InvalidationState
 from app.cache.redis_store import RedisStore
 from app.http.encoded_body import EncodedBody, encode_body
-from core.buffered_counter import BufferedCounter
 from core.errors import BackendError
-from core.metric_labels import with_values
+from core.metrics.buffered_counter import BufferedCounter
+from core.metrics.labels import with_values
 from core.request_record import record_cache
 from schemas.invalidation import EntityKind
 

@@ -16,9 +16,9 @@ from app.cache.invalidation import InvalidationState
 from app.cache.redis_store import RedisStore
 from app.cache.response_cache import ResponseCache
 from core.clients import redis_database, redis_key
+from core.concurrency.retries import restart_backoff, retry_forever
+from core.concurrency.tasks import background_task
 from core.generation import current_generation
-from core.retries import restart_backoff, retry_forever
-from core.tasks import background_task
 from schemas.invalidation import InvalidationMessage, channel
 
 log = structlog.get_logger()

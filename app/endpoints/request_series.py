@@ -6,7 +6,7 @@ from typing import NamedTuple
 from app.endpoints.endpoint import Endpoint
 from app.endpoints.openapi import error_statuses
 from app.observability.request_metrics import CLIENT_CLOSED_REQUEST, METHODS, UNKNOWN_ROUTE
-from core.metric_labels import OTHER
+from core.metrics.labels import OTHER
 
 BEFORE_ROUTING = frozenset({429})
 """Statuses of responses that are sent before a request has a route."""

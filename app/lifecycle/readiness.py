@@ -8,10 +8,10 @@ import structlog
 from app.http.errors import to_api_error
 from app.lifecycle.required_backends import RequiredBackends, not_ready
 from app.lifecycle.shutdown import DrainState
+from core.concurrency.retries import retry_forever
+from core.concurrency.shared_result import SharedResult
+from core.concurrency.tasks import background_task
 from core.errors import ExpectedError
-from core.retries import retry_forever
-from core.shared_result import SharedResult
-from core.tasks import background_task
 from schemas.messages.message import Message
 
 log = structlog.get_logger()

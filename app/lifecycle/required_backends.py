@@ -14,8 +14,8 @@ from app.backends.index_feed import IndexFeedMonitor
 from app.backends.labels import SEARCH_INDEX_LABEL
 from app.backends.redis import ResilientRedis
 from app.http.errors import ApiError
+from core.configuration.settings import Settings
 from core.errors import BackendError, BackendUnavailableError, ExpectedError
-from core.settings import Settings
 from schemas.api.errors import ErrorCode
 from schemas.index_document import versioned_aliases
 from schemas.messages.message import Message

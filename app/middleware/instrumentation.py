@@ -10,7 +10,7 @@ from app.observability import request_metrics
 from app.observability.access_log import AccessLog, FinishedRequest, server_timing
 from app.observability.request_metrics import CLIENT_CLOSED_REQUEST, METHODS, UNKNOWN_ROUTE
 from app.state import RequestContext, client_class
-from core.metric_labels import OTHER
+from core.metrics.labels import OTHER
 from core.tracing import spans
 
 

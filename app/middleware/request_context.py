@@ -20,7 +20,7 @@ from app.middleware.instrumentation import InstrumentedSend
 from app.observability.access_log import AccessLog
 from app.state import RequestContext
 from core.errors import ExpectedError
-from core.logging import request_id_var
+from core.logs.configuration import request_id_var
 from core.request_record import record_var
 from schemas.messages.message import Message
 

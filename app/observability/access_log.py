@@ -7,7 +7,7 @@ import structlog
 from msgspec import Struct
 from prometheus_client import Counter
 
-from core.metric_labels import with_values
+from core.metrics.labels import with_values
 from core.request_record import RequestRecord
 
 log = structlog.get_logger()

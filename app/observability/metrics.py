@@ -13,8 +13,8 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 
 from app.observability import shared_metrics
-from core.metric_labels import with_values
-from core.roles import ROLES
+from core.configuration.roles import ROLES
+from core.metrics.labels import with_values
 
 LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5, 10)
 

@@ -22,9 +22,9 @@ from app.observability.metrics import (
     Encoder,
     render_metrics,
 )
-from core.metric_labels import OTHER, with_series, with_values
+from core.concurrency.tasks import background_task
+from core.metrics.labels import OTHER, with_series, with_values
 from core.process_metrics import report_process
-from core.tasks import background_task
 
 FLUSH_SECONDS = 1.0
 

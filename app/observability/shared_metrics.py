@@ -12,7 +12,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Metric, ProcessCollector, multiprocess
 from prometheus_client.registry import Collector
 
-from core.metric_files import PreallocatedValues
+from core.metrics.files import PreallocatedValues
 
 log = structlog.get_logger()
 

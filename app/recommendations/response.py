@@ -17,8 +17,8 @@ from app.http.raw_response import (
 )
 from app.recommendations.service import FROM_DATABASE, STALE, WITHOUT_DATABASE, CachedResponse
 from app.tracking.records import RequestLog
-from core.buffered_counter import BufferedCounter
-from core.metric_labels import with_values
+from core.metrics.buffered_counter import BufferedCounter
+from core.metrics.labels import with_values
 from core.random_ids import random_uuid
 
 ANSWER_SOURCES = {None: "index", FROM_DATABASE: "database", WITHOUT_DATABASE: "index_alone", STALE: "stale"}

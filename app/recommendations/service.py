@@ -24,7 +24,7 @@ from app.recommendations.serializer import serialize_response
 from app.recommendations.stage import Stage
 from app.repositories.lookups import load_lookups
 from core.errors import BackendError, BackendUnavailableError
-from core.metric_labels import with_values
+from core.metrics.labels import with_values
 from core.tracing import spans
 from schemas.api.preferences import Preferences
 from schemas.index_document import DOCUMENT_VERSION

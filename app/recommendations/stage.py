@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from prometheus_client import Summary
 
-from core.metric_labels import with_values
+from core.metrics.labels import with_values
 from core.request_record import record_var
 from core.tracing import spans
 

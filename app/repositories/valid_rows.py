@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.orm.interfaces import ORMOption
 
-from core.bisection import process_with_bisection
-from core.metric_labels import with_values
+from core.concurrency.bisection import process_with_bisection
+from core.metrics.labels import with_values
 from schemas.api import entities
 from schemas.api.admin import WriteTarget
 from schemas.api.entities import Entity

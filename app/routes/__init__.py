@@ -17,7 +17,7 @@ from app.routes import (
     tracking,
     trips,
 )
-from core.roles import ROLES, Role
+from core.configuration.roles import ROLES, Role
 
 # The most frequent first, because the router tries routes one by one.
 _BY_ROLE: Mapping[Role, tuple[Endpoint, ...]] = {

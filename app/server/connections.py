@@ -6,7 +6,7 @@ from typing import Protocol
 
 from prometheus_client import Counter
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 
 CLOSED_IDLE = Counter("smarttrip_http_idle_connections_closed_total", "Idle connections closed to make room for others")
 

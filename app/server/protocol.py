@@ -10,8 +10,8 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from app.http.raw_response import RAW_RESPONSE_EXTENSION, REQUEST_BODY_EXTENSION
 from app.server.connections import ConnectionLimit
 from app.server.parsing_protocol import ParsingProtocol
-from core.metric_labels import with_values
-from core.settings import Settings
+from core.configuration.settings import Settings
+from core.metrics.labels import with_values
 
 Phase = Literal["connecting", "sending", "taking"]
 """What a client takes too long for: to send a request after connecting, to send its rest, to take the response."""

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 
 
 class Receiver(Protocol):

@@ -14,8 +14,8 @@ from app.server.protocol import IDLE_SECONDS
 from app.server.shedding_protocol import LoadSheddingProtocol
 from app.server.sockets import ReusePortSocket, acquire_port_lock
 from app.server.worker_processes import WorkerProcesses
-from core.logging import configure_logs
-from core.settings import LogFormat, Settings
+from core.configuration.settings import LogFormat, Settings
+from core.logs.configuration import configure_logs
 
 GRACE_SECONDS = 20
 """How long requests in flight may take to finish after SIGTERM; below the usual 30 of orchestrators."""

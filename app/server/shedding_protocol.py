@@ -13,7 +13,7 @@ from app.server.receiving_limit import ReceivingLimit
 from app.server.request_cycle import RequestCycle
 from app.server.request_head import RequestError
 from app.server.static_error import StaticErrorResponse
-from core.settings import Settings
+from core.configuration.settings import Settings
 from schemas.messages.message import Message
 
 SHED_REQUESTS = Counter("smarttrip_http_requests_shed_total", "Requests refused because too many were being answered")

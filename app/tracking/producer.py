@@ -14,7 +14,7 @@ from app.backends.redis import ResilientRedis
 from app.tracking.records import RequestLog, encode_request_log
 from core.clients import redis_key
 from core.errors import BackendError, OverloadedError
-from core.metric_labels import with_values
+from core.metrics.labels import with_values
 from core.tracing import spans
 from schemas.redis_keys import TRACKING_STREAM
 from tracking.batch_writer import WRITERS, store

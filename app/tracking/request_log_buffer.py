@@ -8,7 +8,7 @@ from itertools import islice
 
 from app.tracking.producer import LOST, TrackingProducer
 from app.tracking.records import RequestLog
-from core.tasks import background_task
+from core.concurrency.tasks import background_task
 
 FLUSH_SECONDS = 0.2
 """Seconds for which logs are collected, unless a batch is full earlier; a killed process loses these logs."""

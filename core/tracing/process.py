@@ -9,7 +9,7 @@ from importlib.metadata import version
 import structlog
 from prometheus_client import Counter
 
-from core.metric_labels import with_values
+from core.metrics.labels import with_values
 from core.tracing import spans
 
 log = structlog.get_logger()

@@ -7,7 +7,7 @@ from datetime import date
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.bisection import process_with_bisection
+from core.concurrency.bisection import process_with_bisection
 from indexer.documents.rows import Row, fetch_rows, select_entity
 from indexer.documents.templates import DocumentCache, TemplateDocument, read_guides, read_templates
 from schemas import tables

@@ -8,7 +8,7 @@ import structlog
 from elasticsearch import ApiError, TransportError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.metric_labels import OTHER, with_values
+from core.metrics.labels import OTHER, with_values
 from core.tracing import spans
 from indexer import metrics
 from indexer.backends import Backends

@@ -7,9 +7,9 @@ from contextlib import suppress
 
 import structlog
 
+from core.concurrency.retries import backoff_seconds
 from core.errors import BACKEND_ERRORS
-from core.metric_labels import error_label, error_labels, with_values
-from core.retries import backoff_seconds
+from core.metrics.labels import error_label, error_labels, with_values
 from indexer import metrics
 from indexer.backends import Backends
 from indexer.errors import IndexNotWritableError

@@ -10,7 +10,7 @@ from elasticsearch import ApiError, TransportError
 from redis.asyncio import Redis
 
 from core.errors import BACKEND_ERRORS
-from core.metric_labels import with_values
+from core.metrics.labels import with_values
 from core.tracing import spans
 from indexer import metrics, publishers
 from indexer.backends import Backends

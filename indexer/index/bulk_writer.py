@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, cast
 import orjson
 from elasticsearch import ApiError, AsyncElasticsearch, TransportError
 
-from core.bisection import process_with_bisection
-from core.metric_labels import OTHER
+from core.concurrency.bisection import process_with_bisection
+from core.metrics.labels import OTHER
 from core.tracing import spans
 from indexer.index import admin
 

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from sqlalchemy import ColumnElement, select, true
 
-from core.sql import in_array
+from core.postgres.sql import in_array
 from schemas.invalidation import ALL_KINDS, DEPARTURE, EVERYTHING
 from schemas.tables import TripOccurrence, TripTemplate, TripTemplateTag
 

@@ -7,8 +7,8 @@ from asyncpg import PostgresError
 from sqlalchemy import text
 
 from core import clients
+from core.configuration.settings import Settings
 from core.errors import BACKEND_ERRORS
-from core.settings import Settings
 from indexer.errors import DirectUrlMismatchError
 
 log = structlog.get_logger()

@@ -22,8 +22,8 @@ from sqlalchemy.pool import NullPool
 
 from core import clients
 from core.clients import redis_key
+from core.configuration.settings import Settings
 from core.errors import BACKEND_ERRORS
-from core.settings import Settings
 from indexer.backends import Backends
 from indexer.errors import IndexOwnedError, RedisClusterError, RedisOwnedError
 from schemas.redis_keys import INSTALLATION

@@ -39,7 +39,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
-from core.sql import in_array
+from core.postgres.sql import in_array
 from indexer.index.locks import STALLED_AFTER
 from schemas.index_document import DOCUMENT_VERSION
 from schemas.invalidation import DEPARTURE

@@ -10,8 +10,8 @@ from elasticsearch import NotFoundError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core import clients
+from core.configuration.settings import Settings
 from core.errors import BACKEND_ERRORS
-from core.settings import Settings
 from indexer import publishers
 from indexer.backends import Backends
 from indexer.index import admin, locks, targets, versions

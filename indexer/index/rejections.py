@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from elasticsearch import ApiError, AsyncElasticsearch, TransportError
 
-from core.bisection import process_with_bisection
+from core.concurrency.bisection import process_with_bisection
 from indexer.index import bulk_writer
 from indexer.index.bulk_writer import WriteOutcome
 

@@ -11,7 +11,7 @@ from arq.connections import ArqRedis
 from arq.worker import Worker, func
 from redis.exceptions import RedisError
 
-from core.retries import restart_backoff, retry_forever
+from core.concurrency.retries import restart_backoff, retry_forever
 from core.tracing import spans
 from indexer.jobs.queue import Job, connect, trace_of
 from indexer.jobs.scheduler import run_instrumented

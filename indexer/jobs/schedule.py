@@ -5,7 +5,7 @@ from contextlib import suppress
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer import metrics
 from indexer.errors import ReindexRunningError
 from indexer.jobs.names import REINDEX, TIDY, VERIFY

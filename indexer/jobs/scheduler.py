@@ -15,9 +15,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import InstrumentedAttribute
 
+from core.concurrency.tasks import background_task
 from core.errors import BACKEND_ERRORS
-from core.metric_labels import with_values
-from core.tasks import background_task
+from core.metrics.labels import with_values
 from indexer import metrics
 from indexer.jobs.queue import Job
 from schemas.tables import JobRun

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import structlog
 from cryptography import x509
 
-from core.metric_labels import with_values
-from core.settings import Settings
+from core.configuration.settings import Settings
+from core.metrics.labels import with_values
 from indexer import metrics
 
 log = structlog.get_logger()

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 import structlog
 
 from core.errors import BACKEND_ERRORS
-from core.metric_labels import with_values
+from core.metrics.labels import with_values
 from indexer import metrics
 from indexer.backends import Backends
 from indexer.index import admin

@@ -7,8 +7,8 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from core.metric_labels import with_values
-from core.settings import Settings
+from core.configuration.settings import Settings
+from core.metrics.labels import with_values
 from indexer import metrics
 from indexer.preflight.comparison import PARTS, compare
 from indexer.preflight.redis_server import memory_ratio, read_info

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import NullPool
 
 from core import clients
+from core.configuration.settings import Settings
 from core.errors import BACKEND_ERRORS
-from core.settings import Settings
 from indexer.errors import DirectUrlMismatchError
 from indexer.index.direct_url import check_same_database
 from indexer.preflight.postgres_server import find_server_differences

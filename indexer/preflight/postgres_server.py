@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.backends import POOL_SIZE
 
 WORKER_CONNECTIONS = POOL_SIZE + 5

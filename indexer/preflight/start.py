@@ -5,8 +5,8 @@ import asyncio
 import structlog
 from asyncpg import PostgresError
 
+from core.configuration.settings import Settings
 from core.errors import BACKEND_ERRORS
-from core.settings import Settings
 from indexer.index.direct_url import check_same_database_if_reachable
 from indexer.index.installation import check_installation
 from indexer.preflight.comparison import PARTS, compare, database_connection

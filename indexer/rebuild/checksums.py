@@ -8,7 +8,7 @@ from elasticsearch import AsyncElasticsearch
 from sqlalchemy import BigInteger, ColumnElement, cast, func, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.sql import in_array
+from core.postgres.sql import in_array
 from indexer.index import dependents
 from indexer.index.outbox import COPY_OF_THIS_VERSION
 from schemas.document_fields import FIELDS, DocumentField, join_sources

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import func, select
 
-from core.retries import retry_times
+from core.concurrency.retries import retry_times
 from core.tracing import spans
 from indexer import metrics
 from indexer.backends import Backends

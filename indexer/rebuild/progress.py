@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from core.clients import redis_key
-from core.tasks import background_task
+from core.concurrency.tasks import background_task
 from schemas.redis_keys import REINDEX_PROGRESS
 
 PERIOD_SECONDS = 0.5

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core import clients
-from core.settings import Settings
+from core.configuration.settings import Settings
 from core.tracing import spans
 from indexer import metrics, publishers
 from indexer.backends import Backends, open_backends

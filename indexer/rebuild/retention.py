@@ -6,8 +6,8 @@ import structlog
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.retention import remove_expired
-from core.settings import Settings
+from core.configuration.settings import Settings
+from core.postgres.retention import remove_expired
 from indexer.backends import open_backends
 from indexer.index import admin, outbox, targets
 from indexer.index.reconcile import rebuild_connection, reconcile, restore_public_alias

@@ -3,7 +3,7 @@
 from uuid import uuid4
 
 from core import clients
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer import publishers
 from indexer.backends import Backends, open_backends
 from indexer.errors import NoPreviousIndexError, OtherReleaseIndexError

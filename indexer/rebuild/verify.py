@@ -10,7 +10,7 @@ import orjson
 from sqlalchemy.dialects.postgresql import insert
 
 from core import clients
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.backends import Backends, open_backends
 from indexer.documents.builder import DocumentBatch, build_documents
 from indexer.documents.rows import snapshot

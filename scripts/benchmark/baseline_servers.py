@@ -25,7 +25,7 @@ from app.server.receiving_limit import ReceivingLimit, receiving_limit
 from app.server.run import serve
 from core import clients
 from core.business_date import BusinessDateProvider, business_date_provider
-from core.settings import Settings, load_settings
+from core.configuration.settings import Settings, load_settings
 from schemas.api.entities import RecommendedDeparture, to_json
 from schemas.api.preferences import Preferences
 from schemas.document_fields import departure_values, template_values

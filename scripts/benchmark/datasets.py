@@ -7,7 +7,7 @@ from datetime import date
 import asyncpg
 
 import migrations
-from core.settings import Settings, load_settings
+from core.configuration.settings import Settings, load_settings
 from indexer.rebuild.reindex import reindex
 from scripts import sample_data
 from scripts.benchmark.workload import Ids

@@ -13,7 +13,7 @@ from app.recommendations.engine import find_recommendations
 from app.recommendations.search import SearchHits
 from app.repositories.lookups import load_lookups
 from core import clients
-from core.settings import Settings
+from core.configuration.settings import Settings
 from schemas.api.preferences import Preferences
 from scoring.context import SearchContext
 from scoring.elasticsearch import build_search

@@ -9,8 +9,8 @@ import psutil
 import uvloop
 from rich.table import Table
 
+from core.configuration.settings import Settings
 from core.gc_tuning import tune_gc
-from core.settings import Settings
 from indexer.rebuild.reindex import reindex
 from indexer.rebuild.verify import verify
 from scripts.benchmark.datasets import create_database

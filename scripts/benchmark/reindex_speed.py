@@ -17,8 +17,8 @@ from elasticsearch import AsyncElasticsearch
 from rich.table import Table
 from sqlalchemy import delete
 
+from core.configuration.settings import Settings
 from core.gc_tuning import tune_gc
-from core.settings import Settings
 from indexer.backends import open_backends
 from indexer.index import admin, bulk_writer, versions
 from indexer.rebuild.loader import CHUNK, IN_FLIGHT

@@ -86,7 +86,7 @@ def loading(
     json: JsonOption = False,
 ) -> None:
     """Compare the speed of a full reindex with loading the same documents, already serialised, from a file."""
-    from core.logging import configure_logs
+    from core.logs.configuration import configure_logs
     from scripts.benchmark import memory as memory_benchmark
     from scripts.benchmark import reindex_speed
     from scripts.dev_stack.paths import cache_root

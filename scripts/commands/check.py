@@ -12,13 +12,13 @@ from scripts.commands.output import print_json
 from scripts.errors import ExitCode
 
 if TYPE_CHECKING:
-    from core.settings import Settings
+    from core.configuration.settings import Settings
 
 
 def check(json: JsonOption = False) -> None:
     """Compare database, index and servers with what this release needs. Exit code 0: they agree; 5: they differ."""
-    from core.logging import configure_logs
-    from core.settings import load_settings
+    from core.configuration.settings import load_settings
+    from core.logs.configuration import configure_logs
 
     settings = load_settings()
     configure_logs("error")

@@ -11,7 +11,7 @@ from scripts.commands.options import INT8, JsonOption, whole_number
 from scripts.commands.output import print_json
 
 if TYPE_CHECKING:
-    from core.settings import Settings
+    from core.configuration.settings import Settings
 
 
 def migrate(json: JsonOption = False) -> None:
@@ -65,7 +65,7 @@ def _print_counts(counts: dict[str, int], json: bool) -> None:
 
 def _checked_settings() -> "Settings":
     """Load the settings. Raises: DirectUrlMismatchError, if what is written would not be where it is read."""
-    from core.settings import load_settings
+    from core.configuration.settings import load_settings
     from indexer.index.direct_url import check_same_database_if_reachable
 
     settings = load_settings()

@@ -16,7 +16,7 @@ class ExitMessage(NamedTuple):
 
 def describe_error(error: Exception) -> ExitMessage | None:
     """Return the sentence and exit code of an expected failure, or None for a bug."""
-    from core.settings import SettingsError
+    from core.configuration.settings import SettingsError
 
     if isinstance(error, CliError):
         return ExitMessage(str(error), error.code)

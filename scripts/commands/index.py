@@ -15,7 +15,7 @@ from scripts.commands.output import print_json
 from scripts.errors import ExitCode
 
 if TYPE_CHECKING:
-    from core.settings import Settings
+    from core.configuration.settings import Settings
     from indexer.rebuild.progress import Progress
     from indexer.rebuild.verify import VerifyResult
 
@@ -87,8 +87,8 @@ def adopt() -> None:
 
 def _settings() -> "Settings":
     """Load the settings; log errors only, since the commands print their results."""
-    from core.logging import configure_logs
-    from core.settings import load_settings
+    from core.configuration.settings import load_settings
+    from core.logs.configuration import configure_logs
 
     settings = load_settings()
     configure_logs("error")

@@ -113,7 +113,7 @@ def setting(name: str) -> Callable[[object], object]:
     """Return a parser of an option that overrides a setting."""
 
     def parse(value: object) -> object:
-        from core.settings import SettingsError, parse_setting
+        from core.configuration.settings import SettingsError, parse_setting
 
         try:
             return parse_setting(name, value)

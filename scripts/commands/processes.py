@@ -28,8 +28,8 @@ def serve(
     """Start the API: serve HTTP until SIGTERM or Ctrl-C."""
     from app.server import run
     from app.server.sockets import PortInUse
-    from core.logging import configure_logs
-    from core.settings import load_settings
+    from core.configuration.settings import load_settings
+    from core.logs.configuration import configure_logs
     from indexer.preflight.start import log_differences, refuse_unusable
     from scripts.ports import port_taken, require_free
 
@@ -47,8 +47,8 @@ def serve(
 
 def worker() -> None:
     """Start the worker: apply changes from Postgres to the index, and run scheduled jobs, until SIGTERM or Ctrl-C."""
-    from core.logging import configure_logs
-    from core.settings import load_settings
+    from core.configuration.settings import load_settings
+    from core.logs.configuration import configure_logs
     from indexer import worker
     from indexer.preflight.start import refuse_unusable
     from scripts.ports import require_free

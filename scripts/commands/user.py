@@ -14,7 +14,7 @@ from scripts.commands.output import print_json
 from scripts.errors import CliError, ExitCode
 
 if TYPE_CHECKING:
-    from core.settings import Settings
+    from core.configuration.settings import Settings
 
 app = typer.Typer(cls=FastGroup, no_args_is_help=True, help="Export or erase the personal data of one person.")
 
@@ -72,8 +72,8 @@ async def _with_own_keys(
 
 def _settings() -> "Settings":
     """Load the settings, and log to standard error what is done with personal data."""
-    from core.logging import configure_logs
-    from core.settings import load_settings
+    from core.configuration.settings import load_settings
+    from core.logs.configuration import configure_logs
 
     settings = load_settings()
     configure_logs("info")

@@ -12,7 +12,7 @@ from signal import SIGHUP, SIGTERM
 
 import psutil
 
-from core.roles import ROLES, Role
+from core.configuration.roles import ROLES, Role
 from scripts.dev_stack import manager, processes
 from scripts.dev_stack.file_lock import locked
 from scripts.dev_stack.paths import own_folder, service_user, write_own_file

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.roles import Role
+from core.configuration.roles import Role
 from scripts.dev_stack.paths import write_own_file
 from scripts.gateway.generated_files import FOLDER
 

@@ -7,7 +7,7 @@ from app.endpoints.endpoint import Endpoint
 from app.http.conditional import PUBLIC_ONE_HOUR
 from app.http.requests import MAX_BODY
 from app.routes import ENDPOINTS, endpoints_of
-from core.roles import ROLES, Role
+from core.configuration.roles import ROLES, Role
 
 DEFAULT_ROLE: Role = "recommendations"
 """Role that serves probes and documents, which every role has, and responds 404 to paths that no endpoint has."""

@@ -8,8 +8,8 @@ from typing import Any
 import asyncpg
 import orjson
 
-from core.postgres_connection import connect
-from core.postgres_url import parse_postgres_url
+from core.configuration.postgres_url import parse_postgres_url
+from core.postgres.connection import connect
 from scripts.errors import CliError
 from scripts.sample_data import rows
 from scripts.sample_data.departures import departures

@@ -5,8 +5,8 @@ import time
 
 from rich.console import Console
 
-from core.postgres_connection import connect
-from core.postgres_url import parse_postgres_url
+from core.configuration.postgres_url import parse_postgres_url
+from core.postgres.connection import connect
 from scripts.dev_stack.wait import until
 from scripts.errors import CliError
 from scripts.walkthrough.client import Client

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from core.settings import Settings, load_settings
+from core.configuration.settings import Settings, load_settings
 from indexer.backends import open_backends
 from indexer.index.reconcile import IndexProblem, find_problem
 from schemas.enums import Continent

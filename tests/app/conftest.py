@@ -7,7 +7,7 @@ from pydantic import SecretStr
 from redis.asyncio import Connection, Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.rebuild.reindex import reindex
 from schemas.enums import Continent
 from scripts import sample_data

@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.main import create_app
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.backends import Backends, open_backends
 from indexer.documents.builder import DocumentBatch, build_documents
 from indexer.documents.rows import snapshot

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message
 
 from app.backends.http_client import HttpClient, HttpResponse
 from app.main import create_app
-from core.settings import Settings
+from core.configuration.settings import Settings
 
 SEARCH = {"difficulty": 2, "budget": 9000}
 NOTHING_FITS = {"selected_countries": [1], "budget": 1, "month": 2}

@@ -16,7 +16,7 @@ from starlette.types import Message
 from app.endpoints.endpoint import Endpoint
 from app.main import create_app
 from app.routes import ENDPOINTS
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.app.conftest import ADMIN_KEY
 from tests.support.request_headers import request_headers
 

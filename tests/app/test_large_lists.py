@@ -15,7 +15,7 @@ from app.endpoints.endpoint import Endpoint
 from app.main import create_app
 from app.repositories import valid_rows
 from app.routes import ENDPOINTS
-from core.settings import Settings
+from core.configuration.settings import Settings
 from scripts import sample_data
 from tests.app.conftest import ADMIN_KEY, fill
 from tests.app.test_event_loop_budget import Asgi, LongestStep, name, send

@@ -3,7 +3,7 @@ import sys
 
 import orjson
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.support.processes import environment
 
 LOG_FROM_FACTORY = """

@@ -18,8 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from app.routes import ENDPOINTS
-from core.platform_columns import is_optional
-from core.settings import Settings
+from core.configuration.settings import Settings
+from core.postgres.platform_columns import is_optional
 from indexer.backends import open_backends
 from indexer.documents.builder import build_documents
 from indexer.documents.rows import snapshot

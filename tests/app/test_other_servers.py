@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.routes import ENDPOINTS
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.app.conftest import ADMIN_KEY, fill
 from tests.support.api.other_servers import COMMANDS, other_server
 from tests.support.api.serve_process import serve_process

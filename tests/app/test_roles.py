@@ -7,8 +7,8 @@ import pytest
 
 from app.endpoints.endpoint import Endpoint
 from app.routes import ENDPOINTS, endpoints_of
-from core.roles import ROLES, Role
-from core.settings import Settings
+from core.configuration.roles import ROLES, Role
+from core.configuration.settings import Settings
 from tests.support.api.serving import serving
 from tests.support.dependency_proxies import dependency_proxies
 

@@ -4,7 +4,7 @@ from pydantic import SecretStr
 from starlette.requests import Request
 
 from app.state import ApiRequest, RequestContext, current_identity
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.support.api.tokens import SECRET, claims, token
 
 

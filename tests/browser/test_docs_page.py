@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.routes import ENDPOINTS
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.browser.chromium import CHROMIUM, Tab, browsing
 from tests.support.api.uvicorn_server import uvicorn_serving
 

@@ -8,7 +8,7 @@ import uvloop
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from core import clients
-from core.settings import Settings
+from core.configuration.settings import Settings
 
 
 def test_uvloop_failure_is_a_connection_error(settings: Settings) -> None:

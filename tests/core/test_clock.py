@@ -5,7 +5,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from core.clock import watch_clock
-from core.tasks import background_task
+from core.concurrency.tasks import background_task
 from tests.support.eventually import eventually
 
 METRIC = "smarttrip_clock_jumps_total"

@@ -9,11 +9,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from core import clients, postgres_pool
+from core import clients
+from core.configuration.settings import Settings
 from core.dependency_calls import SECONDS
-from core.postgres_pool import WAIT, meter_pool, report_pools
+from core.postgres import pool
+from core.postgres.pool import WAIT, meter_pool, report_pools
 from core.request_record import RequestRecord, record_var
-from core.settings import Settings
 
 
 def calls(dependency: str, operation: str) -> float:
@@ -72,10 +73,7 @@ async def test_pool_tells_use_waiting_callers_and_their_wait(settings: Settings)
         second = asyncio.create_task(engine.connect().start())
         await asyncio.sleep(0.1)
         report_pools()
-        gauges = [
-            metric.labels("primary")._value.get()
-            for metric in (postgres_pool.SIZE, postgres_pool.IN_USE, postgres_pool.WAITING)
-        ]
+        gauges = [metric.labels("primary")._value.get() for metric in (pool.SIZE, pool.IN_USE, pool.WAITING)]
         with pytest.raises(PoolTimeoutError):
             await second
     await engine.dispose()

@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.settings import Settings, SettingsError, load_settings
+from core.configuration.settings import Settings, SettingsError, load_settings
 from indexer.rebuild.reindex import reindex
 from tests.app.conftest import fill
 from tests.support.api.serve_process import serve_process

@@ -3,6 +3,7 @@ import gc
 import time
 
 from core import process_metrics
+from core.concurrency.tasks import background_task
 from core.process_metrics import (
     COLLECTIONS,
     LONGEST_LAG,
@@ -12,7 +13,6 @@ from core.process_metrics import (
     report_process,
     watch_event_loop,
 )
-from core.tasks import background_task
 from tests.support.eventually import eventually
 
 

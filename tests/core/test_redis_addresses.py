@@ -11,8 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core import clients
-from core.redis_url import parse_sentinel_url
-from core.settings import Settings, SettingsError, load_settings
+from core.configuration.redis_url import parse_sentinel_url
+from core.configuration.settings import Settings, SettingsError, load_settings
 from indexer.errors import RedisClusterError
 from indexer.index.installation import check_redis
 from scripts.dev_stack.ports import free_port

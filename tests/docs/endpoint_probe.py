@@ -14,7 +14,7 @@ from app.backends.database import Database
 from app.endpoints.rate_limit_groups import RateLimitGroups
 from app.routes import ENDPOINTS
 from core import clients
-from core.settings import load_settings
+from core.configuration.settings import load_settings
 from tests.security.test_fields import test_fields_of_every_endpoint_are_listed
 from tests.support.api.serving import serving
 from tests.support.statements import recorded_statements

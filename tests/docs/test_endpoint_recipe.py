@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.docs.documents import ROOT, text
 from tests.support.factories import CatalogueFactory
 from tests.support.processes import environment

@@ -2,7 +2,7 @@
 
 from typing import Any, cast
 
-from core.settings import load_settings
+from core.configuration.settings import load_settings
 from indexer.jobs.schedule import scheduled_jobs
 from tests.docs.documents import table
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from schemas.api.preferences import Preferences
 from tests.docs.documents import ROOT, text
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic_core import PydanticUndefined
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.docs.documents import DOCUMENTS, QUOTED, table, text
 
 DEFAULTS_IN_WORDS = {"database_direct_url": "DATABASE_URL", "today": "the real date"}

@@ -11,7 +11,7 @@ from sys import executable
 import psutil
 
 from core import clients
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.index.admin import live_index
 from schemas.redis_keys import GENERATION_SERVER
 from scripts.dev_stack.ports import free_port

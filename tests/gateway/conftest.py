@@ -8,8 +8,8 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.roles import Role
-from core.settings import Settings
+from core.configuration.roles import Role
+from core.configuration.settings import Settings
 from scripts.dev_stack.split import PROCESSES
 from tests.app.conftest import ADMIN_KEY, fill
 from tests.support.api.serve_process import serve_process

@@ -10,7 +10,7 @@ from schemathesis import Case
 from schemathesis.checks import CheckFunction
 from schemathesis.specs.openapi.checks import positive_data_acceptance, unsupported_method
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.app.conftest import ADMIN_KEY
 from tests.app.test_contract import EXAMPLES_PER_OPERATION, PATHS_WITH_DEPENDENT_PARAMETERS, api
 from tests.app.test_other_servers import OTHERS, Request, comparable, get_requests, send

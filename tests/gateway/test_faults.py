@@ -11,7 +11,7 @@ from itertools import cycle
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.fault_injection.api.load_generator import LoadClient, Outcome, Request, load_client, visitor
 from tests.gateway.conftest import ORIGIN, split_system
 from tests.gateway.test_split import SEARCH, assert_error

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from scripts.dev_stack.ports import free_port
 from tests.support.api.serve_process import serve_process
 from tests.support.gateway import needs_nginx, of_all_roles, running_gateway

@@ -10,8 +10,8 @@ from app.http.conditional import PUBLIC_ONE_HOUR
 from app.http.requests import MAX_BODY
 from app.routes import ENDPOINTS, endpoints_of
 from app.server.framing import MAX_HEAD
-from core.roles import ROLES
-from core.settings import Settings
+from core.configuration.roles import ROLES
+from core.configuration.settings import Settings
 from scripts.gateway.generated_files import FOLDER, generated_files
 from scripts.gateway.roles import DEFAULT_ROLE
 from tests.support.gateway import check, configured, needs_nginx, of_all_roles

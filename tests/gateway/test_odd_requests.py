@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.gateway.conftest import UNLIMITED
 from tests.security.desync import HIDDEN_ID, REQUESTS
 from tests.security.test_desync import request_ids

@@ -6,7 +6,7 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.backends import Backends, open_backends
 from indexer.index import bulk_writer, targets, versions
 from indexer.index.admin import all_names, drop, indices_of, meta

@@ -4,8 +4,8 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import make_url
 
-from core.settings import Settings
-from core.tasks import background_task, cancel_and_wait
+from core.concurrency.tasks import background_task, cancel_and_wait
+from core.configuration.settings import Settings
 from indexer import metrics
 from indexer import supervisor as module
 from indexer.backends import Backends

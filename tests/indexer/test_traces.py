@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.admin import index_service
 from app.backends.database import Database
-from core.settings import Settings
-from core.tasks import background_task
+from core.concurrency.tasks import background_task
+from core.configuration.settings import Settings
 from core.tracing import spans
 from indexer.backends import Backends
 from indexer.feed.notifier import ChangeNotifier

@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 
 from app.endpoints.openapi import build_openapi
 from app.routes import ENDPOINTS
-from core.settings import Settings
+from core.configuration.settings import Settings
 from schemas.api.errors import ErrorCode
 from schemas.tables import Base
 from scripts.cli import app as cli

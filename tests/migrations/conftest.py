@@ -3,7 +3,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.conftest import fresh_database, plain
 from tests.migrations.databases import make_bare_tables
 

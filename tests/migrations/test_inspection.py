@@ -9,8 +9,8 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import CliRunner
 
-from core import logging
-from core.settings import Settings
+from core.configuration.settings import Settings
+from core.logs import configuration
 from indexer.preflight.comparison import PARTS
 from migrations.index_steps import find_equal
 from migrations.inspection import find_differences, find_obstacles
@@ -113,7 +113,7 @@ async def test_command_prints_each_difference(
     settings: Settings, database: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await drop_indices(settings)
-    monkeypatch.setattr(logging, "configure_logs", lambda level: None)
+    monkeypatch.setattr(configuration, "configure_logs", lambda level: None)
     for name, value in environment(settings).items():
         monkeypatch.setenv(name, value)
     result = await asyncio.to_thread(CliRunner().invoke, app, ["check"])

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import migrations
 from app.server import run
-from core import logging
+from core.logs import configuration
 from indexer import worker
 from migrations import MigrationError
 from scripts.cli import app
@@ -67,7 +67,7 @@ async def run_command(monkeypatch: pytest.MonkeyPatch, url: str, command: str) -
     monkeypatch.setenv("PORT", str(free_port()))
     monkeypatch.setattr(run, "serve", lambda settings: None)
     monkeypatch.setattr(worker, "run", lambda settings: None)
-    monkeypatch.setattr(logging, "configure_logs", lambda level, log_format: None)
+    monkeypatch.setattr(configuration, "configure_logs", lambda level, log_format: None)
     with capture_logs():
         result = await asyncio.to_thread(CliRunner().invoke, app, [command])
     return result.exception

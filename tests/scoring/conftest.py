@@ -5,7 +5,7 @@ import pytest
 from elasticsearch import AsyncElasticsearch
 from msgspec.json import encode
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from schemas.document_fields import MAPPING
 from schemas.index_document import INDEX_SETTINGS
 from tests.scoring.reference import World

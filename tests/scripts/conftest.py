@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from scripts.cli import main
 from tests.support.command import empty_folder
 

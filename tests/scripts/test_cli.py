@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from core.settings import Settings, load_settings
+from core.configuration.settings import Settings, load_settings
 from indexer.index.reconcile import rebuild_connection
 from scripts.cli import EXIT_CODES, app
 from scripts.commands import completion

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from core.settings import Settings, load_settings
+from core.configuration.settings import Settings, load_settings
 from scripts.cli import app
 from scripts.dev_stack.elasticsearch.jars import VERSION
 

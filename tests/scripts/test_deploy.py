@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 from sqlalchemy.engine import make_url
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from scripts.dev_stack.paths import own_folder, service_user
 from scripts.dev_stack.ports import free_port
 from tests.support.eventually import eventually

@@ -13,7 +13,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from scripts.dev_stack.ports import free_port
 from tests.support.eventually import eventually
 from tests.support.processes import environment, responds, running_process

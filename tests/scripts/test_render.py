@@ -9,7 +9,7 @@ from typer.main import get_command
 
 from app.routes import endpoints_of
 from app.server.run import GRACE_SECONDS
-from core.settings import Settings, load_settings
+from core.configuration.settings import Settings, load_settings
 from scripts.cli import app
 from scripts.dev_stack.elasticsearch.jars import VERSION
 

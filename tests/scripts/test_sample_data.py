@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from schemas import tables
 from schemas.enums import PRIVATE_GROUPS, Continent, Status
 from scripts import sample_data

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.roles import ROLES
+from core.configuration.roles import ROLES
 from scripts.commands.size import plan_lines
 from scripts.sizing import figures
 from scripts.sizing.plan import Load, Part, Plan, make_plan

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import CliRunner
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from schemas.tables import User
 from scripts.cli import app
 from scripts.errors import ExitCode
@@ -59,7 +59,7 @@ def in_process(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> CliRunner
     for name in ("database_url", "redis_url", "elasticsearch_url"):
         monkeypatch.setenv(name.upper(), getattr(settings, name))
     # Loggers remember how they were set up; those of other tests are left as they are.
-    monkeypatch.setattr("core.logging.configure_logs", lambda level: None)
+    monkeypatch.setattr("core.logs.configuration.configure_logs", lambda level: None)
     return CliRunner()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from core.settings import Settings, SettingsError, load_settings
+from core.configuration.settings import Settings, SettingsError, load_settings
 from scripts.cli import app
 from scripts.errors import ExitCode
 from tests.scripts.conftest import InProcess

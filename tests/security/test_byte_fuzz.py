@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from scripts.dev_stack.ports import free_port
 from tests.security.byte_fuzz import FuzzResult
 from tests.security.conftest import BODY_SECONDS

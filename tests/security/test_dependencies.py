@@ -17,8 +17,8 @@ from app.endpoints.endpoint import Endpoint
 from app.http.raw_response import JSON
 from app.recommendations.elasticsearch_search import ElasticsearchTripSearch
 from app.routes import ENDPOINTS
+from core.configuration.settings import Settings
 from core.errors import BackendUnavailableError
-from core.settings import Settings
 from schemas.api.errors import ErrorResponse
 from schemas.redis_keys import GENERATION_COUNTER
 from tests.support.api.serving import serving

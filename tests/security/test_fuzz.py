@@ -22,7 +22,7 @@ from app.main import create_app
 from app.recommendations.elasticsearch_search import ElasticsearchTripSearch
 from app.recommendations.service import RecommendationService
 from app.state import AppState
-from core.settings import Settings
+from core.configuration.settings import Settings
 from schemas.api.errors import ErrorResponse
 from schemas.tables import DeadEvent
 from tests.security import fuzz

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.backends.database import Database
 from app.routes import ENDPOINTS
-from core.settings import Settings
+from core.configuration.settings import Settings
 from schemas.api.preferences import Preferences
 from schemas.tables import BrowsingSession, Event, RecommendationRequest, User
 from tests.support.api.serving import serving

@@ -18,9 +18,9 @@ from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.routes import ENDPOINTS
-from core.log_writer import MAX_LINE_CHARACTERS
-from core.logging import redact_pii
-from core.settings import Settings
+from core.configuration.settings import Settings
+from core.logs.configuration import redact_pii
+from core.logs.writer import MAX_LINE_CHARACTERS
 from indexer.rebuild.reindex import reindex
 from scripts.dev_stack.ports import free_port
 from tests.conftest import empty

@@ -11,7 +11,7 @@ import pytest
 
 from app.endpoints.endpoint import Endpoint
 from app.routes import ENDPOINTS
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.support.api.serving import serving
 from tests.support.request_headers import request_headers
 

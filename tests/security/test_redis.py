@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from app.routes import ENDPOINTS
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.jobs import queue
 from indexer.jobs.names import REINDEX
 from schemas.redis_keys import GENERATION_COUNTER, GENERATION_SERVER, INSTALLATION, TRACKING_STREAM

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as bounds
 from hypothesis.stateful import run_state_machine_as_test
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.backends import open_backends
 from tests.stateful.breakpoints import install_breakpoints
 from tests.stateful.state_machine import Environment, SyncMachine

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.backends import Backends
 from indexer.feed.batch import process_batch
 from indexer.rebuild.verify import verify

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.support.fault_proxy import FaultProxy, Mode
 
 DEPENDENCIES = {"elasticsearch": "elasticsearch_url", "postgres": "database_url", "redis": "redis_url"}

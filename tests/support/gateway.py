@@ -16,7 +16,7 @@ import httpx2
 import psutil
 import pytest
 
-from core.roles import ROLES, Role
+from core.configuration.roles import ROLES, Role
 from scripts.dev_stack.paths import own_folder, service_user, write_own_file
 from scripts.dev_stack.ports import free_port
 from scripts.gateway.configuration import GatewayConfiguration

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from core.tasks import background_task
+from core.concurrency.tasks import background_task
 
 TICK = 0.01
 

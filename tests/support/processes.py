@@ -14,7 +14,7 @@ from typing import IO
 
 import httpx2
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from scripts.dev_stack.ports import free_port
 from tests.support.http_client import http_client
 

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.backends import Backends
 from indexer.feed.batch import BatchResult, process_batch
 from indexer.rebuild.progress import Progress

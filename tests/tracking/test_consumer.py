@@ -13,8 +13,8 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core import clients
-from core.settings import Settings
-from core.tasks import cancel_and_wait
+from core.concurrency.tasks import cancel_and_wait
+from core.configuration.settings import Settings
 from schemas.redis_keys import TRACKING_STREAM
 from schemas.tables import DeadEvent, Event, RecommendationRequest, TripInteraction
 from tests.support.eventually import eventually

@@ -9,8 +9,8 @@ from sqlalchemy import Integer, TypeDecorator, insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import InstrumentedAttribute
 
-from core import retention
-from core.retention import remove_expired
+from core.postgres import retention
+from core.postgres.retention import remove_expired
 from schemas.tables import (
     Base,
     BrowsingSession,

@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from schemas.tables import BrowsingSession, DeadEvent, Event, User
 from tests.support.api.serving import serving
 from tests.support.rows import rows

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from sqlalchemy import insert, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from schemas.tables import BrowsingSession, User
 from tests.support.api.serving import serving
 from tests.support.api.tokens import SECRET, token

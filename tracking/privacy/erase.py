@@ -9,8 +9,8 @@ from sqlalchemy import delete, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from core import clients
-from core.settings import Settings
-from core.sql import in_array
+from core.configuration.settings import Settings
+from core.postgres.sql import in_array
 from schemas.tables import DeadEvent, RecommendationRequest, UnverifiedBrowser
 from tracking import stream
 from tracking.locks import TRACKING_LOCK

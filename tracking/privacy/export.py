@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy import select
 
 from core import clients
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tracking.privacy.subject import NOT_STORED, dead_entries, find_subject, pending_entries
 
 log = structlog.get_logger()

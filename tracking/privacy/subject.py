@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from sqlalchemy import ColumnElement, String, func, not_, or_, select, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.sql import in_array
+from core.postgres.sql import in_array
 from schemas.tables import Base, BrowsingSession, DeadEvent, Event, RecommendationRequest, UnverifiedBrowser, User
 from tracking import stream
 from tracking.locks import browser_name, email_name, lock_names

@@ -10,8 +10,8 @@ from starlette.datastructures import Headers
 
 from app.access.authentication import ANONYMOUS, Identity, authenticate, require_admin
 from app.http.errors import to_api_error
+from core.configuration.settings import Settings
 from core.errors import ExpectedError
-from core.settings import Settings
 from tests.support.api.tokens import SECRET, admin_token, claims, forged, token
 
 ADMIN_KEY = "the-service-key-of-this-test"

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
 from app.access.client_ip import MAX_HOPS, client_ip, parse_address
-from core.settings import load_settings
+from core.configuration.settings import load_settings
 
 PROXIES = ["10.0.0.0/8", "192.0.2.1", "2001:db8:1::/48"]
 

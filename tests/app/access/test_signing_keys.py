@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 from app.access import signing_keys, token_failures
 from app.access.authentication import ANONYMOUS, authenticate
 from app.access.signing_keys import NO_KEYS, SigningKeys, fetch_key_set, parse_key_set
-from core.settings import Settings, SettingsError, load_settings
+from core.configuration.settings import Settings, SettingsError, load_settings
 from tests.support.api.serving import serving
 from tests.support.api.tokens import SECRET, claims, forged, token
 

@@ -15,8 +15,8 @@ from app.backends.circuit_breaker import CircuitState
 from app.backends.database import Database
 from app.backends.replica_pool import CHECK_VALID_SECONDS
 from core import clients
+from core.configuration.settings import Settings
 from core.errors import BackendUnavailableError
-from core.settings import Settings
 from tests.support.eventually import eventually
 from tests.support.factories import CatalogueFactory
 from tests.support.fault_proxy import FaultProxy, Mode

@@ -7,7 +7,7 @@ from aiohttp import web
 from app.backends.failover_client import FailoverHttpClient
 from app.backends.http_client import HttpClient
 from core import clients
-from core.settings import Settings, SettingsError, load_settings
+from core.configuration.settings import Settings, SettingsError, load_settings
 from scripts.dev_stack.ports import free_port
 from tests.support.api.serving import serving
 from tests.support.fault_proxy import FaultProxy, Mode

@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 
 from app.backends.redis_pipeline import AutoPipeline
 from core import clients
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.support.eventually import eventually
 from tests.support.fault_proxy import FaultProxy, Mode
 

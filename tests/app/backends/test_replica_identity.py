@@ -13,7 +13,7 @@ from app.backends.database import Database
 from app.backends.replica_identity import ServerState, find_lag, find_mismatch
 from app.backends.replica_pool import ReplicaPool
 from core import clients
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.support.eventually import eventually
 from tests.support.fault_proxy import FaultProxy, Mode
 

@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.support.fault_proxy import FaultProxy
 
 

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.rebuild.verify import verify
 from migrations.versions.r2_sync import WATCHED
 from tests.app.routes.test_cached import ENDPOINTS

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from app.endpoints.endpoint import Endpoint
 from app.http.errors import ApiError
 from app.state import ApiRequest
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.app.conftest import ADMIN_KEY
 from tests.support.api.serving import serving
 from tests.support.api.uvicorn_server import uvicorn_serving

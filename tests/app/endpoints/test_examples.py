@@ -17,7 +17,7 @@ from app.endpoints.examples import ERRORS, RECORDED
 from app.endpoints.openapi import operation_id, path_template
 from app.http.raw_response import JSON
 from app.routes import ENDPOINTS
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.rebuild.reindex import reindex
 from schemas.api.errors import ErrorCode
 from schemas.api.preferences import EXAMPLE

@@ -11,7 +11,7 @@ from app.endpoints.endpoint import Endpoint
 from app.endpoints.openapi import build_openapi
 from app.main import create_app
 from app.routes import ENDPOINTS
-from core.settings import Settings
+from core.configuration.settings import Settings
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from app.endpoints.endpoint import Endpoint
 from app.http.content_encoding import MAX_MEMBERS, decode_body
 from app.http.errors import ApiError
 from app.routes import ENDPOINTS
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.support.api.serving import serving
 
 WITH_BODY = [endpoint for endpoint in ENDPOINTS if endpoint.body and not endpoint.admin]

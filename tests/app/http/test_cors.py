@@ -7,7 +7,7 @@ from pydantic import SecretStr
 from app.http.cors import EXPOSED
 from app.http.security_headers import HEADERS
 from app.routes import ENDPOINTS
-from core.settings import Settings, SettingsError, load_settings
+from core.configuration.settings import Settings, SettingsError, load_settings
 from tests.support.api.serving import serving
 
 ALLOWED = "https://www.example.org"

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from app.lifecycle.required_backends import SearchBackends
-from core.settings import Settings
+from core.configuration.settings import Settings
 from schemas.index_document import DOCUMENT_VERSION
 from tests.conftest import drop_indices
 from tests.support.api.serving import serving

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from starlette.applications import Starlette
 
 from app.main import create_app
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.invalidation import publish
 from tests.app.observability.test_request_metrics import ExportedMetrics
 from tests.support.eventually import eventually

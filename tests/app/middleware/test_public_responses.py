@@ -11,7 +11,7 @@ from starlette.types import Message, Scope
 
 from app.http.raw_response import RAW_RESPONSE_EXTENSION, RawResponse, is_public
 from app.routes import ENDPOINTS
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.app.conftest import fill
 from tests.support.api.serve_process import serve_process
 from tests.support.api.tokens import SECRET, token

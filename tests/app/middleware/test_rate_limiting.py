@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.access.rate_limiter import NETWORK_FACTOR
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.support.api.serve_process import serve_process
 from tests.support.api.serving import serving
 from tests.support.api.silent_server import silent_server

@@ -8,7 +8,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from app.middleware.tracing import TracingMiddleware
-from core.logging import add_ids
+from core.logs.configuration import add_ids
 from core.request_record import RequestRecord
 from core.tracing import spans
 from tests.support.otlp import Collector, attributes

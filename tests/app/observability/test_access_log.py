@@ -9,8 +9,8 @@ from structlog.testing import capture_logs
 
 from app.observability import access_log
 from app.observability.access_log import MAX_ALWAYS_PER_SECOND, AccessLog, FinishedRequest
+from core.configuration.settings import Settings
 from core.request_record import RequestRecord
-from core.settings import Settings
 from tests.app.conftest import ADMIN_KEY
 from tests.support.api.serving import serving
 from tests.support.api.tokens import SECRET, token

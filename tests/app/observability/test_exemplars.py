@@ -4,7 +4,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.support.api.serving import serving
 from tests.support.otlp import Collector
 

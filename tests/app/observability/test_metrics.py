@@ -5,7 +5,7 @@ import signal
 import httpx2
 import pytest
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.support.api.serve_process import serve_process
 from tests.support.eventually import eventually
 from tests.support.http_client import http_client

@@ -4,7 +4,7 @@ import pytest
 
 from app.backends.http_client import HttpClient
 from app.recommendations.elasticsearch_search import ElasticsearchTripSearch
-from core.settings import Settings
+from core.configuration.settings import Settings
 
 
 @pytest.fixture

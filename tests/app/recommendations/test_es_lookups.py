@@ -3,7 +3,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.backends.database import Database
 from app.recommendations.elasticsearch_search import ElasticsearchTripSearch
 from app.repositories.lookups import load_lookups
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.rebuild.reindex import reindex
 from schemas.enums import PRIVATE_GROUPS, PRIVATE_GROUPS_ID, Continent
 from tests.support.factories import CatalogueFactory

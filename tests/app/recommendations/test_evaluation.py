@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.recommendations.engine import RankedResults, find_recommendations
 from app.recommendations.search import TripSearch
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.rebuild.reindex import reindex
 from schemas.tables import EvaluationScenario
 from scoring.context import SearchContext

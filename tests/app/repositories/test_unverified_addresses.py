@@ -12,7 +12,7 @@ from sqlalchemy import Engine, event, insert
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from schemas.tables import BrowsingSession, Event, UnverifiedBrowser, User
 from tests.support.api.serving import serving
 from tests.support.api.tokens import SECRET, token

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from schemas.tables import BrowsingSession, Event, UnverifiedBrowser, User
 from tests.support.api.serving import serving
 from tests.support.api.tokens import SECRET, token

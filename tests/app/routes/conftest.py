@@ -6,7 +6,7 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.backends.database import Database
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.invalidation import publish
 from tests.support.api.serving import serving
 from tests.support.statements import Statements, recorded_statements

@@ -17,7 +17,7 @@ from app.endpoints.endpoint import Endpoint
 from app.routes import ENDPOINTS
 from app.tracking.records import encode_event
 from core import clients
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer import worker
 from indexer.index.locks import rebuild_lock
 from indexer.rebuild.reindex import reindex

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.backends.database import Database
 from app.routes import ENDPOINTS as ALL_ENDPOINTS
 from core import clients
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.invalidation import publish
 from tests.support.api.responses import get
 from tests.support.api.serving import serving

@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from schemas.redis_keys import TRACKING_STREAM
 from tests.support.api.serving import serving
 from tests.support.tracking.visits import drain, event

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from app.backends.database import Database, ReadSession
 from app.backends.index_feed import IndexFeedMonitor
 from app.lifecycle.health import DEPENDENCY_TIMEOUT
-from core.settings import Settings
+from core.configuration.settings import Settings
 from schemas.api.health import Health
 from tests.conftest import drop_indices
 from tests.support.api.serving import serving

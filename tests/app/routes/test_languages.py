@@ -17,8 +17,8 @@ from app.endpoints.openapi import error_statuses
 from app.http.errors import ApiError, Thing, not_found, overloaded, request_timeout, timed_out, unavailable
 from app.http.requests import MAX_BATCH_BODY
 from app.routes import ENDPOINTS
+from core.configuration.settings import Settings
 from core.errors import ConflictError
-from core.settings import Settings
 from schemas.messages.message import Message
 from tests.app.conftest import ADMIN_KEY
 from tests.app.middleware.test_rate_limiting import RETRIED_WORDS

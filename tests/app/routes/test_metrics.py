@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from prometheus_client.exposition import generate_latest
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.support.api.serving import serving
 
 OUTSIDE = "203.0.113.7"

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from app.routes import ENDPOINTS
-from core.settings import Settings
+from core.configuration.settings import Settings
 from schemas.tables import (
     Base,
     BrowsingSession,

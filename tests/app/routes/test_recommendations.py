@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.tasks import cancel_and_wait
+from core.concurrency.tasks import cancel_and_wait
 from schemas.api.recommendations import RecommendationsResponse
 from schemas.tables import RecommendationRequest
 from tests.support.eventually import eventually

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import migrations
 from core import clients
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.rebuild.reindex import reindex
 from indexer.rebuild.verify import verify
 from schemas.enums import Continent

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.server.connections import MAX_CONNECTIONS, ConnectionLimit, connection_limit
-from core.settings import Settings
+from core.configuration.settings import Settings
 from scripts.dev_stack.ports import free_port
 from tests.support.api.serve_process import serve_process
 from tests.support.eventually import eventually

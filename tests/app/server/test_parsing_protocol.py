@@ -8,7 +8,7 @@ import pytest
 from app.server import protocol
 from app.server.framing import MAX_CHUNK_FRAMING, MAX_HEAD
 from app.server.parsing_protocol import MAX_PIPELINED
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.support.api.connection import Connection, RecordingApp, cut
 from tests.support.eventually import eventually
 

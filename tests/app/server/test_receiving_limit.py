@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from app.server.receiving_limit import ReceivingLimit
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.support.api.connection import Connection, RecordingApp
 
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n"

@@ -6,7 +6,7 @@ import psutil
 import pytest
 
 from app.server.sockets import PortInUse, acquire_port_lock
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.support.api.serve_process import serve_process
 from tests.support.eventually import eventually
 from tests.support.processes import RunningProcess

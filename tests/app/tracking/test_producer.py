@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.tracking.producer import LOST, MAX_PENDING
-from core.settings import Settings
+from core.configuration.settings import Settings
 from schemas.tables import DeadEvent, Event, RecommendationRequest, TripInteraction
 from tests.support.api.serving import serving
 from tests.support.fault_proxy import FaultProxy, Mode

@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from schemas.api.preferences import Preferences
 from schemas.tables import DeadEvent, RecommendationRequest
 from tests.support.rows import rows

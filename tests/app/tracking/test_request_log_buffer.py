@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.tracking import request_log_buffer
 from app.tracking.producer import LOST
 from app.tracking.request_log_buffer import RequestLogBuffer, running_request_log_buffer
-from core.settings import Settings
+from core.configuration.settings import Settings
 from schemas.tables import RecommendationRequest
 from tests.support.eventually import eventually
 from tests.support.fault_proxy import FaultProxy, Mode

@@ -9,7 +9,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from schemas.redis_keys import TRACKING_STREAM
 from tests.support.api.serve_process import serve_process
 from tests.support.api.serving import serving

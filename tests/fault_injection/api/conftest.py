@@ -6,7 +6,7 @@ from redis.asyncio import Redis
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.rebuild.reindex import reindex
 from schemas.tables import Country, Tag, TripType
 from scripts import sample_data

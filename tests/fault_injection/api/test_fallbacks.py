@@ -11,7 +11,7 @@ from aiohttp import web
 from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.fault_injection.api.conftest import SearchBodies
 from tests.support.api.serving import serving
 from tests.support.eventually import eventually

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 import orjson
 import pytest
 
-from core.settings import Settings
-from core.timeouts import DEFAULTS
+from core.concurrency.timeouts import DEFAULTS
+from core.configuration.settings import Settings
 from tests.fault_injection.api.breakable_api import BreakableApi, breakable_api
 from tests.fault_injection.api.conftest import SearchBodies
 from tests.fault_injection.api.load_generator import (

@@ -7,7 +7,7 @@ from signal import SIGTERM
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from scripts.dev_stack.ports import free_port
 from tests.support.eventually import eventually
 from tests.support.full_pipe import full_pipe

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 import uvloop
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.fault_injection.api.conftest import SearchBodies
 from tests.fault_injection.api.load_generator import Outcome, percentile
 from tests.fault_injection.api.overload_client import OverloadClient, overload_client

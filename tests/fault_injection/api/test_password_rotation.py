@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy.engine import URL, make_url
 
 import migrations
-from core.settings import Settings
+from core.configuration.settings import Settings
 from scripts import sample_data
 from scripts.dev_stack.postgres import POSTGRES
 from tests.conftest import TODAY, drop_indices, plain

@@ -12,7 +12,7 @@ from sqlalchemy import make_url, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core import clients
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.errors import DirectUrlMismatchError
 from indexer.index.direct_url import check_same_database
 from schemas.tables import TripOccurrence

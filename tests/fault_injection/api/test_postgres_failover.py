@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 import migrations
-from core.settings import Settings
+from core.configuration.settings import Settings
 from scripts import sample_data
 from scripts.dev_stack.postgres import POSTGRES
 from tests.conftest import TODAY, drop_indices

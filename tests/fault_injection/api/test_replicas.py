@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from app.backends.database import Database
 from core import clients
-from core.settings import load_settings
+from core.configuration.settings import load_settings
 from scripts.dev_stack.postgres import POSTGRES
 from tests.fault_injection.servers import server, standby
 from tests.support.eventually import eventually

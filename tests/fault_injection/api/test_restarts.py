@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from schemas.tables import Event, RecommendationRequest
 from scripts.dev_stack.ports import free_port
 from tests.fault_injection.api.conftest import SearchBodies

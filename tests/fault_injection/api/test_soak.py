@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.fault_injection.api.breakable_api import BreakableApi, breakable_api
 from tests.fault_injection.api.conftest import SearchBodies
 from tests.fault_injection.api.load_generator import LoadClient, Request, failures, load_client, mixed_requests

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from app.endpoints.endpoint import Endpoint
 from app.routes import ENDPOINTS
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.app.conftest import ADMIN_KEY
 from tests.fault_injection.api.conftest import SearchBodies
 from tests.support.api.serving import serving

@@ -2,7 +2,7 @@
 
 import httpx2
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.support.api.serve_process import serve_process
 from tests.support.dependency_proxies import dependency_proxies
 from tests.support.eventually import eventually

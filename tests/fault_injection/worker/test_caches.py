@@ -7,7 +7,7 @@ from functools import partial
 import httpx2
 import pytest
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from schemas.index_document import DOCUMENT_VERSION
 from tests.fault_injection.worker.conftest import SyncFixture
 from tests.fault_injection.worker.worker_process import worker_task

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import migrations
 from core import clients
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.backends import open_backends
 from indexer.rebuild.reindex import reindex
 from scripts import sample_data

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 import migrations
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.backends import Backends, open_backends
 from indexer.index.admin import live_index
 from indexer.rebuild.reindex import reindex

@@ -18,7 +18,7 @@ import httpx2
 import pytest
 from sqlalchemy import text
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.index.admin import indices_of, live_index
 from schemas.index_document import DOCUMENT_VERSION
 from scripts.dev_stack.ports import free_port

@@ -5,7 +5,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer import worker
 from tests.support.eventually import eventually
 from tests.support.processes import WORKER, RunningProcess, responds, worker_process
@@ -14,7 +14,7 @@ WORKER_WITH_STALL_LIMIT = """
 import sys
 from indexer import worker
 from indexer.index.outbox import BatchLimits
-from core.settings import load_settings
+from core.configuration.settings import load_settings
 worker.run(load_settings(), BatchLimits(stalled_after=float(sys.argv[1])))
 """
 SOON = 60.0

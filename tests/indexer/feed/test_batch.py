@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.backends import Backends
 from schemas.tables import TripTemplateTag
 from tests.support.factories import CatalogueFactory

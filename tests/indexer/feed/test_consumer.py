@@ -9,8 +9,8 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core import clients
-from core.settings import Settings
-from core.tasks import cancel_and_wait
+from core.concurrency.tasks import cancel_and_wait
+from core.configuration.settings import Settings
 from indexer.backends import Backends
 from indexer.feed.batch import process_batch
 from indexer.feed.consumer import OutboxConsumer

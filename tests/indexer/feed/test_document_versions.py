@@ -8,8 +8,8 @@ from redis.asyncio import Redis
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.settings import Settings
-from core.tasks import cancel_and_wait
+from core.concurrency.tasks import cancel_and_wait
+from core.configuration.settings import Settings
 from indexer.backends import Backends
 from indexer.errors import OtherReleaseIndexError
 from indexer.feed.batch import process_batch

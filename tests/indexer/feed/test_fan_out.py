@@ -3,7 +3,7 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy import insert
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.backends import Backends
 from indexer.feed.fan_out import Expansion, expand_changes
 from indexer.index import bulk_writer, outbox

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.backends import Backends
 from indexer.feed import batch
 from indexer.feed.batch import BatchStalledError, process_batch

@@ -12,8 +12,8 @@ from redis.asyncio.client import PubSub
 
 from core import clients
 from core.clients import redis_database
-from core.settings import Settings
-from core.tasks import cancel_and_wait
+from core.concurrency.tasks import cancel_and_wait
+from core.configuration.settings import Settings
 from indexer.backends import Backends
 from indexer.feed.batch import BatchResult
 from indexer.feed.notifier import ChangeNotifier

@@ -12,8 +12,8 @@ from redis.asyncio.client import PubSub
 from sqlalchemy import func, select
 
 from core import clients
-from core.settings import Settings
-from core.tasks import background_task, cancel_and_wait
+from core.concurrency.tasks import background_task, cancel_and_wait
+from core.configuration.settings import Settings
 from indexer import invalidation, publishers
 from indexer.backends import Backends
 from indexer.feed import notifier as notifier_module

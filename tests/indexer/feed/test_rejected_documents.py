@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.backends import Backends
 from indexer.documents.builder import build_documents
 from indexer.errors import ForeignIndexError, IncompatibleDocumentsError, NoLiveIndexError

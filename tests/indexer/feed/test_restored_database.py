@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from sqlalchemy import text
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.backends import Backends
 from indexer.errors import ForeignIndexError
 from indexer.feed.batch import process_batch

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import select
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.backends import Backends
 from indexer.feed import batch
 from indexer.feed.batch import process_batch

@@ -5,7 +5,7 @@ import orjson
 import pytest
 
 from core import clients
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.backends import Backends
 from indexer.index import admin, bulk_writer
 from tests.support.sync import indexed

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from elasticsearch import BadRequestError
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.backends import Backends
 from indexer.errors import DocumentsRejectedError, IndexCreationError, IndexerError, IndexNotConformingError
 from indexer.feed.batch import process_batch

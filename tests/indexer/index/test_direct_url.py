@@ -1,7 +1,7 @@
 import pytest
 from sqlalchemy import make_url
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.errors import DirectUrlMismatchError
 from indexer.index.reconcile import rebuild_connection
 

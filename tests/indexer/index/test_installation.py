@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 import migrations
 from core import clients
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.backends import Backends, open_backends
 from indexer.errors import IndexOwnedError, RedisOwnedError
 from indexer.index import admin, installation

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 import pytest
 from redis.asyncio import Redis
 
-from core.settings import Settings
-from core.tasks import cancel_and_wait
+from core.concurrency.tasks import cancel_and_wait
+from core.configuration.settings import Settings
 from indexer.jobs import queue
 from indexer.jobs.queue import Job
 from indexer.jobs.runner import run_jobs

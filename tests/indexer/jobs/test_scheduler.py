@@ -11,7 +11,7 @@ from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from core.tasks import cancel_and_wait
+from core.concurrency.tasks import cancel_and_wait
 from indexer.jobs.queue import Job
 from indexer.jobs.scheduler import RETRY_SECONDS, last_time, run_scheduled
 from schemas.tables import JobRun

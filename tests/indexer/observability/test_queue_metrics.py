@@ -1,6 +1,6 @@
 from redis.asyncio import Redis
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer import metrics
 from indexer.jobs.names import VERIFY
 from indexer.jobs.queue import enqueue

@@ -1,6 +1,6 @@
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.preflight.comparison import compare_postgres
 from indexer.preflight.postgres_server import WORKER_CONNECTIONS
 from tests.support.sync import execute

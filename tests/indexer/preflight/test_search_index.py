@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.backends import Backends
 from indexer.index.admin import history_index
 from indexer.index.conformance import BLOCKS, PIPELINES

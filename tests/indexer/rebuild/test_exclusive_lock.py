@@ -8,7 +8,7 @@ import pytest
 from elastic_transport import AsyncTransport
 from sqlalchemy import text
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.backends import Backends
 from indexer.errors import BatchesBlockedError
 from indexer.feed.batch import process_batch

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.backends import Backends
 from indexer.index import admin, targets
 from indexer.index.admin import all_names, live_index

@@ -1,7 +1,7 @@
 import pytest
 from sqlalchemy import select
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.backends import Backends
 from indexer.index.admin import all_names, live_index, swap_alias
 from indexer.rebuild.reindex import reindex

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 from redis.asyncio import Redis
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.backends import Backends
 from indexer.errors import NoPreviousIndexError, ReindexRunningError
 from indexer.index.admin import all_names, live_index

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from app.routes import endpoints_of
-from core.roles import ROLES, Role
+from core.configuration.roles import ROLES, Role
 from tests.scripts.kubernetes.conftest import Manifest, containers, of_kind, pods, selects
 
 ROOT = Path(__file__).parents[3]

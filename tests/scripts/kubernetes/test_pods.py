@@ -8,7 +8,7 @@ from typer.main import get_command
 
 from app.routes import endpoints_of
 from app.server.run import GRACE_SECONDS
-from core.settings import Settings
+from core.configuration.settings import Settings
 from indexer.worker import BATCH_SECONDS, FINISH_SECONDS
 from scripts.cli import app
 from tests.scripts.kubernetes.conftest import Manifest, containers, of_kind, pods

@@ -5,8 +5,8 @@ from typing import get_args
 import pytest
 from pydantic import SecretStr
 
-from core.roles import ROLES
-from core.settings import Settings, load_settings
+from core.configuration.roles import ROLES
+from core.configuration.settings import Settings, load_settings
 from tests.scripts.kubernetes.conftest import Manifest, containers, of_kind, pods
 from tests.scripts.kubernetes.test_pods import environment
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.docs.documents import ROOT
 from tests.support.processes import environment
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from scripts.dev_stack.ports import free_port
 from scripts.errors import ExitCode
 from tests.support.api.serve_process import serve_process

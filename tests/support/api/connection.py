@@ -14,7 +14,7 @@ from app.server.admission import AdmissionController
 from app.server.connections import ConnectionLimit
 from app.server.receiving_limit import ReceivingLimit
 from app.server.shedding_protocol import LoadSheddingProtocol
-from core.settings import Settings
+from core.configuration.settings import Settings
 
 STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from signal import SIGTERM
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from scripts.dev_stack.ports import free_port
 from tests.support.eventually import eventually
 from tests.support.processes import environment, responds, running_process

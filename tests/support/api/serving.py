@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
 from app.main import create_app
-from core.settings import Settings
+from core.configuration.settings import Settings
 
 
 @asynccontextmanager

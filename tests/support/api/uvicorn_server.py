@@ -8,7 +8,7 @@ from socket import create_server
 import uvicorn
 
 from app.main import create_app
-from core.settings import Settings
+from core.configuration.settings import Settings
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from schemas.redis_keys import TRACKING_STREAM
 from schemas.tables import Base, BrowsingSession, DeadEvent, Event, RecommendationRequest, TripInteraction, User
 from tests.support.api.serving import serving

@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from schemas.redis_keys import TRACKING_STREAM
 from tests.support.tracking.people import (
     BEN,

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.support.api.serving import serving
 from tests.support.api.tokens import SECRET, claims, token
 from tests.support.eventually import eventually

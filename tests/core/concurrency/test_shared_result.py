@@ -3,7 +3,7 @@ from itertools import count
 
 import pytest
 
-from core.shared_result import SharedResult
+from core.concurrency.shared_result import SharedResult
 
 
 def numbered(seconds: float) -> SharedResult[int]:

@@ -13,7 +13,7 @@ MAX_BYTES = 20_500
 PRELUDE = f"""
 import asyncio, logging, sys, threading, warnings
 import structlog
-from core.logging import configure_logs, request_id_var
+from core.logs.configuration import configure_logs, request_id_var
 configure_logs(sys.argv[1])
 request_id_var.set("the-id")
 log = structlog.get_logger()

@@ -5,7 +5,7 @@ from time import thread_time
 
 import pytest
 
-from core.redaction import MAX_CHARACTERS, MAX_CHARACTERS_BY_NAME, redact, redact_values
+from core.logs.redaction import MAX_CHARACTERS, MAX_CHARACTERS_BY_NAME, redact, redact_values
 
 PIECES = [
     "a",

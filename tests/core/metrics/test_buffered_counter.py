@@ -1,6 +1,6 @@
 from prometheus_client import CollectorRegistry, Counter
 
-from core.buffered_counter import BufferedCounter, report_counters
+from core.metrics.buffered_counter import BufferedCounter, report_counters
 
 
 def test_counted_events_are_added_once() -> None:

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from core.repetition import MAX_EVENTS, MAX_KINDS, OTHERS, REPEATED, Kind, RepetitionLimit
-from tests.core.test_logging import run
+from core.logs.repetition import MAX_EVENTS, MAX_KINDS, OTHERS, REPEATED, Kind, RepetitionLimit
+from tests.core.logs.test_configuration import run
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from core.bisection import process_with_bisection
+from core.concurrency.bisection import process_with_bisection
 
 
 class BadItemError(Exception):

@@ -20,12 +20,12 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from core.postgres_url import parse_postgres_url
-from core.rates import parse_rates
-from core.redis_url import parse_sentinel_url
-from core.roles import ROLES, Role
-from core.setting_errors import describe_setting_error
-from core.timeouts import ResourceLimits
+from core.concurrency.timeouts import ResourceLimits
+from core.configuration.errors import describe_setting_error
+from core.configuration.postgres_url import parse_postgres_url
+from core.configuration.rates import parse_rates
+from core.configuration.redis_url import parse_sentinel_url
+from core.configuration.roles import ROLES, Role
 from schemas.index_document import versioned_alias
 from schemas.lenient import empty_as_none
 

@@ -32,9 +32,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.selectable import Alias
 from sqlalchemy.types import TypeEngine
 
+from core.concurrency.tasks import cancel_and_wait
+from core.configuration.settings import Settings
 from core.errors import BACKEND_ERRORS
-from core.settings import Settings
-from core.tasks import cancel_and_wait
 from schemas.tables import SCHEMA, Base
 from schemas.tables.bounded_text import BoundedString, BoundedText
 from schemas.tables.conversions import conversion_function

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Row, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core import clients
-from core.settings import Settings
+from core.configuration.settings import Settings
 from tests.fault_injection.api.pgbouncer import BINARY, pgbouncer
 
 LOADS_LIBRARIES = "local_preload_libraries"

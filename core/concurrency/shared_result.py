@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Generic, TypeVar
 
-from core.tasks import cancel_and_wait
+from core.concurrency.tasks import cancel_and_wait
 
 Result = TypeVar("Result")
 

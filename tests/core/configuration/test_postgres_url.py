@@ -12,9 +12,9 @@ import asyncpg
 import certifi
 import pytest
 
-from core.postgres_connection import connect
-from core.postgres_url import MODES, PostgresUrlError, parse_postgres_url
-from core.settings import Settings, SettingsError, load_settings
+from core.configuration.postgres_url import MODES, PostgresUrlError, parse_postgres_url
+from core.configuration.settings import Settings, SettingsError, load_settings
+from core.postgres.connection import connect
 from tests.conftest import plain
 
 VARIABLES = ("DATABASE_URL", "DATABASE_DIRECT_URL", "DATABASE_REPLICA_URLS")

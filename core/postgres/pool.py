@@ -8,7 +8,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 
-from core.metric_labels import with_values
+from core.metrics.labels import with_values
 
 SIZE = Gauge("smarttrip_postgres_pool_size", "Connections that a pool may have", ["pool"], multiprocess_mode="livesum")
 IN_USE = Gauge("smarttrip_postgres_pool_in_use", "Connections that are used", ["pool"], multiprocess_mode="livesum")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 from prometheus_client import REGISTRY
 
-from core.log_writer import MAX_QUEUED_LINES, LogWriter
+from core.logs.writer import MAX_QUEUED_LINES, LogWriter
 
 METRIC = "smarttrip_log_lines_dropped_total"
 
@@ -97,7 +97,7 @@ def test_line_after_a_torn_one_starts_anew(monkeypatch: pytest.MonkeyPatch) -> N
 
     writer = LogWriter(None)
     writer._descriptor = 0
-    monkeypatch.setattr("core.log_writer.os.write", write_to_filling_disk)
+    monkeypatch.setattr("core.logs.writer.os.write", write_to_filling_disk)
     writer.write("first")
     writer.flush()
     written.extend(b"|")

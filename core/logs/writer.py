@@ -11,7 +11,7 @@ from types import FrameType
 
 from prometheus_client import Counter
 
-import core.metric_files  # noqa: F401  # before the first metric
+import core.metrics.files  # noqa: F401  # before the first metric
 
 MAX_QUEUED_LINES = 2000
 MAX_LINE_CHARACTERS = 20_000

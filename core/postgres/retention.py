@@ -12,9 +12,9 @@ from sqlalchemy import ColumnElement, Select, delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.orm import InstrumentedAttribute
 
-from core.row_changes import change_rows
-from core.sql import in_array
-from core.transactions import run_transaction
+from core.postgres.row_changes import change_rows
+from core.postgres.sql import in_array
+from core.postgres.transactions import run_transaction
 
 log = structlog.get_logger()
 

@@ -1,6 +1,6 @@
 import pytest
 
-from core.rates import Rate, parse_rates
+from core.configuration.rates import Rate, parse_rates
 
 
 @pytest.mark.parametrize(

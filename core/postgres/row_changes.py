@@ -7,8 +7,8 @@ import structlog
 from prometheus_client import Counter
 from sqlalchemy.exc import DBAPIError
 
-from core.bisection import process_with_bisection
-from core.metric_labels import with_values
+from core.concurrency.bisection import process_with_bisection
+from core.metrics.labels import with_values
 from schemas.tables import Base
 
 Key = TypeVar("Key")

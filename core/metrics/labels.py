@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from prometheus_client.metrics import MetricWrapperBase
 
-import core.metric_files  # noqa: F401  # before the first metric
+import core.metrics.files  # noqa: F401  # before the first metric
 
 Metric = TypeVar("Metric", bound=MetricWrapperBase)
 

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.retries import restart_backoff, retry_forever, retry_times
+from core.concurrency.retries import restart_backoff, retry_forever, retry_times
 
 FIRST, LONGEST = 0.001, 0.004
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import asyncpg
 
-from core.postgres_url import SOCKET, PostgresAddress
-from core.session_settings import begin_script, session_script, session_settings
-from core.timeouts import DEFAULTS
+from core.concurrency.timeouts import DEFAULTS
+from core.configuration.postgres_url import SOCKET, PostgresAddress
+from core.postgres.session_settings import begin_script, session_script, session_settings
 
 APPLICATION_NAME = "smarttrip"
 

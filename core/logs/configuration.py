@@ -17,10 +17,10 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-from core.log_writer import MAX_LINE_CHARACTERS, log_writer
-from core.redaction import redact_values
-from core.repetition import limit_repetition
-from core.settings import LogFormat
+from core.configuration.settings import LogFormat
+from core.logs.redaction import redact_values
+from core.logs.repetition import limit_repetition
+from core.logs.writer import MAX_LINE_CHARACTERS, log_writer
 from core.tracing import spans
 
 request_id_var: ContextVar[str | None] = ContextVar("request_id", default=None)
