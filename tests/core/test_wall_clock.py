@@ -16,10 +16,12 @@ CLOCK_METHODS = {"set_to_current_time"}
 """Methods that read the wall clock, whatever the object is called."""
 
 ALLOWED = {
+    "app/observability/request_metrics.py": "time of an exemplar",
     "app/recommendations/response.py": "time of a request",
     "app/routes/tracking.py": "time of an event",
     "core/business_date.py": "today's date",
     "core/clock.py": "notices jumps",
+    "core/tracing/opentelemetry_tracer.py": "end of a span, from which its monotonic duration is subtracted",
     "indexer/feed/consumer.py": "time of progress, which Prometheus compares with its own clock",
     "indexer/index/admin.py": "part of an index name, for people",
     "indexer/rebuild/loader.py": "expected end of a reindex, for people",
