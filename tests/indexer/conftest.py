@@ -73,7 +73,7 @@ async def _emptied(backends: Backends) -> str | None:
         return None
     (name,) = live
     settings = (await es.indices.get_settings(index=name))[name]["settings"]["index"]
-    if settings["gc_deletes"] != INDEX_SETTINGS["gc_deletes"] or settings.get("blocks"):
+    if settings["gc_deletes"] != INDEX_SETTINGS["gc_deletes"] or "true" in settings.get("blocks", {}).values():
         return None
     async with backends.postgres.begin() as connection:
         await targets.register(connection, name)
