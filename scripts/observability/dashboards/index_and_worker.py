@@ -2,72 +2,79 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from scripts.observability.dashboards.panels import chart, page, percentiles
+from scripts.observability.dashboards.panels import Row, chart, page, percentiles
 
 LAG = "smarttrip_index_lag_seconds"
 
 
 def index_and_worker() -> Dashboard:
-    return page(
-        "smarttrip-index",
-        "SmartTrip: index and worker",
+    return page("smarttrip-index", "SmartTrip: index and worker", [_lag(), _outbox(), _index(), _jobs()])
+
+
+def _lag() -> Row:
+    return (
+        "From Postgres to the index",
         [
-            (
-                "From Postgres to the index",
-                [
-                    chart("Time until a change is searchable", "s", percentiles(LAG)),
-                    chart(
-                        "95th percentile by lane",
-                        "s",
-                        {"{{lane}}": f"histogram_quantile(0.95, sum by (lane, le) (rate({LAG}_bucket[5m])))"},
-                    ),
-                    chart(
-                        "Seconds without progress",
-                        "s",
-                        {"{{lane}}": "time() - max by (lane) (smarttrip_feed_progress_timestamp_seconds)"},
-                    ),
-                ],
+            chart("Time until a change is searchable", "s", percentiles(LAG)),
+            chart(
+                "95th percentile by lane",
+                "s",
+                {"{{lane}}": f"histogram_quantile(0.95, sum by (lane, le) (rate({LAG}_bucket[5m])))"},
             ),
-            (
-                "Outbox",
-                [
-                    chart("Rows that wait", "short", {"rows": "max(smarttrip_outbox_rows)"}),
-                    chart("Oldest row, most attempts", "none", OLDEST),
-                    chart(
-                        "Rows handled, by outcome",
-                        "ops",
-                        {"{{outcome}}": "sum by (outcome) (rate(smarttrip_outbox_rows_handled_total[5m]))"},
-                    ),
-                    chart("Time of a batch", "s", percentiles("smarttrip_batch_seconds")),
-                    chart("Rows in a batch", "short", percentiles("smarttrip_batch_rows")),
-                    chart("Failures", "ops", FAILURES),
-                ],
+            chart(
+                "Seconds without progress",
+                "s",
+                {"{{lane}}": "time() - max by (lane) (smarttrip_feed_progress_timestamp_seconds)"},
             ),
-            (
-                "Index",
-                [
-                    chart("Documents of the last reindex", "short", REINDEX),
-                    chart("Time until it has loaded all", "s", {"left": REINDEX_LEFT}),
-                    chart("Rebuilds in an hour, by reason", "short", {"{{reason}}": REBUILDS}),
-                    chart("Drift and dead letters", "short", DRIFT),
-                    chart("Index in use", "none", {"{{name}}": "smarttrip_index_info"}),
-                    chart("Its age", "s", {"age": INDEX_AGE}),
-                    chart("Fullest disk", "percentunit", {"used": "max(smarttrip_elasticsearch_disk_used_ratio)"}),
-                ],
+        ],
+    )
+
+
+def _outbox() -> Row:
+    return (
+        "Outbox",
+        [
+            chart("Rows that wait", "short", {"rows": "max(smarttrip_outbox_rows)"}),
+            chart("Oldest row, most attempts", "none", OLDEST),
+            chart(
+                "Rows handled, by outcome",
+                "ops",
+                {"{{outcome}}": "sum by (outcome) (rate(smarttrip_outbox_rows_handled_total[5m]))"},
             ),
-            (
-                "Jobs",
-                [
-                    chart("Seconds since the last success", "s", {"{{name}}": SINCE}),
-                    chart(
-                        "Failures in an hour",
-                        "short",
-                        {"{{name}}": "sum by (name) (increase(smarttrip_job_failures_total[1h]))"},
-                    ),
-                    chart("Mean duration in an hour", "s", {"{{name}}": DURATION}),
-                    chart("Requested jobs that wait", "short", {"jobs": "max(smarttrip_job_queue_entries)"}),
-                ],
+            chart("Time of a batch", "s", percentiles("smarttrip_batch_seconds")),
+            chart("Rows in a batch", "short", percentiles("smarttrip_batch_rows")),
+            chart("Failures", "ops", FAILURES),
+        ],
+    )
+
+
+def _index() -> Row:
+    return (
+        "Index",
+        [
+            chart("Documents of the last reindex", "short", REINDEX),
+            chart("Time until it has loaded all", "s", {"left": REINDEX_LEFT}),
+            chart("Rebuilds in an hour, by reason", "short", {"{{reason}}": REBUILDS}),
+            chart("Drift and dead letters", "short", DRIFT),
+            chart("Index in use", "none", {"{{name}}": "smarttrip_index_info"}),
+            chart("Its age", "s", {"age": INDEX_AGE}),
+            chart("Fullest disk", "percentunit", {"used": "max(smarttrip_elasticsearch_disk_used_ratio)"}),
+        ],
+    )
+
+
+def _jobs() -> Row:
+    return (
+        "Jobs",
+        [
+            chart("Seconds since the last success", "s", {"{{name}}": SINCE}),
+            chart(
+                "Failures in an hour",
+                "short",
+                {"{{name}}": "sum by (name) (increase(smarttrip_job_failures_total[1h]))"},
             ),
+            chart("Mean duration in an hour", "s", {"{{name}}": DURATION}),
+            chart("Requested jobs that wait", "short", {"jobs": "max(smarttrip_job_queue_entries)"}),
         ],
     )
 

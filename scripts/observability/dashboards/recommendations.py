@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from scripts.observability.dashboards.panels import chart, page, percentiles
+from scripts.observability.dashboards.panels import Row, chart, page, percentiles
 
 ROUTE = '{route="/api/v2/recommendations"}'
 LATENCY = "smarttrip_http_request_seconds"
@@ -17,71 +17,81 @@ def recommendations() -> Dashboard:
     return page(
         "smarttrip-recommendations",
         "SmartTrip: recommendations",
+        [_requests(), _sources(), _caches(), _stages(), _freshness()],
+    )
+
+
+def _requests() -> Row:
+    return (
+        "Requests",
         [
-            (
-                "Requests",
-                [
-                    chart(
-                        "Requests by status",
-                        "reqps",
-                        {"{{status}}": f"sum by (status) (rate({LATENCY}_count{ROUTE}[5m]))"},
-                    ),
-                    chart("Latency", "s", percentiles(LATENCY, ROUTE)),
-                    chart("Rejected by the rate limit", "reqps", {"{{group}}": LIMITED}),
-                ],
+            chart(
+                "Requests by status",
+                "reqps",
+                {"{{status}}": f"sum by (status) (rate({LATENCY}_count{ROUTE}[5m]))"},
             ),
-            (
-                "Sources",
-                [
-                    chart("By source", "ops", {"{{source}}": f"sum by (source) ({ANSWERS})"}),
-                    chart(
-                        "Share of fallbacks",
-                        "percentunit",
-                        {"degraded": f"sum({DEGRADED}) / sum({ANSWERS})"},
-                    ),
-                    chart("Share without results", "percentunit", {"none": f"sum({EMPTY}) / sum({SEARCHES})"}),
-                ],
+            chart("Latency", "s", percentiles(LATENCY, ROUTE)),
+            chart("Rejected by the rate limit", "reqps", {"{{group}}": LIMITED}),
+        ],
+    )
+
+
+def _sources() -> Row:
+    return (
+        "Sources",
+        [
+            chart("By source", "ops", {"{{source}}": f"sum by (source) ({ANSWERS})"}),
+            chart(
+                "Share of fallbacks",
+                "percentunit",
+                {"degraded": f"sum({DEGRADED}) / sum({ANSWERS})"},
             ),
-            (
-                "Caches",
-                [
-                    chart("Lookups by source", "ops", {"{{source}}": LOOKUPS}),
-                    chart(
-                        "Share by source",
-                        "percentunit",
-                        {"{{source}}": f"{LOOKUPS} / ignoring (source) group_left () sum({LOOKUPS})"},
-                    ),
-                    chart(
-                        "Failures in Redis", "ops", {"failures": "sum(rate(smarttrip_cache_redis_errors_total[5m]))"}
-                    ),
-                ],
+            chart("Share without results", "percentunit", {"none": f"sum({EMPTY}) / sum({SEARCHES})"}),
+        ],
+    )
+
+
+def _caches() -> Row:
+    return (
+        "Caches",
+        [
+            chart("Lookups by source", "ops", {"{{source}}": LOOKUPS}),
+            chart(
+                "Share by source",
+                "percentunit",
+                {"{{source}}": f"{LOOKUPS} / ignoring (source) group_left () sum({LOOKUPS})"},
             ),
-            (
-                "Stages of a search",
-                [
-                    chart("Mean time of a stage", "s", {"{{stage}}": STAGES}),
-                    chart(
-                        "Mean time of a call",
-                        "s",
-                        {"{{dependency}} {{operation}}": CALLS},
-                        "Of all calls of the API, not of searches alone.",
-                    ),
-                ],
+            chart("Failures in Redis", "ops", {"failures": "sum(rate(smarttrip_cache_redis_errors_total[5m]))"}),
+        ],
+    )
+
+
+def _stages() -> Row:
+    return (
+        "Stages of a search",
+        [
+            chart("Mean time of a stage", "s", {"{{stage}}": STAGES}),
+            chart(
+                "Mean time of a call",
+                "s",
+                {"{{dependency}} {{operation}}": CALLS},
+                "Of all calls of the API, not of searches alone.",
             ),
-            (
-                "Freshness of caches",
-                [
-                    chart("Subscriptions lost", "ops", {"{{instance}}": "rate(smarttrip_changes_lost_total[5m])"}),
-                    chart(
-                        "Invalidations published", "ops", {"generation": "max(deriv(smarttrip_index_generation[5m]))"}
-                    ),
-                    chart(
-                        "Circuit breakers",
-                        "none",
-                        {"{{dependency}}": "max by (dependency) (smarttrip_breaker_state)"},
-                        BREAKER,
-                    ),
-                ],
+        ],
+    )
+
+
+def _freshness() -> Row:
+    return (
+        "Freshness of caches",
+        [
+            chart("Subscriptions lost", "ops", {"{{instance}}": "rate(smarttrip_changes_lost_total[5m])"}),
+            chart("Invalidations published", "ops", {"generation": "max(deriv(smarttrip_index_generation[5m]))"}),
+            chart(
+                "Circuit breakers",
+                "none",
+                {"{{dependency}}": "max by (dependency) (smarttrip_breaker_state)"},
+                BREAKER,
             ),
         ],
     )

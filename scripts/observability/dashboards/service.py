@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from scripts.observability.dashboards.panels import chart, number, page, percentiles
+from scripts.observability.dashboards.panels import Row, chart, number, page, percentiles
 from scripts.observability.objectives import REQUESTS, WINDOW
 
 BUDGET_COLOURS = {float("-inf"): "red", 0.0: "orange", 0.25: "green"}
@@ -10,81 +10,84 @@ LATENCY = "smarttrip_http_request_seconds"
 
 
 def service_overview() -> Dashboard:
-    budget = f"slo:error_budget_remaining:ratio{WINDOW}"
     return page(
         "smarttrip-service",
         "SmartTrip: service overview",
+        [_objectives(), _golden_signals(), _saturation(), _event_loop()],
+    )
+
+
+def _objectives() -> Row:
+    budget = f"slo:error_budget_remaining:ratio{WINDOW}"
+    return (
+        "Objectives",
         [
-            (
-                "Objectives",
-                [
-                    number(
-                        "Error budget left", "percentunit", budget, legend="{{group}} {{kind}}", limits=BUDGET_COLOURS
-                    ),
-                    chart(f"Error budget left of {WINDOW}", "percentunit", {"{{group}} {{kind}}": budget}),
-                    chart(
-                        "Burn rate over an hour", "none", {"{{group}} {{kind}}": BURN}, "1 uses up the budget exactly."
-                    ),
-                ],
+            number("Error budget left", "percentunit", budget, legend="{{group}} {{kind}}", limits=BUDGET_COLOURS),
+            chart(f"Error budget left of {WINDOW}", "percentunit", {"{{group}} {{kind}}": budget}),
+            chart("Burn rate over an hour", "none", {"{{group}} {{kind}}": BURN}, "1 uses up the budget exactly."),
+        ],
+    )
+
+
+def _golden_signals() -> Row:
+    return (
+        "Golden signals",
+        [
+            chart("Requests", "reqps", {"{{group}}": f'sum by (group) ({REQUESTS}{{le="+Inf"}})'}),
+            chart(
+                "95th percentile by group",
+                "s",
+                {"{{group}}": f"histogram_quantile(0.95, sum by (group, le) ({REQUESTS}))"},
             ),
-            (
-                "Golden signals",
-                [
-                    chart("Requests", "reqps", {"{{group}}": f'sum by (group) ({REQUESTS}{{le="+Inf"}})'}),
-                    chart(
-                        "95th percentile by group",
-                        "s",
-                        {"{{group}}": f"histogram_quantile(0.95, sum by (group, le) ({REQUESTS}))"},
-                    ),
-                    chart("Latency of all requests", "s", percentiles(LATENCY)),
-                    chart(
-                        "Requests by status", "reqps", {"{{status}}": f"sum by (status) (rate({LATENCY}_count[5m]))"}
-                    ),
-                    chart("Failures by route", "reqps", {"{{route}} {{status}}": FAILURES}),
-                    chart("Slowest routes", "s", {"{{route}}": SLOWEST}),
-                ],
+            chart("Latency of all requests", "s", percentiles(LATENCY)),
+            chart("Requests by status", "reqps", {"{{status}}": f"sum by (status) (rate({LATENCY}_count[5m]))"}),
+            chart("Failures by route", "reqps", {"{{route}} {{status}}": FAILURES}),
+            chart("Slowest routes", "s", {"{{route}}": SLOWEST}),
+        ],
+    )
+
+
+def _saturation() -> Row:
+    return (
+        "Saturation",
+        [
+            chart("Requests in flight", "short", {"in flight": "sum(smarttrip_http_requests_in_flight)"}),
+            chart("Rejected", "reqps", REJECTED),
+            chart(
+                "CPU by process",
+                "percentunit",
+                {"{{job}} {{instance}} {{pid}}": "rate(process_cpu_seconds_total[5m])"},
             ),
-            (
-                "Saturation",
-                [
-                    chart("Requests in flight", "short", {"in flight": "sum(smarttrip_http_requests_in_flight)"}),
-                    chart("Rejected", "reqps", REJECTED),
-                    chart(
-                        "CPU by process",
-                        "percentunit",
-                        {"{{job}} {{instance}} {{pid}}": "rate(process_cpu_seconds_total[5m])"},
-                    ),
-                    chart(
-                        "Memory by process", "bytes", {"{{job}} {{instance}} {{pid}}": "process_resident_memory_bytes"}
-                    ),
-                    chart("Open files by process", "short", {"{{job}} {{instance}} {{pid}}": "process_open_fds"}),
-                    chart("Traffic", "Bps", TRAFFIC),
-                    chart("Limit of load shedding", "short", {"limit": "sum(smarttrip_admission_limit)"}),
-                ],
+            chart("Memory by process", "bytes", {"{{job}} {{instance}} {{pid}}": "process_resident_memory_bytes"}),
+            chart("Open files by process", "short", {"{{job}} {{instance}} {{pid}}": "process_open_fds"}),
+            chart("Traffic", "Bps", TRAFFIC),
+            chart("Limit of load shedding", "short", {"limit": "sum(smarttrip_admission_limit)"}),
+        ],
+    )
+
+
+def _event_loop() -> Row:
+    return (
+        "Event loop and garbage collector",
+        [
+            chart("Lag of the event loop", "s", percentiles("smarttrip_event_loop_lag_seconds")),
+            chart(
+                "Longest lag in a minute, by process",
+                "s",
+                {"{{job}} {{instance}} {{pid}}": "smarttrip_process_event_loop_lag_seconds"},
             ),
-            (
-                "Event loop and garbage collector",
-                [
-                    chart("Lag of the event loop", "s", percentiles("smarttrip_event_loop_lag_seconds")),
-                    chart(
-                        "Longest lag in a minute, by process",
-                        "s",
-                        {"{{job}} {{instance}} {{pid}}": "smarttrip_process_event_loop_lag_seconds"},
-                    ),
-                    chart(
-                        "Share of time that the collector stops a process",
-                        "percentunit",
-                        {"{{job}} {{instance}} {{pid}}": "deriv(smarttrip_process_gc_pause_seconds[5m])"},
-                    ),
-                    chart(
-                        "Collections by generation",
-                        "ops",
-                        {"{{generation}}": "sum by (generation) (rate(smarttrip_gc_collections_total[5m]))"},
-                    ),
-                    chart("Rate-limit decisions", "reqps", {"{{group}} {{decision}}": DECISIONS}),
-                    chart("Spans", "ops", {"{{outcome}}": "sum by (outcome) (rate(smarttrip_spans_total[5m]))"}),
-                ],
+            chart(
+                "Share of time that the collector stops a process",
+                "percentunit",
+                {"{{job}} {{instance}} {{pid}}": "deriv(smarttrip_process_gc_pause_seconds[5m])"},
             ),
+            chart(
+                "Collections by generation",
+                "ops",
+                {"{{generation}}": "sum by (generation) (rate(smarttrip_gc_collections_total[5m]))"},
+            ),
+            chart("Rate-limit decisions", "reqps", {"{{group}} {{decision}}": DECISIONS}),
+            chart("Spans", "ops", {"{{outcome}}": "sum by (outcome) (rate(smarttrip_spans_total[5m]))"}),
         ],
     )
 
