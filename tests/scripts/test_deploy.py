@@ -16,6 +16,7 @@ from core.configuration.settings import Settings
 from scripts.dev_stack.paths import own_folder, service_user
 from scripts.dev_stack.ports import free_port
 from tests.support.eventually import eventually
+from tests.support.tcp import accepts_connections
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PATH = "/usr/sbin:/usr/local/sbin:/usr/local/bin:/usr/bin:/opt/homebrew/bin"
@@ -44,17 +45,12 @@ async def running(port: int, *command: str) -> AsyncIterator[None]:
     user = service_user()
     process = await asyncio.create_subprocess_exec(*command, user=user, group=user)
 
-    async def accepts_connections() -> bool:
+    async def is_up() -> bool:
         assert process.returncode is None
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            return False
-        writer.close()
-        return True
+        return await accepts_connections(port)
 
     try:
-        await eventually(accepts_connections, within=20)
+        await eventually(is_up, within=20)
         yield
     finally:
         process.terminate()

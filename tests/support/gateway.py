@@ -21,6 +21,7 @@ from scripts.dev_stack.paths import own_folder, service_user, write_own_file
 from scripts.dev_stack.ports import free_port
 from scripts.gateway.configuration import GatewayConfiguration
 from tests.support.eventually import eventually
+from tests.support.tcp import accepts_connections
 
 CERTIFICATE = Path(__file__).parent / "api" / "localhost.pem"
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/local/bin:/usr/bin:/opt/homebrew/bin")
@@ -114,9 +115,4 @@ def _command(configuration: GatewayConfiguration, *options: str) -> tuple[str, .
 
 async def _accepts(process: asyncio.subprocess.Process, port: int) -> bool:
     assert process.returncode is None
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    return True
+    return await accepts_connections(port)

@@ -11,6 +11,7 @@ from sqlalchemy.engine import make_url
 from scripts.dev_stack.paths import own_folder, service_user
 from scripts.dev_stack.ports import free_port
 from tests.support.eventually import eventually
+from tests.support.tcp import accepts_connections
 
 SERVER_CONNECTIONS = 3
 BINARY = shutil.which("pgbouncer", path="/usr/sbin:/usr/local/bin:/usr/bin:/opt/homebrew/bin")
@@ -47,17 +48,8 @@ async def pgbouncer(url: str, folder: Path) -> AsyncIterator[str]:
         path.chmod(0o644)
     process = await asyncio.create_subprocess_exec(BINARY, "--quiet", str(folder / "ini"), user=user, group=user)
     try:
-        await eventually(lambda: _accepts_connections(port), within=10)
+        await eventually(lambda: accepts_connections(port), within=10)
         yield server.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
     finally:
         process.terminate()
         await process.wait()
-
-
-async def _accepts_connections(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    return True
