@@ -3,7 +3,6 @@
 # ruff: noqa: PLC0415 -- imports inside the commands keep --help fast.
 
 import shlex
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,9 +26,13 @@ app = typer.Typer(
 INSTALL = "apt-get install prometheus prometheus-alertmanager"
 
 
-class Topology(StrEnum):
-    CORE = "core"
-    SPLIT = "split"
+CORE, SPLIT = "core", "split"
+
+
+def _topology(value: object) -> str:
+    if value not in (CORE, SPLIT):
+        raise typer.BadParameter(f"should be {CORE} or {SPLIT}")
+    return str(value)
 
 
 Data = Annotated[
@@ -54,16 +57,20 @@ def up(
     data: Data = None,
     observe: Annotated[bool, typer.Option("--observe", help="Start Prometheus and Alertmanager, too.")] = False,
     topology: Annotated[
-        Topology,
-        typer.Option(help="split: API processes of one role each, two workers and the gateway, too."),
-    ] = Topology.CORE,
+        str,
+        typer.Option(
+            parser=_topology,
+            metavar="core|split",
+            help="split: API processes of one role each, two workers and the gateway, too.",
+        ),
+    ] = CORE,
     json: JsonOption = False,
 ) -> None:
     """Start the services that do not run yet, and wait until all of them respond."""
     from scripts.dev_stack import manager, split
 
     manager.up(_folder(data), (*manager.SERVICES, *(installed_observers() if observe else ())))
-    if topology is Topology.SPLIT:
+    if topology == SPLIT:
         split.up(_folder(data))
     _report(_folder(data), json)
     option = "" if data is None else f" --data {shlex.quote(str(data))}"
