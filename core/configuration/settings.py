@@ -139,6 +139,12 @@ def _replicas(value: str | None) -> str | None:
     return value
 
 
+def _api_key(value: SecretStr | None) -> SecretStr | None:
+    if value is not None and not re.fullmatch(r"[A-Za-z0-9+/_-]{16,1000}=*", value.get_secret_value()):
+        raise ValueError("should be the `encoded` form of a key: at least 16 letters, digits, and characters of +/_-=")
+    return value
+
+
 def _host(value: str) -> str:
     if not value.strip():
         raise ValueError("should be an address of this machine such as 127.0.0.1")
@@ -162,7 +168,7 @@ class Settings(ResourceLimits, BaseSettings):
     redis_url: Annotated[str, BeforeValidator(_redis_url)]
     redis_prefix: Annotated[str, AfterValidator(_redis_prefix)] = ""
     elasticsearch_url: Annotated[str, BeforeValidator(_http_urls)]
-    elasticsearch_api_key: Annotated[SecretStr | None, empty_as_none] = None
+    elasticsearch_api_key: Annotated[SecretStr | None, AfterValidator(_api_key), empty_as_none] = None
     elasticsearch_ca_file: Annotated[str | None, AfterValidator(_ca_file), empty_as_none] = None
     elasticsearch_alias: Annotated[str, AfterValidator(_alias)] = "trips"
     elasticsearch_replicas: Annotated[str | None, AfterValidator(_replicas), empty_as_none] = None
