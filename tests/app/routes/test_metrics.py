@@ -4,8 +4,8 @@ from ipaddress import ip_network
 
 import httpx2
 import pytest
-from prometheus_client.exposition import generate_latest
 
+from app.observability.request_metrics import current_metrics
 from core.configuration.settings import Settings
 from tests.support.api.serving import serving
 
@@ -62,13 +62,13 @@ async def test_allowed_visitor_of_a_proxy_may_read_metrics(settings: Settings, t
 
 async def test_metrics_are_rendered_once_a_second(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.lifespan.METRICS_SECONDS", 60)
-    rendered: list[object] = []
+    rendered: list[None] = []
 
-    def generate(registry: object) -> bytes:
-        rendered.append(registry)
-        return generate_latest(registry)  # type: ignore[arg-type]
+    async def render() -> bytes:
+        rendered.append(None)
+        return await current_metrics()
 
-    monkeypatch.setattr("app.observability.metrics.generate_latest", generate)
+    monkeypatch.setattr("app.lifespan.current_metrics", render)
     async with api_with(settings) as api:
         for _ in range(20):
             assert (await api.get("/metrics")).status_code == 200

@@ -10,15 +10,15 @@ def names() -> list[str]:
     return [sample.labels["name"] for sample in family.samples if sample.value == 1]
 
 
-async def test_index_in_use_is_named_with_its_age(stores: Backends, index: str) -> None:
-    await collect_index(stores)
+async def test_index_in_use_is_named_with_its_age(backends: Backends, index: str) -> None:
+    await collect_index(backends)
     assert names() == [index]
     assert 0 < metrics.INDEX_CREATED._value.get() <= time() + 60
     assert 0 < metrics.DISK._value.get() < 1
 
 
-async def test_without_an_index_its_name_is_empty(stores: Backends, no_index: None) -> None:
-    await collect_index(stores)
+async def test_without_an_index_its_name_is_empty(backends: Backends, no_index: None) -> None:
+    await collect_index(backends)
     assert names() == [""]
     assert metrics.INDEX_CREATED._value.get() == 0
 
