@@ -22,6 +22,9 @@ PUBLIC_ONE_HOUR = "public, s-maxage=3600, stale-while-revalidate=86400"
 NO_CACHE = "no-cache"
 """Caches may store it, but revalidate it for each request."""
 
+STALE = '110 - "Response is Stale"'
+"""Value of the `Warning` header (RFC 7234) of a body that may be outdated."""
+
 MAX_CACHED_HEADER = 200
 """Bytes of a request header whose evaluation is cached."""
 
@@ -29,11 +32,14 @@ MAX_CACHED_HEADER = 200
 def cached_response(
     headers: RequestHeaders, body: EncodedBody, cache_control: str, media_type: Header = CONTENT_TYPE_JSON
 ) -> RawResponse:
-    """Return the body, gzipped if the client accepts it, or 304 if the client has it. A stale body is never cached."""
+    """Return the body, gzipped if the client accepts it, or 304 if the client has it.
+
+    A stale body has a `Warning` header, and is not cached.
+    """
     gzipped = body.gzip if accepts_gzip_response(headers) else None
     content = body.identity if gzipped is None else gzipped
     etag = _identity_tag(body) if gzipped is None else _gzip_tag(body)
-    control = NO_CACHE if body.stale else cache_control
+    control = None if body.stale else cache_control
     if_none_match = headers.get(b"if-none-match")
     if if_none_match is not None and (match := _matching_etag(if_none_match.decode("latin-1"), body, etag)):
         return RawResponse(304, _caching_headers(match, control), ())
@@ -41,16 +47,19 @@ def cached_response(
 
 
 @lru_cache(maxsize=1024)
-def _headers(etag: str, control: str, length: int, gzipped: bool, media_type: Header) -> tuple[Header, ...]:
+def _headers(etag: str, control: str | None, length: int, gzipped: bool, media_type: Header) -> tuple[Header, ...]:
     encoding = (CONTENT_ENCODING_GZIP,) if gzipped else ()
     return (content_length(length), media_type, *encoding, *_caching_headers(etag, control))
 
 
-def _caching_headers(etag: str, control: str) -> tuple[Header, ...]:
+def _caching_headers(etag: str, control: str | None) -> tuple[Header, ...]:
+    """Return what clients need for their cache; without `control` the body is stale."""
+    warning = () if control else ((b"warning", STALE.encode()),)
     return (
         (b"etag", etag.encode()),
-        (b"cache-control", control.encode()),
+        (b"cache-control", (control or NO_CACHE).encode()),
         VARY_ACCEPT_ENCODING,
+        *warning,
         *security_headers.HEADERS,
     )
 

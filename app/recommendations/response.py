@@ -7,6 +7,7 @@ from prometheus_client import Counter
 from starlette.types import Scope
 
 from app.http import security_headers
+from app.http.conditional import STALE
 from app.http.raw_response import (
     CONTENT_ENCODING_GZIP,
     CONTENT_TYPE_JSON,
@@ -15,7 +16,7 @@ from app.http.raw_response import (
     RequestHeaders,
     content_length,
 )
-from app.recommendations.service import FROM_DATABASE, STALE, WITHOUT_DATABASE, CachedResponse
+from app.recommendations.service import FROM_DATABASE, WITHOUT_DATABASE, CachedResponse
 from app.tracking.records import RequestLog
 from core.metrics.buffered_counter import BufferedCounter
 from core.metrics.labels import with_values

@@ -11,8 +11,9 @@ from prometheus_client import Counter
 from pydantic import TypeAdapter
 
 from app.backends.database import Database
-from app.backends.labels import SEARCH_INDEX_LABEL
+from app.backends.labels import DATABASE_LABEL, SEARCH_INDEX_LABEL
 from app.cache.response_cache import ResponseCache
+from app.http.conditional import STALE
 from app.http.encoded_body import EncodedBody
 from app.recommendations.appendable_body import AppendableJsonBody
 from app.recommendations.elasticsearch_search import STALE_INDEX, ElasticsearchTripSearch
@@ -42,8 +43,7 @@ SLOW_INDEX = f"no response within {HEDGE_SECONDS} s"
 DEGRADED_SECONDS = 5
 """Seconds for which degraded responses are cached."""
 TOTAL_SECONDS = 60
-"""Seconds for which the number of all trips is cached; together with the default time to live of responses, the number
-may be five minutes old."""
+"""Seconds for which the number of all trips is cached, before a response that contains it is."""
 LOOKUPS_SECONDS = 3600
 
 LOOKUP_KINDS: frozenset[EntityKind] = frozenset(("country", "type"))
@@ -52,8 +52,7 @@ TTL_ONLY: frozenset[EntityKind] = frozenset()
 
 FROM_DATABASE = '199 - "Answered from the database"'
 WITHOUT_DATABASE = '199 - "Answered without the database"'
-STALE = '110 - "Response is Stale"'
-"""Values of the `Warning` header (RFC 7234)."""
+"""Values of the `Warning` header (RFC 7234) of degraded responses."""
 
 SEARCHES = with_values(
     Counter("smarttrip_recommendation_searches_total", "Searches that no cache answered, by results", ["results"]),
@@ -242,4 +241,7 @@ class RecommendationService:
                 return _LOOKUPS.dump_json(await load_lookups(session))
 
         body = await self._cache.get("catalogue", LOOKUP_KINDS, load, LOOKUPS_SECONDS)
+        if body.stale:
+            # Then the index's copy is used, and the response is marked as degraded.
+            raise BackendUnavailableError(DATABASE_LABEL)
         return _parse_lookups(body.identity)

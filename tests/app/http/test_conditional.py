@@ -111,4 +111,7 @@ async def test_other_etag_gets_the_body(body: EncodedBody, known: str) -> None:
 
 async def test_stale_body_must_be_revalidated(body: EncodedBody) -> None:
     stale = EncodedBody(body.identity, body.gzip, body.etag, stale=True)
-    assert (await respond(stale)).headers["cache-control"] == "no-cache"
+    response = await respond(stale)
+    assert response.headers["cache-control"] == "no-cache"
+    assert response.headers["warning"] == '110 - "Response is Stale"'
+    assert "warning" not in (await respond(body)).headers

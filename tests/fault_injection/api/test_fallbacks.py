@@ -12,6 +12,7 @@ from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
 from core.configuration.settings import Settings
+from indexer.invalidation import publish
 from tests.fault_injection.api.conftest import SearchBodies
 from tests.support.api.serving import serving
 from tests.support.eventually import eventually
@@ -96,6 +97,25 @@ async def test_index_alone_serves_a_start_without_postgres(
         # The index does not contain countries without trips.
         if not body.get("selected_countries"):
             assert without_marks(response) == usual
+
+
+async def test_response_from_outdated_lookups_is_marked(
+    uncached: Settings, sample_catalogue: object, redis: Redis
+) -> None:
+    async with (
+        FaultProxy(uncached.database_url) as proxy,
+        serving(uncached.model_copy(update={"database_url": proxy.url})) as api,
+    ):
+        assert "Warning" not in (await search(api, {})).headers
+        await proxy.switch(Mode.CUT)
+        await publish(redis, ["country"])
+
+        async def is_marked() -> bool:
+            response = await search(api, {})
+            assert response.status_code == 200
+            return response.headers.get("Warning") == WITHOUT_DATABASE
+
+        await eventually(is_marked)
 
 
 async def test_cached_resources_survive_postgres(settings: Settings, sample_catalogue: object) -> None:
