@@ -70,7 +70,7 @@ def test_incoming_traffic_is_allowed_to_exactly_the_ports_of_each_pod(manifests:
 def test_outgoing_traffic_is_allowed_to_names_and_the_servers_that_a_pod_uses(
     manifests: tuple[Manifest, ...],
 ) -> None:
-    names, postgres, others, keys = {53}, {5432, 6432}, {6379, 9200}, {443}
+    names, postgres, others, keys = {53}, {5432, 6432}, {6379, 9200, 4318}, {443}
     expected = {"migrate": names | postgres, "worker": names | postgres | others}
     policies = [policy["spec"] for policy in of_kind(manifests, "NetworkPolicy").values()]
     for pod in pods(manifests).values():
