@@ -1,0 +1,1 @@
+"""Tasks, timeouts, retries, single flight and bisection."""

@@ -1,0 +1,1 @@
+"""Settings, the roles of a process, and what values of settings mean."""

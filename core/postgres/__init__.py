@@ -1,0 +1,1 @@
+"""Postgres: connections and pools, transactions, statements."""

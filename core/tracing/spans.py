@@ -1,7 +1,7 @@
 """Spans of the current trace, for code that does not know whether traces are made.
 
-`tracer` is None unless `core.tracing.process` found the variables of OpenTelemetry: then each function costs this one
-test and does nothing. So it is in a trace that the sampler left out, and outside of traces: only what begins a trace
+`tracer` is None unless `core.tracing.process` found the variables of OpenTelemetry: until then each function is one
+`if`. They do nothing either in a trace that the sampler left out, and outside of traces: only what begins a trace
 (a request, a batch, a job) may make the first span of one.
 
 A trace is passed on as a text in the format of the header `traceparent`; empty stands for none.
