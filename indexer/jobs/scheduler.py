@@ -75,8 +75,9 @@ async def claim_due(engine: AsyncEngine, jobs: Sequence[Job]) -> list[tuple[Job,
     async with engine.begin() as connection:
         rows = [{"name": job.name} for job in jobs]
         await connection.execute(insert(JobRun).values(rows).on_conflict_do_nothing())
-        now: datetime = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
         runs = {run.name: run for run in await connection.execute(RUNS)}
+        # Read under the lock: what another worker has written while this one waited for it would lie in the future.
+        now: datetime = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
         due = [job for job in jobs if is_due(job, dict(runs[job.name]._mapping), now)]
         claim = update(JobRun).where(JobRun.name.in_([job.name for job in due]))
         await connection.execute(claim.values(claimed_until=now + timedelta(seconds=CLAIM_SECONDS)))

@@ -7,16 +7,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Row, select
+from sqlalchemy import ColumnElement, Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from core.concurrency.tasks import cancel_and_wait
 from indexer.jobs.queue import Job
-from indexer.jobs.scheduler import RETRY_SECONDS, last_time, run_scheduled
+from indexer.jobs.scheduler import RETRY_SECONDS, RUNS, claim_due, last_time, run_scheduled
 from schemas.tables import JobRun
 from tests.support import odd_values
 from tests.support.eventually import eventually
+from tests.support.locks import waits_for_a_lock
 from tests.support.sync import execute
 
 TIMES = [column.key for column in JobRun.__table__.columns if column.key.endswith(("_at", "_until"))]
@@ -58,6 +59,10 @@ async def set_times(engine: AsyncEngine, **hours: float) -> None:
         await execute(engine, statement, secs=value * 3600)
 
 
+def hours_from_now(hours: float) -> ColumnElement[datetime]:
+    return func.clock_timestamp() + timedelta(hours=hours)
+
+
 async def runs_of(engine: AsyncEngine) -> Sequence[Row[Any]]:
     async with engine.connect() as connection:
         return (await connection.execute(select(JobRun.__table__))).all()
@@ -94,6 +99,20 @@ async def test_missed_time_is_caught_up_once_by_several_workers(database: AsyncE
         (run,) = await runs_of(database)
         assert recorder.runs == 1
         assert datetime.now(UTC) - run.succeeded_at < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    "change", [{"claimed_until": 1 / 60}, {"settled_at": 0, "succeeded_at": 0}], ids=["claim", "end"]
+)
+async def test_worker_that_waits_for_a_lock_runs_nothing_twice(database: AsyncEngine, change: dict[str, float]) -> None:
+    await set_times(database, settled_at=-3)
+    job = Recorder().job()
+    async with database.begin() as other:
+        await other.execute(RUNS)
+        claim = asyncio.create_task(claim_due(database, [job]))
+        await eventually(lambda: waits_for_a_lock(database))
+        await other.execute(update(JobRun).values({column: hours_from_now(hours) for column, hours in change.items()}))
+    assert await claim == []
 
 
 @pytest.mark.parametrize("column", TIMES)

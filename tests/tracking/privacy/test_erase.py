@@ -17,6 +17,7 @@ from schemas.redis_keys import TRACKING_STREAM
 from schemas.tables import Base, BrowsingSession, DeadEvent, Event, RecommendationRequest, TripInteraction, User
 from tests.support.api.serving import serving
 from tests.support.eventually import eventually
+from tests.support.locks import waits_for_a_lock
 from tests.support.rows import rows
 from tests.support.tracking.entries import TRIP, event, request_log
 from tests.support.tracking.people import (
@@ -214,17 +215,9 @@ async def test_visitor_during_erasure_becomes_a_new_user(quick: Settings, databa
             subject = await find_subject(connection, DANA)
             assert subject is not None
             coming = asyncio.create_task(api.post(path, json=visit))
-            await eventually(lambda: somebody_waits(database))
+            await eventually(lambda: waits_for_a_lock(database))
             for table, theirs in subject.row_filters().items():
                 await connection.execute(delete(table).where(theirs))
         answer = await coming
     assert answer.status_code == 200
     assert answer.json()["user_id"] not in subject.users
-
-
-async def somebody_waits(engine: AsyncEngine) -> bool:
-    waiting = text(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    async with engine.connect() as connection:
-        return bool(await connection.scalar(waiting))
