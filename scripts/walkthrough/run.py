@@ -44,6 +44,8 @@ SETTINGS = {
     "WORKERS": "1",
     "WORKER_PORT": "",
     "RATE_LIMIT_ENABLED": "false",
+    # No load balancer has to notice the end.
+    "DRAIN_SECONDS": "0",
     "LOG_LEVEL": "warning",
 }
 
