@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import shutil
 import subprocess
 from collections.abc import Callable
 from functools import partial
@@ -61,7 +62,8 @@ def _command(programs: Programs, folder: Path, port: int, ephemeral: bool) -> li
 def _create_cluster(programs: Path, cluster: Path) -> None:
     """Create the cluster under a temporary name, so that an interrupted start leaves no partial one."""
     scratch = cluster.with_name("cluster.new")
-    _run(["rm", "-rf", str(scratch)])
+    if scratch.exists():
+        shutil.rmtree(scratch)
     create_password(cluster.parent)
     access = ["-U", NAME, "--auth=scram-sha-256", "--pwfile", str(password_file(cluster.parent))]
     _run([str(programs / "initdb"), "-D", str(scratch), *access, "--no-sync", *_locale(programs)])
