@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 import structlog
@@ -26,12 +27,11 @@ from indexer.invalidation import watch_columns
 from indexer.jobs.runner import run_jobs
 from indexer.jobs.schedule import scheduled_jobs
 from indexer.jobs.scheduler import declare_metrics, run_scheduled
+from indexer.observability import index_metrics, outbox_metrics, queue_metrics
 from indexer.observability.certificates import watch_certificates
+from indexer.observability.collection import collect_forever
 from indexer.observability.health_server import run_health_server
-from indexer.observability.index_metrics import collect_index_forever
-from indexer.observability.outbox_metrics import collect_forever
 from indexer.observability.preflight_metrics import compare_forever
-from indexer.observability.queue_metrics import collect_queues_forever
 from indexer.supervisor import IndexSupervisor
 from tracking.consumer import consume_stream
 
@@ -77,7 +77,7 @@ async def work(settings: Settings, stop: asyncio.Event, limits: BatchLimits = DE
             notifier.run_publish(),
             notifier.run_take_over(),
             supervisor.run(),
-            collect_forever(backends.postgres),
+            collect_forever(partial(outbox_metrics.collect_outbox, backends.postgres), outbox_metrics.PERIOD_SECONDS),
             record_forever(backends.postgres),
             consume_stream(stream_redis, backends.postgres),
             run_scheduled(backends.postgres, jobs),
@@ -86,8 +86,8 @@ async def work(settings: Settings, stop: asyncio.Event, limits: BatchLimits = DE
             run_jobs(settings.redis_url, jobs, prefix=settings.redis_prefix),
             watch_clock(),
             compare_forever(settings, stream_redis),
-            collect_queues_forever(redis),
-            collect_index_forever(backends),
+            collect_forever(partial(queue_metrics.collect_queues, redis), queue_metrics.PERIOD_SECONDS),
+            collect_forever(partial(index_metrics.collect_index, backends), index_metrics.PERIOD_SECONDS),
             watch_certificates(settings),
             watch_event_loop(),
         ]

@@ -15,9 +15,6 @@ from indexer import metrics
 
 log = structlog.get_logger()
 
-SERVERS = ("postgres", "redis", "elasticsearch")
-with_values(metrics.CERTIFICATE_END, SERVERS)
-
 PERIOD_SECONDS = 3600.0
 CONNECT_SECONDS = 5.0
 
@@ -28,6 +25,7 @@ FAILURES = (OSError, EOFError, ValueError, RuntimeError)
 """What a server raises that is down, closes the connection, or speaks another protocol; RuntimeError is uvloop's."""
 
 DEFAULT_PORTS = {"postgres": 5432, "redis": 6379, "elasticsearch": 9200}
+with_values(metrics.CERTIFICATE_END, DEFAULT_PORTS)
 
 
 async def watch_certificates(settings: Settings, *, period_seconds: float = PERIOD_SECONDS) -> NoReturn:

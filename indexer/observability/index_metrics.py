@@ -1,31 +1,15 @@
 """Collect what the worker sees of Elasticsearch: the index in use, and how full the disks are."""
 
-import asyncio
-from typing import Any, NoReturn
+from typing import Any
 
-import structlog
-
-from core.errors import BACKEND_ERRORS
 from core.metrics.labels import with_values
 from indexer import metrics
 from indexer.backends import Backends
 from indexer.index import admin
 
-log = structlog.get_logger()
-
 PERIOD_SECONDS = 15.0
 
 with_values(metrics.INDEX, [""])
-
-
-async def collect_index_forever(backends: Backends) -> NoReturn:
-    """Collect periodically, until cancelled."""
-    while True:
-        try:
-            await collect_index(backends)
-        except BACKEND_ERRORS as error:
-            log.warning("gauges_failed", error=type(error).__name__)
-        await asyncio.sleep(PERIOD_SECONDS)
 
 
 async def collect_index(backends: Backends) -> None:

@@ -1,18 +1,12 @@
 """Collect metrics that no batch observes: the outbox, dead letters, and what all workers know of jobs."""
 
-import asyncio
-
-import structlog
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.errors import BACKEND_ERRORS
 from indexer import metrics
 from indexer.index.outbox import BACKLOG
 from indexer.jobs.names import VERIFY
 from schemas.tables import DeadLetter, JobRun
-
-log = structlog.get_logger()
 
 PERIOD_SECONDS = 5.0
 
@@ -21,17 +15,7 @@ JOB_RUNS = select(JobRun.name, func.extract("epoch", JobRun.succeeded_at), JobRu
 DEAD_LETTERS = select(func.count()).select_from(DeadLetter)
 
 
-async def collect_forever(engine: AsyncEngine) -> None:
-    """Collect periodically, until cancelled."""
-    while True:
-        try:
-            await collect(engine)
-        except BACKEND_ERRORS as error:
-            log.warning("gauges_failed", error=type(error).__name__)
-        await asyncio.sleep(PERIOD_SECONDS)
-
-
-async def collect(engine: AsyncEngine) -> None:
+async def collect_outbox(engine: AsyncEngine) -> None:
     async with engine.connect() as connection:
         backlog = (await connection.execute(BACKLOG)).one()
         dead_letters = await connection.scalar(DEAD_LETTERS)

@@ -1,30 +1,13 @@
 """Collect metrics of the queues in Redis: requested jobs, and the oldest entry of the tracking stream."""
 
-import asyncio
-from typing import NoReturn
-
-import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from core.clients import redis_key
 from indexer import metrics
 from indexer.jobs.queue import NAME
 from schemas.redis_keys import TRACKING_STREAM
 
-log = structlog.get_logger()
-
 PERIOD_SECONDS = 5.0
-
-
-async def collect_queues_forever(redis: Redis) -> NoReturn:
-    """Collect periodically, until cancelled."""
-    while True:
-        try:
-            await collect_queues(redis)
-        except (RedisError, OSError) as error:
-            log.warning("gauges_failed", error=type(error).__name__)
-        await asyncio.sleep(PERIOD_SECONDS)
 
 
 async def collect_queues(redis: Redis) -> None:

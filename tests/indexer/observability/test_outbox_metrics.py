@@ -1,7 +1,7 @@
 from prometheus_client import REGISTRY
 
 from indexer.backends import Backends
-from indexer.observability.outbox_metrics import collect
+from indexer.observability.outbox_metrics import collect_outbox
 from tests.support.sync import execute
 
 
@@ -19,7 +19,7 @@ async def test_backlog_and_dead_letters_are_exported(backends: Backends) -> None
         backends.postgres,
         "INSERT INTO smarttrip.outbox_dead (kind, row_id, error, created_at) VALUES ('occurrence', 1, 'bad', now())",
     )
-    await collect(backends.postgres)
+    await collect_outbox(backends.postgres)
     assert value("smarttrip_outbox_rows") == 3
     assert 180 <= value("smarttrip_outbox_oldest_seconds") < 240
     assert value("smarttrip_outbox_attempts") == 3
@@ -27,5 +27,5 @@ async def test_backlog_and_dead_letters_are_exported(backends: Backends) -> None
 
 
 async def test_empty_outbox_has_no_age(backends: Backends) -> None:
-    await collect(backends.postgres)
+    await collect_outbox(backends.postgres)
     assert value("smarttrip_outbox_rows") == value("smarttrip_outbox_oldest_seconds") == 0

@@ -180,5 +180,5 @@ async def test_drift_metric_is_zero_after_repair(
     await backends.elasticsearch.delete(index=index, id=str(trips[0]), refresh=True)
     for repair, drifted in ((False, 1), (True, 0)):
         await verify(settings, repair=repair)
-        await outbox_metrics.collect(backends.postgres)
+        await outbox_metrics.collect_outbox(backends.postgres)
         assert REGISTRY.get_sample_value("smarttrip_index_drifted_departures") == drifted
