@@ -93,10 +93,19 @@ def _ca_file(value: str | None) -> str | None:
     return value
 
 
-def _redis_prefix(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_.:-]{0,50}", value):
-        raise ValueError("should be up to 50 letters, digits, and characters of _.:-")
-    return value
+Text = TypeVar("Text", bound=str | SecretStr | None)
+
+
+def _matching(pattern: str, sentence: str) -> AfterValidator:
+    """Return a validator that rejects, with the sentence, a text that the pattern does not match as a whole."""
+
+    def validate(value: Text) -> Text:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if text is not None and not re.fullmatch(pattern, text, re.ASCII):
+            raise ValueError(sentence)
+        return value
+
+    return AfterValidator(validate)
 
 
 def _redis_url(value: str) -> str:
@@ -112,36 +121,11 @@ def _origin(value: str) -> str:
     return f"{scheme}://{host}".lower()
 
 
-def _header_name(value: str) -> str:
-    """Validate the name of a header. `*` is rejected: where credentials are allowed, it stands for itself only."""
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", value):
-        raise ValueError("should be names of headers such as X-Trace-Id, separated by commas")
-    return value
-
-
 def _rates(value: str) -> str:
     try:
         parse_rates(value)
     except ValueError:
         raise ValueError("should be rates such as 200/hour; 50/minute") from None
-    return value
-
-
-def _alias(value: str) -> str:
-    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,99}", value):
-        raise ValueError("should be up to 100 of a-z, 0-9, _ and -, beginning with a letter")
-    return value
-
-
-def _replicas(value: str | None) -> str | None:
-    if value is not None and not re.fullmatch(r"[0-9]{1,2}(-([0-9]{1,2}|all))?", value, re.ASCII):
-        raise ValueError("should be a number of copies such as 1, or a range such as 0-1 or 0-all")
-    return value
-
-
-def _api_key(value: SecretStr | None) -> SecretStr | None:
-    if value is not None and not re.fullmatch(r"[A-Za-z0-9+/_-]{16,1000}=*", value.get_secret_value()):
-        raise ValueError("should be the `encoded` form of a key: at least 16 letters, digits, and characters of +/_-=")
     return value
 
 
@@ -155,7 +139,30 @@ PostgresUrl = Annotated[str, BeforeValidator(_postgres_url)]
 Item = TypeVar("Item")
 CommaList = Annotated[list[Item], NoDecode, BeforeValidator(_split)]
 Origin = Annotated[str, AfterValidator(_origin)]
-HeaderName = Annotated[str, AfterValidator(_header_name)]
+# `*` is rejected: where credentials are allowed, it stands for itself only.
+HeaderName = Annotated[
+    str, _matching(r"[A-Za-z0-9_-]+", "should be names of headers such as X-Trace-Id, separated by commas")
+]
+RedisPrefix = Annotated[
+    str, _matching(r"[A-Za-z0-9_.:-]{0,50}", "should be up to 50 letters, digits, and characters of _.:-")
+]
+Alias = Annotated[
+    str,
+    _matching(r"[a-z][a-z0-9_-]{0,99}", "should be up to 100 of a-z, 0-9, _ and -, beginning with a letter"),
+]
+Replicas = Annotated[
+    str | None,
+    _matching(
+        r"[0-9]{1,2}(-([0-9]{1,2}|all))?", "should be a number of copies such as 1, or a range such as 0-1 or 0-all"
+    ),
+]
+ApiKey = Annotated[
+    SecretStr | None,
+    _matching(
+        r"[A-Za-z0-9+/_-]{16,1000}=*",
+        "should be the `encoded` form of a key: at least 16 letters, digits, and characters of +/_-=",
+    ),
+]
 Rates = Annotated[str, AfterValidator(_rates)]
 
 
@@ -166,12 +173,12 @@ class Settings(ResourceLimits, BaseSettings):
     database_replica_urls: Annotated[list[PostgresUrl], NoDecode, BeforeValidator(_split_postgres_urls)] = []
     database_direct_url: Annotated[PostgresUrl | None, empty_as_none] = None
     redis_url: Annotated[str, BeforeValidator(_redis_url)]
-    redis_prefix: Annotated[str, AfterValidator(_redis_prefix)] = ""
+    redis_prefix: RedisPrefix = ""
     elasticsearch_url: Annotated[str, BeforeValidator(_http_urls)]
-    elasticsearch_api_key: Annotated[SecretStr | None, AfterValidator(_api_key), empty_as_none] = None
+    elasticsearch_api_key: Annotated[ApiKey, empty_as_none] = None
     elasticsearch_ca_file: Annotated[str | None, AfterValidator(_ca_file), empty_as_none] = None
-    elasticsearch_alias: Annotated[str, AfterValidator(_alias)] = "trips"
-    elasticsearch_replicas: Annotated[str | None, AfterValidator(_replicas), empty_as_none] = None
+    elasticsearch_alias: Alias = "trips"
+    elasticsearch_replicas: Annotated[Replicas, empty_as_none] = None
     today: Annotated[date | None, empty_as_none] = None
     timezone: str = "Asia/Jerusalem"
 
