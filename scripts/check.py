@@ -11,7 +11,7 @@ from pathlib import Path
 from signal import SIGINT
 
 from scripts.dev_stack.context import running_stack
-from scripts.errors import CliError
+from scripts.errors import exit_with
 
 STATIC_CHECKS = (
     ("lint", ("ruff", "check")),
@@ -90,10 +90,4 @@ def _run(command: Sequence[str], env: Mapping[str, str]) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except CliError as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.code)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    exit_with(main)

@@ -1,6 +1,9 @@
 """Expected failures of commands: one sentence for the terminal and an exit code."""
 
+import sys
+from collections.abc import Callable, Sequence
 from enum import IntEnum
+from typing import NoReturn
 
 
 class ExitCode(IntEnum):
@@ -32,3 +35,14 @@ class CliError(Exception):
     def __init__(self, sentence: str, code: ExitCode = ExitCode.FAILED) -> None:
         super().__init__(sentence)
         self.code = code
+
+
+def exit_with(main: Callable[[Sequence[str]], int]) -> NoReturn:
+    """Call `main` with the arguments of the command line, and exit with the code that it returns or its error has."""
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except CliError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.code)
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)

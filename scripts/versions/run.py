@@ -15,7 +15,7 @@ from elasticsearch import AsyncElasticsearch
 from redis.asyncio import Redis
 
 from scripts.dev_stack.context import running_stack
-from scripts.errors import CliError
+from scripts.errors import CliError, exit_with
 from scripts.versions.page import PAGE, Row, read, render
 from scripts.versions.servers import SERVERS, Server
 
@@ -99,8 +99,4 @@ def outcome(report: str) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except CliError as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.code)
+    exit_with(main)
