@@ -23,6 +23,9 @@ Rounds = Annotated[
     int,
     typer.Option(parser=whole_number(1, 1000), metavar="N", help="Runs of each contestant; the median counts."),
 ]
+Departures = Annotated[
+    int, typer.Option(parser=whole_number(1), metavar="N", help="Size of the catalogue, in departures.")
+]
 MILLION = 1_000_000
 Result = TypeVar("Result")
 
@@ -78,9 +81,7 @@ def writers(json: JsonOption = False) -> None:
 
 @app.command()
 def loading(
-    departures: Annotated[
-        int, typer.Option(parser=whole_number(1), metavar="N", help="Size of the catalogue, in departures.")
-    ] = 100_000,
+    departures: Departures = 100_000,
     rounds: Rounds = 3,
     memory: Annotated[bool, typer.Option("--memory", help="Measure the memory of reindex and verify.")] = False,
     json: JsonOption = False,
@@ -120,9 +121,7 @@ def freshness(
 
 @app.command()
 def tracing(
-    departures: Annotated[
-        int, typer.Option(parser=whole_number(1), metavar="N", help="Size of the catalogue, in departures.")
-    ] = 10_000,
+    departures: Departures = 10_000,
     rounds: Rounds = 20,
     seconds: Annotated[
         float, typer.Option(parser=seconds(0.2), metavar="SECONDS", help="Length of one turn, in seconds.")
