@@ -35,7 +35,7 @@ CONNECTION_CLOSE: Header = (b"connection", b"close")
 
 
 def content_type(media_type: str) -> Header:
-    """Return the header for a text in UTF-8."""
+    """Return the Content-Type header of text in UTF-8."""
     return b"content-type", f"{media_type}; charset=utf-8".encode()
 
 

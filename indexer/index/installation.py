@@ -1,4 +1,4 @@
-"""Which installation the keys in Redis and the indexes in Elasticsearch belong to.
+"""Marks of the installation that owns the keys in Redis and the indexes in Elasticsearch.
 
 Two installations with the same names on the same servers would serve each other's trips, store each other's visitors
 and rebuild each other's index. The first that starts marks the names as its own; keys and indexes without a mark, of

@@ -1,4 +1,4 @@
-"""Odd requests through the gateway get what they get directly, or a refusal: no other resource, no second answer."""
+"""An odd request gets the same response through the gateway as directly, or is rejected: never two, never another's."""
 
 import asyncio
 import re

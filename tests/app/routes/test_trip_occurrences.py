@@ -52,8 +52,7 @@ async def test_country_filter_uses_primary_country(api: httpx2.AsyncClient, cata
     assert await get_ids(api, TRIPS, country_id=visited) == []
 
 
-async def test_index_bounds_the_dates_that_a_type_has(database: AsyncEngine) -> None:
-    """Past departures are not read to be left out."""
+async def test_list_of_a_type_reads_no_past_departures(database: AsyncEngine) -> None:
     listed = select(TripOccurrence.id).where(*available_or_private(1, TODAY))
     sql = listed.compile(dialect=database.dialect, compile_kwargs={"literal_binds": True})
     async with database.begin() as connection:

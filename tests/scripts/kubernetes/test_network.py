@@ -52,17 +52,21 @@ def test_everything_is_denied_by_default(manifests: tuple[Manifest, ...]) -> Non
     ]
 
 
-def test_incoming_traffic_is_allowed_to_exactly_the_ports_of_each_pod(manifests: tuple[Manifest, ...]) -> None:
+def rules_of(pod: Manifest, manifests: tuple[Manifest, ...], direction: str) -> list[Manifest]:
+    """Return the rules `ingress` or `egress` of all policies that select the pod."""
     policies = [policy["spec"] for policy in of_kind(manifests, "NetworkPolicy").values()]
+    return [
+        rule
+        for policy in policies
+        if selects(policy["podSelector"], pod["metadata"]["labels"])
+        for rule in policy.get(direction, ())
+    ]
+
+
+def test_incoming_traffic_is_allowed_to_exactly_the_ports_of_each_pod(manifests: tuple[Manifest, ...]) -> None:
     for pod in pods(manifests).values():
-        allowed = {
-            port["port"]
-            for policy in policies
-            if selects(policy["podSelector"], pod["metadata"]["labels"])
-            for rule in policy.get("ingress", ())
-            for port in rule["ports"]
-            if rule["from"]
-        }
+        incoming = rules_of(pod, manifests, "ingress")
+        allowed = {port["port"] for rule in incoming for port in rule["ports"] if rule["from"]}
         (container,) = pod["spec"]["containers"]
         assert allowed == {port["containerPort"] for port in container.get("ports", ())}
 
@@ -72,15 +76,8 @@ def test_outgoing_traffic_is_allowed_to_names_and_the_servers_that_a_pod_uses(
 ) -> None:
     names, postgres, others, keys = {53}, {5432, 6432}, {6379, 9200, 4318}, {443}
     expected = {"migrate": names | postgres, "worker": names | postgres | others}
-    policies = [policy["spec"] for policy in of_kind(manifests, "NetworkPolicy").values()]
     for pod in pods(manifests).values():
-        allowed = {
-            port["port"]
-            for policy in policies
-            if selects(policy["podSelector"], pod["metadata"]["labels"])
-            for rule in policy.get("egress", ())
-            for port in rule["ports"]
-        }
+        allowed = {port["port"] for rule in rules_of(pod, manifests, "egress") for port in rule["ports"]}
         (container,) = pod["spec"]["containers"]
         assert allowed == expected.get(container["args"][1], names | postgres | others | keys)
 

@@ -49,7 +49,7 @@ async def prometheus(
         command = server_command(every_second(tmp_path, api.port, worker.port), tmp_path, port)
         async with running_process(command, os.environ, port=port) as process, http_client(process.url) as client:
             await eventually(lambda: responds(f"{process.url}/-/ready"), within=60)
-            load = asyncio.create_task(use(api.url, engine))
+            load = asyncio.create_task(generate_traffic(api.url, engine))
             try:
                 yield client
             finally:
@@ -68,8 +68,8 @@ def every_second(folder: Path, api: int, worker: int) -> Path:
     return file
 
 
-async def use(url: str, engine: AsyncEngine) -> None:
-    """Search, read, track and change until cancelled."""
+async def generate_traffic(url: str, engine: AsyncEngine) -> None:
+    """Send searches, reads and events, and change departures, until cancelled."""
     async with http_client(url) as client:
         while True:
             await client.post("/api/v2/recommendations", json={})
