@@ -2,7 +2,6 @@
 
 # ruff: noqa: PLC0415 -- imports inside the commands keep --help fast.
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import typer
@@ -10,6 +9,7 @@ import typer
 from scripts.commands.options import JsonOption
 from scripts.commands.output import print_json
 from scripts.errors import ExitCode
+from scripts.interrupts import run_cancellable
 
 if TYPE_CHECKING:
     from core.configuration.settings import Settings
@@ -22,7 +22,7 @@ def check(json: JsonOption = False) -> None:
 
     settings = load_settings()
     configure_logs("error")
-    differences = asyncio.run(_find_differences(settings))
+    differences = run_cancellable(_find_differences(settings))
     if json:
         print_json({"differences": differences})
     else:

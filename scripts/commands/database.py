@@ -2,13 +2,13 @@
 
 # ruff: noqa: PLC0415 -- imports inside the commands keep --help fast.
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scripts.commands.options import INT8, JsonOption, whole_number
 from scripts.commands.output import print_json
+from scripts.interrupts import run_cancellable
 
 if TYPE_CHECKING:
     from core.configuration.settings import Settings
@@ -45,11 +45,11 @@ def seed(
     from scripts import sample_data
 
     settings = _checked_settings()
-    if if_empty and asyncio.run(_has_departures(settings.direct_url)):
+    if if_empty and run_cancellable(_has_departures(settings.direct_url)):
         _print_counts({}, json)
         return
     today = business_date_provider(settings)()
-    _print_counts(asyncio.run(sample_data.seed(settings.direct_url, occurrences, seed, today=today)), json)
+    _print_counts(run_cancellable(sample_data.seed(settings.direct_url, occurrences, seed, today=today)), json)
 
 
 def _print_counts(counts: dict[str, int], json: bool) -> None:
@@ -69,7 +69,7 @@ def _checked_settings() -> "Settings":
     from indexer.index.direct_url import check_same_database_if_reachable
 
     settings = load_settings()
-    asyncio.run(check_same_database_if_reachable(settings))
+    run_cancellable(check_same_database_if_reachable(settings))
     return settings
 
 

@@ -2,7 +2,6 @@
 
 # ruff: noqa: PLC0415 -- imports inside the commands keep --help fast.
 
-import asyncio
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import typer
 from scripts.commands.options import JsonOption
 from scripts.commands.output import print_json
 from scripts.errors import ExitCode
+from scripts.interrupts import run_cancellable
 
 if TYPE_CHECKING:
     from core.configuration.settings import Settings
@@ -33,7 +33,7 @@ def reindex(json: JsonOption = False) -> None:
     settings = _own_settings()
     tune_gc()
     with progress_display(silent=json) as show:
-        report = uvloop.run(reindex(settings, show))
+        report = run_cancellable(reindex(settings, show), uvloop.new_event_loop)
     if json:
         print_json(report)
         return
@@ -48,7 +48,7 @@ def verify(
     """Compare the index with Postgres, field by field. Exit code 0: they agree; 5: they differ."""
     from indexer.rebuild.verify import verify
 
-    report = asyncio.run(verify(_own_settings(), repair))
+    report = run_cancellable(verify(_own_settings(), repair))
     if json:
         print_json(report)
     else:
@@ -70,7 +70,7 @@ def rollback(json: JsonOption = False) -> None:
     """Switch searches back to the index before the last reindex, which is kept up to date for INDEX_KEEP_HOURS."""
     from indexer.rebuild.rollback import rollback
 
-    name = asyncio.run(rollback(_own_settings()))
+    name = run_cancellable(rollback(_own_settings()))
     if json:
         print_json({"name": name})
     else:
@@ -81,7 +81,7 @@ def adopt() -> None:
     """Make the keys in Redis and the indexes with these names this installation's, where the one before is gone."""
     from indexer.index.installation import adopt
 
-    asyncio.run(adopt(_settings()))
+    run_cancellable(adopt(_settings()))
     typer.echo("The keys in Redis and the indexes belong to this installation.")
 
 
@@ -100,7 +100,7 @@ def _own_settings() -> "Settings":
     from indexer.index.installation import check_installation
 
     settings = _settings()
-    asyncio.run(check_installation(settings))
+    run_cancellable(check_installation(settings))
     return settings
 
 

@@ -2,12 +2,12 @@
 
 # ruff: noqa: PLC0415 -- imports inside the commands keep --help fast.
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from scripts.commands.options import setting
+from scripts.interrupts import run_cancellable
 
 if TYPE_CHECKING:
     pass
@@ -37,8 +37,8 @@ def serve(
     settings = load_settings(**{name: value for name, value in options.items() if value is not None})
     require_free(settings.port, settings.host)
     configure_logs(settings.log_level, settings.log_format)
-    asyncio.run(refuse_unusable(settings))
-    asyncio.run(log_differences(settings))
+    run_cancellable(refuse_unusable(settings))
+    run_cancellable(log_differences(settings))
     try:
         run.serve(settings)
     except PortInUse:
@@ -57,5 +57,5 @@ def worker() -> None:
     if settings.worker_port is not None:
         require_free(settings.worker_port, settings.host)
     configure_logs(settings.log_level, settings.log_format)
-    asyncio.run(refuse_unusable(settings))
+    run_cancellable(refuse_unusable(settings))
     worker.run(settings)

@@ -2,7 +2,6 @@
 
 # ruff: noqa: PLC0415 -- imports inside the commands keep --help fast.
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -12,6 +11,7 @@ from scripts.commands.group import FastGroup
 from scripts.commands.options import JsonOption, email
 from scripts.commands.output import print_json
 from scripts.errors import CliError, ExitCode
+from scripts.interrupts import run_cancellable
 
 if TYPE_CHECKING:
     from core.configuration.settings import Settings
@@ -29,7 +29,7 @@ def export(email: EmailArgument) -> None:
     """Print all data stored about a person as JSON. Exit code 8: nothing is stored."""
     from tracking.privacy.export import export_user
 
-    stored = asyncio.run(_with_own_keys(export_user, _settings(), email))
+    stored = run_cancellable(_with_own_keys(export_user, _settings(), email))
     if stored is None:
         raise CliError("Nothing is stored about this address.", ExitCode.NOTHING_STORED)
     print_json(stored)
@@ -50,7 +50,7 @@ def erase(
     settings = _settings()
     if not yes and not typer.confirm("This can't be undone. Erase?", err=True):
         raise CliError("Nothing was erased.")
-    erased = asyncio.run(_with_own_keys(erase_user, settings, email))
+    erased = run_cancellable(_with_own_keys(erase_user, settings, email))
     if json:
         print_json(erased)
         return

@@ -1,6 +1,5 @@
 """Change a trip in Postgres with plain SQL, as any application would, and wait until searches show it."""
 
-import asyncio
 import time
 
 from rich.console import Console
@@ -9,6 +8,7 @@ from core.configuration.postgres_url import parse_postgres_url
 from core.postgres.connection import connect
 from scripts.dev_stack.wait import until
 from scripts.errors import CliError
+from scripts.interrupts import run_cancellable
 from scripts.walkthrough.client import Client
 from scripts.walkthrough.search_demo import Search
 
@@ -22,7 +22,7 @@ def show_change(console: Console, client: Client, search: Search, database_url: 
     for spots, is_listed in ((0, False), (best["spotsLeft"], True)):
         statement = f"UPDATE trip_occurrences SET spots_left = {spots} WHERE id = {best['id']}"  # noqa: S608
         console.print(f"  {statement};", highlight=False)
-        asyncio.run(_execute(database_url, statement))
+        run_cancellable(_execute(database_url, statement))
         seconds = _seconds_until(client, search, best["id"], is_listed=is_listed)
         place = "back at the top of" if is_listed else "gone from"
         console.print(f"  [dim]{seconds:.2f} s later it is {place} the results.[/dim]")

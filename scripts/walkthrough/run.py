@@ -1,6 +1,5 @@
 """The steps of the demo."""
 
-import asyncio
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -22,6 +21,7 @@ from scripts.dev_stack.processes import SMARTTRIP, Child, running
 from scripts.dev_stack.prometheus import PROCESSES
 from scripts.dev_stack.service import Service
 from scripts.dev_stack.wait import http_ok
+from scripts.interrupts import run_cancellable
 from scripts.ports import require_free
 from scripts.walkthrough.change_demo import show_change
 from scripts.walkthrough.client import Client
@@ -89,7 +89,7 @@ def _start_services(console: Console, stack: ExitStack, data: Path, observers: S
 def _fill(settings: Settings) -> None:
     database.migrate()
     database.seed(DEPARTURES, SEED, if_empty=True)
-    if asyncio.run(_find_problem(settings)):
+    if run_cancellable(_find_problem(settings)):
         index.reindex()
 
 
