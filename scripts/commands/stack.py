@@ -68,10 +68,12 @@ def up(
 ) -> None:
     """Start the services that do not run yet, and wait until all of them respond."""
     from scripts.dev_stack import manager, split
+    from scripts.dev_stack.elasticsearch.class_cache import start_training
 
     manager.up(_folder(data), (*manager.SERVICES, *(installed_observers() if observe else ())))
     if topology == SPLIT:
         split.up(_folder(data))
+    start_training(die_with_parent=False)
     _report(_folder(data), json)
     option = "" if data is None else f" --data {shlex.quote(str(data))}"
     typer.echo(f'For this shell: eval "$(smarttrip stack env{option})"', err=True)

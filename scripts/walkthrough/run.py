@@ -15,6 +15,7 @@ from schemas.enums import Continent
 from scripts.commands import database, index
 from scripts.dev_stack import manager
 from scripts.dev_stack.context import running_stack
+from scripts.dev_stack.elasticsearch.class_cache import training_in_background
 from scripts.dev_stack.passwords import hide_password
 from scripts.dev_stack.paths import cache_root
 from scripts.dev_stack.processes import SMARTTRIP, Child, running
@@ -60,6 +61,7 @@ def run_demo(*, once: bool, observers: Sequence[Service] = ()) -> None:
     with ExitStack() as stack:
         data = cache_root() / "demo"
         require_free(api_port())
+        stack.enter_context(training_in_background(wait=once))
         settings = _start_services(console, stack, data, observers)
         _fill(settings)
         children = _start_processes(console, stack, data, settings.port)

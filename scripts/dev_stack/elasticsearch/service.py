@@ -13,7 +13,8 @@ def _url(folder: Path, port: int) -> str:
 
 
 def _command(folder: Path, port: int, ephemeral: bool) -> list[str]:
-    return node_command(home(), folder, port, f"-XX:AOTCache={class_cache(home())}")
+    recorded = class_cache(home())
+    return node_command(home(), folder, port, *([f"-XX:AOTCache={recorded}"] if recorded.exists() else []))
 
 
 def _is_ready(folder: Path, port: int) -> bool:
