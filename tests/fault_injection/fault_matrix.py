@@ -178,7 +178,6 @@ before. `make generate` makes this page of `tests/fault_injection/fault_matrix.p
   a new session; admin is the state of the index; the feed brings a change of Postgres into the index; jobs run when
   they are due. No response takes longer than {RESPONSE_SECONDS} s.
 - A dash: the operation does not touch it.
-- Expected, and not run as a whole since they were written: the rows of the log destination.
 """
 
 
