@@ -52,7 +52,7 @@ def search_http_client(settings: Settings, connections: int | None = None) -> Ht
         )
 
     servers = [client(url) for url in settings.elasticsearch_url.split(",")]
-    return servers[0] if len(servers) == 1 else FailoverHttpClient(servers)
+    return servers[0] if len(servers) == 1 else FailoverHttpClient(servers, seconds=settings.elasticsearch_seconds)
 
 
 def redis(settings: Settings) -> ResilientRedis:

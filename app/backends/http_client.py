@@ -117,11 +117,10 @@ class HttpClient:
 
         `ca_file` has the certificates to trust, instead of the machine's.
         """
-        server = url_to_node_config(url)
-        self._host, self._port = server.host, server.port
-        self._tls = ssl.create_default_context(cafile=ca_file) if server.scheme == "https" else None
-        self._path_prefix = server.path_prefix
-        fields = {"host": urlsplit(url).netloc.rpartition("@")[2], "content-type": JSON, **server.headers}
+        self.server = url_to_node_config(url)
+        self._tls = ssl.create_default_context(cafile=ca_file) if self.server.scheme == "https" else None
+        self._path_prefix = self.server.path_prefix
+        fields = {"host": urlsplit(url).netloc.rpartition("@")[2], "content-type": JSON, **self.server.headers}
         if api_key is not None:
             fields["authorization"] = f"ApiKey {api_key}"
         self._fields = encode_fields(fields)
@@ -170,7 +169,7 @@ class HttpClient:
             return await self._send(await self._open(), raw_request)
 
     async def _open(self) -> HttpConnection:
-        return await HttpConnection.open(self._host, self._port, self._tls)
+        return await HttpConnection.open(self.server.host, self.server.port, self._tls)
 
     async def _send(self, connection: HttpConnection, raw_request: bytes) -> HttpResponse:
         try:
@@ -199,7 +198,7 @@ class HttpClient:
             connection.abort()
 
     def _report_stall(self, waiting: int) -> None:
-        log.warning("search_server_stalled", host=self._host, waiting=waiting)
+        log.warning("search_server_stalled", host=self.server.host, port=self.server.port, waiting=waiting)
 
 
 def _connection_closed() -> OSError:

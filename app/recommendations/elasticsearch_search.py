@@ -38,9 +38,11 @@ Result = TypeVar("Result")
 def search_path(alias: str, *, cached: bool = True) -> str:
     """Return the path of the search API.
 
-    With `cached`, the shard answers an equal body from its request cache until a refresh changes something.
+    With `cached`, the shard answers an equal body from its request cache until a refresh changes something. Of several
+    copies that of the node asked is searched, so that a search waits for one node only. Where a shard has no copy left,
+    the search fails: the other shards alone would give a wrong ranking.
     """
-    return f"/{alias}/_search?request_cache={str(cached).lower()}"
+    return f"/{alias}/_search?request_cache={str(cached).lower()}&preference=_local&allow_partial_search_results=false"
 
 
 class ElasticsearchTripSearch:
