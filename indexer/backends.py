@@ -39,6 +39,8 @@ class Backends:
     """Alias of the live index of this program's document version; the names of its indexes begin with it."""
     public_alias: str | None = None
     """Alias, for people, of the index that was activated last, of whatever document version."""
+    shards: int = 1
+    """Number of shards of a new index."""
     history: DatabaseHistory = field(default_factory=DatabaseHistory, compare=False)
     """What batches have seen of the database."""
 
@@ -59,7 +61,8 @@ async def open_backends(settings: Settings) -> AsyncIterator[Backends]:
     meter_pool(postgres, "primary")
     elasticsearch = clients.own_elasticsearch(settings, timeout=settings.background_index_seconds, max_retries=0)
     try:
-        backends = Backends(postgres, elasticsearch, settings.search_alias, settings.elasticsearch_alias)
+        aliases = (settings.search_alias, settings.elasticsearch_alias)
+        backends = Backends(postgres, elasticsearch, *aliases, shards=settings.elasticsearch_shards)
         await backends.columns.check()
         yield backends
     finally:

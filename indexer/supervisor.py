@@ -55,6 +55,7 @@ class IndexSupervisor:
         self._back_off_over = asyncio.Event()
         self._failures = 0
         """Failed checks since the last one that succeeded."""
+        self._reported_shards: int | None = None
 
     def request_check(self) -> None:
         """Make the next check due now."""
@@ -120,6 +121,15 @@ class IndexSupervisor:
             await admin.set_replicas(
                 self._backends.elasticsearch, self._backends.alias, self._settings.elasticsearch_replicas
             )
+        await self._compare_shards()
+
+    async def _compare_shards(self) -> None:
+        """Log, once for each index, that the setting of shards holds for the next index only."""
+        wanted = self._settings.elasticsearch_shards
+        found = await admin.number_of_shards(self._backends.elasticsearch, self._backends.alias)
+        if found not in (wanted, self._reported_shards):
+            log.warning("index_shards_differ", shards=found, setting=wanted, hint="they change with the next reindex")
+        self._reported_shards = found
 
     async def _restore(self, problem: IndexProblem) -> bool:
         """Give the alias back to an index that lost it, if one is as good as a new one; return whether it was."""

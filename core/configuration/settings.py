@@ -179,6 +179,7 @@ class Settings(ResourceLimits, BaseSettings):
     elasticsearch_ca_file: Annotated[str | None, AfterValidator(_ca_file), empty_as_none] = None
     elasticsearch_alias: Alias = "trips"
     elasticsearch_replicas: Annotated[Replicas, empty_as_none] = None
+    elasticsearch_shards: Annotated[int, Field(ge=1, le=64)] = 1
     today: Annotated[date | None, empty_as_none] = None
     timezone: str = "Asia/Jerusalem"
 

@@ -44,10 +44,15 @@ def history_index(name: str) -> str:
 
 
 HISTORY_MAPPING: dict[str, Any] = {"dynamic": "strict", "properties": {}}
-HISTORY = {"refresh_interval": "30s", "auto_expand_replicas": "0-1", "translog": {"durability": "async"}}
+HISTORY = {
+    "number_of_shards": 1,
+    "refresh_interval": "30s",
+    "auto_expand_replicas": "0-1",
+    "translog": {"durability": "async"},
+}
 
 
-async def create(es: AsyncElasticsearch, name: str, origin: dict[str, Any]) -> None:
+async def create(es: AsyncElasticsearch, name: str, origin: dict[str, Any], *, shards: int = 1) -> None:
     """Create an empty index for a bulk load; `origin`, which identifies the database, is stored in its mapping.
 
     Raises: IndexCreationError, IndexNotConformingError; there is then nothing left of what was created.
@@ -58,7 +63,7 @@ async def create(es: AsyncElasticsearch, name: str, origin: dict[str, Any]) -> N
         if not await es.indices.exists(index=history):
             created_history = await _create(es, history, HISTORY_MAPPING, HISTORY)
         mapping = {**MAPPING, "_meta": {"document_version": DOCUMENT_VERSION, **origin}}
-        await _create(es, name, mapping, {**INDEX_SETTINGS, **BULK_LOAD_SETTINGS})
+        await _create(es, name, mapping, {**INDEX_SETTINGS, **BULK_LOAD_SETTINGS, "number_of_shards": shards})
     except BaseException:
         if created_history:
             await es.indices.delete(index=history, ignore_unavailable=True)
@@ -120,6 +125,12 @@ async def set_replicas(es: AsyncElasticsearch, alias: str, replicas: str) -> Non
     for name, index in found.items():
         if not wanted.items() <= index["settings"]["index"].items():
             await es.indices.put_settings(index=name, settings={"index": wanted})
+
+
+async def number_of_shards(es: AsyncElasticsearch, alias: str) -> int:
+    """Return the number of shards of the live index. Raises: NotFoundError."""
+    (found,) = (await es.indices.get_settings(index=alias, name="index.number_of_shards")).body.values()
+    return int(found["settings"]["index"]["number_of_shards"])
 
 
 async def meta(es: AsyncElasticsearch, name: str) -> dict[str, Any]:

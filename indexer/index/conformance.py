@@ -19,7 +19,6 @@ PIPELINES: dict[str, str] = {"default_pipeline": "_none", "final_pipeline": "_no
 RELIED_ON: dict[str, Any] = {
     **PIPELINES,
     "mode": "standard",
-    "number_of_shards": 1,
     "routing_partition_size": 1,
     "hidden": False,
     "max_result_window": 10_000,

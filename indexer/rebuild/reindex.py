@@ -116,7 +116,8 @@ async def _register_target(connection: AsyncConnection, backends: Backends) -> A
     """Create an index that every batch writes to by the time the block begins; discard it if the block fails."""
     name = admin.new_name(backends.alias)
     origin = await versions.database_origin(backends.postgres)
-    await admin.create(backends.elasticsearch, name, {**origin.meta(), **await own_mark(backends)})
+    mark = await own_mark(backends)
+    await admin.create(backends.elasticsearch, name, {**origin.meta(), **mark}, shards=backends.shards)
     try:
         async with connection.begin():
             await targets.register(connection, name)

@@ -3,6 +3,7 @@ from collections.abc import Callable
 
 import pytest
 from sqlalchemy import make_url
+from structlog.testing import capture_logs
 
 from core.concurrency.tasks import background_task, cancel_and_wait
 from core.configuration.settings import Settings
@@ -18,6 +19,7 @@ from indexer.index.admin import (
     history_index,
     live_index,
     new_name,
+    number_of_shards,
     swap_alias,
     write_alias,
 )
@@ -342,6 +344,30 @@ async def test_requested_reindex_ignores_index_state(settings: Settings, backend
     made = await in_use(backends)
     await supervisor.check()
     assert await in_use(backends) == made
+
+
+async def test_shards_change_with_the_next_rebuild_and_the_log_says_so(
+    settings: Settings, backends: Backends, index: str
+) -> None:
+    supervisor = IndexSupervisor(settings.model_copy(update={"elasticsearch_shards": 3}), backends)
+    with capture_logs() as lines:
+        await supervisor.check()
+        await supervisor.check()
+    assert await in_use(backends) == index
+    assert [line for line in lines if line["event"] == "index_shards_differ"] == [
+        {
+            "event": "index_shards_differ",
+            "log_level": "warning",
+            "shards": 1,
+            "setting": 3,
+            "hint": "they change with the next reindex",
+        }
+    ]
+    supervisor.request_reindex()
+    await supervisor.check()
+    assert await number_of_shards(backends.elasticsearch, backends.alias) == 3
+    await assert_in_sync(settings)
+    assert await find_problem(backends) is None
 
 
 @pytest.mark.parametrize("replicas", ["0", "2", "1-2", "0-all"])

@@ -207,8 +207,8 @@ async def test_index_that_rejects_everything_loses_nothing(
     live = (await reindex(settings, ignore_progress)).name
     before = await admin.all_names(backends.elasticsearch, backends.alias)
 
-    async def create_odd(es: Any, name: str, origin: dict[str, Any]) -> None:
-        await admin.create(es, name, origin)
+    async def create_odd(es: Any, name: str, origin: dict[str, Any], *, shards: int) -> None:
+        await admin.create(es, name, origin, shards=shards)
         await es.indices.put_settings(index=name, settings={"index.final_pipeline": "missing"})
 
     monkeypatch.setattr(module, "admin", _Patched(create_odd))

@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from core import clients
 from indexer.preflight.redis_server import find_redis_differences, memory_ratio, read_info
 from scripts.dev_stack.valkey import VALKEY
-from tests.fault_injection.servers import server
+from scripts.drill.servers import server
 
 POLICIES = ("noeviction", "volatile-lru", "volatile-ttl", "allkeys-lru", "allkeys-lfu", "allkeys-random")
 
