@@ -1,9 +1,12 @@
 """Wait for a condition that another process brings about."""
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
+
+from scripts.errors import CliError
 
 
 def until(condition: Callable[[], bool], seconds: float, interval: float = 0.05) -> bool:
@@ -14,6 +17,15 @@ def until(condition: Callable[[], bool], seconds: float, interval: float = 0.05)
             return False
         time.sleep(interval)
     return True
+
+
+async def wait_until(condition: Callable[[], Awaitable[bool]], seconds: float, expected: str) -> None:
+    """Poll the condition without keeping the event loop. Raises: CliError after `seconds`, which names `expected`."""
+    end = time.monotonic() + seconds
+    while not await condition():
+        if time.monotonic() > end:
+            raise CliError(f"{seconds:g} s were not enough for {expected}.")
+        await asyncio.sleep(0.05)
 
 
 def http_ok(port: int, path: str) -> bool:

@@ -16,12 +16,12 @@ from core.configuration.settings import Settings, SettingsError, load_settings
 from indexer.errors import RedisClusterError
 from indexer.index.installation import check_redis
 from scripts.dev_stack.ports import free_port
-from tests.fault_injection.api.load_generator import Request, load_client, visitor
+from scripts.drill.load_generator import Request, load_client, visitor
+from scripts.drill.redis_servers import REDIS, RedisServer, redis_server, sentinels
 from tests.support.api.serve_process import serve_process
 from tests.support.eventually import eventually
 from tests.support.http_client import http_client
 from tests.support.processes import responds, worker_process
-from tests.support.redis_servers import REDIS, RedisServer, redis_server, sentinels
 from tests.support.tls_proxy import CERTIFICATE
 
 NAME = "main"

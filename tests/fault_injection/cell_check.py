@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from tests.fault_injection.api.load_generator import Outcome
+from scripts.drill.load_generator import Outcome
 from tests.fault_injection.fault_matrix import RESPONSE_SECONDS, Cell
 from tests.fault_injection.fault_matrix import Outcome as Expected
 from tests.fault_injection.probes import HTTP_OPERATIONS, Probes

@@ -16,8 +16,8 @@ from indexer.index.admin import live_index
 from schemas.redis_keys import GENERATION_SERVER
 from scripts.dev_stack.ports import free_port
 from scripts.dev_stack.valkey import VALKEY
+from scripts.drill.servers import server
 from tests.fault_injection.fault_matrix import Fault
-from tests.fault_injection.servers import server
 from tests.support.dependency_proxies import DependencyProxies, dependency_proxies
 from tests.support.fault_proxy import FaultProxy, Mode
 from tests.support.processes import SMARTTRIP, RunningProcess, environment, running_process

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import text
 
 from indexer.backends import Backends
-from tests.fault_injection.api.load_generator import LoadClient, Outcome, Request, visitor
+from scripts.drill.load_generator import LoadClient, Outcome, Request, visitor
 from tests.support.eventually import eventually
 from tests.support.sync import execute
 

@@ -14,9 +14,9 @@ from core.configuration.settings import Settings
 from indexer.backends import open_backends
 from indexer.rebuild.reindex import reindex
 from scripts import sample_data
+from scripts.drill.load_generator import load_client
 from tests.conftest import TODAY, empty
 from tests.fault_injection import fault_matrix
-from tests.fault_injection.api.load_generator import load_client
 from tests.fault_injection.cell_check import CellCheck
 from tests.fault_injection.fault_matrix import ELSEWHERE, FAULTS, SENSELESS, Fault
 from tests.fault_injection.faults import ADMIN_KEY, System, provoked, running_system

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.configuration.settings import Settings
-from tests.fault_injection.api.load_generator import LoadClient, Outcome, Request, load_client, visitor
+from scripts.drill.load_generator import LoadClient, Outcome, Request, load_client, visitor
 from tests.gateway.conftest import ORIGIN, split_system
 from tests.gateway.test_split import SEARCH, assert_error
 from tests.support.api.serve_process import serve_process

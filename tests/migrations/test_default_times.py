@@ -13,8 +13,8 @@ from sqlalchemy.engine import make_url
 
 import migrations
 from scripts.dev_stack.postgres import POSTGRES
+from scripts.drill.servers import server
 from tests.conftest import plain
-from tests.fault_injection.servers import server
 from tests.migrations.databases import execute, fetch, make_bare_tables
 
 TIMES = """

@@ -12,7 +12,7 @@ import orjson
 
 from app.backends.http_client import HttpConnection
 from scripts.benchmark.raw_request import RawRequest
-from tests.fault_injection.api.load_generator import Outcome, send_at_rate
+from scripts.drill.load_generator import Outcome, send_at_rate
 
 CONNECTIONS = 512
 """Size of the connection pool; a request that finds no free connection waits for one."""

@@ -10,9 +10,7 @@ import pytest
 
 from core.concurrency.timeouts import DEFAULTS
 from core.configuration.settings import Settings
-from tests.fault_injection.api.breakable_api import BreakableApi, breakable_api
-from tests.fault_injection.api.conftest import SearchBodies
-from tests.fault_injection.api.load_generator import (
+from scripts.drill.load_generator import (
     LoadClient,
     Outcome,
     Request,
@@ -21,6 +19,8 @@ from tests.fault_injection.api.load_generator import (
     mixed_requests,
     percentile,
 )
+from tests.fault_injection.api.breakable_api import BreakableApi, breakable_api
+from tests.fault_injection.api.conftest import SearchBodies
 from tests.support.dependency_proxies import DEPENDENCIES
 from tests.support.eventually import eventually
 from tests.support.fault_proxy import Mode

@@ -10,8 +10,8 @@ import pytest
 import uvloop
 
 from core.configuration.settings import Settings
+from scripts.drill.load_generator import Outcome, percentile
 from tests.fault_injection.api.conftest import SearchBodies
-from tests.fault_injection.api.load_generator import Outcome, percentile
 from tests.fault_injection.api.overload_client import OverloadClient, overload_client
 from tests.support.api.serve_process import serve_process
 from tests.support.eventually import eventually

@@ -17,8 +17,8 @@ import migrations
 from core.configuration.settings import Settings
 from scripts import sample_data
 from scripts.dev_stack.postgres import POSTGRES
+from scripts.drill.servers import Server, server
 from tests.conftest import TODAY, drop_indices, plain
-from tests.fault_injection.servers import Server, server
 from tests.support.api.serve_process import serve_process
 from tests.support.eventually import eventually
 from tests.support.http_client import http_client

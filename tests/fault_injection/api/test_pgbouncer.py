@@ -16,9 +16,9 @@ from core.configuration.settings import Settings
 from indexer.errors import DirectUrlMismatchError
 from indexer.index.direct_url import check_same_database
 from schemas.tables import TripOccurrence
+from scripts.drill.load_generator import Request, load_client, visitor
 from tests.conftest import plain
 from tests.fault_injection.api.conftest import SearchBodies
-from tests.fault_injection.api.load_generator import Request, load_client, visitor
 from tests.fault_injection.api.pgbouncer import BINARY, SERVER_CONNECTIONS, pgbouncer
 from tests.support.api.serve_process import serve_process
 from tests.support.eventually import eventually

@@ -13,9 +13,9 @@ import migrations
 from core.configuration.settings import Settings
 from scripts import sample_data
 from scripts.dev_stack.postgres import POSTGRES
+from scripts.drill.load_generator import LoadClient, Outcome, Request, failures, load_client, visitor
+from scripts.drill.servers import Server, follow_synchronously, promote, server, standby
 from tests.conftest import TODAY, drop_indices
-from tests.fault_injection.api.load_generator import LoadClient, Outcome, Request, failures, load_client, visitor
-from tests.fault_injection.servers import Server, follow_synchronously, promote, server, standby
 from tests.support.api.serve_process import serve_process
 from tests.support.eventually import eventually
 from tests.support.processes import responds, worker_process

@@ -11,7 +11,7 @@ from app.backends.database import Database
 from core import clients
 from core.configuration.settings import load_settings
 from scripts.dev_stack.postgres import POSTGRES
-from tests.fault_injection.servers import server, standby
+from scripts.drill.servers import server, standby
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.slow

@@ -13,8 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from core.configuration.settings import Settings
 from schemas.tables import Event, RecommendationRequest
 from scripts.dev_stack.ports import free_port
-from tests.fault_injection.api.conftest import SearchBodies
-from tests.fault_injection.api.load_generator import (
+from scripts.drill.load_generator import (
     LoadClient,
     Outcome,
     Request,
@@ -22,6 +21,7 @@ from tests.fault_injection.api.load_generator import (
     mixed_requests,
     send_at_rate,
 )
+from tests.fault_injection.api.conftest import SearchBodies
 from tests.support.api.serve_process import serve_process
 from tests.support.eventually import eventually
 from tests.support.processes import RunningProcess, responds

@@ -17,9 +17,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.configuration.settings import Settings
+from scripts.drill.load_generator import LoadClient, Request, failures, load_client, mixed_requests
 from tests.fault_injection.api.breakable_api import BreakableApi, breakable_api
 from tests.fault_injection.api.conftest import SearchBodies
-from tests.fault_injection.api.load_generator import LoadClient, Request, failures, load_client, mixed_requests
 from tests.fault_injection.api.test_faults import FAULTS, SHORT_TIMEOUTS, is_healthy
 from tests.support.dependency_proxies import DEPENDENCIES
 from tests.support.eventually import eventually

@@ -13,8 +13,8 @@ from indexer.rebuild.reindex import reindex
 from scripts import sample_data
 from scripts.dev_stack.elasticsearch.service import ELASTICSEARCH
 from scripts.dev_stack.postgres import POSTGRES
+from scripts.drill.servers import server
 from tests.conftest import TODAY
-from tests.fault_injection.servers import server
 from tests.fault_injection.worker.conftest import DEPARTURES, wait_until_in_sync
 from tests.fault_injection.worker.worker_process import worker_task
 from tests.fault_injection.worker.writer_workload import WriterWorkload

@@ -13,8 +13,8 @@ from indexer.index.admin import live_index
 from indexer.rebuild.reindex import reindex
 from scripts import sample_data
 from scripts.dev_stack.postgres import POSTGRES
+from scripts.drill.servers import promote, server, standby
 from tests.conftest import TODAY, plain
-from tests.fault_injection.servers import promote, server, standby
 from tests.fault_injection.worker.conftest import DEPARTURES, SyncFixture, wait_until_in_sync
 from tests.fault_injection.worker.worker_process import SOON, worker_task
 from tests.fault_injection.worker.writer_workload import WriterWorkload

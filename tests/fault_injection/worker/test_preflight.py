@@ -10,7 +10,7 @@ from core import clients
 from core.configuration.settings import Settings
 from scripts.dev_stack.ports import free_port
 from scripts.dev_stack.valkey import VALKEY
-from tests.fault_injection.servers import server
+from scripts.drill.servers import server
 from tests.support.eventually import eventually
 from tests.support.http_client import http_client
 from tests.support.processes import SMARTTRIP, WORKER, environment, running_process

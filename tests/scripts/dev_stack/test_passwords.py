@@ -15,7 +15,7 @@ from redis.exceptions import AuthenticationError
 from scripts.dev_stack.passwords import hide_password, password_file
 from scripts.dev_stack.postgres import POSTGRES
 from scripts.dev_stack.valkey import VALKEY
-from tests.fault_injection.servers import Server, server
+from scripts.drill.servers import Server, server
 from tests.support.command import down, empty_folder, smarttrip, status, up
 
 OTHER_ACCOUNT = 54321

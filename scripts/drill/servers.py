@@ -1,4 +1,4 @@
-"""Run Postgres or Elasticsearch for one test, which may kill it and start it again."""
+"""Postgres, Valkey or Elasticsearch, which may be killed and started again, and a standby of a Postgres."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,8 +17,8 @@ from scripts.dev_stack.paths import open_folder, own_folder, package_folder, ser
 from scripts.dev_stack.ports import free_port
 from scripts.dev_stack.postgres import POSTGRES
 from scripts.dev_stack.service import Service
-from scripts.dev_stack.wait import until
-from tests.support.eventually import eventually
+from scripts.dev_stack.wait import until, wait_until
+from scripts.errors import CliError
 
 START_SECONDS = 60
 
@@ -43,7 +43,8 @@ class Server:
         command = self._service.command(own_folder(self._folder), self._port, False)
         log = self._service.log(self.data)
         self._process = processes.start(command, log, user=service_user(), die_with_parent=SIGKILL)
-        assert until(lambda: self._service.is_ready(self._folder, self._port), START_SECONDS), log.read_text()
+        if not until(lambda: self._service.is_ready(self._folder, self._port), START_SECONDS):
+            raise CliError(f"{self._service.name} does not respond within {START_SECONDS} s: {log.read_text()}")
 
     def kill(self) -> None:
         """Kill the server and all its children, as a crash of the machine would."""
@@ -60,7 +61,7 @@ class Server:
 
 @asynccontextmanager
 async def standby(primary: Server) -> AsyncIterator[Server]:
-    """Create a standby of a Postgres from a copy of its data; the test starts it."""
+    """Create a standby of a Postgres from a copy of its data; the caller starts it."""
     with TemporaryDirectory() as folder:
         second = Server(POSTGRES, open_folder(Path(folder)))
         cluster = own_folder(POSTGRES.folder(second.data)) / "cluster"
@@ -71,7 +72,8 @@ async def standby(primary: Server) -> AsyncIterator[Server]:
         copying = await asyncio.create_subprocess_exec(
             program, "--dbname", primary.url, "--pgdata", cluster, *options, user=service_user(), cwd="/"
         )
-        assert await copying.wait() == 0
+        if await copying.wait() != 0:
+            raise CliError("pg_basebackup failed.")
         try:
             yield second
         finally:
@@ -82,7 +84,8 @@ async def promote(second: Server) -> None:
     """Make a standby the primary."""
     connection = await asyncpg.connect(second.url)
     try:
-        assert await connection.fetchval("SELECT pg_promote()")
+        if not await connection.fetchval("SELECT pg_promote()"):
+            raise CliError("The standby could not be promoted.")
     finally:
         await connection.close()
 
@@ -98,7 +101,7 @@ async def follow_synchronously(primary: Server) -> None:
             states = await connection.fetch("SELECT sync_state FROM pg_stat_replication")
             return [state["sync_state"] for state in states] == ["sync"]
 
-        await eventually(is_followed, within=60)
+        await wait_until(is_followed, 60, "a standby that follows")
     finally:
         await connection.close()
 

@@ -1,4 +1,4 @@
-"""Redis servers of one test: with replicas, Sentinels, TLS or as a cluster."""
+"""Redis servers that may be killed: with replicas, Sentinels, TLS or as a cluster."""
 
 import asyncio
 import shutil
@@ -15,7 +15,8 @@ from redis.exceptions import RedisError
 from scripts.dev_stack import processes
 from scripts.dev_stack.ports import free_port
 from scripts.dev_stack.valkey import binary
-from tests.support.eventually import eventually
+from scripts.dev_stack.wait import wait_until
+from scripts.errors import CliError
 
 REDIS = shutil.which("redis-server")
 """Of the distribution: unlike that of the wheel, it has TLS."""
@@ -48,7 +49,7 @@ async def redis_server(
         command += ["--port", str(port)]
     server = RedisServer(processes.start(command, own / "log", die_with_parent=SIGKILL), port)
     try:
-        await eventually(lambda: _accepts(server), within=30)
+        await wait_until(partial(_accepts, server), 30, f"a Redis on port {port}")
         yield server
     finally:
         server.kill()
@@ -74,7 +75,7 @@ async def sentinels(
             for file, port in zip(files, ports, strict=True)
         ]
         for port in ports:
-            await eventually(partial(_knows_others, port, name, count - 1), within=60)
+            await wait_until(partial(_knows_others, port, name, count - 1), 60, "Sentinels that know each other")
         yield running
 
 
@@ -89,7 +90,8 @@ async def _knows_others(port: int, name: str, others: int) -> bool:
 
 
 async def _accepts(server: RedisServer) -> bool:
-    assert server.process.poll() is None
+    if server.process.poll() is not None:
+        raise CliError(f"Redis ends with exit code {server.process.returncode}.")
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", server.port)
     except OSError:

@@ -50,6 +50,15 @@ class Outcome:
         return "Warning" in self.headers
 
     @property
+    def summary(self) -> str:
+        """Kind, status and the error code of the body, if it is one of the contract."""
+        try:
+            code = orjson.loads(self.body)["code"]
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            code = self.body[:80].decode(errors="replace")
+        return f"{self.kind} {self.status} {code}"
+
+    @property
     def rejected(self) -> bool:
         """Whether it is a 503 as the contract describes it: an error body, and a time after which to retry."""
         if self.status != 503 or int(self.headers["Retry-After"]) <= 0:
@@ -108,7 +117,7 @@ class LoadClient:
             async with self._client.request(request.method, request.path, json=request.body) as response:
                 body = await response.read()
                 return Outcome(request.kind, response.status, due, time.monotonic() - due, response.headers, body)
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, TimeoutError) as error:
             return Outcome(request.kind, 0, due, time.monotonic() - due, body=repr(error).encode())
 
 

@@ -1,0 +1,1 @@
+"""`smarttrip drill`: the split system under load, while its parts fail one after the other."""
