@@ -1,10 +1,12 @@
 """Create the clients of an API process, with timeouts and pool sizes from the settings."""
 
+from typing import Any
+
 from elasticsearch import AsyncElasticsearch
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.backends.database import Database
-from app.backends.failover_client import FailoverHttpClient
+from app.backends.failover_client import FailoverHttpClient, NodeClient
 from app.backends.http_client import HttpClient
 from app.backends.redis import ResilientRedis
 from app.backends.replica_pool import replica_name
@@ -41,18 +43,16 @@ def elasticsearch(settings: Settings) -> AsyncElasticsearch:
 
 def search_http_client(settings: Settings, connections: int | None = None) -> HttpClient | FailoverHttpClient:
     """Create a client with as many connections, by default those of the settings."""
-
-    def client(url: str) -> HttpClient:
-        return HttpClient(
-            url,
-            seconds=settings.elasticsearch_seconds,
-            connections=connections or settings.elasticsearch_connections,
-            api_key=clients.elasticsearch_key(settings),
-            ca_file=settings.elasticsearch_ca_file,
-        )
-
-    servers = [client(url) for url in settings.elasticsearch_url.split(",")]
-    return servers[0] if len(servers) == 1 else FailoverHttpClient(servers, seconds=settings.elasticsearch_seconds)
+    access: dict[str, Any] = {
+        "seconds": settings.elasticsearch_seconds,
+        "connections": connections or settings.elasticsearch_connections,
+        "api_key": clients.elasticsearch_key(settings),
+        "ca_file": settings.elasticsearch_ca_file,
+    }
+    urls = settings.elasticsearch_url.split(",")
+    if len(urls) == 1:
+        return HttpClient(urls[0], **access)
+    return FailoverHttpClient([NodeClient(url, **access) for url in urls], seconds=settings.elasticsearch_seconds)
 
 
 def redis(settings: Settings) -> ResilientRedis:

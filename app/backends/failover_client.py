@@ -10,7 +10,9 @@ from time import monotonic
 import structlog
 from elastic_transport import BaseNode, NodeConfig, NodePool
 
+from app.backends.concurrency_limit import ConcurrencyLimit
 from app.backends.http_client import NO_FIELDS, HttpClient, HttpResponse
+from app.backends.stall_detector import ServerStalledError
 from core.concurrency.tasks import cancel_and_wait
 
 log = structlog.get_logger()
@@ -18,23 +20,32 @@ log = structlog.get_logger()
 PATIENCE_SECONDS = 0.3
 """Seconds after which a request without a response is sent to another server, too: one that responds to probes may wait
 for a third one that does not."""
-HEDGED_SHARE = 0.1
-MAX_HEDGES = 10.0
-"""Share of the requests that may be sent to another server while an earlier one is under way, and how many at once: if
-all servers are slow, more would make them slower."""
+REPEATED_SHARE = 0.1
+MAX_REPEATED = 10.0
+"""Share of the requests that may be sent to another server though an earlier one may work on them, and how many at
+once: if all servers are slow, more would make them slower."""
 BACKOFF_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 5.0
 """Times for which a server is left out before it is tried again: the first, and the longest."""
 UNAVAILABLE = frozenset((429, 502, 503, 504))
 """Statuses by which a server says that it cannot respond now; another one may."""
+CANCELLED = b'"task_cancelled_exception"'
+"""In the body of a 400: the search waited for the result of an equal one whose caller has gone, such as an earlier
+attempt of this request."""
 
 Attempts = dict[asyncio.Task[HttpResponse], BaseNode]
+
+
+class NodeClient(HttpClient):
+    """Client of one of several servers: another one is asked before this one is probed."""
+
+    patience = PATIENCE_SECONDS
 
 
 class FailoverHttpClient:
     """Has the methods of `HttpClient`."""
 
-    def __init__(self, clients: Sequence[HttpClient], *, seconds: float) -> None:
+    def __init__(self, clients: Sequence[NodeClient], *, seconds: float) -> None:
         """Use these clients, of one server each. `seconds` is the timeout of a request, at all servers together."""
         self._clients = {client.server: client for client in clients}
         self._pool = NodePool(
@@ -45,12 +56,13 @@ class FailoverHttpClient:
         )
         self._left_out_at: dict[NodeConfig, float] = {}
         self._seconds = seconds
-        self._hedges = MAX_HEDGES
+        self._limit = ConcurrencyLimit(sum(client.max_connections for client in clients))
+        self._repeatable = MAX_REPEATED
         """Requests that may be sent to another server at the moment."""
 
     @property
     def is_full(self) -> bool:
-        return all(client.is_full for client in self._clients.values())
+        return self._limit.is_full
 
     async def post(self, target: str, body: bytes, fields: Mapping[str, str] = NO_FIELDS) -> HttpResponse:
         """Send a POST request to a server; if it fails or takes long, to the next one, each of them once.
@@ -59,15 +71,22 @@ class FailoverHttpClient:
         Raises: OSError, of which TimeoutError and ServerStalledError are subclasses.
         """
         attempts: Attempts = {}
-        try:
-            async with asyncio.timeout(self._seconds):
-                return await self._post(attempts, target, body, fields)
-        except TimeoutError:
-            self._leave_out(attempts.values())
-            raise
-        finally:
-            if attempts:
-                await cancel_and_wait(attempts)
+        async with asyncio.timeout(self._seconds), self._limit.slot():
+            try:
+                response = await self._post(attempts, target, body, fields)
+            except ServerStalledError:
+                self._limit.decrease()
+                raise
+            except asyncio.CancelledError:
+                # Of the timeout, or of a caller who has gone: nobody waits for so long.
+                self._limit.decrease()
+                self._leave_out(attempts.values())
+                raise
+            else:
+                self._limit.increase()
+                return response
+            finally:
+                await _end(attempts)
 
     def close(self) -> None:
         """Close the idle connections. Callers must not be waiting any more."""
@@ -75,12 +94,15 @@ class FailoverHttpClient:
             client.close()
 
     async def _post(self, attempts: Attempts, target: str, body: bytes, fields: Mapping[str, str]) -> HttpResponse:
+        candidates = self._candidates()
+        node: BaseNode | None = next(candidates)
         finished = None
-        for node in self._candidates():
+        while node is not None:
             attempts[asyncio.create_task(self._clients[node.config].post(target, body, fields))] = node
-            finished = await self._wait_with_patience(attempts)
+            finished = await self._wait(attempts, PATIENCE_SECONDS)
             if finished is not None and _is_available(finished):
                 return finished.result()
+            node = next((each for each in candidates if self._may_repeat(finished, each)), None)
         while attempts:
             finished = await self._wait(attempts, None)
             if finished is not None and _is_available(finished):
@@ -88,16 +110,16 @@ class FailoverHttpClient:
         assert finished is not None
         return finished.result()
 
-    async def _wait_with_patience(self, attempts: Attempts) -> asyncio.Task[HttpResponse] | None:
-        """Return an attempt that has finished, or None if the next server should be asked, too."""
-        finished = await self._wait(attempts, PATIENCE_SECONDS)
-        if finished is not None:
-            self._hedges = min(MAX_HEDGES, self._hedges + HEDGED_SHARE)
-            return finished
-        if self._hedges < 1:
-            return await self._wait(attempts, None)
-        self._hedges -= 1
-        return None
+    def _may_repeat(self, finished: asyncio.Task[HttpResponse] | None, node: BaseNode) -> bool:
+        """Return whether a request may go to this server after an attempt that failed, or that has not finished."""
+        if finished is not None and (
+            isinstance(finished.exception(), ConnectionError) or node.config not in self._left_out_at
+        ):
+            return True
+        if self._repeatable < 1:
+            return False
+        self._repeatable -= 1
+        return True
 
     async def _wait(self, attempts: Attempts, seconds: float | None) -> asyncio.Task[HttpResponse] | None:
         """Return an attempt that has finished, without its error, and take it out; None if none does in time."""
@@ -107,6 +129,8 @@ class FailoverHttpClient:
         finished = next(filter(_is_available, done), next(iter(done)))
         node = attempts.pop(finished)
         if _is_available(finished):
+            self._repeatable = min(MAX_REPEATED, self._repeatable + REPEATED_SHARE)
+            self._left_out_at.pop(node.config, None)
             self._pool.mark_live(node)
             # They were asked first.
             self._leave_out(attempts.values())
@@ -134,6 +158,16 @@ class FailoverHttpClient:
                 log.warning("search_server_left_out", host=node.host, port=node.port, servers=len(self._clients))
 
 
+async def _end(attempts: Attempts) -> None:
+    """Cancel the attempts that are under way; what the others raised is not needed any more."""
+    if attempts:
+        await cancel_and_wait(attempts)
+        await asyncio.gather(*attempts, return_exceptions=True)
+
+
 def _is_available(attempt: asyncio.Task[HttpResponse]) -> bool:
     """Return whether a finished attempt has a response that another server would give, too."""
-    return attempt.exception() is None and attempt.result().status not in UNAVAILABLE
+    if attempt.exception() is not None:
+        return False
+    response = attempt.result()
+    return response.status not in UNAVAILABLE and not (response.status == 400 and CANCELLED in response.body)

@@ -19,7 +19,6 @@ log = structlog.get_logger()
 NO_FIELDS: Mapping[str, str] = {}
 
 PATIENCE_SECONDS = 0.15
-"""Seconds that a request waits before the server is probed."""
 PROBE_SECONDS = 0.4
 """Seconds that the server has to respond to a probe, including connecting."""
 
@@ -110,6 +109,9 @@ def request(method: str, target: str, fields: bytes, body: bytes) -> bytes:
 
 
 class HttpClient:
+    patience = PATIENCE_SECONDS
+    """Seconds that a request waits before the server is probed."""
+
     def __init__(
         self, url: str, *, seconds: float, connections: int, api_key: str | None = None, ca_file: str | None = None
     ) -> None:
@@ -125,14 +127,14 @@ class HttpClient:
             fields["authorization"] = f"ApiKey {api_key}"
         self._fields = encode_fields(fields)
         self._seconds = seconds
-        self._max_connections = connections
+        self.max_connections = connections
         self._in_use = 0
         self._idle: list[HttpConnection] = []
-        self._stalls = StallDetector(self._responds, self._report_stall, patience=PATIENCE_SECONDS)
+        self._stalls = StallDetector(self._responds, self._report_stall, patience=self.patience)
 
     @property
     def is_full(self) -> bool:
-        return self._in_use >= self._max_connections
+        return self._in_use >= self.max_connections
 
     async def post(self, target: str, body: bytes, fields: Mapping[str, str] = NO_FIELDS) -> HttpResponse:
         """Send a POST request with further header fields; if the connection breaks, retry once on a new one.

@@ -7,8 +7,7 @@ from functools import partial
 import pytest
 from aiohttp import web
 
-from app.backends.failover_client import PATIENCE_SECONDS, UNAVAILABLE, FailoverHttpClient
-from app.backends.http_client import HttpClient
+from app.backends.failover_client import CANCELLED, PATIENCE_SECONDS, UNAVAILABLE, FailoverHttpClient, NodeClient
 from core import clients
 from core.configuration.settings import Settings, SettingsError, load_settings
 from scripts.dev_stack.ports import free_port
@@ -18,7 +17,7 @@ from tests.support.fault_proxy import FaultProxy, Mode
 
 
 def failover_client(urls: Sequence[str], seconds: float = 30) -> FailoverHttpClient:
-    return FailoverHttpClient([HttpClient(url, seconds=seconds, connections=20) for url in urls], seconds=seconds)
+    return FailoverHttpClient([NodeClient(url, seconds=seconds, connections=20) for url in urls], seconds=seconds)
 
 
 @asynccontextmanager
@@ -122,11 +121,13 @@ async def test_request_ends_at_its_deadline_however_many_servers_there_are() -> 
             waiting.set()
 
 
-@pytest.mark.parametrize("status", sorted(UNAVAILABLE))
-async def test_server_that_is_unavailable_is_left_for_another(status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "body"), [*((status, "first") for status in sorted(UNAVAILABLE)), (400, CANCELLED.decode())]
+)
+async def test_server_that_is_unavailable_is_left_for_another(status: int, body: str) -> None:
     ports = [free_port(), free_port()]
     urls = [f"http://127.0.0.1:{port}" for port in ports]
-    async with server("first", ports[0], status=status):
+    async with server(body, ports[0], status=status):
         with closing(failover_client(urls[:1])) as client:
             assert (await client.post("/search", b"{}")).status == status
         async with server("second", ports[1]):
