@@ -10,6 +10,7 @@ import asyncpg
 
 from core.concurrency.timeouts import DEFAULTS
 from core.configuration.postgres_url import SOCKET, PostgresAddress
+from core.postgres.primary import order_by_timeline
 from core.postgres.session_settings import begin_script, session_script, session_settings
 
 APPLICATION_NAME = "smarttrip"
@@ -21,6 +22,9 @@ SOCKET_OPTIONS = {
     "tcp_user_timeout": "TCP_USER_TIMEOUT",
 }
 """Names in the module `socket`; a platform may lack some of them."""
+
+FOR_WRITES = ("read-write", "primary")
+"""Values of target_session_attrs."""
 
 FINAL_SQLSTATES = ("28", "3D")
 """SQLSTATE classes of a rejected log-in: another host would reject it, too, or must not be asked."""
@@ -96,8 +100,11 @@ async def connect(
 async def _connect_to_any(address: PostgresAddress, **options: Any) -> PostgresConnection:
     wanted = address.parameters.get("target_session_attrs", "any")
     last: Exception = ConnectionError("there is no host")
+    places = _places(address)
+    if len(places) > 1 and wanted in FOR_WRITES:
+        places = await order_by_timeline(places, _identity(address))
     for attributes in ("standby", "any") if wanted == "prefer-standby" else (wanted,):
-        for place in _places(address):
+        for place in places:
             try:
                 return await _connect_to(place, address, target_session_attrs=attributes, **options)
             except asyncpg.exceptions.TargetServerAttributeNotMatched:
@@ -118,19 +125,26 @@ def _places(address: PostgresAddress) -> Sequence[dict[str, Any]]:
     return places or [{}]
 
 
+def _identity(address: PostgresAddress) -> dict[str, Any]:
+    """Return the arguments of asyncpg.connect that are the same for each host."""
+    return {
+        "dsn": address.driver_url,
+        "user": address.user,
+        "password": address.password,
+        "database": address.database,
+        # A pooler in transaction mode may use another server connection for each transaction, so prepared
+        # statements must not outlive one. Without a cache, asyncpg does not name its statements either.
+        "statement_cache_size": 0,
+    }
+
+
 async def _connect_to(place: dict[str, Any], address: PostgresAddress, **options: Any) -> PostgresConnection:
     """Connect to one host, without settings where a pooler rejects them."""
     settings = session_settings(address.session_settings)
     name = address.parameters.get("application_name") or address.parameters.get("fallback_application_name")
     arguments = {
-        "dsn": address.driver_url,
-        "user": address.user,
-        "password": address.password,
-        "database": address.database,
+        **_identity(address),
         "connection_class": PostgresConnection,
-        # A pooler in transaction mode may use another server connection for each transaction, so prepared
-        # statements must not outlive one. Without a cache, asyncpg does not name its statements either.
-        "statement_cache_size": 0,
         **place,
         **options,
     }

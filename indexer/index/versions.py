@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from core.postgres.primary import TIMELINE
 from indexer.backends import DatabaseHistory
 
-TIMELINE = "('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::integer"
 SEQUENCE_BITS = 48
 
 NEXT = text(f"SELECT {TIMELINE} AS timeline, nextval('smarttrip.index_version') AS number")

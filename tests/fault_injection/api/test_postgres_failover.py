@@ -10,7 +10,9 @@ import asyncpg
 import pytest
 
 import migrations
+from core.configuration.postgres_url import PostgresAddress, parse_postgres_url
 from core.configuration.settings import Settings
+from core.postgres.connection import connect
 from scripts import sample_data
 from scripts.dev_stack.postgres import POSTGRES
 from scripts.drill.load_generator import LoadClient, Outcome, Request, failures, load_client, visitor
@@ -99,5 +101,37 @@ async def events_are_stored(second: Server, outcomes: list[Outcome]) -> bool:
     connection = await asyncpg.connect(second.url)
     try:
         return bool(await connection.fetchval("SELECT count(*) FROM events") == accepted)
+    finally:
+        await connection.close()
+
+
+async def test_old_primary_that_comes_back_is_left_out(settings: Settings) -> None:
+    async with server(POSTGRES) as primary, standby(primary) as second:
+        await second.start()
+        await follow_synchronously(primary)
+        address = parse_postgres_url(url_of(primary, second))
+        assert await port_of_new_connection(address) == urlsplit(primary.url).port
+        primary.kill()
+        await promote(second)
+        assert await port_of_new_connection(address) == urlsplit(second.url).port
+        await primary.start()
+        old = await connect(parse_postgres_url(primary.url))
+        try:
+            assert await old.fetchval("SELECT NOT pg_is_in_recovery()")
+        finally:
+            await old.close()
+        for attributes in ("read-write", "primary"):
+            assert (
+                await port_of_new_connection(
+                    parse_postgres_url(f"{url_of(primary, second).partition('?')[0]}?target_session_attrs={attributes}")
+                )
+                == urlsplit(second.url).port
+            )
+
+
+async def port_of_new_connection(address: PostgresAddress) -> int:
+    connection = await connect(address)
+    try:
+        return int(await connection.fetchval("SELECT inet_server_port()"))
     finally:
         await connection.close()
