@@ -1,4 +1,4 @@
-"""The configurations in deploy/, with real PgBouncer; tests/gateway/ has those of nginx."""
+"""The configurations in deploy/, with real PgBouncer and HAProxy; tests/gateway/ has those of nginx."""
 
 import asyncio
 import re
@@ -10,16 +10,20 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from elastic_transport.client_utils import url_to_node_config
 from sqlalchemy.engine import make_url
 
+from core import clients
 from core.configuration.settings import Settings
 from scripts.dev_stack.paths import own_folder, service_user
 from scripts.dev_stack.ports import free_port
+from tests.support.api.serving import serving
 from tests.support.eventually import eventually
 from tests.support.tcp import accepts_connections
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PATH = "/usr/sbin:/usr/local/sbin:/usr/local/bin:/usr/bin:/opt/homebrew/bin"
+HAPROXY = shutil.which("haproxy", path=PATH)
 PGBOUNCER = shutil.which("pgbouncer", path=PATH)
 
 
@@ -86,6 +90,27 @@ async def test_pgbouncer_serves_transactions(settings: Settings, folder: Path) -
             for client in clients:
                 await client.close()
     assert len(found) == 30
+
+
+@pytest.mark.skipif(HAPROXY is None, reason="needs HAProxy: apt-get install haproxy")
+async def test_haproxy_leaves_out_a_node_that_is_down(settings: Settings, folder: Path) -> None:
+    assert HAPROXY
+    port, node = free_port(), url_to_node_config(settings.elasticsearch_url)
+    configuration = replace(
+        (DEPLOY / "haproxy" / "elasticsearch.cfg").read_text(encoding="utf-8"),
+        ("bind 0.0.0.0:9200", f"bind 127.0.0.1:{port}"),
+        ("10.0.0.11:9200", f"127.0.0.1:{free_port()}"),
+        ("10.0.0.12:9200", f"{node.host}:{node.port}"),
+        ("10.0.0.13:9200", f"127.0.0.1:{free_port()}"),
+    )
+    (folder / "cfg").write_text(configuration)
+    (folder / "cfg").chmod(0o644)
+    behind = settings.model_copy(update={"elasticsearch_url": f"http://127.0.0.1:{port}"})
+    async with running(port, HAPROXY, "-f", str(folder / "cfg")), serving(behind) as api:
+        async with clients.elasticsearch(behind.elasticsearch_url, max_retries=0) as es:
+            for _ in range(30):
+                assert (await es.cluster.health(local=True))["number_of_nodes"] >= 1
+        assert (await api.get("/api/health")).status_code == 200
 
 
 def test_documents_name_the_configurations() -> None:
