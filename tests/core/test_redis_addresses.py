@@ -1,5 +1,6 @@
 """Redis behind TLS, with an ACL user, named by Sentinels, or as a cluster, with real servers."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -15,6 +16,7 @@ from core.configuration.redis_url import parse_sentinel_url
 from core.configuration.settings import Settings, SettingsError, load_settings
 from indexer.errors import RedisClusterError
 from indexer.index.installation import check_redis
+from schemas.redis_keys import TRACKING_STREAM
 from scripts.dev_stack.ports import free_port
 from scripts.drill.load_generator import Request, load_client, visitor
 from scripts.drill.redis_servers import REDIS, RedisServer, redis_server, sentinels
@@ -25,6 +27,7 @@ from tests.support.processes import responds, worker_process
 from tests.support.tls_proxy import CERTIFICATE
 
 NAME = "main"
+DURABLE = ("--appendonly", "yes", "--appendfsync", "always", "--min-replicas-to-write", "1")
 
 
 @pytest.mark.parametrize(
@@ -85,11 +88,11 @@ async def test_cluster_is_refused_with_a_reason(settings: Settings, tmp_path: Pa
 
 
 @asynccontextmanager
-async def watched_pair(folder: Path) -> AsyncIterator[tuple[RedisServer, RedisServer, str]]:
-    """Run a master, its replica and three Sentinels; yield the servers and the URL of the Sentinels."""
+async def watched_pair(folder: Path, *options: str) -> AsyncIterator[tuple[RedisServer, RedisServer, str]]:
+    """Run a master, its replica and three Sentinels; yield the servers, with these options, and the Sentinels' URL."""
     async with (
-        redis_server(folder) as first,
-        redis_server(folder, "--replicaof", "127.0.0.1", str(first.port)) as second,
+        redis_server(folder, *options) as first,
+        redis_server(folder, *options, "--replicaof", "127.0.0.1", str(first.port)) as second,
         sentinels(folder, first, NAME) as watchers,
     ):
         hosts = ",".join(f"127.0.0.1:{watcher.port}" for watcher in watchers)
@@ -140,6 +143,44 @@ async def test_failover_fails_no_request_and_events_are_stored(
                 return int(stored or 0) >= len(accepted)
 
             await eventually(events_are_stored, within=60)
+
+
+@pytest.mark.slow
+async def test_durable_servers_lose_no_accepted_event_in_a_failover(
+    settings: Settings, database: AsyncEngine, tmp_path: Path
+) -> None:
+    """No worker runs until the failover is over: all events of the master that dies are in its replica.
+
+    The new master has no replica, so it refuses events, which go to Postgres.
+    """
+    async with watched_pair(tmp_path, *DURABLE) as (first, _, url):
+        own = settings.model_copy(update={"redis_url": url})
+        async with serve_process(own) as api, load_client(api.url) as load:
+            loading = asyncio.create_task(load.run(events(), rate=50, seconds=8))
+            await eventually(partial(has_events, own, 50), within=60)
+            first.kill()
+            outcomes = await loading
+            await eventually(partial(redis_is_up, api.url), within=60)
+            outcomes += await load.run(events(), rate=50, seconds=2)
+            assert [outcome for outcome in outcomes if not outcome.succeeded] == []
+            async with worker_process(own):
+
+                async def all_are_stored() -> bool:
+                    async with database.connect() as connection:
+                        stored = await connection.scalar(text("SELECT count(*) FROM events"))
+                    return int(stored or 0) == len(outcomes)
+
+                await eventually(all_are_stored, within=60)
+
+
+async def has_events(settings: Settings, count: int) -> bool:
+    async with clients.own_redis(settings, timeout=5) as redis:
+        return int(await redis.xlen(clients.redis_key(redis, TRACKING_STREAM))) >= count
+
+
+def events() -> Iterator[Request]:
+    while True:
+        yield Request("event", "POST", "/api/events", visitor(event_type="page_view"))
 
 
 def requests() -> Iterator[Request]:
