@@ -23,3 +23,10 @@ if [ -z "$password" ]; then
 fi
 store postgres "$password" 999          # the user of the image `postgres`
 store pgpass "*:*:*:*:$password" 10001  # the user of our image
+store replication "*:*:*:*:$password" 999
+# PgBouncer runs as the same user.
+store userlist.txt "\"smarttrip\" \"$(printf '%s' "$password" | sed 's/"/""/g')\"" 10001
+
+elastic=$([ -s elastic ] && cat elastic || random)
+store elastic "$elastic" 1000           # the user of the image `elasticsearch`
+store elastic-client "$elastic" 10001

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from typer.main import get_command
 from core.configuration.settings import Settings, load_settings
 from scripts.cli import app
 from scripts.dev_stack.elasticsearch.jars import VERSION
+from scripts.dev_stack.split import PROCESSES, WORKERS
+from tests.support.tls_proxy import CERTIFICATE
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -21,6 +24,9 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("smarttrip")}
 OBSERVERS = {name for name, service in SERVICES.items() if service.get("profiles") == ["observe"]}
 STARTED = {name: service for name, service in SERVICES.items() if "profiles" not in service}
+
+
+SPLIT = {name: service for name, service in SERVICES.items() if service.get("profiles") == ["split"]}
 
 
 def conditions(name: str) -> dict[str, str]:
@@ -52,6 +58,61 @@ def test_services_wait_for_their_dependencies() -> None:
     assert conditions("api") == needed
 
 
+def reached(*names: str) -> set[str]:
+    """Return what `docker compose up NAME` starts."""
+    found = set(names)
+    for name in names:
+        found |= reached(*conditions(name))
+    return found
+
+
+def test_gateway_starts_the_whole_split_system() -> None:
+    core = {"passwords", "postgres", "valkey", "migrate"}
+    assert reached("gateway") == SPLIT.keys() | core
+
+
+def test_split_system_has_the_processes_of_the_topology() -> None:
+    roles = Counter(
+        service["environment"]["ROLES"] for service in SPLIT.values() if "serve" in service.get("command", ())
+    )
+    assert roles == Counter(PROCESSES)
+    assert sum(service.get("command") == ["smarttrip", "worker"] for service in SPLIT.values()) == WORKERS
+    assert len([name for name in SPLIT if name.startswith("elasticsearch-")]) == 3
+    assert len([name for name in SPLIT if name.startswith("sentinel-")]) == 3
+
+
+def test_gateway_of_the_split_system_names_its_processes() -> None:
+    """It is the gateway of deploy/gateway/ but for the servers."""
+    text = (ROOT / "deploy" / "compose" / "upstreams.conf").read_text(encoding="utf-8")
+    named = set(re.findall(r"server ([a-z]+-\d):5000 ", text))
+    assert named == {name for name, service in SPLIT.items() if "serve" in service.get("command", ())}
+    example = (ROOT / "deploy" / "gateway" / "upstreams.conf").read_text(encoding="utf-8")
+    assert without_servers(text) == without_servers(example)
+
+
+def without_servers(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line and not line.startswith("#") and " server " not in line]
+
+
+@pytest.mark.parametrize("name", SPLIT)
+def test_files_mounted_in_the_split_system_exist(name: str) -> None:
+    mounted = [volume.split(":")[0] for volume in SPLIT[name].get("volumes", ())]
+    assert all((ROOT / path).exists() for path in mounted if path.startswith("."))
+    assert all(path in COMPOSE["volumes"] for path in mounted if not path.startswith("."))
+
+
+def test_password_of_elasticsearch_gets_into_its_addresses(passwords: Path) -> None:
+    script = (ROOT / "deploy" / "compose" / "with-elastic-password.sh").read_text(encoding="utf-8")
+    command = ("sh", "-c", script.replace("/run/passwords", str(passwords)), "sh", "printenv", "ELASTICSEARCH_URL")
+    given = {**os.environ, "ELASTICSEARCH_URL": "https://a:9200,https://b:9200"}
+    printed = subprocess.check_output(command, env=given, text=True).strip()
+    password = (passwords / "elastic").read_text()
+    assert printed == f"https://elastic:{password}@a:9200,https://elastic:{password}@b:9200"
+    assert load_settings(
+        database_url="postgresql://a/b", redis_url="redis://a", elasticsearch_url=printed
+    ).elasticsearch_url
+
+
 def test_dependencies_have_health_checks_and_volumes() -> None:
     for name in ("postgres", "valkey", "elasticsearch"):
         assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
@@ -62,7 +123,7 @@ def test_dependencies_have_health_checks_and_volumes() -> None:
 
 def test_only_the_api_and_observers_are_published_on_loopback() -> None:
     published = {name for name, service in SERVICES.items() if "ports" in service}
-    assert published - OBSERVERS == {"api"}
+    assert published - OBSERVERS == {"api", "gateway"}
     assert all(port.startswith("127.0.0.1:") for name in published for port in SERVICES[name]["ports"])
 
 
@@ -81,7 +142,7 @@ def test_observers_find_each_other() -> None:
 
 
 @pytest.mark.skipif(shutil.which("docker-compose") is None, reason="needs docker-compose")
-@pytest.mark.parametrize("profile", ["sample", "observe"])
+@pytest.mark.parametrize("profile", ["sample", "observe", "split"])
 def test_docker_compose_accepts_the_file(profile: str) -> None:
     command = ("docker-compose", "--file", str(ROOT / "docker-compose.yml"), "--profile", profile, "config", "--quiet")
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -105,7 +166,8 @@ def test_containers_run_existing_commands_with_valid_settings(
     assert set(options) <= {option for parameter in known.params for option in parameter.opts}
     for variable, value in OURS[name]["environment"].items():
         if value is not None:
-            monkeypatch.setenv(variable, default(str(value)).replace("/run/passwords", str(passwords)))
+            text = default(str(value)).replace("/run/certificates/ca/ca.crt", str(CERTIFICATE))
+            monkeypatch.setenv(variable, text.replace("/run/passwords", str(passwords)))
     load_settings()
 
 
@@ -124,7 +186,12 @@ def passwords(tmp_path: Path) -> Path:
 def test_password_is_generated_once(passwords: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     password = (passwords / "postgres").read_text()
     assert re.fullmatch(r"[0-9a-f]{64}", password)
-    assert (passwords / "pgpass").read_text() == f"*:*:*:*:{password}"
+    assert (passwords / "pgpass").read_text() == (passwords / "replication").read_text() == f"*:*:*:*:{password}"
+    assert (passwords / "userlist.txt").read_text() == f'"smarttrip" "{password}"'
+    elastic = (passwords / "elastic").read_text()
+    assert elastic == (passwords / "elastic-client").read_text()
+    assert re.fullmatch(r"[0-9a-f]{64}", elastic)
+    assert elastic != password
     assert {path.stat().st_mode & 0o777 for path in passwords.iterdir()} == {0o600}
     make_passwords(passwords, POSTGRES_PASSWORD="")
     assert (passwords / "postgres").read_text() == password
@@ -161,7 +228,7 @@ def test_every_setting_reaches_the_containers() -> None:
     passed = {variable.lower() for service in OURS.values() for variable in service["environment"]}
     passed -= {name for name in passed if name.startswith("otel_")}
     set_by_image = {"host", "port"}
-    assert passed | set_by_image == Settings.model_fields.keys() - {"database_direct_url"}
+    assert passed | set_by_image == Settings.model_fields.keys()
 
 
 def default(value: str) -> str:
