@@ -9,8 +9,20 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from prometheus_client import REGISTRY
 
-from indexer.observability.certificates import FAILURES, SSL_REQUEST, certificate_end
+from core.configuration.settings import Settings, load_settings
+from indexer import metrics
+from indexer.observability.certificates import (
+    DEFAULT_PORTS,
+    FAILURES,
+    SSL_REQUEST,
+    Address,
+    certificate_end,
+    record_certificates,
+    tls_addresses,
+)
+from scripts.dev_stack.ports import free_port
 from tests.support.api import __file__ as folder
 
 CERTIFICATE = Path(folder).with_name("localhost.pem")
@@ -42,28 +54,22 @@ async def tls_server(*, postgres: bool = False, refuses: bool = False) -> AsyncI
         ended.set()
 
 
-@pytest.mark.parametrize("url", ["https://user:secret@127.0.0.1:{}", "rediss://127.0.0.1:{}/0"])
-async def test_end_is_read_of_a_server_with_tls(url: str) -> None:
+@pytest.mark.parametrize("server", ["elasticsearch", "redis"])
+async def test_end_is_read_of_a_server_with_tls(server: str) -> None:
     async with tls_server() as port:
-        end = await certificate_end("elasticsearch", url.format(port))
-    assert end == end_of_certificate().timestamp()
+        end = await certificate_end(Address(server, "127.0.0.1", port))
     assert datetime.fromtimestamp(end, UTC) == end_of_certificate()
 
 
 async def test_end_is_read_of_a_postgres_with_tls() -> None:
     async with tls_server(postgres=True) as port:
-        end = await certificate_end("postgres", f"postgresql+asyncpg://app@127.0.0.1:{port}/x")
+        end = await certificate_end(Address("postgres", "127.0.0.1", port))
     assert end == end_of_certificate().timestamp()
 
 
 async def test_postgres_without_tls_has_no_end() -> None:
     async with tls_server(postgres=True, refuses=True) as port:
-        assert await certificate_end("postgres", f"postgresql+asyncpg://app@127.0.0.1:{port}/x") is None
-
-
-@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "redis://127.0.0.1:9/0", "unix:///run/redis.sock"])
-async def test_connection_without_tls_has_no_end(url: str) -> None:
-    assert await certificate_end("redis", url) is None
+        assert await certificate_end(Address("postgres", "127.0.0.1", port)) == 0
 
 
 async def test_server_that_closes_the_connection_fails_as_expected() -> None:
@@ -71,8 +77,43 @@ async def test_server_that_closes_the_connection_fails_as_expected() -> None:
         writer.close()
 
     async with await asyncio.start_server(close, "127.0.0.1", 0) as server:
-        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        with pytest.raises(FAILURES):
-            await certificate_end("postgres", f"postgresql+asyncpg://app@{address}/x")
-        with pytest.raises(FAILURES):
-            await certificate_end("redis", f"rediss://{address}/0")
+        port = server.sockets[0].getsockname()[1]
+        for name in DEFAULT_PORTS:
+            with pytest.raises(FAILURES):
+                await certificate_end(Address(name, "127.0.0.1", port))
+
+
+def test_every_address_of_every_url_is_asked() -> None:
+    settings = load_settings(
+        database_url="postgresql://app:secret@a:1,b/x",
+        database_direct_url="postgresql://app:secret@b/x",
+        database_replica_urls="postgresql://c/x,postgresql:///x?host=/run/postgresql",
+        redis_url="rediss+sentinel://:secret@d,e:2/main",
+        elasticsearch_url="https://user:secret@f:9200,https://user:secret@g:9243",
+    )
+    assert [(address.server, address.host, address.port) for address in tls_addresses(settings)] == [
+        ("postgres", "a", 1),
+        ("postgres", "b", 5432),
+        ("postgres", "c", 5432),
+        ("redis", "d", 26379),
+        ("redis", "e", 2),
+        ("elasticsearch", "f", 9200),
+        ("elasticsearch", "g", 9243),
+    ]
+
+
+@pytest.mark.parametrize("redis_url", ["redis://a/0", "unix:///run/redis.sock", "redis+sentinel://a/main"])
+def test_connection_without_tls_is_not_asked(redis_url: str) -> None:
+    settings = load_settings(
+        database_url="postgresql:///x?host=/run/postgresql", redis_url=redis_url, elasticsearch_url="http://b:9200"
+    )
+    assert list(tls_addresses(settings)) == []
+
+
+async def test_earliest_end_of_the_addresses_that_respond_is_recorded(settings: Settings) -> None:
+    metrics.CERTIFICATE_END.labels("elasticsearch").set(1)
+    async with tls_server() as port, tls_server() as other:
+        urls = f"https://127.0.0.1:{port},https://127.0.0.1:{free_port()},https://127.0.0.1:{other}"
+        await record_certificates(settings.model_copy(update={"elasticsearch_url": urls}))
+    recorded = REGISTRY.get_sample_value("smarttrip_certificate_expires_timestamp_seconds", {"server": "elasticsearch"})
+    assert recorded == end_of_certificate().timestamp()
