@@ -42,6 +42,7 @@ from core.configuration.roles import Role
 from core.configuration.settings import Settings
 from core.process_metrics import watch_event_loop
 from core.tracing.process import stopping_tracing
+from indexer.invalidation import publish_all_changed
 from schemas.api.health import Health
 
 METRICS_SECONDS = 1.0
@@ -102,6 +103,8 @@ async def _open_backends(settings: Settings) -> AsyncIterator[Backends]:
         searches = stack.enter_context(closing(factory.search_http_client(settings)))
         redis = factory.redis(settings)
         stack.push_async_callback(redis.close)
+        # Until a process sees the change it caches responses with the columns as they were.
+        database.columns.on_change = partial(publish_all_changed, redis.client)
         feed = IndexFeedMonitor(database)
         if "recommendations" in settings.roles:
             await stack.enter_async_context(background_task(feed.run()))

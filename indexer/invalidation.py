@@ -1,6 +1,5 @@
 """Publish cache invalidation messages to all API processes, over Redis. A Redis that is down costs only freshness."""
 
-import asyncio
 from collections.abc import Iterable
 
 import structlog
@@ -10,7 +9,6 @@ from redis.exceptions import RedisError
 from core.clients import redis_database, redis_key
 from core.concurrency.retries import retry_times
 from core.generation import current_generation
-from core.postgres.platform_columns import CHECK_SECONDS, PlatformColumns
 from schemas.invalidation import ALL_KINDS, EVERYTHING, InvalidationMessage, channel
 from schemas.redis_keys import GENERATION_COUNTER
 
@@ -43,14 +41,6 @@ async def publish_all_changed(redis: Redis) -> int | None:
     except RedisError:
         log.error("new_index_not_told")
         return None
-
-
-async def watch_columns(columns: PlatformColumns, redis: Redis) -> None:
-    """Compare the platform's columns with ours now and then: what was cached while they differed may lack rows."""
-    while True:
-        await asyncio.sleep(CHECK_SECONDS)
-        if await columns.check():
-            await publish_all_changed(redis)
 
 
 async def _publish(redis: Redis, kinds: Iterable[str], known: int = 0) -> int:

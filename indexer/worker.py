@@ -17,13 +17,13 @@ from core.gc_tuning import tune_gc
 from core.process_metrics import watch_event_loop
 from core.tracing.process import start_tracing, stopping_tracing
 from indexer.backends import open_backends
+from indexer.column_changes import watch_columns
 from indexer.errors import RedisOwnedError
 from indexer.feed.consumer import OutboxConsumer
 from indexer.feed.notifier import ChangeNotifier
 from indexer.index.feed import record_forever
 from indexer.index.installation import watch_redis
 from indexer.index.outbox import DEFAULT_LIMITS, LANES, BatchLimits
-from indexer.invalidation import watch_columns
 from indexer.jobs.runner import run_jobs
 from indexer.jobs.schedule import scheduled_jobs
 from indexer.jobs.scheduler import declare_metrics, run_scheduled
@@ -81,7 +81,7 @@ async def work(settings: Settings, stop: asyncio.Event, limits: BatchLimits = DE
             record_forever(backends.postgres),
             consume_stream(stream_redis, backends.postgres),
             run_scheduled(backends.postgres, jobs),
-            watch_columns(backends.columns, redis),
+            watch_columns(backends, redis),
             watch_redis(stream_redis, backends.postgres),
             run_jobs(settings.redis_url, jobs, prefix=settings.redis_prefix),
             watch_clock(),

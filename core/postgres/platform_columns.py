@@ -6,7 +6,7 @@ value by value wherever a statement names them: what cannot be is NULL or no num
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -108,6 +108,10 @@ class Differences:
     converted: Mapping[Column[Any], str] = field(default_factory=dict)
     """Type in Postgres of each column that has to be converted."""
 
+    def __str__(self) -> str:
+        found = dict.fromkeys(self.missing, "missing") | {**self.converted}
+        return ", ".join(sorted(f"{column} {state}" for column, state in found.items()))
+
 
 class PlatformColumns:
     """How the platform's columns differ from our tables; the engines' statements do without and convert them."""
@@ -116,17 +120,35 @@ class PlatformColumns:
         self._primary = primary
         self._engines = (primary, *replicas)
         self.differences = Differences()
+        self.on_change: Callable[[], Awaitable[object]] | None = None
+        """Called after a comparison in the background that found another difference than before."""
         self._checked_at = time.monotonic()
-        self._checking: asyncio.Task[bool] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        """Starts the next comparison."""
+        self._checking: asyncio.Task[None] | None = None
         for engine in self._engines:
             compiler = type("Compiler", (_Compiler,), {"platform": self})
             engine.sync_engine.dialect.statement_compiler = compiler
 
-    def check_soon(self, *, after: float = CHECK_SECONDS) -> None:
-        """Compare in the background, if the last comparison began `after` seconds ago."""
-        due = time.monotonic() >= self._checked_at + after
-        if due and (self._checking is None or self._checking.done()):
-            self._checking = asyncio.create_task(self.check())
+    def check_soon(self, *, after: float | None = None) -> None:
+        """Compare in the background once the last comparison began `after` seconds ago, by default CHECK_SECONDS.
+
+        What is read before it is due is outdated then, if something changed.
+        """
+        loop = asyncio.get_running_loop()
+        due = loop.time() + max(0.0, self._checked_at + (CHECK_SECONDS if after is None else after) - time.monotonic())
+        if self._timer is None or due < self._timer.when():
+            self._cancel_timer()
+            self._timer = loop.call_at(due, self._start_check)
+
+    def _start_check(self) -> None:
+        self._timer = None
+        if self._checking is None or self._checking.done():
+            self._checking = asyncio.create_task(self._check_in_background())
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
 
     async def check(self) -> bool:
         """Compare now, and return whether something differs in another way than before."""
@@ -141,14 +163,19 @@ class PlatformColumns:
         if found == before:
             return False
         if found.missing != before.missing:
-            log.error("columns_missing", columns=sorted(map(str, found.missing)))
+            _log_columns("columns_missing", sorted(map(str, found.missing)))
         if found.converted != before.converted:
-            log.error("columns_converted", columns={str(column): name for column, name in found.converted.items()})
+            _log_columns("columns_converted", {str(column): name for column, name in found.converted.items()})
         for engine in self._engines:
             engine.clear_compiled_cache()
         return True
 
+    async def _check_in_background(self) -> None:
+        if await self.check() and self.on_change is not None:
+            await self.on_change()
+
     async def close(self) -> None:
+        self._cancel_timer()
         if self._checking is not None:
             await cancel_and_wait([self._checking])
 
@@ -167,6 +194,11 @@ class PlatformColumns:
                 if type_name is not None and (readable := readable_types(column.type)) and type_name not in readable
             },
         )
+
+
+def _log_columns(event: str, columns: Collection[str]) -> None:
+    """Log which columns differ now: an error, unless none does any more."""
+    (log.error if columns else log.warning)(event, columns=columns)
 
 
 class _Compiler(PGCompiler_asyncpg):

@@ -160,6 +160,8 @@ async def _compare(connection: AsyncConnection, backends: Backends, name: str, i
     Departures with a change in the outbox are left out: the index may have the change or not.
     Raises: ReindexMismatchError.
     """
+    # The worker has read the departures again if the platform's columns have changed since the load began.
+    await backends.columns.check()
     # Most of the refresh is done before batches have to wait for the rest.
     await backends.elasticsearch.options(request_timeout=REFRESH_SECONDS).indices.refresh(index=name)
     async with snapshot(backends.postgres) as reader:

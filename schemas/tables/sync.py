@@ -120,6 +120,8 @@ class Installation(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("gen_random_uuid()"))
     created_at: Mapped[InstantNow]
+    column_differences: Mapped[str] = mapped_column(server_default=text("''"))
+    """How the platform's columns differed from ours when a worker last had all documents written again."""
 
 
 class JobRun(Base):

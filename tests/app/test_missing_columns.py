@@ -19,10 +19,12 @@ from structlog.testing import capture_logs
 
 from app.routes import ENDPOINTS
 from core.configuration.settings import Settings
+from core.postgres import platform_columns
 from core.postgres.platform_columns import is_optional
 from indexer.backends import open_backends
 from indexer.documents.builder import build_documents
 from indexer.documents.rows import snapshot
+from indexer.invalidation import publish_all_changed
 from migrations.versions.r2_sync import WATCHED
 from schemas.tables import Base
 from tests.app.conftest import fill
@@ -94,6 +96,27 @@ async def test_lists_do_without_optional_columns(settings: Settings, engine: Asy
     assert {path: (status, without(body, names)) for path, (status, body) in before.items()} == {
         path: (status, without(body, names)) for path, (status, body) in now.items()
     }
+
+
+async def test_what_was_cached_without_a_column_is_outdated_once_it_is_back(
+    settings: Settings, engine: AsyncEngine, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process caches the columns as they were, also after the worker's message, until it looks for itself."""
+    monkeypatch.setattr(platform_columns, "CHECK_SECONDS", 1.0)
+    await execute(engine, "UPDATE trip_templates SET image_url = 'https://example.com/trip.jpg'")
+    async with fresh_api(settings, redis) as api:
+        before = await responses(api)
+    async with fresh_api(settings, redis) as api:
+        async with renamed(engine, *OPTIONAL):
+            await eventually(lambda: _succeed(api), within=30)
+            assert await responses(api) != before
+
+        await publish_all_changed(redis)
+
+        async def is_as_before() -> bool:
+            return await responses(api) == before
+
+        await eventually(is_as_before, within=30)
 
 
 async def documents(settings: Settings) -> dict[int, Any]:
