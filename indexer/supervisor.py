@@ -14,6 +14,7 @@ from indexer import metrics
 from indexer.backends import Backends
 from indexer.errors import IndexerError, ReindexRunningError
 from indexer.index import admin
+from indexer.index.closed_indices import open_closed
 from indexer.index.installation import claim
 from indexer.index.reconcile import (
     IndexProblem,
@@ -21,7 +22,6 @@ from indexer.index.reconcile import (
     has_leftovers,
     rebuild_connection,
     reconcile,
-    reopen_if_closed,
     restore_alias,
     servers_work,
 )
@@ -106,10 +106,12 @@ class IndexSupervisor:
     async def check(self) -> None:
         """Reindex if it was requested or the index has a problem; otherwise clean up after killed rebuilds."""
         await claim(self._backends)
-        await reopen_if_closed(self._backends)
-        problem = await find_problem(self._backends)
+        await open_closed(self._backends.elasticsearch, self._backends.alias)
         try:
-            if self._reindex_requested or (problem and not await self._restore(problem)):
+            problem = await find_problem(self._backends)
+            if problem is IndexProblem.NO_INDEX and await self._restore():
+                problem = await find_problem(self._backends)
+            if self._reindex_requested or problem:
                 await self._rebuild(problem)
             elif await has_leftovers(self._backends):
                 async with rebuild_connection(self._settings) as connection:
@@ -131,10 +133,8 @@ class IndexSupervisor:
             log.warning("index_shards_differ", shards=found, setting=wanted, hint="they change with the next reindex")
         self._reported_shards = found
 
-    async def _restore(self, problem: IndexProblem) -> bool:
+    async def _restore(self) -> bool:
         """Give the alias back to an index that lost it, if one is as good as a new one; return whether it was."""
-        if problem is not IndexProblem.NO_INDEX:
-            return False
         async with rebuild_connection(self._settings) as connection:
             return await restore_alias(connection, self._backends) is not None
 

@@ -16,7 +16,7 @@ from app.backends.index_feed import IndexFeedMonitor
 from app.cache.response_cache import ResponseCache
 from app.repositories.statistics import count_tables
 from core.errors import BACKEND_ERRORS, BackendError
-from indexer.index.admin import AliasState, alias_state
+from indexer.index.closed_indices import AliasState, alias_state
 from schemas.api.entities import to_json
 from schemas.api.health import Breakers, Dependencies, DependencyState, Health, TableCounts
 
@@ -78,7 +78,7 @@ class HealthCheck:
             return "stale"
         state = await alias_state(self.elasticsearch, self.alias)
         if state == "closed":
-            log.warning("index_closed", cure=f"a worker opens it within half a minute; else POST /{self.alias}/_open")
+            log.warning("index_closed", cure=f"a worker opens it within half a minute; else POST /{self.alias}*/_open")
         return INDEX_STATES[state]
 
     async def _counts(self) -> TableCounts:

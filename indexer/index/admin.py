@@ -1,16 +1,20 @@
 """Administration of indices in Elasticsearch: names, aliases, settings, and the version history."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
-from elasticsearch import ApiError, AsyncElasticsearch, BadRequestError, NotFoundError
+import structlog
+from elasticsearch import ApiError, AsyncElasticsearch, AuthorizationException, BadRequestError, NotFoundError
 
 from indexer.errors import AliasAmbiguousError, AliasNameTakenError, IndexCreationError
 from indexer.index import conformance
 from schemas.document_fields import MAPPING
 from schemas.index_document import DOCUMENT_VERSION, INDEX_SETTINGS
+
+log = structlog.get_logger()
 
 BULK_LOAD_SETTINGS = {
     # The index is not searched yet, and may be lost: a reindex that fails starts from scratch.
@@ -60,7 +64,9 @@ async def create(es: AsyncElasticsearch, name: str, origin: dict[str, Any], *, s
     history = history_index(name)
     created_history = False
     try:
-        if not await es.indices.exists(index=history):
+        if await es.indices.exists(index=history):
+            await conformance.repair(es, history, {"mappings": HISTORY_MAPPING}, history, write_alias(history))
+        else:
             created_history = await _create(es, history, HISTORY_MAPPING, HISTORY)
         mapping = {**MAPPING, "_meta": {"document_version": DOCUMENT_VERSION, **origin}}
         await _create(es, name, mapping, {**INDEX_SETTINGS, **BULK_LOAD_SETTINGS, "number_of_shards": shards})
@@ -162,24 +168,15 @@ async def indices_of(es: AsyncElasticsearch, alias: str) -> list[str]:
     return names
 
 
-AliasState = Literal["open", "closed", "missing"]
-
-
-async def alias_state(es: AsyncElasticsearch, alias: str) -> AliasState:
-    """Return whether the index that searches use is open, closed (it fails all searches and writes) or missing."""
-    try:
-        found = await es.indices.get_settings(index=alias, name="index.verified_before_close")
-    except NotFoundError:
-        return "missing"
-    return "closed" if any(index["settings"] for index in found.body.values()) else "open"
-
-
 async def accepts_writes(es: AsyncElasticsearch, alias: str) -> bool:
     """Return whether Elasticsearch accepts writes, as it does not with a full disk: delete a document that is none."""
     name = history_index(new_name(alias))
     response = await es.options(ignore_status=(404, 403, 429)).delete(index=name, id="probe")
     return response.meta.status in {200, 404}
 
+
+BLOCKED = "cluster_block_exception"
+"""Error of what a block on an index forbids."""
 
 SWAP_TIMEOUT = "5s"
 """Time after which Elasticsearch drops a swap that it has not begun: later, the caller has stopped waiting."""
@@ -188,28 +185,60 @@ SWAP_TIMEOUT = "5s"
 async def swap_alias(
     es: AsyncElasticsearch, alias: str, old: str | None, new: str, public_alias: str | None = None
 ) -> None:
-    """Move the alias atomically from `old`, which must still have it, to `new`; and `public_alias` from any index."""
+    """Move the alias atomically from `old`, which must still have it, to `new`; and `public_alias` from any index.
+
+    Blocks that forbid it are lifted where `old` is replaced. Where there is no `old`, somebody set them on the only
+    index: it raises.
+    """
     actions: list[dict[str, Any]] = [{"add": {"index": new, "alias": alias}}]
     if old is not None:
         actions.insert(0, {"remove": {"index": old, "alias": alias, "must_exist": True}})
     if public_alias is not None:
         actions.insert(0, {"remove": {"index": f"{public_alias}-*", "alias": public_alias, "must_exist": False}})
         actions.append({"add": {"index": new, "alias": public_alias}})
-    await es.indices.update_aliases(actions=actions, master_timeout=SWAP_TIMEOUT)
+
+    async def swap() -> None:
+        await es.indices.update_aliases(actions=actions, master_timeout=SWAP_TIMEOUT)
+
+    await _despite_blocks(es, [old, new] if old is not None else [], swap)
 
 
 async def drop(es: AsyncElasticsearch, names: Iterable[str]) -> None:
-    """Delete indices, if they exist, and their version records."""
+    """Delete indices, if they exist, whatever blocks they have, and their version records."""
     for name in names:
-        await es.indices.delete(index=name, ignore_unavailable=True)
+        await _despite_blocks(es, [name], partial(es.indices.delete, index=name, ignore_unavailable=True))
         await es.options(ignore_status=404).delete(index=history_index(name), id=name)
+
+
+METADATA_BLOCKS = ("blocks.read_only", "blocks.metadata")
+"""Blocks under which an index can neither be deleted nor lose its aliases."""
+
+
+async def _despite_blocks(es: AsyncElasticsearch, names: list[str], change: Callable[[], Awaitable[object]]) -> None:
+    """Make a change of indices; lift the blocks of `names` that forbid it."""
+    try:
+        await change()
+    except AuthorizationException as error:
+        if error.error != BLOCKED or not names:
+            raise
+        log.warning("index_unblocked", names=names)
+        await es.indices.put_settings(index=names, settings={"index": dict.fromkeys(METADATA_BLOCKS)})
+        await change()
 
 
 async def all_names(es: AsyncElasticsearch, alias: str) -> set[str]:
     """Return the names of all indices that were created for the alias, live or not."""
-    ours = re.compile(rf"{re.escape(alias)}-\d{{20}}")
     found = await es.indices.get(index=f"{alias}-*", features="aliases", expand_wildcards="open,closed")
-    return {name for name in found if ours.fullmatch(name)}
+    return {name for name in found if _is_index_name(name, alias)}
+
+
+def is_own_name(name: str, alias: str) -> bool:
+    """Return whether the name is that of an index that was created for the alias, or of their history index."""
+    return _is_index_name(name, alias) or name == history_index(new_name(alias))
+
+
+def _is_index_name(name: str, alias: str) -> bool:
+    return re.fullmatch(rf"{re.escape(alias)}-\d{{20}}", name) is not None
 
 
 async def highest_version(es: AsyncElasticsearch, name: str) -> int:

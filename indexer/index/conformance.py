@@ -94,11 +94,13 @@ async def _reset_alias(es: AsyncElasticsearch, name: str, alias: str) -> None:
     await es.indices.update_aliases(actions=[{"add": {"index": name, "alias": alias}}])
 
 
-async def find_deviations(es: AsyncElasticsearch, name: str, asked: Mapping[str, Any]) -> list[str]:
-    """Return what differs from what the index was made with; nothing is changed."""
+async def find_deviations(es: AsyncElasticsearch, name: str, asked: Mapping[str, Any], write_alias: str) -> list[str]:
+    """Return what differs from what the index was made with; nothing is changed. Raises: NotFoundError."""
     found = (await es.indices.get(index=name))[name]
     settings = flatten(found["settings"]["index"])
+    is_alias_right = found["aliases"].get(write_alias) == {}
     return [
+        *([] if is_alias_right else [f"the alias {write_alias}, which writes use, is missing"]),
         *_mapping_deviations(found["mappings"], asked["mappings"]),
         *(
             f"the setting index.{key} is {settings[key]}; it should be {_text(value)}"

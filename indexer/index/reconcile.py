@@ -6,7 +6,7 @@ from enum import StrEnum
 from uuid import uuid4
 
 import structlog
-from elasticsearch import NotFoundError
+from elasticsearch import AuthorizationException, NotFoundError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core import clients
@@ -15,6 +15,7 @@ from core.errors import BACKEND_ERRORS
 from indexer import publishers
 from indexer.backends import Backends
 from indexer.index import admin, locks, targets, versions
+from indexer.index.closed_indices import open_closed
 from indexer.index.direct_url import check_same_database
 from indexer.index.installation import claim
 from indexer.index.targets import Target, TargetState
@@ -50,6 +51,7 @@ async def reconcile(connection: AsyncConnection, backends: Backends) -> None:
     """
     await claim(backends)
     es = backends.elasticsearch
+    await open_closed(es, backends.alias)
     if backends.public_alias is not None:
         await admin.indices_of(es, backends.public_alias)
     live = await admin.live_index(es, backends.alias)
@@ -76,10 +78,15 @@ async def reconcile(connection: AsyncConnection, backends: Backends) -> None:
 
 
 async def restore_public_alias(backends: Backends) -> None:
-    """Point the alias for people to the live index, if no index has it."""
+    """Point the alias for people to the live index, if no index has it and no block of that one forbids it."""
     live = await admin.live_index(backends.elasticsearch, backends.alias)
     if live is not None and backends.public_alias is not None and await lacks_public_alias(backends):
-        await backends.elasticsearch.indices.put_alias(index=live, name=backends.public_alias)
+        try:
+            await backends.elasticsearch.indices.put_alias(index=live, name=backends.public_alias)
+        except AuthorizationException as error:
+            if error.error != admin.BLOCKED:
+                raise
+            log.warning("index_blocked", name=live, message=error.message)
 
 
 async def lacks_public_alias(backends: Backends) -> bool:
@@ -135,13 +142,6 @@ async def restore_alias(connection: AsyncConnection, backends: Backends) -> str 
     await admin.swap_alias(es, backends.alias, None, name)
     await reconcile(connection, backends)
     return name
-
-
-async def reopen_if_closed(backends: Backends) -> None:
-    """Open the live index if somebody closed it: all searches and writes fail meanwhile."""
-    if await admin.alias_state(backends.elasticsearch, backends.alias) == "closed":
-        log.warning("index_reopened", alias=backends.alias)
-        await backends.elasticsearch.indices.open(index=backends.alias)
 
 
 async def servers_work(settings: Settings, backends: Backends) -> bool:

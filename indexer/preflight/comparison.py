@@ -13,7 +13,7 @@ from sqlalchemy.pool import NullPool
 from core import clients
 from core.configuration.settings import Settings
 from core.errors import BACKEND_ERRORS
-from indexer.errors import DirectUrlMismatchError
+from indexer.errors import AliasAmbiguousError, AliasNameTakenError, DirectUrlMismatchError
 from indexer.index.direct_url import check_same_database
 from indexer.preflight.postgres_server import find_server_differences
 from indexer.preflight.redis_server import find_redis_differences
@@ -53,7 +53,10 @@ async def compare_redis(settings: Settings) -> list[str]:
 
 async def compare_index(settings: Settings) -> list[str]:
     async with clients.own_elasticsearch(settings, timeout=settings.background_redis_seconds) as es:
-        return await find_index_differences(es, settings.search_alias)
+        try:
+            return await find_index_differences(es, settings.search_alias, settings.elasticsearch_alias)
+        except (AliasAmbiguousError, AliasNameTakenError) as error:
+            return [str(error)]
 
 
 @asynccontextmanager

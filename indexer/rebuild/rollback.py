@@ -8,6 +8,7 @@ from indexer import publishers
 from indexer.backends import Backends, open_backends
 from indexer.errors import NoPreviousIndexError, OtherReleaseIndexError
 from indexer.index import admin, locks, targets
+from indexer.index.closed_indices import open_closed
 from indexer.index.reconcile import check_origin, rebuild_connection
 from indexer.index.targets import Target, TargetState
 from indexer.invalidation import publish_all_changed
@@ -23,6 +24,7 @@ async def rollback(settings: Settings) -> str:
     """
     publisher = uuid4()
     async with open_backends(settings) as backends, rebuild_connection(settings) as connection:
+        await open_closed(backends.elasticsearch, backends.alias)
         live = await admin.live_index(backends.elasticsearch, backends.alias)
         async with locks.batches_excluded(connection):
             known = await targets.read_targets(connection)

@@ -1,5 +1,4 @@
 import asyncio
-from collections.abc import Callable
 
 import pytest
 from sqlalchemy import make_url
@@ -14,14 +13,12 @@ from indexer.errors import DirectUrlMismatchError, IndexUnavailableError
 from indexer.feed.batch import process_batch
 from indexer.index import bulk_writer, versions
 from indexer.index.admin import (
-    alias_state,
     all_names,
     history_index,
     live_index,
     new_name,
     number_of_shards,
     swap_alias,
-    write_alias,
 )
 from indexer.index.reconcile import IndexProblem, find_problem, rebuild_connection, servers_work
 from indexer.index.targets import TargetState, read_targets
@@ -70,35 +67,6 @@ async def test_dropped_index_is_rebuilt(settings: Settings, backends: Backends, 
     await assert_in_sync(settings)
 
 
-ALIASES: dict[str, Callable[[Settings, str], tuple[str, str]]] = {
-    "searches": lambda settings, index: (index, settings.search_alias),
-    "people": lambda settings, index: (index, settings.elasticsearch_alias),
-    "writes": lambda _settings, index: (index, write_alias(index)),
-    "writes of versions": lambda _settings, index: (history_index(index), write_alias(history_index(index))),
-}
-"""Index and alias, by who uses the alias."""
-
-
-@pytest.mark.parametrize("use", ALIASES)
-async def test_deleted_alias_is_restored_without_a_rebuild(
-    settings: Settings, backends: Backends, index: str, trips: list[int], use: str
-) -> None:
-    name, alias = ALIASES[use](settings, index)
-    await backends.elasticsearch.indices.delete_alias(index=name, name=alias)
-    await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 5")
-    await IndexSupervisor(settings, backends).check()
-    assert await live_index(backends.elasticsearch, alias) == name
-    assert await in_use(backends) == index
-    await drain(backends)
-    await assert_in_sync(settings)
-
-
-async def test_every_alias_is_among_them(settings: Settings, backends: Backends, index: str) -> None:
-    found = await backends.elasticsearch.indices.get_alias(index=[index, history_index(index)])
-    existing = {(name, alias) for name, of in found.items() for alias in of["aliases"]}
-    assert existing == {pair(settings, index) for pair in ALIASES.values()}
-
-
 async def test_previous_index_replaces_a_deleted_one(
     settings: Settings, backends: Backends, index: str, trips: list[int]
 ) -> None:
@@ -107,14 +75,6 @@ async def test_previous_index_replaces_a_deleted_one(
     await IndexSupervisor(settings, backends).check()
     assert await in_use(backends) == index
     await drain(backends)
-    await assert_in_sync(settings)
-
-
-async def test_closed_index_is_opened(settings: Settings, backends: Backends, index: str, trips: list[int]) -> None:
-    await backends.elasticsearch.indices.close(index=index)
-    assert await alias_state(backends.elasticsearch, backends.alias) == "closed"
-    await IndexSupervisor(settings, backends).check()
-    assert await in_use(backends) == index
     await assert_in_sync(settings)
 
 
