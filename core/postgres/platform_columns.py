@@ -6,7 +6,7 @@ value by value wherever a statement names them: what cannot be is NULL or no num
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -162,10 +162,12 @@ class PlatformColumns:
         before, self.differences = self.differences, found
         if found == before:
             return False
-        if found.missing != before.missing:
-            _log_columns("columns_missing", sorted(map(str, found.missing)))
-        if found.converted != before.converted:
-            _log_columns("columns_converted", {str(column): name for column, name in found.converted.items()})
+        if found == Differences():
+            log.info("columns_as_declared", before=str(before))
+        if found.missing and found.missing != before.missing:
+            log.error("columns_missing", columns=sorted(map(str, found.missing)))
+        if found.converted and found.converted != before.converted:
+            log.error("columns_converted", columns={str(column): name for column, name in found.converted.items()})
         for engine in self._engines:
             engine.clear_compiled_cache()
         return True
@@ -194,11 +196,6 @@ class PlatformColumns:
                 if type_name is not None and (readable := readable_types(column.type)) and type_name not in readable
             },
         )
-
-
-def _log_columns(event: str, columns: Collection[str]) -> None:
-    """Log which columns differ now: an error, unless none does any more."""
-    (log.error if columns else log.warning)(event, columns=columns)
 
 
 class _Compiler(PGCompiler_asyncpg):
