@@ -22,8 +22,8 @@ def versioned_aliases(alias: str) -> str:
     return f"{alias}-v*"
 
 
-class TripDocument(msgspec.Struct, kw_only=True):
-    """The fields that conditions refer to (described in schemas/document_fields.py), and `trip`, which is only stored.
+class SearchedFields(msgspec.Struct, kw_only=True):
+    """The fields that conditions refer to (described in schemas/document_fields.py).
 
     Ids are text (Elasticsearch's advice for exact terms), dates ISO text (their order is the text's order),
     money is in minor units, None is an absent value.
@@ -43,13 +43,21 @@ class TripDocument(msgspec.Struct, kw_only=True):
     price: int
     spots: int
     status: str
+
+
+class TripDocument(SearchedFields, kw_only=True):
+    """The searched fields, and `trip`, which is only stored."""
+
     trip: msgspec.Raw
     """The departure as the API shows it: JSON that responses copy unchanged."""
     version: int = 0
     """Version of the read of Postgres that the document was built from."""
 
 
+SEARCHED_FIELDS = tuple(field.name for field in msgspec.structs.fields(SearchedFields))
+
 decode_document = msgspec.json.Decoder(TripDocument).decode
+decode_searched_fields = msgspec.json.Decoder(SearchedFields).decode
 
 INDEX_SETTINGS: dict[str, Any] = {
     "number_of_shards": 1,

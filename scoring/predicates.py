@@ -18,13 +18,13 @@ from typing import Any, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from schemas.index_document import TripDocument
+from schemas.index_document import SearchedFields
 
 Scalar: TypeAlias = str | int
 
 
 class Condition(Protocol):
-    def matches_all(self, documents: Sequence[TripDocument]) -> list[bool]:
+    def matches_all(self, documents: Sequence[SearchedFields]) -> list[bool]:
         """Return for each document whether the condition holds.
 
         All documents in one call, because a call per document would cost as much as its comparison.
@@ -41,14 +41,14 @@ def _should(minimum: int, queries: list[dict[str, Any]]) -> dict[str, Any]:
     return {"bool": {"should": queries, "minimum_should_match": minimum}} if queries else {"match_none": {}}
 
 
-def _values(field: str, documents: Sequence[TripDocument]) -> Iterable[Any]:
+def _values(field: str, documents: Sequence[SearchedFields]) -> Iterable[Any]:
     return map(attrgetter(field), documents)
 
 
 def _fold(
     operator: Callable[[bool, bool], bool],
     conditions: Iterable[Condition],
-    documents: Sequence[TripDocument],
+    documents: Sequence[SearchedFields],
     *,
     initial: bool,
 ) -> list[bool]:
@@ -66,7 +66,7 @@ class Equals(Struct, frozen=True):
     field: str
     value: Scalar
 
-    def matches_all(self, documents: Sequence[TripDocument]) -> list[bool]:
+    def matches_all(self, documents: Sequence[SearchedFields]) -> list[bool]:
         wanted = self.value
         return [
             value == wanted or (isinstance(value, list) and wanted in value) for value in _values(self.field, documents)
@@ -80,7 +80,7 @@ class In(Struct, frozen=True):
     field: str
     values: tuple[Scalar, ...]
 
-    def matches_all(self, documents: Sequence[TripDocument]) -> list[bool]:
+    def matches_all(self, documents: Sequence[SearchedFields]) -> list[bool]:
         wanted = {*self.values}
         return [
             not wanted.isdisjoint(value) if isinstance(value, list) else value in wanted
@@ -98,7 +98,7 @@ class Range(Struct, frozen=True):
     low: Scalar | None
     high: Scalar | None
 
-    def matches_all(self, documents: Sequence[TripDocument]) -> list[bool]:
+    def matches_all(self, documents: Sequence[SearchedFields]) -> list[bool]:
         low, high = self.low, self.high
         return [
             value is not None and (low is None or low <= value) and (high is None or value <= high)
@@ -117,7 +117,7 @@ class AtLeastN(Struct, frozen=True):
     field: str
     values: tuple[Scalar, ...]
 
-    def matches_all(self, documents: Sequence[TripDocument]) -> list[bool]:
+    def matches_all(self, documents: Sequence[SearchedFields]) -> list[bool]:
         wanted, count = {*self.values}, self.count
         return [
             len(wanted.intersection(value if isinstance(value, list) else (value,))) >= count
@@ -131,7 +131,7 @@ class AtLeastN(Struct, frozen=True):
 class And(Struct, frozen=True):
     conditions: tuple[Condition, ...]
 
-    def matches_all(self, documents: Sequence[TripDocument]) -> list[bool]:
+    def matches_all(self, documents: Sequence[SearchedFields]) -> list[bool]:
         return _fold(and_, self.conditions, documents, initial=True)
 
     def to_elasticsearch(self) -> dict[str, Any]:
@@ -141,7 +141,7 @@ class And(Struct, frozen=True):
 class Or(Struct, frozen=True):
     conditions: tuple[Condition, ...]
 
-    def matches_all(self, documents: Sequence[TripDocument]) -> list[bool]:
+    def matches_all(self, documents: Sequence[SearchedFields]) -> list[bool]:
         return _fold(or_, self.conditions, documents, initial=False)
 
     def to_elasticsearch(self) -> dict[str, Any]:
@@ -151,7 +151,7 @@ class Or(Struct, frozen=True):
 class Not(Struct, frozen=True):
     condition: Condition
 
-    def matches_all(self, documents: Sequence[TripDocument]) -> list[bool]:
+    def matches_all(self, documents: Sequence[SearchedFields]) -> list[bool]:
         return [*map(not_, self.condition.matches_all(documents))]
 
     def to_elasticsearch(self) -> dict[str, Any]:
@@ -159,7 +159,7 @@ class Not(Struct, frozen=True):
 
 
 class Everything(Struct, frozen=True):
-    def matches_all(self, documents: Sequence[TripDocument]) -> list[bool]:
+    def matches_all(self, documents: Sequence[SearchedFields]) -> list[bool]:
         return [True] * len(documents)
 
     def to_elasticsearch(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from schemas.enums import Continent, Status
-from schemas.index_document import TripDocument
+from schemas.index_document import SearchedFields
 from scoring import weights
 from scoring.context import SearchContext
 from scoring.predicates import ALWAYS, And, AtLeastN, Condition, Equals, In, Not, Or, Range
@@ -27,11 +27,11 @@ class ScoreLine(Struct):
 class Rule(Struct, frozen=True, dict=True):
     name: str
     points: int
-    label: str | Callable[[TripDocument], str]
+    label: str | Callable[[SearchedFields], str]
     """Label without the points; a function if it depends on the departure."""
     condition: Condition
 
-    def explain(self, document: TripDocument) -> ScoreLine:
+    def explain(self, document: SearchedFields) -> ScoreLine:
         """Return the line that explains the rule for a departure to which it applies."""
         return self._constant_line if isinstance(self.label, str) else self._line(self.label(document))
 
@@ -98,7 +98,7 @@ def duration(search: SearchContext) -> Iterator[Rule]:
         yield Rule("wrong_duration", weights.DISQUALIFY, _days("Wrong Duration"), far)
 
 
-def _days(text: str) -> Callable[[TripDocument], str]:
+def _days(text: str) -> Callable[[SearchedFields], str]:
     return lambda document: f"{text} ({document.days}d)"
 
 
@@ -123,7 +123,7 @@ def last_places(_search: SearchContext) -> Iterator[Rule]:
 
 
 def departing_soon(search: SearchContext) -> Iterator[Rule]:
-    def label(document: TripDocument) -> str:
+    def label(document: SearchedFields) -> str:
         return f"Soon ({(date.fromisoformat(document.start) - search.today).days}d)"
 
     latest = search.today + timedelta(weights.SOON_DAYS)

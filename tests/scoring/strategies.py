@@ -28,11 +28,11 @@ def world(seed: int, size: int = 400) -> World:
     today = TODAYS[seed % len(TODAYS)]
     continents = {country: name.value for country, name in CONTINENTS.items()}
     ids = choose.sample(range(1, 10_000), size)
-    departures = [_departure(choose, id_, today) for id_ in ids]
+    departures = [random_departure(choose, id_, today) for id_ in ids]
     return World(f"seed {seed}", today, TYPES[seed % len(TYPES)], continents, departures)
 
 
-def _departure(choose: random.Random, id_: int, today: date) -> TripDocument:
+def random_departure(choose: random.Random, id_: int, today: date) -> TripDocument:
     country = choose.choice((None, *CONTINENTS))
     start = _start(choose, today)
     return TripDocument(
