@@ -6,6 +6,9 @@ INSTALLATION = "smarttrip:installation"
 GENERATION_COUNTER = "smarttrip:generation"
 """Number of the last published change, see `schemas.invalidation`."""
 
+RECENT_CHANGES = "smarttrip:changes:recent"
+"""The latest messages of `schemas.invalidation`, for processes that missed them."""
+
 GENERATION_SERVER = "smarttrip:generation:server"
 """Run id of the Redis process that counted last, see `core.generation`."""
 

@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
-from schemas.invalidation import EVERYTHING, EntityKind
+from app.cache.departure_changes import RecentDepartureChanges
+from schemas.invalidation import DEPARTURE, EVERYTHING, DepartureChanges, EntityKind, InvalidationMessage
 
 
 class InvalidationState:
@@ -21,13 +22,24 @@ class InvalidationState:
         """Whether messages are received. If not, entries of other processes cannot be trusted."""
         self.ready = asyncio.Event()
         """Set once the first attempt to subscribe has succeeded or failed."""
+        self.departures = RecentDepartureChanges()
         self._complete_since = 0
         self._changed: dict[str, int] = {}
         self._changed_at: dict[str, float] = {}
         self._all_changed_at = float("-inf")
 
-    def apply(self, generation: int, kinds: Collection[str]) -> bool:
-        """Record a change. Return False if `generation` is not the next one: the caller then has to `resync`."""
+    def apply(
+        self,
+        generation: int,
+        kinds: Collection[str],
+        departures: DepartureChanges | None = None,
+        *,
+        delayed: bool = False,
+    ) -> bool:
+        """Record a change. Return False if `generation` is not the next one: the caller then has to `resync`.
+
+        `departures` are all the departures that changed, if that is known. A message that was missed is `delayed`.
+        """
         if generation != self.current + 1:
             return generation == self.current
         if EVERYTHING in kinds:
@@ -38,7 +50,16 @@ class InvalidationState:
         for kind in kinds:
             self._changed[kind] = generation
             self._changed_at[kind] = now
+        if DEPARTURE in kinds:
+            self.departures.add(generation, departures, delayed=delayed)
         return True
+
+    def catch_up(self, messages: Sequence[InvalidationMessage]) -> None:
+        """Apply the latest messages, of which none is missing between the first and the last."""
+        if messages and not self.current:
+            self.resync(messages[0].generation - 1)
+        for message in messages:
+            self.apply(message.generation, message.kinds, message.departures, delayed=True)
 
     def resync(self, counter: int) -> None:
         """Invalidate everything if changes were missed. `counter` is its value in Redis."""
@@ -68,6 +89,7 @@ class InvalidationState:
 
     def _invalidate_all(self, generation: int) -> None:
         self.current = self._complete_since = generation
+        self.departures.forget(generation)
         self._changed.clear()
         self._changed_at.clear()
         self._all_changed_at = time.monotonic()

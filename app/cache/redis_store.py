@@ -15,7 +15,7 @@ REDIS_ERRORS = Counter(
     "smarttrip_cache_redis_errors", "Accesses without Redis: it failed, or its circuit breaker was open"
 )
 
-PREFIX = "smarttrip:cache:2:"
+PREFIX = "smarttrip:cache:3:"
 """Prefix of all keys. The number is the version of the entry format."""
 
 LOCK_SECONDS = 5

@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from itertools import product
 from operator import attrgetter
-from typing import Literal, TypeGuard, get_args
+from typing import Literal, get_args
 
 from cachetools import LRUCache
 from prometheus_client import Counter
 
+from app.cache.departure_changes import NOT_AFFECTED, IsAffected
 from app.cache.entry import StoredEntry
 from app.cache.invalidation import InvalidationState
 from app.cache.redis_store import RedisStore
@@ -43,6 +44,9 @@ COUNTERS = {
 
 Loader = Callable[[], Awaitable[bytes]]
 
+ReadDependency = Callable[[EncodedBody], IsAffected]
+"""Return which changes of departures affect a body that depends on some departures only."""
+
 PROCESS_SECONDS = 1.0
 """Seconds for which a process uses its local copy: the bound on staleness while no invalidation is received."""
 
@@ -65,6 +69,7 @@ class CacheRequest:
     load: Loader
     ttl: float
     kind: CacheKind
+    read_dependency: ReadDependency | None
 
     @property
     def compress(self) -> bool:
@@ -72,15 +77,21 @@ class CacheRequest:
         return self.kind != "recommendations"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LocalEntry:
-    """A body in the process's memory; `fresh_until` is on the monotonic clock."""
+    """A body in the process's memory; times are on the monotonic clock."""
 
     body: EncodedBody
     generation: int
     fresh_until: float
     size: int
     """Bytes in memory, the key included."""
+    is_affected: IsAffected | None
+    """None if it depends on kinds of entities alone."""
+    compared: int
+    """Generation of the last change that it was compared with."""
+    usable_until: float = NOT_AFFECTED
+    """End of the time for which it is used after a change that affects it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +116,7 @@ class ResponseCache:
         self._local: LRUCache[str, LocalEntry] = LRUCache(max_bytes, getsizeof=attrgetter("size"))
         self._in_flight: dict[str, InFlight] = {}
 
-    async def get(
+    async def get(  # noqa: PLR0913  # each is independent of the others
         self,
         key: str,
         depends_on: frozenset[EntityKind],
@@ -113,8 +124,12 @@ class ResponseCache:
         ttl: float,
         *,
         kind: CacheKind = "lookups",
+        read_dependency: ReadDependency | None = None,
     ) -> EncodedBody:
         """Return a body at most `ttl` seconds old that reflects the last change of the kinds it depends on.
+
+        With `read_dependency`, it also depends on some departures, of whose changes it may lack those of the last
+        `HOLD_SECONDS`.
 
         Of all callers that miss it, in all processes, one calls `load`. If that raises a BackendError, an older body
         is returned, marked stale; without one the error is raised. Other errors are raised, and nothing is cached.
@@ -123,8 +138,8 @@ class ResponseCache:
         if body is not None:
             return body
         flight = self._in_flight.get(key)
-        if flight is None or not self._invalidation.is_current(flight.generation, depends_on):
-            flight = self._start_load(CacheRequest(key, depends_on, load, ttl, kind))
+        if flight is None or not self._may_join(flight, depends_on, read_dependency):
+            flight = self._start_load(CacheRequest(key, depends_on, load, ttl, kind, read_dependency))
             return await asyncio.shield(flight.task)
         # Shielded: a caller that is cancelled must not cancel the load for the others.
         body = await asyncio.shield(flight.task)
@@ -134,11 +149,7 @@ class ResponseCache:
     def get_local(self, key: str, depends_on: frozenset[EntityKind], kind: CacheKind = "lookups") -> EncodedBody | None:
         """Return the body if this process has a current copy, else None."""
         entry = self._local.get(key)
-        if (
-            entry is None
-            or entry.fresh_until <= time.monotonic()
-            or not self._invalidation.is_current(entry.generation, depends_on)
-        ):
+        if entry is None or not self._is_current(entry, depends_on):
             return None
         _count("process", kind)
         return entry.body
@@ -146,6 +157,28 @@ class ResponseCache:
     async def close(self) -> None:
         """Wait for the loads under way."""
         await asyncio.gather(*(flight.task for flight in self._in_flight.values()), return_exceptions=True)
+
+    def _is_current(self, entry: LocalEntry, depends_on: frozenset[EntityKind]) -> bool:
+        """Return whether the entry may be used; it is compared with each change once."""
+        changes = self._invalidation
+        if entry.compared != changes.current:
+            if not changes.is_current(entry.compared, depends_on):
+                return False
+            if entry.is_affected is not None:
+                until = changes.departures.usable_until(entry.compared, entry.is_affected)
+                entry.usable_until = min(entry.usable_until, until)
+            entry.compared = changes.current
+        return time.monotonic() < entry.fresh_until and time.monotonic() < entry.usable_until
+
+    def _may_join(
+        self, flight: InFlight, depends_on: frozenset[EntityKind], read_dependency: ReadDependency | None
+    ) -> bool:
+        """Return whether what is being loaded will be of use to a caller that comes now."""
+        changes = self._invalidation
+        if not changes.is_current(flight.generation, depends_on):
+            return False
+        # It is not known yet which departures it depends on.
+        return read_dependency is None or time.monotonic() < changes.departures.usable_until(flight.generation, bool)
 
     def _start_load(self, request: CacheRequest) -> InFlight:
         generation = self._invalidation.current
@@ -166,33 +199,36 @@ class ResponseCache:
         """Return a current body from Redis, or load it once the lock is free or the wait is over."""
         if not self._invalidation.connected:
             return await self._load(request, generation, older=None)
-        entry = await self._store.read(request.key)
+        stored = await self._store.read(request.key)
         deadline = time.monotonic() + WAIT_SECONDS
-        while not self._is_usable(entry, request):
-            locked, entry = await self._store.lock_and_get(request.key, generation)
+        while (entry := self._usable(stored, request)) is None:
+            locked, stored = await self._store.lock_and_get(request.key, generation)
             if locked:
-                return await self._load_with_lock(request, generation, entry)
+                return await self._load_with_lock(request, generation, stored)
             if time.monotonic() > deadline:
-                return await self._load(request, generation, entry)
+                return await self._load(request, generation, stored)
             await asyncio.sleep(POLL_SECONDS)
         return self._accept(request, entry)
 
-    def _is_usable(self, entry: StoredEntry | None, request: CacheRequest) -> TypeGuard[StoredEntry]:
-        return (
-            entry is not None
-            and entry.fresh_seconds > 0
-            and self._invalidation.is_current(entry.generation, request.depends_on)
-        )
+    def _usable(self, stored: StoredEntry | None, request: CacheRequest) -> LocalEntry | None:
+        """Return the entry as this process may use it, or None."""
+        if stored is None:
+            return None
+        entry = self._local_entry(request, stored.body, stored.generation, stored.fresh_seconds)
+        own = self._local.get(request.key)
+        if own is not None and own.generation == stored.generation and own.body.identity == stored.body.identity:
+            entry.body, entry.is_affected = own.body, own.is_affected
+            entry.compared, entry.usable_until = own.compared, own.usable_until
+        return entry if self._is_current(entry, request.depends_on) else None
 
-    def _accept(self, request: CacheRequest, entry: StoredEntry) -> EncodedBody:
+    def _accept(self, request: CacheRequest, entry: LocalEntry) -> EncodedBody:
         _count("redis", request.kind)
-        return self._store_local(request.key, entry.body, entry.generation, entry.fresh_seconds)
+        return self._store_local(request.key, entry)
 
-    async def _load_with_lock(self, request: CacheRequest, generation: int, entry: StoredEntry | None) -> EncodedBody:
+    async def _load_with_lock(self, request: CacheRequest, generation: int, stored: StoredEntry | None) -> EncodedBody:
         try:
-            if self._is_usable(entry, request):
-                return self._accept(request, entry)
-            return await self._load(request, generation, entry)
+            entry = self._usable(stored, request)
+            return await self._load(request, generation, stored) if entry is None else self._accept(request, entry)
         finally:
             await self._store.unlock(request.key, generation)
 
@@ -208,30 +244,37 @@ class ResponseCache:
             ttl = min(ttl, PROCESS_SECONDS)
         # A change during the load may be missing from this body: callers that came before it get the body, later ones
         # do not.
-        if self._invalidation.is_current(generation, request.depends_on):
-            self._store_local(request.key, body, generation, ttl)
+        entry = self._local_entry(request, body, generation, ttl)
+        if self._is_current(entry, request.depends_on):
+            self._store_local(request.key, entry)
             if self._invalidation.connected:
-                entry = StoredEntry(body, generation, time.monotonic() + ttl, stale_seconds=request.ttl)
-                await self._store.write(request.key, entry)
+                stored = StoredEntry(body, generation, time.monotonic() + ttl, stale_seconds=request.ttl)
+                await self._store.write(request.key, stored)
         return body
 
     def _serve_stale(
         self, request: CacheRequest, generation: int, older: StoredEntry | None, error: BackendError
     ) -> EncodedBody:
-        entry = older or self._local.get(request.key)
-        if entry is None:
+        outdated = older or self._local.get(request.key)
+        if outdated is None:
             raise error
         _count("stale", request.kind)
-        stale = replace(entry.body, stale=True)
-        return self._store_local(request.key, stale, generation, STALE_SECONDS, max_seconds=STALE_SECONDS)
+        entry = self._local_entry(request, replace(outdated.body, stale=True), generation, STALE_SECONDS)
+        entry.fresh_until = time.monotonic() + STALE_SECONDS
+        # Whatever changes: loading may work again.
+        entry.is_affected = entry.is_affected and bool
+        return self._store_local(request.key, entry)
 
-    def _store_local(
-        self, key: str, body: EncodedBody, generation: int, ttl: float, *, max_seconds: float = PROCESS_SECONDS
-    ) -> EncodedBody:
-        size = len(key) + len(body.identity) + len(body.gzip or b"") + ENTRY_OVERHEAD
-        if size <= self._local.maxsize:
-            self._local[key] = LocalEntry(body, generation, time.monotonic() + min(ttl, max_seconds), size)
-        return body
+    def _local_entry(self, request: CacheRequest, body: EncodedBody, generation: int, ttl: float) -> LocalEntry:
+        size = len(request.key) + len(body.identity) + len(body.gzip or b"") + ENTRY_OVERHEAD
+        fresh_until = time.monotonic() + min(ttl, PROCESS_SECONDS)
+        is_affected = request.read_dependency and request.read_dependency(body)
+        return LocalEntry(body, generation, fresh_until, size, is_affected, compared=generation)
+
+    def _store_local(self, key: str, entry: LocalEntry) -> EncodedBody:
+        if entry.size <= self._local.maxsize:
+            self._local[key] = entry
+        return entry.body
 
 
 def _count(source: Source, kind: CacheKind) -> None:

@@ -1,12 +1,13 @@
 """Subscriber to the invalidation messages of the worker."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import count, takewhile
 
 import structlog
+from msgspec import DecodeError
 from prometheus_client import Counter
-from pydantic import ValidationError
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
@@ -19,7 +20,8 @@ from core.clients import redis_database, redis_key
 from core.concurrency.retries import restart_backoff, retry_forever
 from core.concurrency.tasks import background_task
 from core.generation import current_generation
-from schemas.invalidation import InvalidationMessage, channel
+from schemas.invalidation import InvalidationMessage, channel, decode_message
+from schemas.redis_keys import RECENT_CHANGES
 
 log = structlog.get_logger()
 
@@ -95,15 +97,34 @@ async def _process_next_message(redis: Redis, subscription: PubSub, invalidation
 
 def _apply(data: bytes, invalidation: InvalidationState) -> bool:
     """Apply a message. Return False if it is unreadable or not the next one."""
+    message = _read(data)
+    return message is not None and invalidation.apply(message.generation, message.kinds, message.departures)
+
+
+def _read(data: bytes) -> InvalidationMessage | None:
     try:
-        message = InvalidationMessage.model_validate_json(data)
-    except ValidationError:
+        return decode_message(data)
+    except DecodeError:
         log.warning("change_unreadable", message=data[:200])
-        return False
-    return invalidation.apply(message.generation, message.kinds)
+        return None
 
 
 async def _resync(redis: Redis, invalidation: InvalidationState) -> None:
+    """Catch up with the counter: apply the messages that were missed, as far as Redis retains them."""
     async with asyncio.timeout(REDIS_TIMEOUT):
         counter = await current_generation(redis, invalidation.current)
+        retained = await _retained_messages(redis) if counter != invalidation.current else []
+    invalidation.catch_up(_latest(filter(None, map(_read, retained)), counter))
     invalidation.resync(counter)
+
+
+async def _retained_messages(redis: Redis) -> list[bytes]:
+    retained: list[bytes] = await redis.lrange(redis_key(redis, RECENT_CHANGES), 0, -1)  # type: ignore[misc]
+    return retained
+
+
+def _latest(messages: Iterable[InvalidationMessage], counter: int) -> list[InvalidationMessage]:
+    """Return the messages up to the counter of which none is missing, in order."""
+    by_generation = {message.generation: message for message in messages}
+    generations = takewhile(by_generation.__contains__, count(counter, -1))
+    return [by_generation[generation] for generation in generations][::-1]

@@ -13,8 +13,9 @@ GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 LEVEL = 3
 """Compression level: twice as fast as the default, 6, for a fourth more bytes."""
 
-_PACKED = struct.Struct(">I?II")
-"""Length of the metadata, whether the body is compressed, length and checksum of its uncompressed text."""
+_PACKED = struct.Struct(">II?II")
+"""Lengths of the metadata and the dependency, whether the body is compressed, length and checksum of its uncompressed
+text."""
 
 
 class AppendableJsonBody(Struct, frozen=True):
@@ -26,27 +27,30 @@ class AppendableJsonBody(Struct, frozen=True):
     checksum: int
     """CRC-32 of the uncompressed text; 0 if not `gzipped`."""
     metadata: bytes
-    """Stored with the body, and not sent."""
+    """What is logged of the body, stored with it and not sent."""
+    dependency: bytes = b""
+    """What the body depends on, stored with it and not sent."""
 
     @classmethod
-    def build(cls, text: bytes, metadata: bytes, *, gzipped: bool) -> "AppendableJsonBody":
+    def build(cls, text: bytes, metadata: bytes, dependency: bytes = b"", *, gzipped: bool) -> "AppendableJsonBody":
         if not gzipped:
-            return cls(text, False, len(text), 0, metadata)
+            return cls(text, False, len(text), 0, metadata, dependency)
         deflate = zlib.compressobj(LEVEL, wbits=-zlib.MAX_WBITS)
         deflated = deflate.compress(text) + deflate.flush(zlib.Z_SYNC_FLUSH)
-        return cls(deflated, True, len(text), zlib.crc32(text), metadata)
+        return cls(deflated, True, len(text), zlib.crc32(text), metadata, dependency)
 
     def pack(self) -> bytes:
-        return b"".join(
-            (_PACKED.pack(len(self.metadata), self.gzipped, self.length, self.checksum), self.metadata, self.data)
-        )
+        head = _PACKED.pack(len(self.metadata), len(self.dependency), self.gzipped, self.length, self.checksum)
+        return b"".join((head, self.metadata, self.dependency, self.data))
 
     @classmethod
     def unpack(cls, packed: bytes) -> "AppendableJsonBody":
         """Return a body whose data is a view of `packed`, not a copy."""
-        metadata_length, gzipped, length, checksum = _PACKED.unpack_from(packed)
+        metadata_length, dependency_length, gzipped, length, checksum = _PACKED.unpack_from(packed)
         view = memoryview(packed)[_PACKED.size :]
-        return cls(view[metadata_length:], gzipped, length, checksum, bytes(view[:metadata_length]))
+        end = metadata_length + dependency_length
+        metadata, dependency = bytes(view[:metadata_length]), bytes(view[metadata_length:end])
+        return cls(view[end:], gzipped, length, checksum, metadata, dependency)
 
     def close(self, last_fields: bytes) -> tuple[bytes | memoryview, ...]:
         """Return the parts of the complete body. `last_fields` is JSON without braces, such as `"b":2`."""

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from msgspec import Struct
 from prometheus_client import Counter
@@ -12,10 +12,12 @@ from pydantic import TypeAdapter
 
 from app.backends.database import Database
 from app.backends.labels import DATABASE_LABEL, SEARCH_INDEX_LABEL
-from app.cache.response_cache import ResponseCache
+from app.cache.departure_changes import IsAffected
+from app.cache.response_cache import ReadDependency, ResponseCache
 from app.http.conditional import STALE
 from app.http.encoded_body import EncodedBody
 from app.recommendations.appendable_body import AppendableJsonBody
+from app.recommendations.dependency import ResponseDependency, pack_dependency
 from app.recommendations.elasticsearch_search import STALE_INDEX, ElasticsearchTripSearch
 from app.recommendations.engine import RankedResults, find_recommendations
 from app.recommendations.postgres_search import PostgresTripSearch
@@ -47,6 +49,8 @@ TOTAL_SECONDS = 60
 LOOKUPS_SECONDS = 3600
 
 LOOKUP_KINDS: frozenset[EntityKind] = frozenset(("country", "type"))
+"""Kinds that the lookups are made from. A response from the index depends on them and on some departures: the worker
+writes what else changes to the documents of departures."""
 TTL_ONLY: frozenset[EntityKind] = frozenset()
 """For entries that no change invalidates: they may be as old as their time to live."""
 
@@ -99,6 +103,16 @@ def _unpack(body: EncodedBody) -> AppendableJsonBody:
     return unpacked
 
 
+def _read_dependency(request: SearchRequest, body: EncodedBody) -> IsAffected:
+    return ResponseDependency(request.preferences, request.today, _unpack(body).dependency).is_affected
+
+
+async def _find(search: SearchContext, source: Source) -> RankedResults:
+    results = await find_recommendations(source.trips, search)
+    SEARCHES.labels("some" if results.all else "none").inc()
+    return results
+
+
 class CachedResponse(Struct, frozen=True):
     body: AppendableJsonBody
     warning: str | None = None
@@ -149,7 +163,13 @@ class RecommendationService:
     async def _get_primary(self, request: SearchRequest) -> CachedResponse:
         """Return a response from the primary source; only when that fails, from a fallback."""
         try:
-            body = await self._get_cached(request.key, self._loader(request, self._primary), self._cache_seconds)
+            body = await self._get_cached(
+                request.key,
+                LOOKUP_KINDS,
+                self._loader(request, self._primary),
+                self._cache_seconds,
+                partial(_read_dependency, request),
+            )
             if not body.stale:
                 return CachedResponse(_unpack(body))
         except BackendUnavailableError as error:
@@ -173,12 +193,12 @@ class RecommendationService:
         """Return the response of the `SearchRequest` with this key if this process has a valid one, else None."""
         if self._index.is_stale:
             return None
-        body = self._cache.get_local(key, ALL_KINDS, "recommendations")
+        body = self._cache.get_local(key, LOOKUP_KINDS, "recommendations")
         return None if body is None or body.stale else CachedResponse(_unpack(body))
 
     async def recommend(self, preferences: Preferences, today: date) -> RankedResults:
         """Compute recommendations from the primary source, without the cache. Raises: BackendError."""
-        return await self._recommend(preferences, today, self._primary)
+        return await _find(await self._search(preferences, today, self._primary), self._primary)
 
     async def _get_degraded(
         self, request: SearchRequest, reason: str, fallbacks: Sequence[Source] | None = None
@@ -194,7 +214,7 @@ class RecommendationService:
                 with spans.span(
                     "fallback", {"smarttrip.fallback.reason": reason, "smarttrip.fallback.source": source.name}
                 ):
-                    body = await self._get_cached(key, self._loader(request, source), DEGRADED_SECONDS)
+                    body = await self._get_cached(key, ALL_KINDS, self._loader(request, source), DEGRADED_SECONDS)
             except BackendError as error:
                 errors.append(error)
             else:
@@ -202,29 +222,36 @@ class RecommendationService:
                     return CachedResponse(_unpack(body), source.warning)
         raise errors[0] if errors else BackendUnavailableError(SEARCH_INDEX_LABEL)
 
-    async def _get_cached(self, key: str, load: Callable[[], Awaitable[bytes]], seconds: float) -> EncodedBody:
+    async def _get_cached(
+        self,
+        key: str,
+        depends_on: frozenset[EntityKind],
+        load: Callable[[], Awaitable[bytes]],
+        seconds: float,
+        read_dependency: ReadDependency | None = None,
+    ) -> EncodedBody:
         if not seconds:
             return EncodedBody(await load(), gzip=None, etag="")
-        return await self._cache.get(key, ALL_KINDS, load, seconds, kind="recommendations")
+        return await self._cache.get(
+            key, depends_on, load, seconds, kind="recommendations", read_dependency=read_dependency
+        )
 
     def _loader(self, request: SearchRequest, source: Source) -> Callable[[], Awaitable[bytes]]:
         async def load() -> bytes:
-            results = await self._recommend(request.preferences, request.today, source)
+            search = await self._search(request.preferences, request.today, source)
+            results = await _find(search, source)
             total = await self._count_trips(request.today, source)
             with Stage("serialize"):
                 text = serialize_response(results, request.preferences, total, degraded=source.warning is not None)
             log_record = build_log_record(results, request.preferences)
-            return AppendableJsonBody.build(text, log_record, gzipped=request.gzipped).pack()
+            dependency = pack_dependency(results, search)
+            return AppendableJsonBody.build(text, log_record, dependency, gzipped=request.gzipped).pack()
 
         return load
 
-    async def _recommend(self, preferences: Preferences, today: date, source: Source) -> RankedResults:
+    async def _search(self, preferences: Preferences, today: date, source: Source) -> SearchContext:
         with spans.span("catalogue"):
-            lookups = await source.load_lookups()
-        context = SearchContext(preferences, today, lookups)
-        results = await find_recommendations(source.trips, context)
-        SEARCHES.labels("some" if results.all else "none").inc()
-        return results
+            return SearchContext(preferences, today, await source.load_lookups())
 
     async def _count_trips(self, today: date, source: Source) -> int:
         """Count bookable departures where the search is, of which the index lags the database by seconds."""

@@ -15,16 +15,17 @@ from indexer.backends import Backends
 from indexer.documents.builder import build_documents
 from indexer.documents.rows import snapshot
 from indexer.errors import ForeignIndexError, IncompatibleDocumentsError, NoLiveIndexError
-from indexer.feed import fan_out
+from indexer.feed import changed_departures, fan_out
 from indexer.feed.batch_span import batch_span
+from indexer.feed.changed_departures import Before
 from indexer.feed.waiting import reason_of
 from indexer.index import bulk_writer, locks, outbox, rejections, targets, versions
-from indexer.index.bulk_writer import WriteOutcome
+from indexer.index.bulk_writer import Changes, WriteOutcome
 from indexer.index.outbox import DEFAULT_LIMITS, DIRECT, LANES, UPSTREAM, BatchLimits, ClaimedRow
 from indexer.index.reconcile import IndexProblem, check_origin
 from indexer.index.targets import Target, TargetState
 from schemas.index_document import DOCUMENT_VERSION
-from schemas.invalidation import DEPARTURE
+from schemas.invalidation import DEPARTURE, DepartureChange
 
 log = structlog.get_logger()
 
@@ -70,6 +71,8 @@ class BatchResult:
     done: Sequence[ClaimedRow] = ()
     failed: Sequence[ClaimedRow] = ()
     written: WriteResult = field(default_factory=WriteResult)
+    changes: Sequence[DepartureChange] | None = None
+    """The departures that are done, before and after; None if that is not known."""
     trace: str = ""
     """Trace of the batch; empty if it is not recorded."""
 
@@ -98,8 +101,9 @@ async def process_batch(
             rows += await _claim(connection, lanes, limits, targets.other_versions(known), retry=retry)
             with batch_span(rows, lanes) as span:
                 expansion = await _expand(connection, backends, known, rows, limits.fan_out)
+                before = await _read_before(backends, known, writable, rows)
                 stubborn = {row.row_id for row in rows if row.kind == DEPARTURE and row.attempts >= MAX_ATTEMPTS}
-                outcomes = await _write(
+                documents, outcomes = await _write(
                     backends,
                     [target.name for target in writable],
                     _trip_ids(rows),
@@ -107,6 +111,8 @@ async def process_batch(
                     stubborn,
                 )
                 batch = _result(rows, expansion, _merge_outcomes(writable, outcomes, rows), span.trace)
+                if before is not None and not (batch.failed or batch.written.rejected):
+                    batch.changes = changed_departures.compare(before, documents)
                 await _finish(connection, batch)
             return batch
     finally:
@@ -175,15 +181,28 @@ async def _expand(
     return await fan_out.expand_changes(connection, backends.elasticsearch, names, changes, limit)
 
 
+async def _read_before(
+    backends: Backends, known: Sequence[Target], writable: Sequence[Target], rows: Sequence[ClaimedRow]
+) -> Before | None:
+    """Return what the live index has of the departures to be written, or None if it is not to be compared."""
+    trip_ids = _trip_ids(rows)
+    live = [target.name for target in writable if target.state is TargetState.LIVE]
+    # A copy of a row does not tell whether the row was claimed before.
+    if not trip_ids or not live or targets.other_versions(known) or not changed_departures.are_comparable(rows):
+        return None
+    return await changed_departures.read_before(backends.elasticsearch, live[0], trip_ids)
+
+
 async def _write(
     backends: Backends, names: list[str], trip_ids: list[int], deadline: float, stubborn: Set[int | None] = frozenset()
-) -> dict[str, WriteOutcome]:
+) -> tuple[Changes, dict[str, WriteOutcome]]:
     """Write departures as they are now; those that are deleted, invalid or rejected are removed from the indices.
 
-    A departure of `stubborn` counts as rejected if it fails again while the index accepts others.
+    A departure of `stubborn` counts as rejected if it fails again while the index accepts others. Return what was
+    written, and the outcomes by index.
     """
     if not trip_ids:
-        return {name: WriteOutcome() for name in names}
+        return {}, {name: WriteOutcome() for name in names}
     version = await versions.next_version(backends.postgres)
     versions.record_taken(backends.history, version)
     async with snapshot(backends.postgres) as connection:
@@ -202,7 +221,7 @@ async def _write(
     for name, outcome in outcomes.items():
         outcome.add(removals[name])
         outcome.rejected |= built.rejected
-    return outcomes
+    return changes, outcomes
 
 
 async def _retry_if_index_rejects_all(backends: Backends, name: str, outcome: WriteOutcome) -> None:

@@ -79,6 +79,7 @@ class OutboxConsumer:
             started = time.monotonic()
             try:
                 await self._notifier.register()
+                since = self._notifier.generation
                 batch = await process_batch(self._backends, [self._lane], self._limits, retry=retry)
             except IndexNotWritableError as error:
                 waiting.count_waiting(error)
@@ -89,6 +90,7 @@ class OutboxConsumer:
                 return min(pause, NOT_WRITABLE_POLL_SECONDS)
             except (BatchStalledError, *BACKEND_ERRORS) as error:
                 return self._back_off(error)
+            self._notifier.record(batch, since)
             self._record(batch, time.monotonic() - started, retry=retry)
             if batch.failed_entirely:
                 return self._until_retry()
@@ -115,7 +117,6 @@ class OutboxConsumer:
         self._published = changes
 
     def _record(self, batch: BatchResult, seconds: float, *, retry: bool) -> None:
-        self._notifier.record(batch)
         if batch.claimed:
             _record_metrics(batch, seconds)
             waiting.count_put_off({*batch.written.retryable.values()})

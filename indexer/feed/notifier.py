@@ -16,7 +16,8 @@ from indexer import metrics, publishers
 from indexer.backends import Backends
 from indexer.feed.batch import BatchResult
 from indexer.feed.batch_span import oldest_age
-from indexer.index.outbox import DIRECT, FANNED_OUT, LANES, ClaimedRow
+from indexer.feed.unpublished import UnpublishedChanges, WrittenDepartures
+from indexer.index.outbox import DIRECT, FANNED_OUT, LANES
 from indexer.invalidation import publish
 from schemas.invalidation import DEPARTURE, EVERYTHING
 
@@ -51,15 +52,16 @@ class ChangeNotifier:
         self._backends = backends
         self._redis = redis
         self._debounce_seconds = debounce_seconds
-        self._unrefreshed: list[ClaimedRow] = []
+        self._unrefreshed: list[WrittenDepartures] = []
         # A worker that was killed may have written changes that were not published.
-        self._unpublished: set[str] = {EVERYTHING}
+        self._unpublished = UnpublishedChanges()
+        self._unpublished.add([EVERYTHING])
         self._unrefreshed_traces: list[str] = []
         self._unpublished_traces: list[str] = []
         """Traces of the batches with these changes, as far as they are recorded."""
         self._publisher = uuid4()
         self._registered = False
-        self._generation = 0
+        self.generation = 0
         """Number of the last change that was published."""
         self._refresh_due, self._publish_due = asyncio.Event(), asyncio.Event()
         self._publish_due.set()
@@ -74,12 +76,15 @@ class ChangeNotifier:
                 await publishers.renew(connection, self._publisher)
             self._registered = True
 
-    def record(self, batch: BatchResult) -> None:
-        """Record the changes of a batch. Rows that failed are published at their first attempt."""
+    def record(self, batch: BatchResult, since: int = 0) -> None:
+        """Record the changes of a batch, before which `since` was the generation.
+
+        Rows that failed are published at their first attempt.
+        """
         done = [row for row in batch.done if row.kind == DEPARTURE]
         done_ids = {row.id for row in done}
         if done:
-            self._unrefreshed += done
+            self._unrefreshed.append(WrittenDepartures(done, batch.changes, since))
             _add_traces(self._unrefreshed_traces, [batch.trace])
             self._refresh_due.set()
         kinds = {row.kind for row in batch.claimed if row.id not in done_ids and not row.attempts}
@@ -87,8 +92,11 @@ class ChangeNotifier:
         self.queue_publish(kinds)
 
     def queue_publish(self, kinds: Iterable[str]) -> None:
-        self._unpublished |= set(kinds)
-        if self._unpublished:
+        self._unpublished.add(kinds)
+        self._set_publish_due()
+
+    def _set_publish_due(self) -> None:
+        if self._unpublished.kinds:
             self._publish_due.set()
 
     async def run_refresh(self) -> None:
@@ -130,42 +138,46 @@ class ChangeNotifier:
         if not self._unrefreshed:
             return True
         # They stay until they are refreshed, even if this is cancelled.
-        count, traces = len(self._unrefreshed), [*self._unrefreshed_traces]
+        written, traces = [*self._unrefreshed], [*self._unrefreshed_traces]
+        rows = [row for departures in written for row in departures.rows]
         try:
             with spans.follow("refresh index", traces) as span:
                 await self._backends.elasticsearch.indices.refresh(index=self._backends.alias, ignore_unavailable=True)
-                span.set({"smarttrip.change.age_seconds": oldest_age(self._unrefreshed[:count])})
+                span.set({"smarttrip.change.age_seconds": oldest_age(rows)})
         except (ApiError, TransportError) as error:
             # The index refreshes by itself soon; the lag is then observed at the next success.
             log.warning("refresh_failed", error=type(error).__name__)
             return False
-        rows, self._unrefreshed = self._unrefreshed[:count], self._unrefreshed[count:]
+        self._unrefreshed = self._unrefreshed[len(written) :]
         now = monotonic()
         for row in rows:
             metrics.LAG.labels(LANES[row.lane]).observe(now - row.changed_at)
         self._unrefreshed_traces = self._unrefreshed_traces[len(traces) :]
         _add_traces(self._unpublished_traces, traces)
-        self.queue_publish({DEPARTURE})
+        self._unpublished.add_written(written)
+        self._set_publish_due()
         return True
 
     async def _publish(self) -> bool:
-        kinds, self._unpublished = self._unpublished, set()
+        unpublished, self._unpublished = self._unpublished, UnpublishedChanges()
+        kinds = unpublished.kinds
         if not kinds:
             return True
         generation = None
         traces = [*self._unpublished_traces]
         try:
             with spans.follow("invalidate caches", traces, {"smarttrip.kinds": ",".join(sorted(kinds))}, "producer"):
-                generation = await publish(self._redis, kinds, known=self._generation)
+                departures = unpublished.listed_departures()
+                generation = await publish(self._redis, kinds, departures, known=self.generation)
         finally:
             # Also if this was cancelled: then it may be published twice.
             if generation is None:
-                self._unpublished |= kinds
+                self._unpublished.add_back(unpublished)
         metrics.record_publication(generation)
         if generation is None:
             return False
         self._unpublished_traces = self._unpublished_traces[len(traces) :]
-        self._generation = generation
+        self.generation = generation
         return True
 
     async def _debounced(self, step: Callable[[], Awaitable[bool]], due: asyncio.Event) -> None:

@@ -8,12 +8,14 @@ claim it.
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from time import monotonic
 from typing import Any
 
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     ColumnElement,
     Select,
     SQLColumnExpression,
@@ -115,6 +117,13 @@ class ClaimedRow:
     """By the clock of Postgres."""
     changed_at: float
     """Time of the change on the monotonic clock of this process: when it was claimed, less its age in Postgres."""
+    is_repeated: bool = False
+    """Whether a batch claimed it before, which failed or was killed, and may have written to an index."""
+
+
+def _never_locked(table: str) -> ColumnElement[bool]:
+    """Return SQL for whether no transaction has locked the row: its `xmax` stays when one is rolled back."""
+    return literal_column(f"{table}.xmax::text = '0'", Boolean).label("never_locked")
 
 
 CLAIMED = (
@@ -126,6 +135,7 @@ CLAIMED = (
     OutboxRow.cursor,
     OutboxRow.created_at,
     _age(OutboxRow.created_at).label("age"),
+    _never_locked(OutboxRow.__tablename__),
 )
 CLAIMED_COPY = (
     OutboxCopy.id,
@@ -136,6 +146,7 @@ CLAIMED_COPY = (
     cast(null(), BigInteger).label("cursor"),
     OutboxCopy.created_at,
     _age(OutboxCopy.created_at).label("age"),
+    _never_locked(OutboxCopy.__tablename__),
 )
 
 LOCK_TABLES = text("LOCK TABLE smarttrip.outbox, smarttrip.outbox_copies IN ROW EXCLUSIVE MODE")
@@ -188,12 +199,21 @@ async def claim(
     parts = [share.cte() for lane in lanes for share in shares[lane]]
     rows = await connection.execute(union(*(select(part) for part in parts)))
     now = monotonic()
-    return [
-        ClaimedRow(
-            row.id, row.kind, row.row_id, row.lane, row.attempts, row.cursor, row.created_at, now - float(row.age)
+    claimed: dict[int, ClaimedRow] = {}
+    # A row of two shares appears twice: locked by the first in the second. Sorted, it comes as it was before at last.
+    for locked in sorted(rows, key=attrgetter("never_locked")):
+        claimed[locked.id] = ClaimedRow(
+            locked.id,
+            locked.kind,
+            locked.row_id,
+            locked.lane,
+            locked.attempts,
+            locked.cursor,
+            locked.created_at,
+            now - float(locked.age),
+            is_repeated=locked.attempts > 0 or not locked.never_locked,
         )
-        for row in rows
-    ]
+    return [*claimed.values()]
 
 
 _IN_DIRECT = (OutboxRow.lane == DIRECT, OutboxRow.kind == DEPARTURE)

@@ -7,7 +7,7 @@ from core import clients
 from core.clients import redis_database
 from indexer.invalidation import publish
 from schemas.invalidation import ALL_KINDS, channel
-from schemas.redis_keys import GENERATION_COUNTER
+from schemas.redis_keys import GENERATION_COUNTER, RECENT_CHANGES
 from tests.support.cache import SimulatedProcess, simulated_process
 from tests.support.eventually import eventually
 from tests.support.fault_proxy import FaultProxy, Mode
@@ -87,3 +87,45 @@ async def test_broken_subscription_is_renewed(redis: Redis, process: SimulatedPr
     await eventually(lambda: not process.invalidation.is_current(before, {"country"}))
     await publish(redis, ["tag"])
     await eventually(lambda: not process.invalidation.is_current(before + 1, {"tag"}))
+
+
+async def test_missed_messages_are_applied_after_an_outage(
+    redis: Redis, process: SimulatedProcess, proxy: FaultProxy
+) -> None:
+    before = process.invalidation.current
+    await proxy.switch(Mode.CUT)
+    await eventually(lambda: not process.invalidation.connected)
+    for _ in range(3):
+        await publish(redis, ["country"])
+    await proxy.switch(Mode.PASS)
+    await eventually(lambda: process.invalidation.current == before + 3)
+    assert process.invalidation.is_current(before, ALL_KINDS - {"country"})
+    assert not process.invalidation.is_current(before, {"country"})
+
+
+@pytest.mark.parametrize("lost", ["of all", "of one", "unreadable"])
+async def test_missing_message_outdates_everything(
+    redis: Redis, process: SimulatedProcess, proxy: FaultProxy, lost: str
+) -> None:
+    before = process.invalidation.current
+    await proxy.switch(Mode.CUT)
+    await eventually(lambda: not process.invalidation.connected)
+    for _ in range(3):
+        await publish(redis, ["country"])
+    if lost == "of all":
+        await redis.delete(RECENT_CHANGES)
+    else:
+        await redis.lset(RECENT_CHANGES, -2, '{"generation": 1, "kinds": []}' if lost == "of one" else "{")  # type: ignore[misc]
+    await proxy.switch(Mode.PASS)
+    await eventually(lambda: process.invalidation.current == before + 3)
+    assert not process.invalidation.is_current(before + 1, {"tag"})
+
+
+async def test_started_process_knows_the_latest_changes(redis: Redis) -> None:
+    first, _, third = [await publish(redis, [kind]) for kind in ("country", "tag", "guide")]
+    assert first
+    assert third
+    async with simulated_process(redis) as started:
+        assert started.invalidation.current == third
+        assert started.invalidation.is_current(first, {"country"})
+        assert not started.invalidation.is_current(first, {"tag"})

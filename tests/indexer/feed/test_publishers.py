@@ -97,8 +97,8 @@ async def work(backends: Backends, redis: Redis) -> None:
         ("before", notifier_module, "publish"),
         ("before", invalidation, "current_generation"),
         ("before", Redis, "incr"),
-        ("before", Redis, "publish"),
-        ("after", Redis, "publish"),
+        ("before", invalidation, "_send"),
+        ("after", invalidation, "_send"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

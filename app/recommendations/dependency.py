@@ -1,0 +1,49 @@
+"""What a cached response depends on: stored with it, so that each process can tell which changes affect it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from functools import cached_property
+
+from msgspec import Struct
+from msgspec.json import Decoder, encode
+
+from app.recommendations.engine import RankedResults
+from schemas.api.preferences import Preferences
+from scoring.affected import ChangedDeparture, ShownResults, ShownSearch
+from scoring.context import SearchContext, SearchLookups
+
+
+class Dependency(Struct, frozen=True, array_like=True):
+    private_type_id: int
+    continents: Mapping[int, str]
+    """Continents of the chosen countries."""
+    shown: ShownResults
+
+
+def pack_dependency(results: RankedResults, search: SearchContext) -> bytes:
+    chosen, continents = search.preferences.selected_countries, search.lookups.continents
+    known = {country: continents[country] for country in chosen if country in continents}
+    shown = ShownResults.of(results.primary, results.relaxed)
+    return encode(Dependency(search.lookups.private_type_id, known, shown))
+
+
+class ResponseDependency:
+    """The dependency of the response to a search. Most are never compared with a change, and not unpacked."""
+
+    def __init__(self, preferences: Preferences, today: date, packed: bytes) -> None:
+        self._preferences = preferences
+        self._today = today
+        self._packed = packed
+
+    def is_affected(self, changes: Sequence[ChangedDeparture]) -> bool:
+        """Return whether one of the changes may have changed the response."""
+        return bool(changes) and self._search.is_affected(changes)
+
+    @cached_property
+    def _search(self) -> ShownSearch:
+        stored = _decode(self._packed)
+        lookups = SearchLookups(stored.private_type_id, stored.continents)
+        return ShownSearch(SearchContext(self._preferences, self._today, lookups), stored.shown)
+
+
+_decode = Decoder(Dependency).decode
