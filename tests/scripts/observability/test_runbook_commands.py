@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator
+from tempfile import TemporaryDirectory
 
 import asyncpg
 import pytest
@@ -14,6 +15,7 @@ from redis.exceptions import RedisError
 from core import clients
 from core.configuration.settings import Settings
 from indexer.backends import Backends, open_backends
+from indexer.preflight.redis_server import find_redis_differences
 from indexer.rebuild.reindex import reindex
 from scripts.dev_stack.ports import free_port
 from scripts.errors import ExitCode
@@ -136,6 +138,28 @@ async def test_full_redis_is_shown_and_given_memory(settings: Settings) -> None:
         assert "noeviction" in await run("redis-full", "confirm", full)
         await run("redis-full", "first", full)
         assert await accepts_writes(redis)
+
+
+async def test_misconfigured_redis_with_a_password_is_set_up(settings: Settings) -> None:
+    port = free_port()
+    wrong = settings.model_copy(update={"redis_url": f"redis://:secret@127.0.0.1:{port}/0"})
+    options = ("--requirepass", "secret", "--maxmemory-policy", "allkeys-lru", "--save", "", "--port", str(port))
+    with TemporaryDirectory() as folder:
+        async with (
+            running_process(("redis-server", "--dir", folder, *options), os.environ, port=port),
+            clients.redis(wrong.redis_url, timeout=5) as redis,
+        ):
+            await eventually(lambda: responds(redis))
+            assert len(await find_redis_differences(redis)) == 2
+            await run("redis-misconfigured", "first", wrong)
+            assert await find_redis_differences(redis) == []
+
+
+async def responds(redis: Redis) -> bool:
+    try:
+        return bool(await redis.ping())
+    except RedisError:
+        return False
 
 
 async def accepts_writes(redis: Redis) -> bool:
