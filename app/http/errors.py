@@ -12,6 +12,7 @@ from app.http.raw_response import JSON
 from core.errors import (
     BackendUnavailableError,
     ConflictError,
+    DatabaseDiffersError,
     ExpectedError,
     NotAuthenticatedError,
     NotAuthorizedError,
@@ -102,7 +103,7 @@ def to_api_error(error: ExpectedError) -> ApiError:
         case ApiError():
             return error
         case BackendUnavailableError():
-            return unavailable(error.backend, retry_after=error.retry_after)
+            return _unavailable(error)
         case OverloadedError():
             return overloaded(retry_after=error.retry_after)
         case ConflictError():
@@ -113,6 +114,13 @@ def to_api_error(error: ExpectedError) -> ApiError:
             return ApiError(403, error.code, error.message)
         case _:
             raise TypeError(f"{type(error).__name__} has no response; add one here")
+
+
+def _unavailable(error: BackendUnavailableError) -> ApiError:
+    if not isinstance(error, DatabaseDiffersError):
+        return unavailable(error.backend, retry_after=error.retry_after)
+    message = Message("database_lacks_what_is_needed")
+    return ApiError(503, error.code, message, headers={"Retry-After": str(error.retry_after)})
 
 
 def request_timeout() -> ApiError:

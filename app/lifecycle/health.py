@@ -58,7 +58,7 @@ class HealthCheck:
         return Health(
             status=_status(dependencies),
             version=VERSION,
-            database=await self._counts() if dependencies.postgres == "up" else TableCounts(),
+            database=await self._counts() if dependencies.postgres != "down" else TableCounts(),
             dependencies=dependencies,
             breakers=Breakers(**{name: breaker.state.name.lower() for name, breaker in self.breakers.items()}),
         )
@@ -67,7 +67,7 @@ class HealthCheck:
         async with self.database.read() as session:
             # The pool tests a connection before it hands it out.
             await session.connection()
-        return "up"
+        return "incomplete" if self.database.columns.differences.are_disabling else "up"
 
     async def _check_redis(self) -> DependencyState:
         await self.redis.ping()

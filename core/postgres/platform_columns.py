@@ -107,10 +107,17 @@ class Differences:
     missing: frozenset[Column[Any]] = frozenset()
     converted: Mapping[Column[Any], str] = field(default_factory=dict)
     """Type in Postgres of each column that has to be converted."""
+    missing_tables: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
-        found = dict.fromkeys(self.missing, "missing") | {**self.converted}
-        return ", ".join(sorted(f"{column} {state}" for column, state in found.items()))
+        found = dict.fromkeys([*self.missing_tables, *map(str, self.missing)], "missing")
+        found |= {str(column): type_name for column, type_name in self.converted.items()}
+        return ", ".join(sorted(f"{name} {state}" for name, state in found.items()))
+
+    @property
+    def are_disabling(self) -> bool:
+        """Whether something is missing that statements cannot do without."""
+        return bool(self.missing_tables) or not all(map(is_optional, self.missing))
 
 
 class PlatformColumns:
@@ -164,6 +171,8 @@ class PlatformColumns:
             return False
         if found == Differences():
             log.info("columns_as_declared", before=str(before))
+        if found.missing_tables - before.missing_tables:
+            log.error("tables_missing", tables=sorted(found.missing_tables))
         if found.missing and found.missing != before.missing:
             log.error("columns_missing", columns=sorted(map(str, found.missing)))
         if found.converted and found.converted != before.converted:
@@ -186,9 +195,11 @@ class PlatformColumns:
         async with self._primary.connect() as connection:
             rows = (await connection.execute(EXISTING, {"tables": list(tables)})).all()
         types = {(name, column): type_name for name, column, type_name in rows}
-        columns = [column for name in {name for name, _ in types} for column in tables[name].columns]
+        existing = {name for name, _ in types}
+        columns = [column for name in existing for column in tables[name].columns]
         found = {column: types.get((column.table.name, column.name)) for column in columns}
         return Differences(
+            missing_tables=frozenset(tables.keys() - existing),
             missing=frozenset(column for column, type_name in found.items() if type_name is None),
             converted={
                 column: type_name

@@ -9,7 +9,7 @@ from schemas.api.trips import SCHEMA_VERSION
 
 SERVICE = "SmartTrip API"
 
-DependencyState = Literal["up", "down", "no_index", "closed", "stale"]
+DependencyState = Literal["up", "down", "incomplete", "no_index", "closed", "stale"]
 BreakerState = Literal["closed", "half_open", "open"]
 
 
@@ -43,7 +43,7 @@ class TableCounts(ApiModel):
 
 class Dependencies(ApiModel):
     postgres: DependencyState
-    """State of Postgres."""
+    """State of Postgres; incomplete: it lacks a table or a column that the service cannot do without."""
     redis: DependencyState
     """State of Redis."""
     elasticsearch: DependencyState

@@ -65,6 +65,10 @@ RESPONSES = {
         "The connection to {backend} is not working at the moment. Please try again shortly.",
         "החיבור אל {backend} אינו פועל כרגע. אפשר לנסות שוב בעוד רגע. (connection)",
     ),
+    "database_lacks_what_is_needed": Text(
+        "The database lacks a table, a column or a right that the service needs for this. Please try again later.",
+        "במסד הנתונים חסרה טבלה, עמודה או הרשאה שהשירות זקוק לה כדי להשיב. אפשר לנסות שוב מאוחר יותר.",
+    ),
     "service": Text("the service", "השירות"),
     "database": Text("the database", "מסד הנתונים"),
     "redis": Text("Redis", "Redis"),

@@ -17,10 +17,16 @@ if TYPE_CHECKING:
 def migrate(json: JsonOption = False) -> None:
     """Migrate the database: adopt the platform's tables or create them, and add our own tables and triggers."""
     import migrations
+    from indexer.preflight.comparison import compare_database
 
-    migrations.upgrade(_checked_settings().direct_url)
+    settings = _checked_settings()
+    migrations.upgrade(settings.direct_url)
+    differences = run_cancellable(compare_database(settings))
     if json:
-        print_json({"up_to_date": True})
+        print_json({"up_to_date": True, "differences": differences})
+    elif differences:
+        typer.echo("All revisions are applied, but the database differs from what this release needs:")
+        typer.echo("\n".join(differences))
     else:
         typer.echo("The database is up to date.")
 

@@ -71,5 +71,5 @@ def _describe_postgres_error(error: Exception) -> str:
     origin = getattr(error, "orig", None) or error
     cause = origin.__cause__ or origin
     if getattr(cause, "sqlstate", None) in {"42P01", "3F000"}:
-        return f"The database is not migrated ({cause}); run: smarttrip migrate."
+        return f"The database lacks a table ({cause}). smarttrip check names all, smarttrip migrate creates ours."
     return f"Postgres rejected the command: {cause}"

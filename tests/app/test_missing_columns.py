@@ -26,6 +26,7 @@ from indexer.documents.builder import build_documents
 from indexer.documents.rows import snapshot
 from indexer.invalidation import publish_all_changed
 from migrations.versions.r2_sync import WATCHED
+from schemas.messages.message import Message
 from schemas.tables import Base
 from tests.app.conftest import fill
 from tests.support.api.serving import serving
@@ -144,6 +145,44 @@ def camel(name: str) -> str:
     return first + "".join(part.title() for part in others)
 
 
+LACKING = (503, "unavailable", Message("database_lacks_what_is_needed").text("en"))
+
+
+@asynccontextmanager
+async def renamed_table(engine: AsyncEngine, name: str) -> AsyncIterator[None]:
+    await execute(engine, f"ALTER TABLE {name} RENAME TO {name}_new")
+    try:
+        yield
+    finally:
+        await execute(engine, f"ALTER TABLE {name}_new RENAME TO {name}")
+
+
+async def test_missing_table_is_named_and_told_by_health(
+    settings: Settings, engine: AsyncEngine, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform_columns, "CHECK_SECONDS", 0.1)
+    monkeypatch.setattr("app.lifespan.HEALTH_SECONDS", 0.0)
+    async with fresh_api(settings, redis) as api:
+
+        async def state() -> str:
+            return str((await api.get("/api/health")).json()["dependencies"]["postgres"])
+
+        async def is_incomplete() -> bool:
+            return await state() == "incomplete"
+
+        async def is_up() -> bool:
+            return await state() == "up"
+
+        async with renamed_table(engine, "guides"):
+            with capture_logs() as logs:
+                response = await api.get("/api/guides")
+                await eventually(is_incomplete)
+            assert (response.status_code, response.json()["code"], response.json()["error"]) == LACKING
+            assert ["guides"] in [line.get("tables") for line in logs if line["event"] == "tables_missing"]
+            assert (await api.get("/api/health")).json()["status"] == "degraded"
+        await eventually(is_up)
+
+
 async def check_column(settings: Settings, engine: AsyncEngine, redis: Redis, column: Column[Any]) -> None:
     """Assert that a response is as it was before, or a 503 that says so."""
     async with fresh_api(settings, redis) as api:
@@ -152,7 +191,7 @@ async def check_column(settings: Settings, engine: AsyncEngine, redis: Redis, co
         with capture_logs() as logs:
             now = await responses(api)
     for path, (status, body) in now.items():
-        assert (status, body) == before[path] or (status, body["code"]) == (503, "unavailable"), path
+        assert (status, body) == before[path] or (status, body["code"], body["error"]) == LACKING, path
     assert not [line for line in logs if "exc_info" in line or len(str(line)) > 500]
     if any(status == 503 for status, _ in now.values()):
         assert any(column.name in line.get("message", "") for line in logs if line["event"] == "database_differs")

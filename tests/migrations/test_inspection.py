@@ -1,26 +1,26 @@
 """`smarttrip check` names whatever the code needs and the database lacks."""
 
 import asyncio
+import subprocess
 from itertools import zip_longest
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
-from typer.testing import CliRunner
 
 from core.configuration.settings import Settings
-from core.logs import configuration
 from indexer.preflight.comparison import PARTS
 from migrations.index_steps import find_equal
 from migrations.inspection import find_differences, find_obstacles
 from migrations.versions.r2_sync import EVENTS, WATCHED
 from migrations.versions.r3_queries import INDEXES
 from schemas.tables import SCHEMA, Base
-from scripts.cli import app
 from scripts.errors import ExitCode
 from tests.conftest import drop_indices
+from tests.support.command import smarttrip
 from tests.support.processes import environment
+from tests.support.sync import execute
 
 TABLES = Base.metadata.sorted_tables
 ROUNDS = [
@@ -109,15 +109,26 @@ async def test_column_of_another_type_is_named(database: AsyncEngine) -> None:
     assert found == "The column trip_occurrences.notes is of the type bytea; it should be text."
 
 
-async def test_command_prints_each_difference(
-    settings: Settings, database: AsyncEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def command(settings: Settings, name: str) -> subprocess.CompletedProcess[str]:
+    return await asyncio.to_thread(smarttrip, name, env=environment(settings))
+
+
+async def test_migration_says_what_differs_when_it_is_done(settings: Settings, database: AsyncEngine) -> None:
+    rename = "ALTER TABLE guides RENAME {} TO {}"
+    await execute(database, rename.format("bio", "biography"))
+    try:
+        result = await command(settings, "migrate")
+    finally:
+        await execute(database, rename.format("biography", "bio"))
+    assert result.returncode == ExitCode.DONE
+    assert "The column guides.bio is missing; it should be of the type text." in result.stdout.splitlines()
+    assert "up to date" not in result.stdout
+
+
+async def test_command_prints_each_difference(settings: Settings, database: AsyncEngine) -> None:
     await drop_indices(settings)
-    monkeypatch.setattr(configuration, "configure_logs", lambda level: None)
-    for name, value in environment(settings).items():
-        monkeypatch.setenv(name, value)
-    result = await asyncio.to_thread(CliRunner().invoke, app, ["check"])
-    assert result.exit_code == ExitCode.DIFFERS
-    printed = result.output.splitlines()
+    result = await command(settings, "check")
+    assert result.returncode == ExitCode.DIFFERS
+    printed = result.stdout.splitlines()
     assert "There is no index yet; the worker builds it." in printed
     assert printed == [sentence for compare in PARTS.values() for sentence in await compare(settings)]
