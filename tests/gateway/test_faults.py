@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
 from itertools import cycle
+from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -51,6 +53,51 @@ async def test_death_of_one_of_two_processes_is_not_noticed(settings: Settings) 
         await system.processes["recommendations"][0].kill()
         outcomes = await running
         assert [outcome for outcome in outcomes if not outcome.succeeded] == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "repeated"),
+    [
+        ("POST", SEARCH, {}, True),
+        ("GET", "/api/v2/occurrences", None, True),
+        # It may have been stored.
+        ("POST", "/api/events", visitor(event_type="page_view"), False),
+    ],
+)
+async def test_request_that_changes_nothing_is_repeated_when_its_process_dies(
+    settings: Settings, method: str, path: str, body: dict[str, Any] | None, repeated: bool
+) -> None:
+    """One of two processes stands still until it has requests, and dies with them."""
+    async with (
+        serve_process(settings) as dying,
+        serve_process(settings) as other,
+        running_gateway(of_all_roles(dying.port, other.port)) as gateway,
+        gateway.client(headers={"Origin": ORIGIN}) as client,
+    ):
+        os.kill(dying.process.pid, signal.SIGSTOP)
+        # The gateway gives a request to the process with the fewest: half of them to each.
+        requests = [asyncio.create_task(client.request(method, path, json=body)) for _ in range(6)]
+        await eventually(partial(has_requests, dying.port, 3))
+        await dying.kill()
+        responses = await asyncio.gather(*requests)
+        failed = [response for response in responses if response.status_code >= 300]
+        assert len(failed) == (0 if repeated else 3)
+        for response in failed:
+            assert_error(response, 502, "unavailable")
+
+
+ESTABLISHED = "01"
+
+
+def has_requests(port: int, number: int) -> bool:
+    """Return whether so many connections to the port have data that the process has not read."""
+    _, *connections = (line.split() for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines())
+    unread = [
+        int(queues.partition(":")[2], 16)
+        for _, local, _, state, queues, *_ in connections
+        if local.endswith(f":{port:04X}") and state == ESTABLISHED
+    ]
+    return sum(length > 0 for length in unread) == number
 
 
 async def test_public_data_is_served_while_every_process_is_down(settings: Settings) -> None:
