@@ -57,9 +57,9 @@ async def redis_server(
 
 @asynccontextmanager
 async def sentinels(
-    folder: Path, master: RedisServer, name: str, count: int = 3
+    folder: Path, master: RedisServer, name: str, count: int = 3, *, certificate: Path | None = None
 ) -> AsyncIterator[Sequence[RedisServer]]:
-    """Run Sentinels that watch `master`, and wait until all of them know each other."""
+    """Run Sentinels that watch `master`, and wait until all of them know each other; over TLS with a `certificate`."""
     ports = [free_port() for _ in range(count)]
     files = []
     for port in ports:
@@ -71,17 +71,34 @@ async def sentinels(
         files.append(file)
     async with AsyncExitStack() as stack:
         running = [
-            await stack.enter_async_context(redis_server(folder, str(file), "--sentinel", port=port))
+            await stack.enter_async_context(
+                redis_server(
+                    folder,
+                    *(str(file), "--sentinel"),
+                    *(tls_options(port, certificate) if certificate else ()),
+                    program=REDIS if certificate else None,
+                    port=port,
+                )
+            )
             for file, port in zip(files, ports, strict=True)
         ]
         for port in ports:
-            await wait_until(partial(_knows_others, port, name, count - 1), 60, "Sentinels that know each other")
+            knows_others = partial(_knows_others, port, name, count - 1, certificate)
+            await wait_until(knows_others, 60, "Sentinels that know each other")
         yield running
 
 
-async def _knows_others(port: int, name: str, others: int) -> bool:
+def tls_options(port: int, certificate: Path) -> list[str]:
+    """Return options of a server that speaks TLS alone, also to other servers; the file has certificate and key."""
+    files = dict.fromkeys(("--tls-cert-file", "--tls-key-file", "--tls-ca-cert-file"), str(certificate))
+    wanted = {"--tls-port": str(port), "--port": "0", "--tls-auth-clients": "no", "--tls-replication": "yes"}
+    return [part for option in (files | wanted).items() for part in option]
+
+
+async def _knows_others(port: int, name: str, others: int, certificate: Path | None) -> bool:
     """Return whether a Sentinel knows all others, and a replica of the master."""
-    async with Redis.from_url(f"redis://127.0.0.1:{port}/0") as client:
+    url = f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={certificate}" if certificate else f"redis://127.0.0.1:{port}/0"
+    async with Redis.from_url(url) as client:
         try:
             state = await client.sentinel_master(name)
         except RedisError:

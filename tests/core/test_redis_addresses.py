@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -19,7 +20,7 @@ from indexer.index.installation import check_redis
 from schemas.redis_keys import TRACKING_STREAM
 from scripts.dev_stack.ports import free_port
 from scripts.drill.load_generator import Request, load_client, visitor
-from scripts.drill.redis_servers import REDIS, RedisServer, redis_server, sentinels
+from scripts.drill.redis_servers import REDIS, RedisServer, redis_server, sentinels, tls_options
 from tests.support.api.serve_process import serve_process
 from tests.support.eventually import eventually
 from tests.support.http_client import http_client
@@ -58,12 +59,10 @@ def test_parts_of_a_url_of_sentinels() -> None:
 
 @pytest.mark.skipif(REDIS is None, reason="needs Redis with TLS: apt-get install redis-server")
 async def test_tls_and_user_are_used(tmp_path: Path) -> None:
-    files = {"--tls-cert-file": CERTIFICATE, "--tls-key-file": CERTIFICATE, "--tls-ca-cert-file": CERTIFICATE}
     acl = tmp_path / "acl"
     acl.write_text("user default off\nuser trips on >a-password ~* &* +@all\n")
-    options = [part for name, path in files.items() for part in (name, str(path))]
     port = free_port()
-    options += ["--tls-port", str(port), "--port", "0", "--tls-auth-clients", "no", "--aclfile", str(acl)]
+    options = (*tls_options(port, CERTIFICATE), "--aclfile", str(acl))
     async with redis_server(tmp_path, *options, program=REDIS, port=port):
         trusted = f"ssl_ca_certs={CERTIFICATE}"
         async with clients.redis(f"rediss://trips:a-password@127.0.0.1:{port}/0?{trusted}", timeout=5) as redis:
@@ -115,6 +114,38 @@ async def test_connections_follow_the_master_that_sentinels_name(tmp_path: Path)
 
         await eventually(is_back, within=60)
         assert (await redis.info("server"))["tcp_port"] == second.port
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(REDIS is None, reason="needs Redis with TLS: apt-get install redis-server")
+async def test_sentinels_and_their_servers_are_reached_over_tls(tmp_path: Path) -> None:
+    ports = [free_port(), free_port()]
+    first_options, second_options = (tls_options(port, CERTIFICATE) for port in ports)
+    follower = ("--replicaof", "127.0.0.1", str(ports[0]))
+    async with (
+        redis_server(tmp_path, *first_options, program=REDIS, port=ports[0]) as first,
+        redis_server(tmp_path, *second_options, *follower, program=REDIS, port=ports[1]),
+        sentinels(tmp_path, first, NAME, certificate=CERTIFICATE) as watchers,
+    ):
+        hosts = ",".join(f"127.0.0.1:{watcher.port}" for watcher in watchers)
+        trusted = f"rediss+sentinel://{hosts}/{NAME}/0?ssl_ca_certs={CERTIFICATE}"
+        async with clients.redis(trusted, timeout=5) as redis:
+            await redis.set("a", "b")
+            assert await redis.wait(1, 5000) == 1
+            first.kill()
+            await eventually(partial(serves, redis, ports[1]), within=60)
+        for refused in (f"rediss+sentinel://{hosts}/{NAME}/0", f"redis+sentinel://{hosts}/{NAME}/0"):
+            async with clients.redis(refused, timeout=5) as redis:
+                with pytest.raises((OSError, RedisError)):
+                    await redis.ping()
+
+
+async def serves(redis: Redis, port: int) -> bool:
+    """Return whether commands reach the server with this port, which has what was written before."""
+    try:
+        return bool((await redis.info("server"))["tcp_port"] == port and await redis.get("a") == b"b")
+    except RedisError:
+        return False
 
 
 @pytest.mark.slow
