@@ -120,6 +120,24 @@ def freshness(
 
 
 @app.command()
+def caching(
+    sizes: Annotated[
+        str, typer.Option(parser=sizes, metavar="N,N,...", help="Catalogue sizes, separated by commas.")
+    ] = "850,100000",
+    seconds: Annotated[
+        float, typer.Option(parser=seconds(1), metavar="SECONDS", help="Length of one run, in seconds.")
+    ] = 15,
+    json: JsonOption = False,
+) -> None:
+    """Measure how many searches the cache answers while departures change, and how soon responses show a change."""
+    from scripts.benchmark.hit_rate import measure, table
+    from scripts.dev_stack.paths import cache_root
+
+    measured = measure(cache_root() / "bench", split_sizes(sizes), seconds, _report_steps(json))
+    _print(measured, table, json, width=120)
+
+
+@app.command()
 def tracing(
     departures: Departures = 10_000,
     rounds: Rounds = 20,
