@@ -59,22 +59,40 @@ def members() -> Iterator[Member]:
         yield from (Member(f"{role}-{number}", role) for number in range(1, count + 1))
 
 
-def up(data: Path) -> None:
-    """Start what does not run, on the services of the folder, and wait until all of it is ready. Raises: CliError."""
+def up(data: Path, services: Mapping[str, str] | None = None, *, die_with_parent: bool = False) -> None:
+    """Start what does not run, and wait until all of it is ready. Raises: CliError.
+
+    `services` are the settings that lead to the services, by default to those of the folder. With `die_with_parent` the
+    processes end when we do, even if we are killed.
+    """
     nginx = _nginx()
-    environment = {**os.environ, **manager.environment(data), OWNER: str(data)}
+    environment = {**os.environ, **(services or manager.environment(data)), OWNER: str(data)}
     migrated = subprocess.run([SMARTTRIP, "migrate"], env=environment, capture_output=True, text=True, check=False)
     if migrated.returncode != 0:
         raise CliError(f"The database cannot be migrated: {migrated.stderr.strip()}")
     with locked(data / "split.lock"):
-        found = read(data)
-        for member in members():
-            found[member.name] = _started(data, member, found.get(member.name), environment)
-            _write(data, found)
-        for member in members():
-            _wait_until_ready(data, member.name, found[member.name])
-        found[GATEWAY] = _start_gateway(data, nginx, found, environment)
+        found = _start_members(data, environment, die_with_parent)
+        found[GATEWAY] = _start_gateway(data, nginx, found, environment, die_with_parent)
         _write(data, found)
+
+
+def start_members(data: Path, services: Mapping[str, str], *, die_with_parent: bool) -> None:
+    """Start the processes behind the gateway that do not run, each on its port, and wait until all are ready.
+
+    Raises: CliError.
+    """
+    with locked(data / "split.lock"):
+        _start_members(data, {**os.environ, **services, OWNER: str(data)}, die_with_parent)
+
+
+def _start_members(data: Path, environment: Mapping[str, str], die_with_parent: bool) -> dict[str, Process]:
+    found = read(data)
+    for member in members():
+        found[member.name] = _started(data, member, found.get(member.name), environment, die_with_parent)
+        _write(data, found)
+    for member in members():
+        _wait_until_ready(data, member.name, found[member.name])
+    return found
 
 
 def down(data: Path) -> None:
@@ -118,12 +136,16 @@ def _nginx() -> str:
     return path
 
 
-def _started(data: Path, member: Member, known: Process | None, environment: Mapping[str, str]) -> Process:
+def _started(
+    data: Path, member: Member, known: Process | None, environment: Mapping[str, str], die_with_parent: bool
+) -> Process:
     if known is not None and runs(data, known):
         return known
     port = free_port(known.port if known else None)
     env = {**environment, **member.variables(port)}
-    return Process(processes.start(member.command(port), data / f"{member.name}.log", env=env).pid, port)
+    signal = SIGTERM if die_with_parent else None
+    started = processes.start(member.command(port), data / f"{member.name}.log", env=env, die_with_parent=signal)
+    return Process(started.pid, port)
 
 
 def _wait_until_ready(data: Path, name: str, process: Process) -> None:
@@ -133,7 +155,9 @@ def _wait_until_ready(data: Path, name: str, process: Process) -> None:
         raise CliError(f"{name} does not stay up; its log is {data / name}.log.")
 
 
-def _start_gateway(data: Path, nginx: str, found: Mapping[str, Process], environment: Mapping[str, str]) -> Process:
+def _start_gateway(
+    data: Path, nginx: str, found: Mapping[str, Process], environment: Mapping[str, str], die_with_parent: bool
+) -> Process:
     """Start nginx, or have it read the configuration again if it runs."""
     folder, known = own_folder(data / GATEWAY), found.get(GATEWAY)
     is_running = known is not None and runs(data, known)
@@ -150,7 +174,10 @@ def _start_gateway(data: Path, nginx: str, found: Mapping[str, Process], environ
         os.kill(known.pid, SIGHUP)
         return known
     command = [nginx, "-p", str(folder), "-c", str(configuration.path), "-e", "stderr", "-g", "daemon off;"]
-    process = processes.start(command, data / f"{GATEWAY}.log", env=environment, user=service_user())
+    signal = SIGTERM if die_with_parent else None
+    process = processes.start(
+        command, data / f"{GATEWAY}.log", env=environment, user=service_user(), die_with_parent=signal
+    )
     gateway = Process(process.pid, port)
     # It accepts connections once its configuration is read: plain requests are redirected, or refused by its TLS port.
     if not until(lambda: process.poll() is not None or _accepts(port), 20) or process.poll() is not None:
