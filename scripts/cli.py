@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from scripts.commands import bench, check, completion, database, demo, index, processes, size, stack, top, user
+from scripts.commands import bench, check, completion, database, demo, drill, index, processes, size, stack, top, user
 from scripts.commands.group import FastGroup
 from scripts.errors import ExitCode
 from scripts.interrupts import announced_interrupts
@@ -41,6 +41,7 @@ app.command()(processes.worker)
 app.command()(top.top)
 app.command()(size.size)
 app.command()(demo.demo)
+app.command()(drill.drill)
 app.command()(completion.completion)
 
 

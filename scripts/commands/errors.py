@@ -62,7 +62,7 @@ def _describe_os_error(error: Exception) -> str:
 
 
 def _missing_module(error: Exception) -> str:
-    """The packages for a checkout (local servers, demo, benchmark) are not part of an installed wheel."""
+    """The packages for a checkout (local servers, demo, drill, benchmark) are not part of an installed wheel."""
     return f"This command works in a checkout only, after ./scripts/setup ({error})."
 
 

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
 from subprocess import Popen
+from typing import Any
 
 import psutil
 from elasticsearch import ApiError, AsyncElasticsearch, TransportError
@@ -104,19 +105,33 @@ class Cluster:
     def url(self) -> str:
         return ",".join(node.url for node in self.nodes)
 
-    async def wait_until_green(self, nodes: int = NODES) -> None:
-        """Return once so many nodes are there, and all copies of all shards are. Raises: CliError."""
+    async def wait_until_joined(self, nodes: int) -> None:
+        """Return once the elected master knows exactly so many nodes. Raises: CliError."""
+
+        async def has_nodes() -> bool:
+            health = await self._health(str(nodes))
+            return health is not None and health["number_of_nodes"] == nodes
+
+        await wait_until(has_nodes, SECONDS_TO_START, f"an Elasticsearch cluster of {nodes} nodes")
+
+    async def wait_until_green(self) -> None:
+        """Return once all nodes are there, and all copies of all shards are. Raises: CliError."""
 
         async def is_green() -> bool:
-            try:
-                health = await self.client.cluster.health(wait_for_nodes=str(nodes), timeout="1s")
-            except (ApiError, TransportError):
-                return False
-            return bool(health["status"] == "green" and health["number_of_nodes"] == nodes and not health["timed_out"])
+            health = await self._health(str(len(self.nodes)))
+            return health is not None and health["status"] == "green" and not health["timed_out"]
 
-        await wait_until(is_green, SECONDS_TO_START, f"a green Elasticsearch cluster of {nodes} nodes")
+        await wait_until(is_green, SECONDS_TO_START, "a green Elasticsearch cluster")
         for node in self.nodes:
             node.settle()
+
+    async def _health(self, nodes: str) -> Mapping[str, Any] | None:
+        """Return the health of the cluster, after waiting a second at most for so many nodes; None if there is none."""
+        try:
+            health: Mapping[str, Any] = (await self.client.cluster.health(wait_for_nodes=nodes, timeout="1s")).body
+        except (ApiError, TransportError):
+            return None
+        return health
 
     async def master(self) -> Node:
         """Return the elected master."""

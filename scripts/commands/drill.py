@@ -1,0 +1,52 @@
+"""`smarttrip drill`: faults of every part, on a system of its own."""
+
+# ruff: noqa: PLC0415 -- imports inside the commands keep --help fast.
+
+from typing import Annotated
+
+import typer
+
+from scripts.commands.options import JsonOption, whole_number
+from scripts.commands.output import print_json
+from scripts.errors import CliError, ExitCode
+
+
+def _fault(value: object) -> str:
+    from scripts.drill.faults import FAULTS
+
+    if value not in FAULTS:
+        raise typer.BadParameter(f"should be one of {', '.join(FAULTS)}")
+    return str(value)
+
+
+def drill(
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(parser=_fault, metavar="NAME", help="Cause this fault only; may be repeated."),
+    ] = None,
+    departures: Annotated[
+        int, typer.Option(parser=whole_number(100, 100_000), metavar="COUNT", help="Departures of the catalogue.")
+    ] = 10_000,
+    json: JsonOption = False,
+) -> None:
+    """Start the split system with three Elasticsearch nodes, a standby and Sentinels, and break part after part.
+
+    Searches, events and changes of prices go on meanwhile. It takes up to a quarter of an hour, needs nginx, and leaves
+    nothing behind. Exit code 1: a request failed, a ranking was wrong, an event was lost, or the index differs.
+    """
+    import asyncio
+
+    from scripts.drill.faults import FAULTS
+    from scripts.drill.report import HEAD, row
+    from scripts.drill.run import run_drill
+
+    typer.echo(HEAD, err=json)
+    result = asyncio.run(run_drill(fault or list(FAULTS), departures, lambda found: typer.echo(row(found), err=json)))
+    if json:
+        print_json(result.as_json())
+    if not result.passed:
+        raise CliError(
+            f"The drill failed: {sum(not found.passed for found in result.faults)} faults were noticed,"
+            f" {result.lost_events} events lost, {result.differences} departures differ.",
+            ExitCode.FAILED,
+        )

@@ -1,0 +1,42 @@
+"""Prices that a drill writes, each of them once, so that a price that is shown tells how old it is."""
+
+import itertools
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import asyncpg
+
+CHANGE = "UPDATE trip_occurrences SET price_override = $1 WHERE id = $2"
+
+
+@dataclass
+class Change:
+    price: Decimal
+    committed: float | None = None
+    """When the writer knew that it was committed, on the monotonic clock; None if it does not know."""
+
+
+@dataclass
+class Prices:
+    _changes: dict[int, list[Change]] = field(default_factory=lambda: defaultdict(list))
+    """Of each departure, oldest first."""
+    _prices: Iterator[int] = field(default_factory=lambda: itertools.count(1000))
+
+    async def change(self, connection: "asyncpg.Connection[Any]", departure: int) -> None:
+        """Give the departure the next price. Raises: OSError, asyncpg.PostgresError."""
+        change = Change(Decimal(next(self._prices)))
+        self._changes[departure].append(change)
+        await connection.execute(CHANGE, change.price, departure)
+        change.committed = time.monotonic()
+
+    def stale_seconds(self, departure: int, shown: str, asked: float) -> float:
+        """Return for how long a later price had been committed when a request was sent whose response shows `shown`."""
+        changes = self._changes.get(departure, [])
+        price = Decimal(shown)
+        position = next((at for at, change in enumerate(changes) if change.price == price), -1)
+        later = [change.committed for change in changes[position + 1 :] if change.committed is not None]
+        return max(0.0, asked - min(later)) if later else 0.0

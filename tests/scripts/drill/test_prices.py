@@ -1,0 +1,63 @@
+"""How old a shown price is."""
+
+import time
+from decimal import Decimal
+from typing import Any
+
+import asyncpg
+import pytest
+
+from scripts.drill.prices import Prices
+
+
+class Connection:
+    """Commits at once, or breaks."""
+
+    def __init__(self, *, breaks: bool = False) -> None:
+        self._breaks = breaks
+        self.prices: list[Decimal] = []
+
+    async def execute(self, statement: str, price: Decimal, departure: int) -> None:
+        if self._breaks:
+            raise asyncpg.ConnectionDoesNotExistError
+        self.prices.append(price)
+
+
+async def change(prices: Prices, connection: Any, departure: int) -> None:
+    await prices.change(connection, departure)
+
+
+async def test_last_price_is_not_stale() -> None:
+    prices, connection = Prices(), Connection()
+    await change(prices, connection, 1)
+    await change(prices, connection, 1)
+    assert prices.stale_seconds(1, str(connection.prices[1]), time.monotonic()) == 0
+    assert prices.stale_seconds(2, "17.00", time.monotonic()) == 0
+
+
+async def test_earlier_price_is_as_stale_as_the_next_one_is_old() -> None:
+    prices, connection = Prices(), Connection()
+    for _ in range(3):
+        await change(prices, connection, 1)
+    second = prices._changes[1][1].committed
+    assert second is not None
+    assert prices.stale_seconds(1, f"{connection.prices[0]}.00", second + 7) == pytest.approx(7)
+    assert prices.stale_seconds(1, f"{connection.prices[0]}.00", second - 1) == 0
+
+
+async def test_price_from_before_the_drill_is_as_stale_as_the_first_change_is_old() -> None:
+    prices = Prices()
+    await change(prices, Connection(), 1)
+    first = prices._changes[1][0].committed
+    assert first is not None
+    assert prices.stale_seconds(1, "17.00", first + 3) == pytest.approx(3)
+
+
+async def test_change_whose_commit_is_unknown_need_not_be_shown_and_may_be() -> None:
+    prices, connection = Prices(), Connection()
+    await change(prices, connection, 1)
+    with pytest.raises(asyncpg.PostgresError):
+        await change(prices, Connection(breaks=True), 1)
+    later = time.monotonic() + 9
+    assert prices.stale_seconds(1, str(connection.prices[0]), later) == 0
+    assert prices.stale_seconds(1, str(connection.prices[0] + 1), later) == 0
