@@ -17,6 +17,8 @@ from sqlalchemy.pool import NullPool
 
 from core import clients
 from migrations.errors import MigrationError
+from migrations.index_steps import create_missing
+from migrations.inspection import OWN_INDEXES, PLATFORM_INDEXES
 from migrations.preflight import check_database
 from migrations.role_path import keep_schema_off_path
 
@@ -63,6 +65,10 @@ def _upgrade(config: Config, revision: str) -> None:
     check_database(connection)
     keep_schema_off_path(connection)
     command.upgrade(config, revision)
+    if revision == "head":
+        create_missing(connection, PLATFORM_INDEXES)
+        for index in OWN_INDEXES:
+            index.create(connection, checkfirst=True)
 
 
 def _config(connection: Connection) -> Config:

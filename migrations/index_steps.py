@@ -1,24 +1,35 @@
 """Indexes among the platform's own: compared by definition, built and dropped without blocking writers."""
 
 import re
+from collections.abc import Mapping
 
 from alembic import op
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 
 from migrations.steps import MARK, exists
 
-EQUAL_INDEXES = """
-SELECT other.relname, coalesce(obj_description(other.oid) = $3, false)
+DEFINITION = re.compile(r"(?P<unique>UNIQUE )?INDEX ON (?P<table>\w+) \((?P<keys>.+?)\)(?: WHERE (?P<condition>.+))?")
+
+CANDIDATES = """
+SELECT other.relname, coalesce(obj_description(other.oid) = $2, false),
+  indisunique AND indpred IS NULL AND indnkeyatts = 1,
+  regexp_replace(pg_get_indexdef(indexrelid), '^CREATE (UNIQUE )?INDEX .* USING ', 'USING ')
 FROM pg_index JOIN pg_class AS other ON other.oid = indexrelid
 WHERE indrelid = to_regclass($1) AND indisvalid
-  AND regexp_replace(pg_get_indexdef(indexrelid), '^CREATE (UNIQUE )?INDEX .* USING ', '\\1') = any($2)
+  AND pg_get_indexdef(indexrelid, 1, true) = pg_get_indexdef('pg_temp.smarttrip_probe_index'::regclass, 1, true)
 ORDER BY 2, 1
 """
-"""Valid indexes of a table with one of the definitions, and whether they are ours; the platform's own come first."""
+"""Valid indexes of a table that begin with the same column: whether each is ours, and makes that column unique; the
+platform's own come first."""
 
-NORMALISE = """
-SELECT regexp_replace(pg_get_indexdef('pg_temp.smarttrip_probe_index'::regclass), '^CREATE .* USING ', '')
-"""
+INCOMPARABLE = ("42703", "42P01", "42501")
+"""SQLSTATE where the table of an index, a column of it or the right to read it is missing, which is told by itself."""
+
+ONLY_INDEXES = ("enable_seqscan", "enable_bitmapscan", "enable_sort")
+"""Settings of the planner without which it uses an index wherever it can."""
 
 
 def create_index(name: str, definition: str) -> None:
@@ -39,6 +50,20 @@ def create_index(name: str, definition: str) -> None:
     op.execute(f"COMMENT ON INDEX {name} IS '{MARK}'")
 
 
+def create_missing(connection: Connection, indexes: Mapping[str, str]) -> None:
+    """Create indexes, by name, that somebody dropped after their revision was applied.
+
+    One whose table or column the platform has dropped is left out; the comparison names those.
+    """
+    with Operations.context(MigrationContext.configure(connection)):
+        for name, definition in indexes.items():
+            try:
+                create_index(name, definition)
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) not in INCOMPARABLE:
+                    raise
+
+
 def drop_index(name: str) -> None:
     """Drop an index that we created; the platform's own stays."""
     op.execute("SET lock_timeout = 0")
@@ -57,20 +82,40 @@ def drop_duplicate(name: str, definition: str) -> None:
 def find_equal(connection: Connection, definition: str) -> list[tuple[str, bool]]:
     """Return the valid indexes that do what the definition says, and whether each is ours.
 
-    A unique index does what one that is not unique does. Definitions are compared in the words of Postgres, which
-    come from an index on an empty copy of the table.
+    Postgres says whether: a copy of the index, on an empty copy of the table, must serve the condition and the order of
+    the definition entirely. So a condition may be written in another way, and there may be further columns.
     """
-    found = re.match(r"(UNIQUE )?INDEX ON (\w+)", definition)
-    assert found is not None, definition
-    unique, table = found[1] or "", found[2]
+    wanted = DEFINITION.fullmatch(definition)
+    assert wanted is not None, definition
     connection.exec_driver_sql("DROP TABLE IF EXISTS pg_temp.smarttrip_probe")
-    connection.exec_driver_sql(f"CREATE TEMPORARY TABLE smarttrip_probe (LIKE {table})")
-    copy = definition.replace(f"INDEX ON {table}", "INDEX smarttrip_probe_index ON pg_temp.smarttrip_probe", 1)
-    connection.exec_driver_sql(f"CREATE {copy}")
-    body = connection.exec_driver_sql(NORMALISE).scalar_one()
+    connection.exec_driver_sql(f"CREATE TEMPORARY TABLE smarttrip_probe (LIKE {wanted['table']})")
+    connection.exec_driver_sql(f"CREATE INDEX smarttrip_probe_index ON pg_temp.smarttrip_probe ({wanted['keys']})")
+    candidates = connection.exec_driver_sql(CANDIDATES, (wanted["table"], MARK)).all()
+    connection.exec_driver_sql("DROP INDEX pg_temp.smarttrip_probe_index")
+    serving = [
+        (name, is_ours)
+        for name, is_ours, is_unique, method in candidates
+        if (is_unique or not wanted["unique"]) and _serves(connection, method, _query(wanted))
+    ]
     connection.exec_driver_sql("DROP TABLE pg_temp.smarttrip_probe")
-    accepted = ["UNIQUE " + body] if unique else [body, "UNIQUE " + body]
-    return [(row[0], row[1]) for row in connection.exec_driver_sql(EQUAL_INDEXES, (table, accepted, MARK))]
+    return serving
+
+
+def _query(wanted: re.Match[str]) -> str:
+    condition = f"WHERE {wanted['condition']}" if wanted["condition"] else ""
+    return f"EXPLAIN (COSTS OFF) SELECT FROM pg_temp.smarttrip_probe {condition} ORDER BY {wanted['keys']}"
+
+
+def _serves(connection: Connection, method: str, query: str) -> bool:
+    """Return whether an index with this method and columns, alone, serves the query with nothing left to be done."""
+    connection.exec_driver_sql(f"CREATE INDEX smarttrip_probe_index ON pg_temp.smarttrip_probe {method}")
+    for setting in ONLY_INDEXES:
+        connection.exec_driver_sql(f"SET {setting} = off")
+    plan = connection.exec_driver_sql(query).scalars().all()
+    for setting in ONLY_INDEXES:
+        connection.exec_driver_sql(f"RESET {setting}")
+    connection.exec_driver_sql("DROP INDEX pg_temp.smarttrip_probe_index")
+    return plan[0].startswith("Index") and not any("Filter:" in line for line in plan)
 
 
 def alternative(name: str) -> str:

@@ -8,12 +8,17 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
-from migrations.index_steps import find_equal
+from migrations.index_steps import INCOMPARABLE, find_equal
+from migrations.versions import r3_queries, r7_identity
 from migrations.versions.r2_sync import EVENTS, WATCHED
-from migrations.versions.r3_queries import INDEXES
 from schemas.tables import SCHEMA, Base
 
 TABLES_NEEDED: Sequence[Table] = Base.metadata.sorted_tables
+
+PLATFORM_INDEXES = {**r3_queries.INDEXES, **r7_identity.INDEXES}
+"""Indexes that we need on the platform's tables, by the names that ours get."""
+OWN_INDEXES = [index for table in TABLES_NEEDED if table.schema == SCHEMA for index in table.indexes]
+"""Indexes of our own tables, besides those of keys."""
 
 WRITTEN = frozenset(
     {
@@ -50,8 +55,7 @@ TRIGGERS = text("""
 SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE tgname LIKE 'smarttrip\\_%' AND tgenabled IN ('O', 'A')
 """)
 
-INCOMPARABLE = ("42703", "42501")
-"""SQLSTATE where a column of an index or the right to read its table is missing, which is told by itself."""
+EXISTS = text("SELECT to_regclass(:name) IS NOT NULL")
 
 DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
@@ -115,7 +119,7 @@ def _trigger_differences(connection: Connection, missing: Iterable[str]) -> Iter
 
 
 def _index_differences(connection: Connection, missing: Iterable[str]) -> Iterator[str]:
-    for definition in INDEXES.values():
+    for definition in PLATFORM_INDEXES.values():
         if definition.split(" ON ")[1].split(" ")[0] in missing:
             continue
         savepoint = connection.begin_nested()
@@ -128,4 +132,8 @@ def _index_differences(connection: Connection, missing: Iterable[str]) -> Iterat
         finally:
             savepoint.rollback()
         if not found:
-            yield f"An index is missing, without which queries are slow: CREATE {definition}."
+            yield f"An index is missing, without which queries are slow: CREATE {definition}. Run: smarttrip migrate."
+    for index in OWN_INDEXES:
+        assert index.table is not None
+        if index.table.fullname not in missing and not connection.scalar(EXISTS, {"name": f"{SCHEMA}.{index.name}"}):
+            yield f"The index {SCHEMA}.{index.name} is missing; run: smarttrip migrate."

@@ -8,7 +8,7 @@ from migrations.steps import atomically
 revision = "identity"
 down_revision = "event_ids"
 
-EMAIL_INDEX = "ix_users_email_lower"
+INDEXES = {"ix_users_email_lower": "INDEX ON users (lower(email))"}
 
 
 def upgrade() -> None:
@@ -21,9 +21,11 @@ CREATE TABLE IF NOT EXISTS smarttrip.unverified_browsers (
     CONSTRAINT unverified_browsers_pkey PRIMARY KEY (id)
 );
 """)
-    create_index(EMAIL_INDEX, "INDEX ON users (lower(email))")
+    for name, definition in INDEXES.items():
+        create_index(name, definition)
 
 
 def downgrade() -> None:
-    drop_index(EMAIL_INDEX)
+    for name in INDEXES:
+        drop_index(name)
     op.execute("DROP TABLE IF EXISTS smarttrip.unverified_browsers")

@@ -12,9 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from core.configuration.settings import Settings
 from indexer.preflight.comparison import PARTS
 from migrations.index_steps import find_equal
-from migrations.inspection import find_differences, find_obstacles
+from migrations.inspection import PLATFORM_INDEXES, find_differences, find_obstacles
 from migrations.versions.r2_sync import EVENTS, WATCHED
-from migrations.versions.r3_queries import INDEXES
 from schemas.tables import SCHEMA, Base
 from scripts.errors import ExitCode
 from tests.conftest import drop_indices
@@ -71,7 +70,7 @@ async def test_each_missing_or_disabled_trigger_is_named(database: AsyncEngine) 
 
 async def test_each_missing_index_is_named(database: AsyncEngine) -> None:
     def drop(connection: Connection) -> list[str]:
-        for definition in INDEXES.values():
+        for definition in PLATFORM_INDEXES.values():
             for name, _ in find_equal(connection, definition):
                 connection.execute(text(f"DROP INDEX {name}"))
         return find_differences(connection)
@@ -79,8 +78,8 @@ async def test_each_missing_index_is_named(database: AsyncEngine) -> None:
     async with database.connect() as connection:
         found = await connection.run_sync(drop)
         await connection.rollback()
-    assert len(found) == len(INDEXES)
-    assert all(any(definition in sentence for sentence in found) for definition in INDEXES.values())
+    assert len(found) == len(PLATFORM_INDEXES)
+    assert all(any(definition in sentence for sentence in found) for definition in PLATFORM_INDEXES.values())
 
 
 async def test_each_missing_right_is_named(database: AsyncEngine) -> None:
