@@ -16,6 +16,9 @@ log = structlog.get_logger()
 MAX_CHANGES = 100
 """Departures of one message to caches; of more it says only that departures changed."""
 
+READ_SECONDS = 1.0
+"""Seconds to wait for what the index has: the write that follows must not wait for a server that hangs twice."""
+
 Before = Mapping[int, SearchedFields | None]
 """What the index has of departures, by id."""
 
@@ -32,7 +35,7 @@ def are_comparable(rows: Collection[ClaimedRow]) -> bool:
 async def read_before(es: AsyncElasticsearch, index: str, trip_ids: Sequence[int]) -> Before | None:
     """Return what the index has, refreshed or not; None if it does not tell."""
     try:
-        response = await es.mget(
+        response = await es.options(request_timeout=READ_SECONDS).mget(
             index=index, ids=[str(trip_id) for trip_id in trip_ids], source_includes=[*SEARCHED_FIELDS]
         )
         return {
