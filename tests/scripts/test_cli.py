@@ -172,7 +172,7 @@ async def test_empty_database_to_verified_index(own: Settings, es: AsyncElastics
     assert (not_migrated.returncode, not_migrated.stderr.count("smarttrip migrate")) == (1, 1)
 
     assert smarttrip("migrate", env=env).returncode == 0
-    assert json.loads(smarttrip("migrate", "--json", env=env).stdout) == {"up_to_date": True}
+    assert json.loads(smarttrip("migrate", "--json", env=env).stdout) == {"up_to_date": True, "differences": []}
 
     seeded = smarttrip("seed", "--occurrences", "70", "--json", env=env)
     assert (seeded.returncode, json.loads(seeded.stdout)["trip_occurrences"]) == (0, 70)
