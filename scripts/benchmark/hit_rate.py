@@ -53,7 +53,7 @@ class HitRate:
     departures: int
     load: Load
     kept: float
-    """Part of the searches that no search in the index was made for."""
+    """Part of the answered searches that no search in the index was made for."""
     p95: float
     """Milliseconds."""
     lags: Sequence[float]
@@ -84,7 +84,7 @@ async def _measure(made: Catalogue, api: Server, load: Load, seconds: float) -> 
         await asyncio.to_thread(sender.run, SETTLE_SECONDS)
         before = _fills(api)
         run = await asyncio.to_thread(sender.run, seconds)
-        kept = 1 - (_fills(api) - before) / run.sent
+        kept = 1 - (_fills(api) - before) / run.requests
         lags: Sequence[float] = ()
         if load.changes and load.popular == min(POPULAR):
             probe = writer.measure_lags(sender.most_popular, seconds)
