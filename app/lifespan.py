@@ -14,7 +14,7 @@ from app.access.signing_keys import SigningKeys
 from app.backends import factory
 from app.backends.circuit_breaker import CircuitBreaker
 from app.backends.database import Database
-from app.backends.index_feed import IndexFeedMonitor
+from app.backends.index_freshness import IndexFreshnessMonitor
 from app.backends.redis import ResilientRedis
 from app.cache.fast_path import FastPath
 from app.cache.response_cache import ResponseCache
@@ -65,7 +65,7 @@ class Backends:
     search: ElasticsearchTripSearch
     evaluation_search: ElasticsearchTripSearch
     """With connections and a circuit breaker of its own."""
-    feed: IndexFeedMonitor
+    feed: IndexFreshnessMonitor
 
 
 def lifespan(
@@ -105,7 +105,7 @@ async def _open_backends(settings: Settings) -> AsyncIterator[Backends]:
         stack.push_async_callback(redis.close)
         # Until a process sees the change it caches responses with the columns as they were.
         database.columns.on_change = partial(publish_all_changed, redis.client)
-        feed = IndexFeedMonitor(database)
+        feed = IndexFreshnessMonitor(database)
         if "recommendations" in settings.roles:
             await stack.enter_async_context(background_task(feed.run()))
         search = ElasticsearchTripSearch(

@@ -18,9 +18,9 @@ from app.backends.circuit_breaker import CircuitBreaker
 from app.backends.database import Database
 from app.cache.fast_path import FastPath
 from app.cache.response_cache import ResponseCache
-from app.http.content_encoding import decode_body
 from app.http.errors import too_large
 from app.http.raw_response import RequestHeaders
+from app.http.request_decompression import decode_body
 from app.http.requests import receive_body
 from app.lifecycle.readiness import ReadinessProbe
 from app.lifecycle.shutdown import DrainState

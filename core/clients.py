@@ -17,7 +17,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from core.concurrency.timeouts import DEFAULTS
+from core.concurrency.resource_limits import DEFAULTS
 from core.configuration.postgres_url import parse_postgres_url
 from core.configuration.settings import Settings
 from core.dependency_calls import Call

@@ -21,9 +21,9 @@ from indexer.column_changes import watch_columns
 from indexer.errors import RedisOwnedError
 from indexer.feed.consumer import OutboxConsumer
 from indexer.feed.notifier import ChangeNotifier
-from indexer.index.feed import record_forever
 from indexer.index.installation import watch_redis
 from indexer.index.outbox import DEFAULT_LIMITS, LANES, BatchLimits
+from indexer.index.worker_heartbeat import record_forever
 from indexer.jobs.runner import run_jobs
 from indexer.jobs.schedule import scheduled_jobs
 from indexer.jobs.scheduler import declare_metrics, run_scheduled

@@ -13,7 +13,7 @@ from redis.exceptions import NoScriptError, RedisError
 from app.backends.circuit_breaker import CircuitBreaker
 from app.backends.labels import REDIS_LABEL
 from app.backends.redis_pipeline import AutoPipeline, RedisArg
-from core.concurrency.timeouts import DEFAULTS
+from core.concurrency.resource_limits import DEFAULTS
 from core.dependency_calls import SharedCall
 from core.errors import BackendUnavailableError
 

@@ -20,7 +20,7 @@ from app.http.raw_response import JSON
 from app.http.requests import MAX_BODY, parse_json, read_model, read_query
 from app.http.responses import json_response
 from app.state import ApiRequest, read_body
-from core.concurrency.timeouts import ResourceLimits
+from core.concurrency.resource_limits import ResourceLimits
 
 Handler = Callable[..., Awaitable[Response | BaseModel]]
 

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from app.backends.circuit_breaker import CircuitBreaker
 from app.backends.database import Database
-from app.backends.index_feed import IndexFeedMonitor
+from app.backends.index_freshness import IndexFreshnessMonitor
 from app.cache.response_cache import ResponseCache
 from app.repositories.statistics import count_tables
 from core.errors import BACKEND_ERRORS, BackendError
@@ -42,7 +42,7 @@ class HealthCheck:
     redis: Redis
     elasticsearch: AsyncElasticsearch
     alias: str
-    feed: IndexFeedMonitor
+    feed: IndexFreshnessMonitor
     cache: ResponseCache
     breakers: Mapping[str, CircuitBreaker]
 

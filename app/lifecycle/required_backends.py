@@ -10,7 +10,7 @@ from elasticsearch import ApiError as ElasticsearchError
 from elasticsearch import AsyncElasticsearch
 
 from app.backends.database import Database
-from app.backends.index_feed import IndexFeedMonitor
+from app.backends.index_freshness import IndexFreshnessMonitor
 from app.backends.labels import SEARCH_INDEX_LABEL
 from app.backends.redis import ResilientRedis
 from app.http.errors import ApiError
@@ -43,7 +43,7 @@ class SearchBackends:
     """
 
     def __init__(
-        self, elasticsearch: AsyncElasticsearch, feed: IndexFeedMonitor, settings: Settings, database: Database
+        self, elasticsearch: AsyncElasticsearch, feed: IndexFreshnessMonitor, settings: Settings, database: Database
     ) -> None:
         self._elasticsearch = elasticsearch
         self._feed = feed

@@ -10,7 +10,7 @@ import structlog
 from app.backends.circuit_breaker import CircuitBreaker, Dependency
 from app.backends.failover_client import FailoverHttpClient
 from app.backends.http_client import HttpClient
-from app.backends.index_feed import IndexFeedMonitor
+from app.backends.index_freshness import IndexFreshnessMonitor
 from app.backends.labels import SEARCH_INDEX_LABEL
 from app.backends.stall_detector import ServerStalledError
 from app.recommendations.es_lookups import LOOKUP_QUERY, parse_lookups
@@ -52,7 +52,7 @@ class ElasticsearchTripSearch:
         self,
         elasticsearch: HttpClient | FailoverHttpClient,
         alias: str,
-        feed: IndexFeedMonitor | None = None,
+        feed: IndexFreshnessMonitor | None = None,
         *,
         cached: bool = True,
         dependency: Dependency = "elasticsearch",

@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from core.concurrency.timeouts import ResourceLimits
+from core.concurrency.resource_limits import ResourceLimits
 from core.configuration.errors import describe_setting_error
 from core.configuration.postgres_url import parse_postgres_url
 from core.configuration.rates import parse_rates

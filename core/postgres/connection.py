@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from core.concurrency.timeouts import DEFAULTS
+from core.concurrency.resource_limits import DEFAULTS
 from core.configuration.postgres_url import SOCKET, PostgresAddress
 from core.postgres.primary import order_by_timeline
 from core.postgres.session_settings import begin_script, session_script, session_settings

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from app.access.rate_limiter import PREFIX, RateLimiter, RateLimitGroup, RateLimitResult, SlidingWindow
 from app.backends.redis import ResilientRedis
 from core import clients
-from core.concurrency.timeouts import DEFAULTS
+from core.concurrency.resource_limits import DEFAULTS
 from core.configuration.settings import Settings
 from tests.support.api.silent_server import silent_server
 

@@ -140,7 +140,7 @@ async def test_process_whose_index_is_not_fed_is_not_ready(
     settings: Settings, database: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A change waits for a worker of this release, and none runs."""
-    monkeypatch.setattr("app.backends.index_feed.POLL_SECONDS", 0.05)
+    monkeypatch.setattr("app.backends.index_freshness.POLL_SECONDS", 0.05)
     async with serving(settings) as api:
         assert await code(api) == "ok"
         async with database.begin() as connection:

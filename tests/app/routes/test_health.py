@@ -10,7 +10,7 @@ from sqlalchemy import Engine, event
 from structlog.testing import capture_logs
 
 from app.backends.database import Database, ReadSession
-from app.backends.index_feed import IndexFeedMonitor
+from app.backends.index_freshness import IndexFreshnessMonitor
 from app.lifecycle.health import DEPENDENCY_TIMEOUT
 from core.configuration.settings import Settings
 from schemas.api.health import Health
@@ -87,10 +87,10 @@ async def test_service_is_degraded_without_index(settings: Settings, api: httpx2
 async def test_row_counts_are_cached(settings: Settings, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     monkeypatch.setattr("app.lifespan.HEALTH_SECONDS", seconds)
 
-    async def no_check(monitor: IndexFeedMonitor) -> None:
+    async def no_check(monitor: IndexFreshnessMonitor) -> None:
         """In place of a periodic one, which has statements of its own."""
 
-    monkeypatch.setattr(IndexFeedMonitor, "check", no_check)
+    monkeypatch.setattr(IndexFreshnessMonitor, "check", no_check)
     statements: Statements = []
 
     def record(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:

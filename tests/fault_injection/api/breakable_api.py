@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from app.backends.factory import ADMIN_CONNECTIONS
-from core.concurrency.timeouts import DEFAULTS
+from core.concurrency.resource_limits import DEFAULTS
 from core.configuration.settings import Settings
 from tests.support.api.serve_process import serve_process
 from tests.support.dependency_proxies import DependencyProxies, dependency_proxies

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 import orjson
 import pytest
 
-from core.concurrency.timeouts import DEFAULTS
+from core.concurrency.resource_limits import DEFAULTS
 from core.configuration.settings import Settings
 from scripts.drill.load_generator import (
     LoadClient,

@@ -17,9 +17,9 @@ from indexer.feed.consumer import OutboxConsumer
 from indexer.feed.notifier import ChangeNotifier
 from indexer.index import outbox, targets
 from indexer.index.admin import indices_of, live_index, swap_alias
-from indexer.index.feed import lacks_running_worker
 from indexer.index.outbox import BACKLOG, DIRECT
 from indexer.index.reconcile import rebuild_connection
+from indexer.index.worker_heartbeat import lacks_running_worker
 from indexer.rebuild.retention import drop_unfed_indices
 from indexer.rebuild.rollback import rollback
 from schemas.index_document import DOCUMENT_VERSION

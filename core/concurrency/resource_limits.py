@@ -1,4 +1,4 @@
-"""Timeouts and sizes of connection pools: part of the settings."""
+"""Resource limits: timeouts and sizes of connection pools, which are settings."""
 
 from typing import Annotated
 

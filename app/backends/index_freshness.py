@@ -1,4 +1,4 @@
-"""Detect that no worker feeds the index of this program's document version any more, as after a release."""
+"""Detect that no worker writes to the index of this document version any more, as after a release."""
 
 import asyncio
 
@@ -6,14 +6,14 @@ import structlog
 
 from app.backends.database import Database
 from core.errors import BackendError
-from indexer.index.feed import lacks_running_worker
+from indexer.index.worker_heartbeat import lacks_running_worker
 
 log = structlog.get_logger()
 
 POLL_SECONDS = 2.0
 
 
-class IndexFeedMonitor:
+class IndexFreshnessMonitor:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.is_stale = False

@@ -9,8 +9,8 @@ import httpx2
 import pytest
 
 from app.endpoints.endpoint import Endpoint
-from app.http.content_encoding import MAX_MEMBERS, decode_body
 from app.http.errors import ApiError
+from app.http.request_decompression import MAX_MEMBERS, decode_body
 from app.routes import ENDPOINTS
 from core.configuration.settings import Settings
 from tests.support.api.serving import serving

@@ -1,4 +1,4 @@
-"""The feed of the indexes of one document version: its workers record that they run, its readers check it."""
+"""Heartbeat of the workers of one document version: they record that they run, and API processes check it."""
 
 import asyncio
 
@@ -16,12 +16,12 @@ log = structlog.get_logger()
 
 RECORD_SECONDS = 2.0
 """Time between two records that a worker runs."""
-FEED_OUTDATED_AFTER = text("clock_timestamp() - interval '6 seconds'")
+HEARTBEAT_OUTDATED_AFTER = text("clock_timestamp() - interval '6 seconds'")
 """Time before which a record counts as outdated."""
 
-_waits = select(OutboxCopy.id).where(COPY_OF_THIS_VERSION, OutboxCopy.created_at < FEED_OUTDATED_AFTER)
+_waits = select(OutboxCopy.id).where(COPY_OF_THIS_VERSION, OutboxCopy.created_at < HEARTBEAT_OUTDATED_AFTER)
 _is_fed = select(IndexTarget.name).where(
-    IndexTarget.mapping_hash == str(DOCUMENT_VERSION), IndexTarget.fed_at > FEED_OUTDATED_AFTER
+    IndexTarget.mapping_hash == str(DOCUMENT_VERSION), IndexTarget.fed_at > HEARTBEAT_OUTDATED_AFTER
 )
 LACKS_RUNNING_WORKER = select(_waits.exists() & ~_is_fed.exists())
 
