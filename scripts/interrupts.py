@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -33,6 +34,10 @@ def run_cancellable(
 
     An exception out of a signal handler could rise in the middle of a callback: one connection would never close then.
     """
+    if threading.current_thread() is not threading.main_thread():
+        # Signals are the main thread's.
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            return runner.run(main)
     following = signal.getsignal(signal.SIGINT)
     try:
         with asyncio.Runner(loop_factory=new_loop) as runner:

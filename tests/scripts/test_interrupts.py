@@ -82,3 +82,10 @@ def test_result_is_returned_and_the_handler_is_put_back() -> None:
         before = signal.getsignal(signal.SIGINT)
         assert run_cancellable(main()) == 7
         assert signal.getsignal(signal.SIGINT) is before
+
+
+async def test_coroutine_runs_in_another_thread() -> None:
+    async def main() -> int:
+        return 7
+
+    assert await asyncio.to_thread(lambda: run_cancellable(main())) == 7
