@@ -51,9 +51,11 @@ class GatewayConfiguration:
         folders = "".join(f"    {name}_temp_path {self.folder}/{name};\n" for name in TEMPORARY)
         edits = {
             "http {\n": f"http {{\n{folders}",
-            "listen 80;": f"listen {self._plain_address};",
-            "listen 443 ssl http2;": f"listen 127.0.0.1:{self.tls_port} ssl http2;",
-            "return 308 https://$host$request_uri;": f"return 308 https://$host:{self.tls_port}$request_uri;",
+            "        listen [::]:80 default_server;\n": "",
+            "        listen [::]:443 ssl http2 default_server;\n": "",
+            "listen 80 ": f"listen {self._plain_address} ",
+            "listen 443 ": f"listen 127.0.0.1:{self.tls_port} ",
+            "https://$server_name$request_uri": f"https://$server_name:{self.tls_port}$request_uri",
             "api.example.org": "127.0.0.1 localhost",
             "/etc/nginx/tls/fullchain.pem": str(self.certificate),
             "/etc/nginx/tls/privkey.pem": str(self.certificate),
@@ -62,14 +64,20 @@ class GatewayConfiguration:
         for old, new in edits.items():
             if old not in text:
                 raise ValueError(f"deploy/gateway/nginx.conf does not contain: {old}")
-            text = text.replace(old, new, 1)
+            text = text.replace(old, new)
         return f"pid {self.folder}/pid;\nerror_log {self.folder}/errors;\n{text}"
 
 
 def _with_servers(text: str, upstreams: Mapping[Role, Sequence[int]]) -> str:
     def replace(block: re.Match[str]) -> str:
-        servers = [block["server"].replace(block["address"], f"127.0.0.1:{port}") for port in upstreams[block["role"]]]  # type: ignore[index]
+        servers = [
+            re.sub(r"server \S+", f"server 127.0.0.1:{port}", line)
+            # Of the example's lines the first stands for the processes, the last for them as backups.
+            for line in (block["first"], block["last"])
+            for port in upstreams[block["role"]]  # type: ignore[index]
+        ]
         return block["before"] + "".join(servers)
 
-    server = r"(?P<server>    server (?P<address>\S+) [^\n]*\n)(?:    server [^\n]*\n)*"
-    return re.sub(rf"(?P<before>upstream (?P<role>\w+) {{\n(?:(?!    server )[^\n]*\n)*){server}", replace, text)
+    server = "    server [^\n]*\n"
+    lines = f"(?P<first>{server})(?:{server})*(?P<last>{server})"
+    return re.sub(rf"(?P<before>upstream (?P<role>\w+) {{\n(?:(?!    server )[^\n]*\n)*){lines}", replace, text)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from scripts.gateway import NOTICE
 from scripts.gateway.errors import error_headers_conf, error_pages_conf, errors_conf
-from scripts.gateway.roles import large_bodies_conf, roles_conf
+from scripts.gateway.roles import large_bodies_conf, public_paths_conf, roles_conf
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "gateway"
 
@@ -17,6 +17,7 @@ def generated_files() -> dict[str, str]:
         "error_headers.conf": error_headers_conf(),
         "error_pages.conf": error_pages_conf(),
         "large_bodies.conf": large_bodies_conf(),
+        "public_paths.conf": public_paths_conf(),
     }
     return {name: f"{NOTICE}{content}\n" for name, content in parts.items()}
 

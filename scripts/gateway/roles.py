@@ -12,6 +12,9 @@ from core.configuration.roles import ROLES, Role
 DEFAULT_ROLE: Role = "recommendations"
 """Role that serves probes and documents, which every role has, and responds 404 to paths that no endpoint has."""
 
+PUBLIC_SECONDS = 2
+"""Seconds that a process may take for a public response before a copy is served instead."""
+
 
 def role_of_paths() -> dict[str, Role]:
     """Return the role of each path template. Raises: ValueError if two roles have one path."""
@@ -35,14 +38,28 @@ def public_paths() -> list[str]:
     )
 
 
+def public_paths_conf() -> str:
+    """Return a location for all public paths: a process that stalls is not waited for where there is a copy."""
+    patterns = "|".join(_pattern(path) for path in public_paths())
+    return (
+        f'location ~ "^(?:{patterns})\\z" {{\n'
+        f"    proxy_read_timeout {PUBLIC_SECONDS}s;\n"
+        f"    proxy_next_upstream_timeout {PUBLIC_SECONDS}s;\n"
+        "    proxy_pass http://$role;\n}"
+    )
+
+
 def roles_conf() -> str:
     roles = {path: role for path, role in role_of_paths().items() if role != DEFAULT_ROLE}
     public = dict.fromkeys(public_paths(), "public")
+    queries = {endpoint.path: "$is_args$args" for endpoint in ENDPOINTS if endpoint.path in public and endpoint.query}
     return "\n".join(
         [
             "# $routed_path is the decoded path, or empty where the API would read another one.",
-            _map("$routed_path", "$role", DEFAULT_ROLE, roles),
-            _map("$routed_path", "$cache_zone", "off", public),
+            _map("$routed_path", "$role", DEFAULT_ROLE, _by_path(roles)),
+            _map("$routed_path", "$cache_zone", "off", _by_path(public)),
+            # Of the others a query changes nothing: it must make no copy of its own.
+            _map("$routed_path", "$cached_query", '""', _by_path(queries)),
             # Of the request as it was sent: an error page has another path.
             _map("$request_uri", "$max_body_kib", str(MAX_BODY // 1024), _large_targets()),
         ]
@@ -66,11 +83,15 @@ def _large_targets() -> dict[str, str]:
 
 
 def _map(source: str, variable: str, default: str, values: Mapping[str, str]) -> str:
-    lines = [f'    "{_pattern(path)}" {value};' for path, value in values.items()]
+    lines = [f'    "{pattern}" {value};' for pattern, value in values.items()]
     return "\n".join([f"map {source} {variable} {{", f"    default {default};", *lines, "}"])
 
 
+def _by_path(values: Mapping[str, str]) -> dict[str, str]:
+    """Return the values by patterns of paths: nginx ignores the case of a text, and the API does not."""
+    return {f"~^{_pattern(template)}\\z": value for template, value in values.items()}
+
+
 def _pattern(template: str) -> str:
-    """Return what matches the paths of a template: the path, or a regular expression if it has an id."""
-    before, *rest = (re.escape(part) for part in template.split("{id:int}"))
-    return "~^" + "[0-9]+".join([before, *rest]) + "$" if rest else template
+    """Return what matches the paths of a template, which may have an id."""
+    return "[0-9]+".join(re.escape(part) for part in template.split("{id:int}"))

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.routes import endpoints_of
 from core.configuration.settings import Settings
 from scripts.drill.load_generator import LoadClient, Outcome, Request, load_client, visitor
 from tests.gateway.conftest import ORIGIN, split_system
@@ -203,8 +204,15 @@ async def test_operators_paths_are_for_listed_networks(settings: Settings) -> No
             assert (await operator.get("/metrics")).status_code == 200
             assert (await operator.get("/api/admin/index")).status_code == 401
         async with gateway.client(source="127.0.0.2", headers={"Origin": ORIGIN}) as visitor:
-            for path in ("/metrics", "/api/admin/index", "/api/%61dmin/index", "/api/x/../admin/index"):
-                assert_error(await visitor.get(path), 404, "not_found")
+            paths = {endpoint.path for endpoint in endpoints_of(["admin"])} - {
+                endpoint.path for endpoint in endpoints_of([])
+            }
+            for path in {"/metrics", "/api/admin", *paths}:
+                first = path[path.rindex("/") + 1 :][0]
+                spellings = ("", "/"), (path, path.upper()), (f"/{first}", f"/%{ord(first):02x}"), ("/", "/x/../")
+                for old, new in spellings:
+                    for form in (path.replace(old, new, 1), f"{path}/"):
+                        assert_error(await visitor.get(form), 404, "not_found")
 
 
 async def test_reload_fails_no_request(settings: Settings) -> None:

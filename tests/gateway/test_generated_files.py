@@ -25,8 +25,7 @@ def nginx_map(variable: str, value: str) -> str:
     assert block
     entries = dict(line.strip().rstrip(";").rsplit(" ", 1) for line in block[1].splitlines())
     for key, result in entries.items():
-        pattern = key.strip('"')
-        if pattern == value or (pattern.startswith("~") and re.search(pattern[1:], value)):
+        if key != "default" and re.search(key.strip('"').removeprefix("~").replace(r"\z", r"\Z"), value):
             return result
     return entries["default"]
 
@@ -42,6 +41,16 @@ def test_paths_of_a_role_are_routed_to_it(role: str) -> None:
     for endpoint in endpoints_of([role]):  # type: ignore[list-item]
         expected = DEFAULT_ROLE if endpoint.path in everywhere else role
         assert nginx_map("role", endpoint.path.replace("{id:int}", "17")) == expected, endpoint.path
+
+
+@pytest.mark.parametrize("variable", ["role", "cache_zone", "cached_query"])
+def test_paths_are_compared_with_their_case(variable: str) -> None:
+    """nginx ignores the case of a text in a map, but not of a regular expression."""
+    for endpoint in ENDPOINTS:
+        path = endpoint.path.replace("{id:int}", "17")
+        assert nginx_map(variable, path.upper()) == nginx_map(variable, f"{path}\n") == nginx_map(variable, "/")
+    block = FILES["roles.conf"].partition(f"${variable} {{\n")[2].partition("}")[0]
+    assert all(line.startswith(('    "~^', "    default ")) for line in block.splitlines())
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}")
@@ -61,10 +70,18 @@ def test_bounds_are_those_of_the_api() -> None:
 def test_gateway_waits_longer_than_the_api() -> None:
     text = (FOLDER / "nginx.conf").read_text(encoding="utf-8")
     seconds = [int(found) for found in re.findall(r"proxy_read_timeout (\d+)s;", text)]
-    assert sorted(seconds) > [
-        Settings.model_fields["request_seconds"].default,
-        Settings.model_fields["admin_seconds"].default,
-    ]
+    needed = [Settings.model_fields[name].default for name in ("request_seconds", "admin_seconds")]
+    assert all(given > taken for given, taken in zip(sorted(seconds), needed, strict=True))
+
+
+@pytest.mark.parametrize("folder", ["gateway", "compose"])
+def test_every_process_is_a_backup_too(folder: str) -> None:
+    """Without one, nginx refuses requests while it takes all processes of a role for failed."""
+    text = (FOLDER.parent / folder / "upstreams.conf").read_text(encoding="utf-8")
+    for block in text.split("upstream ")[1:]:
+        servers = re.findall(r"server (\S+) (backup max_fails=0|max_fails)", block)
+        backups = [address for address, kind in servers if kind.startswith("backup")]
+        assert backups == [address for address, kind in servers if kind == "max_fails"] != []
 
 
 @needs_nginx

@@ -57,7 +57,9 @@ async def test_clients_may_speak_http_2(split: SplitSystem) -> None:
 async def test_plain_http_is_redirected(split: SplitSystem) -> None:
     configuration = split.gateway.configuration
     async with httpx2.AsyncClient(verify=TLS) as client:
-        response = await client.get(f"http://127.0.0.1:{configuration.plain_port}/api/health?a=1")
+        response = await client.get(
+            f"http://127.0.0.1:{configuration.plain_port}/api/health?a=1", headers={"Host": "evil.example"}
+        )
     assert response.status_code == 308
     assert response.headers["location"] == f"{split.gateway.url}/api/health?a=1"
 
