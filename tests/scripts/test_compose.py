@@ -67,8 +67,20 @@ def reached(*names: str) -> set[str]:
 
 
 def test_gateway_starts_the_whole_split_system() -> None:
-    core = {"passwords", "postgres", "valkey", "migrate"}
-    assert reached("gateway") == SPLIT.keys() | core
+    assert reached("gateway") == SPLIT.keys() | {"passwords"}
+
+
+def test_split_system_shares_no_data_with_the_other() -> None:
+    """Workers of two indexes on one Postgres would each take a part of the changes."""
+    both: dict[bool, set[str]] = {True: set(), False: set()}
+    for service in SERVICES.values():
+        is_split = any(profile.startswith("split") for profile in service.get("profiles", ()))
+        mounted = {volume.split(":")[0] for volume in service.get("volumes", ())} & COMPOSE["volumes"].keys()
+        addresses = re.findall(
+            r"[@/,]([a-z][a-z0-9-]*):\d+", " ".join(map(str, service.get("environment", {}).values()))
+        )
+        both[is_split] |= {*mounted, *addresses}
+    assert both[True] & both[False] == {"passwords"}
 
 
 def test_split_system_has_the_processes_of_the_topology() -> None:
@@ -84,14 +96,31 @@ def test_split_system_has_the_processes_of_the_topology() -> None:
 def test_gateway_of_the_split_system_names_its_processes() -> None:
     """It is the gateway of deploy/gateway/ but for the servers."""
     text = (ROOT / "deploy" / "compose" / "upstreams.conf").read_text(encoding="utf-8")
-    named = set(re.findall(r"server ([a-z]+-\d):5000 ", text))
+    named = set(re.findall(r"server ([a-z]+-\d):5000 resolve ", text))
     assert named == {name for name, service in SPLIT.items() if "serve" in service.get("command", ())}
     example = (ROOT / "deploy" / "gateway" / "upstreams.conf").read_text(encoding="utf-8")
     assert without_servers(text) == without_servers(example)
 
 
 def without_servers(text: str) -> list[str]:
-    return [line for line in text.splitlines() if line and not line.startswith("#") and " server " not in line]
+    omitted = ("#", "resolver", "    server ")
+    return [line for line in text.splitlines() if line and not line.startswith(omitted)]
+
+
+def test_gateway_of_the_split_system_has_every_file_of_the_gateway() -> None:
+    mounted = dict(volume.split(":")[:2] for volume in SPLIT["gateway"]["volumes"])
+    folder = ROOT / "deploy" / "gateway"
+    files = {f"./deploy/gateway/{path.name}": f"/etc/nginx/{path.name}" for path in folder.iterdir()}
+    del files["./deploy/gateway/upstreams.conf"]
+    files["./deploy/compose/upstreams.conf"] = "/etc/nginx/upstreams.conf"
+    assert mounted == {**files, "certificates": "/etc/nginx/tls"}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_nothing_is_mounted_below_what_is_mounted_to_be_read(name: str) -> None:
+    volumes = [volume.split(":") for volume in SERVICES[name].get("volumes", ())]
+    read_only = [Path(target) for _, target, *options in volumes if options == ["ro"]]
+    assert not [target for _, target, *_ in volumes if any(folder in Path(target).parents for folder in read_only)]
 
 
 @pytest.mark.parametrize("name", SPLIT)
@@ -111,6 +140,49 @@ def test_password_of_elasticsearch_gets_into_its_addresses(passwords: Path) -> N
     assert load_settings(
         database_url="postgresql://a/b", redis_url="redis://a", elasticsearch_url=printed
     ).elasticsearch_url
+
+
+def start_valkey(folder: Path, name: str) -> list[str]:
+    """Run the script of a service as its container does, but with the folder as its volume; return what it runs."""
+    entrypoint = folder / "docker-entrypoint.sh"
+    entrypoint.write_text('#!/bin/sh\necho "$@"\n')
+    entrypoint.chmod(0o755)
+    script = (ROOT / "deploy" / "compose" / "valkey.sh").read_text(encoding="utf-8").replace("/data/", f"{folder}/")
+    _, _, configuration, *lines = SPLIT[name]["command"]
+    example = f"{ROOT}/deploy/compose{configuration}"
+    environment = {"PATH": f"{folder}:{os.environ['PATH']}"}
+    return subprocess.check_output(("sh", "-c", script, "sh", example, *lines), env=environment, text=True).split()
+
+
+STATEFUL = ["split-valkey", "valkey-replica", "sentinel-1", "sentinel-2", "sentinel-3"]
+
+
+@pytest.mark.parametrize("name", STATEFUL)
+def test_what_sentinels_have_written_survives_a_restart(name: str, tmp_path: Path) -> None:
+    program, path, *_ = first = start_valkey(tmp_path, name)
+    assert program == "valkey-server"
+    assert ("--sentinel" in first) == name.startswith("sentinel")
+    assert f"{name}:/data" in SPLIT[name]["volumes"]
+    for line in SPLIT[name]["command"][3:]:
+        assert line in Path(path).read_text().splitlines()
+    Path(path).write_text("as after a failover")
+    assert start_valkey(tmp_path, name) == first
+    assert Path(path).read_text() == "as after a failover"
+
+
+def test_accepted_events_are_on_disk_and_on_a_replica() -> None:
+    lines = (ROOT / "deploy" / "compose" / "valkey.conf").read_text().splitlines()
+    assert {"appendonly yes", "appendfsync always", "min-replicas-to-write 1"} <= set(lines)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_node_is_healthy_once_it_is_in_a_cluster(number: int) -> None:
+    node = SPLIT[f"elasticsearch-{number}"]
+    # Nodes connect by addresses, which the certificates do not have.
+    assert node["environment"]["xpack.security.transport.ssl.verification_mode"] == "certificate"
+    (_, check) = node["healthcheck"]["test"]
+    assert "--fail" in check
+    assert "/run/passwords/elastic" in check
 
 
 def test_dependencies_have_health_checks_and_volumes() -> None:
@@ -142,7 +214,7 @@ def test_observers_find_each_other() -> None:
 
 
 @pytest.mark.skipif(shutil.which("docker-compose") is None, reason="needs docker-compose")
-@pytest.mark.parametrize("profile", ["sample", "observe", "split"])
+@pytest.mark.parametrize("profile", ["sample", "observe", "split", "split-sample"])
 def test_docker_compose_accepts_the_file(profile: str) -> None:
     command = ("docker-compose", "--file", str(ROOT / "docker-compose.yml"), "--profile", profile, "config", "--quiet")
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
