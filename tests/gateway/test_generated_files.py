@@ -79,7 +79,7 @@ def test_every_process_is_a_backup_too(folder: str) -> None:
     """Without one, nginx refuses requests while it takes all processes of a role for failed."""
     text = (FOLDER.parent / folder / "upstreams.conf").read_text(encoding="utf-8")
     for block in text.split("upstream ")[1:]:
-        servers = re.findall(r"server (\S+) (backup max_fails=0|max_fails)", block)
+        servers = re.findall(r"server (\S+) (?:resolve )?(backup max_fails=0|max_fails)", block)
         backups = [address for address, kind in servers if kind.startswith("backup")]
         assert backups == [address for address, kind in servers if kind == "max_fails"] != []
 

@@ -18,6 +18,8 @@ SERVICES: dict[str, dict[str, Any]] = {
     service["name"]: service for service in yaml.safe_load((ROOT / "render.yaml").read_text())["services"]
 }
 OURS = {name: service for name, service in SERVICES.items() if service.get("runtime") == "docker"}
+MEMORY = {"starter": 256 * 10**6, "standard": 10**9}
+"""Bytes of a key-value store, by plan."""
 SECRET = ("DATABASE_URL", "DATABASE_DIRECT_URL", "REDIS_URL", "SUPABASE_JWT_SECRET", "ADMIN_KEY")
 
 
@@ -84,7 +86,9 @@ def test_references_lead_to_what_exists(name: str) -> None:
 
 def test_instances_are_checked_and_get_time_to_end() -> None:
     api = SERVICES["smarttrip-api"]
-    assert api["healthCheckPath"] in {endpoint.path for endpoint in endpoints_of(())}
+    # Render restarts what fails it: an instance must not be restarted because a server is down.
+    assert api["healthCheckPath"] == "/livez"
+    assert "/livez" in {endpoint.path for endpoint in endpoints_of(())}
     drain = float(variables("smarttrip-api")["DRAIN_SECONDS"]["value"])
     assert all(service["maxShutdownDelaySeconds"] >= drain + GRACE_SECONDS + 10 for service in OURS.values())
 
@@ -94,4 +98,6 @@ def test_servers_are_private_of_the_tested_version_and_keep_what_must_not_be_los
     assert elasticsearch["image"]["url"] == f"docker.elastic.co/elasticsearch/elasticsearch:{VERSION}"
     assert elasticsearch["disk"]["mountPath"] == "/usr/share/elasticsearch/data"
     assert redis["maxmemoryPolicy"] == "noeviction"
+    waiting = int(variables("smarttrip-api")["TRACKING_LIMIT_BYTES"]["value"])
+    assert waiting <= MEMORY[redis["plan"]] // 2
     assert redis["ipAllowList"] == []

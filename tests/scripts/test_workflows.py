@@ -75,6 +75,27 @@ def test_every_job_ends_in_time_with_no_more_rights_than_it_needs() -> None:
         assert all(job["timeout-minutes"] <= 90 for job in workflow["jobs"].values())
 
 
+def test_tests_run_without_a_right_to_write() -> None:
+    for workflow in WORKFLOWS.values():
+        for job in workflow["jobs"].values():
+            if any(re.search(r"\.ci/run|pytest|scripts/test", step.get("run", "")) for step in job["steps"]):
+                granted = job.get("permissions", workflow["permissions"])
+                assert set(granted.values()) <= {"read"}
+
+
+def test_nothing_ends_the_weekly_run() -> None:
+    concurrency = WORKFLOWS["test"]["concurrency"]
+    assert "github.event_name" in concurrency["group"]
+    assert concurrency["cancel-in-progress"] == "${{ github.event_name != 'schedule' }}"
+
+
+@pytest.mark.parametrize("profile", ["sample", "split"])
+def test_smoke_test_runs_against_each_system(profile: str) -> None:
+    jobs = [[step.get("run", "") for step in job["steps"]] for job in WORKFLOWS["test"]["jobs"].values()]
+    (commands,) = [steps for steps in jobs if any(f"--profile {profile} " in step and " up " in step for step in steps)]
+    assert any(step.startswith("scripts/smoke ") for step in commands)
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     (tmp_path / "pyproject.toml").write_text('[project]\nversion = "2.1.0"\n')
