@@ -154,7 +154,7 @@ def start_valkey(folder: Path, name: str) -> list[str]:
     return subprocess.check_output(("sh", "-c", script, "sh", example, *lines), env=environment, text=True).split()
 
 
-STATEFUL = ["split-valkey", "valkey-replica", "sentinel-1", "sentinel-2", "sentinel-3"]
+STATEFUL = ["split-valkey", "valkey-replica-1", "valkey-replica-2", "sentinel-1", "sentinel-2", "sentinel-3"]
 
 
 @pytest.mark.parametrize("name", STATEFUL)
@@ -173,6 +173,8 @@ def test_what_sentinels_have_written_survives_a_restart(name: str, tmp_path: Pat
 def test_accepted_events_are_on_disk_and_on_a_replica() -> None:
     lines = (ROOT / "deploy" / "compose" / "valkey.conf").read_text().splitlines()
     assert {"appendonly yes", "appendfsync always", "min-replicas-to-write 1"} <= set(lines)
+    # After a failover the new master needs a replica, too.
+    assert len([name for name in SPLIT if name.startswith("valkey-replica-")]) >= 2
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
