@@ -27,6 +27,7 @@ from app.observability.request_metrics import current_metrics, flushing
 from app.recommendations.elasticsearch_search import ElasticsearchTripSearch
 from app.recommendations.evaluation import MAX_CONCURRENCY, EvaluationRunner
 from app.recommendations.postgres_search import PostgresTripSearch
+from app.recommendations.rollout_monitor import RolloutMonitor
 from app.recommendations.service import RecommendationService
 from app.server.admission import AdmissionController, running_admission
 from app.server.connections import ConnectionLimit, connection_limit
@@ -66,6 +67,7 @@ class Backends:
     evaluation_search: ElasticsearchTripSearch
     """With connections and a circuit breaker of its own."""
     feed: IndexFreshnessMonitor
+    rollout: RolloutMonitor
 
 
 def lifespan(
@@ -105,9 +107,11 @@ async def _open_backends(settings: Settings) -> AsyncIterator[Backends]:
         stack.push_async_callback(redis.close)
         # Until a process sees the change it caches responses with the columns as they were.
         database.columns.on_change = partial(publish_all_changed, redis.client)
-        feed = IndexFreshnessMonitor(database)
+        feed, rollout = IndexFreshnessMonitor(database), RolloutMonitor(database, settings.scoring_weights)
         if "recommendations" in settings.roles:
             await stack.enter_async_context(background_task(feed.run()))
+            await rollout.start()
+            await stack.enter_async_context(background_task(rollout.run()))
         search = ElasticsearchTripSearch(
             searches, settings.search_alias, feed, cached=settings.answer_cache_seconds > 0
         )
@@ -115,7 +119,7 @@ async def _open_backends(settings: Settings) -> AsyncIterator[Backends]:
         evaluation_search = ElasticsearchTripSearch(
             evaluations, settings.search_alias, feed, cached=False, dependency="evaluation"
         )
-        yield Backends(database, elasticsearch, redis, search, evaluation_search, feed)
+        yield Backends(database, elasticsearch, redis, search, evaluation_search, feed, rollout)
 
 
 @asynccontextmanager
@@ -164,6 +168,7 @@ async def _open_state(
             evaluation=EvaluationRunner(
                 RecommendationService(cache, database, backends.evaluation_search, fallback, cache_seconds=0)
             ),
+            rollout=backends.rollout,
             rate_limiter=RateLimiter(redis, settings),
             signing_keys=signing_keys,
             tracking=tracking,

@@ -8,6 +8,9 @@ from msgspec import Struct
 class RequestRecord(Struct):
     cache: str | None = None
     """Level of the cache that answered; None if no cache was asked."""
+    weights: str | None = None
+    """Weight set that searches were scored with; None outside of a rollout."""
+    variant: str | None = None
     stages: dict[str, float] = {}
     """Seconds by stage. Of stages that ran at the same time each has its whole duration."""
 

@@ -40,6 +40,7 @@ PROGRESS = Gauge(
 )
 PUBLISH_FAILURES = Counter("smarttrip_changes_untold_total", "Changes that could not be published to caches")
 GENERATION = Gauge("smarttrip_index_generation", "Number of the latest change published to caches")
+ROLLOUTS_ABORTED = Counter("smarttrip_rollouts_aborted_total", "Rollouts that a worker rolled back")
 DRIFT = Gauge("smarttrip_index_drifted_departures", "Departures that differed from Postgres at the last verification")
 DRIFTED = Counter("smarttrip_index_drift_total", "Departures found to differ from Postgres, in total")
 REINDEXED = Counter("smarttrip_reindex_total", "Full reindexes that activated a new index")

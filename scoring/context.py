@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from schemas.api.preferences import Preferences
-from scoring import weights
 from scoring.predicates import Condition, Equals, Range
+from scoring.weights import PLATFORM_WEIGHTS, PRIMARY, RELAXED, SearchLimits, Weights
 
 
 def as_terms(values: Iterable[object]) -> tuple[str, ...]:
@@ -29,6 +29,7 @@ class SearchContext:
     preferences: Preferences
     today: date
     lookups: SearchLookups
+    weights: Weights = PLATFORM_WEIGHTS
     is_relaxed: bool = False
     exclude_ids: tuple[int, ...] = ()
     """Ids of the departures that the primary search found."""
@@ -38,8 +39,8 @@ class SearchContext:
         return replace(self, is_relaxed=True, exclude_ids=exclude_ids)
 
     @property
-    def limits(self) -> weights.SearchLimits:
-        return weights.RELAXED if self.is_relaxed else weights.PRIMARY
+    def limits(self) -> SearchLimits:
+        return RELAXED if self.is_relaxed else PRIMARY
 
     @property
     def countries(self) -> tuple[str, ...]:

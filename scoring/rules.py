@@ -53,46 +53,48 @@ def applicable_rules(search: SearchContext) -> tuple[RuleGroup, ...]:
     return tuple(filter(None, (tuple(rules(search)) for rules in RULES)))
 
 
-def base(_search: SearchContext) -> Iterator[Rule]:
-    yield Rule(BASE, weights.BASE, "Base Score", ALWAYS)
+def base(search: SearchContext) -> Iterator[Rule]:
+    yield Rule(BASE, search.weights.base, "Base Score", ALWAYS)
 
 
 def expanded(search: SearchContext) -> Iterator[Rule]:
     if search.is_relaxed:
-        yield Rule("expanded", weights.EXPANDED, "Expanded Result", ALWAYS)
+        yield Rule("expanded", search.weights.expanded, "Expanded Result", ALWAYS)
 
 
 def themes(search: SearchContext) -> Iterator[Rule]:
     if search.themes:
         two, one = AtLeastN(2, "themes", search.themes), In("themes", search.themes)
-        yield Rule("excellent_themes", weights.EXCELLENT_THEMES, "Excellent Theme Match", two)
-        yield Rule("good_themes", weights.GOOD_THEMES, "Good Theme Match", one)
+        yield Rule("excellent_themes", search.weights.excellent_themes, "Excellent Theme Match", two)
+        yield Rule("good_themes", search.weights.good_themes, "Good Theme Match", one)
 
 
 def no_themes(search: SearchContext) -> Iterator[Rule]:
     if search.themes:
-        yield Rule("no_themes", weights.NO_THEMES, "No Theme Match", Not(In("themes", search.themes)))
+        yield Rule("no_themes", search.weights.no_themes, "No Theme Match", Not(In("themes", search.themes)))
 
 
 def different_type(search: SearchContext) -> Iterator[Rule]:
     wanted = search.preferences.preferred_type_id
     if search.is_relaxed and wanted is not None:
-        yield Rule("different_type", weights.DIFFERENT_TYPE, "Different Type", Not(Equals("type", str(wanted))))
+        yield Rule("different_type", search.weights.different_type, "Different Type", Not(Equals("type", str(wanted))))
 
 
 def difficulty(search: SearchContext) -> Iterator[Rule]:
     level = search.preferences.difficulty
     if level is not None:
-        yield Rule("perfect_difficulty", weights.PERFECT_DIFFICULTY, "Perfect Difficulty", Equals("level", level))
+        yield Rule(
+            "perfect_difficulty", search.weights.perfect_difficulty, "Perfect Difficulty", Equals("level", level)
+        )
 
 
 def duration(search: SearchContext) -> Iterator[Rule]:
     shortest, longest = search.preferences.min_duration, search.preferences.max_duration
     good, dropped_beyond = search.limits.good_duration_days, search.limits.dropped_beyond_days
     near, ideal = _days_near(good, shortest, longest), Range("days", shortest, longest)
-    yield Rule("flexible_duration", weights.IDEAL_DURATION, "Flexible Duration", search.private_departure)
-    yield Rule("ideal_duration", weights.IDEAL_DURATION, _days("Ideal Duration"), ideal)
-    yield Rule("good_duration", weights.GOOD_DURATION, _days("Good Duration"), near)
+    yield Rule("flexible_duration", search.weights.ideal_duration, "Flexible Duration", search.private_departure)
+    yield Rule("ideal_duration", search.weights.ideal_duration, _days("Ideal Duration"), ideal)
+    yield Rule("good_duration", search.weights.good_duration, _days("Good Duration"), near)
     if dropped_beyond is not None:
         far = Not(_days_near(dropped_beyond, shortest, longest))
         yield Rule("wrong_duration", weights.DISQUALIFY, _days("Wrong Duration"), far)
@@ -109,17 +111,17 @@ def _days_near(distance: int, *ends: int) -> Condition:
 def budget(search: SearchContext) -> Iterator[Rule]:
     if search.preferences.budget is not None:
         within, slightly, over = map(search.price_within, (100, weights.SLIGHTLY_OVER_PERCENT, weights.OVER_PERCENT))
-        yield Rule("within_budget", weights.WITHIN_BUDGET, "Within Budget", within)
-        yield Rule("slightly_over_budget", weights.SLIGHTLY_OVER_BUDGET, "Slightly Over (+10%)", slightly)
-        yield Rule("over_budget", weights.OVER_BUDGET, "Over Budget (+20%)", over)
+        yield Rule("within_budget", search.weights.within_budget, "Within Budget", within)
+        yield Rule("slightly_over_budget", search.weights.slightly_over_budget, "Slightly Over (+10%)", slightly)
+        yield Rule("over_budget", search.weights.over_budget, "Over Budget (+20%)", over)
 
 
-def guaranteed(_search: SearchContext) -> Iterator[Rule]:
-    yield Rule("guaranteed", weights.GUARANTEED, "Guaranteed", Equals("status", Status.GUARANTEED.value))
+def guaranteed(search: SearchContext) -> Iterator[Rule]:
+    yield Rule("guaranteed", search.weights.guaranteed, "Guaranteed", Equals("status", Status.GUARANTEED.value))
 
 
-def last_places(_search: SearchContext) -> Iterator[Rule]:
-    yield Rule("last_places", weights.LAST_PLACES, "Last Places", Equals("status", Status.LAST_PLACES.value))
+def last_places(search: SearchContext) -> Iterator[Rule]:
+    yield Rule("last_places", search.weights.last_places, "Last Places", Equals("status", Status.LAST_PLACES.value))
 
 
 def departing_soon(search: SearchContext) -> Iterator[Rule]:
@@ -128,7 +130,7 @@ def departing_soon(search: SearchContext) -> Iterator[Rule]:
 
     latest = search.today + timedelta(weights.SOON_DAYS)
     departs = Range("start", None, latest.isoformat())
-    yield Rule("soon", weights.SOON, label, And((Not(search.private_departure), departs)))
+    yield Rule("soon", search.weights.soon, label, And((Not(search.private_departure), departs)))
 
 
 def location(search: SearchContext) -> Iterator[Rule]:
@@ -136,8 +138,8 @@ def location(search: SearchContext) -> Iterator[Rule]:
         country: Condition = In("country", search.countries)
         if Continent.ANTARCTICA in search.continents:
             country = Or((country, Equals("antarctica", True)))
-        yield Rule("country", weights.COUNTRY, "Country Match", country)
-        yield Rule("continent", weights.CONTINENT, "Continent Match", In("continent", search.continents))
+        yield Rule("country", search.weights.country, "Country Match", country)
+        yield Rule("continent", search.weights.continent, "Continent Match", In("continent", search.continents))
 
 
 RULES: tuple[Callable[[SearchContext], Iterator[Rule]], ...] = (

@@ -8,7 +8,22 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from scripts.commands import bench, check, completion, database, demo, drill, index, processes, size, stack, top, user
+from scripts.commands import (
+    bench,
+    check,
+    completion,
+    database,
+    demo,
+    drill,
+    index,
+    processes,
+    rollout,
+    size,
+    stack,
+    top,
+    user,
+    weights,
+)
 from scripts.commands.group import FastGroup
 from scripts.errors import ExitCode
 from scripts.interrupts import announced_interrupts
@@ -28,6 +43,8 @@ app = typer.Typer(
 )
 app.add_typer(stack.app, name="stack")
 app.add_typer(user.app, name="user")
+app.add_typer(weights.app, name="weights")
+app.add_typer(rollout.app, name="rollout")
 app.add_typer(bench.app, name="bench")
 app.command()(database.migrate)
 app.command()(database.seed)

@@ -26,6 +26,7 @@ class ExitCode(IntEnum):
     SETTING = 6, "a setting is missing or wrong"
     PORT = 7, "the port is taken, or not ours to listen on"
     NOTHING_STORED = 8, "nothing is stored about the person"
+    NO_SUCH_SET = 9, "there is no such weight set"
     INTERRUPTED = 130, "interrupted by Ctrl-C"
 
 

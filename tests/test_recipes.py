@@ -17,7 +17,7 @@ RULE = """
 def company(search: SearchContext) -> Iterator[Rule]:
     if search.preferences.preferred_companies:
         companies = as_terms(search.preferences.preferred_companies)
-        yield Rule("company", weights.COMPANY, "Preferred Company", In("company", companies))
+        yield Rule("company", search.weights.company, "Preferred Company", In("company", companies))
 """
 
 PREFERENCE = """Companies = Annotated[
@@ -34,8 +34,10 @@ FIELD = """    "company": DocumentField(
 
 REFERENCE_RULE = """
 
-def company_points(trip: TripDocument, wants: ReferencePreferences) -> list[tuple[int, str]]:
-    return [(5, "Preferred Company")] if int(trip.company) in wants.companies else []
+def company_points(
+    trip: TripDocument, wants: ReferencePreferences, gives: ReferencePoints
+) -> list[tuple[int, str]]:
+    return [(gives.company, "Preferred Company")] if int(trip.company) in wants.companies else []
 """
 
 
@@ -46,11 +48,11 @@ def tree(tmp_path: Path) -> TreeCopy:
 
 def add_rule(tree: TreeCopy) -> None:
     """Steps 1 to 4 of "Add a rule"."""
-    tree.insert_after("scoring/weights.py", ("CONTINENT = 5\n", "COMPANY = 5\n"))
+    tree.insert_after("scoring/weights.py", ("    continent: Bonus = 5\n", "    company: Bonus = 5\n"))
     tree.insert_after(
         "scoring/rules.py",
         ("from scoring.context import SearchContext", ", as_terms"),
-        ('yield Rule("continent", weights.CONTINENT, "Continent Match", In("continent", search.continents))\n', RULE),
+        ('"Continent Match", In("continent", search.continents))\n', RULE),
         ("    departing_soon,\n    location,\n", "    company,\n"),
     )
     tree.insert_after(
@@ -63,8 +65,9 @@ def add_rule(tree: TreeCopy) -> None:
     tree.insert_after(
         "tests/scoring/reference.py",
         ("    themes: frozenset[int] = frozenset()\n", "    companies: frozenset[int] = frozenset()\n"),
-        ("urgency_points(trip, world) + place_points(trip, wants)", " + company_points(trip, wants)"),
-        ('        return [(5, "Continent Match")]\n    return []\n', REFERENCE_RULE),
+        ("    return points + stays + others", " + company_points(trip, wants, gives)"),
+        ("    continent: int = 5\n", "    company: int = 5\n"),
+        ('        return [(gives.continent, "Continent Match")]\n    return []\n', REFERENCE_RULE),
     )
     tree.insert_after(
         "tests/scoring/strategies.py",

@@ -46,6 +46,8 @@ EXPOSED = (
     "Accept-Encoding",
     "WWW-Authenticate",
     "Content-Language",
+    "X-Scoring-Weights",
+    "X-Rollout-Variant",
 )
 """Response headers that scripts may read, beside those that browsers always show them."""
 

@@ -77,6 +77,10 @@ def scenarios_not_found(ids: Sequence[int]) -> ApiError:
     return ApiError(404, "not_found", Message(key, ids=", ".join(map(str, ids))))
 
 
+def weights_not_found() -> ApiError:
+    return ApiError(404, "not_found", Message("weights_not_found"))
+
+
 def too_large(limit: int) -> ApiError:
     return ApiError(413, "too_large", Message("body_too_large", limit=limit // 1024))
 

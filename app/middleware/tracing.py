@@ -68,6 +68,9 @@ def _describe(span: Span, method: str, scope: Scope, status: int | None) -> None
     attributes: dict[str, str | int] = {"smarttrip.request_id": context.id}
     if context.record.cache is not None:
         attributes["smarttrip.cache"] = context.record.cache
+    if context.record.variant is not None and context.record.weights is not None:
+        attributes["smarttrip.variant"] = context.record.variant
+        attributes["smarttrip.weights"] = context.record.weights
     if "route" in scope:
         attributes["http.route"] = scope["route"].path
         span.rename(f"{method} {scope['route'].path}")

@@ -70,6 +70,8 @@ class AccessLog:
             "bytes": request.sent_bytes,
             "client": request.client,
         }
+        if request.record.variant is not None:
+            fields["variant"] = request.record.variant
         if is_slow:
             fields["stages"] = {name: _milliseconds(spent) for name, spent in request.record.stages.items()}
         elif request.status < 500 and self._stride > 1:

@@ -11,6 +11,7 @@ from app.recommendations.engine import RankedResults
 from schemas.api.preferences import Preferences
 from scoring.affected import ChangedDeparture, ShownResults, ShownSearch
 from scoring.context import SearchContext, SearchLookups
+from scoring.weights import Weights
 
 
 class Dependency(Struct, frozen=True, array_like=True):
@@ -30,9 +31,10 @@ def pack_dependency(results: RankedResults, search: SearchContext) -> bytes:
 class ResponseDependency:
     """The dependency of the response to a search. Most are never compared with a change, and not unpacked."""
 
-    def __init__(self, preferences: Preferences, today: date, packed: bytes) -> None:
+    def __init__(self, preferences: Preferences, today: date, weights: Weights, packed: bytes) -> None:
         self._preferences = preferences
         self._today = today
+        self._weights = weights
         self._packed = packed
 
     def is_affected(self, changes: Sequence[ChangedDeparture]) -> bool:
@@ -43,7 +45,7 @@ class ResponseDependency:
     def _search(self) -> ShownSearch:
         stored = _decode(self._packed)
         lookups = SearchLookups(stored.private_type_id, stored.continents)
-        return ShownSearch(SearchContext(self._preferences, self._today, lookups), stored.shown)
+        return ShownSearch(SearchContext(self._preferences, self._today, lookups, self._weights), stored.shown)
 
 
 _decode = Decoder(Dependency).decode

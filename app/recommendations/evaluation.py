@@ -15,6 +15,7 @@ from schemas.messages.message import Message
 from schemas.row_errors import ROW_ERRORS, describe_row_error
 from schemas.tables import EvaluationScenario
 from scoring.explain import Recommendation
+from scoring.weight_set import PLATFORM_SET, WeightSet
 
 MAX_CONCURRENCY = 4
 """Scenarios that are evaluated at the same time."""
@@ -28,19 +29,23 @@ class EvaluationRunner:
         self._service = service
         self._running = asyncio.Lock()
 
-    async def run(self, scenarios: Iterable[EvaluationScenario], today: date) -> list[ScenarioResult]:
+    async def run(
+        self, scenarios: Iterable[EvaluationScenario], today: date, weights: WeightSet = PLATFORM_SET
+    ) -> list[ScenarioResult]:
         """Raises: ConflictError, while another evaluation runs in this process; BackendError."""
         if self._running.locked():
             raise ConflictError(Message("evaluation_running"))
         async with self._running:
-            return await self._run(scenarios, today)
+            return await self._run(scenarios, today, weights)
 
-    async def _run(self, scenarios: Iterable[EvaluationScenario], today: date) -> list[ScenarioResult]:
+    async def _run(
+        self, scenarios: Iterable[EvaluationScenario], today: date, weights: WeightSet
+    ) -> list[ScenarioResult]:
         semaphore = asyncio.Semaphore(MAX_CONCURRENCY)
 
         async def evaluate(scenario: EvaluationScenario) -> ScenarioResult:
             async with semaphore:
-                return await _evaluate(self._service, scenario, today)
+                return await _evaluate(self._service, scenario, today, weights)
 
         # Unlike with `gather`, no search goes on after one of them has failed.
         try:
@@ -51,12 +56,14 @@ class EvaluationRunner:
         return [task.result() for task in tasks]
 
 
-async def _evaluate(service: RecommendationService, scenario: EvaluationScenario, today: date) -> ScenarioResult:
+async def _evaluate(
+    service: RecommendationService, scenario: EvaluationScenario, today: date, weights: WeightSet
+) -> ScenarioResult:
     try:
         preferences = Preferences.model_validate(scenario.preferences)
     except ValidationError as error:
         return _result(scenario, [], [f"the preferences can't be understood. {validation_error(error).message}"])
-    found = (await service.recommend(preferences, today)).all
+    found = (await service.recommend(preferences, today, weights)).all
     try:
         return _result(scenario, found, list(unmet_expectations(scenario, found)))
     except ROW_ERRORS as error:

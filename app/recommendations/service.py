@@ -1,6 +1,7 @@
 """Recommendation service: cached responses, with fallbacks while the index or the database is unavailable."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -17,6 +18,7 @@ from app.cache.response_cache import ReadDependency, ResponseCache
 from app.http.conditional import STALE
 from app.http.encoded_body import EncodedBody
 from app.recommendations.appendable_body import AppendableJsonBody
+from app.recommendations.assignment import OWN_ASSIGNMENT, Assignment
 from app.recommendations.dependency import ResponseDependency, pack_dependency
 from app.recommendations.elasticsearch_search import STALE_INDEX, ElasticsearchTripSearch
 from app.recommendations.engine import RankedResults, find_recommendations
@@ -34,6 +36,7 @@ from schemas.index_document import DOCUMENT_VERSION
 from schemas.invalidation import ALL_KINDS, EntityKind
 from scoring.availability import bookable
 from scoring.context import SearchContext, SearchLookups
+from scoring.weight_set import WeightSet
 
 HEDGE_SECONDS = 0.7
 """Seconds after which a fallback is tried beside the primary source. A server that stalls is found before that; this is
@@ -76,12 +79,14 @@ class SearchRequest:
     preferences: Preferences
     today: date
     gzipped: bool
+    assignment: Assignment = OWN_ASSIGNMENT
 
     @property
     def key(self) -> str:
         """Cache key; equal for requests that mean the same, to releases that read the same index."""
         coding = "gzip" if self.gzipped else "identity"
-        return f"recommendations:v{DOCUMENT_VERSION}:{coding}:{self.today}:{self.preferences.canonical()}"
+        sets = self.assignment.weights.key
+        return f"recommendations:v{DOCUMENT_VERSION}:{sets}:{coding}:{self.today}:{self.preferences.canonical()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +109,9 @@ def _unpack(body: EncodedBody) -> AppendableJsonBody:
 
 
 def _read_dependency(request: SearchRequest, body: EncodedBody) -> IsAffected:
-    return ResponseDependency(request.preferences, request.today, _unpack(body).dependency).is_affected
+    weights = request.assignment.weights.weights
+    packed = _unpack(body).dependency
+    return ResponseDependency(request.preferences, request.today, weights, packed).is_affected
 
 
 async def _find(search: SearchContext, source: Source) -> RankedResults:
@@ -196,9 +203,10 @@ class RecommendationService:
         body = self._cache.get_local(key, LOOKUP_KINDS, "recommendations")
         return None if body is None or body.stale else CachedResponse(_unpack(body))
 
-    async def recommend(self, preferences: Preferences, today: date) -> RankedResults:
+    async def recommend(self, preferences: Preferences, today: date, weights: WeightSet) -> RankedResults:
         """Compute recommendations from the primary source, without the cache. Raises: BackendError."""
-        return await _find(await self._search(preferences, today, self._primary), self._primary)
+        request = SearchRequest(preferences, today, gzipped=False, assignment=Assignment(weights))
+        return await _find(await self._search(request, self._primary), self._primary)
 
     async def _get_degraded(
         self, request: SearchRequest, reason: str, fallbacks: Sequence[Source] | None = None
@@ -238,8 +246,11 @@ class RecommendationService:
 
     def _loader(self, request: SearchRequest, source: Source) -> Callable[[], Awaitable[bytes]]:
         async def load() -> bytes:
-            search = await self._search(request.preferences, request.today, source)
+            search = await self._search(request, source)
+            started = time.monotonic()
             results = await _find(search, source)
+            if request.assignment.counts is not None:
+                request.assignment.counts.add_search(time.monotonic() - started, is_empty=not results.all)
             total = await self._count_trips(request.today, source)
             with Stage("serialize"):
                 text = serialize_response(results, request.preferences, total, degraded=source.warning is not None)
@@ -249,9 +260,10 @@ class RecommendationService:
 
         return load
 
-    async def _search(self, preferences: Preferences, today: date, source: Source) -> SearchContext:
+    async def _search(self, request: SearchRequest, source: Source) -> SearchContext:
         with spans.span("catalogue"):
-            return SearchContext(preferences, today, await source.load_lookups())
+            lookups = await source.load_lookups()
+        return SearchContext(request.preferences, request.today, lookups, request.assignment.weights.weights)
 
     async def _count_trips(self, today: date, source: Source) -> int:
         """Count bookable departures where the search is, of which the index lags the database by seconds."""

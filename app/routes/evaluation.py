@@ -26,7 +26,8 @@ async def run_evaluation(request: ApiRequest, body: EvaluationRequest) -> Respon
         if unknown := await evaluation.find_unknown_ids(session, ids):
             raise scenarios_not_found(unknown)
         chosen = await evaluation.find_scenarios(session, body.category, ids)
-    results = await request.state["evaluation"].run(chosen, request.state["today"]())
+    weights = request.state["rollout"].plan.stable.weights
+    results = await request.state["evaluation"].run(chosen, request.state["today"](), weights)
     passed = sum(result.passed for result in results)
     report = EvaluationResponse(
         success=True,

@@ -4,34 +4,80 @@ import time
 from datetime import date
 from functools import partial
 
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
+from app.access.authentication import require_admin
 from app.endpoints.endpoint import Endpoint
 from app.http.conditional import accepts_gzip_response
+from app.http.errors import weights_not_found
 from app.http.raw_response import RawResponse
-from app.recommendations.response import build_response
-from app.recommendations.service import SearchRequest
-from app.state import ApiRequest, RequestState
+from app.middleware.rate_limiting import rate_limit_keys
+from app.recommendations.assignment import Assignment
+from app.recommendations.response import WEIGHTS_HEADER, build_response
+from app.recommendations.service import CachedResponse, RecommendationService, SearchRequest
+from app.state import ApiRequest, RequestState, current_identity
 from schemas.api.preferences import Preferences
 from schemas.api.recommendations import RecommendationsResponse
 
 
 async def recommend(request: ApiRequest, body: Preferences) -> Response:
     state, started = request.state, time.monotonic()
-    search = SearchRequest(body, state["today"](), accepts_gzip_response(state["context"].headers))
-    response = await state["recommendations"].get_response(search)
-    state["fast_path"].register(
-        request.scope, partial(_local_response, search.key, search.today), body=state["context"].content or b""
-    )
-    return build_response(request.scope, response, started)
+    assignment = await _assignment(request)
+    gzipped = accepts_gzip_response(state["context"].headers)
+    search = SearchRequest(body, state["today"](), gzipped, assignment)
+    response = await _get_response(state["recommendations"], search)
+    respond = partial(_local_response, search.key, assignment.weights.key, search.today)
+    state["fast_path"].register(request.scope, respond, body=state["context"].content or b"")
+    return build_response(request.scope, response, assignment, started)
 
 
-def _local_response(key: str, today: date, scope: Scope) -> RawResponse | None:
-    """Respond on the fast path: return the response if this process has a current one of this day, else None."""
+def _local_response(key: str, weights_key: str, today: date, scope: Scope) -> RawResponse | None:
+    """Respond on the fast path: return the response if this process has a current one of this day, else None.
+
+    `key` is that of the request with the weights of `weights_key`.
+    """
     state: RequestState = scope["state"]
-    response = state["recommendations"].get_local(key) if state["today"]() == today else None
-    return None if response is None else build_response(scope, response, time.monotonic())
+    if WEIGHTS_HEADER in state["context"].headers or state["today"]() != today:
+        return None
+    assignment = _planned(scope)
+    if assignment.weights.key != weights_key:
+        key = key.replace(weights_key, assignment.weights.key, 1)
+    response = state["recommendations"].get_local(key)
+    return None if response is None else build_response(scope, response, assignment, time.monotonic())
+
+
+async def _get_response(service: RecommendationService, search: SearchRequest) -> CachedResponse:
+    """Return the response; during a rollout count a failure of any kind, or a timeout, before it is raised."""
+    try:
+        return await service.get_response(search)
+    except BaseException:
+        if search.assignment.counts is not None:
+            search.assignment.counts.add_request(failed=True)
+        raise
+
+
+def _planned(scope: Scope) -> Assignment:
+    """Return what the client is answered with: during a rollout by user, else by address or IPv6 network."""
+    plan = scope["state"]["rollout"].plan
+    return plan.stable if plan.candidate is None else plan.choose(rate_limit_keys(Request(scope))[0])
+
+
+async def _assignment(request: ApiRequest) -> Assignment:
+    """Return what the request is answered with: the weights that an administrator names, else those of the plan.
+
+    Raises: NotAuthenticatedError, NotAuthorizedError; ApiError 404; BackendUnavailableError.
+    """
+    state = request.state
+    reference = state["context"].headers.get(WEIGHTS_HEADER)
+    if reference is None:
+        return _planned(request.scope)
+    require_admin(request.headers, state["settings"], lambda: current_identity(request))
+    weights = await state["rollout"].find(reference.decode("latin-1"))
+    if weights is None:
+        raise weights_not_found()
+    return Assignment(weights)
 
 
 ENDPOINTS = (
@@ -49,6 +95,10 @@ ENDPOINTS = (
         fast_path=True,
         body=Preferences,
         response=RecommendationsResponse,
-        headers={"X-Session-ID": "Id of the browsing session, to which the search is attributed."},
+        errors=(401, 403, 404),
+        headers={
+            "X-Session-ID": "Id of the browsing session, to which the search is attributed.",
+            "X-Scoring-Weights": "Weight set to score with, such as `summer@1`; for administrators.",
+        },
     ),
 )

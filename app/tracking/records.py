@@ -8,8 +8,10 @@ import orjson
 from msgspec import Struct
 
 from schemas.api.tracking import TrackedEvent
+from schemas.weight_sets import PLATFORM
 
 ALGORITHM_VERSION = "v2"
+"""How the platform names the algorithm with its own weights."""
 
 _ESCAPED_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
@@ -45,6 +47,8 @@ class RequestLog(Struct, frozen=True):
     """As the client sent it; empty if it sent none, or a long one. Only a UUID is stored."""
     received_at: datetime
     response_time_ms: int
+    weights: str
+    """Reference of the weight set."""
     search: bytes
     """JSON object of the preferences and results, see `app.recommendations.request_log_record`."""
 
@@ -60,12 +64,16 @@ def _session(sent: str) -> str | None:
         return None
 
 
+def _algorithm(weights: str) -> str:
+    return ALGORITHM_VERSION if weights == PLATFORM else f"{ALGORITHM_VERSION}+{weights}"
+
+
 def encode_request_log(log: RequestLog) -> bytes:
     body = {
         "request_id": log.request_id,
         "session_id": _session(log.session_id),
         "created_at": log.received_at,
         "response_time_ms": log.response_time_ms,
-        "algorithm_version": ALGORITHM_VERSION,
+        "algorithm_version": _algorithm(log.weights),
     }
     return b",".join((orjson.dumps(body)[:-1], log.search[1:]))

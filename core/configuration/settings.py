@@ -28,6 +28,7 @@ from core.configuration.redis_url import parse_sentinel_url
 from core.configuration.roles import ROLES, Role
 from schemas.index_document import versioned_alias
 from schemas.lenient import empty_as_none
+from schemas.weight_sets import PLATFORM, REFERENCE_PATTERN
 
 MIN_SECRET_BYTES = 32
 """Length of a secret for HS256, as RFC 7518 requires it."""
@@ -164,6 +165,9 @@ ApiKey = Annotated[
     ),
 ]
 Rates = Annotated[str, AfterValidator(_rates)]
+WeightsReference = Annotated[
+    str, _matching(REFERENCE_PATTERN, "should be platform, or a name with a version such as summer@1")
+]
 
 
 class Settings(ResourceLimits, BaseSettings):
@@ -206,6 +210,8 @@ class Settings(ResourceLimits, BaseSettings):
     rate_limit_evaluation: Rates = "6/hour"
     max_requests_in_flight: Annotated[int, Field(ge=1)] = 512
     drain_seconds: Annotated[float, Field(ge=0, le=60)] = 2
+    scoring_weights: WeightsReference = PLATFORM
+    rollout_percent: Annotated[int, Field(ge=1, le=100)] = 10
     answer_cache_seconds: Annotated[int, Field(ge=0)] = 240
     fallback_candidates: Annotated[int, Field(ge=1)] = 50_000
     reindex_rate: Annotated[float | None, Field(gt=0, allow_inf_nan=False), empty_as_none] = None

@@ -12,6 +12,7 @@ from indexer.jobs.names import REINDEX, TIDY, VERIFY
 from indexer.jobs.queue import Job
 from indexer.rebuild import retention
 from indexer.rebuild.verify import VerifyOptions, verify
+from indexer.rollout import outcomes
 from indexer.supervisor import IndexSupervisor
 from tracking.daily_aggregation import aggregate_days
 from tracking.retention import remove_old
@@ -23,6 +24,7 @@ log = structlog.get_logger()
 VERIFY_RATE = 2000.0
 """Departures per second: slow enough not to affect requests."""
 
+EVERY_MINUTE = frozenset(range(60))
 EVERY_15_MINUTES = frozenset(range(0, 60, 15))
 NIGHT = frozenset({1})
 SHORT = 60.0
@@ -53,6 +55,13 @@ def scheduled_jobs(settings: Settings, engine: AsyncEngine, supervisor: IndexSup
     async def end_sessions() -> None:
         await close_sessions(engine)
 
+    async def check_rollout() -> None:
+        async with engine.begin() as connection:
+            reason = await outcomes.check(connection)
+        if reason is not None:
+            metrics.ROLLOUTS_ABORTED.inc()
+            log.error("rollout_aborted", reason=reason)
+
     async def purge_tracking() -> None:
         await remove_old(engine, settings.tracking_retention_days)
 
@@ -60,6 +69,7 @@ def scheduled_jobs(settings: Settings, engine: AsyncEngine, supervisor: IndexSup
         Job(REINDEX, reindex, SHORT),
         Job(VERIFY, verify_index, LONG, minutes=frozenset({17})),
         Job(TIDY, clean_up, SHORT, minutes=frozenset({7})),
+        Job("check_rollout", check_rollout, SHORT, minutes=EVERY_MINUTE),
         Job("count_trips", count_trips, SHORT, minutes=EVERY_15_MINUTES),
         Job("count_days", count_days, SHORT, minutes=EVERY_15_MINUTES),
         Job("end_sessions", end_sessions, SHORT, minutes=EVERY_15_MINUTES),

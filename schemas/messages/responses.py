@@ -39,6 +39,10 @@ RESPONSES = {
     "template_not_found": Text("Template not found", "הטיול לא נמצא (404)"),
     "scenario_not_found": Text("Scenario {ids} not found", "התרחיש {ids} לא נמצא (404)"),
     "scenarios_not_found": Text("Scenarios {ids} not found", "התרחישים {ids} לא נמצאו (404)"),
+    "weights_not_found": Text(
+        "Weight set not found; `smarttrip weights list` has those that are stored",
+        "סט המשקלות לא נמצא (404); הסטים השמורים מופיעים ב-`smarttrip weights list`",
+    ),
     "method_not_allowed": Text("Method not allowed here", "השיטה אינה מותרת בכתובת זו"),
     "request_timeout": Text("The request took too long to arrive.", "הבקשה הגיעה לאט מדי ונקטעה."),
     "evaluation_running": Text(

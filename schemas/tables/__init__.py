@@ -27,6 +27,9 @@ from schemas.tables.sync import (
     OutboxCopy,
     OutboxRow,
     Publisher,
+    Rollout,
+    RolloutOutcome,
+    StoredWeights,
     UnverifiedBrowser,
 )
 from schemas.tables.tracking import BrowsingSession, Event, EventCategory, EventType, TripInteraction, User
@@ -55,6 +58,9 @@ __all__ = [
     "RecommendationMetricsDaily",
     "RecommendationRequest",
     "Review",
+    "Rollout",
+    "RolloutOutcome",
+    "StoredWeights",
     "Tag",
     "TripInteraction",
     "TripOccurrence",

@@ -144,6 +144,59 @@ class JobRun(Base):
     """A number that the job found: the departures that drifted, of `verify`."""
 
 
+class StoredWeights(Base):
+    """A version of a weight set; it never changes."""
+
+    __tablename__ = "weight_sets"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    points: Mapped[dict[str, Any]]
+    """By field of `scoring.weights.Weights`."""
+    created_by: Mapped[str]
+    comment: Mapped[str]
+    created_at: Mapped[InstantNow]
+
+
+class Rollout(Base):
+    """A weight set that a share of the clients is answered with."""
+
+    __tablename__ = "rollouts"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("gen_random_uuid()"))
+    candidate: Mapped[str]
+    percent: Mapped[int]
+    criteria: Mapped[dict[str, Any]]
+    """Fields of `indexer.rollout.criteria.AbortCriteria`."""
+    started_at: Mapped[InstantNow]
+    started_by: Mapped[str]
+    ended_at: Mapped[Instant | None]
+    """None while it runs."""
+    ended_by: Mapped[str | None]
+    outcome: Mapped[str | None]
+    """promoted or rolled_back."""
+    reason: Mapped[str | None]
+
+
+class RolloutOutcome(Base):
+    """What the requests of one variant came to in one process, in a few seconds."""
+
+    __tablename__ = "rollout_outcomes"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    id: Mapped[SerialId]
+    rollout_id: Mapped[UUID]
+    variant: Mapped[str]
+    requests: Mapped[int]
+    failures: Mapped[int]
+    searches: Mapped[int]
+    empty: Mapped[int]
+    latencies: Mapped[list[int]]
+    recorded_at: Mapped[InstantNow]
+
+
 class Publisher(Base):
     """A process that may have committed changes which caches were not notified of yet."""
 

@@ -12,9 +12,18 @@ import typer
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
+ByOption = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who does it; else the system's user.")]
+
 MAX_COUNT = 10_000_000
 MAX_SECONDS = 86_400
 INT8 = 2**63
+
+
+def who(by: str | None) -> str:
+    """Return who runs the command."""
+    from getpass import getuser
+
+    return by or getuser()
 
 
 def whole_number(low: int, high: int = MAX_COUNT) -> Callable[[object], int]:

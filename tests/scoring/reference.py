@@ -24,6 +24,32 @@ class ReferencePreferences:
     start_date: date | None = None
 
 
+@dataclass(frozen=True)
+class ReferencePoints:
+    """The platform's own points."""
+
+    base: int = 30
+    excellent_themes: int = 25
+    good_themes: int = 12
+    no_themes: int = -15
+    perfect_difficulty: int = 15
+    ideal_duration: int = 12
+    good_duration: int = 8
+    within_budget: int = 12
+    slightly_over_budget: int = 8
+    over_budget: int = 5
+    guaranteed: int = 7
+    last_places: int = 15
+    soon: int = 7
+    country: int = 15
+    continent: int = 5
+    expanded: int = -15
+    different_type: int = -10
+
+
+OWN = ReferencePoints()
+
+
 class World:
     """A catalogue and the day on which it is searched; no dataclass, since a failing case would print every trip."""
 
@@ -48,27 +74,29 @@ class Shown:
     labels: tuple[str, ...]
 
 
-def answer(wants: ReferencePreferences, world: World) -> tuple[list[Shown], int]:
+def answer(wants: ReferencePreferences, world: World, gives: ReferencePoints = OWN) -> tuple[list[Shown], int]:
     """What is shown, best first, and the number of primary candidates."""
     candidates = [trip for trip in world.documents if is_primary(trip, wants, world)]
-    primary = best(candidates, wants, world, relaxed=False)[:30]
+    primary = best(candidates, wants, world, gives, relaxed=False)[:30]
     if len(primary) > 5:
         return primary, len(candidates)
     listed = {shown.id for shown in primary}
     others = [trip for trip in world.documents if trip.id not in listed and is_relaxed(trip, wants, world)]
-    return primary + best(others, wants, world, relaxed=True)[: 30 - len(primary)], len(candidates)
+    return primary + best(others, wants, world, gives, relaxed=True)[: 30 - len(primary)], len(candidates)
 
 
-def best(trips: Iterable[TripDocument], wants: ReferencePreferences, world: World, *, relaxed: bool) -> list[Shown]:
+def best(
+    trips: Iterable[TripDocument], wants: ReferencePreferences, world: World, gives: ReferencePoints, *, relaxed: bool
+) -> list[Shown]:
     ranked = []
     for trip in trips:
-        points = points_of(trip, wants, world, relaxed=relaxed)
+        points = points_of(trip, wants, world, gives, relaxed=relaxed)
         if points is None:
             continue
-        score = (15 if relaxed else 30) + sum(number for number, _ in points)
+        score = gives.base + (gives.expanded if relaxed else 0) + sum(number for number, _ in points)
         score = 0 if score < 0 else 100 if score > 100 else score
-        labels = ["Expanded Result [-15]"] if relaxed else []
-        labels += [f"{text} [{'+' if number > 0 else ''}{number}]" for number, text in points]
+        given = [(gives.expanded, "Expanded Result")] * relaxed + points
+        labels = [f"{text} [{'+' if number >= 0 else ''}{number}]" for number, text in given]
         if score >= 30:
             ranked.append((-score, trip.start, trip.id, Shown(trip.id, score, relaxed, tuple(labels))))
     return [shown for *_, shown in sorted(ranked, key=lambda entry: entry[:3])]
@@ -143,69 +171,70 @@ def is_nearly_dated(trip: TripDocument, wants: ReferencePreferences) -> bool:
 
 
 def points_of(
-    trip: TripDocument, wants: ReferencePreferences, world: World, *, relaxed: bool
+    trip: TripDocument, wants: ReferencePreferences, world: World, gives: ReferencePoints, *, relaxed: bool
 ) -> list[tuple[int, str]] | None:
     """None for a departure that is dropped."""
     points: list[tuple[int, str]] = []
     if wants.themes:
         hits = len([theme for theme in wants.themes if str(theme) in trip.themes])
         if hits >= 2:
-            points.append((25, "Excellent Theme Match"))
+            points.append((gives.excellent_themes, "Excellent Theme Match"))
         elif hits == 1:
-            points.append((12, "Good Theme Match"))
+            points.append((gives.good_themes, "Good Theme Match"))
         else:
-            points.append((-15, "No Theme Match"))
+            points.append((gives.no_themes, "No Theme Match"))
     if relaxed and wants.type_id is not None and trip.type != str(wants.type_id):
-        points.append((-10, "Different Type"))
+        points.append((gives.different_type, "Different Type"))
     if wants.difficulty is not None and trip.level == wants.difficulty:
-        points.append((15, "Perfect Difficulty"))
-    stays = duration_points(trip, wants, world, relaxed=relaxed)
+        points.append((gives.perfect_difficulty, "Perfect Difficulty"))
+    stays = duration_points(trip, wants, world, gives, relaxed=relaxed)
     if stays is None:
         return None
-    return points + stays + money_points(trip, wants) + urgency_points(trip, world) + place_points(trip, wants)
+    others = money_points(trip, wants, gives) + urgency_points(trip, world, gives) + place_points(trip, wants, gives)
+    return points + stays + others
 
 
 def duration_points(
-    trip: TripDocument, wants: ReferencePreferences, world: World, *, relaxed: bool
+    trip: TripDocument, wants: ReferencePreferences, world: World, gives: ReferencePoints, *, relaxed: bool
 ) -> list[tuple[int, str]] | None:
     days = trip.days
     if trip.type == str(world.private_type):
-        return [(12, "Flexible Duration")]
+        return [(gives.ideal_duration, "Flexible Duration")]
     if wants.shortest <= days <= wants.longest:
-        return [(12, f"Ideal Duration ({days}d)")]
+        return [(gives.ideal_duration, f"Ideal Duration ({days}d)")]
     nearest = min(abs(days - wants.shortest), abs(days - wants.longest))
     if nearest <= (10 if relaxed else 4):
-        return [(8, f"Good Duration ({days}d)")]
+        return [(gives.good_duration, f"Good Duration ({days}d)")]
     return None if nearest > 7 and not relaxed else []
 
 
-def money_points(trip: TripDocument, wants: ReferencePreferences) -> list[tuple[int, str]]:
+def money_points(trip: TripDocument, wants: ReferencePreferences, gives: ReferencePoints) -> list[tuple[int, str]]:
     if wants.budget is None:
         return []
     if share(trip, wants.budget) <= 1:
-        return [(12, "Within Budget")]
+        return [(gives.within_budget, "Within Budget")]
     if share(trip, wants.budget) <= Fraction(110, 100):
-        return [(8, "Slightly Over (+10%)")]
+        return [(gives.slightly_over_budget, "Slightly Over (+10%)")]
     if share(trip, wants.budget) <= Fraction(120, 100):
-        return [(5, "Over Budget (+20%)")]
+        return [(gives.over_budget, "Over Budget (+20%)")]
     return []
 
 
-def urgency_points(trip: TripDocument, world: World) -> list[tuple[int, str]]:
+def urgency_points(trip: TripDocument, world: World, gives: ReferencePoints) -> list[tuple[int, str]]:
     points = []
     if trip.status == "Guaranteed":
-        points.append((7, "Guaranteed"))
+        points.append((gives.guaranteed, "Guaranteed"))
     if trip.status == "Last Places":
-        points.append((15, "Last Places"))
+        points.append((gives.last_places, "Last Places"))
     wait = date.fromisoformat(trip.start) - world.today
     if trip.type != str(world.private_type) and wait <= timedelta(days=30):
-        points.append((7, f"Soon ({wait.days}d)"))
+        points.append((gives.soon, f"Soon ({wait.days}d)"))
     return points
 
 
-def place_points(trip: TripDocument, wants: ReferencePreferences) -> list[tuple[int, str]]:
+def place_points(trip: TripDocument, wants: ReferencePreferences, gives: ReferencePoints) -> list[tuple[int, str]]:
     if in_countries(trip, wants) or ("Antarctica" in wants.continents and trip.antarctica):
-        return [(15, "Country Match")]
+        return [(gives.country, "Country Match")]
     if trip.continent in wants.continents:
-        return [(5, "Continent Match")]
+        return [(gives.continent, "Continent Match")]
     return []

@@ -1,6 +1,7 @@
 """Random catalogues and wishes that meet at the edges of the rules as often as not."""
 
 import random
+from dataclasses import fields, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,7 +12,8 @@ from msgspec import Raw
 from schemas.api.preferences import Preferences
 from schemas.enums import Continent, Status
 from schemas.index_document import TripDocument
-from tests.scoring.reference import ReferencePreferences, World
+from scoring.weights import DESCENDING, MIN_SHOWN_SCORE
+from tests.scoring.reference import OWN, ReferencePoints, ReferencePreferences, World
 
 TODAYS = (date(2026, 11, 24), date(2027, 1, 1), date(2027, 12, 31), date(2028, 2, 29), date(2027, 6, 15))
 CONTINENTS = dict(enumerate(list(Continent) * 2, 1))
@@ -105,6 +107,24 @@ def wants_on(today: date) -> st.SearchStrategy[ReferencePreferences]:
         month=perhaps(None, st.integers(1, 12)),
         start_date=perhaps(None, days),
     )
+
+
+BONUSES = st.sampled_from((0, 1, 5, 30, 50, 100)) | st.integers(0, 100)
+
+
+@st.composite
+def other_points(draw: st.DrawFn) -> ReferencePoints:
+    """Points of a weight set that validation accepts."""
+    numbers = {
+        field.name: draw(BONUSES) * (1 if getattr(OWN, field.name) > 0 else -1) for field in fields(ReferencePoints)
+    }
+    for alternatives in DESCENDING:
+        in_order = sorted((numbers[name] for name in alternatives), reverse=True)
+        numbers.update(zip(alternatives, in_order, strict=True))
+    return replace(OWN, **{**numbers, "base": draw(st.integers(MIN_SHOWN_SCORE, 60) | BONUSES)})
+
+
+POINTS = st.just(OWN) | other_points()
 
 
 def body(wants: ReferencePreferences, *, as_text: bool) -> dict[str, Any]:

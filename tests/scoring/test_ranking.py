@@ -1,5 +1,6 @@
 """Three rankings of random trips for random wishes must be one: Elasticsearch's, Python's and a plain full sort."""
 
+from dataclasses import asdict
 from itertools import compress
 from typing import Any
 
@@ -17,10 +18,11 @@ from scoring.explain import Recommendation, score_documents
 from scoring.filters import candidate_filter
 from scoring.results import needs_relaxed_search
 from scoring.rules import applicable_rules
+from scoring.weights import Weights
 from tests.scoring import reference
 from tests.scoring.conftest import SEEDS
-from tests.scoring.reference import ReferencePreferences, Shown, World
-from tests.scoring.strategies import TODAYS, body, wants_on
+from tests.scoring.reference import ReferencePoints, ReferencePreferences, Shown, World
+from tests.scoring.strategies import POINTS, TODAYS, body, wants_on
 
 CASES = 1_100
 
@@ -61,21 +63,22 @@ def shown(trip: Recommendation) -> Shown:
     return Shown(trip.document.id, trip.score, trip.is_relaxed, tuple(trip.labels))
 
 
-def a_search(world: World, wants: ReferencePreferences, *, as_text: bool) -> SearchContext:
+def a_search(world: World, wants: ReferencePreferences, gives: ReferencePoints, *, as_text: bool) -> SearchContext:
     preferences = Preferences.model_validate(body(wants, as_text=as_text))
-    return SearchContext(preferences, world.today, SearchLookups(world.private_type, world.continents))
+    lookups = SearchLookups(world.private_type, world.continents)
+    return SearchContext(preferences, world.today, lookups, Weights(**asdict(gives)))
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), seed=st.sampled_from(SEEDS), as_text=st.booleans())
 async def test_elasticsearch_python_and_reference_agree(
     es: AsyncElasticsearch, worlds: list[tuple[World, str]], data: Any, seed: int, as_text: bool
 ) -> None:
     world, index = worlds[seed]
-    wants = data.draw(wants_on(world.today))
-    search = a_search(world, wants, as_text=as_text)
-    expected, total = reference.answer(wants, world)
+    wants, gives = data.draw(wants_on(world.today)), data.draw(POINTS)
+    search = a_search(world, wants, gives, as_text=as_text)
+    expected, total = reference.answer(wants, world, gives)
     assert await searched(es, index, search) == (expected, total)
 
     primary = sorted_in_python(world.documents, search)[:30]

@@ -17,6 +17,7 @@ from app.tracking.producer import TrackingProducer
 from app.tracking.records import RequestLog
 from core import clients
 from schemas.api.preferences import Preferences
+from schemas.weight_sets import PLATFORM
 from tracking.consumer import store_next_batch
 
 SESSION = "22222222-2222-4222-8222-222222222222"
@@ -57,6 +58,7 @@ def request_log(*, session_id: str = SESSION, preferences: Preferences | None = 
         session_id=session_id,
         received_at=datetime.now(UTC),
         response_time_ms=12,
+        weights=PLATFORM,
         search=build_log_record(NOTHING_FOUND, preferences or Preferences()),
     )
 

@@ -1,0 +1,1 @@
+"""Gradual rollout: weight sets, and which share of the clients is answered with which."""

@@ -1,0 +1,29 @@
+"""One transaction on the database of the settings, for commands that need no more."""
+
+# ruff: noqa: PLC0415 -- imports inside the commands keep --help fast.
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+Result = TypeVar("Result")
+
+
+def in_postgres(work: Callable[["AsyncConnection"], Awaitable[Result]]) -> Result:
+    """Run `work` in one transaction on the database of the settings, and return its result."""
+    return asyncio.run(_in_transaction(work))
+
+
+async def _in_transaction(work: Callable[["AsyncConnection"], Awaitable[Result]]) -> Result:
+    from core import clients
+    from core.configuration.settings import load_settings
+
+    engine = clients.postgres(load_settings().database_url)
+    try:
+        async with engine.begin() as connection:
+            return await work(connection)
+    finally:
+        await engine.dispose()

@@ -1,0 +1,43 @@
+"""The commands of the guide to gradual rollouts work, in their order, and show what it promises."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from core.configuration.settings import Settings
+from tests.app.conftest import ADMIN_KEY
+from tests.docs.documents import text
+from tests.docs.test_tutorial import run
+from tests.support.api.uvicorn_server import uvicorn_serving
+from tests.support.processes import environment
+
+GUIDE = "docs/how-to/roll-out-gradually.md"
+
+
+def commands() -> str:
+    """Return the indented lines, each of which is a command."""
+    lines = [line[4:] for line in text(GUIDE).splitlines() if line.startswith("    ")]
+    return "set -eu\n" + "".join(f"{line}\n" for line in lines)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_commands_of_the_guide_work(settings: Settings, database: AsyncEngine, tmp_path: Path) -> None:
+    own = settings.model_copy(update={"admin_key": SecretStr(ADMIN_KEY), "rate_limit_enabled": False})
+    env = environment(settings) | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "ADMIN_KEY": ADMIN_KEY,
+    }
+    with uvicorn_serving(own) as api:
+        output = await run(commands(), tmp_path, env | {"API": api})
+    assert "x-scoring-weights: summer@1" in output
+    assert "candidate: summer@1 for 10 % of the clients" in output
+    for line in ("summer@1 answers 50 % of the clients", "stable: summer@1\nNo rollout is running."):
+        assert line in output
+    assert "stable: platform\nNo rollout is running." in output.partition("answers no client any more")[2]
+    assert "rolled_back by" in output
+    assert "fewer bookings" in output
