@@ -60,7 +60,8 @@ async def _get_response(service: RecommendationService, search: SearchRequest) -
 
 def _planned(scope: Scope) -> Assignment:
     """Return what the client is answered with: during a rollout by user, else by address or IPv6 network."""
-    plan = scope["state"]["rollout"].plan
+    state: RequestState = scope["state"]
+    plan = state["rollout"].plan
     return plan.stable if plan.candidate is None else plan.choose(rate_limit_keys(Request(scope))[0])
 
 

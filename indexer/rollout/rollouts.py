@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, insert, or_, select, text, update
+from sqlalchemy import func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from indexer.rollout.criteria import AbortCriteria
@@ -76,9 +76,7 @@ async def load_state(connection: AsyncConnection, setting: str) -> RolloutState 
     rows = await connection.execute(
         select(*columns).where(current).order_by(Rollout.ended_at.desc().nulls_first()).limit(2)
     )
-    by_outcome: dict[str | None, Row[Any]] = {}
-    for row in rows:
-        by_outcome.setdefault(row.outcome, row)
+    by_outcome = {row.outcome: row for row in reversed(rows.all())}
     running, promoted = by_outcome.get(None), by_outcome.get(PROMOTED)
     stable = await find(connection, setting if promoted is None else promoted.candidate)
     if stable is None:

@@ -13,8 +13,8 @@ from schemas.index_document import SEARCHED_FIELDS, TripDocument
 from scoring.affected import ChangedDeparture, ShownList, ShownResults, ShownSearch, rank
 from scoring.results import needs_relaxed_search
 from tests.scoring import reference
-from tests.scoring.reference import ReferencePreferences, Shown, World
-from tests.scoring.strategies import random_departure, wants_on, world
+from tests.scoring.reference import OWN, ReferencePoints, ReferencePreferences, Shown, World
+from tests.scoring.strategies import POINTS, random_departure, wants_on, world
 from tests.scoring.test_ranking import a_search
 
 SIZES = (8, 40, 150)
@@ -70,7 +70,9 @@ def id_of(*states: TripDocument | None) -> int:
     return next(state.id for state in states if state is not None)
 
 
-def shown_search(wants: ReferencePreferences, catalogue: World, found: list[Shown]) -> ShownSearch:
+def shown_search(
+    wants: ReferencePreferences, catalogue: World, found: list[Shown], gives: ReferencePoints = OWN
+) -> ShownSearch:
     starts = {departure.id: departure for departure in catalogue.documents}
 
     def shown_list(shown: list[Shown], size: int) -> ShownList:
@@ -81,7 +83,7 @@ def shown_search(wants: ReferencePreferences, catalogue: World, found: list[Show
     relaxed = found[len(primary) :]
     runs_relaxed = needs_relaxed_search(primary)  # type: ignore[arg-type]  # only their number counts
     second = shown_list(relaxed, 30 - len(primary)) if runs_relaxed else None
-    return ShownSearch(a_search(catalogue, wants, as_text=False), ShownResults(shown_list(primary, 30), second))
+    return ShownSearch(a_search(catalogue, wants, gives, as_text=False), ShownResults(shown_list(primary, 30), second))
 
 
 @pytest.mark.parametrize("kind", CHANGES)
@@ -102,16 +104,16 @@ def test_change_affects_exactly_the_results_that_it_changes(kind: str, data: Any
 @given(data=st.data(), catalogue=st.sampled_from(WORLDS), seed=st.integers(0, 2**32))
 def test_unaffected_results_are_those_after_several_changes(data: Any, catalogue: World, seed: int) -> None:
     """Whatever the order of the changes, and if a departure changes more than once."""
-    wants, choose = data.draw(wants_on(catalogue.today)), random.Random(seed)
-    found, present, changes = reference.answer(wants, catalogue), catalogue, []
+    wants, gives, choose = data.draw(wants_on(catalogue.today)), data.draw(POINTS), random.Random(seed)
+    found, present, changes = reference.answer(wants, catalogue, gives), catalogue, []
     for kind in data.draw(st.lists(st.sampled_from([*CHANGES]), min_size=2, max_size=6)):
         if present.documents:
             before, after = CHANGES[kind](choose, present)
             changes.append(ChangedDeparture.of(id_of(before, after), (before, after)))
             present = changed(present, after, changes[-1].id)
     choose.shuffle(changes)
-    if not shown_search(wants, catalogue, found[0]).is_affected(changes):
-        assert reference.answer(wants, present) == found
+    if not shown_search(wants, catalogue, found[0], gives).is_affected(changes):
+        assert reference.answer(wants, present, gives) == found
 
 
 def test_change_of_no_searched_field_affects_only_results_that_show_it() -> None:

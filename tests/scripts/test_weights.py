@@ -43,7 +43,7 @@ async def test_set_is_added_listed_and_shown(cli: CliRunner, file: Path) -> None
     shown = json.loads((await asyncio.to_thread(run, "show", "summer@1", "--json")).output)
     assert (shown["points"]["country"], shown["points"]["base"]) == (25, 30)
     missing = await asyncio.to_thread(run, "show", "winter@1")
-    assert missing.exception is not None
+    assert isinstance(missing.exception, Exception)
     expected = describe_error(missing.exception)
     assert expected == ("There is no weight set winter@1.", ExitCode.NO_SUCH_SET)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 import httpx2
 import pytest
@@ -81,9 +80,8 @@ async def test_only_administrators_choose_weights(
 
 @pytest.mark.parametrize("reference", ["winter@1", "summer@2", "nonsense", "", "\xe9"])
 async def test_unknown_weights_are_not_found(api: httpx2.AsyncClient, reference: str) -> None:
-    response = await api.post(
-        PATH, json=SEARCH, headers=[*ADMIN.items(), (HEADER.encode(), reference.encode("latin-1"))]
-    )  # type: ignore[list-item]
+    named = [(b"x-admin-key", ADMIN_KEY.encode()), (HEADER.encode(), reference.encode("latin-1"))]
+    response = await api.post(PATH, json=SEARCH, headers=named)
     assert (response.status_code, response.json()["code"]) == (404, "not_found")
 
 
@@ -111,7 +109,7 @@ async def test_request_log_names_the_weights(
 
     await eventually(logged, within=30)
     await cancel_and_wait([storing])
-    kept: list[Any] = await rows(database, RecommendationRequest)
+    kept = await rows(database, RecommendationRequest)
     assert sorted(row.algorithm_version for row in kept) == ["v2", "v2+summer@1"]
 
 

@@ -34,7 +34,9 @@ async def state(engine: AsyncEngine, setting: str = "platform") -> tuple[str, st
         found = await rollouts.load_state(connection, setting)
     assert isinstance(found, RolloutState)
     running = found.running
-    return found.stable.reference, running and running.candidate.reference, running.percent if running else 0
+    if running is None:
+        return found.stable.reference, None, 0
+    return found.stable.reference, running.candidate.reference, running.percent
 
 
 async def change(engine: AsyncEngine, work: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
