@@ -5,7 +5,7 @@ from alembic import op
 from migrations.steps import atomically
 
 revision = "weight_sets"
-down_revision = "conversions"
+down_revision = "column_differences"
 
 
 def upgrade() -> None:
