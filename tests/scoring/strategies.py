@@ -1,7 +1,7 @@
 """Random catalogues and wishes that meet at the edges of the rules as often as not."""
 
 import random
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -124,7 +124,12 @@ def other_points(draw: st.DrawFn) -> ReferencePoints:
     return replace(OWN, **{**numbers, "base": draw(st.integers(MIN_SHOWN_SCORE, 60) | BONUSES)})
 
 
-POINTS = st.just(OWN) | other_points()
+def shows_anything(points: ReferencePoints) -> bool:
+    bonuses = [number for number in asdict(points).values() if number > 0]
+    return bool(sum(bonuses) >= MIN_SHOWN_SCORE)
+
+
+POINTS = st.just(OWN) | other_points().filter(shows_anything)
 
 
 def body(wants: ReferencePreferences, *, as_text: bool) -> dict[str, Any]:
