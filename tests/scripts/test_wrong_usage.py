@@ -92,7 +92,8 @@ def test_unknown_option_is_named(in_process: InProcess, words: list[str], comman
 @pytest.mark.parametrize(("words", "command"), [item for item in COMMANDS if item[0] != ["bench"]], ids=label)
 def test_superfluous_argument_is_named(in_process: InProcess, words: list[str], command: Any) -> None:
     arguments = [value(argument) for argument in command.params if not hasattr(argument, "is_flag")]
-    assert_usage_error(in_process([*words, *arguments, "superfluous"], {}), "too many arguments: superfluous.")
+    options = [f"{item.opts[0]}=a@1" for item in command.params if hasattr(item, "is_flag") and item.required]
+    assert_usage_error(in_process([*words, *options, *arguments, "superfluous"], {}), "arguments: superfluous.")
 
 
 def value(argument: Any) -> str:
