@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.tables import StoredWeights
 from schemas.weight_sets import NAME_PATTERN, PLATFORM, REFERENCE_PATTERN
 from scoring.weight_set import PLATFORM_SET, WeightSet
-from scoring.weights import PLATFORM_WEIGHTS, Weights
+from scoring.weights import MAX_POINTS, PLATFORM_WEIGHTS, Weights
 
 log = structlog.get_logger()
 
@@ -41,10 +41,20 @@ def parse_weights(points: object) -> Weights:
     try:
         return Weights.model_validate(points)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        problem = first["msg"].removeprefix("Value error, ")
-        raise WeightSetError(f"{where}: {problem}." if where else f"{problem}.") from None
+        raise WeightSetError(_describe(error)) from None
+
+
+def _describe(error: ValidationError) -> str:
+    """Return a sentence that says of the first wrong rule what would be right."""
+    first = error.errors(include_url=False)[0]
+    if not first["loc"]:
+        of_all = first["msg"].removeprefix("Value error, ")
+        return f"{of_all}." if first["type"] == "value_error" else "A weight set should be an object of points by rule."
+    rule = str(first["loc"][0])
+    own = getattr(PLATFORM_WEIGHTS, rule, None)
+    if own is None:
+        return f"There is no rule {rule}; the rules are {', '.join(Weights.model_fields)}."
+    return f"{rule} should be a whole number from {f'0 to {MAX_POINTS}' if own > 0 else f'-{MAX_POINTS} to 0'}."
 
 
 async def add(connection: AsyncConnection, name: str, weights: Weights, *, by: str, comment: str = "") -> WeightSet:

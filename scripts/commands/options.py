@@ -10,13 +10,26 @@ from typing import Annotated
 
 import typer
 
+from schemas.weight_sets import NAME_PATTERN, PLATFORM, REFERENCE_PATTERN
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
-ByOption = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who does it; else the system's user.")]
-
+MAX_TEXT = 200
 MAX_COUNT = 10_000_000
 MAX_SECONDS = 86_400
 INT8 = 2**63
+
+
+def text(value: object) -> str:
+    """Validate a text that is stored as it is."""
+    if not 0 < len(str(value)) <= MAX_TEXT:
+        raise typer.BadParameter(f"should be a text of 1 to {MAX_TEXT} characters")
+    return str(value)
+
+
+ByOption = Annotated[
+    str | None, typer.Option("--by", parser=text, metavar="NAME", help="Who does it; else the system's user.")
+]
 
 
 def who(by: str | None) -> str:
@@ -78,6 +91,33 @@ def sizes(value: object) -> str:
 
 def split_sizes(text: str) -> list[int]:
     return [int(part) for part in text.split(",")]
+
+
+def weight_set_name(value: object) -> str:
+    """Validate the name of a weight set to be stored."""
+    if str(value) == PLATFORM or not re.fullmatch(NAME_PATTERN, str(value), re.ASCII):
+        raise typer.BadParameter(
+            f"should be up to 20 small letters, digits and hyphens, beginning with a letter, and not {PLATFORM}"
+        )
+    return str(value)
+
+
+def weight_set_reference(value: object) -> str:
+    """Validate the reference of a weight set."""
+    if not re.fullmatch(REFERENCE_PATTERN, str(value), re.ASCII):
+        raise typer.BadParameter(f"should be {PLATFORM}, or a name with a version such as summer@1")
+    return str(value)
+
+
+def existing_file(value: object) -> Path:
+    """Validate the path of a file to be read."""
+    try:
+        possible = Path(str(value)).is_file()
+    except OSError:
+        possible = False
+    if not possible:
+        raise typer.BadParameter("should be a file that exists")
+    return Path(str(value))
 
 
 def new_file(value: object) -> Path:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scripts.commands.group import FastGroup
-from scripts.commands.options import ByOption, JsonOption, number, who, whole_number
+from scripts.commands.options import ByOption, JsonOption, number, text, weight_set_reference, who, whole_number
 from scripts.commands.output import print_json
 from scripts.commands.transaction import in_postgres
 from scripts.errors import CliError, ExitCode
@@ -51,7 +51,12 @@ def status(json: JsonOption = False) -> None:
 
 @app.command()
 def start(  # noqa: PLR0913, PLR0917 -- one for each option
-    weights: Annotated[str, typer.Option("--weights", metavar="REFERENCE", help="Candidate, such as summer@1.")],
+    weights: Annotated[
+        str,
+        typer.Option(
+            "--weights", parser=weight_set_reference, metavar="REFERENCE", help="Candidate, such as summer@1."
+        ),
+    ],
     percent: Annotated[
         int | None,
         typer.Option(
@@ -110,7 +115,7 @@ def promote(by: ByOption = None, json: JsonOption = False) -> None:
 
 @app.command()
 def rollback(
-    reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why.")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", parser=text, metavar="TEXT", help="Why.")] = None,
     by: ByOption = None,
     json: JsonOption = False,
 ) -> None:

@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from scripts.commands.group import FastGroup
-from scripts.commands.options import ByOption, JsonOption, who
+from scripts.commands.options import (
+    ByOption,
+    JsonOption,
+    existing_file,
+    text,
+    weight_set_name,
+    weight_set_reference,
+    who,
+)
 from scripts.commands.output import print_json
 from scripts.commands.transaction import in_postgres
 from scripts.errors import CliError, ExitCode
@@ -33,9 +41,18 @@ def list_sets(json: JsonOption = False) -> None:
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the set; another version if it exists.")],
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON object with the points that differ, by rule.")],
-    comment: Annotated[str, typer.Option("--comment", metavar="TEXT", help="What the set is for.")] = "",
+    name: Annotated[
+        str,
+        typer.Argument(parser=weight_set_name, metavar="NAME", help="Name of the set; another version if it exists."),
+    ],
+    file: Annotated[
+        Path,
+        typer.Argument(parser=existing_file, metavar="FILE", help="JSON object with the points that differ, by rule."),
+    ],
+    comment: Annotated[
+        str | None,
+        typer.Option("--comment", parser=text, metavar="TEXT", help="What the set is for."),
+    ] = None,
     by: ByOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -44,7 +61,9 @@ def add(
 
     try:
         weights = weight_sets.parse_weights(_read(file))
-        stored = in_postgres(lambda connection: weight_sets.add(connection, name, weights, by=who(by), comment=comment))
+        stored = in_postgres(
+            lambda connection: weight_sets.add(connection, name, weights, by=who(by), comment=comment or "")
+        )
     except weight_sets.WeightSetError as error:
         raise CliError(str(error)) from None
     if json:
@@ -55,7 +74,9 @@ def add(
 
 @app.command()
 def show(
-    reference: Annotated[str, typer.Argument(metavar="REFERENCE", help="Such as summer@1, or platform.")],
+    reference: Annotated[
+        str, typer.Argument(parser=weight_set_reference, metavar="REFERENCE", help="Such as summer@1, or platform.")
+    ],
     json: JsonOption = False,
 ) -> None:
     """Print the points of a weight set, by rule. Exit code 9: there is no such set."""

@@ -25,7 +25,18 @@ ACCEPTED = {
     "output": {"abc", "0x1F", "nan", "inf", "-1", "1,,2", "9" * 30, "🤷"},
     "host": set(WRONG_OPTIONS) - {""},
     "seed": set(),
+    **dict.fromkeys(("by", "comment", "reason"), set(WRONG_OPTIONS) - {""}),
+    "name": {"abc"},
 }
+VALUES = {
+    "email": "someone@example.org",
+    "shell": "bash",
+    "name": "summer",
+    "file": __file__,
+    "reference": "summer@1",
+    "weights": "summer@1",
+}
+"""Right values of what commands require."""
 WRONG_SETTINGS = ("", " ", "abc", "1.5", "-1", "nan", "inf", "9" * 5000, "1,,2", "x://y", "http://", "*", "::", "🤷")
 FREE_TEXT = {"host", "supabase_issuer", "admin_key", "admin_key_previous"}
 
@@ -46,7 +57,7 @@ def commands() -> Iterator[tuple[list[str], Any]]:
 
 COMMANDS = list(commands())
 OPTIONS = [
-    (words, option)
+    (words, command, option)
     for words, command in COMMANDS
     for option in command.params
     if option.param_type_name == "option" and not option.is_flag
@@ -58,7 +69,10 @@ FLAGS = [
     if option.param_type_name == "option" and option.is_flag
 ]
 ARGUMENTS = [
-    (words, argument) for words, command in COMMANDS for argument in command.params if not hasattr(argument, "is_flag")
+    (words, command, argument)
+    for words, command in COMMANDS
+    for argument in command.params
+    if not hasattr(argument, "is_flag")
 ]
 
 
@@ -76,7 +90,7 @@ def assert_usage_error(result: tuple[object, str], word: str) -> None:
 
 
 def test_there_are_commands_options_flags_and_arguments() -> None:
-    assert min(map(len, (COMMANDS, OPTIONS, FLAGS, ARGUMENTS))) > 2
+    assert min(len(COMMANDS), len(OPTIONS), len(FLAGS), len(ARGUMENTS)) > 2
 
 
 @pytest.mark.parametrize("words", [["fly"], ["stack", "fly"], ["user", "fly"]], ids=label)
@@ -91,17 +105,21 @@ def test_unknown_option_is_named(in_process: InProcess, words: list[str], comman
 
 @pytest.mark.parametrize(("words", "command"), [item for item in COMMANDS if item[0] != ["bench"]], ids=label)
 def test_superfluous_argument_is_named(in_process: InProcess, words: list[str], command: Any) -> None:
-    arguments = [value(argument) for argument in command.params if not hasattr(argument, "is_flag")]
-    options = [f"{item.opts[0]}=a@1" for item in command.params if hasattr(item, "is_flag") and item.required]
-    assert_usage_error(in_process([*words, *options, *arguments, "superfluous"], {}), "arguments: superfluous.")
+    assert_usage_error(in_process([*words, *required(command), "superfluous"], {}), "arguments: superfluous.")
 
 
-def value(argument: Any) -> str:
-    return {"email": "someone@example.org", "shell": "bash"}.get(argument.name, "something")
+def required(command: Any, without: Any = None) -> list[str]:
+    """Return values for all that the command requires, except for one parameter."""
+    needed = [item for item in command.params if item.required and item is not without]
+    return [f"{item.opts[0]}={value(item)}" if hasattr(item, "is_flag") else value(item) for item in needed]
 
 
-@pytest.mark.parametrize(("words", "option"), OPTIONS, ids=label)
-def test_option_without_value_is_named(in_process: InProcess, words: list[str], option: Any) -> None:
+def value(parameter: Any) -> str:
+    return VALUES[parameter.name]
+
+
+@pytest.mark.parametrize(("words", "command", "option"), OPTIONS, ids=label)
+def test_option_without_value_is_named(in_process: InProcess, words: list[str], command: Any, option: Any) -> None:
     assert_usage_error(in_process([*words, option.opts[0]], {}), f"The option {option.opts[0]} needs a value.")
 
 
@@ -110,18 +128,23 @@ def test_flag_with_value_is_named(in_process: InProcess, words: list[str], flag:
     assert_usage_error(in_process([*words, f"{flag.opts[0]}=3"], {}), f"The option {flag.opts[0]} takes no value.")
 
 
-@pytest.mark.parametrize(("words", "option"), OPTIONS, ids=label)
-def test_wrong_value_of_option_is_explained(in_process: InProcess, words: list[str], option: Any) -> None:
+@pytest.mark.parametrize(("words", "command", "option"), OPTIONS, ids=label)
+def test_wrong_value_of_option_is_explained(in_process: InProcess, words: list[str], command: Any, option: Any) -> None:
     wrong = [text for text in WRONG_OPTIONS if text not in ACCEPTED.get(option.name, set())]
     for text in wrong:
-        assert_usage_error(in_process([*words, f"{option.opts[0]}={text}"], NOWHERE), f"{option.opts[0]} should be ")
+        given = [*required(command, without=option), f"{option.opts[0]}={text}"]
+        assert_usage_error(in_process([*words, *given], NOWHERE), f"{option.opts[0]} should be ")
 
 
-@pytest.mark.parametrize(("words", "argument"), ARGUMENTS, ids=label)
-def test_wrong_or_missing_argument_is_explained(in_process: InProcess, words: list[str], argument: Any) -> None:
-    assert_usage_error(in_process(words, {}), f"{argument.metavar} is missing.")
-    for text in ("", "abc", "9" * 30, "🤷"):
-        assert_usage_error(in_process([*words, text], NOWHERE), f"{argument.metavar} should be ")
+@pytest.mark.parametrize(("words", "command", "argument"), ARGUMENTS, ids=label)
+def test_wrong_or_missing_argument_is_explained(
+    in_process: InProcess, words: list[str], command: Any, argument: Any
+) -> None:
+    position = [item for item in command.params if item.required].index(argument)
+    before, after = required(command)[:position], required(command)[position + 1 :]
+    assert_usage_error(in_process([*words, *before], {}), f"{argument.metavar} is missing.")
+    for text in {"", "abc", "9" * 30, "🤷"} - ACCEPTED.get(argument.name, set()):
+        assert_usage_error(in_process([*words, *before, text, *after], NOWHERE), f"{argument.metavar} should be ")
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)

@@ -63,9 +63,9 @@ async def test_summaries_say_who_stored_what(database: AsyncEngine) -> None:
 @pytest.mark.parametrize(
     ("points", "sentence"),
     [
-        ({"country": 101}, "country: Input should be less than or equal to 100."),
+        ({"country": 101}, "country should be a whole number from 0 to 100."),
         ({"good_themes": 26}, "excellent_themes should be at least good_themes, which is the worse match."),
-        ([], "Input should be a valid dictionary or instance of Weights."),
+        ([], "A weight set should be an object of points by rule."),
     ],
 )
 def test_rejected_points_are_named_in_a_sentence(points: object, sentence: str) -> None:
