@@ -53,7 +53,7 @@ class ShownResults(Struct, frozen=True, array_like=True):
 class ChangedDeparture(Struct, frozen=True):
     id: int
     states: Sequence[SearchedFields | None]
-    """What the index has had, each once, in any order; None if it did not have the departure."""
+    """What the index has had, in any order; None if it did not have the departure."""
 
     @classmethod
     def of(cls, id_: int, states: Iterable[SearchedFields | None]) -> "ChangedDeparture":

@@ -2,18 +2,24 @@
 
 import time
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from operator import attrgetter
 
 from msgspec import Struct
 
+from schemas.index_document import SearchedFields
 from schemas.invalidation import DepartureChange, DepartureChanges
 from scoring.affected import ChangedDeparture
 
 MAX_CHANGES = 4000
 """Changes that a process remembers, of some 1.5 kB each; at 50 a second those of 80 seconds."""
 
-HOLD_SECONDS = 1.5
+MAX_COMPARED = 500
+"""Changes with which an entry is compared at most, in some milliseconds; after more it is outdated."""
+
+HOLD_SECONDS = 1.0
 """Seconds after a change for which entries that it affects may still be used: frequent searches are then made at most
 once in that time, however often their departures change."""
 
@@ -26,20 +32,24 @@ class _Message(Struct, frozen=True):
     generation: int
     until: float
     """Time (monotonic) until which entries that it affects may be used."""
+    published: Sequence[DepartureChange]
     changes: Sequence[ChangedDeparture]
+    """The same, with the states that others have published since the worker read the index."""
 
 
 class RecentDepartureChanges:
     def __init__(self, max_changes: int = MAX_CHANGES) -> None:
         self._max_changes = max_changes
         self._complete_since = 0
+        """Generation before which entries are outdated, whatever they depend on."""
+        self._unknown_since = 0
         """Generation after which all changes of departures are known."""
         self._messages: list[_Message] = []
         self._count = 0
 
     def forget(self, generation: int) -> None:
         """Record that any departure may have changed up to this generation."""
-        self._complete_since = generation
+        self._complete_since = self._unknown_since = generation
         self._messages.clear()
         self._count = 0
 
@@ -48,36 +58,53 @@ class RecentDepartureChanges:
 
         With `delayed`, it was sent an unknown time ago.
         """
-        if published is None or published.since < self._complete_since:
+        if published is None:
             self.forget(generation)
             return
+        if published.since < self._unknown_since:
+            # Some states of these departures are missing. Later messages are not concerned: they have their own.
+            self._complete_since = generation
         held = 0.0 if delayed else max(0.0, HOLD_SECONDS - published.age)
-        changes = [self._with_states_since(change, published.since) for change in published.changes]
-        self._messages.append(_Message(generation, time.monotonic() + held, changes))
+        changes = self._with_states_since(published)
+        self._messages.append(_Message(generation, time.monotonic() + held, published.changes, changes))
         self._count += len(changes)
         self._trim()
 
     def usable_until(self, generation: int, is_affected: IsAffected) -> float:
         """Return until when (monotonic) an entry that was right at this generation may be used."""
-        if generation < self._complete_since:
+        messages = self._since(generation)
+        if generation < self._complete_since or sum(len(message.changes) for message in messages) > MAX_COMPARED:
             return OUTDATED
-        messages = self._messages[bisect_right(self._messages, generation, key=attrgetter("generation")) :]
-        if not is_affected([change for message in messages for change in message.changes]):
-            return NOT_AFFECTED
-        return min(message.until for message in messages if len(messages) == 1 or is_affected(message.changes))
+        now = time.monotonic()
+        over = [message for message in messages if message.until <= now]
+        if over and is_affected([change for message in over for change in message.changes]):
+            return OUTDATED
+        held = sorted((message for message in messages if message.until > now), key=attrgetter("until"))
+        return next((message.until for message in held if is_affected(message.changes)), NOT_AFFECTED)
 
-    def _with_states_since(self, change: DepartureChange, since: int) -> ChangedDeparture:
-        """Return the change with all that the index may have had instead of `before`.
+    def _since(self, generation: int) -> list[_Message]:
+        return self._messages[bisect_right(self._messages, generation, key=attrgetter("generation")) :]
 
-        Another worker may have written the departure after `before` was read, and have published it since.
+    def _with_states_since(self, published: DepartureChanges) -> list[ChangedDeparture]:
+        """Return the changes with all that the index may have had instead of `before`.
+
+        Another worker may have written a departure after `before` was read, and have published it since.
         """
-        states = [change.before]
-        for message in self._messages[bisect_right(self._messages, since, key=attrgetter("generation")) :]:
-            states += [state for other in message.changes if other.id == change.id for state in other.states]
-        return ChangedDeparture.of(change.id, [*states, change.after])
+        states: defaultdict[int, list[SearchedFields | None]] = defaultdict(list)
+        for message in self._since(published.since):
+            for other in message.published:
+                states[other.id] += other.before, other.after
+        for change in published.changes:
+            states[change.id] += change.before, change.after
+        # What one change left, the next has found, as a rule.
+        return [
+            ChangedDeparture(id_, [state for state, _ in groupby(states[id_])])
+            for id_ in dict.fromkeys(change.id for change in published.changes)
+        ]
 
     def _trim(self) -> None:
         while self._count > self._max_changes:
             oldest = self._messages.pop(0)
-            self._complete_since = oldest.generation
+            self._unknown_since = oldest.generation
+            self._complete_since = max(self._complete_since, oldest.generation)
             self._count -= len(oldest.changes)

@@ -61,6 +61,9 @@ POLL_SECONDS = 0.02
 ENTRY_OVERHEAD = 500
 """Bytes that an entry takes in memory besides its body and its key."""
 
+DEPENDENCY_OVERHEAD = 3000
+"""The same of what an entry depends on: its search, and a copy of the dependency in its body."""
+
 
 @dataclass(frozen=True, slots=True)
 class CacheRequest:
@@ -92,6 +95,16 @@ class LocalEntry:
     """Generation of the last change that it was compared with."""
     usable_until: float = NOT_AFFECTED
     """End of the time for which it is used after a change that affects it."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time for which it may be used is over, whatever changes."""
+        return time.monotonic() >= min(self.fresh_until, self.usable_until)
+
+    def has_body_of(self, stored: StoredEntry) -> bool:
+        """Return whether it was made from the same load. A body marked stale is older than its generation."""
+        is_same = self.generation == stored.generation and self.body.identity == stored.body.identity
+        return is_same and not self.body.stale
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,15 +173,18 @@ class ResponseCache:
 
     def _is_current(self, entry: LocalEntry, depends_on: frozenset[EntityKind]) -> bool:
         """Return whether the entry may be used; it is compared with each change once."""
+        if entry.is_over:
+            return False
         changes = self._invalidation
-        if entry.compared != changes.current:
-            if not changes.is_current(entry.compared, depends_on):
-                return False
-            if entry.is_affected is not None:
-                until = changes.departures.usable_until(entry.compared, entry.is_affected)
-                entry.usable_until = min(entry.usable_until, until)
-            entry.compared = changes.current
-        return time.monotonic() < entry.fresh_until and time.monotonic() < entry.usable_until
+        if entry.compared == changes.current:
+            return True
+        if not changes.is_current(entry.compared, depends_on):
+            return False
+        if entry.is_affected is not None:
+            until = changes.departures.usable_until(entry.compared, entry.is_affected)
+            entry.usable_until = min(entry.usable_until, until)
+        entry.compared = changes.current
+        return not entry.is_over
 
     def _may_join(
         self, flight: InFlight, depends_on: frozenset[EntityKind], read_dependency: ReadDependency | None
@@ -177,8 +193,8 @@ class ResponseCache:
         changes = self._invalidation
         if not changes.is_current(flight.generation, depends_on):
             return False
-        # It is not known yet which departures it depends on.
-        return read_dependency is None or time.monotonic() < changes.departures.usable_until(flight.generation, bool)
+        # It is not known yet which departures it depends on, nor when it will be there.
+        return read_dependency is None or changes.departures.usable_until(flight.generation, bool) == NOT_AFFECTED
 
     def _start_load(self, request: CacheRequest) -> InFlight:
         generation = self._invalidation.current
@@ -200,35 +216,42 @@ class ResponseCache:
         if not self._invalidation.connected:
             return await self._load(request, generation, older=None)
         stored = await self._store.read(request.key)
+        entry = self._shared_entry(request, stored, self._local.get(request.key))
         deadline = time.monotonic() + WAIT_SECONDS
-        while (entry := self._usable(stored, request)) is None:
+        while entry is None or not self._is_current(entry, request.depends_on):
             locked, stored = await self._store.lock_and_get(request.key, generation)
+            entry = self._shared_entry(request, stored, entry)
             if locked:
-                return await self._load_with_lock(request, generation, stored)
+                return await self._load_with_lock(request, generation, stored, entry)
             if time.monotonic() > deadline:
                 return await self._load(request, generation, stored)
             await asyncio.sleep(POLL_SECONDS)
         return self._accept(request, entry)
 
-    def _usable(self, stored: StoredEntry | None, request: CacheRequest) -> LocalEntry | None:
-        """Return the entry as this process may use it, or None."""
+    def _shared_entry(
+        self, request: CacheRequest, stored: StoredEntry | None, known: LocalEntry | None
+    ) -> LocalEntry | None:
+        """Return the entry of Redis; what `known` was compared with, if it has the same body, is not compared again."""
         if stored is None:
             return None
         entry = self._local_entry(request, stored.body, stored.generation, stored.fresh_seconds)
-        own = self._local.get(request.key)
-        if own is not None and own.generation == stored.generation and own.body.identity == stored.body.identity:
-            entry.body, entry.is_affected = own.body, own.is_affected
-            entry.compared, entry.usable_until = own.compared, own.usable_until
-        return entry if self._is_current(entry, request.depends_on) else None
+        if known is not None and known.has_body_of(stored):
+            entry.body, entry.is_affected = known.body, known.is_affected
+            entry.compared, entry.usable_until = known.compared, known.usable_until
+        return entry
 
     def _accept(self, request: CacheRequest, entry: LocalEntry) -> EncodedBody:
         _count("redis", request.kind)
         return self._store_local(request.key, entry)
 
-    async def _load_with_lock(self, request: CacheRequest, generation: int, stored: StoredEntry | None) -> EncodedBody:
+    async def _load_with_lock(
+        self, request: CacheRequest, generation: int, stored: StoredEntry | None, entry: LocalEntry | None
+    ) -> EncodedBody:
+        """Load the body, unless another process has done so before this one got the lock."""
         try:
-            entry = self._usable(stored, request)
-            return await self._load(request, generation, stored) if entry is None else self._accept(request, entry)
+            if entry is not None and self._is_current(entry, request.depends_on):
+                return self._accept(request, entry)
+            return await self._load(request, generation, stored)
         finally:
             await self._store.unlock(request.key, generation)
 
@@ -266,7 +289,8 @@ class ResponseCache:
         return self._store_local(request.key, entry)
 
     def _local_entry(self, request: CacheRequest, body: EncodedBody, generation: int, ttl: float) -> LocalEntry:
-        size = len(request.key) + len(body.identity) + len(body.gzip or b"") + ENTRY_OVERHEAD
+        overhead = ENTRY_OVERHEAD + (DEPENDENCY_OVERHEAD if request.read_dependency else 0)
+        size = len(request.key) + len(body.identity) + len(body.gzip or b"") + overhead
         fresh_until = time.monotonic() + min(ttl, PROCESS_SECONDS)
         is_affected = request.read_dependency and request.read_dependency(body)
         return LocalEntry(body, generation, fresh_until, size, is_affected, compared=generation)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from functools import cached_property
+from functools import lru_cache
 
 from msgspec import Struct
 from msgspec.json import Decoder, encode
@@ -12,6 +12,9 @@ from schemas.api.preferences import Preferences
 from scoring.affected import ChangedDeparture, ShownResults, ShownSearch
 from scoring.context import SearchContext, SearchLookups
 from scoring.weights import Weights
+
+MAX_COMPILED = 256
+"""Searches that are retained as rules and conditions, of some 17 kB each."""
 
 
 class Dependency(Struct, frozen=True, array_like=True):
@@ -29,7 +32,7 @@ def pack_dependency(results: RankedResults, search: SearchContext) -> bytes:
 
 
 class ResponseDependency:
-    """The dependency of the response to a search. Most are never compared with a change, and not unpacked."""
+    """The dependency of the response to a search. Most are rarely compared with a change, and only then unpacked."""
 
     def __init__(self, preferences: Preferences, today: date, weights: Weights, packed: bytes) -> None:
         self._preferences = preferences
@@ -39,13 +42,13 @@ class ResponseDependency:
 
     def is_affected(self, changes: Sequence[ChangedDeparture]) -> bool:
         """Return whether one of the changes may have changed the response."""
-        return bool(changes) and self._search.is_affected(changes)
+        return bool(changes) and _compile(self).is_affected(changes)
 
-    @cached_property
-    def _search(self) -> ShownSearch:
+    def compile(self) -> ShownSearch:
         stored = _decode(self._packed)
         lookups = SearchLookups(stored.private_type_id, stored.continents)
         return ShownSearch(SearchContext(self._preferences, self._today, lookups, self._weights), stored.shown)
 
 
+_compile = lru_cache(MAX_COMPILED)(ResponseDependency.compile)
 _decode = Decoder(Dependency).decode

@@ -197,8 +197,9 @@ async def claim(
         for lane, found in _departure_shares(limits, retry=retry).items():
             shares[lane] += found
     parts = [share.cte() for lane in lanes for share in shares[lane]]
-    rows = await connection.execute(union(*(select(part) for part in parts)))
+    # Before the statement, whose time the ages are of: a change is then no younger than it seems.
     now = monotonic()
+    rows = await connection.execute(union(*(select(part) for part in parts)))
     claimed: dict[int, ClaimedRow] = {}
     # A row of two shares appears twice: locked by the first in the second. Sorted, it comes as it was before at last.
     for locked in sorted(rows, key=attrgetter("never_locked")):

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from app.cache import departure_changes
 from app.cache.departure_changes import HOLD_SECONDS, NOT_AFFECTED, OUTDATED, RecentDepartureChanges
+from schemas.index_document import SearchedFields
 from schemas.invalidation import DepartureChange, DepartureChanges
 from scoring.affected import ChangedDeparture
 from tests.scoring.builders import departure
@@ -60,6 +62,25 @@ def test_changes_read_before_the_known_ones_outdate_older_entries(recent: Recent
     assert recent.usable_until(10, shows()) == OUTDATED
 
 
+def test_messages_after_an_unknown_one_are_known(recent: RecentDepartureChanges) -> None:
+    """Those that were read before it outdate older entries once, and not those after them in turn."""
+    recent.add(11, None)
+    for generation in (12, 13, 14):
+        recent.add(generation, changed(generation - 2, 1))
+    assert recent.usable_until(11, shows()) == OUTDATED
+    assert recent.usable_until(12, shows(2)) == NOT_AFFECTED
+    assert recent.usable_until(12, shows(1)) not in (OUTDATED, NOT_AFFECTED)
+
+
+def test_messages_read_before_forgotten_ones_outdate_older_entries(recent: RecentDepartureChanges) -> None:
+    recent.add(11, changed(10, 1, 2))
+    recent.add(12, changed(11, 3, 4))
+    recent.add(13, changed(12, 5))
+    recent.add(14, changed(10, 6))
+    assert recent.usable_until(13, shows()) == OUTDATED
+    assert recent.usable_until(14, shows()) == NOT_AFFECTED
+
+
 def test_forgotten_changes_outdate_older_entries(recent: RecentDepartureChanges) -> None:
     recent.add(11, changed(10, 1, 2))
     recent.add(12, changed(11, 3, 4))
@@ -81,3 +102,45 @@ def test_change_has_the_states_that_others_published_since(recent: RecentDepartu
     recent.add(12, changed(10, 1, before=1, after=3))
     recent.usable_until(11, look)
     assert seen == [{1, 2, 3}]
+
+
+def test_states_of_a_frequent_departure_do_not_accumulate() -> None:
+    """Those are compared that were published since the index was read, however often it changed before."""
+    recent = RecentDepartureChanges()
+    states: list[SearchedFields | None] = []
+    for generation in range(11, 60):
+        recent.add(generation, changed(generation - 2, 1, before=generation, after=generation + 1))
+
+    def look(changes: Sequence[ChangedDeparture]) -> bool:
+        states.extend(changes[0].states)
+        return False
+
+    recent.usable_until(58, look)
+    assert [state and state.spots for state in states] == [58, 59, 60]
+
+
+@pytest.mark.parametrize("affected", [(), (13,), (18,), (12, 18), (*range(11, 21),)], ids=str)
+def test_entry_is_compared_with_each_change_once(affected: tuple[int, ...]) -> None:
+    """With those at first for which the time to hold it is over."""
+    recent = RecentDepartureChanges()
+    for generation in range(11, 21):
+        recent.add(generation, changed(generation - 1, generation, age=HOLD_SECONDS * (generation % 2)))
+    seen: list[int] = []
+
+    def look(changes: Sequence[ChangedDeparture]) -> bool:
+        seen.extend(change.id for change in changes)
+        return any(change.id in affected for change in changes)
+
+    until = recent.usable_until(10, look)
+    assert (until == NOT_AFFECTED) == (not affected)
+    assert (until == OUTDATED) == any(id_ % 2 for id_ in affected)
+    assert len(seen) == len({*seen})
+
+
+def test_entry_that_many_changes_followed_is_outdated_uncompared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(departure_changes, "MAX_COMPARED", 3)
+    recent = RecentDepartureChanges()
+    recent.add(11, changed(10, 1, 2))
+    recent.add(12, changed(11, 3, 4))
+    assert recent.usable_until(11, shows()) == NOT_AFFECTED
+    assert recent.usable_until(10, shows()) == OUTDATED

@@ -7,6 +7,7 @@ from redis.asyncio import Redis
 
 from app.backends.labels import DATABASE_LABEL
 from app.backends.redis import ResilientRedis
+from app.cache import response_cache
 from app.cache.invalidation import InvalidationState
 from app.cache.redis_store import PREFIX, REDIS_ERRORS, RedisStore
 from app.cache.response_cache import PROCESS_SECONDS, STALE_SECONDS, ResponseCache
@@ -172,6 +173,24 @@ async def test_stale_body_of_another_process_is_served(redis: Redis, one: Simula
     async with simulated_process(redis) as late:
         stale = await late.get(loader)
     assert (stale.identity, stale.stale) == (b"first", True)
+
+
+async def test_stale_body_becomes_fresh_once_another_process_loads_an_equal_one(
+    redis: Redis, one: SimulatedProcess, other: SimulatedProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(response_cache, "STALE_SECONDS", 0.05)
+    loader = FakeLoader()
+    await one.get(loader)
+    await changed(redis, "country", one, other)
+    loader.error = BackendUnavailableError(DATABASE_LABEL)
+    assert (await one.get(loader)).stale
+    loader.error = None
+    assert not (await other.get(loader)).stale
+
+    async def is_fresh() -> bool:
+        return not (await one.get(loader)).stale
+
+    await eventually(is_fresh)
 
 
 async def test_failed_load_is_not_retried_by_every_request(redis: Redis, one: SimulatedProcess) -> None:

@@ -1,0 +1,86 @@
+"""Entries that depend on some departures are compared with their changes, and no more often than needed."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from redis.asyncio import Redis
+
+from app.backends.redis import ResilientRedis
+from app.cache.departure_changes import HOLD_SECONDS
+from app.cache.redis_store import RedisStore
+from app.http.encoded_body import EncodedBody
+from indexer.invalidation import publish
+from schemas.invalidation import DepartureChange, DepartureChanges
+from scoring.affected import ChangedDeparture
+from tests.scoring.builders import departure
+from tests.support.cache import COUNTRY, FakeLoader, SimulatedProcess, simulated_process
+from tests.support.eventually import eventually
+
+
+@dataclass
+class Search:
+    """A search that every change affects."""
+
+    process: SimulatedProcess
+    loader: FakeLoader = field(default_factory=FakeLoader)
+    comparisons: int = 0
+
+    def read_dependency(self, body: EncodedBody) -> "Search":
+        return self
+
+    def __call__(self, changes: Sequence[ChangedDeparture]) -> bool:
+        self.comparisons += bool(changes)
+        return bool(changes)
+
+    async def text(self, ttl: float = 60) -> str:
+        body = await self.process.cache.get("key", COUNTRY, self.loader.load, ttl, read_dependency=self.read_dependency)
+        return body.identity.decode()
+
+    async def publish_change(self, redis: Redis, *, age: float) -> None:
+        since = self.process.invalidation.current
+        change = DepartureChange(1, departure(id=1, spots=1), departure(id=1, spots=2))
+        published = await publish(redis, ["occurrence"], DepartureChanges(since, age, [change]))
+        await eventually(lambda: self.process.invalidation.current == published)
+
+
+@pytest.fixture
+async def search(redis: Redis) -> AsyncIterator[Search]:
+    await redis.flushdb()
+    await publish(redis, [])
+    async with simulated_process(redis) as process:
+        search = Search(process)
+        yield search
+        search.loader.gate.set()
+
+
+async def test_load_from_before_a_change_is_not_joined(redis: Redis, search: Search) -> None:
+    """It may end later than the time for which its body may be used."""
+    search.loader.gate.clear()
+    first = asyncio.create_task(search.text())
+    await eventually(lambda: search.loader.calls == 1)
+    await search.publish_change(redis, age=0)
+    search.loader.text = "second"
+    second = asyncio.create_task(search.text())
+    await eventually(lambda: search.loader.calls == 2)
+    search.loader.gate.set()
+    assert [await first, await second] == ["first", "second"]
+
+
+async def test_entry_is_compared_once_while_another_process_loads_it(redis: Redis, search: Search) -> None:
+    await search.text()
+    await search.publish_change(redis, age=HOLD_SECONDS)
+    await RedisStore(ResilientRedis(redis)).lock_and_get("key", search.process.invalidation.current)
+    await search.text()
+    assert (search.loader.calls, search.comparisons) == (2, 1)
+
+
+async def test_expired_entry_is_not_compared(redis: Redis, search: Search) -> None:
+    await search.text(ttl=0.05)
+    expires = time.monotonic() + 0.05
+    await search.publish_change(redis, age=HOLD_SECONDS)
+    await eventually(lambda: time.monotonic() > expires)
+    await search.text()
+    assert (search.loader.calls, search.comparisons) == (2, 0)
