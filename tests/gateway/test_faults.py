@@ -68,18 +68,23 @@ async def test_death_of_one_of_two_processes_is_not_noticed(settings: Settings) 
 async def test_request_that_changes_nothing_is_repeated_when_its_process_dies(
     settings: Settings, method: str, path: str, body: dict[str, Any] | None, repeated: bool
 ) -> None:
-    """One of two processes stands still until it has requests, and dies with them."""
+    """Two processes stand still until each has half of the requests; one dies with them, the other goes on."""
     async with (
         serve_process(settings) as dying,
         serve_process(settings) as other,
         running_gateway(of_all_roles(dying.port, other.port)) as gateway,
         gateway.client(headers={"Origin": ORIGIN}) as client,
     ):
-        os.kill(dying.process.pid, signal.SIGSTOP)
-        # The gateway gives a request to the process with the fewest: half of them to each.
+        for process in (dying, other):
+            os.kill(process.process.pid, signal.SIGSTOP)
+        # The gateway gives a request to the process with the fewest.
         requests = [asyncio.create_task(client.request(method, path, json=body)) for _ in range(6)]
-        await eventually(partial(has_requests, dying.port, 3))
-        await dying.kill()
+        try:
+            for process in (dying, other):
+                await eventually(partial(has_requests, process.port, 3))
+            await dying.kill()
+        finally:
+            os.kill(other.process.pid, signal.SIGCONT)
         responses = await asyncio.gather(*requests)
         failed = [response for response in responses if response.status_code >= 300]
         assert len(failed) == (0 if repeated else 3)
