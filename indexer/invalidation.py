@@ -1,6 +1,7 @@
 """Publish cache invalidation messages to all API processes, over Redis. A Redis that is down costs only freshness."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import structlog
 from redis.asyncio import Redis
@@ -8,15 +9,34 @@ from redis.exceptions import RedisError
 
 from core.clients import redis_database, redis_key
 from core.concurrency.retries import retry_times
-from core.generation import current_generation
+from core.generation import SCRIPT
 from schemas.invalidation import ALL_KINDS, EVERYTHING, DepartureChanges, InvalidationMessage, channel, encode_message
-from schemas.redis_keys import GENERATION_COUNTER, RECENT_CHANGES
+from schemas.redis_keys import GENERATION_COUNTER, GENERATION_SERVER, RECENT_CHANGES
 
 log = structlog.get_logger()
 
 MAX_RETAINED = 300
 """Messages that Redis retains: those of 90 seconds at least."""
 RETAINED_SECONDS = 600
+
+NUMBERED = b'{"generation":0'
+"""Begin of a message whose number is 0."""
+
+PUBLISH = f"""
+local function advance_lost_counter()
+{SCRIPT}
+end
+advance_lost_counter()
+local generation = string.format('%.0f', redis.call('INCR', KEYS[1]))
+local message = '{{"generation":' .. generation .. ARGV[2]
+redis.call('RPUSH', KEYS[3], message)
+redis.call('LTRIM', KEYS[3], -tonumber(ARGV[4]), -1)
+redis.call('EXPIRE', KEYS[3], ARGV[5])
+redis.call('PUBLISH', ARGV[3], message)
+return generation
+"""
+"""Number a message, retain it for processes that miss it, and send it to all subscribers: in one step, so that messages
+of several workers arrive in the order of their numbers. Numbers are never reused."""
 
 ATTEMPTS = 5
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.5, 4.0
@@ -56,23 +76,12 @@ async def _publish(
     changed: set[str] = set(kinds)
     if EVERYTHING in changed:
         changed, departures = set(ALL_KINDS), None
+    text = encode_message(InvalidationMessage(0, sorted(changed), departures)).removeprefix(NUMBERED)
+    keys = [redis_key(redis, key) for key in (GENERATION_COUNTER, GENERATION_SERVER, RECENT_CHANGES)]
+    channel_name = redis_key(redis, channel(redis_database(redis)))
+    arguments: tuple[Any, ...] = (known, text, channel_name, MAX_RETAINED, RETAINED_SECONDS)
     try:
-        # A counter that was lost or reset is first advanced past every used value: generations are never reused.
-        await current_generation(redis, known)
-        generation: int = await redis.incr(redis_key(redis, GENERATION_COUNTER))
-        await _send(redis, InvalidationMessage(generation, sorted(changed), departures))
+        return int(await redis.eval(PUBLISH, len(keys), *keys, *arguments))  # type: ignore[misc]
     except RedisError as error:
         log.warning("changes_not_told", error=type(error).__name__)
         raise
-    return generation
-
-
-async def _send(redis: Redis, message: InvalidationMessage) -> None:
-    """Send the message to all subscribers, and retain it for those that miss it."""
-    text, retained = encode_message(message), redis_key(redis, RECENT_CHANGES)
-    async with redis.pipeline(transaction=True) as pipeline:
-        pipeline.rpush(retained, text)
-        pipeline.ltrim(retained, -MAX_RETAINED, -1)
-        pipeline.expire(retained, RETAINED_SECONDS)
-        pipeline.publish(redis_key(redis, channel(redis_database(redis))), text)
-        await pipeline.execute()

@@ -35,6 +35,11 @@ async def remove(connection: AsyncConnection, publisher: UUID) -> None:
     await connection.execute(delete(Publisher).where(Publisher.id == publisher))
 
 
+async def are_others_registered(connection: AsyncConnection) -> bool:
+    """Return whether another process may have written what caches were not notified of: it runs, or was killed."""
+    return (await connection.scalar(select(func.count()).select_from(Publisher)) or 0) > 1
+
+
 async def take_over(connection: AsyncConnection) -> bool:
     """Remove the rows of processes that are gone; return whether the caller has to publish in their place.
 

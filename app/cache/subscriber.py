@@ -31,6 +31,12 @@ IDLE_RESYNC_SECONDS = 1.0
 """Seconds without a message after which the generation counter is read, to notice lost messages and a Redis that has
 gone back to an earlier state."""
 
+MAX_MISSED = 100
+"""Messages that are read after an interruption, or by a process that starts; after more, everything is outdated."""
+
+SPARE_MESSAGES = 20
+"""Messages that are read besides: others may be sent meanwhile."""
+
 REDIS_TIMEOUT = 0.5
 """Timeout of a call to Redis in seconds."""
 
@@ -113,13 +119,16 @@ async def _resync(redis: Redis, invalidation: InvalidationState) -> None:
     """Catch up with the counter: apply the messages that were missed, as far as Redis retains them."""
     async with asyncio.timeout(REDIS_TIMEOUT):
         counter = await current_generation(redis, invalidation.current)
-        retained = await _retained_messages(redis) if counter != invalidation.current else []
+        missed = counter - invalidation.current if invalidation.current else MAX_MISSED
+        retained = await _retained_messages(redis, missed) if 0 < missed <= MAX_MISSED else []
     invalidation.catch_up(_latest(filter(None, map(_read, retained)), counter))
     invalidation.resync(counter)
 
 
-async def _retained_messages(redis: Redis) -> list[bytes]:
-    retained: list[bytes] = await redis.lrange(redis_key(redis, RECENT_CHANGES), 0, -1)  # type: ignore[misc]
+async def _retained_messages(redis: Redis, number: int) -> list[bytes]:
+    """Return at least the latest messages of this number, as far as they are retained."""
+    key = redis_key(redis, RECENT_CHANGES)
+    retained: list[bytes] = await redis.lrange(key, -number - SPARE_MESSAGES, -1)  # type: ignore[misc]
     return retained
 
 

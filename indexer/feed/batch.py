@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.metrics.labels import OTHER, with_values
 from core.tracing import spans
-from indexer import metrics
+from indexer import metrics, publishers
 from indexer.backends import Backends
 from indexer.documents.builder import build_documents
 from indexer.documents.rows import snapshot
@@ -101,7 +101,7 @@ async def process_batch(
             rows += await _claim(connection, lanes, limits, targets.other_versions(known), retry=retry)
             with batch_span(rows, lanes) as span:
                 expansion = await _expand(connection, backends, known, rows, limits.fan_out)
-                before = await _read_before(backends, known, writable, rows)
+                before = await _read_before(connection, backends, known, writable, rows)
                 stubborn = {row.row_id for row in rows if row.kind == DEPARTURE and row.attempts >= MAX_ATTEMPTS}
                 documents, outcomes = await _write(
                     backends,
@@ -182,7 +182,11 @@ async def _expand(
 
 
 async def _read_before(
-    backends: Backends, known: Sequence[Target], writable: Sequence[Target], rows: Sequence[ClaimedRow]
+    connection: AsyncConnection,
+    backends: Backends,
+    known: Sequence[Target],
+    writable: Sequence[Target],
+    rows: Sequence[ClaimedRow],
 ) -> Before | None:
     """Return what the live index has of the departures to be written, or None if it is not to be compared."""
     trip_ids = _trip_ids(rows)
@@ -190,7 +194,12 @@ async def _read_before(
     # A copy of a row does not tell whether the row was claimed before.
     if not trip_ids or not live or targets.other_versions(known) or not changed_departures.are_comparable(rows):
         return None
-    return await changed_departures.read_before(backends.elasticsearch, live[0], trip_ids)
+    before = await changed_departures.read_before(backends.elasticsearch, live[0], trip_ids)
+    # Afterwards: whoever has written what was read may have published it, and be gone, before it was read only.
+    is_published = not (
+        await publishers.are_others_registered(connection) or await outbox.were_claimed_otherwise(connection, rows)
+    )
+    return before if is_published else None
 
 
 async def _write(

@@ -142,11 +142,16 @@ class ChangeNotifier:
         rows = [row for departures in written for row in departures.rows]
         try:
             with spans.follow("refresh index", traces) as span:
-                await self._backends.elasticsearch.indices.refresh(index=self._backends.alias, ignore_unavailable=True)
+                refreshed = await self._backends.elasticsearch.indices.refresh(
+                    index=self._backends.alias, ignore_unavailable=True
+                )
                 span.set({"smarttrip.change.age_seconds": oldest_age(rows)})
         except (ApiError, TransportError) as error:
             # The index refreshes by itself soon; the lag is then observed at the next success.
             log.warning("refresh_failed", error=type(error).__name__)
+            return False
+        if refreshed["_shards"]["failed"]:
+            log.warning("refresh_failed", error="shards failed")
             return False
         self._unrefreshed = self._unrefreshed[len(written) :]
         now = monotonic()

@@ -1,12 +1,14 @@
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 from redis.asyncio import Redis
 
+from app.cache import subscriber
 from core import clients
 from core.clients import redis_database
 from indexer.invalidation import publish
-from schemas.invalidation import ALL_KINDS, channel
+from schemas.invalidation import ALL_KINDS, channel, decode_message
 from schemas.redis_keys import GENERATION_COUNTER, RECENT_CHANGES
 from tests.support.cache import SimulatedProcess, simulated_process
 from tests.support.eventually import eventually
@@ -129,3 +131,30 @@ async def test_started_process_knows_the_latest_changes(redis: Redis) -> None:
         assert started.invalidation.current == third
         assert started.invalidation.is_current(first, {"country"})
         assert not started.invalidation.is_current(first, {"tag"})
+
+
+async def test_messages_of_concurrent_workers_arrive_in_the_order_of_their_numbers(
+    redis: Redis, process: SimulatedProcess
+) -> None:
+    before = process.invalidation.current
+    published = await asyncio.gather(*(publish(redis, ["country"]) for _ in range(20)))
+    assert sorted(filter(None, published)) == [*range(before + 1, before + 21)]
+    await eventually(lambda: process.invalidation.current == before + 20)
+    # A message out of order outdates everything.
+    assert process.invalidation.is_current(before, ALL_KINDS - {"country"})
+    retained = await redis.lrange(RECENT_CHANGES, 0, -1)  # type: ignore[misc]
+    assert [decode_message(each).generation for each in retained][-20:] == [*range(before + 1, before + 21)]
+
+
+async def test_many_missed_messages_outdate_everything_unread(
+    redis: Redis, process: SimulatedProcess, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscriber, "MAX_MISSED", 2)
+    before = process.invalidation.current
+    await proxy.switch(Mode.CUT)
+    await eventually(lambda: not process.invalidation.connected)
+    for _ in range(3):
+        await publish(redis, ["country"])
+    await proxy.switch(Mode.PASS)
+    await eventually(lambda: process.invalidation.current == before + 3)
+    assert not process.invalidation.is_current(before, {"tag"})

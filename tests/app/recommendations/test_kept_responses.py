@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.backends.http_client import HttpClient, HttpResponse
 from app.cache import departure_changes
+from core import clients
 from core.configuration.settings import Settings
 from indexer.backends import Backends, open_backends
 from indexer.feed.batch import process_batch
@@ -20,6 +21,7 @@ from scripts.benchmark.workload import Ids, searches
 from tests.conftest import TODAY
 from tests.support.api.serving import serving
 from tests.support.eventually import eventually
+from tests.support.fault_proxy import FaultProxy, Mode
 from tests.support.sync import execute
 
 SEARCHES = [{}, *searches(Ids(range(1, 30), range(1, 8), range(1, 15), TODAY.year), 14, seed=5)]
@@ -93,6 +95,30 @@ async def test_kept_responses_equal_fresh_ones(scene: Scene, engine: AsyncEngine
     for number in (1, 1, 3, 12):
         for _ in range(number):
             await scene.change(choose.choice(STATEMENTS), id=choose.randint(1, 600), value=choose.randrange(5))
+        await scene.publish()
+        await eventually(scene.is_kept_up_to_date)
+
+
+async def test_what_a_worker_without_redis_has_written_is_outdated_by_the_next_change(
+    settings: Settings, scene: Scene
+) -> None:
+    """The index has a state then that was never published, in place of the one that responses show."""
+    statement = "UPDATE trip_occurrences SET status = :status WHERE id < 20"
+    async with FaultProxy(settings.redis_url) as proxy, clients.redis(proxy.url) as redis:
+        other = ChangeNotifier(scene.backends, redis)
+        assert await other.flush()
+        for notifier in (scene.notifier, other):
+            await notifier.register()
+        # After what the other one published at its start.
+        scene.notifier.queue_publish(["tag"])
+        assert await scene.notifier.flush()
+        await eventually(scene.is_kept_up_to_date)
+        await proxy.switch(Mode.CUT)
+        await scene.change(statement, status="Full")
+        while (batch := await process_batch(scene.backends, retry=True)).claimed:
+            other.record(batch)
+        assert not await other.flush()
+        await scene.change(statement, status="Cancelled")
         await scene.publish()
         await eventually(scene.is_kept_up_to_date)
 

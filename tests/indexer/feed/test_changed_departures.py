@@ -9,12 +9,13 @@ from redis.asyncio.client import PubSub
 from sqlalchemy import insert
 
 from core.clients import redis_key
-from indexer import invalidation
+from indexer import invalidation, publishers
 from indexer.backends import Backends
 from indexer.feed import changed_departures
 from indexer.feed.batch import process_batch
 from indexer.feed.notifier import ChangeNotifier
 from indexer.index import bulk_writer, outbox
+from indexer.index.bulk_writer import WriteOutcome
 from schemas.index_document import SearchedFields
 from schemas.invalidation import DepartureChanges, decode_message
 from schemas.redis_keys import RECENT_CHANGES
@@ -96,6 +97,52 @@ async def test_departures_of_a_killed_batch_are_not_listed(  # noqa: PLR0917  # 
         with pytest.raises(Killed):
             await process_batch(backends, retry=True)
     assert await published() is None
+
+
+async def test_departures_are_not_listed_while_another_worker_may_have_written_them(
+    backends: Backends, ids: dict[str, int], notifier: ChangeNotifier, redis: Redis, published: Published
+) -> None:
+    """What the index has may be a state that one has not published: it has no Redis, stalls or was killed."""
+    other = ChangeNotifier(backends, redis)
+    for registered, is_listed in ((notifier, True), (other, False)):
+        await registered.register()
+        await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = spots_left + 1")
+        assert (await published() is not None) == is_listed
+    async with backends.postgres.begin() as connection:
+        await publishers.remove(connection, other._publisher)
+    await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = spots_left + 1")
+    assert await published() is not None
+
+
+async def test_departures_with_a_failed_write_are_not_listed(
+    backends: Backends, ids: dict[str, int], published: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The index may have taken it later, and may take it until it is repeated."""
+    write = bulk_writer.write
+
+    async def time_out(*arguments: Any) -> dict[str, WriteOutcome]:
+        return {name: WriteOutcome(retryable={ids["trip"]: "timeout"}) for name in await write(*arguments)}
+
+    await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 5 WHERE id = :id", id=ids["trip"])
+    with monkeypatch.context() as patch:
+        patch.setattr(bulk_writer, "write", time_out)
+        assert (await process_batch(backends, retry=True)).failed_entirely
+    await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 6 WHERE id = :id", id=ids["trip"])
+    batch = await process_batch(backends, retry=False)
+    assert len(batch.done) == 1
+    assert batch.changes is None
+    assert await published() is None
+    await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 7 WHERE id = :id", id=ids["trip"])
+    assert await published() is not None
+
+
+async def test_departures_that_another_batch_writes_are_not_listed(backends: Backends, ids: dict[str, int]) -> None:
+    await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 5 WHERE id = :id", id=ids["trip"])
+    async with backends.postgres.connect() as connection:
+        await outbox.claim(connection, retry=True)
+        await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 6 WHERE id = :id", id=ids["trip"])
+        assert (await process_batch(backends, retry=True)).changes is None
+        await connection.rollback()
 
 
 async def test_many_departures_are_not_listed(

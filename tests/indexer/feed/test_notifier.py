@@ -159,6 +159,20 @@ async def test_unpublished_change_is_retried_after_redis_outage(
     assert (await next_message(subscription))["kinds"] == ["guide"]
 
 
+async def test_refresh_that_failed_on_a_shard_is_retried(
+    backends: Backends, notifier: ChangeNotifier, subscription: PubSub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*arguments: Any, **options: Any) -> Any:
+        return {"_shards": {"total": 2, "successful": 1, "failed": 1}}
+
+    notifier.record(changed("occurrence"))
+    with monkeypatch.context() as patch:
+        patch.setattr(backends.elasticsearch.indices, "refresh", fail)
+        assert not await notifier.flush()
+    assert await notifier.flush()
+    assert (await next_message(subscription))["kinds"] == ["occurrence"]
+
+
 async def test_failed_refresh_is_retried_and_published(
     settings: Settings, backends: Backends, index: str, redis: Redis, subscription: PubSub
 ) -> None:

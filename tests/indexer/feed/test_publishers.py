@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from core import clients
 from core.concurrency.tasks import background_task, cancel_and_wait
 from core.configuration.settings import Settings
-from indexer import invalidation, publishers
+from indexer import publishers
 from indexer.backends import Backends
 from indexer.feed import notifier as notifier_module
 from indexer.feed.batch import process_batch
@@ -95,10 +95,8 @@ async def work(backends: Backends, redis: Redis) -> None:
         ("before", ChangeNotifier, "flush"),
         ("before", ChangeNotifier, "_refresh"),
         ("before", notifier_module, "publish"),
-        ("before", invalidation, "current_generation"),
-        ("before", Redis, "incr"),
-        ("before", invalidation, "_send"),
-        ("after", invalidation, "_send"),
+        ("before", Redis, "eval"),
+        ("after", Redis, "eval"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
