@@ -17,9 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 import migrations
 from core import clients
 from core.configuration.settings import Settings, load_settings
+from core.tracing.provider import ELASTICSEARCH_SPANS
 from schemas.tables import Base
 from tests.support.factories import CatalogueFactory
 from tests.support.otlp import Collector, collecting
+
+# Clients read it when they are made, which fixtures do before a test starts traces.
+os.environ[ELASTICSEARCH_SPANS] = "false"
 
 TESTS = Path(__file__).parent
 TODAY = date(2026, 11, 24)

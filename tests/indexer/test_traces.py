@@ -39,6 +39,7 @@ async def test_trace_of_a_change_ends_with_the_invalidation(
         assert await notifier.flush()
     assert summary(collector.tree("process outbox")) == [
         "process outbox",
+        "  elasticsearch mget",
         "  postgres",
         "  read departures",
         "    postgres",

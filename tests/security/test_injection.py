@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.backends.database import Database
+from app.recommendations.elasticsearch_search import search_path
 from app.routes import ENDPOINTS
 from core.configuration.settings import Settings
 from schemas.api.preferences import Preferences
@@ -165,7 +166,7 @@ async def test_client_text_never_reaches_elasticsearch(unlimited: Settings, trip
     assert MARK.encode() not in sent
     alias = unlimited.search_alias.encode()
     assert set(HEADS.findall(sent)) <= {
-        b"POST /%b/_search?request_cache=false" % alias,
+        b"POST " + search_path(unlimited.search_alias, cached=False).encode(),
         b"POST /%b/_count" % alias,
         b"GET /_alias/%b" % alias,
     }

@@ -113,7 +113,7 @@ def test_only_admin_operations_need_credentials(described: dict[str, Any]) -> No
     [
         ("GET", "/api/countries", {"200", "400", "429", "503"}),
         ("GET", "/api/countries/{id}", {"200", "400", "404", "429", "503"}),
-        ("POST", "/api/v2/recommendations", {"200", "400", "408", "413", "415", "429", "503"}),
+        ("POST", "/api/v2/recommendations", {"200", "400", "401", "403", "404", "408", "413", "415", "429", "503"}),
         ("GET", "/livez", {"200", "400"}),
     ],
 )

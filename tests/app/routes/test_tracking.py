@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from schemas.redis_keys import GENERATION_COUNTER, GENERATION_SERVER
+from schemas.redis_keys import GENERATION_COUNTER, GENERATION_SERVER, RECENT_CHANGES
 from schemas.tables import DeadEvent, Event, TripInteraction
 from tests.support.api.responses import get
 from tests.support.rows import rows
@@ -140,7 +140,7 @@ async def test_invalid_value_is_named(api: httpx2.AsyncClient, redis: Redis, fie
     response = await api.post(EVENTS, json=event() | {field: value})
     assert response.status_code == 400, response.text
     assert [detail["field"] for detail in response.json()["details"]] == [field]
-    assert await redis.dbsize() == await redis.exists(GENERATION_COUNTER, GENERATION_SERVER)
+    assert await redis.dbsize() == await redis.exists(GENERATION_COUNTER, GENERATION_SERVER, RECENT_CHANGES)
 
 
 @pytest.mark.parametrize("field", ["event_type", "session_id", "anonymous_id"])
