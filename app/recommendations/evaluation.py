@@ -47,12 +47,16 @@ class EvaluationRunner:
             async with semaphore:
                 return await _evaluate(self._service, scenario, today, weights)
 
+        failures: list[BaseException] = []
         # Unlike with `gather`, no search goes on after one of them has failed.
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(evaluate(scenario)) for scenario in scenarios]
         except* BackendError as errors:
-            raise errors.exceptions[0] from None
+            failures += errors.exceptions
+        if failures:
+            # Raised in the clause above, it would be in a group again.
+            raise failures[0]
         return [task.result() for task in tasks]
 
 
