@@ -9,6 +9,7 @@ import typer
 from scripts.commands.options import JsonOption, whole_number
 from scripts.commands.output import print_json
 from scripts.errors import CliError, ExitCode
+from scripts.interrupts import run_cancellable
 
 
 def _fault(value: object) -> str:
@@ -34,14 +35,13 @@ def drill(
     Searches, events and changes of prices go on meanwhile. It takes up to a quarter of an hour, needs nginx, and leaves
     nothing behind. Exit code 1: a request failed, a ranking was wrong, an event was lost, or the index differs.
     """
-    import asyncio
-
     from scripts.drill.faults import FAULTS
     from scripts.drill.report import HEAD, row
     from scripts.drill.run import run_drill
 
     typer.echo(HEAD, err=json)
-    result = asyncio.run(run_drill(fault or list(FAULTS), departures, lambda found: typer.echo(row(found), err=json)))
+    faults = fault or list(FAULTS)
+    result = run_cancellable(run_drill(faults, departures, lambda found: typer.echo(row(found), err=json)))
     if json:
         print_json(result.as_json())
     if not result.passed:

@@ -2,9 +2,10 @@
 
 # ruff: noqa: PLC0415 -- imports inside the commands keep --help fast.
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
+
+from scripts.interrupts import run_cancellable
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,7 +15,7 @@ Result = TypeVar("Result")
 
 def in_postgres(work: Callable[["AsyncConnection"], Awaitable[Result]]) -> Result:
     """Run `work` in one transaction on the database of the settings, and return its result."""
-    return asyncio.run(_in_transaction(work))
+    return run_cancellable(_in_transaction(work))
 
 
 async def _in_transaction(work: Callable[["AsyncConnection"], Awaitable[Result]]) -> Result:
