@@ -28,7 +28,7 @@ from core.configuration.redis_url import parse_sentinel_url
 from core.configuration.roles import ROLES, Role
 from schemas.index_document import versioned_alias
 from schemas.lenient import empty_as_none
-from schemas.weight_sets import PLATFORM, REFERENCE_PATTERN
+from schemas.weight_sets import PLATFORM, REFERENCE_FORM, REFERENCE_PATTERN
 
 MIN_SECRET_BYTES = 32
 """Length of a secret for HS256, as RFC 7518 requires it."""
@@ -165,9 +165,7 @@ ApiKey = Annotated[
     ),
 ]
 Rates = Annotated[str, AfterValidator(_rates)]
-WeightsReference = Annotated[
-    str, _matching(REFERENCE_PATTERN, "should be platform, or a name with a version such as summer@1")
-]
+WeightsReference = Annotated[str, _matching(REFERENCE_PATTERN, REFERENCE_FORM)]
 
 
 class Settings(ResourceLimits, BaseSettings):

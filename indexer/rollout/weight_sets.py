@@ -1,6 +1,5 @@
 """Weight sets in Postgres: added as new versions, never changed; the platform's own is built in."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +10,7 @@ from sqlalchemy import func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.tables import StoredWeights
-from schemas.weight_sets import NAME_PATTERN, PLATFORM, REFERENCE_PATTERN
+from schemas.weight_sets import NAME_FORM, PLATFORM, is_weight_set_name, is_weight_set_reference
 from scoring.weight_set import PLATFORM_SET, WeightSet
 from scoring.weights import MAX_POINTS, PLATFORM_WEIGHTS, Weights
 
@@ -59,10 +58,8 @@ def _describe(error: ValidationError) -> str:
 
 async def add(connection: AsyncConnection, name: str, weights: Weights, *, by: str, comment: str = "") -> WeightSet:
     """Store the next version of a set; return it. Raises: WeightSetError."""
-    if name == PLATFORM or not re.fullmatch(NAME_PATTERN, name):
-        raise WeightSetError(
-            f"The name should be up to 20 of a-z, 0-9 and -, beginning with a letter, and not {PLATFORM}."
-        )
+    if not is_weight_set_name(name):
+        raise WeightSetError(f"The name {NAME_FORM}.")
     await connection.execute(LOCK)
     last = await connection.scalar(select(func.max(StoredWeights.version)).where(StoredWeights.name == name))
     version = (last or 0) + 1
@@ -75,7 +72,7 @@ async def find(connection: AsyncConnection, reference: str) -> WeightSet | None:
     """Return the set, or None if there is none that this release can use."""
     if reference == PLATFORM:
         return PLATFORM_SET
-    if not re.fullmatch(REFERENCE_PATTERN, reference):
+    if not is_weight_set_reference(reference):
         return None
     name, _, version = reference.partition("@")
     of_version = (StoredWeights.name == name) & (StoredWeights.version == int(version))

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from schemas.weight_sets import NAME_PATTERN, PLATFORM, REFERENCE_PATTERN
+from schemas.weight_sets import NAME_FORM, REFERENCE_FORM, is_weight_set_name, is_weight_set_reference
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
@@ -95,17 +95,15 @@ def split_sizes(text: str) -> list[int]:
 
 def weight_set_name(value: object) -> str:
     """Validate the name of a weight set to be stored."""
-    if str(value) == PLATFORM or not re.fullmatch(NAME_PATTERN, str(value), re.ASCII):
-        raise typer.BadParameter(
-            f"should be up to 20 small letters, digits and hyphens, beginning with a letter, and not {PLATFORM}"
-        )
+    if not is_weight_set_name(str(value)):
+        raise typer.BadParameter(NAME_FORM)
     return str(value)
 
 
 def weight_set_reference(value: object) -> str:
     """Validate the reference of a weight set."""
-    if not re.fullmatch(REFERENCE_PATTERN, str(value), re.ASCII):
-        raise typer.BadParameter(f"should be {PLATFORM}, or a name with a version such as summer@1")
+    if not is_weight_set_reference(str(value)):
+        raise typer.BadParameter(REFERENCE_FORM)
     return str(value)
 
 
