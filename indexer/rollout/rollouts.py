@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, or_, select, text, update
+from sqlalchemy import Select, func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import InstrumentedAttribute
 
 from indexer.rollout.criteria import AbortCriteria
 from indexer.rollout.weight_sets import find
@@ -71,11 +72,8 @@ async def load_state(connection: AsyncConnection, setting: str) -> RolloutState 
 
     `setting` is the stable set as long as none was promoted. A candidate that this release cannot use gets no clients.
     """
-    current = or_(IS_RUNNING, IS_PROMOTED)
     columns = (Rollout.id, Rollout.candidate, Rollout.percent, Rollout.outcome)
-    rows = await connection.execute(
-        select(*columns).where(current).order_by(Rollout.ended_at.desc().nulls_first()).limit(2)
-    )
+    rows = await connection.execute(_latest(*columns).limit(2))
     by_outcome = {row.outcome: row for row in reversed(rows.all())}
     running, promoted = by_outcome.get(None), by_outcome.get(PROMOTED)
     stable = await find(connection, setting if promoted is None else promoted.candidate)
@@ -116,10 +114,7 @@ async def promote(connection: AsyncConnection, *, by: str) -> str:
 async def roll_back(connection: AsyncConnection, *, by: str, reason: str | None = None) -> str:
     """End the rollout that runs, else undo the last promotion; return its candidate. Raises: RolloutError."""
     await connection.execute(LOCK)
-    last = or_(IS_RUNNING, IS_PROMOTED)
-    id_ = await connection.scalar(
-        select(Rollout.id).where(last).order_by(Rollout.ended_at.desc().nulls_first()).limit(1)
-    )
+    id_ = await connection.scalar(_latest(Rollout.id).limit(1))
     return await _end(connection, Rollout.id == id_, ROLLED_BACK, by=by, reason=reason)
 
 
@@ -144,6 +139,11 @@ async def running_criteria(connection: AsyncConnection) -> tuple[UUID, AbortCrit
     """Return the id and the criteria of the rollout that runs."""
     row = (await connection.execute(select(Rollout.id, Rollout.criteria).where(IS_RUNNING))).one_or_none()
     return None if row is None else (row.id, AbortCriteria.model_validate(row.criteria))
+
+
+def _latest(*columns: InstrumentedAttribute[Any]) -> Select[Any]:
+    """Return the statement of the rollout that runs, and then of the promotions, the latest first."""
+    return select(*columns).where(or_(IS_RUNNING, IS_PROMOTED)).order_by(Rollout.ended_at.desc().nulls_first())
 
 
 async def _end(connection: AsyncConnection, which: Any, outcome: str, *, by: str, reason: str | None) -> str:
