@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from redis.asyncio import Redis
@@ -91,16 +92,27 @@ async def test_broken_subscription_is_renewed(redis: Redis, process: SimulatedPr
     await eventually(lambda: not process.invalidation.is_current(before + 1, {"tag"}))
 
 
-async def test_missed_messages_are_applied_after_an_outage(
-    redis: Redis, process: SimulatedProcess, proxy: FaultProxy
-) -> None:
+@asynccontextmanager
+async def missing_changes(redis: Redis, process: SimulatedProcess, proxy: FaultProxy) -> AsyncIterator[int]:
+    """Publish three changes of countries that the process misses; it is cut off until the end of the block.
+
+    Yield the generation before them.
+    """
     before = process.invalidation.current
     await proxy.switch(Mode.CUT)
     await eventually(lambda: not process.invalidation.connected)
     for _ in range(3):
         await publish(redis, ["country"])
+    yield before
     await proxy.switch(Mode.PASS)
     await eventually(lambda: process.invalidation.current == before + 3)
+
+
+async def test_missed_messages_are_applied_after_an_outage(
+    redis: Redis, process: SimulatedProcess, proxy: FaultProxy
+) -> None:
+    async with missing_changes(redis, process, proxy) as before:
+        pass
     assert process.invalidation.is_current(before, ALL_KINDS - {"country"})
     assert not process.invalidation.is_current(before, {"country"})
 
@@ -109,17 +121,11 @@ async def test_missed_messages_are_applied_after_an_outage(
 async def test_missing_message_outdates_everything(
     redis: Redis, process: SimulatedProcess, proxy: FaultProxy, lost: str
 ) -> None:
-    before = process.invalidation.current
-    await proxy.switch(Mode.CUT)
-    await eventually(lambda: not process.invalidation.connected)
-    for _ in range(3):
-        await publish(redis, ["country"])
-    if lost == "of all":
-        await redis.delete(RECENT_CHANGES)
-    else:
-        await redis.lset(RECENT_CHANGES, -2, '{"generation": 1, "kinds": []}' if lost == "of one" else "{")  # type: ignore[misc]
-    await proxy.switch(Mode.PASS)
-    await eventually(lambda: process.invalidation.current == before + 3)
+    async with missing_changes(redis, process, proxy) as before:
+        if lost == "of all":
+            await redis.delete(RECENT_CHANGES)
+        else:
+            await redis.lset(RECENT_CHANGES, -2, '{"generation": 1, "kinds": []}' if lost == "of one" else "{")  # type: ignore[misc]
     assert not process.invalidation.is_current(before + 1, {"tag"})
 
 
@@ -150,11 +156,6 @@ async def test_many_missed_messages_outdate_everything_unread(
     redis: Redis, process: SimulatedProcess, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subscriber, "MAX_MISSED", 2)
-    before = process.invalidation.current
-    await proxy.switch(Mode.CUT)
-    await eventually(lambda: not process.invalidation.connected)
-    for _ in range(3):
-        await publish(redis, ["country"])
-    await proxy.switch(Mode.PASS)
-    await eventually(lambda: process.invalidation.current == before + 3)
+    async with missing_changes(redis, process, proxy) as before:
+        pass
     assert not process.invalidation.is_current(before, {"tag"})
