@@ -30,6 +30,7 @@ from schemas.messages.message import Message
 from schemas.tables import Base
 from tests.app.conftest import fill
 from tests.support.api.serving import serving
+from tests.support.changed_columns import renamed
 from tests.support.eventually import eventually
 from tests.support.sync import execute
 
@@ -51,19 +52,6 @@ Responses = dict[str, tuple[int, Any]]
 @pytest.fixture(scope="module", autouse=True)
 async def trips(settings: Settings, engine: AsyncEngine, redis: Redis) -> None:
     await fill(settings, engine, redis)
-
-
-@asynccontextmanager
-async def renamed(engine: AsyncEngine, *columns: Column[Any]) -> AsyncIterator[None]:
-    """Rename columns in the block, as a migration of the platform would."""
-    rename = "ALTER TABLE {} RENAME COLUMN {} TO {}"
-    for column in columns:
-        await execute(engine, rename.format(column.table.name, column.name, f"{column.name}_new"))
-    try:
-        yield
-    finally:
-        for column in columns:
-            await execute(engine, rename.format(column.table.name, f"{column.name}_new", column.name))
 
 
 @asynccontextmanager

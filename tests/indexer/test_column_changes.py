@@ -21,10 +21,10 @@ from indexer.column_changes import watch_columns
 from indexer.index import outbox
 from migrations.versions.r2_sync import WATCHED
 from schemas.tables import Base, TripOccurrence
-from tests.support.changed_columns import stood_aside
+from tests.support.changed_columns import renamed, stood_aside
 from tests.support.eventually import eventually
 from tests.support.factories import CatalogueFactory
-from tests.support.sync import assert_in_sync, drain, execute, indexed, waiting
+from tests.support.sync import assert_in_sync, drain, indexed, waiting
 
 OPTIONAL = [
     column
@@ -47,19 +47,6 @@ async def watching(settings: Settings, redis: Redis) -> AsyncIterator[Backends]:
 
 
 @asynccontextmanager
-async def renamed(engine: AsyncEngine) -> AsyncIterator[None]:
-    """Rename all columns in the block, so that they are missing."""
-    rename = "ALTER TABLE {} RENAME COLUMN {} TO {}"
-    for column in OPTIONAL:
-        await execute(engine, rename.format(column.table.name, column.name, f"{column.name}_new"))
-    try:
-        yield
-    finally:
-        for column in OPTIONAL:
-            await execute(engine, rename.format(column.table.name, f"{column.name}_new", column.name))
-
-
-@asynccontextmanager
 async def of_another_type(engine: AsyncEngine) -> AsyncIterator[None]:
     """Let columns of text, without values, stand for all that are none."""
     async with AsyncExitStack() as stack:
@@ -70,7 +57,7 @@ async def of_another_type(engine: AsyncEngine) -> AsyncIterator[None]:
 
 
 CHANGES: dict[str, Callable[[AsyncEngine], AbstractAsyncContextManager[None]]] = {
-    "missing": renamed,
+    "missing": lambda engine: renamed(engine, *OPTIONAL),
     "another type": of_another_type,
 }
 

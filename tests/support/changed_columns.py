@@ -1,4 +1,4 @@
-"""Columns of the platform that change their type, and back."""
+"""Columns of the platform that change their name or type, and back."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -24,6 +24,19 @@ async def types_to_convert_to(engine: AsyncEngine, column: Column[Any]) -> Seque
         casts = (await connection.scalars(CASTS, names)).all()
         types = (await connection.scalars(TYPES)).all()
     return sorted({*casts, *types})
+
+
+@asynccontextmanager
+async def renamed(engine: AsyncEngine, *columns: Column[Any]) -> AsyncIterator[None]:
+    """Rename columns in the block, as a migration of the platform would."""
+    rename = "ALTER TABLE {} RENAME COLUMN {} TO {}"
+    for column in columns:
+        await execute(engine, rename.format(column.table.name, column.name, f"{column.name}_new"))
+    try:
+        yield
+    finally:
+        for column in columns:
+            await execute(engine, rename.format(column.table.name, f"{column.name}_new", column.name))
 
 
 @asynccontextmanager
