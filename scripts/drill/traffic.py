@@ -137,7 +137,10 @@ async def find_rate(load: LoadClient, database_url: str) -> float:
 async def running_traffic(
     load: LoadClient, database_url: str, rate: float, *, events: bool = True
 ) -> AsyncIterator[Traffic]:
-    """Send `rate` searches a second, and what goes with them, during the block. Raises: CliError."""
+    """Send `rate` searches a second, events and requests for reference data, and change prices, during the block.
+
+    Raises: CliError.
+    """
     await _warm_up(load)
     traffic = Traffic(load, database_url, rate, await _rankings(load))
     others = rate * OTHERS_PER_SEARCH

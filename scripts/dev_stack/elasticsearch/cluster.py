@@ -71,11 +71,11 @@ class Node:
                     os.setpriority(os.PRIO_PROCESS, thread.id, os.getpriority(os.PRIO_PROCESS, 0))
 
     def kill(self) -> None:
-        """End the node as a crash would."""
+        """Kill the process of the node: it ends without telling the others."""
         self._end(SIGKILL)
 
     def shut_down(self) -> None:
-        """End the node as an operator does."""
+        """Have the node leave the cluster and end, as an operator would."""
         self._end(SIGTERM)
 
     def stop(self) -> None:
