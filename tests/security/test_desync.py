@@ -172,6 +172,9 @@ async def _proxy(program: str, configuration: str, url: str, *options: str) -> A
         async with running_process((path, *options, str(file)), os.environ, port=port) as process:
             await eventually(lambda: responds(f"{process.url}/livez"), within=20)
             yield process.url
+            # Killed, nginx would leave its worker process behind.
+            process.process.terminate()
+            await process.process.wait()
 
 
 @pytest.mark.parametrize("proxy", [nginx, haproxy], ids=["nginx", "haproxy"])
