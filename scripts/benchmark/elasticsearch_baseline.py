@@ -1,4 +1,4 @@
-"""Record the searches that the service sends to Elasticsearch, so that the load generator can send them directly."""
+"""Make the raw reference: for each search of the service a fixed body that the load generator sends directly."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -16,25 +16,25 @@ from core import clients
 from core.configuration.settings import Settings
 from schemas.api.preferences import Preferences
 from scoring.context import SearchContext
-from scoring.elasticsearch import build_search
 from scoring.predicates import Condition
 from scoring.rules import RuleGroup
+from scripts.benchmark.raw_reference import reference_search
 
 
 class RecordingSearch:
-    """A trip search that records the request bodies that it sends."""
+    """A trip search that records the reference bodies of what is searched."""
 
     def __init__(self, index: ElasticsearchTripSearch) -> None:
         self._index = index
         self.bodies: list[str] = []
 
     async def find(self, condition: Condition, rules: Sequence[RuleGroup], size: int) -> SearchHits:
-        self.bodies.append(orjson.dumps(build_search(condition, rules, size)).decode())
+        self.bodies.append(orjson.dumps(reference_search(condition, rules, size)).decode())
         return await self._index.find(condition, rules, size)
 
 
 def raw_searches(settings: Settings, bodies: Iterable[dict[str, Any]]) -> tuple[str, Sequence[Sequence[str]]]:
-    """Return the URL, and for each request the searches of the service: a primary and maybe a relaxed one."""
+    """Return the URL, and for each request its searches: a primary and maybe a relaxed one."""
     url = settings.elasticsearch_url + search_path(settings.elasticsearch_alias, cached=False)
     return url, asyncio.run(_record(settings, bodies))
 
