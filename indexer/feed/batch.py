@@ -102,13 +102,15 @@ async def process_batch(
             with batch_span(rows, lanes) as span:
                 expansion = await _expand(connection, backends, known, rows, limits.fan_out)
                 before = await _read_before(connection, backends, known, writable, rows)
-                stubborn = {row.row_id for row in rows if row.kind == DEPARTURE and row.attempts >= MAX_ATTEMPTS}
+                repeatedly_failed = {
+                    row.row_id for row in rows if row.kind == DEPARTURE and row.attempts >= MAX_ATTEMPTS
+                }
                 documents, outcomes = await _write(
                     backends,
                     [target.name for target in writable],
                     _trip_ids(rows),
                     started + limits.stalled_after,
-                    stubborn,
+                    repeatedly_failed,
                 )
                 batch = _result(rows, expansion, _merge_outcomes(writable, outcomes, rows), span.trace)
                 if before is not None and not (batch.failed or batch.written.rejected):
@@ -203,12 +205,16 @@ async def _read_before(
 
 
 async def _write(
-    backends: Backends, names: list[str], trip_ids: list[int], deadline: float, stubborn: Set[int | None] = frozenset()
+    backends: Backends,
+    names: list[str],
+    trip_ids: list[int],
+    deadline: float,
+    repeatedly_failed: Set[int | None] = frozenset(),
 ) -> tuple[Changes, dict[str, WriteOutcome]]:
     """Write departures as they are now; those that are deleted, invalid or rejected are removed from the indices.
 
-    A departure of `stubborn` counts as rejected if it fails again while the index accepts others. Return what was
-    written, and the outcomes by index.
+    A departure of `repeatedly_failed` counts as rejected if it fails again while the index accepts others. Return what
+    was written, and the outcomes by index.
     """
     if not trip_ids:
         return {}, {name: WriteOutcome() for name in names}
@@ -222,7 +228,7 @@ async def _write(
         changes = {trip_id: built.documents.get(trip_id) for trip_id in trip_ids}
         outcomes = await bulk_writer.write(backends.elasticsearch, names, version, changes)
         for name, outcome in outcomes.items():
-            again = {trip_id: changes[trip_id] for trip_id in changes.keys() & stubborn}
+            again = {trip_id: changes[trip_id] for trip_id in changes.keys() & repeatedly_failed}
             await rejections.reject_repeatedly_failing(backends.elasticsearch, name, version, again, outcome)
             await _retry_if_index_rejects_all(backends, name, outcome)
         rejected = {trip_id for outcome in outcomes.values() for trip_id in outcome.rejected}

@@ -145,7 +145,7 @@ async def renamed_table(engine: AsyncEngine, name: str) -> AsyncIterator[None]:
         await execute(engine, f"ALTER TABLE {name}_new RENAME TO {name}")
 
 
-async def test_missing_table_is_named_and_told_by_health(
+async def test_missing_table_is_named_in_the_log_and_by_health(
     settings: Settings, engine: AsyncEngine, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(platform_columns, "CHECK_SECONDS", 0.1)

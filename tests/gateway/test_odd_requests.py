@@ -65,7 +65,7 @@ HEADERS = {
 }
 
 
-class Answer(NamedTuple):
+class Exchange(NamedTuple):
     status: int
     body: bytes
 
@@ -101,7 +101,7 @@ async def gateway(direct: str) -> AsyncIterator[Gateway]:
         yield running
 
 
-async def answer(url: str, request: OddRequest) -> Answer:
+async def exchange(url: str, request: OddRequest) -> Exchange:
     """Return the only response to a request; a connection that is closed without one is a refusal."""
     async with connect_raw(url, tls=TLS if url.startswith("https") else None) as connection:
         await connection.send(request.content)
@@ -109,7 +109,7 @@ async def answer(url: str, request: OddRequest) -> Answer:
             await connection.send(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         received = await connection.read_to_end()
     if not received:
-        return Answer(400, b"")
+        return Exchange(400, b"")
     first, _, rest = received.partition(b"\r\n\r\n")
     found = re.match(rb"HTTP/1\.[01] (\d{3})", first)
     assert found, (request.name, received)
@@ -117,7 +117,7 @@ async def answer(url: str, request: OddRequest) -> Answer:
     body = rest[: int(length[1])] if length and not request.name.startswith("HEAD") else rest
     following = len(re.findall(rb"HTTP/1\.1 \d{3} ", rest[len(body) :]))
     assert following <= ("upgrade" in request.name), (request.name, received)
-    return Answer(int(found[1]), b"" if "/metrics" in request.name or request.name.startswith("HEAD") else body)
+    return Exchange(int(found[1]), b"" if "/metrics" in request.name or request.name.startswith("HEAD") else body)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS"])
@@ -127,7 +127,7 @@ async def test_odd_request_is_answered_as_directly_or_refused(direct: str, gatew
 
     async def compare(request: OddRequest) -> str | None:
         async with gate:
-            passed, expected = await asyncio.gather(answer(gateway.url, request), answer(direct, request))
+            passed, expected = await asyncio.gather(exchange(gateway.url, request), exchange(direct, request))
         if passed.status < 400:
             served.append(request.name)
         is_same = passed == expected or (passed.status == expected.status >= 400)
@@ -143,10 +143,10 @@ async def test_odd_requests_leave_nothing_in_the_cache(direct: str, gateway: Gat
     ordinary = [request for request in odd_requests("GET") if "as it is, none" in request.name]
     for request in odd_requests("GET"):
         if "/api/tags" in request.name:
-            await answer(gateway.url, request)
+            await exchange(gateway.url, request)
             for other in ordinary:
                 if "/api/tags" in other.name:
-                    assert await answer(gateway.url, other) == await answer(direct, other), request.name
+                    assert await exchange(gateway.url, other) == await exchange(direct, other), request.name
 
 
 async def test_no_body_is_served_as_request(gateway: Gateway) -> None:

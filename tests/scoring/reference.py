@@ -25,8 +25,8 @@ class ReferencePreferences:
 
 
 @dataclass(frozen=True)
-class ReferencePoints:
-    """The platform's own points."""
+class ReferenceWeights:
+    """The platform's own weights."""
 
     base: int = 30
     excellent_themes: int = 25
@@ -47,7 +47,7 @@ class ReferencePoints:
     different_type: int = -10
 
 
-OWN = ReferencePoints()
+OWN = ReferenceWeights()
 
 
 class World:
@@ -74,73 +74,84 @@ class Shown:
     labels: tuple[str, ...]
 
 
-def answer(wants: ReferencePreferences, world: World, gives: ReferencePoints = OWN) -> tuple[list[Shown], int]:
-    """What is shown, best first, and the number of primary candidates."""
-    candidates = [trip for trip in world.documents if is_primary(trip, wants, world)]
-    primary = best(candidates, wants, world, gives, relaxed=False)[:30]
+def recommend(
+    preferences: ReferencePreferences, world: World, weights: ReferenceWeights = OWN
+) -> tuple[list[Shown], int]:
+    """Return what is shown, best first, and the number of primary candidates."""
+    candidates = [trip for trip in world.documents if is_primary(trip, preferences, world)]
+    primary = best(candidates, preferences, world, weights, relaxed=False)[:30]
     if len(primary) > 5:
         return primary, len(candidates)
     listed = {shown.id for shown in primary}
-    others = [trip for trip in world.documents if trip.id not in listed and is_relaxed(trip, wants, world)]
-    return primary + best(others, wants, world, gives, relaxed=True)[: 30 - len(primary)], len(candidates)
+    others = [trip for trip in world.documents if trip.id not in listed and is_relaxed(trip, preferences, world)]
+    return primary + best(others, preferences, world, weights, relaxed=True)[: 30 - len(primary)], len(candidates)
 
 
 def best(
-    trips: Iterable[TripDocument], wants: ReferencePreferences, world: World, gives: ReferencePoints, *, relaxed: bool
+    trips: Iterable[TripDocument],
+    preferences: ReferencePreferences,
+    world: World,
+    weights: ReferenceWeights,
+    *,
+    relaxed: bool,
 ) -> list[Shown]:
     ranked = []
     for trip in trips:
-        points = points_of(trip, wants, world, gives, relaxed=relaxed)
+        points = points_of(trip, preferences, world, weights, relaxed=relaxed)
         if points is None:
             continue
-        score = gives.base + (gives.expanded if relaxed else 0) + sum(number for number, _ in points)
+        score = weights.base + (weights.expanded if relaxed else 0) + sum(number for number, _ in points)
         score = 0 if score < 0 else 100 if score > 100 else score
-        given = [(gives.expanded, "Expanded Result")] * relaxed + points
+        given = [(weights.expanded, "Expanded Result")] * relaxed + points
         labels = [f"{text} [{'+' if number >= 0 else ''}{number}]" for number, text in given]
         if score >= 30:
             ranked.append((-score, trip.start, trip.id, Shown(trip.id, score, relaxed, tuple(labels))))
     return [shown for *_, shown in sorted(ranked, key=lambda entry: entry[:3])]
 
 
-def is_primary(trip: TripDocument, wants: ReferencePreferences, world: World) -> bool:
+def is_primary(trip: TripDocument, preferences: ReferencePreferences, world: World) -> bool:
     if not trip.active or trip.status in ("Cancelled", "Full"):
         return False
-    if (wants.countries or wants.continents) and not (in_countries(trip, wants) or trip.continent in wants.continents):
+    if (preferences.countries or preferences.continents) and not (
+        in_countries(trip, preferences) or trip.continent in preferences.continents
+    ):
         return False
-    if wants.type_id is not None and trip.type != str(wants.type_id):
+    if preferences.type_id is not None and trip.type != str(preferences.type_id):
         return False
-    if wants.difficulty is not None and abs(trip.level - wants.difficulty) > 1:
+    if preferences.difficulty is not None and abs(trip.level - preferences.difficulty) > 1:
         return False
-    if wants.budget is not None and share(trip, wants.budget) > Fraction(130, 100):
+    if preferences.budget is not None and share(trip, preferences.budget) > Fraction(130, 100):
         return False
-    return wants.type_id == world.private_type or (is_bookable(trip, world) and is_dated(trip, wants, world))
+    return preferences.type_id == world.private_type or (
+        is_bookable(trip, world) and is_dated(trip, preferences, world)
+    )
 
 
-def is_relaxed(trip: TripDocument, wants: ReferencePreferences, world: World) -> bool:
+def is_relaxed(trip: TripDocument, preferences: ReferencePreferences, world: World) -> bool:
     if not trip.active or trip.status in ("Cancelled", "Full"):
         return False
-    if wants.countries or wants.continents:
-        reached = set(wants.continents)
-        for country in wants.countries:
+    if preferences.countries or preferences.continents:
+        reached = set(preferences.continents)
+        for country in preferences.countries:
             if country in world.continents:
                 reached.add(world.continents[country])
-        if not (in_countries(trip, wants) or trip.continent in reached):
+        if not (in_countries(trip, preferences) or trip.continent in reached):
             return False
-    if wants.difficulty is not None and abs(trip.level - wants.difficulty) > 2:
+    if preferences.difficulty is not None and abs(trip.level - preferences.difficulty) > 2:
         return False
-    if wants.budget is not None and share(trip, wants.budget) > Fraction(150, 100):
+    if preferences.budget is not None and share(trip, preferences.budget) > Fraction(150, 100):
         return False
-    if wants.type_id == world.private_type:
+    if preferences.type_id == world.private_type:
         return trip.type == str(world.private_type) or is_bookable(trip, world)
-    return is_bookable(trip, world) and is_nearly_dated(trip, wants)
+    return is_bookable(trip, world) and is_nearly_dated(trip, preferences)
 
 
-def in_countries(trip: TripDocument, wants: ReferencePreferences) -> bool:
-    return trip.country is not None and int(trip.country) in wants.countries
+def in_countries(trip: TripDocument, preferences: ReferencePreferences) -> bool:
+    return trip.country is not None and int(trip.country) in preferences.countries
 
 
 def share(trip: TripDocument, budget: Decimal) -> Fraction:
-    """The price as a part of the budget."""
+    """Return the price as a part of the budget."""
     return Fraction(trip.price, 100) / Fraction(budget)
 
 
@@ -149,92 +160,100 @@ def is_bookable(trip: TripDocument, world: World) -> bool:
     return trip.spots > 0 and start >= world.today and start.year <= world.today.year + 1
 
 
-def is_dated(trip: TripDocument, wants: ReferencePreferences, world: World) -> bool:
+def is_dated(trip: TripDocument, preferences: ReferencePreferences, world: World) -> bool:
     start = date.fromisoformat(trip.start)
-    if wants.year is not None and start.year != wants.year:
+    if preferences.year is not None and start.year != preferences.year:
         return False
-    if wants.month is not None and start.month != wants.month:
+    if preferences.month is not None and start.month != preferences.month:
         return False
-    legacy = wants.start_date is not None and wants.year is None and wants.start_date > world.today
-    return not legacy or (wants.start_date is not None and start >= wants.start_date)
+    legacy = preferences.start_date is not None and preferences.year is None and preferences.start_date > world.today
+    return not legacy or (preferences.start_date is not None and start >= preferences.start_date)
 
 
-def is_nearly_dated(trip: TripDocument, wants: ReferencePreferences) -> bool:
+def is_nearly_dated(trip: TripDocument, preferences: ReferencePreferences) -> bool:
     start = date.fromisoformat(trip.start)
-    if wants.year is not None and wants.month is not None:
-        return abs((start.year * 12 + start.month) - (wants.year * 12 + wants.month)) <= 2
-    if wants.year is not None:
-        return (wants.year - 1, 11) <= (start.year, start.month) <= (wants.year + 1, 2)
-    if wants.month is not None:
-        return min((start.month - wants.month) % 12, (wants.month - start.month) % 12) <= 2
+    if preferences.year is not None and preferences.month is not None:
+        return abs((start.year * 12 + start.month) - (preferences.year * 12 + preferences.month)) <= 2
+    if preferences.year is not None:
+        return (preferences.year - 1, 11) <= (start.year, start.month) <= (preferences.year + 1, 2)
+    if preferences.month is not None:
+        return min((start.month - preferences.month) % 12, (preferences.month - start.month) % 12) <= 2
     return True
 
 
 def points_of(
-    trip: TripDocument, wants: ReferencePreferences, world: World, gives: ReferencePoints, *, relaxed: bool
+    trip: TripDocument, preferences: ReferencePreferences, world: World, weights: ReferenceWeights, *, relaxed: bool
 ) -> list[tuple[int, str]] | None:
-    """None for a departure that is dropped."""
+    """Return points with their texts, or None for a departure that is dropped."""
     points: list[tuple[int, str]] = []
-    if wants.themes:
-        hits = len([theme for theme in wants.themes if str(theme) in trip.themes])
+    if preferences.themes:
+        hits = len([theme for theme in preferences.themes if str(theme) in trip.themes])
         if hits >= 2:
-            points.append((gives.excellent_themes, "Excellent Theme Match"))
+            points.append((weights.excellent_themes, "Excellent Theme Match"))
         elif hits == 1:
-            points.append((gives.good_themes, "Good Theme Match"))
+            points.append((weights.good_themes, "Good Theme Match"))
         else:
-            points.append((gives.no_themes, "No Theme Match"))
-    if relaxed and wants.type_id is not None and trip.type != str(wants.type_id):
-        points.append((gives.different_type, "Different Type"))
-    if wants.difficulty is not None and trip.level == wants.difficulty:
-        points.append((gives.perfect_difficulty, "Perfect Difficulty"))
-    stays = duration_points(trip, wants, world, gives, relaxed=relaxed)
+            points.append((weights.no_themes, "No Theme Match"))
+    if relaxed and preferences.type_id is not None and trip.type != str(preferences.type_id):
+        points.append((weights.different_type, "Different Type"))
+    if preferences.difficulty is not None and trip.level == preferences.difficulty:
+        points.append((weights.perfect_difficulty, "Perfect Difficulty"))
+    stays = duration_points(trip, preferences, world, weights, relaxed=relaxed)
     if stays is None:
         return None
-    others = money_points(trip, wants, gives) + urgency_points(trip, world, gives) + place_points(trip, wants, gives)
+    others = (
+        money_points(trip, preferences, weights)
+        + urgency_points(trip, world, weights)
+        + place_points(trip, preferences, weights)
+    )
     return points + stays + others
 
 
 def duration_points(
-    trip: TripDocument, wants: ReferencePreferences, world: World, gives: ReferencePoints, *, relaxed: bool
+    trip: TripDocument, preferences: ReferencePreferences, world: World, weights: ReferenceWeights, *, relaxed: bool
 ) -> list[tuple[int, str]] | None:
     days = trip.days
     if trip.type == str(world.private_type):
-        return [(gives.ideal_duration, "Flexible Duration")]
-    if wants.shortest <= days <= wants.longest:
-        return [(gives.ideal_duration, f"Ideal Duration ({days}d)")]
-    nearest = min(abs(days - wants.shortest), abs(days - wants.longest))
+        return [(weights.ideal_duration, "Flexible Duration")]
+    if preferences.shortest <= days <= preferences.longest:
+        return [(weights.ideal_duration, f"Ideal Duration ({days}d)")]
+    nearest = min(abs(days - preferences.shortest), abs(days - preferences.longest))
     if nearest <= (10 if relaxed else 4):
-        return [(gives.good_duration, f"Good Duration ({days}d)")]
+        return [(weights.good_duration, f"Good Duration ({days}d)")]
     return None if nearest > 7 and not relaxed else []
 
 
-def money_points(trip: TripDocument, wants: ReferencePreferences, gives: ReferencePoints) -> list[tuple[int, str]]:
-    if wants.budget is None:
+def money_points(
+    trip: TripDocument, preferences: ReferencePreferences, weights: ReferenceWeights
+) -> list[tuple[int, str]]:
+    if preferences.budget is None:
         return []
-    if share(trip, wants.budget) <= 1:
-        return [(gives.within_budget, "Within Budget")]
-    if share(trip, wants.budget) <= Fraction(110, 100):
-        return [(gives.slightly_over_budget, "Slightly Over (+10%)")]
-    if share(trip, wants.budget) <= Fraction(120, 100):
-        return [(gives.over_budget, "Over Budget (+20%)")]
+    if share(trip, preferences.budget) <= 1:
+        return [(weights.within_budget, "Within Budget")]
+    if share(trip, preferences.budget) <= Fraction(110, 100):
+        return [(weights.slightly_over_budget, "Slightly Over (+10%)")]
+    if share(trip, preferences.budget) <= Fraction(120, 100):
+        return [(weights.over_budget, "Over Budget (+20%)")]
     return []
 
 
-def urgency_points(trip: TripDocument, world: World, gives: ReferencePoints) -> list[tuple[int, str]]:
+def urgency_points(trip: TripDocument, world: World, weights: ReferenceWeights) -> list[tuple[int, str]]:
     points = []
     if trip.status == "Guaranteed":
-        points.append((gives.guaranteed, "Guaranteed"))
+        points.append((weights.guaranteed, "Guaranteed"))
     if trip.status == "Last Places":
-        points.append((gives.last_places, "Last Places"))
+        points.append((weights.last_places, "Last Places"))
     wait = date.fromisoformat(trip.start) - world.today
     if trip.type != str(world.private_type) and wait <= timedelta(days=30):
-        points.append((gives.soon, f"Soon ({wait.days}d)"))
+        points.append((weights.soon, f"Soon ({wait.days}d)"))
     return points
 
 
-def place_points(trip: TripDocument, wants: ReferencePreferences, gives: ReferencePoints) -> list[tuple[int, str]]:
-    if in_countries(trip, wants) or ("Antarctica" in wants.continents and trip.antarctica):
-        return [(gives.country, "Country Match")]
-    if trip.continent in wants.continents:
-        return [(gives.continent, "Continent Match")]
+def place_points(
+    trip: TripDocument, preferences: ReferencePreferences, weights: ReferenceWeights
+) -> list[tuple[int, str]]:
+    if in_countries(trip, preferences) or ("Antarctica" in preferences.continents and trip.antarctica):
+        return [(weights.country, "Country Match")]
+    if trip.continent in preferences.continents:
+        return [(weights.continent, "Continent Match")]
     return []

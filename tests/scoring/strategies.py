@@ -13,7 +13,7 @@ from schemas.api.preferences import Preferences
 from schemas.enums import Continent, Status
 from schemas.index_document import TripDocument
 from scoring.weights import DESCENDING, MIN_SHOWN_SCORE
-from tests.scoring.reference import OWN, ReferencePoints, ReferencePreferences, World
+from tests.scoring.reference import OWN, ReferencePreferences, ReferenceWeights, World
 
 TODAYS = (date(2026, 11, 24), date(2027, 1, 1), date(2027, 12, 31), date(2028, 2, 29), date(2027, 6, 15))
 CONTINENTS = dict(enumerate(list(Continent) * 2, 1))
@@ -90,7 +90,7 @@ def some(values: Any) -> st.SearchStrategy[frozenset[Any]]:
     return st.frozensets(st.sampled_from(values), min_size=1, max_size=4)
 
 
-def wants_on(today: date) -> st.SearchStrategy[ReferencePreferences]:
+def preferences_on(today: date) -> st.SearchStrategy[ReferencePreferences]:
     years = st.integers(-2, 3).map(lambda shift: today.year + shift)
     days = st.sampled_from((-40, 0, 1, 30, 200)).map(lambda shift: today + timedelta(shift))
     return st.builds(
@@ -113,10 +113,10 @@ BONUSES = st.sampled_from((0, 1, 5, 30, 50, 100)) | st.integers(0, 100)
 
 
 @st.composite
-def other_points(draw: st.DrawFn) -> ReferencePoints:
+def other_weights(draw: st.DrawFn) -> ReferenceWeights:
     """Points of a weight set that validation accepts."""
     numbers = {
-        field.name: draw(BONUSES) * (1 if getattr(OWN, field.name) > 0 else -1) for field in fields(ReferencePoints)
+        field.name: draw(BONUSES) * (1 if getattr(OWN, field.name) > 0 else -1) for field in fields(ReferenceWeights)
     }
     for alternatives in DESCENDING:
         in_order = sorted((numbers[name] for name in alternatives), reverse=True)
@@ -124,29 +124,33 @@ def other_points(draw: st.DrawFn) -> ReferencePoints:
     return replace(OWN, **{**numbers, "base": draw(st.integers(MIN_SHOWN_SCORE, 60) | BONUSES)})
 
 
-def shows_anything(points: ReferencePoints) -> bool:
+def shows_anything(points: ReferenceWeights) -> bool:
     bonuses = [number for number in asdict(points).values() if number > 0]
     return bool(sum(bonuses) >= MIN_SHOWN_SCORE)
 
 
-POINTS = st.just(OWN) | other_points().filter(shows_anything)
+WEIGHTS = st.just(OWN) | other_weights().filter(shows_anything)
 
 
-def body(wants: ReferencePreferences, *, as_text: bool) -> dict[str, Any]:
+def body(preferences: ReferencePreferences, *, as_text: bool) -> dict[str, Any]:
     """The wishes as a client sends them."""
     number = str if as_text else int
     sent: dict[str, Any] = {
-        "selected_countries": [number(id_) for id_ in wants.countries],
-        "selected_continents": list(wants.continents),
-        "preferred_type_id": wants.type_id,
-        "preferred_theme_ids": [number(id_) for id_ in wants.themes],
-        "min_duration": number(wants.shortest),
-        "max_duration": number(wants.longest),
-        "budget": None if wants.budget is None else str(wants.budget) if as_text else float(wants.budget),
-        "difficulty": wants.difficulty,
-        "year": "all" if wants.year is None else number(wants.year),
-        "month": "all" if wants.month is None else number(wants.month),
-        "start_date": wants.start_date and wants.start_date.isoformat(),
+        "selected_countries": [number(id_) for id_ in preferences.countries],
+        "selected_continents": list(preferences.continents),
+        "preferred_type_id": preferences.type_id,
+        "preferred_theme_ids": [number(id_) for id_ in preferences.themes],
+        "min_duration": number(preferences.shortest),
+        "max_duration": number(preferences.longest),
+        "budget": None
+        if preferences.budget is None
+        else str(preferences.budget)
+        if as_text
+        else float(preferences.budget),
+        "difficulty": preferences.difficulty,
+        "year": "all" if preferences.year is None else number(preferences.year),
+        "month": "all" if preferences.month is None else number(preferences.month),
+        "start_date": preferences.start_date and preferences.start_date.isoformat(),
     }
     assert sent.keys() == Preferences.model_fields.keys()
     return sent

@@ -13,8 +13,8 @@ from schemas.index_document import SEARCHED_FIELDS, TripDocument
 from scoring.affected import ChangedDeparture, ShownList, ShownResults, ShownSearch, rank
 from scoring.results import needs_relaxed_search
 from tests.scoring import reference
-from tests.scoring.reference import OWN, ReferencePoints, ReferencePreferences, Shown, World
-from tests.scoring.strategies import POINTS, random_departure, wants_on, world
+from tests.scoring.reference import OWN, ReferencePreferences, ReferenceWeights, Shown, World
+from tests.scoring.strategies import WEIGHTS, preferences_on, random_departure, world
 from tests.scoring.test_ranking import a_search
 
 SIZES = (8, 40, 150)
@@ -71,7 +71,7 @@ def id_of(*states: TripDocument | None) -> int:
 
 
 def shown_search(
-    wants: ReferencePreferences, catalogue: World, found: list[Shown], gives: ReferencePoints = OWN
+    preferences: ReferencePreferences, catalogue: World, found: list[Shown], weights: ReferenceWeights = OWN
 ) -> ShownSearch:
     starts = {departure.id: departure for departure in catalogue.documents}
 
@@ -83,45 +83,47 @@ def shown_search(
     relaxed = found[len(primary) :]
     runs_relaxed = needs_relaxed_search(primary)  # type: ignore[arg-type]  # only their number counts
     second = shown_list(relaxed, 30 - len(primary)) if runs_relaxed else None
-    return ShownSearch(a_search(catalogue, wants, gives, as_text=False), ShownResults(shown_list(primary, 30), second))
+    return ShownSearch(
+        a_search(catalogue, preferences, weights, as_text=False), ShownResults(shown_list(primary, 30), second)
+    )
 
 
 @pytest.mark.parametrize("kind", CHANGES)
 @settings(max_examples=30, deadline=None)
 @given(data=st.data(), catalogue=st.sampled_from(WORLDS), seed=st.integers(0, 2**32))
 def test_change_affects_exactly_the_results_that_it_changes(kind: str, data: Any, catalogue: World, seed: int) -> None:
-    wants = data.draw(wants_on(catalogue.today))
+    preferences = data.draw(preferences_on(catalogue.today))
     before, after = CHANGES[kind](random.Random(seed), catalogue)
     departure = id_of(before, after)
-    found = reference.answer(wants, catalogue)
-    is_other = found != reference.answer(wants, changed(catalogue, after, departure))
+    found = reference.recommend(preferences, catalogue)
+    is_other = found != reference.recommend(preferences, changed(catalogue, after, departure))
     is_shown = departure in {shown.id for shown in found[0]}
     change = ChangedDeparture.of(departure, (before, after))
-    assert shown_search(wants, catalogue, found[0]).is_affected([change]) == (is_other or is_shown)
+    assert shown_search(preferences, catalogue, found[0]).is_affected([change]) == (is_other or is_shown)
 
 
 @settings(max_examples=60, deadline=None)
 @given(data=st.data(), catalogue=st.sampled_from(WORLDS), seed=st.integers(0, 2**32))
 def test_unaffected_results_are_those_after_several_changes(data: Any, catalogue: World, seed: int) -> None:
     """Whatever the order of the changes, and if a departure changes more than once."""
-    wants, gives, choose = data.draw(wants_on(catalogue.today)), data.draw(POINTS), random.Random(seed)
-    found, present, changes = reference.answer(wants, catalogue, gives), catalogue, []
+    preferences, weights, choose = data.draw(preferences_on(catalogue.today)), data.draw(WEIGHTS), random.Random(seed)
+    found, present, changes = reference.recommend(preferences, catalogue, weights), catalogue, []
     for kind in data.draw(st.lists(st.sampled_from([*CHANGES]), min_size=2, max_size=6)):
         if present.documents:
             before, after = CHANGES[kind](choose, present)
             changes.append(ChangedDeparture.of(id_of(before, after), (before, after)))
             present = changed(present, after, changes[-1].id)
     choose.shuffle(changes)
-    if not shown_search(wants, catalogue, found[0], gives).is_affected(changes):
-        assert reference.answer(wants, present, gives) == found
+    if not shown_search(preferences, catalogue, found[0], weights).is_affected(changes):
+        assert reference.recommend(preferences, present, weights) == found
 
 
 def test_change_of_no_searched_field_affects_only_results_that_show_it() -> None:
     catalogue = world(0, 150)
-    wants = ReferencePreferences()
-    found = reference.answer(wants, catalogue)
+    preferences = ReferencePreferences()
+    found = reference.recommend(preferences, catalogue)
     shown = {each.id for each in found[0]}
-    search = shown_search(wants, catalogue, found[0])
+    search = shown_search(preferences, catalogue, found[0])
     for departure in catalogue.documents:
         assert search.is_affected([ChangedDeparture.of(departure.id, (departure, departure))]) == (
             departure.id in shown

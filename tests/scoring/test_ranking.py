@@ -21,8 +21,8 @@ from scoring.rules import applicable_rules
 from scoring.weights import Weights
 from tests.scoring import reference
 from tests.scoring.conftest import SEEDS
-from tests.scoring.reference import ReferencePoints, ReferencePreferences, Shown, World
-from tests.scoring.strategies import POINTS, TODAYS, body, wants_on
+from tests.scoring.reference import ReferencePreferences, ReferenceWeights, Shown, World
+from tests.scoring.strategies import TODAYS, WEIGHTS, body, preferences_on
 
 CASES = 1_100
 
@@ -63,10 +63,12 @@ def shown(trip: Recommendation) -> Shown:
     return Shown(trip.document.id, trip.score, trip.is_relaxed, tuple(trip.labels))
 
 
-def a_search(world: World, wants: ReferencePreferences, gives: ReferencePoints, *, as_text: bool) -> SearchContext:
-    preferences = Preferences.model_validate(body(wants, as_text=as_text))
+def a_search(
+    world: World, preferences: ReferencePreferences, weights: ReferenceWeights, *, as_text: bool
+) -> SearchContext:
+    validated = Preferences.model_validate(body(preferences, as_text=as_text))
     lookups = SearchLookups(world.private_type, world.continents)
-    return SearchContext(preferences, world.today, lookups, Weights(**asdict(gives)))
+    return SearchContext(validated, world.today, lookups, Weights(**asdict(weights)))
 
 
 @pytest.mark.timeout(600)
@@ -76,9 +78,9 @@ async def test_elasticsearch_python_and_reference_agree(
     es: AsyncElasticsearch, worlds: list[tuple[World, str]], data: Any, seed: int, as_text: bool
 ) -> None:
     world, index = worlds[seed]
-    wants, gives = data.draw(wants_on(world.today)), data.draw(POINTS)
-    search = a_search(world, wants, gives, as_text=as_text)
-    expected, total = reference.answer(wants, world, gives)
+    preferences, weights = data.draw(preferences_on(world.today)), data.draw(WEIGHTS)
+    search = a_search(world, preferences, weights, as_text=as_text)
+    expected, total = reference.recommend(preferences, world, weights)
     assert await searched(es, index, search) == (expected, total)
 
     primary = sorted_in_python(world.documents, search)[:30]

@@ -7,8 +7,8 @@ from hypothesis import given
 
 from scoring.weight_set import PLATFORM_SET, WeightSet
 from scoring.weights import DESCENDING, DISQUALIFY, MIN_SHOWN_SCORE, PLATFORM_WEIGHTS, Weights
-from tests.scoring.reference import OWN, ReferencePoints
-from tests.scoring.strategies import other_points
+from tests.scoring.reference import OWN, ReferenceWeights
+from tests.scoring.strategies import other_weights
 
 NAMES = sorted(Weights.model_fields)
 
@@ -53,9 +53,9 @@ def test_no_bonuses_make_up_for_what_disqualifies() -> None:
     assert highest - alternatives + DISQUALIFY < MIN_SHOWN_SCORE
 
 
-@given(gives=other_points())
-def test_key_is_equal_only_for_the_same_name_and_points(gives: ReferencePoints) -> None:
-    one, same = (WeightSet("one@1", Weights(**vars(gives))) for _ in range(2))
+@given(weights=other_weights())
+def test_key_is_equal_only_for_the_same_name_and_points(weights: ReferenceWeights) -> None:
+    one, same = (WeightSet("one@1", Weights(**vars(weights))) for _ in range(2))
     assert one.key == same.key
     assert one.key != WeightSet("one@2", one.weights).key
     changed = one.weights.model_copy(update={"base": one.weights.base + 1})

@@ -77,13 +77,13 @@ async def probing(url: str) -> AsyncIterator[ProbeTimes]:
 
 async def _probe(server: RawConnection, bare: RawConnection, times: ProbeTimes) -> None:
     while True:
-        seconds = await asyncio.gather(_answer_seconds(server), _answer_seconds(bare))
+        seconds = await asyncio.gather(_response_seconds(server), _response_seconds(bare))
         times.server.append(seconds[0])
         times.bare.append(seconds[1])
         await asyncio.sleep(EVERY_SECONDS)
 
 
-async def _answer_seconds(connection: RawConnection) -> float:
+async def _response_seconds(connection: RawConnection) -> float:
     began = asyncio.get_running_loop().time()
     await connection.send(PROBE)
     assert (await connection.read_some()).startswith(b"HTTP/1.1 200 ")

@@ -57,14 +57,14 @@ def unreachable(unlimited: Settings) -> Settings:
 @pytest.mark.parametrize("endpoint", JSON_ENDPOINTS, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}")
 async def test_outage_responses_reveal_no_internals(unreachable: Settings, endpoint: Endpoint) -> None:
     async with serving(unreachable) as api:
-        answer = await api.request(
+        response = await api.request(
             endpoint.method, endpoint.path.replace("{id:int}", "1"), json={**event(), "events": [event()]}
         )
-    assert answer.status_code < 500 or answer.status_code == 503
-    if answer.status_code == 503 and endpoint.path != "/api/health":
-        ErrorResponse.model_validate(answer.json())
+    assert response.status_code < 500 or response.status_code == 503
+    if response.status_code == 503 and endpoint.path != "/api/health":
+        ErrorResponse.model_validate(response.json())
     # An id of the request may have any digits, a port's as well.
-    revealed = answer.text.replace(answer.headers["x-request-id"], "")
+    revealed = response.text.replace(response.headers["x-request-id"], "")
     assert not any(word in revealed for word in INTERNALS)
 
 
@@ -95,7 +95,7 @@ LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 async def constant_server(media_type: str, body: bytes) -> AsyncIterator[str]:
     """Run a server that sends the same response to every request."""
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while head := await reader.readuntil(b"\r\n\r\n"):
             length = next(
                 (int(line[15:]) for line in head.splitlines() if line.lower().startswith(b"content-length")), 0
@@ -106,7 +106,7 @@ async def constant_server(media_type: str, body: bytes) -> AsyncIterator[str]:
 
     async def until_it_ends(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            await answer(reader, writer)
+            await respond(reader, writer)
         except asyncio.IncompleteReadError:
             writer.close()
 
@@ -122,9 +122,9 @@ async def test_malformed_search_response_counts_as_outage(unlimited: Settings, t
     async with constant_server(*MALFORMED[case]) as url:
         elsewhere = unlimited.model_copy(update={"elasticsearch_url": url, "answer_cache_seconds": 0})
         async with serving(elsewhere) as api:
-            answer = await api.post("/api/v2/recommendations", json={})
-    assert answer.status_code == 200
-    assert answer.json()["degraded"] is True
+            response = await api.post("/api/v2/recommendations", json={})
+    assert response.status_code == 200
+    assert response.json()["degraded"] is True
 
 
 async def test_malformed_lookup_response_counts_as_outage() -> None:
@@ -178,8 +178,8 @@ async def test_urls_of_clients_are_never_requested(unlimited: Settings, redis: R
     assert visits == []
 
 
-def headers_of(answer: httpx2.Response) -> set[str]:
-    return {name.lower() for name in answer.headers}
+def headers_of(response: httpx2.Response) -> set[str]:
+    return {name.lower() for name in response.headers}
 
 
 async def test_responses_do_not_name_the_server(server: str) -> None:

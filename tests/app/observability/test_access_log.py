@@ -63,7 +63,7 @@ def test_omitted_lines_are_counted() -> None:
     assert access_log.LIMITED._value.get() - limited == 1000 - MAX_ALWAYS_PER_SECOND
 
 
-def test_slow_request_is_told_with_its_stages() -> None:
+def test_slow_request_is_logged_with_its_stages() -> None:
     record = RequestRecord()
     record.add("postgres", 0.25)
     record.add("postgres", 0.5)

@@ -20,8 +20,8 @@ from schemas.api.preferences import Preferences
 from scoring.context import SearchContext, SearchLookups
 from scoring.weights import Weights
 from tests.conftest import TODAY
-from tests.scoring.reference import ReferencePoints
-from tests.scoring.strategies import POINTS, PREFERENCE_VALUES
+from tests.scoring.reference import ReferenceWeights
+from tests.scoring.strategies import PREFERENCE_VALUES, WEIGHTS
 
 bodies = st.fixed_dictionaries({}, optional=PREFERENCE_VALUES)
 
@@ -44,15 +44,15 @@ async def catalogue_now(database_reads: Database) -> AsyncIterator[SearchLookups
 
 
 @hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-@given(body=bodies, gives=POINTS)
+@given(body=bodies, weights=WEIGHTS)
 async def test_postgres_and_index_recommend_the_same(
     index: ElasticsearchTripSearch,
     database_reads: Database,
     catalogue_now: SearchLookups,
     body: dict[str, Any],
-    gives: ReferencePoints,
+    weights: ReferenceWeights,
 ) -> None:
-    search = SearchContext(Preferences.model_validate(body), TODAY, catalogue_now, Weights(**asdict(gives)))
+    search = SearchContext(Preferences.model_validate(body), TODAY, catalogue_now, Weights(**asdict(weights)))
     fallback = PostgresTripSearch(database_reads, max_candidates=10_000)
     expected = await find_recommendations(index, search)
     found = await find_recommendations(fallback, search)

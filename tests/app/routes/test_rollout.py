@@ -73,7 +73,7 @@ async def search(api: httpx2.AsyncClient, client: int = 1, **body: Any) -> httpx
     return response
 
 
-async def answered_with(api: httpx2.AsyncClient, weights: str, client: int = 1) -> None:
+async def eventually_answered_with(api: httpx2.AsyncClient, weights: str, client: int = 1) -> None:
     """Wait until the process answers this client with these weights."""
 
     async def is_answered() -> bool:
@@ -130,7 +130,7 @@ async def test_processes_follow_what_begins_is_promoted_and_is_rolled_back(
         response = await search(api)
         assert (response.headers[WEIGHTS], response.headers.get(VARIANT)) == ("platform", None)
         await begin(sets, "summer@1", 100)
-        await answered_with(api, "summer@1")
+        await eventually_answered_with(api, "summer@1")
         async with sets.begin() as connection:
             await rollouts.promote(connection, by="dana")
 
@@ -141,7 +141,7 @@ async def test_processes_follow_what_begins_is_promoted_and_is_rolled_back(
         assert (await search(api)).headers[WEIGHTS] == "summer@1"
         async with sets.begin() as connection:
             await rollouts.roll_back(connection, by="dana")
-        await answered_with(api, "platform")
+        await eventually_answered_with(api, "platform")
 
 
 async def test_variants_are_told_apart_in_metrics(settings: Settings, sets: AsyncEngine) -> None:
@@ -177,7 +177,7 @@ async def test_bad_weights_are_turned_back_by_the_job(settings: Settings, sets: 
 
         await eventually(is_turned_back, within=60)
         for client in range(20):
-            await answered_with(api, "platform", client)
+            await eventually_answered_with(api, "platform", client)
     async with sets.connect() as connection:
         (record,) = await rollouts.history(connection)
     assert (record.candidate, record.ended_by) == ("bad@1", "worker")

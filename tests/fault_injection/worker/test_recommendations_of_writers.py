@@ -75,22 +75,22 @@ class History:
     """States of the catalogue, each with the time of its commit."""
 
     states: list[tuple[float, World]] = field(default_factory=list)
-    _answers: dict[tuple[int, int], Found] = field(default_factory=dict)
+    _recommended: dict[tuple[int, int], Found] = field(default_factory=dict)
 
     def may_be(self, response: Response) -> bool:
         """Return whether a state is what the response shows that was the last one not too long ago."""
         ends = [committed for committed, _ in self.states[1:]] + [float("inf")]
         return any(
-            self._answer(number, response.search) == response.found
+            self._recommend(number, response.search) == response.found
             for number, ((committed, _), end) in enumerate(zip(self.states, ends, strict=True))
             if committed <= response.answered_at and end >= response.asked_at - OUTDATED_SECONDS
         )
 
-    def _answer(self, state: int, search: int) -> Found:
-        if (state, search) not in self._answers:
-            shown, total = reference.answer(SEARCHES[search], self.states[state][1])
-            self._answers[state, search] = ([(trip.id, trip.score) for trip in shown if not trip.is_relaxed], total)
-        return self._answers[state, search]
+    def _recommend(self, state: int, search: int) -> Found:
+        if (state, search) not in self._recommended:
+            shown, total = reference.recommend(SEARCHES[search], self.states[state][1])
+            self._recommended[state, search] = ([(trip.id, trip.score) for trip in shown if not trip.is_relaxed], total)
+        return self._recommended[state, search]
 
 
 async def state_of(backends: Backends, lookups: SearchLookups) -> World:

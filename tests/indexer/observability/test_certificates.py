@@ -83,7 +83,7 @@ async def test_server_that_closes_the_connection_fails_as_expected() -> None:
                 await certificate_end(Address(name, "127.0.0.1", port))
 
 
-def test_every_address_of_every_url_is_asked() -> None:
+def test_certificate_is_read_from_every_address_of_every_url() -> None:
     settings = load_settings(
         database_url="postgresql://app:secret@a:1,b/x",
         database_direct_url="postgresql://app:secret@b/x",
@@ -103,7 +103,7 @@ def test_every_address_of_every_url_is_asked() -> None:
 
 
 @pytest.mark.parametrize("redis_url", ["redis://a/0", "unix:///run/redis.sock", "redis+sentinel://a/main"])
-def test_connection_without_tls_is_not_asked(redis_url: str) -> None:
+def test_connection_without_tls_is_left_out(redis_url: str) -> None:
     settings = load_settings(
         database_url="postgresql:///x?host=/run/postgresql", redis_url=redis_url, elasticsearch_url="http://b:9200"
     )

@@ -23,12 +23,12 @@ def refuse(monkeypatch: pytest.MonkeyPatch, is_refused: Callable[[bytes], bool])
     """Have Elasticsearch answer 429 to each bulk request with such a document."""
     send = bulk_writer._send_whole
 
-    async def answer(es: object, name: str, body: BulkBody) -> WriteOutcome:
+    async def reject(es: object, name: str, body: BulkBody) -> WriteOutcome:
         if any(is_refused(operation.lines) for operation in body.operations):
             return WriteOutcome(retryable=dict.fromkeys(body.ids, TOO_MANY))
         return await send(es, name, body)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(bulk_writer, "_send_whole", answer)
+    monkeypatch.setattr(bulk_writer, "_send_whole", reject)
 
 
 async def dead(backends: Backends) -> dict[int | None, str]:
@@ -37,7 +37,7 @@ async def dead(backends: Backends) -> dict[int | None, str]:
         return {row.row_id: row.error for row in found}
 
 
-async def test_stubborn_document_is_dead_lettered_and_cleared(
+async def test_unwritable_document_is_dead_lettered_and_cleared(
     settings: Settings, backends: Backends, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 5")
@@ -68,7 +68,7 @@ async def test_index_that_takes_nothing_dead_letters_nothing(
     await assert_in_sync(settings)
 
 
-async def test_stubborn_document_ends_no_reindex(
+async def test_unwritable_document_ends_no_reindex(
     settings: Settings, backends: Backends, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loader, "ATTEMPTS", 2)

@@ -89,7 +89,7 @@ async def scene(
         yield scene
 
 
-async def test_kept_responses_equal_fresh_ones(scene: Scene, engine: AsyncEngine) -> None:
+async def test_cached_responses_equal_fresh_ones(scene: Scene, engine: AsyncEngine) -> None:
     choose = random.Random(3)
     assert await scene.is_kept_up_to_date()
     for number in (1, 1, 3, 12):
