@@ -53,7 +53,7 @@ class Endpoint:
     extra_statuses: tuple[int, ...] = ()
     """Other statuses with a body of the same model."""
     errors: tuple[int, ...] = ()
-    """Error statuses beyond those that `app.endpoints.openapi.error_statuses` infers."""
+    """Error statuses beyond those that other fields imply."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Request headers that the handler reads, apart from credentials, with their descriptions."""
     described: bool = True
@@ -68,6 +68,24 @@ class Endpoint:
     """Whether its requests may be rejected with 503 while the process is overloaded."""
     fast_path: bool = False
     """Whether repeated requests may be answered from the process's cache, before routing and validation."""
+
+    @property
+    def error_statuses(self) -> list[int]:
+        """Return the statuses other than success: `errors`, and those that other fields imply."""
+        implied = {
+            # The server refuses malformed requests to every path.
+            400: True,
+            401: self.admin,
+            403: self.admin,
+            404: "{" in self.path,
+            408: self.body,
+            413: self.body,
+            415: self.body,
+            429: self.rate_limit is not None,
+            503: self.shed,
+        }
+        statuses = {*self.errors, *(status for status, applies in implied.items() if applies)}
+        return sorted(statuses.difference(self.extra_statuses))
 
     def handle(self, request: ApiRequest) -> Awaitable[Response]:
         """Check the caller, validate the input and run the handler, when awaited.

@@ -155,7 +155,7 @@ def _operation(endpoint: Endpoint, references: SchemaRefs, schemas: Mapping[str,
                 str(status): _response(endpoint, status, references)
                 for status in (endpoint.status, *endpoint.extra_statuses)
             },
-            **{str(status): _reference("responses", _phrase(status)) for status in error_statuses(endpoint)},
+            **{str(status): _reference("responses", _phrase(status)) for status in endpoint.error_statuses},
         },
         security=_security(endpoint),
     )
@@ -229,27 +229,9 @@ def _media_type(schema: Mapping[str, Any], examples: Mapping[str, Any]) -> Media
     return MediaType.model_validate({"schema": schema} | ({"examples": examples} if examples else {}))
 
 
-def error_statuses(endpoint: Endpoint) -> list[int]:
-    """Return the statuses other than success: those that the endpoint lists, and those that its fields imply."""
-    implied = {
-        # The server refuses malformed requests to every path.
-        400: True,
-        401: endpoint.admin,
-        403: endpoint.admin,
-        404: PATH_PARAMETER.search(endpoint.path),
-        408: endpoint.body,
-        413: endpoint.body,
-        415: endpoint.body,
-        429: endpoint.rate_limit is not None,
-        503: endpoint.shed,
-    }
-    statuses = {*endpoint.errors, *(status for status, applies in implied.items() if applies)}
-    return sorted(statuses.difference(endpoint.extra_statuses))
-
-
 def _error_responses(endpoints: Iterable[Endpoint]) -> Iterator[tuple[str, Response]]:
     reference = {"$ref": f"#/components/schemas/{ErrorResponse.__name__}"}
-    for status in sorted(set(chain.from_iterable(map(error_statuses, endpoints)))):
+    for status in sorted(set(chain.from_iterable(endpoint.error_statuses for endpoint in endpoints))):
         examples = error_examples(status)
         retry_after = {"Retry-After": Header(description="Seconds.", param_schema=Schema(type="integer"))}
         yield (

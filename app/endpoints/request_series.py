@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from app.endpoints.endpoint import Endpoint
-from app.endpoints.openapi import error_statuses
 from app.observability.request_metrics import CLIENT_CLOSED_REQUEST, METHODS, UNKNOWN_ROUTE
 from core.metrics.labels import OTHER
 
@@ -32,7 +31,7 @@ def request_series(endpoints: Iterable[Endpoint]) -> set[RequestSeries]:
 
 def statuses(endpoint: Endpoint) -> frozenset[int]:
     """Return the statuses of the endpoint's responses, and that under which a client that left is counted."""
-    own = {endpoint.status, *endpoint.extra_statuses, *error_statuses(endpoint), 500, CLIENT_CLOSED_REQUEST}
+    own = {endpoint.status, *endpoint.extra_statuses, *endpoint.error_statuses, 500, CLIENT_CLOSED_REQUEST}
     if endpoint.cache is not None:
         own.add(304)
     return frozenset(own - BEFORE_ROUTING)

@@ -9,7 +9,6 @@ from pathlib import Path
 from starlette.responses import Response
 
 from app.endpoints.endpoint import Endpoint, Handler
-from app.endpoints.openapi import build_openapi
 from app.http.conditional import NO_CACHE, cached_response
 from app.http.encoded_body import EncodedBody, encode_body
 from app.http.raw_response import content_type
@@ -31,7 +30,8 @@ def docs_endpoints(endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
 
     async def get_openapi(request: ApiRequest) -> Response:
         if not encoded:
-            encoded.append(await encode_body(build_openapi((*endpoints, document)), compress=True))
+            text = await asyncio.to_thread(_describe, (*endpoints, document))
+            encoded.append(await encode_body(text, compress=True))
         return cached_response(request.state["context"].headers, encoded[0], NO_CACHE)
 
     document = Endpoint(
@@ -54,6 +54,15 @@ def docs_endpoints(endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
         _file_endpoint(STATIC / "docs.js", "text/javascript"),
         _file_endpoint(STATIC / "docs.css", "text/css"),
     )
+
+
+def _describe(endpoints: Sequence[Endpoint]) -> bytes:
+    """Return the OpenAPI document. Its models are imported when it is first asked for: that takes as long as a tenth
+    of the start.
+    """
+    from app.endpoints.openapi import build_openapi  # noqa: PLC0415
+
+    return build_openapi(endpoints)
 
 
 def _package_folder(name: str) -> Path:

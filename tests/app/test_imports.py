@@ -27,5 +27,9 @@ def test_api_does_not_import_worker(imported: set[str], name: str) -> None:
     assert not {module for module in imported if f"{module}.".startswith(f"{name}.")}
 
 
+def test_start_imports_no_models_of_openapi(imported: set[str]) -> None:
+    assert "openapi_pydantic" not in imported
+
+
 def test_api_imports_enqueueing_side_of_jobs(imported: set[str]) -> None:
     assert "indexer.jobs.queue" in imported

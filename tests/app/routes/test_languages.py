@@ -13,7 +13,6 @@ from structlog.testing import capture_logs
 
 from app.backends.labels import DATABASE_LABEL
 from app.endpoints.endpoint import Endpoint
-from app.endpoints.openapi import error_statuses
 from app.http.errors import ApiError, Thing, not_found, overloaded, request_timeout, timed_out, unavailable
 from app.http.requests import MAX_BATCH_BODY
 from app.routes import ENDPOINTS
@@ -118,7 +117,7 @@ async def test_exceeded_rate(settings: Settings) -> None:
     update = {**limited, "rate_limit_enabled": True, "trusted_proxies": [ip_network("127.0.0.1")]}
     async with serving(settings.model_copy(update=update)) as api:
         for endpoint in ENDPOINTS:
-            if 429 in error_statuses(endpoint):
+            if 429 in endpoint.error_statuses:
                 number = uuid4().hex
                 headers = {"X-Forwarded-For": f"2001:{number[:4]}:{number[4:8]}:{number[8:12]}::1"}
                 await api.request(endpoint.method, path_of(endpoint), headers=headers)
