@@ -17,6 +17,7 @@ from scripts.commands import (
     drill,
     index,
     processes,
+    replay,
     rollout,
     size,
     stack,
@@ -56,6 +57,7 @@ app.command()(index.adopt)
 app.command()(processes.serve)
 app.command()(processes.worker)
 app.command()(top.top)
+app.command()(replay.replay)
 app.command()(size.size)
 app.command()(demo.demo)
 app.command()(drill.drill)

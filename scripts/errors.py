@@ -27,6 +27,8 @@ class ExitCode(IntEnum):
     PORT = 7, "the port is taken, or not ours to listen on"
     NOTHING_STORED = 8, "nothing is stored about the person"
     NO_SUCH_SET = 9, "there is no such weight set"
+    UNANSWERED = 10, "a side of a replay left a search unanswered"
+    SLOWER = 11, "a side of a replay is slower than allowed"
     INTERRUPTED = 130, "interrupted by Ctrl-C"
 
 

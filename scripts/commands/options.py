@@ -107,6 +107,16 @@ def weight_set_reference(value: object) -> str:
     return str(value)
 
 
+def replay_side(value: object) -> str:
+    """Validate a side of a replay: an address, the reference of a weight set, or the name of an index or alias."""
+    text = str(value)
+    if "://" in text:
+        return address(text)
+    if is_weight_set_reference(text) or re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,200}", text):
+        return text
+    raise typer.BadParameter("should be an address, a weight set such as summer@1, or an index of this installation")
+
+
 def existing_file(value: object) -> Path:
     """Validate the path of a file to be read."""
     try:

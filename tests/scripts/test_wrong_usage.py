@@ -27,6 +27,9 @@ ACCEPTED = {
     "seed": set(),
     **dict.fromkeys(("by", "comment", "reason"), set(WRONG_OPTIONS) - {""}),
     "name": {"abc"},
+    # Names of indexes; which of them are this installation's needs its settings.
+    **{side: {"abc", "nan", "inf", "9" * 30} for side in ("against", "to")},
+    "save": {"abc", "0x1F", "nan", "inf", "-1", "1,,2", "9" * 30, "🤷"},
 }
 VALUES = {
     "email": "someone@example.org",
@@ -35,6 +38,8 @@ VALUES = {
     "file": __file__,
     "reference": "summer@1",
     "weights": "summer@1",
+    "against": "platform",
+    "to": "summer@1",
 }
 """Right values of what commands require."""
 WRONG_SETTINGS = ("", " ", "abc", "1.5", "-1", "nan", "inf", "9" * 5000, "1,,2", "x://y", "http://", "*", "::", "🤷")
