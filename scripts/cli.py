@@ -9,6 +9,7 @@ import typer
 from typer.exceptions import TyperException
 
 from scripts.commands import (
+    anonymise,
     bench,
     check,
     completion,
@@ -49,6 +50,7 @@ app.add_typer(rollout.app, name="rollout")
 app.add_typer(bench.app, name="bench")
 app.command()(database.migrate)
 app.command()(database.seed)
+app.command()(anonymise.anonymise)
 app.command()(check.check)
 app.command()(index.reindex)
 app.command()(index.verify)

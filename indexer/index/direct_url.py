@@ -7,6 +7,7 @@ from asyncpg import PostgresError
 from sqlalchemy import text
 
 from core import clients
+from core.concurrency.resource_limits import DEFAULTS
 from core.configuration.settings import Settings
 from core.errors import BACKEND_ERRORS
 from indexer.errors import DirectUrlMismatchError
@@ -34,19 +35,21 @@ async def check_same_database(settings: Settings) -> None:
     """
     if settings.direct_url == settings.database_url:
         return
-    direct, pooled = [
-        clients.postgres(url, pool_size=1, connect_timeout=settings.postgres_connect_seconds)
-        for url in (settings.direct_url, settings.database_url)
-    ]
+    if not await is_same_database(settings.direct_url, settings.database_url, settings.postgres_connect_seconds):
+        raise DirectUrlMismatchError
+
+
+async def is_same_database(one: str, other: str, seconds: float = DEFAULTS.postgres_connect_seconds) -> bool:
+    """Return whether two URLs lead to the same database; each has so many seconds to connect."""
+    holding, reading = [clients.postgres(url, pool_size=1, connect_timeout=seconds) for url in (one, other)]
     key = {"class": LOCK_CLASS, "number": secrets.randbelow(2**31)}
     try:
-        async with direct.begin() as holder, pooled.connect() as reader:
+        async with holding.begin() as holder, reading.connect() as reader:
             await holder.execute(TAKE, key)
-            if not await reader.scalar(SEEN, key):
-                raise DirectUrlMismatchError
+            return bool(await reader.scalar(SEEN, key))
     finally:
-        await direct.dispose()
-        await pooled.dispose()
+        await holding.dispose()
+        await reading.dispose()
 
 
 async def check_same_database_if_reachable(settings: Settings) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scripts.commands.options import INT8, JsonOption, whole_number
-from scripts.commands.output import print_json
+from scripts.commands.output import print_counts, print_json
 from scripts.interrupts import run_cancellable
 
 if TYPE_CHECKING:
@@ -52,21 +52,10 @@ def seed(
 
     settings = _checked_settings()
     if if_empty and run_cancellable(_has_departures(settings.direct_url)):
-        _print_counts({}, json)
+        print_counts({}, json, none="There are departures already.")
         return
     today = business_date_provider(settings)()
-    _print_counts(run_cancellable(sample_data.seed(settings.direct_url, occurrences, seed, today=today)), json)
-
-
-def _print_counts(counts: dict[str, int], json: bool) -> None:
-    """Print the number of new rows by table; none means that the catalogue has departures already."""
-    if json:
-        print_json(counts)
-        return
-    if not counts:
-        typer.echo("There are departures already.")
-    for table, count in counts.items():
-        typer.echo(f"{count:>9,}  {table}")
+    print_counts(run_cancellable(sample_data.seed(settings.direct_url, occurrences, seed, today=today)), json)
 
 
 def _checked_settings() -> "Settings":

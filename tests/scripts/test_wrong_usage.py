@@ -33,6 +33,7 @@ ACCEPTED = {
 }
 VALUES = {
     "email": "someone@example.org",
+    "into": "postgresql://nobody@127.0.0.1:1/other",
     "shell": "bash",
     "name": "summer",
     "file": __file__,

@@ -1,0 +1,1 @@
+"""An installation like production beside it, with an anonymised sample of its data."""
