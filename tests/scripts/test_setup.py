@@ -17,8 +17,8 @@ def clone(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def set_up(clone: Path, python: str) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "PYTHON": python}
+def set_up(clone: Path, python: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "PYTHON": python, **variables}
     return subprocess.run([clone / "scripts" / "setup"], env=env, capture_output=True, text=True, check=False)
 
 
@@ -59,3 +59,12 @@ def test_complete_installation_is_not_changed(clone: Path) -> None:
     result = set_up(clone, "no-python-needed")
     assert (result.returncode, result.stderr) == (0, "")
     assert calls.read_text() == "-m scripts.dev_stack.elasticsearch.install\n"
+
+
+@pytest.mark.parametrize(("value", "is_compiled"), [("1", True), ("", False)])
+def test_packages_are_compiled_where_python_keeps_no_bytecode(clone: Path, value: str, is_compiled: bool) -> None:
+    uv = executable(clone / "uv", 'echo "$*" >> uv-calls')
+    creates = f'case "$*" in *venv*) mkdir -p .venv/bin; cp "$0" .venv/bin/python; cp "{uv}" .venv/bin/uv;; esac'
+    result = set_up(clone, executable(clone / "python", creates), PYTHONDONTWRITEBYTECODE=value)
+    assert result.returncode == 0, result.stderr
+    assert ("--compile-bytecode" in (clone / "uv-calls").read_text()) == is_compiled
