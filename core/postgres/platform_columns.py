@@ -5,6 +5,7 @@ value by value wherever a statement names them: what cannot be is NULL or no num
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -130,8 +131,10 @@ class PlatformColumns:
         self.on_change: Callable[[], Awaitable[object]] | None = None
         """Called after a comparison in the background that found another difference than before."""
         self._checked_at = time.monotonic()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
         """Starts the next comparison."""
+        self._due = math.inf
+        """When it does, in the time of the loop; uvloop's handles do not tell."""
         self._checking: asyncio.Task[None] | None = None
         for engine in self._engines:
             compiler = type("Compiler", (_Compiler,), {"platform": self})
@@ -144,12 +147,13 @@ class PlatformColumns:
         """
         loop = asyncio.get_running_loop()
         due = loop.time() + max(0.0, self._checked_at + (CHECK_SECONDS if after is None else after) - time.monotonic())
-        if self._timer is None or due < self._timer.when():
+        if due < self._due:
             self._cancel_timer()
+            self._due = due
             self._timer = loop.call_at(due, self._start_check)
 
     def _start_check(self) -> None:
-        self._timer = None
+        self._due = math.inf
         if self._checking is None or self._checking.done():
             self._checking = asyncio.create_task(self._check_in_background())
 
