@@ -13,15 +13,15 @@ from app.server.connections import raise_open_files_limit
 from app.server.protocol import IDLE_SECONDS
 from app.server.shedding_protocol import LoadSheddingProtocol
 from app.server.sockets import ReusePortSocket, acquire_port_lock
-from app.server.worker_processes import WorkerProcesses
+from app.server.worker_processes import START_SECONDS, WorkerProcesses
 from core.configuration.settings import LogFormat, Settings
 from core.logs.configuration import configure_logs
 
 GRACE_SECONDS = 20
 """How long requests in flight may take to finish after SIGTERM; below the usual 30 of orchestrators."""
 
-WORKER_START_SECONDS = 60
-"""How long a worker process may take to import the application before the parent replaces it."""
+END_SECONDS = 10
+"""How long a process may take to end after it has drained and its requests have finished, or were given up."""
 
 
 class ServerConfig(uvicorn.Config):
@@ -44,7 +44,8 @@ def serve(settings: Settings, app: str = "app.main:app_from_environment") -> Non
         _serve_single(config)
     else:
         with shared_directory(), acquire_port_lock(settings.host, settings.port):
-            WorkerProcesses(config, [ReusePortSocket(config.bind_socket())]).run()
+            end_seconds = settings.drain_seconds + GRACE_SECONDS + END_SECONDS
+            WorkerProcesses(config, [ReusePortSocket(config.bind_socket())], end_seconds=end_seconds).run()
 
 
 def _config(settings: Settings, app: str) -> ServerConfig:
@@ -63,7 +64,7 @@ def _config(settings: Settings, app: str) -> ServerConfig:
         server_header=False,
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
-        timeout_worker_healthcheck=WORKER_START_SECONDS,
+        timeout_worker_healthcheck=START_SECONDS,
     )
     config.log_format = settings.log_format
     return config

@@ -1,6 +1,10 @@
-"""The parent of several server processes: it replaces those that end, and says so."""
+"""The parent of several server processes: it replaces those that end or stall, and says so."""
+
+import time
+from socket import socket
 
 import structlog
+from uvicorn.config import STARTUP_FAILURE, Config
 from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import Process
 
@@ -8,16 +12,84 @@ from app.observability.shared_metrics import mark_process_dead
 
 log = structlog.get_logger()
 
+START_SECONDS = 60
+"""How long a process may take to import the application and respond to its parent for the first time."""
+
+STALL_SECONDS = 10
+"""How long a process may not respond after that until it is replaced; its clients wait meanwhile."""
+
+CHECK_SECONDS = 0.5
+"""Time between two checks of uvicorn's."""
+
 
 class WorkerProcesses(Multiprocess):
-    _known: tuple[Process, ...] = ()
+    def __init__(self, config: Config, sockets: list[socket], *, end_seconds: float) -> None:
+        """`end_seconds` after SIGTERM, processes that have not ended are killed."""
+        super().__init__(config, sockets)
+        self._end_seconds = end_seconds
+        self._known: dict[Process, float] = {}
+        """Processes that may run, and after how many seconds of checks without a response each counts as stalled.
+
+        Time in which the parent does not check does not count: it may have been stopped, too.
+        """
 
     def keep_subprocess_alive(self) -> None:
-        """Replace processes that have ended; log them, and take their gauges out of the shared metrics."""
-        known = {*self._known, *self.processes}
-        super().keep_subprocess_alive()
-        for process in known:
-            if process.exitcode is not None and process.pid is not None:
-                log.warning("server_process_ended", pid=process.pid, exit_code=process.exitcode)
+        """Replace processes that have ended or stalled; log them, and take their gauges out of the shared metrics.
+
+        Unlike uvicorn's own, it never waits for a response: signals and the other processes would wait, too.
+        """
+        for process in self.processes:
+            if self._is_stalled(process):
+                log.warning("server_process_stalled", pid=process.pid)
+                process.kill()
+                process.join()
+        self._report_ended()
+        if any(process.exitcode == STARTUP_FAILURE for process in self.processes):
+            # Another one would fail in the same way.
+            self.should_exit.set()
+        else:
+            self.processes = [self._running(process) for process in self.processes]
+
+    def join_all(self) -> None:
+        """Wait for all processes to end; kill those that do not."""
+        end = time.monotonic() + self._end_seconds
+        for process in self.processes:
+            process.process.join(max(0.0, end - time.monotonic()))
+            if process.exitcode is None:
+                log.warning("server_process_stalled", pid=process.pid)
+                process.kill()
+        super().join_all()
+
+    def _is_stalled(self, process: Process) -> bool:
+        left = self._known.get(process, START_SECONDS) - CHECK_SECONDS
+        self._known[process] = STALL_SECONDS if _has_responded(process) else left
+        return process.exitcode is None and self._known[process] < 0
+
+    def _report_ended(self) -> None:
+        for process in [process for process in self._known if process.exitcode is not None]:
+            del self._known[process]
+            log.warning("server_process_ended", pid=process.pid, exit_code=process.exitcode)
+            if process.pid is not None:
                 mark_process_dead(process.pid)
-        self._known = tuple(process for process in known if process.exitcode is None)
+
+    def _running(self, process: Process) -> Process:
+        """Return the process, or a new one in its place if it has ended."""
+        if process.exitcode is None:
+            return process
+        started = Process(self.config, self.sockets)
+        started.start()
+        return started
+
+
+def _has_responded(process: Process) -> bool:
+    """Return whether the process has responded since the last call, and ask it again."""
+    responded = False
+    try:
+        while process.parent_conn.poll():
+            process.parent_conn.recv()
+            responded = True
+        process.parent_conn.send(b"ping")
+    except (OSError, EOFError):
+        # It has ended.
+        return False
+    return responded

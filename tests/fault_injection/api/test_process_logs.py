@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
-from signal import SIGKILL, SIGTERM
+from signal import SIGKILL, SIGSTOP, SIGTERM
 from typing import Any
 
 import httpx2
@@ -27,6 +27,7 @@ REQUESTS = 20
 class LoggingApi:
     def __init__(self, running: RunningProcess, log: Path) -> None:
         self.url = running.url
+        self.parent = running.process
         self._log = log
 
     def lines(self, event: str | None = None) -> list[dict[str, Any]]:
@@ -77,6 +78,27 @@ async def test_killed_child_is_one_line(api: LoggingApi) -> None:
     await eventually(lambda: api.lines("server_process_ended") != [], within=START_SECONDS)
     (line,) = api.lines("server_process_ended")
     assert (line["pid"], line["exit_code"], line["level"]) == (killed, -SIGKILL, "warning")
+
+
+@pytest.mark.parametrize("level", ["info"])
+async def test_stalled_child_is_replaced(api: LoggingApi) -> None:
+    (stalled, other) = await api.children()
+    os.kill(stalled, SIGSTOP)
+    await eventually(lambda: api.lines("server_process_ended") != [], within=START_SECONDS)
+    await eventually(api.has_two_children, within=START_SECONDS)
+    assert [line["pid"] for line in api.lines("server_process_stalled")] == [stalled]
+    children = await api.children()
+    assert stalled not in children
+    assert other in children
+
+
+@pytest.mark.parametrize("level", ["info"])
+async def test_stalled_child_keeps_no_parent_from_ending(api: LoggingApi) -> None:
+    (stalled, _) = await api.children()
+    os.kill(stalled, SIGSTOP)
+    api.parent.send_signal(SIGTERM)
+    await eventually(lambda: api.parent.returncode is not None, within=START_SECONDS)
+    assert not Path(f"/proc/{stalled}").exists()
 
 
 @pytest.mark.parametrize("level", ["warning"])
