@@ -1,0 +1,58 @@
+"""The points of the rules as steps that add up, each where one condition holds.
+
+Of the alternatives in a group only the first that holds counts. Instead of asking for each of them whether an earlier
+one holds, the points of the worst case are given to all candidates, and each better alternative adds its difference to
+the next worse one wherever it or a better one holds: 12 points within the budget, 8 slightly over and 5 over are 4, 3
+and 5 points at three prices. Steps of several groups with the same condition become one.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain, pairwise
+
+from msgspec import Struct
+
+from scoring.predicates import ALWAYS, And, Condition, Equals, Everything, In, Or, Range
+from scoring.rules import RuleGroup
+from scoring.simplification import NOTHING, Facts, implies, negation, simplify, union
+
+
+class PointSteps(Struct, frozen=True):
+    constant: int
+    """Points of all candidates, negative if penalties outweigh the base."""
+    steps: dict[Condition, int]
+    """Points, above zero, that are added where the condition holds."""
+
+
+def point_steps(rules: Sequence[RuleGroup], candidates: Condition) -> PointSteps:
+    """Return steps that give each candidate the points of the rules; `candidates` is a simplified condition."""
+    known = candidates.conditions if isinstance(candidates, And) else (candidates,)
+    facts = {fact.field: fact for fact in known if isinstance(fact, Equals | In | Range)}
+    either = [fact for fact in known if isinstance(fact, Or)]
+    constant = 0
+    steps: dict[Condition, int] = {}
+    for points, holds in chain.from_iterable(_group_steps(group, facts) for group in rules):
+        if isinstance(holds, Everything) or any(implies(fact, holds) for fact in either):
+            constant += points
+        elif points and holds != NOTHING:
+            steps[holds] = steps.get(holds, 0) + points
+    return PointSteps(constant, steps)
+
+
+def _group_steps(group: RuleGroup, facts: Facts) -> Iterator[tuple[int, Condition]]:
+    """Yield points, and where they are added."""
+    conditions = [simplify(rule.condition, facts) for rule in group]
+    points = [rule.points for rule in group]
+    otherwise = 0
+    if points[-1] < 0:
+        # To take away where a condition holds is to take away everywhere but where it does not.
+        conditions[-1] = negation(conditions[-1])
+        otherwise, points[-1] = points[-1], 0
+    yield otherwise, ALWAYS
+    holds: Condition = NOTHING
+    for condition, (better, worse) in zip(conditions, pairwise([*points, otherwise]), strict=True):
+        holds = union(holds, condition)
+        if better >= worse:
+            yield better - worse, holds
+        else:
+            yield better - worse, ALWAYS
+            yield worse - better, negation(holds)
