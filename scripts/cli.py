@@ -22,6 +22,7 @@ from scripts.commands import (
     rollout,
     size,
     stack,
+    staging,
     top,
     user,
     weights,
@@ -47,6 +48,7 @@ app.add_typer(stack.app, name="stack")
 app.add_typer(user.app, name="user")
 app.add_typer(weights.app, name="weights")
 app.add_typer(rollout.app, name="rollout")
+app.add_typer(staging.app, name="staging")
 app.add_typer(bench.app, name="bench")
 app.command()(database.migrate)
 app.command()(database.seed)

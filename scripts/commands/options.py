@@ -117,6 +117,13 @@ def replay_side(value: object) -> str:
     raise typer.BadParameter("should be an address, a weight set such as summer@1, or an index of this installation")
 
 
+def staging_name(value: object) -> str:
+    """Validate a word that is a part of the names of a database, keys and indexes."""
+    if not re.fullmatch(r"[a-z][a-z0-9]{0,19}", str(value), re.ASCII):
+        raise typer.BadParameter("should be up to 20 of a-z and 0-9, beginning with a letter")
+    return str(value)
+
+
 def existing_file(value: object) -> Path:
     """Validate the path of a file to be read."""
     try:

@@ -26,7 +26,7 @@ ACCEPTED = {
     "host": set(WRONG_OPTIONS) - {""},
     "seed": set(),
     **dict.fromkeys(("by", "comment", "reason"), set(WRONG_OPTIONS) - {""}),
-    "name": {"abc"},
+    "name": {"abc", "nan", "inf"},
     # Names of indexes; which of them are this installation's needs its settings.
     **{side: {"abc", "nan", "inf", "9" * 30} for side in ("against", "to")},
     "save": {"abc", "0x1F", "nan", "inf", "-1", "1,,2", "9" * 30, "🤷"},

@@ -1,0 +1,73 @@
+"""A database of staging: created and dropped, and marked so that no other one is ever dropped."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
+
+import asyncpg
+
+from core.configuration.postgres_url import parse_postgres_url
+from core.postgres.connection import connect
+from scripts.errors import CliError
+
+MAINTENANCE = "postgres"
+"""Database of a server to which one connects to create another."""
+MARK = "made by smarttrip staging create"
+MARKED = "SELECT shobj_description(oid, 'pg_database') = $2 FROM pg_database WHERE datname = $1"
+
+
+def database_name(url: str) -> str:
+    """Return the name of the database that the URL leads to."""
+    address = parse_postgres_url(url)
+    return address.database or address.user or MAINTENANCE
+
+
+def with_database(url: str, name: str) -> str:
+    """Return the URL of another database on the same server."""
+    found = re.fullmatch(r"([^:]+://[^/?]*)(?:/[^?]*)?(\?.*)?", url)
+    assert found is not None, "a URL that the settings accept"
+    return f"{found[1]}/{quote(name, safe='')}{found[2] or ''}"
+
+
+async def create_database(url: str) -> None:
+    """Create the database of the URL, and mark it. Raises: CliError if it exists, errors of Postgres."""
+    name = database_name(url)
+    async with _maintenance(url) as connection:
+        identifier = await connection.fetchval("SELECT quote_ident($1)", name)
+        try:
+            await connection.execute(f"CREATE DATABASE {identifier} TEMPLATE template0 ENCODING 'UTF8'")
+        except asyncpg.DuplicateDatabaseError:
+            raise CliError(
+                f"There is a database {name} already. smarttrip staging drop removes one that this command has made."
+            ) from None
+        await connection.execute(f"COMMENT ON DATABASE {identifier} IS '{MARK}'")
+
+
+async def check_own(url: str) -> None:
+    """Return if the database was made by `create_database`. Raises: CliError, errors of Postgres."""
+    name = database_name(url)
+    async with _maintenance(url) as connection:
+        marked = await connection.fetch(MARKED, name, MARK)
+    if not marked:
+        raise CliError(f"There is no database {name}.")
+    if not marked[0][0]:
+        raise CliError(f"The database {name} was not made by smarttrip staging create. Nothing was removed.")
+
+
+async def drop_database(url: str) -> None:
+    """Drop the database of the URL, whoever is connected to it. Raises: errors of Postgres."""
+    async with _maintenance(url) as connection:
+        identifier = await connection.fetchval("SELECT quote_ident($1)", database_name(url))
+        await connection.execute(f"DROP DATABASE {identifier} WITH (FORCE)")
+
+
+@asynccontextmanager
+async def _maintenance(url: str) -> "AsyncIterator[asyncpg.Connection[Any]]":
+    connection = await connect(replace(parse_postgres_url(url), database=MAINTENANCE))
+    try:
+        yield connection
+    finally:
+        await connection.close()
