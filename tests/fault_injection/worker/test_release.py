@@ -5,7 +5,6 @@ The other release is a patched copy of this tree.
 
 import asyncio
 import logging
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -18,75 +17,25 @@ import httpx2
 import pytest
 from sqlalchemy import text
 
-from core.configuration.settings import Settings
 from indexer.index.admin import indices_of, live_index
 from schemas.index_document import DOCUMENT_VERSION
-from scripts.dev_stack.ports import free_port
 from tests.fault_injection.worker.conftest import SyncFixture
 from tests.support.eventually import eventually
 from tests.support.http_client import http_client
-from tests.support.processes import RunningProcess, environment, responds, running_process
+from tests.support.processes import RunningProcess, responds
 from tests.support.recipes import ROOT, TreeCopy
+from tests.support.release import START, Release, raise_document_version
 
 log = logging.getLogger(__name__)
 
-START = 120.0
-"""Seconds within which a process starts or an index is built, on a busy machine."""
 FRESHNESS = 2.0
 """Seconds within which 99 of 100 changes are visible to searches."""
 RECOMMENDATIONS = "/api/v2/recommendations"
-COMMAND = (sys.executable, "-P", "-c", "from scripts.cli import main; main()")
-"""Without the working folder on the path, which has the modules of this tree."""
 RENAMED = {
     "schemas/index_document.py": (("    spots: int\n", "    seats: int\n"),),
     "schemas/document_fields.py": (('    "spots": DocumentField(', '    "seats": DocumentField('),),
 }
 """Edits that rename a field of the document."""
-
-
-@dataclass(frozen=True)
-class Release:
-    settings: Settings
-    tree: Path
-
-    @asynccontextmanager
-    async def process(self, *arguments: str, port: int, **variables: str) -> AsyncIterator[RunningProcess]:
-        """Run a command of the release once its process is alive; end it with SIGTERM."""
-        env = environment(self.settings, PYTHONPATH=str(self.tree), **variables)
-        command = (*COMMAND, *arguments)
-        async with running_process(command, env, port=port) as running:
-            await eventually(lambda: responds(f"{running.url}/livez"), START)
-            yield running
-            running.process.terminate()
-            await running.process.wait()
-
-    @asynccontextmanager
-    async def worker(self) -> AsyncIterator[RunningProcess]:
-        port = free_port()
-        async with self.process("worker", port=port, WORKER_PORT=str(port)) as running:
-            yield running
-
-    @asynccontextmanager
-    async def api(self) -> AsyncIterator[RunningProcess]:
-        port = free_port()
-        # The time limit is for busy machines: this is not about slow searches.
-        variables = {"DRAIN_SECONDS": "0", "ELASTICSEARCH_SECONDS": "7"}
-        async with self.process("serve", "--port", str(port), port=port, **variables) as running:
-            await eventually(lambda: responds(f"{running.url}/readyz"), START)
-            yield running
-
-    async def run(self, *arguments: str) -> str:
-        """Run a command of the release and return what it prints."""
-        process = await asyncio.create_subprocess_exec(
-            *COMMAND,
-            *arguments,
-            env=environment(self.settings, PYTHONPATH=str(self.tree)),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        output, _ = await process.communicate()
-        assert process.returncode == 0, output.decode()
-        return output.decode()
 
 
 @dataclass
@@ -194,11 +143,7 @@ async def traffic(sync: SyncFixture) -> Traffic:
 def other_tree(tmp_path: Path, changes_document: bool) -> Path:
     tree = TreeCopy.create(tmp_path / "next")
     if changes_document:
-        tree.replace(
-            "schemas/index_document.py",
-            f"DOCUMENT_VERSION = {DOCUMENT_VERSION}\n",
-            f"DOCUMENT_VERSION = {DOCUMENT_VERSION + 1}\n",
-        )
+        raise_document_version(tree)
         for name, edits in RENAMED.items():
             for old, new in edits:
                 tree.replace(name, old, new)

@@ -1,0 +1,73 @@
+"""A release of the program: this tree, or a patched copy of it."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.configuration.settings import Settings
+from schemas.index_document import DOCUMENT_VERSION
+from scripts.dev_stack.ports import free_port
+from tests.support.eventually import eventually
+from tests.support.processes import RunningProcess, environment, responds, running_process
+from tests.support.recipes import TreeCopy
+
+START = 120.0
+"""Seconds within which a process starts or an index is built, on a busy machine."""
+COMMAND = (sys.executable, "-P", "-c", "from scripts.cli import main; main()")
+"""Without the working folder on the path, which has the modules of this tree."""
+
+
+@dataclass(frozen=True)
+class Release:
+    settings: Settings
+    tree: Path
+
+    @asynccontextmanager
+    async def process(self, *arguments: str, port: int, **variables: str) -> AsyncIterator[RunningProcess]:
+        """Run a command of the release once its process is alive; end it with SIGTERM."""
+        env = environment(self.settings, PYTHONPATH=str(self.tree), **variables)
+        command = (*COMMAND, *arguments)
+        async with running_process(command, env, port=port) as running:
+            await eventually(lambda: responds(f"{running.url}/livez"), START)
+            yield running
+            running.process.terminate()
+            await running.process.wait()
+
+    @asynccontextmanager
+    async def worker(self) -> AsyncIterator[RunningProcess]:
+        port = free_port()
+        async with self.process("worker", port=port, WORKER_PORT=str(port)) as running:
+            yield running
+
+    @asynccontextmanager
+    async def api(self, **variables: str) -> AsyncIterator[RunningProcess]:
+        port = free_port()
+        # The time limit is for busy machines: this is not about slow searches.
+        variables = {"DRAIN_SECONDS": "0", "ELASTICSEARCH_SECONDS": "7", **variables}
+        async with self.process("serve", "--port", str(port), port=port, **variables) as running:
+            await eventually(lambda: responds(f"{running.url}/readyz"), START)
+            yield running
+
+    async def run(self, *arguments: str, code: int = 0) -> str:
+        """Run a command of the release, which has to end with this exit code; return what it prints."""
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND,
+            *arguments,
+            env=environment(self.settings, PYTHONPATH=str(self.tree)),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await process.communicate()
+        assert process.returncode == code, output.decode()
+        return output.decode()
+
+
+def raise_document_version(tree: TreeCopy) -> None:
+    tree.replace(
+        "schemas/index_document.py",
+        f"DOCUMENT_VERSION = {DOCUMENT_VERSION}\n",
+        f"DOCUMENT_VERSION = {DOCUMENT_VERSION + 1}\n",
+    )
