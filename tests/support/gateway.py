@@ -52,6 +52,10 @@ class Gateway:
         """Change the configuration without ending a request; return when the processes of the old one have ended."""
         self.configuration = replace(self.configuration, **changes)
         self.configuration.write()
+        await self.reload_files()
+
+    async def reload_files(self) -> None:
+        """Have nginx read its files again; return as `reload` does."""
         before = set(self._workers())
         self.process.send_signal(signal.SIGHUP)
         await eventually(lambda: bool(workers := set(self._workers())) and not workers & before, within=60)

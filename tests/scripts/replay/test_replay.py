@@ -1,12 +1,9 @@
 """`smarttrip replay` between addresses, weight sets and indexes of a filled installation."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 
 from core.configuration.settings import Settings
 from indexer.rebuild.reindex import reindex
@@ -14,6 +11,7 @@ from scripts.commands.errors import describe_error
 from scripts.dev_stack.ports import free_port
 from scripts.errors import ExitCode
 from tests.scripts.replay.conftest import SEARCHES, Replay, read_report
+from tests.support.api.old_backend import old_backend
 
 
 async def test_equal_sides_answer_the_same(
@@ -112,34 +110,9 @@ async def test_searches_come_from_one_place(run: Replay, file: str, log: list[st
     assert "not both" in ran.output
 
 
-@asynccontextmanager
-async def old_backend(*statuses: int) -> AsyncIterator[tuple[str, list[object]]]:
-    """Serve the contract with one trip, without headers of ours; first these statuses. Yield address and bodies."""
-    bodies: list[object] = []
-    left = list(statuses)
-
-    async def recommend(request: web.Request) -> web.Response:
-        bodies.append(await request.json())
-        if left:
-            return web.json_response({"success": False}, status=left.pop(0), headers={"Retry-After": "0"})
-        trips = [{"id": 1, "match_score": 64.0, "template": None}]
-        return web.json_response({"success": True, "count": 1, "total_candidates": 1, "data": trips})
-
-    application = web.Application()
-    application.router.add_post("/api/v2/recommendations", recommend)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    try:
-        yield f"http://127.0.0.1:{port}", bodies
-    finally:
-        await runner.cleanup()
-
-
 async def test_old_backend_gets_what_was_asked_and_its_rate_limit_is_kept(run: Replay, file: str) -> None:
-    async with old_backend(429, 429) as (address, bodies):
-        ran = await run("--file", file, "--against", address, "--to", address, "--json")
+    async with old_backend(429, 429) as old:
+        ran = await run("--file", file, "--against", old.url, "--to", old.url, "--json")
     assert ran.exit_code == 0, ran.output
-    assert bodies[:2] == [{}, {}]
-    assert [body for body in bodies[2:] if body] == [SEARCHES[1]] * 2 + [SEARCHES[2]] * 2
+    assert old.bodies[:2] == [{}, {}]
+    assert [body for body in old.bodies[2:] if body] == [SEARCHES[1]] * 2 + [SEARCHES[2]] * 2
