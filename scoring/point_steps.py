@@ -11,7 +11,7 @@ from itertools import chain, pairwise
 
 from msgspec import Struct
 
-from scoring.predicates import ALWAYS, And, Condition, Equals, Everything, In, Or, Range
+from scoring.predicates import ALWAYS, And, Condition, Equals, In, Or, Range
 from scoring.rules import RuleGroup
 from scoring.simplification import NOTHING, Facts, implies, negation, simplify, union
 
@@ -27,15 +27,15 @@ def point_steps(rules: Sequence[RuleGroup], candidates: Condition) -> PointSteps
     """Return steps that give each candidate the points of the rules; `candidates` is a simplified condition."""
     known = candidates.conditions if isinstance(candidates, And) else (candidates,)
     facts = {fact.field: fact for fact in known if isinstance(fact, Equals | In | Range)}
-    either = [fact for fact in known if isinstance(fact, Or)]
-    constant = 0
     steps: dict[Condition, int] = {}
     for points, holds in chain.from_iterable(_group_steps(group, facts) for group in rules):
-        if isinstance(holds, Everything) or any(implies(fact, holds) for fact in either):
-            constant += points
-        elif points and holds != NOTHING:
-            steps[holds] = steps.get(holds, 0) + points
-    return PointSteps(constant, steps)
+        steps[holds] = steps.get(holds, 0) + points
+    constant = steps.pop(ALWAYS, 0)
+    steps.pop(NOTHING, None)
+    for fact in known:
+        if isinstance(fact, Or):
+            constant += sum(steps.pop(holds) for holds in [*steps] if isinstance(holds, Or) and implies(fact, holds))
+    return PointSteps(constant, {holds: points for holds, points in steps.items() if points})
 
 
 def _group_steps(group: RuleGroup, facts: Facts) -> Iterator[tuple[int, Condition]]:
@@ -47,7 +47,7 @@ def _group_steps(group: RuleGroup, facts: Facts) -> Iterator[tuple[int, Conditio
         # To take away where a condition holds is to take away everywhere but where it does not.
         conditions[-1] = negation(conditions[-1])
         otherwise, points[-1] = points[-1], 0
-    yield otherwise, ALWAYS
+        yield otherwise, ALWAYS
     holds: Condition = NOTHING
     for condition, (better, worse) in zip(conditions, pairwise([*points, otherwise]), strict=True):
         holds = union(holds, condition)

@@ -14,7 +14,7 @@ from scoring.predicates import ALWAYS, And, AtLeastN, Condition, Equals, Everyth
 
 NOTHING: Condition = Or(())
 
-FieldCondition: TypeAlias = Equals | In | Range | AtLeastN
+FieldCondition: TypeAlias = Range | Equals | In | AtLeastN
 Facts: TypeAlias = Mapping[str, FieldCondition]
 """Conditions that all candidates meet, by field."""
 
@@ -25,7 +25,7 @@ _SINGLE_VALUED = frozenset(field.name for field in fields(SearchedFields) if fie
 
 def simplify(condition: Condition, facts: Facts = NO_FACTS) -> Condition:
     """Return a condition that holds for the same of the departures that meet the facts."""
-    if isinstance(condition, Range | Equals | In | AtLeastN):
+    if isinstance(condition, FieldCondition):
         return _simplify_field(condition, facts.get(condition.field))
     if isinstance(condition, Not):
         return negation(simplify(condition.condition, facts))
@@ -96,7 +96,7 @@ def _simplify_field(condition: FieldCondition, fact: FieldCondition | None) -> C
 def _excludes(fact: FieldCondition, condition: FieldCondition) -> bool:
     """Return whether it is plain that the condition holds nowhere where the fact does; both are of the same field."""
     if isinstance(fact, Range):
-        return isinstance(condition, Range) and _is_empty(_common(fact, condition))
+        return isinstance(condition, Range) and not _overlap(fact, condition)
     if isinstance(fact, Equals) and isinstance(condition, Equals):
         return fact.value != condition.value and fact.field in _SINGLE_VALUED
     return False
@@ -120,7 +120,7 @@ def _include(part: Condition, parts: list[Condition]) -> None:
     """Add an alternative to others, unless one of them includes it."""
     for number, other in enumerate(parts):
         if isinstance(part, Range) and isinstance(other, Range):
-            if part.field == other.field and not _is_empty(_common(part, other)):
+            if part.field == other.field and _overlap(part, other):
                 parts[number] = _span(part, other)
                 return
         elif implies(part, other):
@@ -129,6 +129,15 @@ def _include(part: Condition, parts: list[Condition]) -> None:
             parts[number] = part
             return
     parts.append(part)
+
+
+def _overlap(one: Range, other: Range) -> bool:
+    """Return whether two ranges of the same field have values in common; neither is empty."""
+    low: Any = one.low
+    high: Any = one.high
+    return (low is None or other.high is None or low <= other.high) and (
+        high is None or other.low is None or high >= other.low
+    )
 
 
 def _common(one: Range, other: Range) -> Range:
