@@ -1,6 +1,7 @@
 """Compare the settings of the Postgres server with what the configured processes need."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,14 +13,29 @@ WORKER_CONNECTIONS = POOL_SIZE + 5
 """Most connections of one worker: its pool, and those of jobs and rebuilds."""
 PROBE_CONNECTIONS = 1
 """Connections of an API process besides its pool."""
+NEARLY_ALL = 0.9
+"""Part of a limit from which it counts as nearly reached, by whatever processes."""
 
 SERVER = text("""
 SELECT pg_is_in_recovery() AS is_standby, current_setting('server_encoding') AS encoding,
   current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer
     - coalesce(current_setting('reserved_connections', true)::integer, 0) AS server_limit,
   (SELECT rolconnlimit FROM pg_roles WHERE rolname = current_user) AS role_limit,
-  (SELECT datconnlimit FROM pg_database WHERE datname = current_database()) AS database_limit
+  (SELECT datconnlimit FROM pg_database WHERE datname = current_database()) AS database_limit,
+  count(*) AS server_taken,
+  count(*) FILTER (WHERE usename = current_user) AS role_taken,
+  count(*) FILTER (WHERE datname = current_database()) AS database_taken
+FROM pg_stat_activity WHERE backend_type = 'client backend'
 """)
+
+
+@dataclass(frozen=True)
+class ConnectionLimit:
+    name: str
+    limit: int
+    """-1 stands for none."""
+    taken: int
+    """Connections now, of all processes and programs."""
 
 
 async def find_server_differences(connection: AsyncConnection, settings: Settings) -> list[str]:
@@ -29,13 +45,14 @@ async def find_server_differences(connection: AsyncConnection, settings: Setting
         differences.append("DATABASE_URL leads to a standby of Postgres, which accepts no writes.")
     if server.encoding != "UTF8":
         differences.append(f"The database has the encoding {server.encoding}; it should be UTF8.")
+    limits = [
+        ConnectionLimit("the setting max_connections of Postgres", server.server_limit, server.server_taken),
+        ConnectionLimit("the connection limit of this role", server.role_limit, server.role_taken),
+        ConnectionLimit("the connection limit of this database", server.database_limit, server.database_taken),
+    ]
+    differences += _nearly_reached(limits)
     if not await _is_pooled(connection):
-        limits = {
-            "max_connections of Postgres": server.server_limit,
-            "the connection limit of this role": server.role_limit,
-            "the connection limit of this database": server.database_limit,
-        }
-        differences += _exceeded_limits(limits, settings)
+        differences += _exceeded(limits, settings)
     return differences
 
 
@@ -46,11 +63,21 @@ async def _is_pooled(connection: AsyncConnection) -> bool:
     return raw.driver_connection.pooled_address is not None
 
 
-def _exceeded_limits(limits: dict[str, int], settings: Settings) -> Iterator[str]:
-    needed = settings.workers * (settings.postgres_connections + PROBE_CONNECTIONS) + WORKER_CONNECTIONS
-    for name, limit in limits.items():
-        if 0 <= limit < needed:
+def _nearly_reached(limits: Iterable[ConnectionLimit]) -> Iterator[str]:
+    for each in limits:
+        if each.limit >= 0 and each.taken >= NEARLY_ALL * each.limit:
             yield (
-                f"{name[:1].upper()}{name[1:]} leaves {limit} connections; the pools of {settings.workers} API "
-                f"processes and a worker may take {needed}. Raise it, or lower WORKERS or POSTGRES_CONNECTIONS."
+                f"Of the {each.limit} connections that {each.name} leaves, {each.taken} are taken; beyond it new ones"
+                " are rejected. Raise it, or lower WORKERS or POSTGRES_CONNECTIONS, or what other programs take."
+            )
+
+
+def _exceeded(limits: Iterable[ConnectionLimit], settings: Settings) -> Iterator[str]:
+    needed = settings.workers * (settings.postgres_connections + PROBE_CONNECTIONS) + WORKER_CONNECTIONS
+    for each in limits:
+        if 0 <= each.limit < needed:
+            yield (
+                f"{each.name[:1].upper()}{each.name[1:]} leaves {each.limit} connections; the pools of"
+                f" {settings.workers} API processes and a worker may take {needed}. Raise it, or lower WORKERS or"
+                " POSTGRES_CONNECTIONS."
             )

@@ -19,7 +19,7 @@ from tests.support.sync import execute
 DIFFERENCES = (
     ("redis", "maxmemory-policy allkeys-lru"),
     ("redis", "appendonly no"),
-    ("postgres", "Max_connections of Postgres leaves"),
+    ("postgres", "The setting max_connections of Postgres leaves"),
     ("database", "The trigger smarttrip_update of trip_occurrences is missing or disabled"),
 )
 
