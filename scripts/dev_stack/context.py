@@ -24,19 +24,20 @@ def running_stack(
     busy: str,
     ephemeral: bool = False,
     services: Sequence[Service] = manager.SERVICES,
-    observers: Sequence[Service] = (),
+    late: Sequence[Service] = (),
 ) -> Iterator[dict[str, str]]:
     """Start the services and yield the settings that lead to them; with `ephemeral`, delete their data at the end.
 
-    Raises CliError with the sentence `busy` if another block uses the folder.
+    The `late` ones may still be starting: `manager.up` waits for them. Raises CliError with the sentence `busy` if
+    another block uses the folder.
     """
     open_folder(data)
     with locked(data / "in-use", busy):
         for number in _TERMINATION:
             signal.signal(number, _terminate)
         try:
-            manager.up(data, (*services, *observers), ephemeral=ephemeral, die_with_parent=True)
-            yield manager.environment(data)
+            manager.up(data, services, late=late, ephemeral=ephemeral, die_with_parent=True)
+            yield manager.environment(data, late)
         finally:
             for number in _TERMINATION:
                 signal.signal(number, signal.SIG_IGN)

@@ -53,10 +53,11 @@ def up(
     data: Path,
     services: Sequence[Service] = SERVICES,
     *,
+    late: Sequence[Service] = (),
     ephemeral: bool = False,
     die_with_parent: bool = False,
 ) -> None:
-    """Start the services that do not run, and wait until all respond.
+    """Start the services that do not run, and wait until all but the `late` ones respond.
 
     `ephemeral` trades durability for speed; with `die_with_parent` they end when we do, even if we are killed.
     Raises CliError if a service does not start.
@@ -67,7 +68,7 @@ def up(
         try:
             for pause in RETRY_PAUSES:
                 _start_missing(data, services, started, ephemeral=ephemeral, die_with_parent=die_with_parent)
-                ended = [service for service in services if not _stays_up(service, data)]
+                ended = [service for service in services if service not in late and not _stays_up(service, data)]
                 if not ended:
                     return
                 time.sleep(pause)
@@ -99,10 +100,10 @@ def status(data: Path) -> list[ServiceState]:
     return [_state(service, records, data) for service in (*SERVICES, *observers)]
 
 
-def environment(data: Path) -> dict[str, str]:
-    """Return the settings that lead to the services. Raises CliError unless all respond."""
+def environment(data: Path, late: Sequence[Service] = ()) -> dict[str, str]:
+    """Return the settings that lead to the services. Raises CliError unless all but the `late` ones respond."""
     states = [state for state in status(data) if state.service in SERVICES]
-    if not all(state.responds for state in states):
+    if not all(state.responds or state.service in late for state in states):
         raise CliError(
             f"The stack under {data} is not running; start it with: smarttrip stack up.", ExitCode.NOT_RUNNING
         )

@@ -16,6 +16,7 @@ from scripts.commands import database, index
 from scripts.dev_stack import manager
 from scripts.dev_stack.context import running_stack
 from scripts.dev_stack.elasticsearch.class_cache import training_in_background
+from scripts.dev_stack.elasticsearch.service import ELASTICSEARCH
 from scripts.dev_stack.passwords import hide_password
 from scripts.dev_stack.paths import cache_root
 from scripts.dev_stack.processes import SMARTTRIP, Child, running
@@ -29,6 +30,8 @@ from scripts.walkthrough.client import Client
 from scripts.walkthrough.search_demo import print_results, searches
 
 BUSY = "A demo is running already; Ctrl-C where it was started ends it."
+LATE = (ELASTICSEARCH,)
+"""Elasticsearch takes the longest to start; the database is filled and the API starts meanwhile."""
 DEPARTURES = 5000
 SEED = 1
 WIDTH_WITHOUT_TERMINAL = 140
@@ -63,8 +66,9 @@ def run_demo(*, once: bool, observers: Sequence[Service] = ()) -> None:
         require_free(api_port())
         stack.enter_context(training_in_background(wait=once))
         settings = _start_services(console, stack, data, observers)
-        _fill(settings)
-        children = _start_processes(console, stack, data, settings.port)
+        database.migrate()
+        database.seed(DEPARTURES, SEED, if_empty=True)
+        children = _start_system(console, stack, data, settings)
         _show(console, settings)
         _print_observers(console, data, observers)
         if once:
@@ -81,32 +85,34 @@ def api_port() -> int:
 
 
 def _start_services(console: Console, stack: ExitStack, data: Path, observers: Sequence[Service]) -> Settings:
-    with _step(console, "Postgres, Valkey and Elasticsearch"):
-        os.environ.update(stack.enter_context(running_stack(data, busy=BUSY, observers=observers)) | SETTINGS)
+    with _step(console, "Postgres and Valkey"):
+        services = running_stack(data, busy=BUSY, services=(*manager.SERVICES, *observers), late=LATE)
+        os.environ.update(stack.enter_context(services) | SETTINGS)
     if observers:
         os.environ["WORKER_PORT"] = PROCESSES["worker"].rpartition(":")[2]
     return load_settings()
 
 
-def _fill(settings: Settings) -> None:
-    database.migrate()
-    database.seed(DEPARTURES, SEED, if_empty=True)
+def _start_system(console: Console, stack: ExitStack, data: Path, settings: Settings) -> Sequence[Child]:
+    """Start the API while Elasticsearch starts, build the index if there is none, and start the worker."""
+    api = _start(stack, "serve", data)
+    with _step(console, "Elasticsearch"):
+        manager.up(data, LATE, die_with_parent=True)
     if run_cancellable(_find_problem(settings)):
         index.reindex()
+    worker = _start(stack, "worker", data)
+    with _step(console, "API"):
+        api.wait_until(lambda: http_ok(settings.port, "/readyz"))
+    return api, worker
+
+
+def _start(stack: ExitStack, command: str, logs: Path) -> Child:
+    return stack.enter_context(running((SMARTTRIP, command), logs / f"{command}.log"))
 
 
 async def _find_problem(settings: Settings) -> IndexProblem | None:
     async with open_backends(settings) as backends:
         return await find_problem(backends)
-
-
-def _start_processes(console: Console, stack: ExitStack, logs: Path, port: int) -> Sequence[Child]:
-    with _step(console, "API and worker"):
-        api, worker = (
-            stack.enter_context(running((SMARTTRIP, name), logs / f"{name}.log")) for name in ("serve", "worker")
-        )
-        api.wait_until(lambda: http_ok(port, "/readyz"))
-    return api, worker
 
 
 def _show(console: Console, settings: Settings) -> None:
