@@ -13,7 +13,7 @@ from elastic_transport import BaseNode, NodeConfig, NodePool
 from app.backends.concurrency_limit import ConcurrencyLimit
 from app.backends.http_client import NO_FIELDS, HttpClient, HttpResponse
 from app.backends.stall_detector import ServerStalledError
-from core.concurrency.tasks import cancel_and_wait
+from core.concurrency.tasks import cancel_and_wait, discard_exception
 
 log = structlog.get_logger()
 
@@ -86,7 +86,7 @@ class FailoverHttpClient:
                 self._limit.increase()
                 return response
             finally:
-                await _end(attempts)
+                await cancel_and_wait(attempts)
 
     def close(self) -> None:
         """Close the idle connections. Callers must not be waiting any more."""
@@ -98,7 +98,9 @@ class FailoverHttpClient:
         node: BaseNode | None = next(candidates)
         finished = None
         while node is not None:
-            attempts[asyncio.create_task(self._clients[node.config].post(target, body, fields))] = node
+            attempt = asyncio.create_task(self._clients[node.config].post(target, body, fields))
+            attempt.add_done_callback(discard_exception)
+            attempts[attempt] = node
             finished = await self._wait(attempts, PATIENCE_SECONDS)
             if finished is not None and _is_available(finished):
                 return finished.result()
@@ -156,13 +158,6 @@ class FailoverHttpClient:
                 self._left_out_at[node.config] = monotonic()
                 self._pool.mark_dead(node)
                 log.warning("search_server_left_out", host=node.host, port=node.port, servers=len(self._clients))
-
-
-async def _end(attempts: Attempts) -> None:
-    """Cancel the attempts that are under way; what the others raised is not needed any more."""
-    if attempts:
-        await cancel_and_wait(attempts)
-        await asyncio.gather(*attempts, return_exceptions=True)
 
 
 def _is_available(attempt: asyncio.Task[HttpResponse]) -> bool:

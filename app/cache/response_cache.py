@@ -19,6 +19,7 @@ from app.cache.entry import StoredEntry
 from app.cache.invalidation import InvalidationState
 from app.cache.redis_store import RedisStore
 from app.http.encoded_body import EncodedBody, encode_body
+from core.concurrency.tasks import discard_exception
 from core.errors import BackendError
 from core.metrics.buffered_counter import BufferedCounter
 from core.metrics.labels import with_values
@@ -204,9 +205,7 @@ class ResponseCache:
         def finish(task: asyncio.Task[EncodedBody]) -> None:
             if self._in_flight.get(request.key) is flight:
                 del self._in_flight[request.key]
-            if not task.cancelled():
-                # Marks an exception as retrieved, in case every caller was cancelled.
-                task.exception()
+            discard_exception(task)
 
         flight.task.add_done_callback(finish)
         return flight

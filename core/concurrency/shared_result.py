@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Generic, TypeVar
 
-from core.concurrency.tasks import cancel_and_wait
+from core.concurrency.tasks import cancel_and_wait, discard_exception
 
 Result = TypeVar("Result")
 
@@ -24,8 +24,7 @@ class SharedResult(Generic[Result]):
         """Return the result. Raises whatever `compute` raised."""
         if self._task is None or (self._task.done() and monotonic() >= self._valid_until):
             self._task = asyncio.create_task(self._run())
-            # Marks an exception as retrieved, in case every caller is cancelled.
-            self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
+            self._task.add_done_callback(discard_exception)
         # Shielded: a caller that is cancelled must not cancel the computation for the others.
         return await asyncio.shield(self._task)
 

@@ -21,6 +21,15 @@ async def cancel_and_wait(tasks: Iterable[asyncio.Task[Any]]) -> None:
         _, running = await asyncio.wait(running, timeout=CANCEL_INTERVAL_SECONDS)
 
 
+def discard_exception(task: asyncio.Task[Any]) -> None:
+    """Mark the task's exception as retrieved: a callback for tasks whose callers may all be cancelled before they end.
+
+    Otherwise asyncio logs it as an error when the task is collected.
+    """
+    if not task.cancelled():
+        task.exception()
+
+
 @asynccontextmanager
 async def background_task(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Run the coroutine as a task during the block, and cancel it at the end."""

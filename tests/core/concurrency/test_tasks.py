@@ -1,0 +1,67 @@
+"""Tasks whose callers are cancelled end without a report of asyncio."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import pytest
+
+from app.backends.failover_client import FailoverHttpClient, NodeClient
+from app.backends.http_client import NO_FIELDS, HttpResponse
+from core.concurrency.tasks import discard_exception
+
+
+@pytest.fixture
+async def reports() -> AsyncIterator[list[str]]:
+    """What asyncio reports meanwhile: exceptions of tasks that nobody retrieved."""
+    found: list[str] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: found.append(context["message"]))
+    yield found
+    loop.set_exception_handler(None)
+
+
+async def fail() -> None:
+    raise TimeoutError
+
+
+async def end(task: asyncio.Task[Any]) -> None:
+    await asyncio.wait([task])
+    await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("discards", [True, False])
+async def test_exception_is_reported_unless_it_is_discarded(reports: list[str], discards: bool) -> None:
+    task = asyncio.create_task(fail())
+    if discards:
+        task.add_done_callback(discard_exception)
+    await end(task)
+    del task
+    gc.collect()
+    assert reports == ([] if discards else ["Task exception was never retrieved"])
+
+
+class SlowToEnd(NodeClient):
+    """A client whose request ends with an error some time after it is cancelled."""
+
+    async def post(self, target: str, body: bytes, fields: Mapping[str, str] = NO_FIELDS) -> HttpResponse:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            raise TimeoutError
+
+
+async def test_error_of_a_request_whose_caller_is_cancelled_twice_is_not_reported(reports: list[str]) -> None:
+    client = FailoverHttpClient([SlowToEnd("http://127.0.0.1:1", connections=1, seconds=60.0)], seconds=60.0)
+    caller = asyncio.create_task(client.post("/", b""))
+    for _ in range(3):
+        await asyncio.sleep(0)
+        caller.cancel()
+    await end(caller)
+    await asyncio.sleep(0)
+    assert caller.cancelled()
+    del caller
+    gc.collect()
+    assert reports == []
