@@ -65,7 +65,7 @@ def make_plan(load: Load, prices: Mapping[str, float] = PRICES) -> Plan:
     What one instance serves alone gets two of it for all roles, a worker and a node of Elasticsearch, which Postgres
     stands in for. Otherwise each role and each server but Redis and Postgres stands the loss of an instance.
     """
-    cores = _api_cores(load)
+    cores = api_cores(load)
     is_small = sum(cores.values()) <= figures.BUSY
     if is_small:
         cores = {"api": sum(cores.values())}
@@ -84,7 +84,7 @@ def make_plan(load: Load, prices: Mapping[str, float] = PRICES) -> Plan:
     )
 
 
-def _api_cores(load: Load) -> dict[str, float]:
+def api_cores(load: Load) -> dict[str, float]:
     """Return the cores that each role needs at the peak."""
     miss = 1 - load.hit_rate
     search = load.hit_rate * figures.CACHED_API_MS + miss * figures.uncached(load.departures).api

@@ -1,0 +1,1 @@
+"""How autoscalers follow the load: a simulation, second by second, on the measured cost of a request."""
