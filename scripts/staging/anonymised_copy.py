@@ -108,7 +108,7 @@ async def _stream(
         async with asyncio.TaskGroup() as group:
             group.create_task(read())
             status = await target.copy_to_table(table, source=_until_none(slices), columns=columns)
-    except* asyncpg.PostgresError as errors:
+    except* (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as errors:
         raise errors.exceptions[0] from None
     return int(status.removeprefix("COPY "))
 
