@@ -15,6 +15,7 @@ from app.server.shedding_protocol import LoadSheddingProtocol
 from app.server.sockets import ReusePortSocket, acquire_port_lock
 from app.server.worker_processes import START_SECONDS, WorkerProcesses
 from core.configuration.settings import LogFormat, Settings
+from core.gc_tuning import tune_gc
 from core.logs.configuration import configure_logs
 
 GRACE_SECONDS = 20
@@ -43,6 +44,8 @@ def serve(settings: Settings, app: str = "app.main:app_from_environment") -> Non
     if settings.workers == 1:
         _serve_single(config)
     else:
+        # A single process does it once it has imported the application.
+        tune_gc()
         with shared_directory(), acquire_port_lock(settings.host, settings.port):
             end_seconds = settings.drain_seconds + GRACE_SECONDS + END_SECONDS
             WorkerProcesses(config, [ReusePortSocket(config.bind_socket())], end_seconds=end_seconds).run()

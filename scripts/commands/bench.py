@@ -154,6 +154,15 @@ def tracing(
     _print(costs, table, json, width=100)
 
 
+@app.command()
+def starting(rounds: Rounds = 20, json: JsonOption = False) -> None:
+    """Measure the time from the start of the API until it is ready, of an installation that runs."""
+    from scripts.benchmark.start_time import measure, table
+    from scripts.dev_stack.paths import cache_root
+
+    _print(measure(cache_root() / "bench", rounds, _report_steps(json)), table, json, width=80)
+
+
 def _report_steps(json: bool) -> Callable[[str], None]:
     """Return what prints a step of a benchmark; with JSON on standard output, to standard error."""
     return partial(typer.echo, err=json)

@@ -26,6 +26,9 @@ def serve(
     workers: Annotated[int | None, _option("workers", "N", "Number of processes.", "1")] = None,
 ) -> None:
     """Start the API: serve HTTP until SIGTERM or Ctrl-C."""
+    from core.gc_tuning import pause_gc
+
+    pause_gc()
     from app.server import run
     from app.server.sockets import PortInUse
     from core.configuration.settings import load_settings
