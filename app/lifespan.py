@@ -43,7 +43,7 @@ from core.configuration.roles import Role
 from core.configuration.settings import Settings
 from core.process_metrics import watch_event_loop
 from core.tracing.process import stopping_tracing
-from indexer.invalidation import publish_all_changed
+from indexer.invalidation_publisher import publish_all_changed
 from schemas.api.health import Health
 
 METRICS_SECONDS = 1.0

@@ -15,7 +15,7 @@ from indexer.backends import Backends
 from indexer.errors import IndexerError, ReindexRunningError
 from indexer.index import admin
 from indexer.index.closed_indices import open_closed
-from indexer.index.installation import claim
+from indexer.index.ownership import claim
 from indexer.index.reconcile import (
     IndexProblem,
     find_problem,

@@ -17,12 +17,11 @@ from core.gc_tuning import tune_gc
 from core.process_metrics import watch_event_loop
 from core.tracing.process import start_tracing, stopping_tracing
 from indexer.backends import open_backends
-from indexer.column_changes import watch_columns
 from indexer.errors import RedisOwnedError
 from indexer.feed.consumer import OutboxConsumer
 from indexer.feed.notifier import ChangeNotifier
-from indexer.index.installation import watch_redis
 from indexer.index.outbox import DEFAULT_LIMITS, LANES, BatchLimits
+from indexer.index.ownership import watch_redis
 from indexer.index.worker_heartbeat import record_forever
 from indexer.jobs.runner import run_jobs
 from indexer.jobs.schedule import scheduled_jobs
@@ -32,6 +31,7 @@ from indexer.observability.certificates import watch_certificates
 from indexer.observability.collection import collect_forever
 from indexer.observability.health_server import run_health_server
 from indexer.observability.preflight_metrics import compare_forever
+from indexer.schema_drift import watch_columns
 from indexer.supervisor import IndexSupervisor
 from tracking.consumer import consume_stream
 

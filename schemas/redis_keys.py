@@ -1,13 +1,13 @@
 """Redis keys that more than one package uses. In Redis they follow the prefix of the installation, if it has one."""
 
 INSTALLATION = "smarttrip:installation"
-"""Id of the installation that the keys belong to, see `indexer.index.installation`."""
+"""Id of the installation that the keys belong to, see `indexer.index.ownership`."""
 
 GENERATION_COUNTER = "smarttrip:generation"
-"""Number of the last published change, see `schemas.invalidation`."""
+"""Number of the last published change, see `schemas.invalidation_message`."""
 
 RECENT_CHANGES = "smarttrip:changes:recent"
-"""The latest messages of `schemas.invalidation`, for processes that missed them."""
+"""The latest messages of `schemas.invalidation_message`, for processes that missed them."""
 
 GENERATION_SERVER = "smarttrip:generation:server"
 """Run id of the Redis process that counted last, see `core.generation`."""

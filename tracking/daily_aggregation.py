@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.postgres.row_changes import change_rows
+from core.postgres.batched_changes import change_rows
 from tracking.daily_metrics import METRIC_COLUMNS, PERIOD, TOP_LISTS, bounds, top_query
 
 TOP = 10

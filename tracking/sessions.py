@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from core.postgres.row_changes import change_rows
+from core.postgres.batched_changes import change_rows
 from core.postgres.transactions import run_transaction
 from tracking.locks import TRACKING_LOCK
 

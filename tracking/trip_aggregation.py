@@ -6,7 +6,7 @@ from sqlalchemy import func, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.postgres.row_changes import change_rows
+from core.postgres.batched_changes import change_rows
 from schemas.tables import TripInteraction
 from tracking.counted_events import MAX_COUNT
 from tracking.trip_metrics import DWELL, RATES

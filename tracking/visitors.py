@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from schemas.api.tracking import IdentifyRequest, SessionRequest
 from schemas.tables import BrowsingSession, User
-from tracking.claims import claim_user, record_unverified
+from tracking.account_claim import claim_user, record_unverified
 from tracking.counted_events import count_new_session, increased
 from tracking.locks import TRACKING_LOCK, browser_name, email_name, lock_names, session_name
 

@@ -26,7 +26,7 @@ class IndexFreshnessMonitor:
             await asyncio.sleep(POLL_SECONDS)
 
     async def check(self) -> None:
-        """Check now. While Postgres is unavailable the last result stays."""
+        """Update `is_stale` from Postgres; keep the last value while Postgres is unavailable."""
         try:
             async with self._database.write() as session:
                 stale = await lacks_running_worker(await session.connection())

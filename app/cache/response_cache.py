@@ -14,9 +14,9 @@ from typing import Literal, get_args
 from cachetools import LRUCache
 from prometheus_client import Counter
 
-from app.cache.departure_changes import NOT_AFFECTED, IsAffected
 from app.cache.entry import StoredEntry
-from app.cache.invalidation import InvalidationState
+from app.cache.invalidation_state import InvalidationState
+from app.cache.recent_departure_changes import NOT_AFFECTED, IsAffected, is_affected_by_any
 from app.cache.redis_store import RedisStore
 from app.http.encoded_body import EncodedBody, encode_body
 from core.concurrency.tasks import discard_exception
@@ -24,7 +24,7 @@ from core.errors import BackendError
 from core.metrics.buffered_counter import BufferedCounter
 from core.metrics.labels import with_values
 from core.request_record import record_cache
-from schemas.invalidation import EntityKind
+from schemas.invalidation_message import EntityKind
 
 Source = Literal["process", "redis", "shared", "fill", "stale"]
 """What answered a lookup: a level of the cache, the load of another caller, its own load, or an old body."""
@@ -98,8 +98,8 @@ class LocalEntry:
     """End of the time for which it is used after a change that affects it."""
 
     @property
-    def is_over(self) -> bool:
-        """Whether the time for which it may be used is over, whatever changes."""
+    def is_expired(self) -> bool:
+        """Whether it has expired by time, whatever has changed."""
         return time.monotonic() >= min(self.fresh_until, self.usable_until)
 
     def has_body_of(self, stored: StoredEntry) -> bool:
@@ -174,7 +174,7 @@ class ResponseCache:
 
     def _is_current(self, entry: LocalEntry, depends_on: frozenset[EntityKind]) -> bool:
         """Return whether the entry may be used; it is compared with each change once."""
-        if entry.is_over:
+        if entry.is_expired:
             return False
         changes = self._invalidation
         if entry.compared == changes.current:
@@ -185,7 +185,7 @@ class ResponseCache:
             until = changes.departures.usable_until(entry.compared, entry.is_affected)
             entry.usable_until = min(entry.usable_until, until)
         entry.compared = changes.current
-        return not entry.is_over
+        return not entry.is_expired
 
     def _may_join(
         self, flight: InFlight, depends_on: frozenset[EntityKind], read_dependency: ReadDependency | None
@@ -195,7 +195,10 @@ class ResponseCache:
         if not changes.is_current(flight.generation, depends_on):
             return False
         # It is not known yet which departures it depends on, nor when it will be there.
-        return read_dependency is None or changes.departures.usable_until(flight.generation, bool) == NOT_AFFECTED
+        return (
+            read_dependency is None
+            or changes.departures.usable_until(flight.generation, is_affected_by_any) == NOT_AFFECTED
+        )
 
     def _start_load(self, request: CacheRequest) -> InFlight:
         generation = self._invalidation.current
@@ -284,7 +287,7 @@ class ResponseCache:
         entry = self._local_entry(request, replace(outdated.body, stale=True), generation, STALE_SECONDS)
         entry.fresh_until = time.monotonic() + STALE_SECONDS
         # Whatever changes: loading may work again.
-        entry.is_affected = entry.is_affected and bool
+        entry.is_affected = entry.is_affected and is_affected_by_any
         return self._store_local(request.key, entry)
 
     def _local_entry(self, request: CacheRequest, body: EncodedBody, generation: int, ttl: float) -> LocalEntry:

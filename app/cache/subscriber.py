@@ -13,14 +13,14 @@ from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from app.backends.redis import ResilientRedis
-from app.cache.invalidation import InvalidationState
+from app.cache.invalidation_state import InvalidationState
 from app.cache.redis_store import RedisStore
 from app.cache.response_cache import ResponseCache
 from core.clients import redis_database, redis_key
 from core.concurrency.retries import restart_backoff, retry_forever
 from core.concurrency.tasks import background_task
 from core.generation import current_generation
-from schemas.invalidation import InvalidationMessage, channel, decode_message
+from schemas.invalidation_message import InvalidationMessage, channel, decode_message
 from schemas.redis_keys import RECENT_CHANGES
 
 log = structlog.get_logger()

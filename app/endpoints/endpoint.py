@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.access.rate_limiter import RateLimitGroup
 from app.endpoints.admin_guard import run_as_admin
-from app.endpoints.cached import CachePolicy, Reader, respond_cached
+from app.endpoints.cached_endpoint import CachePolicy, Reader, respond_cached
 from app.http.errors import timed_out
 from app.http.raw_response import JSON
 from app.http.requests import MAX_BODY, parse_json, read_model, read_query

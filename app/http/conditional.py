@@ -4,8 +4,8 @@ import re
 from functools import lru_cache
 
 from app.http import security_headers
+from app.http.accept_header import parse_qualities
 from app.http.encoded_body import EncodedBody
-from app.http.quality import parse_qualities
 from app.http.raw_response import (
     CONTENT_ENCODING_GZIP,
     CONTENT_TYPE_JSON,

@@ -1,6 +1,6 @@
 """The language of error messages, as a request accepts it."""
 
-from app.http.quality import parse_qualities
+from app.http.accept_header import parse_qualities
 from app.http.raw_response import Header, RequestHeaders
 from schemas.messages.text import DEFAULT_LANGUAGE, Language
 

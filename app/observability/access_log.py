@@ -47,7 +47,7 @@ class AccessLog:
         """In this second: requests that are sampled, those of them that were written, and failed or slow ones."""
 
     def is_due(self, status: int, seconds: float, now: float) -> bool:
-        """Return whether a request that ended `now` (of `perf_counter`) has a line."""
+        """Return whether to log a request that ended at `now`, in seconds of `perf_counter`."""
         if now >= self._window_ends:
             self._start_window(now)
         if status >= 500 or seconds >= self._slow_seconds:

@@ -33,7 +33,7 @@ SECONDS = with_values(
 
 
 class OutcomeCounts:
-    """What the requests of one variant came to in this process since the last `take`."""
+    """Counts of the requests and searches of one rollout variant in this process since the last `take`."""
 
     def __init__(self, variant: Variant) -> None:
         self.variant: Variant = variant

@@ -9,7 +9,7 @@ from msgspec.json import Decoder, encode
 
 from app.recommendations.engine import RankedResults
 from schemas.api.preferences import Preferences
-from scoring.affected import ChangedDeparture, ShownResults, ShownSearch
+from scoring.change_impact import ChangedDeparture, ShownResults, ShownSearch
 from scoring.context import SearchContext, SearchLookups
 from scoring.weights import Weights
 

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from app.backends.database import Database
 from app.backends.labels import DATABASE_LABEL, SEARCH_INDEX_LABEL
-from app.cache.departure_changes import IsAffected
+from app.cache.recent_departure_changes import IsAffected
 from app.cache.response_cache import ReadDependency, ResponseCache
 from app.http.conditional import STALE
 from app.http.encoded_body import EncodedBody
@@ -33,7 +33,7 @@ from core.metrics.labels import with_values
 from core.tracing import spans
 from schemas.api.preferences import Preferences
 from schemas.index_document import DOCUMENT_VERSION
-from schemas.invalidation import ALL_KINDS, EntityKind
+from schemas.invalidation_message import ALL_KINDS, EntityKind
 from scoring.availability import bookable
 from scoring.context import SearchContext, SearchLookups
 from scoring.weight_set import WeightSet

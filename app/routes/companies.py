@@ -1,7 +1,7 @@
 """Companies, which organise trips, and their templates."""
 
 from app.backends.database import ReadSession
-from app.endpoints.cached import detail_reader, list_reader, reference_policy
+from app.endpoints.cached_endpoint import detail_reader, list_reader, reference_policy
 from app.endpoints.endpoint import Endpoint
 from app.http.errors import not_found
 from app.repositories import companies, templates

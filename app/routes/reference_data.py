@@ -1,7 +1,7 @@
 """Reference data: countries, guides, trip types and tags, from which clients build their search forms."""
 
 from app.backends.database import ReadSession
-from app.endpoints.cached import detail_reader, list_reader, reference_policy
+from app.endpoints.cached_endpoint import detail_reader, list_reader, reference_policy
 from app.endpoints.endpoint import Endpoint
 from app.repositories import reference_data
 from app.repositories.valid_rows import valid_items

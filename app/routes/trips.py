@@ -6,7 +6,7 @@ from datetime import date
 from pydantic import BaseModel
 
 from app.backends.database import ReadSession
-from app.endpoints.cached import detail_reader, trip_policy
+from app.endpoints.cached_endpoint import detail_reader, trip_policy
 from app.endpoints.endpoint import Endpoint
 from app.http.errors import not_found
 from app.repositories import departures, statistics, templates
@@ -15,7 +15,7 @@ from schemas.api.entities import Departure, Template
 from schemas.api.envelopes import DetailResponse, PageResponse, PageRows
 from schemas.api.queries import OccurrencesQuery, PageQuery, TemplatesQuery, TripOccurrencesQuery
 from schemas.api.trips import OccurrenceOnly, SchemaInfo, TemplateWithOccurrences
-from schemas.invalidation import EntityKind
+from schemas.invalidation_message import EntityKind
 
 TEMPLATE_KINDS: tuple[EntityKind, ...] = ("template", "company", "country", "tag", "type")
 DEPARTURE_KINDS: tuple[EntityKind, ...] = ("occurrence", "guide", *TEMPLATE_KINDS)

@@ -24,7 +24,7 @@ CHECK_SECONDS = 0.5
 
 class WorkerProcesses(Multiprocess):
     def __init__(self, config: Config, sockets: list[socket], *, end_seconds: float) -> None:
-        """`end_seconds` after SIGTERM, processes that have not ended are killed."""
+        """Kill processes that still run `end_seconds` after SIGTERM."""
         super().__init__(config, sockets)
         self._end_seconds = end_seconds
         self._known: dict[Process, float] = {}

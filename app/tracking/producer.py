@@ -99,7 +99,7 @@ class TrackingProducer:
         """Event bodies whose round trip is not complete."""
 
     async def publish_events(self, bodies: Sequence[bytes]) -> None:
-        """Append events in this order, all or none. Afterwards they are safe even if this process is killed.
+        """Append events in this order, all or none. On return they are in the stream: this process may be killed.
 
         Raises: OverloadedError or BackendUnavailableError.
         """

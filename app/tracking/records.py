@@ -56,7 +56,7 @@ class RequestLog(Struct, frozen=True):
 def _session(sent: str) -> str | None:
     """Return the session id as the database formats it, by which the data of a person is found.
 
-    Anything else than a UUID is not stored: it could be a person's data that nothing leads to.
+    Anything else than a UUID is dropped: it could be personal data that export and erasure would not find.
     """
     try:
         return str(UUID(sent)) if sent else None

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Select, delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.orm import InstrumentedAttribute
 
-from core.postgres.row_changes import change_rows
+from core.postgres.batched_changes import change_rows
 from core.postgres.sql import in_array
 from core.postgres.transactions import run_transaction
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.metrics.labels import OTHER, with_values
 from core.tracing import spans
-from indexer import metrics, publishers
+from indexer import metrics, publisher_leases
 from indexer.backends import Backends
 from indexer.documents.builder import build_documents
 from indexer.documents.rows import snapshot
@@ -18,14 +18,14 @@ from indexer.errors import ForeignIndexError, IncompatibleDocumentsError, NoLive
 from indexer.feed import changed_departures, fan_out
 from indexer.feed.batch_span import batch_span
 from indexer.feed.changed_departures import Before
-from indexer.feed.waiting import reason_of
+from indexer.feed.wait_reasons import reason_of
 from indexer.index import bulk_writer, locks, outbox, rejections, targets, versions
 from indexer.index.bulk_writer import Changes, WriteOutcome
 from indexer.index.outbox import DEFAULT_LIMITS, DIRECT, LANES, UPSTREAM, BatchLimits, ClaimedRow
 from indexer.index.reconcile import IndexProblem, check_origin
 from indexer.index.targets import Target, TargetState
 from schemas.index_document import DOCUMENT_VERSION
-from schemas.invalidation import DEPARTURE, DepartureChange
+from schemas.invalidation_message import DEPARTURE, DepartureChange
 
 log = structlog.get_logger()
 
@@ -131,7 +131,7 @@ async def _claim(
 ) -> list[ClaimedRow]:
     """Claim rows. While other document versions have indexes, each version gets its own copies of the departures."""
     if other_versions:
-        await outbox.split(connection, lanes, limits, {str(DOCUMENT_VERSION), *other_versions})
+        await outbox.copy_per_version(connection, lanes, limits, {str(DOCUMENT_VERSION), *other_versions})
     return await outbox.claim(connection, lanes, limits, retry=retry, copies_only=bool(other_versions))
 
 
@@ -190,7 +190,11 @@ async def _read_before(
     writable: Sequence[Target],
     rows: Sequence[ClaimedRow],
 ) -> Before | None:
-    """Return what the live index has of the departures to be written, or None if it is not to be compared."""
+    """Return what the live index has of the departures to be written.
+
+    None if caches cannot be told exactly what changed: rows that were claimed before, other workers, several document
+    versions, no index.
+    """
     trip_ids = _trip_ids(rows)
     live = [target.name for target in writable if target.state is TargetState.LIVE]
     # A copy of a row does not tell whether the row was claimed before.
@@ -199,7 +203,8 @@ async def _read_before(
     before = await changed_departures.read_before(backends.elasticsearch, live[0], trip_ids)
     # Afterwards: whoever has written what was read may have published it, and be gone, before it was read only.
     is_published = not (
-        await publishers.are_others_registered(connection) or await outbox.were_claimed_otherwise(connection, rows)
+        await publisher_leases.are_others_registered(connection)
+        or await outbox.were_claimed_otherwise(connection, rows)
     )
     return before if is_published else None
 

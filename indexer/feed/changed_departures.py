@@ -9,7 +9,7 @@ from msgspec import ValidationError, convert
 from indexer.index.bulk_writer import Changes
 from indexer.index.outbox import ClaimedRow
 from schemas.index_document import SEARCHED_FIELDS, SearchedFields, decode_searched_fields
-from schemas.invalidation import DEPARTURE, DepartureChange
+from schemas.invalidation_message import DEPARTURE, DepartureChange
 
 log = structlog.get_logger()
 

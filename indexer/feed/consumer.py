@@ -13,7 +13,7 @@ from core.metrics.labels import error_label, error_labels, with_values
 from indexer import metrics
 from indexer.backends import Backends
 from indexer.errors import IndexNotWritableError
-from indexer.feed import waiting
+from indexer.feed import wait_reasons
 from indexer.feed.batch import BatchResult, BatchStalledError, process_batch
 from indexer.feed.notifier import ChangeNotifier
 from indexer.index import locks, outbox
@@ -82,7 +82,7 @@ class OutboxConsumer:
                 since = self._notifier.generation
                 batch = await process_batch(self._backends, [self._lane], self._limits, retry=retry)
             except IndexNotWritableError as error:
-                waiting.count_waiting(error)
+                wait_reasons.count_waiting(error)
                 pause = self._back_off(error)
                 await self._count_rebuild_as_progress()
                 if self._lane == UPSTREAM:
@@ -119,7 +119,7 @@ class OutboxConsumer:
     def _record(self, batch: BatchResult, seconds: float, *, retry: bool) -> None:
         if batch.claimed:
             _record_metrics(batch, seconds)
-            waiting.count_put_off({*batch.written.retryable.values()})
+            wait_reasons.count_put_off({*batch.written.retryable.values()})
         if batch.failed_entirely or batch.written.live_missing:
             self._request_check()
         if batch.failed:

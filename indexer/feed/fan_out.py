@@ -10,7 +10,7 @@ from indexer.index import outbox
 from indexer.index.dependents import RELATED_KINDS, depends_on
 from indexer.index.keyset import MIN_ID, database_ids, index_ids
 from indexer.index.outbox import FANNED_OUT, ClaimedRow
-from schemas.invalidation import EVERYTHING
+from schemas.invalidation_message import EVERYTHING
 
 LOOK_AHEAD = 5000
 """Departures of a kind that are looked at for those that do not wait yet."""

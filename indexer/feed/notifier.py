@@ -12,14 +12,14 @@ from redis.asyncio import Redis
 from core.errors import BACKEND_ERRORS
 from core.metrics.labels import with_values
 from core.tracing import spans
-from indexer import metrics, publishers
+from indexer import metrics, publisher_leases
 from indexer.backends import Backends
 from indexer.feed.batch import BatchResult
 from indexer.feed.batch_span import oldest_age
-from indexer.feed.unpublished import UnpublishedChanges, WrittenDepartures
+from indexer.feed.pending_invalidations import UnpublishedChanges, WrittenDepartures
 from indexer.index.outbox import DIRECT, FANNED_OUT, LANES
-from indexer.invalidation import publish
-from schemas.invalidation import DEPARTURE, EVERYTHING
+from indexer.invalidation_publisher import publish
+from schemas.invalidation_message import DEPARTURE, EVERYTHING
 
 log = structlog.get_logger()
 
@@ -73,7 +73,7 @@ class ChangeNotifier:
         """
         if not self._registered:
             async with self._backends.postgres.begin() as connection:
-                await publishers.renew(connection, self._publisher)
+                await publisher_leases.renew(connection, self._publisher)
             self._registered = True
 
     def record(self, batch: BatchResult, since: int = 0) -> None:
@@ -112,13 +112,13 @@ class ChangeNotifier:
         while True:
             try:
                 async with self._backends.postgres.begin() as connection:
-                    await publishers.renew(connection, self._publisher)
-                    is_due = await publishers.take_over(connection)
+                    await publisher_leases.renew(connection, self._publisher)
+                    is_due = await publisher_leases.take_over(connection)
             except BACKEND_ERRORS as error:
                 log.warning("publisher_not_renewed", error=type(error).__name__)
             else:
                 self.queue_publish({EVERYTHING} if is_due else ())
-            await asyncio.sleep(publishers.RENEW_SECONDS)
+            await asyncio.sleep(publisher_leases.RENEW_SECONDS)
 
     async def flush(self) -> bool:
         """Refresh and publish now; return whether nothing is left to do."""
@@ -130,7 +130,7 @@ class ChangeNotifier:
         if await self.flush():
             try:
                 async with asyncio.timeout(REMOVE_SECONDS), self._backends.postgres.begin() as connection:
-                    await publishers.remove(connection, self._publisher)
+                    await publisher_leases.remove(connection, self._publisher)
             except BACKEND_ERRORS as error:
                 log.warning("publisher_not_removed", error=type(error).__name__)
 

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from sqlalchemy import ColumnElement, select, true
 
 from core.postgres.sql import in_array
-from schemas.invalidation import ALL_KINDS, DEPARTURE, EVERYTHING
+from schemas.invalidation_message import ALL_KINDS, DEPARTURE, EVERYTHING
 from schemas.tables import TripOccurrence, TripTemplate, TripTemplateTag
 
 TEMPLATE_COLUMNS = {

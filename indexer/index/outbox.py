@@ -44,7 +44,7 @@ from sqlalchemy.orm import aliased
 from core.postgres.sql import in_array
 from indexer.index.locks import STALLED_AFTER
 from schemas.index_document import DOCUMENT_VERSION
-from schemas.invalidation import DEPARTURE
+from schemas.invalidation_message import DEPARTURE
 from schemas.tables import DeadLetter, IndexTarget, OutboxCopy, OutboxRow
 
 DIRECT, FANNED_OUT, UPSTREAM = 0, 1, 2
@@ -257,7 +257,7 @@ def _copy_shares(limits: BatchLimits, *, retry: bool) -> dict[int, list[Share]]:
     }
 
 
-async def split(
+async def copy_per_version(
     connection: AsyncConnection, lanes: Collection[int], limits: BatchLimits, document_versions: Collection[str]
 ) -> None:
     """Replace departures of the lanes, up to the limits, by a copy for each of the document versions."""

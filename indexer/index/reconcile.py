@@ -12,12 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from core import clients
 from core.configuration.settings import Settings
 from core.errors import BACKEND_ERRORS
-from indexer import publishers
+from indexer import publisher_leases
 from indexer.backends import Backends
 from indexer.index import admin, locks, targets, versions
 from indexer.index.closed_indices import open_closed
 from indexer.index.direct_url import check_same_database
-from indexer.index.installation import claim
+from indexer.index.ownership import claim
 from indexer.index.targets import Target, TargetState
 
 log = structlog.get_logger()
@@ -62,7 +62,7 @@ async def reconcile(connection: AsyncConnection, backends: Backends) -> None:
         retained = (await _by_preference(backends, own, live))[:RETAINED]
         if any(target.name == live and target.state is not TargetState.LIVE for target in retained):
             # Killed between the swap of the alias and its commit.
-            await publishers.request_publication(connection, uuid4())
+            await publisher_leases.request_publication(connection, uuid4())
         for target in retained:
             await targets.mark(
                 connection, target.name, TargetState.LIVE if target.name == live else TargetState.PREVIOUS

@@ -47,7 +47,7 @@ class DatabaseState:
 
 
 async def is_known(history: DatabaseHistory, connection: AsyncConnection) -> bool:
-    """Return whether the database is still the one that was accepted, in that state or a later one."""
+    """Return whether this is the database that was accepted, and not one restored to an earlier state."""
     state = await database_state(connection)
     if state.server != history.server or state.version < history.version:
         return False

@@ -8,7 +8,7 @@ from asyncpg import PostgresError
 from core.configuration.settings import Settings
 from core.errors import BACKEND_ERRORS
 from indexer.index.direct_url import check_same_database_if_reachable
-from indexer.index.installation import check_installation
+from indexer.index.ownership import check_installation
 from indexer.preflight.comparison import PARTS, compare, database_connection
 from migrations.errors import MigrationError
 from migrations.inspection import find_obstacles

@@ -12,7 +12,7 @@ from core.postgres.sql import in_array
 from indexer.index import dependents
 from indexer.index.outbox import COPY_OF_THIS_VERSION
 from schemas.document_fields import FIELDS, DocumentField, join_sources
-from schemas.invalidation import DEPARTURE, EVERYTHING
+from schemas.invalidation_message import DEPARTURE, EVERYTHING
 from schemas.tables import OutboxCopy, OutboxRow, TripOccurrence
 
 DAY_MILLISECONDS = 86_400_000

@@ -17,15 +17,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from core import clients
 from core.configuration.settings import Settings
 from core.tracing import spans
-from indexer import metrics, publishers
+from indexer import metrics, publisher_leases
 from indexer.backends import Backends, open_backends
 from indexer.documents.rows import snapshot
 from indexer.errors import ReindexMismatchError
 from indexer.index import admin, locks, targets, versions
-from indexer.index.installation import own_mark
+from indexer.index.ownership import own_mark
 from indexer.index.reconcile import rebuild_connection, reconcile
 from indexer.index.targets import TargetState
-from indexer.invalidation import publish_all_changed
+from indexer.invalidation_publisher import publish_all_changed
 from indexer.rebuild import checksums
 from indexer.rebuild.loader import CHUNK, BulkLoader
 from indexer.rebuild.progress import Progress, publishing_progress
@@ -70,7 +70,7 @@ async def reindex(
         metrics.record_publication(generation)
         if generation is not None:
             async with connection.begin():
-                await publishers.remove(connection, rebuild.publisher)
+                await publisher_leases.remove(connection, rebuild.publisher)
     return report
 
 
@@ -148,7 +148,7 @@ async def _activate(connection: AsyncConnection, backends: Backends, name: str, 
             await targets.mark(connection, previous, TargetState.PREVIOUS)
         if not await targets.mark(connection, name, TargetState.LIVE):
             raise ReindexMismatchError([f"{name} was lost while it was being built"])
-        await publishers.request_publication(connection, publisher)
+        await publisher_leases.request_publication(connection, publisher)
         await admin.swap_alias(backends.elasticsearch, backends.alias, previous, name, backends.public_alias)
     log.info("index_in_use", name=name, previous=previous)
     return previous

@@ -4,14 +4,14 @@ from uuid import uuid4
 
 from core import clients
 from core.configuration.settings import Settings
-from indexer import publishers
+from indexer import publisher_leases
 from indexer.backends import Backends, open_backends
 from indexer.errors import NoPreviousIndexError, OtherReleaseIndexError
 from indexer.index import admin, locks, targets
 from indexer.index.closed_indices import open_closed
 from indexer.index.reconcile import check_origin, rebuild_connection
 from indexer.index.targets import Target, TargetState
-from indexer.invalidation import publish_all_changed
+from indexer.invalidation_publisher import publish_all_changed
 
 
 async def rollback(settings: Settings) -> str:
@@ -37,12 +37,12 @@ async def rollback(settings: Settings) -> str:
             if name != live:
                 await targets.mark(connection, live, TargetState.PREVIOUS)
                 await targets.mark(connection, name, TargetState.LIVE)
-            await publishers.request_publication(connection, publisher)
+            await publisher_leases.request_publication(connection, publisher)
             await admin.swap_alias(backends.elasticsearch, backends.alias, live, name, backends.public_alias)
         async with clients.own_redis(settings, timeout=settings.redis_seconds) as redis:
             if await publish_all_changed(redis) is not None:
                 async with connection.begin():
-                    await publishers.remove(connection, publisher)
+                    await publisher_leases.remove(connection, publisher)
     return name
 
 

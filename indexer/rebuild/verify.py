@@ -17,7 +17,7 @@ from indexer.documents.rows import snapshot
 from indexer.errors import NoLiveIndexError
 from indexer.index import admin, outbox
 from indexer.index.outbox import DIRECT
-from indexer.invalidation import publish_all_changed
+from indexer.invalidation_publisher import publish_all_changed
 from indexer.jobs.names import VERIFY
 from indexer.rebuild import checksums
 from indexer.rebuild.paired_scan import PAGE, PagePair, get_realtime, scan

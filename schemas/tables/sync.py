@@ -27,7 +27,7 @@ class OutboxRow(Base):
 
     id: Mapped[SerialId]
     kind: Mapped[str]
-    """An `EntityKind` of `schemas.invalidation`, or `all` without a row_id."""
+    """An `EntityKind` of `schemas.invalidation_message`, or `all` without a row_id."""
     row_id: Mapped[WideInt | None]
     """None stands for every row of the kind, where the trigger could not tell which one changed."""
     lane: Mapped[Small] = mapped_column(server_default=text("0"))

@@ -79,7 +79,7 @@ def rollback(json: JsonOption = False) -> None:
 
 def adopt() -> None:
     """Make the keys in Redis and the indexes with these names this installation's, where the one before is gone."""
-    from indexer.index.installation import adopt
+    from indexer.index.ownership import adopt
 
     run_cancellable(adopt(_settings()))
     typer.echo("The keys in Redis and the indexes belong to this installation.")
@@ -97,7 +97,7 @@ def _settings() -> "Settings":
 
 def _own_settings() -> "Settings":
     """Load the settings. Raises: IndexOwnedError or RedisOwnedError, if another installation has these names."""
-    from indexer.index.installation import check_installation
+    from indexer.index.ownership import check_installation
 
     settings = _settings()
     run_cancellable(check_installation(settings))

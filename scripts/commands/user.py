@@ -64,7 +64,7 @@ async def _with_own_keys(
     action: Callable[["Settings", str], Awaitable[Result]], settings: "Settings", email: str
 ) -> Result:
     """Do what is asked for, unless the data in Redis is another installation's. Raises: RedisOwnedError."""
-    from indexer.index.installation import check_redis
+    from indexer.index.ownership import check_redis
 
     await check_redis(settings)
     return await action(settings, email)

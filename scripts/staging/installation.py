@@ -14,7 +14,7 @@ from core.configuration.postgres_url import parse_postgres_url
 from core.configuration.settings import Settings, load_settings
 from core.postgres.connection import connect
 from indexer.index import admin
-from indexer.index.installation import check_indexes, check_installation, check_redis
+from indexer.index.ownership import check_indexes, check_installation, check_redis
 from indexer.rebuild.reindex import reindex
 from scripts.staging.anonymised_copy import copy_anonymised
 from scripts.staging.own_database import check_own, create_database, database_name, drop_database, with_database

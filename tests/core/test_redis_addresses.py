@@ -16,7 +16,7 @@ from core import clients
 from core.configuration.redis_url import parse_sentinel_url
 from core.configuration.settings import Settings, SettingsError, load_settings
 from indexer.errors import RedisClusterError
-from indexer.index.installation import check_redis
+from indexer.index.ownership import check_redis
 from schemas.redis_keys import TRACKING_STREAM
 from scripts.dev_stack.ports import free_port
 from scripts.drill.load_generator import Request, load_client, visitor

@@ -65,7 +65,7 @@ def started_with(cache: Path) -> list[list[str]]:
     return [p.info["cmdline"] for p in found if (p.info["environ"] or {}).get("XDG_CACHE_HOME") == str(cache)]
 
 
-def test_once_shows_searches_and_a_change_and_cleans_up(cache: Path) -> None:
+def test_demo_once_shows_searches_and_a_change_and_cleans_up(cache: Path) -> None:
     with demo(cache, "--once") as process:
         output, error = process.communicate()
     assert process.returncode == 0, error

@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from app.backends.http_client import HttpClient
-from app.cache.invalidation import InvalidationState
+from app.cache.invalidation_state import InvalidationState
 from app.cache.subscriber import subscribe_to_invalidations
 from app.endpoints.endpoint import Endpoint
 from app.http.raw_response import JSON

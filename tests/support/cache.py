@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from redis.asyncio import Redis
 
 from app.backends.redis import ResilientRedis
-from app.cache.invalidation import InvalidationState
+from app.cache.invalidation_state import InvalidationState
 from app.cache.redis_store import RedisStore
 from app.cache.response_cache import ResponseCache
 from app.cache.subscriber import subscribe_to_invalidations
 from app.http.encoded_body import EncodedBody
 from core.errors import ExpectedError
-from schemas.invalidation import EntityKind
+from schemas.invalidation_message import EntityKind
 from tests.support.eventually import eventually
 
 COUNTRY: frozenset[EntityKind] = frozenset(("country",))

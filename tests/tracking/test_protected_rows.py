@@ -10,7 +10,7 @@ from sqlalchemy import insert, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.postgres.row_changes import PROTECTED
+from core.postgres.batched_changes import PROTECTED
 from schemas.tables import Base, BrowsingSession, DeadEvent, TripInteraction, UnverifiedBrowser
 from tests.support.rows import rows
 from tests.support.tracking.entries import PERSON, TRIP, event, request_log

@@ -110,7 +110,7 @@ async def test_place_that_was_given_to_a_cancelled_call_goes_to_the_next() -> No
     await second.end()
 
 
-async def test_limit_is_full_once_as_many_wait_as_may_be_under_way() -> None:
+async def test_limit_is_full_when_as_many_wait_as_may_run() -> None:
     limit = ConcurrencyLimit(2)
     calls = Calls(limit)
     await calls.begin(3)

@@ -9,12 +9,12 @@ import pytest
 from redis.asyncio import Redis
 
 from app.backends.redis import ResilientRedis
-from app.cache.departure_changes import HOLD_SECONDS
+from app.cache.recent_departure_changes import HOLD_SECONDS
 from app.cache.redis_store import RedisStore
 from app.http.encoded_body import EncodedBody
-from indexer.invalidation import publish
-from schemas.invalidation import DepartureChange, DepartureChanges
-from scoring.affected import ChangedDeparture
+from indexer.invalidation_publisher import publish
+from schemas.invalidation_message import DepartureChange, DepartureChanges
+from scoring.change_impact import ChangedDeparture
 from tests.scoring.builders import departure
 from tests.support.cache import COUNTRY, FakeLoader, SimulatedProcess, simulated_process
 from tests.support.eventually import eventually

@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 
 from core import clients
 from core.generation import current_generation
-from indexer.invalidation import publish
+from indexer.invalidation_publisher import publish
 from schemas.redis_keys import GENERATION_COUNTER, GENERATION_SERVER
 from tests.support.cache import FakeLoader, SimulatedProcess, simulated_process
 from tests.support.eventually import eventually

@@ -8,13 +8,13 @@ from redis.asyncio import Redis
 from app.backends.labels import DATABASE_LABEL
 from app.backends.redis import ResilientRedis
 from app.cache import response_cache
-from app.cache.invalidation import InvalidationState
+from app.cache.invalidation_state import InvalidationState
 from app.cache.redis_store import PREFIX, REDIS_ERRORS, RedisStore
 from app.cache.response_cache import PROCESS_SECONDS, STALE_SECONDS, ResponseCache
 from app.http.errors import ApiError, not_found
 from core import clients
 from core.errors import BackendUnavailableError
-from indexer.invalidation import publish
+from indexer.invalidation_publisher import publish
 from tests.support.api.silent_server import silent_server
 from tests.support.cache import COUNTRY, FakeLoader, SimulatedProcess, simulated_process
 from tests.support.eventually import eventually

@@ -8,8 +8,8 @@ from redis.asyncio import Redis
 from app.cache import subscriber
 from core import clients
 from core.clients import redis_database
-from indexer.invalidation import publish
-from schemas.invalidation import ALL_KINDS, channel, decode_message
+from indexer.invalidation_publisher import publish
+from schemas.invalidation_message import ALL_KINDS, channel, decode_message
 from schemas.redis_keys import GENERATION_COUNTER, RECENT_CHANGES
 from tests.support.cache import SimulatedProcess, simulated_process
 from tests.support.eventually import eventually

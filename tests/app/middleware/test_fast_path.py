@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 
 from app.main import create_app
 from core.configuration.settings import Settings
-from indexer.invalidation import publish
+from indexer.invalidation_publisher import publish
 from tests.app.observability.test_request_metrics import ExportedMetrics
 from tests.support.eventually import eventually
 from tests.support.factories import CatalogueFactory

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.backends.http_client import HttpClient, HttpResponse
-from app.cache import departure_changes
+from app.cache import recent_departure_changes
 from core import clients
 from core.configuration.settings import Settings
 from indexer.backends import Backends, open_backends
@@ -78,7 +78,7 @@ async def scene(
     settings: Settings, redis: Redis, sample_index: None, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Scene]:
     # An entry that a change affects is outdated at once.
-    monkeypatch.setattr(departure_changes, "HOLD_SECONDS", 0.0)
+    monkeypatch.setattr(recent_departure_changes, "HOLD_SECONDS", 0.0)
     async with (
         open_backends(settings) as backends,
         serving(settings) as api,

@@ -9,14 +9,14 @@ from msgspec.json import encode
 from redis.asyncio import Redis
 
 from app.backends.redis import ResilientRedis
-from app.cache.invalidation import InvalidationState
+from app.cache.invalidation_state import InvalidationState
 from app.cache.redis_store import RedisStore
 from app.cache.response_cache import ResponseCache
 from app.recommendations.appendable_body import AppendableJsonBody
 from app.recommendations.dependency import MAX_COMPILED, Dependency
 from app.recommendations.service import LOOKUP_KINDS, SearchRequest, _read_dependency
 from schemas.api.preferences import EXAMPLE, Preferences
-from scoring.affected import ChangedDeparture, ShownList, ShownResults
+from scoring.change_impact import ChangedDeparture, ShownList, ShownResults
 from tests.scoring.builders import CONTINENTS, PRIVATE, TODAY, departure
 
 ENTRIES = 400

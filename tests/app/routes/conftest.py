@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.backends.database import Database
 from core.configuration.settings import Settings
-from indexer.invalidation import publish
+from indexer.invalidation_publisher import publish
 from tests.support.api.serving import serving
 from tests.support.statements import Statements, recorded_statements
 

@@ -15,7 +15,7 @@ from app.backends.database import Database
 from app.routes import ENDPOINTS as ALL_ENDPOINTS
 from core import clients
 from core.configuration.settings import Settings
-from indexer.invalidation import publish
+from indexer.invalidation_publisher import publish
 from tests.support.api.responses import get
 from tests.support.api.serving import serving
 from tests.support.eventually import eventually

@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
 from core.configuration.settings import Settings
-from indexer.invalidation import publish
+from indexer.invalidation_publisher import publish
 from tests.fault_injection.api.conftest import SearchBodies
 from tests.support.api.serving import serving
 from tests.support.eventually import eventually

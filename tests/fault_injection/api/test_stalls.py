@@ -84,7 +84,7 @@ async def responses_in_stall(
 
 @pytest.mark.parametrize("dependency", LIMITS)
 @pytest.mark.parametrize("warm", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["later", "from the start"])
-async def test_stall_leaves_responses_soon(
+async def test_responses_come_soon_while_a_dependency_stalls(
     settings: Settings, search_bodies: SearchBodies, redis: Redis, dependency: str, *, warm: bool
 ) -> None:
     for _ in range(ATTEMPTS):

@@ -9,7 +9,7 @@ from redis.asyncio.client import PubSub
 from sqlalchemy import insert
 
 from core.clients import redis_key
-from indexer import invalidation, publishers
+from indexer import invalidation_publisher, publisher_leases
 from indexer.backends import Backends
 from indexer.feed import changed_departures
 from indexer.feed.batch import process_batch
@@ -17,7 +17,7 @@ from indexer.feed.notifier import ChangeNotifier
 from indexer.index import bulk_writer, outbox
 from indexer.index.bulk_writer import WriteOutcome
 from schemas.index_document import SearchedFields
-from schemas.invalidation import DepartureChanges, decode_message
+from schemas.invalidation_message import DepartureChanges, decode_message
 from schemas.redis_keys import RECENT_CHANGES
 from schemas.tables import IndexTarget
 from tests.indexer.feed.test_interruptions import Killed, deadly
@@ -109,7 +109,7 @@ async def test_departures_are_not_listed_while_another_worker_may_have_written_t
         await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = spots_left + 1")
         assert (await published() is not None) == is_listed
     async with backends.postgres.begin() as connection:
-        await publishers.remove(connection, other._publisher)
+        await publisher_leases.remove(connection, other._publisher)
     await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = spots_left + 1")
     assert await published() is not None
 
@@ -200,8 +200,8 @@ async def test_row_of_a_rolled_back_batch_is_repeated(backends: Backends, ids: d
 async def test_latest_messages_are_retained(
     notifier: ChangeNotifier, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(invalidation, "MAX_RETAINED", 3)
-    generations = [await invalidation.publish(redis, ["tag"]) for _ in range(5)]
+    monkeypatch.setattr(invalidation_publisher, "MAX_RETAINED", 3)
+    generations = [await invalidation_publisher.publish(redis, ["tag"]) for _ in range(5)]
     retained = await redis.lrange(redis_key(redis, RECENT_CHANGES), 0, -1)  # type: ignore[misc]
     assert [decode_message(each).generation for each in retained] == generations[2:]
-    assert 0 < await redis.ttl(redis_key(redis, RECENT_CHANGES)) <= invalidation.RETAINED_SECONDS
+    assert 0 < await redis.ttl(redis_key(redis, RECENT_CHANGES)) <= invalidation_publisher.RETAINED_SECONDS

@@ -9,7 +9,7 @@ from indexer.feed.fan_out import Expansion, expand_changes
 from indexer.index import bulk_writer, outbox
 from indexer.index.dependents import RELATED_KINDS
 from indexer.index.outbox import DIRECT, FANNED_OUT
-from schemas.invalidation import DEPARTURE
+from schemas.invalidation_message import DEPARTURE
 from schemas.tables import OutboxRow
 from scripts import sample_data
 from tests.conftest import TODAY

@@ -19,7 +19,7 @@ from indexer.feed.batch import BatchResult
 from indexer.feed.notifier import ChangeNotifier
 from indexer.index import bulk_writer, versions
 from indexer.index.outbox import DIRECT, ClaimedRow
-from schemas.invalidation import ALL_KINDS, channel
+from schemas.invalidation_message import ALL_KINDS, channel
 from schemas.redis_keys import GENERATION_COUNTER
 from tests.indexer.index.test_bulk_writer import document
 from tests.support.eventually import eventually

@@ -16,7 +16,7 @@ async def test_versions_are_unique(database: AsyncEngine) -> None:
     assert len(set(taken)) == 20
 
 
-async def test_failover_raises_versions(database: AsyncEngine) -> None:
+async def test_timeline_is_the_high_bits_of_a_version(database: AsyncEngine) -> None:
     here = await versions.database_origin(database)
     assert (here.timeline << 48) < here.version < ((here.timeline + 1) << 48)
 

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from indexer.backends import Backends
 from indexer.errors import IndexNotWritableError
-from indexer.feed.waiting import BY_ERROR, BY_WORD, reason_of
+from indexer.feed.wait_reasons import BY_ERROR, BY_WORD, reason_of
 from tests.indexer.feed.test_consumer import consuming
 from tests.support.eventually import eventually
 from tests.support.factories import CatalogueFactory

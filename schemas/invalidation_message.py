@@ -39,7 +39,7 @@ class DepartureChanges(Struct, frozen=True):
     """The changed departures of a message whose kinds name `occurrence`: all of them."""
 
     since: int
-    """Generation that was published before `before` was read: of another write in between, the message is later."""
+    """The last generation published before `before` was read; what others write in between is in a later message."""
     age: float
     """Seconds since the oldest of the changes."""
     changes: Sequence[DepartureChange]

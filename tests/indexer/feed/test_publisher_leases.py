@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from core import clients
 from core.concurrency.tasks import background_task, cancel_and_wait
 from core.configuration.settings import Settings
-from indexer import publishers
+from indexer import publisher_leases
 from indexer.backends import Backends
 from indexer.feed import notifier as notifier_module
 from indexer.feed.batch import process_batch
@@ -25,7 +25,7 @@ from indexer.rebuild import reindex as reindex_module
 from indexer.rebuild import rollback as rollback_module
 from indexer.rebuild.reindex import reindex
 from indexer.rebuild.rollback import rollback
-from schemas.invalidation import ALL_KINDS
+from schemas.invalidation_message import ALL_KINDS
 from schemas.tables import Publisher
 from tests.indexer.feed.test_interruptions import Killed, deadly
 from tests.indexer.feed.test_notifier import changed, next_message, notifier, redis, subscription
@@ -69,7 +69,7 @@ async def scene(
 ) -> AsyncIterator[Scene]:
     await notifier.register()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(publishers, "RENEW_SECONDS", 0.05)
+        patch.setattr(publisher_leases, "RENEW_SECONDS", 0.05)
         async with background_task(notifier.run_take_over()), background_task(notifier.run_publish()):
             yield Scene(settings, backends, redis, subscription)
 
@@ -129,7 +129,7 @@ async def test_one_of_several_workers_takes_over(backends: Backends, index: str,
         age=age,
     )
     async with backends.postgres.begin() as first, backends.postgres.begin() as second:
-        assert [await publishers.take_over(connection) for connection in (first, second)] == [True, False]
+        assert [await publisher_leases.take_over(connection) for connection in (first, second)] == [True, False]
 
 
 def bytes_sent(proxy: FaultProxy) -> int:

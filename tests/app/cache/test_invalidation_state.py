@@ -1,7 +1,7 @@
 import pytest
 
-from app.cache.invalidation import InvalidationState
-from schemas.invalidation import ALL_KINDS
+from app.cache.invalidation_state import InvalidationState
+from schemas.invalidation_message import ALL_KINDS
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import asyncio
 import time
 from collections.abc import Collection, Iterable, Sequence
 
-from app.cache.departure_changes import RecentDepartureChanges
-from schemas.invalidation import DEPARTURE, EVERYTHING, DepartureChanges, EntityKind, InvalidationMessage
+from app.cache.recent_departure_changes import RecentDepartureChanges
+from schemas.invalidation_message import DEPARTURE, EVERYTHING, DepartureChanges, EntityKind, InvalidationMessage
 
 
 class InvalidationState:
@@ -23,7 +23,7 @@ class InvalidationState:
         self.ready = asyncio.Event()
         """Set once the first attempt to subscribe has succeeded or failed."""
         self.departures = RecentDepartureChanges()
-        self._complete_since = 0
+        self._oldest_valid = 0
         self._changed: dict[str, int] = {}
         self._changed_at: dict[str, float] = {}
         self._all_changed_at = float("-inf")
@@ -74,7 +74,7 @@ class InvalidationState:
 
     def is_current(self, generation: int, kinds: Iterable[EntityKind]) -> bool:
         """Return whether an entry loaded at `generation` that depends on `kinds` reflects all received changes."""
-        if not self._complete_since <= generation <= self.current:
+        if not self._oldest_valid <= generation <= self.current:
             return False
         changed = self._changed
         for kind in kinds:  # noqa: SIM110  # a generator takes twice as long
@@ -88,8 +88,8 @@ class InvalidationState:
         return time.monotonic() - latest < seconds
 
     def _invalidate_all(self, generation: int) -> None:
-        self.current = self._complete_since = generation
-        self.departures.forget(generation)
+        self.current = self._oldest_valid = generation
+        self.departures.invalidate_up_to(generation)
         self._changed.clear()
         self._changed_at.clear()
         self._all_changed_at = time.monotonic()

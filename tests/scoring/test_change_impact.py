@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from schemas.index_document import SEARCHED_FIELDS, TripDocument
-from scoring.affected import ChangedDeparture, ShownList, ShownResults, ShownSearch, rank
+from scoring.change_impact import ChangedDeparture, ShownList, ShownResults, ShownSearch, rank
 from scoring.results import needs_relaxed_search
 from tests.scoring import reference
 from tests.scoring.reference import OWN, ReferencePreferences, ReferenceWeights, Shown, World

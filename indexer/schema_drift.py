@@ -9,8 +9,8 @@ from sqlalchemy import insert, select, update
 from core.errors import BACKEND_ERRORS
 from core.postgres.platform_columns import CHECK_SECONDS, Differences
 from indexer.backends import Backends
-from indexer.invalidation import publish_all_changed
-from schemas.invalidation import EVERYTHING
+from indexer.invalidation_publisher import publish_all_changed
+from schemas.invalidation_message import EVERYTHING
 from schemas.tables import Installation, OutboxRow
 
 log = structlog.get_logger()

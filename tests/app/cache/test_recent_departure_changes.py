@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from app.cache import departure_changes
-from app.cache.departure_changes import HOLD_SECONDS, NOT_AFFECTED, OUTDATED, RecentDepartureChanges
+from app.cache import recent_departure_changes
+from app.cache.recent_departure_changes import HOLD_SECONDS, NOT_AFFECTED, OUTDATED, RecentDepartureChanges
 from schemas.index_document import SearchedFields
-from schemas.invalidation import DepartureChange, DepartureChanges
-from scoring.affected import ChangedDeparture
+from schemas.invalidation_message import DepartureChange, DepartureChanges
+from scoring.change_impact import ChangedDeparture
 from tests.scoring.builders import departure
 
 FRESH = 0.1
@@ -28,7 +28,7 @@ def shows(*ids: int):  # type: ignore[no-untyped-def]
 @pytest.fixture
 def recent() -> RecentDepartureChanges:
     recent = RecentDepartureChanges(max_changes=4)
-    recent.forget(10)
+    recent.invalidate_up_to(10)
     return recent
 
 
@@ -138,7 +138,7 @@ def test_entry_is_compared_with_each_change_once(affected: tuple[int, ...]) -> N
 
 
 def test_entry_that_many_changes_followed_is_outdated_uncompared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(departure_changes, "MAX_COMPARED", 3)
+    monkeypatch.setattr(recent_departure_changes, "MAX_COMPARED", 3)
     recent = RecentDepartureChanges()
     recent.add(11, changed(10, 1, 2))
     recent.add(12, changed(11, 3, 4))

@@ -16,8 +16,8 @@ from core import clients
 from core.configuration.settings import Settings
 from indexer.backends import Backends, open_backends
 from indexer.errors import IndexOwnedError, RedisOwnedError
-from indexer.index import admin, installation
-from indexer.index.installation import OWNER, adopt, check_installation, claim, watch_redis
+from indexer.index import admin, ownership
+from indexer.index.ownership import OWNER, adopt, check_installation, claim, watch_redis
 from indexer.rebuild.reindex import reindex
 from indexer.rebuild.retention import drop_expired_previous_index
 from indexer.supervisor import IndexSupervisor
@@ -196,7 +196,7 @@ async def test_adopt_takes_names_over(
 async def test_emptied_redis_is_claimed_again(
     database: AsyncEngine, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(installation, "WATCH_SECONDS", 0.01)
+    monkeypatch.setattr(ownership, "WATCH_SECONDS", 0.01)
     watching = asyncio.create_task(watch_redis(redis, database))
     for _ in range(2):
         await redis.flushdb()
@@ -209,7 +209,7 @@ async def test_emptied_redis_is_claimed_again(
 async def test_worker_ends_when_its_keys_become_those_of_another_installation(
     settings: Settings, index: str, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(installation, "WATCH_SECONDS", 0.01)
+    monkeypatch.setattr(ownership, "WATCH_SECONDS", 0.01)
     working = asyncio.create_task(work(settings, asyncio.Event()))
     await eventually(lambda: redis.exists(INSTALLATION))
     await redis.set(INSTALLATION, str(uuid4()))

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from app.endpoints.cached import cache_key, trip_policy
+from app.endpoints.cached_endpoint import cache_key, trip_policy
 from app.endpoints.endpoint import Endpoint
 from app.routes import ENDPOINTS
 from schemas.api.queries import PageQuery, TemplatesQuery

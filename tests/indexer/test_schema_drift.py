@@ -15,10 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from core.concurrency.tasks import background_task
 from core.configuration.settings import Settings
 from core.postgres.platform_columns import Differences, is_optional, readable_types
-from indexer import column_changes
+from indexer import schema_drift
 from indexer.backends import Backends, open_backends
-from indexer.column_changes import watch_columns
 from indexer.index import outbox
+from indexer.schema_drift import watch_columns
 from migrations.versions.r2_sync import WATCHED
 from schemas.tables import Base, TripOccurrence
 from tests.support.changed_columns import renamed, stood_aside
@@ -36,7 +36,7 @@ OPTIONAL = [
 
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(column_changes, "CHECK_SECONDS", 0.05)
+    monkeypatch.setattr(schema_drift, "CHECK_SECONDS", 0.05)
 
 
 @asynccontextmanager

@@ -51,7 +51,7 @@ async def claim_redis(redis: Redis, installation: str) -> None:
 
 
 async def adopt_redis(redis: Redis, installation: str) -> None:
-    """Mark the keys as this installation's, whosever they are. Raises: RedisError."""
+    """Take ownership of the keys, even if another installation owns them. Raises: RedisError."""
     await redis.set(redis_key(redis, INSTALLATION), installation)
 
 

@@ -10,7 +10,14 @@ from redis.exceptions import RedisError
 from core.clients import redis_database, redis_key
 from core.concurrency.retries import retry_times
 from core.generation import SCRIPT
-from schemas.invalidation import ALL_KINDS, EVERYTHING, DepartureChanges, InvalidationMessage, channel, encode_message
+from schemas.invalidation_message import (
+    ALL_KINDS,
+    EVERYTHING,
+    DepartureChanges,
+    InvalidationMessage,
+    channel,
+    encode_message,
+)
 from schemas.redis_keys import GENERATION_COUNTER, GENERATION_SERVER, RECENT_CHANGES
 
 log = structlog.get_logger()

@@ -10,8 +10,8 @@ from operator import attrgetter
 from msgspec import Struct
 
 from schemas.index_document import SearchedFields
-from schemas.invalidation import DepartureChange, DepartureChanges
-from scoring.affected import ChangedDeparture
+from schemas.invalidation_message import DepartureChange, DepartureChanges
+from scoring.change_impact import ChangedDeparture
 
 MAX_CHANGES = 4000
 """Changes that a process remembers, of some 1.5 kB each; at 50 a second those of 80 seconds."""
@@ -28,6 +28,11 @@ NOT_AFFECTED, OUTDATED = float("inf"), float("-inf")
 IsAffected = Callable[[Sequence[ChangedDeparture]], bool]
 
 
+def is_affected_by_any(changes: Sequence[ChangedDeparture]) -> bool:
+    """Return whether there are changes: the `IsAffected` of what any change outdates."""
+    return bool(changes)
+
+
 class _Message(Struct, frozen=True):
     generation: int
     until: float
@@ -40,16 +45,16 @@ class _Message(Struct, frozen=True):
 class RecentDepartureChanges:
     def __init__(self, max_changes: int = MAX_CHANGES) -> None:
         self._max_changes = max_changes
-        self._complete_since = 0
-        """Generation before which entries are outdated, whatever they depend on."""
-        self._unknown_since = 0
+        self._oldest_valid = 0
+        """The oldest generation of which entries may be valid; those before are outdated, whatever they depend on."""
+        self._known_after = 0
         """Generation after which all changes of departures are known."""
         self._messages: list[_Message] = []
         self._count = 0
 
-    def forget(self, generation: int) -> None:
-        """Record that any departure may have changed up to this generation."""
-        self._complete_since = self._unknown_since = generation
+    def invalidate_up_to(self, generation: int) -> None:
+        """Outdate every entry made before the generation: what changed until then is unknown."""
+        self._oldest_valid = self._known_after = generation
         self._messages.clear()
         self._count = 0
 
@@ -59,11 +64,11 @@ class RecentDepartureChanges:
         With `delayed`, it was sent an unknown time ago.
         """
         if published is None:
-            self.forget(generation)
+            self.invalidate_up_to(generation)
             return
-        if published.since < self._unknown_since:
+        if published.since < self._known_after:
             # Some states of these departures are missing. Later messages are not concerned: they have their own.
-            self._complete_since = generation
+            self._oldest_valid = generation
         held = 0.0 if delayed else max(0.0, HOLD_SECONDS - published.age)
         changes = self._with_states_since(published)
         self._messages.append(_Message(generation, time.monotonic() + held, published.changes, changes))
@@ -73,7 +78,7 @@ class RecentDepartureChanges:
     def usable_until(self, generation: int, is_affected: IsAffected) -> float:
         """Return until when (monotonic) an entry that was right at this generation may be used."""
         messages = self._since(generation)
-        if generation < self._complete_since or sum(len(message.changes) for message in messages) > MAX_COMPARED:
+        if generation < self._oldest_valid or sum(len(message.changes) for message in messages) > MAX_COMPARED:
             return OUTDATED
         now = time.monotonic()
         over = [message for message in messages if message.until <= now]
@@ -105,6 +110,6 @@ class RecentDepartureChanges:
     def _trim(self) -> None:
         while self._count > self._max_changes:
             oldest = self._messages.pop(0)
-            self._unknown_since = oldest.generation
-            self._complete_since = max(self._complete_since, oldest.generation)
+            self._known_after = oldest.generation
+            self._oldest_valid = max(self._oldest_valid, oldest.generation)
             self._count -= len(oldest.changes)

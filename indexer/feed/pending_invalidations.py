@@ -6,7 +6,7 @@ from time import monotonic
 
 from indexer.feed.changed_departures import MAX_CHANGES
 from indexer.index.outbox import ClaimedRow
-from schemas.invalidation import DEPARTURE, EVERYTHING, DepartureChange, DepartureChanges
+from schemas.invalidation_message import DEPARTURE, EVERYTHING, DepartureChange, DepartureChanges
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from app.http.raw_response import RawResponse
 from app.repositories.valid_rows import valid_items
 from app.state import ApiRequest, RequestState
 from schemas.api.envelopes import DetailResponse, ListResponse
-from schemas.invalidation import EntityKind
+from schemas.invalidation_message import EntityKind
 
 Reader = Callable[..., Awaitable[BaseModel]]
 """`reader(session, *path_parameters, query=..., today=...)`; the last two only where the endpoint declares them."""
