@@ -12,7 +12,7 @@ from core.clients import redis_key
 from core.errors import BackendError
 
 REDIS_ERRORS = Counter(
-    "smarttrip_cache_redis_errors", "Accesses without Redis: it failed, or its circuit breaker was open"
+    "smarttrip_cache_redis_errors_total", "Accesses without Redis: it failed, or its circuit breaker was open"
 )
 
 PREFIX = "smarttrip:cache:3:"

@@ -33,7 +33,7 @@ CacheKind = Literal["recommendations", "reference", "trips", "lookups"]
 """What is cached: responses, or what they are made from (`lookups`)."""
 
 LOOKUPS = with_values(
-    Counter("smarttrip_cache_lookups", "Lookups by where the answer came from", ["source", "kind"]),
+    Counter("smarttrip_cache_lookups_total", "Lookups by where the answer came from", ["source", "kind"]),
     get_args(Source),
     get_args(CacheKind),
 )
