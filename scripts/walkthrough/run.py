@@ -9,8 +9,6 @@ from pathlib import Path
 from rich.console import Console
 
 from core.configuration.settings import Settings, load_settings
-from indexer.backends import open_backends
-from indexer.index.reconcile import IndexProblem, find_problem
 from schemas.enums import Continent
 from scripts.commands import database, index
 from scripts.dev_stack import manager
@@ -35,8 +33,8 @@ LATE = (ELASTICSEARCH,)
 DEPARTURES = 5000
 SEED = 1
 WIDTH_WITHOUT_TERMINAL = 140
-WARM_MILLISECONDS = 60
-WARM_IN_A_ROW = 16
+WARM_MILLISECONDS = 100
+WARM_IN_A_ROW = 8
 MOST_WARM_UP_SEARCHES = 120
 SETTINGS = {
     # A shell or a .env file may have settings for other systems.
@@ -98,7 +96,7 @@ def _start_system(console: Console, stack: ExitStack, data: Path, settings: Sett
     api = _start(stack, "serve", data)
     with _step(console, "Elasticsearch"):
         manager.up(data, LATE, die_with_parent=True)
-    if run_cancellable(_find_problem(settings)):
+    if not run_cancellable(_has_index(settings)):
         index.reindex()
     worker = _start(stack, "worker", data)
     with _step(console, "API"):
@@ -110,9 +108,13 @@ def _start(stack: ExitStack, command: str, logs: Path) -> Child:
     return stack.enter_context(running((SMARTTRIP, command), logs / f"{command}.log"))
 
 
-async def _find_problem(settings: Settings) -> IndexProblem | None:
+async def _has_index(settings: Settings) -> bool:
+    # Imported while Elasticsearch starts, which takes longer than to import them.
+    from indexer.backends import open_backends  # noqa: PLC0415
+    from indexer.index.reconcile import find_problem  # noqa: PLC0415
+
     async with open_backends(settings) as backends:
-        return await find_problem(backends)
+        return await find_problem(backends) is None
 
 
 def _show(console: Console, settings: Settings) -> None:
