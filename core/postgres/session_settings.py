@@ -11,7 +11,7 @@ RELIED_ON: Mapping[str, str] = {
     "exit_on_error": "off",
     "extra_float_digits": "1",
     "gin_fuzzy_search_limit": "0",
-    "idle_in_transaction_session_timeout": "0",
+    "idle_in_transaction_session_timeout": "5min",
     "lock_timeout": "0",
     "quote_all_identifiers": "off",
     "row_security": "on",
@@ -20,7 +20,11 @@ RELIED_ON: Mapping[str, str] = {
     "transform_null_equals": "off",
     "xmloption": "content",
 }
-"""Values for every transaction. Timeouts are the client's business: it knows which statement may take how long."""
+"""Values for every transaction. Timeouts are the client's business: it knows which statement may take how long.
+
+All but one: a client that stands still, as on a frozen machine, cannot end its transaction, and others wait for its
+locks. `core/postgres/standstill.py` sets shorter times where many wait.
+"""
 
 SESSION_ONLY: Mapping[str, str] = {
     "default_transaction_deferrable": "off",

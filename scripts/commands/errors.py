@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from scripts.errors import CliError, ExitCode
 
+NO_RESPONSE = "it does not respond in time"
+"""Reason of errors without a text: those of timeouts."""
+
 
 class ExitMessage(NamedTuple):
     sentence: str
@@ -44,15 +47,23 @@ def _expected() -> list[tuple[tuple[type[Exception], ...], ExitCode, Callable[[E
     return [
         ((ReindexRunningError,), ExitCode.BUSY, str),
         ((IndexerError, MigrationError), ExitCode.FAILED, str),
-        ((TransportError,), ExitCode.NOT_RUNNING, lambda error: f"Elasticsearch is unreachable: {error}"),
+        (
+            (TransportError,),
+            ExitCode.NOT_RUNNING,
+            _unreachable("Elasticsearch"),
+        ),
         ((ApiError,), ExitCode.FAILED, lambda error: f"Elasticsearch rejected the command: {error}"[:1000]),
-        ((RedisError,), ExitCode.NOT_RUNNING, lambda error: f"Redis is unreachable: {error}"),
+        ((RedisError,), ExitCode.NOT_RUNNING, _unreachable("Redis")),
         ((PostgresError, DBAPIError), ExitCode.FAILED, _describe_postgres_error),
         # asyncpg does not wrap the errors of its connections.
-        (unreachable, ExitCode.NOT_RUNNING, lambda error: f"Postgres is unreachable: {error}"),
+        (unreachable, ExitCode.NOT_RUNNING, _unreachable("Postgres")),
         ((OSError,), ExitCode.FAILED, _describe_os_error),
         ((ModuleNotFoundError,), ExitCode.FAILED, _missing_module),
     ]
+
+
+def _unreachable(server: str) -> Callable[[Exception], str]:
+    return lambda error: f"{server} is unreachable: {str(error) or NO_RESPONSE}"
 
 
 def _describe_os_error(error: Exception) -> str:

@@ -130,6 +130,13 @@ async def test_defaults_of_the_database_change_nothing(
         assert await probe(settings.database_url) == expected, values
 
 
+async def test_no_transaction_may_be_idle_without_end(database: AsyncEngine) -> None:
+    async with database.connect() as connection:
+        name = "idle_in_transaction_session_timeout"
+        limit = text(f"SELECT setting::int FROM pg_settings WHERE name = '{name}'")
+        assert 0 < await connection.scalar(limit) <= 5 * 60 * 1000
+
+
 @pytest.mark.skipif(BINARY is None, reason="needs PgBouncer: apt-get install pgbouncer")
 async def test_defaults_change_nothing_behind_a_pooler(
     settings: Settings, database: AsyncEngine, restored: None
