@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Sequence
+from contextvars import Context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -99,7 +100,8 @@ class ReplicaPool:
     def _check_if_due(self, replica: Replica) -> None:
         running = replica.check is not None and not replica.check.done()
         if not running and time.monotonic() - replica.checked_at >= self._check_every:
-            replica.check = asyncio.create_task(self._check(replica))
+            # Not in the context of the request that found it due.
+            replica.check = asyncio.create_task(self._check(replica), context=Context())
 
     async def _check(self, replica: Replica) -> None:
         mismatch: str | None = None

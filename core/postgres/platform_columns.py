@@ -8,6 +8,7 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -150,7 +151,8 @@ class PlatformColumns:
         if due < self._due:
             self._cancel_timer()
             self._due = due
-            self._timer = loop.call_at(due, self._start_check)
+            # Not in the context of the request that asks: it is not part of that request's record, logs and trace.
+            self._timer = loop.call_at(due, self._start_check, context=Context())
 
     def _start_check(self) -> None:
         self._due = math.inf
