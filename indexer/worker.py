@@ -20,6 +20,7 @@ from indexer.backends import open_backends
 from indexer.errors import RedisOwnedError
 from indexer.feed.consumer import OutboxConsumer
 from indexer.feed.notifier import ChangeNotifier
+from indexer.index.frozen_sessions import end_frozen_sessions_forever
 from indexer.index.outbox import DEFAULT_LIMITS, LANES, BatchLimits
 from indexer.index.ownership import watch_redis
 from indexer.index.worker_heartbeat import record_forever
@@ -79,6 +80,7 @@ async def work(settings: Settings, stop: asyncio.Event, limits: BatchLimits = DE
             supervisor.run(),
             collect_forever(partial(outbox_metrics.collect_outbox, backends.postgres), outbox_metrics.PERIOD_SECONDS),
             record_forever(backends.postgres),
+            end_frozen_sessions_forever(backends.postgres),
             consume_stream(stream_redis, backends.postgres),
             run_scheduled(backends.postgres, jobs),
             watch_columns(backends, redis),

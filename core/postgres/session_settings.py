@@ -23,7 +23,7 @@ RELIED_ON: Mapping[str, str] = {
 """Values for every transaction. Timeouts are the client's business: it knows which statement may take how long.
 
 All but one: a client that stands still, as on a frozen machine, cannot end its transaction, and others wait for its
-locks. `core/postgres/standstill.py` sets shorter times where many wait.
+locks. Where many wait, a transaction sets a shorter time itself.
 """
 
 SESSION_ONLY: Mapping[str, str] = {

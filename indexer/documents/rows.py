@@ -4,11 +4,10 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import ARRAY, BigInteger, Select, any_, bindparam, select
+from sqlalchemy import ARRAY, BigInteger, Select, any_, bindparam, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.orm import DeclarativeBase
 
-from core.postgres.standstill import limit_standstill
 from schemas.api.entities import Entity
 
 Row = dict[str, Any]
@@ -27,12 +26,13 @@ async def snapshot(
 ) -> AsyncIterator[AsyncConnection]:
     """Open a read-only transaction whose statements all see the same snapshot, taken by the first of them.
 
-    Postgres ends it once this process stands still for `idle_seconds`.
+    Postgres ends it once it is idle for `idle_seconds`, as when this process stands still.
     """
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         async with connection.begin():
-            await limit_standstill(connection, idle_seconds)
+            # SET takes no snapshot.
+            await connection.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = '{idle_seconds:.0f}s'"))
             yield connection
 
 

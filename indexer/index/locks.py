@@ -8,7 +8,6 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from core.postgres.standstill import STANDSTILL_TIMEOUTS, limit_standstill
 from indexer.errors import BatchesBlockedError, ReindexRunningError
 
 BATCH_LOCK = 0x736D0001
@@ -35,7 +34,6 @@ KEEPALIVE_SECONDS = 30
 """Seconds of silence after which Postgres tests whether the machine that rebuilds is still there."""
 
 LOCK_NOT_AVAILABLE = "55P03"
-QUERY_CANCELED = "57014"
 IDLE_IN_TRANSACTION = "25P03"
 LOCK_TIMEOUT = 1.0
 """Seconds that new batches may queue behind a pending exclusive lock before they are let through."""
@@ -48,21 +46,21 @@ SET_KEEPALIVE = text(
     " set_config('tcp_keepalives_count', '3', false)"
 )
 """Let Postgres notice that the machine of a rebuild is gone, and free the rebuild lock."""
-ENTER_BATCH = text(
-    "SELECT "
-    + ", ".join(f"set_config('{name}', :milliseconds, true)" for name in STANDSTILL_TIMEOUTS)
-    + ", pg_advisory_xact_lock_shared(:batches)"
-)
-LIMIT_IDLE = text("SELECT set_config('idle_in_transaction_session_timeout', :milliseconds, false)")
 
 
 async def enter_batch(connection: AsyncConnection, stalled_after: float = STALLED_AFTER) -> None:
     """Take the shared lock of batches, as the first statement of a batch.
 
     While it is held no rebuild changes the registry of indices, so all batches see the same targets. Postgres ends
-    the transaction once it stands still for `stalled_after` seconds.
+    the transaction once it is idle for `stalled_after` seconds.
     """
-    await connection.execute(ENTER_BATCH, {"milliseconds": f"{stalled_after * 1000:.0f}", "batches": BATCH_LOCK})
+    await connection.execute(
+        text(
+            "SELECT set_config('idle_in_transaction_session_timeout', :stalled, true),"
+            " pg_advisory_xact_lock_shared(:batches)"
+        ),
+        {"stalled": f"{stalled_after:.0f}s", "batches": BATCH_LOCK},
+    )
 
 
 @asynccontextmanager
@@ -82,12 +80,9 @@ async def batches_excluded(connection: AsyncConnection) -> AsyncIterator[None]:
     except TimeoutError as error:
         raise BatchesBlockedError(seconds) from error
     except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) == QUERY_CANCELED:
-            # The driver may have taken the error for the response to its next message, and is out of step.
-            await connection.invalidate()
-        elif not connection_lost(error):
-            raise
-        raise BatchesBlockedError(seconds) from error
+        if connection_lost(error):
+            raise BatchesBlockedError(seconds) from error
+        raise
 
 
 def connection_lost(error: DBAPIError) -> bool:
@@ -97,11 +92,19 @@ def connection_lost(error: DBAPIError) -> bool:
 
 async def _exclude_batches(connection: AsyncConnection, seconds: float) -> None:
     """Wait until no batch is running, and block new ones until the transaction of `connection` ends."""
-    await limit_standstill(connection, seconds)
+    await _limit_idle_transactions(connection, seconds, local=True)
     while True:
         if await _try_exclude_batches(connection):
             return
         await asyncio.sleep(LOCK_PAUSE)
+
+
+async def _limit_idle_transactions(connection: AsyncConnection, seconds: float, *, local: bool) -> None:
+    """Have Postgres end transactions that are idle for so long: this one if `local`, else all of the session."""
+    await connection.execute(
+        text("SELECT set_config('idle_in_transaction_session_timeout', :milliseconds, :local)"),
+        {"milliseconds": f"{seconds * 1000:.0f}", "local": local},
+    )
 
 
 async def _try_exclude_batches(connection: AsyncConnection) -> bool:
@@ -131,7 +134,7 @@ async def rebuild_lock(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     async with engine.connect() as connection:
         if not await connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": REBUILD_LOCK}):
             raise ReindexRunningError
-        await connection.execute(LIMIT_IDLE, {"milliseconds": f"{REBUILD_IDLE_SECONDS * 1000:.0f}"})
+        await _limit_idle_transactions(connection, REBUILD_IDLE_SECONDS, local=False)
         await connection.execute(SET_KEEPALIVE, {"seconds": str(KEEPALIVE_SECONDS)})
         await connection.commit()
         try:

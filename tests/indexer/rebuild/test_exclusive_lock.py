@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from elastic_transport import AsyncTransport
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.configuration.settings import Settings
 from indexer.backends import Backends
@@ -22,8 +21,6 @@ from tests.support.factories import CatalogueFactory
 from tests.support.sync import assert_in_sync, drain, ignore_progress
 
 SECONDS = 0.4
-
-StandStill = Callable[[AsyncConnection], Awaitable[None]]
 
 IS_EXCLUSIVE = text(
     "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = database WHERE locktype = 'advisory'"
@@ -101,37 +98,20 @@ async def test_stalled_server_ends_the_rebuild(
     await assert_in_sync(settings)
 
 
-async def be_idle(connection: AsyncConnection) -> None:
-    """Stand still between two statements."""
-
-
-async def be_preparing(connection: AsyncConnection) -> None:
-    """Stand still between preparing a statement and executing it, as the driver does for each."""
-    driver = (await connection.get_raw_connection()).driver_connection
-    assert driver is not None
-    await driver.prepare("SELECT 1")
-
-
-async def hold_the_lock(backends: Backends, stand_still: StandStill) -> None:
+async def hold_the_lock(backends: Backends) -> None:
     """Take the exclusive lock, and wait for a batch, which waits for the lock."""
     async with locks.rebuild_lock(backends.postgres) as connection, locks.batches_excluded(connection):
-        await stand_still(connection)
         await process_batch(backends, retry=True)
 
 
-@pytest.mark.parametrize("stand_still", [be_idle, be_preparing])
 async def test_frozen_process_loses_the_lock(
-    settings: Settings,
-    backends: Backends,
-    indices: set[str],
-    monkeypatch: pytest.MonkeyPatch,
-    stand_still: StandStill,
+    settings: Settings, backends: Backends, indices: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(locks, "EXCLUSIVE_SECONDS", SECONDS)
     stored = asyncio.timeout
     # A process that is stopped does not run its own timers.
     monkeypatch.setattr("indexer.index.locks.asyncio.timeout", lambda seconds: stored(None))
     with pytest.raises(BatchesBlockedError):
-        await hold_the_lock(backends, stand_still)
+        await hold_the_lock(backends)
     async with locks.rebuild_lock(backends.postgres):
         pass
