@@ -19,6 +19,7 @@ def build_search(condition: Condition, rules: Sequence[RuleGroup], size: int = w
     """Return the search body. Equal searches have equal bodies; `hits.total` is the number of candidates."""
     candidates, offset = simplify(condition), score_offset(rules)
     points = point_steps(rules, candidates)
+    assert points.constant + offset >= 0, "the points of each group of rules descend"
     query = {
         "query": _candidate_query(candidates),
         "functions": [

@@ -13,10 +13,11 @@ from app.observability.shared_metrics import mark_process_dead
 log = structlog.get_logger()
 
 START_SECONDS = 60
-"""How long a process may take to import the application and respond to its parent for the first time."""
+"""How long a process may take to respond to its parent for the first time: the interpreter has started."""
 
 STALL_SECONDS = 10
-"""How long a process may not respond after that until it is replaced; its clients wait meanwhile."""
+"""How long a process may not respond after that until it is replaced; its clients wait meanwhile. A thread of its own
+responds while the application is imported, too."""
 
 CHECK_SECONDS = 0.5
 """Time between two checks of uvicorn's."""
@@ -38,6 +39,9 @@ class WorkerProcesses(Multiprocess):
 
         Unlike uvicorn's own, it never waits for a response: signals and the other processes would wait, too.
         """
+        if self.should_exit.is_set():
+            # They end because they are asked to.
+            return
         for process in self.processes:
             if self._is_stalled(process):
                 log.warning("server_process_stalled", pid=process.pid)

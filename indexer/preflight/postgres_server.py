@@ -16,6 +16,7 @@ PROBE_CONNECTIONS = 1
 NEARLY_ALL = 0.9
 """Part of a limit from which it counts as nearly reached, by whatever processes."""
 
+# Of other roles' sessions an ordinary role sees no backend_type; those of clients have a database.
 SERVER = text("""
 SELECT pg_is_in_recovery() AS is_standby, current_setting('server_encoding') AS encoding,
   current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer
@@ -25,7 +26,7 @@ SELECT pg_is_in_recovery() AS is_standby, current_setting('server_encoding') AS 
   count(*) AS server_taken,
   count(*) FILTER (WHERE usename = current_user) AS role_taken,
   count(*) FILTER (WHERE datname = current_database()) AS database_taken
-FROM pg_stat_activity WHERE backend_type = 'client backend'
+FROM pg_stat_activity WHERE backend_type = 'client backend' OR backend_type IS NULL AND datid IS NOT NULL
 """)
 
 

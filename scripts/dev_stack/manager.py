@@ -72,7 +72,7 @@ def up(
                 if not ended:
                     return
                 time.sleep(pause)
-            raise CliError(f"{ended[0].name} does not stay up; its log is {ended[0].log(data)}.")
+            raise _ended(ended[0], data)
         except BaseException:
             processes.stop(started)
             raise
@@ -107,7 +107,14 @@ def environment(data: Path, late: Sequence[Service] = ()) -> dict[str, str]:
         raise CliError(
             f"The stack under {data} is not running; start it with: smarttrip stack up.", ExitCode.NOT_RUNNING
         )
+    for state in states:
+        if state.url is None:
+            raise _ended(state.service, data)
     return {state.service.variable: str(state.url) for state in states}
+
+
+def _ended(service: Service, data: Path) -> CliError:
+    return CliError(f"{service.name} does not stay up; its log is {service.log(data)}.")
 
 
 def _state(service: Service, records: dict[str, ServiceRecord], data: Path) -> ServiceState:

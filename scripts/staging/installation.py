@@ -13,6 +13,7 @@ from core.clients import redis_key
 from core.configuration.postgres_url import parse_postgres_url
 from core.configuration.settings import Settings, load_settings
 from core.postgres.connection import connect
+from indexer.errors import IndexOwnedError, RedisOwnedError
 from indexer.index import admin
 from indexer.index.ownership import check_indexes, check_installation, check_redis
 from indexer.rebuild.reindex import reindex
@@ -74,19 +75,28 @@ async def create(production: Settings, staging: Settings, percent: int, announce
 async def drop(staging: Settings, announce: Callable[[str], None]) -> None:
     """Delete indexes, keys and database, the last at the end, so that it can be repeated.
 
-    Raises: CliError, IndexOwnedError or RedisOwnedError if something is another installation's, errors of servers.
+    Indexes and keys of another installation are left: then `create` has failed at their names. Raises: CliError,
+    errors of servers.
     """
     await check_own(staging.database_url)
     installation = await _read_installation(staging.database_url)
     if installation is not None:
-        await check_redis(staging)
-        async with clients.own_elasticsearch(staging, timeout=staging.background_index_seconds) as es:
-            await check_indexes(es, staging.elasticsearch_alias, installation)
-            announce(f"{await _drop_indexes(es, staging.elasticsearch_alias)} indexes are deleted.")
-        async with clients.own_redis(staging, timeout=staging.background_redis_seconds) as redis:
-            announce(f"{await _delete_keys(redis)} keys are deleted.")
+        try:
+            await _drop_names(staging, installation, announce)
+        except (IndexOwnedError, RedisOwnedError) as error:
+            announce(f"Keys and indexes are left: {error}")
     await drop_database(staging.database_url)
     announce(f"The database {database_name(staging.database_url)} is dropped.")
+
+
+async def _drop_names(staging: Settings, installation: str, announce: Callable[[str], None]) -> None:
+    """Delete indexes and keys. Raises: IndexOwnedError, RedisOwnedError, errors of servers."""
+    await check_redis(staging)
+    async with clients.own_elasticsearch(staging, timeout=staging.background_index_seconds) as es:
+        await check_indexes(es, staging.elasticsearch_alias, installation)
+        announce(f"{await _drop_indexes(es, staging.elasticsearch_alias)} indexes are deleted.")
+    async with clients.own_redis(staging, timeout=staging.background_redis_seconds) as redis:
+        announce(f"{await _delete_keys(redis)} keys are deleted.")
 
 
 async def _read_installation(url: str) -> str | None:

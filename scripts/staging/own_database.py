@@ -43,7 +43,12 @@ async def create_database(url: str) -> None:
             raise CliError(
                 f"There is a database {name} already. smarttrip staging drop removes one that this command has made."
             ) from None
-        await connection.execute(f"COMMENT ON DATABASE {identifier} IS '{MARK}'")
+        try:
+            await connection.execute(f"COMMENT ON DATABASE {identifier} IS '{MARK}'")
+        except BaseException:
+            # Without the mark nobody may drop it.
+            await connection.execute(f"DROP DATABASE {identifier}")
+            raise
 
 
 async def check_own(url: str) -> None:

@@ -21,6 +21,7 @@ from scripts.dev_stack.processes import SMARTTRIP, Child, running
 from scripts.dev_stack.prometheus import PROCESSES
 from scripts.dev_stack.service import Service
 from scripts.dev_stack.wait import http_ok
+from scripts.errors import CliError
 from scripts.interrupts import run_cancellable
 from scripts.ports import require_free
 from scripts.walkthrough.change_demo import show_change
@@ -96,6 +97,8 @@ def _start_system(console: Console, stack: ExitStack, data: Path, settings: Sett
     api = _start(stack, "serve", data)
     with _step(console, "Elasticsearch"):
         manager.up(data, LATE, die_with_parent=True)
+        if manager.environment(data)[ELASTICSEARCH.variable] != os.environ[ELASTICSEARCH.variable]:
+            raise CliError("Elasticsearch's port was taken, so it has another one now: start the demo again.")
     if not run_cancellable(_has_index(settings)):
         index.reindex()
     worker = _start(stack, "worker", data)

@@ -51,6 +51,18 @@ async def test_nearly_reached_limit_is_named_behind_a_pooler_too(
     assert found.startswith("Of the 2 connections that the connection limit of this database leaves, ")
 
 
+async def test_connections_of_other_roles_count_for_an_ordinary_role(database: AsyncEngine) -> None:
+    role = f"{database.url.database}_ordinary"
+    async with database.connect() as connection, database.connect() as other:
+        await other.execute(text("SELECT 1"))
+        await connection.execute(text(f"CREATE ROLE {role}"))
+        await connection.execute(text(f"SET LOCAL ROLE {role}"))
+        server = (await connection.execute(postgres_server.SERVER)).one()
+        assert server.database_taken >= 2
+        assert server.server_taken >= server.database_taken > server.role_taken
+        await connection.rollback()
+
+
 async def test_other_database_behind_the_direct_url_is_named(settings: Settings) -> None:
     other = settings.database_url.rpartition("/")[0] + "/postgres"
     (found,) = await compare_postgres(settings.model_copy(update={"database_direct_url": other}))

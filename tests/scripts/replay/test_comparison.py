@@ -103,6 +103,10 @@ def test_replay_ends_when_a_side_does_not_answer() -> None:
     assert (report.to.p95_ms, report.slower) == (None, 1)
 
 
+def test_single_failures_do_not_end_a_replay() -> None:
+    assert report_of([ANSWER] * 100, [FAILED, ANSWER] * 50).searches == 100
+
+
 SLOW, OTHER = Answer(0.04, ANSWER.ids, ANSWER.scores, ANSWER.total), Answer(0.01, total=1)
 
 
@@ -113,6 +117,7 @@ SLOW, OTHER = Answer(0.04, ANSWER.ids, ANSWER.scores, ANSWER.total), Answer(0.01
         ([ANSWER, OTHER], 0, None, ExitCode.DIFFERS),
         ([ANSWER, OTHER], 0.5, None, ExitCode.DONE),
         ([ANSWER, OTHER], 0.49, None, ExitCode.DIFFERS),
+        ([*[ANSWER] * 7, *[OTHER] * 3], 0.3, None, ExitCode.DONE),
         ([ANSWER, FAILED], 1, None, ExitCode.UNANSWERED),
         ([SLOW, SLOW], 0, None, ExitCode.DONE),
         ([SLOW, SLOW], 0, 4, ExitCode.DONE),
@@ -122,4 +127,4 @@ SLOW, OTHER = Answer(0.04, ANSWER.ids, ANSWER.scores, ANSWER.total), Answer(0.01
 def test_exit_code_follows_the_thresholds(
     answers: Sequence[Answer], different: float, slower: float | None, code: ExitCode
 ) -> None:
-    assert judge(report_of([ANSWER, ANSWER], answers), different, slower) is code
+    assert judge(report_of([ANSWER] * len(answers), answers), different, slower) is code

@@ -1,8 +1,15 @@
 """Names of staging are its own, and what it has not made is not removed."""
 
-import pytest
+import asyncio
 
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+import migrations
 from core.configuration.settings import Settings
+from indexer.index.ownership import check_installation
+from schemas.redis_keys import INSTALLATION
 from scripts.errors import CliError
 from scripts.staging.installation import drop, staging_settings, variables
 from scripts.staging.own_database import create_database, database_name, with_database
@@ -54,6 +61,23 @@ async def test_existing_database_is_not_filled_and_not_dropped(settings: Setting
     with pytest.raises(CliError, match="was not made by smarttrip staging create"):
         await drop(staging, print)
     assert await fetch(target_url, "SELECT id FROM notes") == [(7,)]
+
+
+async def test_names_of_another_installation_are_left_and_the_database_is_dropped(
+    settings: Settings, database: AsyncEngine, redis: Redis
+) -> None:
+    await check_installation(settings)
+    owner = await redis.get(INSTALLATION)
+    own = with_database(settings.database_url, f"{database_name(settings.database_url)}_names")
+    staging = settings.model_copy(update={"database_url": own, "database_direct_url": own})
+    await create_database(own)
+    await asyncio.to_thread(migrations.upgrade, own)
+    said: list[str] = []
+    await drop(staging, said.append)
+    assert [line.split(":")[0] for line in said[:1]] == ["Keys and indexes are left"]
+    assert await redis.get(INSTALLATION) == owner
+    with pytest.raises(CliError, match="There is no database"):
+        await drop(staging, print)
 
 
 async def test_missing_database_is_named(settings: Settings) -> None:
