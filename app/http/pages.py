@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from starlette.responses import Response
 
+from app.http.accept_header import parse_qualities
 from app.http.errors import ApiError, error_response
 from app.http.language import request_language
 from app.http.raw_response import RequestHeaders
@@ -78,7 +79,8 @@ ROBOTS = "User-agent: *\nDisallow: /\n"
 
 def prefers_html(headers: RequestHeaders) -> bool:
     """Return whether a browser asks for a page to show; its scripts ask for anything."""
-    return b"text/html" in headers.get(b"accept", b"")
+    qualities = parse_qualities(headers.get(b"accept", b"").decode("latin-1"))
+    return qualities.get("text/html", 0.0) > qualities.get("application/json", 0.0)
 
 
 def index_page(version: str, language: Language) -> Response:

@@ -32,6 +32,7 @@ def parse_sentinel_url(url: str) -> SentinelUrl | None:
     if not separator or scheme not in (*SERVER_SCHEMES, *SENTINEL_SCHEMES):
         raise ValueError(FORMS)
     if scheme in SERVER_SCHEMES:
+        _check_port(rest)
         return None
     parts = urlsplit(f"//{rest}")
     credentials, at, hosts = parts.netloc.rpartition("@")
@@ -46,6 +47,13 @@ def parse_sentinel_url(url: str) -> SentinelUrl | None:
         f"{SENTINEL_SCHEMES[scheme]}://{credentials}{at}master/{database or 0}?{urlencode(parameters)}",
         {name: value for name, value in of_sentinels.items() if value},
     )
+
+
+def _check_port(rest: str) -> None:
+    try:
+        _ = urlsplit(f"//{rest}").port
+    except ValueError:
+        raise ValueError(FORMS) from None
 
 
 def _split_host(host: str) -> tuple[str, int]:

@@ -172,6 +172,31 @@ def test_wrong_value_of_setting_is_explained(
         assert not LIBRARY_TEXTS.search(sentence)
 
 
+URLS = {
+    "database_url": "postgresql",
+    "database_direct_url": "postgresql",
+    "database_replica_urls": "postgresql",
+    "redis_url": "redis",
+    "elasticsearch_url": "http",
+    "supabase_jwks_url": "https",
+}
+"""Settings that are URLs, with a scheme."""
+
+
+def test_every_setting_that_is_a_url_is_known() -> None:
+    assert {name for name in Settings.model_fields if name.endswith(("_url", "_urls"))} == {*URLS}
+
+
+@pytest.mark.parametrize("rest", ["[::1", "h:99999", "h:abc", "h:-1"])
+@pytest.mark.parametrize("name", URLS)
+def test_malformed_address_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, rest: str, in_nowhere: Mapping[str, str]
+) -> None:
+    monkeypatch.setenv(name.upper(), f"{URLS[name]}://{rest}")
+    with pytest.raises(SettingsError, match=f"^{name.upper()} is wrong: "):
+        load_settings()
+
+
 @pytest.fixture
 def in_nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> Mapping[str, str]:
     """Set only the settings that are required."""

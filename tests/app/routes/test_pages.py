@@ -7,6 +7,10 @@ import pytest
 
 from app.http.pages import TEXTS
 
+NO_PAGE = (
+    *("*/*", "application/json", "", "text/plain", "?"),
+    *("application/json;q=0.5,text/html;q=0", "text/html;q=0.1,application/json", "text/html;q=x"),
+)
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 WRONG = {
     "/no-such-page": 404,
@@ -36,7 +40,7 @@ async def test_browser_gets_an_error_page_with_a_way_on(api: httpx2.AsyncClient,
     assert 'href="/docs"' in page.text
 
 
-@pytest.mark.parametrize("accept", ["*/*", "application/json", "", "text/plain"])
+@pytest.mark.parametrize("accept", NO_PAGE)
 @pytest.mark.parametrize(("path", "status"), WRONG.items())
 async def test_everything_else_gets_json(api: httpx2.AsyncClient, path: str, status: int, accept: str) -> None:
     answer = await api.get(path, headers={"Accept": accept})
