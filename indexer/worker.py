@@ -11,7 +11,7 @@ import uvloop
 
 from core import clients
 from core.clock import watch_clock
-from core.concurrency.tasks import cancel_and_wait
+from core.concurrency.tasks import cancel_and_wait, unwrap_failures
 from core.configuration.settings import Settings
 from core.gc_tuning import tune_gc
 from core.process_metrics import watch_event_loop
@@ -96,10 +96,8 @@ async def work(settings: Settings, stop: asyncio.Event, limits: BatchLimits = DE
         if settings.worker_port is not None:
             background.append(run_health_server(settings.host, settings.worker_port, consumers))
         log.info("worker_started")
-        try:
+        with unwrap_failures(RedisOwnedError):
             await _run_all(consumers, background, stop)
-        except* RedisOwnedError as owned:
-            raise owned.exceptions[0] from None
         await _finish(notifier)
     log.info("worker_stopped")
 

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from app.http.errors import validation_error
 from app.recommendations.service import RecommendationService
+from core.concurrency.tasks import unwrap_failures
 from core.errors import BackendError, ConflictError
 from schemas.api.evaluation import ScenarioResult
 from schemas.api.preferences import Preferences
@@ -47,16 +48,10 @@ class EvaluationRunner:
             async with semaphore:
                 return await _evaluate(self._service, scenario, today, weights)
 
-        failures: list[BaseException] = []
         # Unlike with `gather`, no search goes on after one of them has failed.
-        try:
+        with unwrap_failures(BackendError):
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(evaluate(scenario)) for scenario in scenarios]
-        except* BackendError as errors:
-            failures += errors.exceptions
-        if failures:
-            # Raised in the clause above, it would be in a group again.
-            raise failures[0]
         return [task.result() for task in tasks]
 
 

@@ -1,8 +1,8 @@
 """Background tasks and their cancellation."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 CANCEL_INTERVAL_SECONDS = 0.1
@@ -28,6 +28,21 @@ def discard_exception(task: asyncio.Task[Any]) -> None:
     """
     if not task.cancelled():
         task.exception()
+
+
+@contextmanager
+def unwrap_failures(*types: type[Exception]) -> Iterator[None]:
+    """Raise the first error of a task group in the block, in place of the group, if all its errors are of `types`.
+
+    An `except*` clause does not do: on Python 3.11.2 what it raises is in a group again.
+    """
+    try:
+        yield
+    except ExceptionGroup as group:
+        unwrapped, others = group.split(types)
+        if unwrapped is None or others is not None:
+            raise
+        raise unwrapped.exceptions[0] from None
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 from sqlalchemy import Table
 
+from core.concurrency.tasks import unwrap_failures
 from core.configuration.postgres_url import parse_postgres_url
 from core.postgres.connection import connect
 from indexer.index.direct_url import is_same_database
@@ -104,12 +105,10 @@ async def _stream(
         await source.copy_from_query(query, output=slices.put)
         await slices.put(None)
 
-    try:
+    with unwrap_failures(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
         async with asyncio.TaskGroup() as group:
             group.create_task(read())
             status = await target.copy_to_table(table, source=_until_none(slices), columns=columns)
-    except* (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as errors:
-        raise errors.exceptions[0] from None
     return int(status.removeprefix("COPY "))
 
 

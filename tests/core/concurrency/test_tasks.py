@@ -9,7 +9,7 @@ import pytest
 
 from app.backends.failover_client import FailoverHttpClient, NodeClient
 from app.backends.http_client import NO_FIELDS, HttpResponse
-from core.concurrency.tasks import discard_exception
+from core.concurrency.tasks import discard_exception, unwrap_failures
 
 
 @pytest.fixture
@@ -65,3 +65,17 @@ async def test_error_of_a_request_whose_caller_is_cancelled_twice_is_not_reporte
     del caller
     gc.collect()
     assert reports == []
+
+
+@pytest.mark.parametrize(
+    ("errors", "raised"),
+    [
+        ([TimeoutError("first"), ConnectionError("second")], TimeoutError),
+        ([TimeoutError("first"), ValueError("of another kind")], ExceptionGroup),
+        ([ValueError("of another kind")], ExceptionGroup),
+    ],
+)
+def test_failures_of_one_kind_are_unwrapped(errors: list[Exception], raised: type[Exception]) -> None:
+    with pytest.raises(raised) as caught, unwrap_failures(OSError):
+        raise ExceptionGroup("tasks", errors)
+    assert caught.type is raised
