@@ -28,17 +28,26 @@ def parse_sentinel_url(url: str) -> SentinelUrl | None:
     The parameters `sentinel_username` and `sentinel_password` are for the Sentinels, all others for the servers.
     Raises: ValueError.
     """
+    try:
+        return _parse(url)
+    except ValueError:
+        # Whatever is wrong, also what `urlsplit` says in its own words.
+        raise ValueError(FORMS) from None
+
+
+def _parse(url: str) -> SentinelUrl | None:
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in (*SERVER_SCHEMES, *SENTINEL_SCHEMES):
-        raise ValueError(FORMS)
-    if scheme in SERVER_SCHEMES:
-        _check_port(rest)
-        return None
+        raise ValueError
     parts = urlsplit(f"//{rest}")
+    if scheme in SERVER_SCHEMES:
+        # A wrong port is found when it is read.
+        _ = parts.port
+        return None
     credentials, at, hosts = parts.netloc.rpartition("@")
     master, _, database = parts.path.strip("/").partition("/")
     if not master or not (database or "0").isdigit():
-        raise ValueError(FORMS)
+        raise ValueError
     parameters = dict(parse_qsl(parts.query))
     of_sentinels = {name: parameters.pop(f"sentinel_{name}", "") for name in ("username", "password")}
     return SentinelUrl(
@@ -49,19 +58,8 @@ def parse_sentinel_url(url: str) -> SentinelUrl | None:
     )
 
 
-def _check_port(rest: str) -> None:
-    try:
-        _ = urlsplit(f"//{rest}").port
-    except ValueError:
-        raise ValueError(FORMS) from None
-
-
 def _split_host(host: str) -> tuple[str, int]:
-    try:
-        parts = urlsplit(f"//{host.strip()}")
-        port = parts.port or SENTINEL_PORT
-    except ValueError:
-        raise ValueError(FORMS) from None
+    parts = urlsplit(f"//{host.strip()}")
     if not parts.hostname:
-        raise ValueError(FORMS)
-    return parts.hostname, port
+        raise ValueError
+    return parts.hostname, parts.port or SENTINEL_PORT
