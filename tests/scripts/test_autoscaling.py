@@ -21,10 +21,10 @@ from scripts.sizing.autoscaling.installations import (
     Installation,
 )
 from scripts.sizing.autoscaling.page import blocks
-from scripts.sizing.autoscaling.plots import run
 from scripts.sizing.autoscaling.recommendation import recommended_cpu_percent, refused_by_spike, spikes_within_budget
 from scripts.sizing.autoscaling.rules import HorizontalPodAutoscaler, Render, Thresholds
 from scripts.sizing.autoscaling.scenarios import cold_start, lost_zone, spike
+from scripts.sizing.autoscaling.simulation import simulate
 from tests.docs.documents import ROOT, text
 from tests.scripts.kubernetes.conftest import build, of_kind
 
@@ -87,7 +87,7 @@ def test_more_requests_never_take_less_time_until_they_are_refused(requests: flo
 
 
 def test_zone_that_is_lost_costs_its_share_until_it_is_noticed() -> None:
-    after = run(KUBERNETES_100X, lost_zone(KUBERNETES_100X.peak, zones=3))
+    after = simulate(KUBERNETES_100X, lost_zone(KUBERNETES_100X.peak, zones=3))
     assert sum(second.refused > 0 for second in after) == figures.NODE_NOTICED_SECONDS
     assert max(second.refused for second in after) == pytest.approx(KUBERNETES_100X.peak / 3)
     assert after[-1].ready + after[-1].starting < KUBERNETES_100X.thresholds.most
@@ -95,12 +95,12 @@ def test_zone_that_is_lost_costs_its_share_until_it_is_noticed() -> None:
 
 @pytest.mark.parametrize("installation", INSTALLATIONS, ids=lambda each: each.name)
 def test_cold_start_costs_what_arrives_until_the_first_is_ready(installation: Installation) -> None:
-    refused = sum(second.refused for second in run(installation, cold_start(installation.peak)))
+    refused = sum(second.refused for second in simulate(installation, cold_start(installation.peak)))
     assert refused == pytest.approx(installation.peak * installation.rule().start_seconds)
 
 
 def test_spike_brings_all_pods_and_they_go_again() -> None:
-    after = run(KUBERNETES_100X, spike(KUBERNETES_100X.peak))
+    after = simulate(KUBERNETES_100X, spike(KUBERNETES_100X.peak))
     assert max(second.ready for second in after) == KUBERNETES_100X.thresholds.most
     assert after[-1].ready + after[-1].starting < KUBERNETES_100X.thresholds.most
 
@@ -119,7 +119,7 @@ def test_seven_pods_before_a_spike_refuse_nothing(least: int, *, is_enough: bool
 
 def test_requests_in_flight_tell_a_saturated_index_from_a_busy_day() -> None:
     at_peak = serve(KUBERNETES_100X.service, KUBERNETES_100X.peak, ready=2)
-    saturated = max(second.in_flight for second in run(KUBERNETES_100X, spike(KUBERNETES_100X.peak)))
+    saturated = max(second.in_flight for second in simulate(KUBERNETES_100X, spike(KUBERNETES_100X.peak)))
     assert at_peak.in_flight * 10 <= IN_FLIGHT <= saturated / 2
 
 

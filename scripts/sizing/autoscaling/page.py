@@ -6,10 +6,11 @@ from functools import partial
 from itertools import chain
 
 from scripts.sizing.autoscaling.installations import INSTALLATIONS, KUBERNETES_100X, RENDER_100X, Installation
-from scripts.sizing.autoscaling.plots import plot, run, share
+from scripts.sizing.autoscaling.plots import plot, share
 from scripts.sizing.autoscaling.recommendation import CANDIDATES, refused_by_spike, spikes_within_budget
 from scripts.sizing.autoscaling.rules import HorizontalPodAutoscaler
 from scripts.sizing.autoscaling.scenarios import Scenario, cold_start, day, lost_zone, spike
+from scripts.sizing.autoscaling.simulation import simulate
 
 START_SECONDS = (10, 30, 60, 120)
 
@@ -37,7 +38,7 @@ def summary() -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|---|"
     for installation in INSTALLATIONS:
         for scenario in scenarios(installation):
-            seconds = run(installation, scenario)
+            seconds = simulate(installation, scenario)
             running = [second.ready + second.starting for second in seconds]
             yield (
                 f"| {installation.name} | {scenario.name} | {min(running)} to {max(running)}"

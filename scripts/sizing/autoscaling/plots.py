@@ -19,7 +19,7 @@ def plot(installation: Installation, scenario: Scenario, begin: int, end: int, s
 
     Times are minutes and seconds, of a day hours and minutes.
     """
-    seconds = run(installation, scenario)
+    seconds = simulate(installation, scenario)
     highest = max(second.requests for second in seconds)
     title = f"{installation.name}, {scenario.name}"
     return [
@@ -30,10 +30,6 @@ def plot(installation: Installation, scenario: Scenario, begin: int, end: int, s
         *(_row(at, seconds[at : at + step], highest) for at in range(begin, end, step)),
         "```",
     ]
-
-
-def run(installation: Installation, scenario: Scenario) -> Sequence[Second]:
-    return simulate(scenario, installation.service, installation.rule(), installation.thresholds.least)
 
 
 def _row(at: int, seconds: Sequence[Second], highest: float) -> str:

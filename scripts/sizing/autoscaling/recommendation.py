@@ -18,9 +18,8 @@ SPIKES_A_MONTH = 30 / 7 * 2
 def refused_by_spike(installation: Installation) -> float:
     """Return the requests that a spike costs, if it begins in the worst second of the autoscaler's rounds."""
     return max(
-        sum(second.refused for second in simulate(spike(installation.peak, phase), installation.service, rule, least))
+        sum(second.refused for second in simulate(installation, spike(installation.peak, phase)))
         for phase in range(HorizontalPodAutoscaler.SYNC_SECONDS)
-        for rule, least in [(installation.rule(), installation.thresholds.least)]
     )
 
 

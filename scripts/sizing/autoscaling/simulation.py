@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 
-from scripts.sizing.autoscaling.fleet import Second, Service, serve
-from scripts.sizing.autoscaling.rules import Rule
+from scripts.sizing.autoscaling.fleet import Second, serve
+from scripts.sizing.autoscaling.installations import Installation
 from scripts.sizing.autoscaling.scenarios import Scenario
 
 
-def simulate(scenario: Scenario, service: Service, rule: Rule, least: int) -> Sequence[Second]:
-    """Return what each second came to, from `least` instances on."""
-    ready_at = [rule.start_seconds if scenario.is_cold else 0] * least
+def simulate(installation: Installation, scenario: Scenario) -> Sequence[Second]:
+    """Return what each second came to, from the fewest instances on."""
+    rule = installation.rule()
+    ready_at = [rule.start_seconds if scenario.is_cold else 0] * installation.thresholds.least
     past: list[Second] = []
     # Instances that have ended and still count, and those of them that are still sent requests.
     lost = gone = 0
@@ -23,7 +24,8 @@ def simulate(scenario: Scenario, service: Service, rule: Rule, least: int) -> Se
             ready_at += [at + rule.start_seconds] * lost
             lost = 0
         ready = sum(moment <= at for moment in ready_at)
-        past.append(serve(service, scenario.share(at) * scenario.peak, ready, len(ready_at) - ready + lost, gone))
+        requests = scenario.share(at) * scenario.peak
+        past.append(serve(installation.service, requests, ready, len(ready_at) - ready + lost, gone))
         wanted = rule.decide(at, past)
         if wanted is not None:
             _scale(ready_at, wanted - lost, at + rule.start_seconds)
