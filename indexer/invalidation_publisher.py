@@ -1,4 +1,4 @@
-"""Publish cache invalidation messages to all API processes, over Redis. A Redis that is down costs only freshness."""
+"""Publish cache invalidation messages to all API processes, over Redis, whose outage delays them and loses no data."""
 
 from collections.abc import Iterable
 from typing import Any

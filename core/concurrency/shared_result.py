@@ -29,7 +29,7 @@ class SharedResult(Generic[Result]):
         return await asyncio.shield(self._task)
 
     async def aclose(self) -> None:
-        """End the computation under way."""
+        """Cancel the computation that runs, and wait for its end."""
         if self._task is not None:
             await cancel_and_wait([self._task])
 

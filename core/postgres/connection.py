@@ -80,7 +80,7 @@ async def connect(
     seconds: float = DEFAULTS.postgres_connect_seconds,
     command_timeout: float | None = None,
 ) -> PostgresConnection:
-    """Connect to the first host that accepts, to write only on the latest timeline; each has so many `seconds`.
+    """Connect to the first host that accepts, to write only on the latest timeline. `seconds` is the timeout of each.
 
     Raises: OSError or asyncpg.PostgresError, from the last host.
     """

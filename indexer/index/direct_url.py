@@ -40,7 +40,7 @@ async def check_same_database(settings: Settings) -> None:
 
 
 async def is_same_database(one: str, other: str, seconds: float = DEFAULTS.postgres_connect_seconds) -> bool:
-    """Return whether two URLs lead to the same database; each has so many seconds to connect."""
+    """Return whether two URLs lead to the same database. `seconds` is the timeout of each connection."""
     holding, reading = [clients.postgres(url, pool_size=1, connect_timeout=seconds) for url in (one, other)]
     key = {"class": LOCK_CLASS, "number": secrets.randbelow(2**31)}
     try:

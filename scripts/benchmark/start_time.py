@@ -2,9 +2,7 @@
 
 import os
 import time
-import urllib.request
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -16,7 +14,8 @@ from scripts.benchmark.datasets import catalogue
 from scripts.benchmark.suite import BUSY, TODAY, Report
 from scripts.dev_stack.context import running_stack
 from scripts.dev_stack.ports import free_port
-from scripts.dev_stack.processes import SMARTTRIP, Child, running
+from scripts.dev_stack.processes import SMARTTRIP, running
+from scripts.dev_stack.wait import http_ok
 
 DEPARTURES = 1000
 POLL_SECONDS = 0.005
@@ -44,22 +43,10 @@ def start_once(env: dict[str, str], log: Path) -> Start:
     port = free_port()
     started = time.monotonic()
     with running([SMARTTRIP, "serve", "--port", str(port)], log, env) as child:
-        _wait_until_ready(child, f"http://127.0.0.1:{port}/readyz")
+        child.wait_until(lambda: http_ok(port, "/readyz"), POLL_SECONDS)
         seconds = time.monotonic() - started
         times = psutil.Process(child.process.pid).cpu_times()
         return Start(seconds, times.user + times.system)
-
-
-def _wait_until_ready(child: Child, url: str) -> None:
-    while not _is_ready(url):
-        child.check()
-        time.sleep(POLL_SECONDS)
-
-
-def _is_ready(url: str) -> bool:
-    with suppress(OSError), urllib.request.urlopen(url, timeout=1) as response:  # noqa: S310 -- an address of ours
-        return bool(response.status == 200)
-    return False
 
 
 def table(starts: Sequence[Start]) -> Table:

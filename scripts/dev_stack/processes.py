@@ -33,14 +33,14 @@ class Child:
         if self.process.poll() is not None:
             raise CliError(f"`{_short(self.process.args)}` has ended; its log is {self.log}.")
 
-    def wait_until(self, ready: Callable[[], bool]) -> None:
-        """Raises CliError if the process ends first, or is not ready within SECONDS_TO_START."""
+    def wait_until(self, ready: Callable[[], bool], interval: float = 0.05) -> None:
+        """Poll every `interval` seconds. Raises CliError if the process ends first, or after SECONDS_TO_START."""
 
         def settled() -> bool:
             self.check()
             return ready()
 
-        if not until(settled, SECONDS_TO_START):
+        if not until(settled, SECONDS_TO_START, interval):
             command = _short(self.process.args)
             raise CliError(f"`{command}` is not ready after {SECONDS_TO_START} s; its log is {self.log}.")
 

@@ -1,1 +1,1 @@
-"""What `smarttrip replay` does: make logged searches again on two sides, and compare the answers."""
+"""Replay of logged searches on two sides, and comparison of their answers, for `smarttrip replay`."""

@@ -24,7 +24,7 @@ MAX_UNANSWERED = 20
 
 @dataclass(frozen=True)
 class Difference:
-    """What is different between the answers to a search. It has the preferences, and nothing of a person."""
+    """The differences between two answers to a search, with its preferences and nothing of a person."""
 
     preferences: object
     kinds: Sequence[Kind]

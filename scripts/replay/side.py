@@ -9,7 +9,7 @@ from schemas.api.preferences import Preferences
 
 @dataclass(frozen=True)
 class Answer:
-    """What a side returned for one search."""
+    """The answer of a side to one search."""
 
     seconds: float
     ids: Sequence[int] = ()
@@ -25,7 +25,7 @@ class Answer:
 class Side(Protocol):
     @property
     def name(self) -> str:
-        """What the command calls it."""
+        """The side's name in the report."""
         ...
 
     async def search(self, preferences: Preferences) -> Answer:

@@ -40,7 +40,7 @@ SET_SEQUENCE = "SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) 
 
 
 async def copy_anonymised(source_url: str, target_url: str, percent: int) -> dict[str, int]:
-    """Copy so many percent of the templates with all that belongs to them; return the number of rows by table.
+    """Copy `percent` % of the templates and the rows that belong to them; return the number of rows by table.
 
     Companies, guides, countries, tags and types are copied whole. Raises: CliError, MigrationError, errors of Postgres.
     """

@@ -1,4 +1,4 @@
-"""What of the platform's data is copied as it is, by table and column. Whatever is not listed is replaced.
+"""The columns that are copied unchanged, by table. Whatever is not listed is replaced.
 
 A column that is new is therefore replaced until somebody has decided about it, and a table that is not listed stays
 empty: users, sessions, events, request logs, and what is counted from them.

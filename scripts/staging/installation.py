@@ -57,7 +57,7 @@ def variables(staging: Settings) -> dict[str, str]:
 
 
 async def create(production: Settings, staging: Settings, percent: int, announce: Callable[[str], None]) -> None:
-    """Create the database with a copy of so many percent of the templates, and its index.
+    """Create the database with a copy of `percent` % of the templates, and its index.
 
     Raises: CliError, MigrationError, IndexerError, errors of the servers.
     """

@@ -87,7 +87,7 @@ def without_versions(documents: dict[int, Any]) -> dict[int, Any]:
     return {number: {**document, "version": None} for number, document in documents.items()}
 
 
-async def write_gaps(worker: Backends, before: Any) -> None:
+async def write_documents_with_gaps(worker: Backends, before: Any) -> None:
     """Write documents with the columns as they are now, once the worker has seen that they differ."""
     await eventually(lambda: worker.columns.differences != Differences())
     await write_again(worker)
@@ -109,7 +109,7 @@ async def test_columns_that_are_back_are_written_again(
 ) -> None:
     async with watching(settings, redis) as worker:
         async with CHANGES[change](engine):
-            await write_gaps(worker, before)
+            await write_documents_with_gaps(worker, before)
         await assert_complete(settings, worker, before)
 
 
@@ -118,7 +118,7 @@ async def test_columns_that_came_back_while_no_worker_ran_are_written_again(
     settings: Settings, redis: Redis, engine: AsyncEngine, before: Any, change: str
 ) -> None:
     async with CHANGES[change](engine), watching(settings, redis) as worker:
-        await write_gaps(worker, before)
+        await write_documents_with_gaps(worker, before)
     async with watching(settings, redis) as worker:
         await assert_complete(settings, worker, before)
 

@@ -16,7 +16,7 @@ PERCENTILE = 3
 
 @dataclass(frozen=True)
 class Service:
-    """What a request costs where it is answered."""
+    """The cost of a request where it is answered."""
 
     api_ms: float
     """Of an instance's core, on average of all requests."""
@@ -30,7 +30,7 @@ class Service:
 
 @dataclass(frozen=True)
 class Second:
-    """What a second of load came to."""
+    """The outcome of one second of load."""
 
     requests: float
     ready: int
@@ -48,7 +48,7 @@ class Second:
 
 
 def search_service(load: Load, nodes: int) -> Service:
-    """Return the service of instances that answer searches alone, beside so many nodes of Elasticsearch."""
+    """Return the service of instances that answer searches alone, beside `nodes` nodes of Elasticsearch."""
     return _service(load, nodes, api_cores(load)["recommendations"] / load.searches, 1 - load.hit_rate)
 
 
@@ -69,7 +69,7 @@ def _service(load: Load, nodes: int, core_seconds: float, misses: float) -> Serv
 
 
 def serve(service: Service, requests: float, ready: int, starting: int = 0, gone: int = 0) -> Second:
-    """Return what becomes of so many requests in a second; `gone` instances are still sent their share."""
+    """Return the outcome of `requests` in one second; `gone` instances are still sent their share."""
     if not ready:
         return Second(requests, 0, starting, requests, 0.0, 0.0, 0.0, 0.0)
     sent = requests * ready / (ready + gone)

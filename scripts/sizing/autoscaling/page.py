@@ -1,4 +1,4 @@
-"""What docs/explanation/scaling.md shows of the simulation. `python -m scripts.sizing.autoscaling.page` prints it."""
+"""Tables and plots of docs/explanation/scaling.md; `python -m scripts.sizing.autoscaling.page` prints them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

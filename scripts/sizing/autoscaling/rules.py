@@ -1,4 +1,4 @@
-"""What autoscalers decide, by the rules that they document.
+"""Decisions of autoscalers, by the rules that they document.
 
 https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/ and https://render.com/docs/scaling
 """
@@ -91,7 +91,7 @@ class HorizontalPodAutoscaler:
         return min(wanted, max(current + 4, current * 2)) if wanted > current else min(current, highest)
 
     def _wanted(self, ratio: float, ready: int, current: int) -> int:
-        """Return what one metric asks for; pods that start count as idle where pods would be added."""
+        """Return how many pods one metric asks for; pods that start count as idle where pods would be added."""
         if ratio > 1 + self.TOLERANCE:
             return ceil(ratio * ready) if ratio * ready / current > 1 + self.TOLERANCE else current
         return ceil(ratio * ready) if ratio < 1 - self.TOLERANCE else current

@@ -1,4 +1,4 @@
-"""What an installation goes through: a day, a spike, a cold start, a lost zone."""
+"""Scenarios of an installation: a day, a spike, a cold start, a lost zone."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -8,7 +8,7 @@ from scripts.sizing.autoscaling.scenarios import Scenario
 
 
 def simulate(installation: Installation, scenario: Scenario) -> Sequence[Second]:
-    """Return what each second came to, from the fewest instances on."""
+    """Return the outcome of each second, beginning with the fewest instances."""
     rule = installation.rule()
     ready_at = [rule.start_seconds if scenario.is_cold else 0] * installation.thresholds.least
     past: list[Second] = []
