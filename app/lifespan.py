@@ -24,11 +24,11 @@ from app.lifecycle.readiness import ReadinessProbe, logging_until_ready
 from app.lifecycle.required_backends import RequiredBackends, SearchBackends, StoreBackends
 from app.lifecycle.shutdown import DrainState, drain_on_sigterm
 from app.observability.request_metrics import current_metrics, flushing
-from app.recommendations.elasticsearch_search import ElasticsearchTripSearch
 from app.recommendations.evaluation import MAX_CONCURRENCY, EvaluationRunner
-from app.recommendations.postgres_search import PostgresTripSearch
-from app.recommendations.rollout_monitor import RolloutMonitor
+from app.recommendations.rollout.monitor import RolloutMonitor
 from app.recommendations.service import RecommendationService
+from app.recommendations.trip_search.elasticsearch import ElasticsearchTripSearch
+from app.recommendations.trip_search.postgres import PostgresTripSearch
 from app.server.admission import AdmissionController, running_admission
 from app.server.connections import ConnectionLimit, connection_limit
 from app.server.receiving_limit import ReceivingLimit, receiving_limit

@@ -25,7 +25,7 @@ from app.http.requests import receive_body
 from app.lifecycle.readiness import ReadinessProbe
 from app.lifecycle.shutdown import DrainState
 from app.recommendations.evaluation import EvaluationRunner
-from app.recommendations.rollout_monitor import RolloutMonitor
+from app.recommendations.rollout.monitor import RolloutMonitor
 from app.recommendations.service import RecommendationService
 from app.server.admission import AdmissionController
 from app.server.connections import ConnectionLimit

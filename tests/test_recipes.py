@@ -109,10 +109,10 @@ def test_documented_steps_add_rule_with_new_field(tree: TreeCopy) -> None:
     assert len(tree.edited) <= MAX_EDITED_FILES
     # Fewer examples than in the suite itself: this is about the recipe.
     tree.replace("tests/scoring/test_ranking.py", "CASES = 1_100", "CASES = 150")
-    tree.replace("tests/app/recommendations/test_postgres_search.py", "max_examples=150", "max_examples=60")
+    tree.replace("tests/app/recommendations/trip_search/test_postgres.py", "max_examples=150", "max_examples=60")
     ran = tree.run_tests(
         "tests/scoring",
-        "tests/app/recommendations/test_postgres_search.py",
+        "tests/app/recommendations/trip_search/test_postgres.py",
         "tests/app/endpoints/test_openapi.py",
         "tests/schemas/api/test_preferences.py",
         "tests/indexer/documents",

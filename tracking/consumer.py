@@ -15,8 +15,8 @@ from core.tracing import spans
 from core.tracing.spans import Span
 from schemas.redis_keys import TRACKING_STREAM
 from tracking import stream
-from tracking.batch_writer import store
 from tracking.stream import StreamEntry
+from tracking.writers.batches import store
 
 log = structlog.get_logger()
 

@@ -6,8 +6,8 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.tables import DeadEvent
-from tracking.batch_writer import EntriesFailedError, EntriesRejectedError, store_batch
 from tracking.stream import StreamEntry
+from tracking.writers.batches import EntriesFailedError, EntriesRejectedError, store_batch
 
 MAX_RETRIED = 1000
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from app.recommendations.search import SearchHits, TripSearch
 from app.recommendations.stage import Stage
+from app.recommendations.trip_search.interface import SearchHits, TripSearch
 from scoring import weights
 from scoring.context import SearchContext
 from scoring.explain import Recommendation, score_documents

@@ -18,7 +18,7 @@ from app.http.raw_response import (
     RequestHeaders,
     content_length,
 )
-from app.recommendations.assignment import Assignment
+from app.recommendations.rollout.assignment import Assignment
 from app.recommendations.service import FROM_DATABASE, WITHOUT_DATABASE, CachedResponse
 from app.tracking.records import RequestLog
 from core.metrics.buffered_counter import BufferedCounter

@@ -18,15 +18,15 @@ from app.cache.response_cache import ReadDependency, ResponseCache
 from app.http.conditional import STALE
 from app.http.encoded_body import EncodedBody
 from app.recommendations.appendable_body import AppendableJsonBody
-from app.recommendations.assignment import OWN_ASSIGNMENT, Assignment
 from app.recommendations.dependency import ResponseDependency, pack_dependency
-from app.recommendations.elasticsearch_search import STALE_INDEX, ElasticsearchTripSearch
 from app.recommendations.engine import RankedResults, find_recommendations
-from app.recommendations.postgres_search import PostgresTripSearch
 from app.recommendations.request_log_record import build_log_record
-from app.recommendations.search import CountingTripSearch
+from app.recommendations.rollout.assignment import OWN_ASSIGNMENT, Assignment
 from app.recommendations.serializer import serialize_response
 from app.recommendations.stage import Stage
+from app.recommendations.trip_search.elasticsearch import STALE_INDEX, ElasticsearchTripSearch
+from app.recommendations.trip_search.interface import CountingTripSearch
+from app.recommendations.trip_search.postgres import PostgresTripSearch
 from app.repositories.lookups import load_lookups
 from core.errors import BackendError, BackendUnavailableError
 from core.metrics.labels import with_values

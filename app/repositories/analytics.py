@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import text
 
 from app.backends.database import ReadSession
-from tracking.daily_metrics import METRIC_COLUMNS, PERIOD, SELECTED, TOP_LISTS, bounds, top_query
+from tracking.aggregation.daily_metrics import METRIC_COLUMNS, PERIOD, SELECTED, TOP_LISTS, bounds, top_query
 
 LAST_DAYS = "created_at BETWEEN now() - make_interval(days => :days) AND now() + interval '1 day'"
 

@@ -19,7 +19,7 @@ from schemas.api.analytics import (
     TopSearchesQuery,
     TopSearchesResponse,
 )
-from tracking.daily_metrics import METRIC_COLUMNS
+from tracking.aggregation.daily_metrics import METRIC_COLUMNS
 
 NO_REQUESTS = dict.fromkeys(METRIC_COLUMNS, 0)
 

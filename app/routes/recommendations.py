@@ -14,8 +14,8 @@ from app.http.conditional import accepts_gzip_response
 from app.http.errors import weights_not_found
 from app.http.raw_response import RawResponse
 from app.middleware.rate_limiting import rate_limit_keys
-from app.recommendations.assignment import Assignment
 from app.recommendations.response import WEIGHTS_HEADER, build_response
+from app.recommendations.rollout.assignment import Assignment
 from app.recommendations.service import CachedResponse, RecommendationService, SearchRequest
 from app.state import ApiRequest, RequestState, current_identity
 from schemas.api.preferences import Preferences

@@ -32,8 +32,8 @@ from schemas.api.tracking import (
 )
 from schemas.event_types import CATEGORIES, SOURCES
 from tracking import visitors
-from tracking.session_writer import encode_session
 from tracking.visitors import Visitor
+from tracking.writers.sessions import encode_session
 
 MAX_USER_AGENT = 500
 NETWORK_BITS = {4: 24, 6: 48}

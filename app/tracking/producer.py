@@ -17,8 +17,8 @@ from core.errors import BackendError, OverloadedError
 from core.metrics.labels import with_values
 from core.tracing import spans
 from schemas.redis_keys import TRACKING_STREAM
-from tracking.batch_writer import WRITERS, store
 from tracking.stream import EVENT, RECOMMENDATION, SESSION, SPAN_ATTRIBUTES, StreamEntry
+from tracking.writers.batches import WRITERS, store
 
 log = structlog.get_logger()
 

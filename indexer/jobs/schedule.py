@@ -14,10 +14,10 @@ from indexer.rebuild import retention
 from indexer.rebuild.verify import VerifyOptions, verify
 from indexer.rollout import outcomes
 from indexer.supervisor import IndexSupervisor
-from tracking.daily_aggregation import aggregate_days
+from tracking.aggregation.daily import aggregate_days
+from tracking.aggregation.trips import aggregate_trips
 from tracking.retention import remove_old
 from tracking.sessions import close_sessions
-from tracking.trip_aggregation import aggregate_trips
 
 log = structlog.get_logger()
 

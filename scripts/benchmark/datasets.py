@@ -10,7 +10,7 @@ import migrations
 from core.configuration.settings import Settings, load_settings
 from indexer.rebuild.reindex import reindex
 from scripts import sample_data
-from scripts.benchmark.workload import Ids
+from scripts.benchmark.load.workload import Ids
 
 SEED = 1
 

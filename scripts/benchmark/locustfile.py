@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from locust import HttpUser, between, task
 
-from scripts.benchmark.workload import Ids, searches
+from scripts.benchmark.load.workload import Ids, searches
 
 SEED = int(os.environ.get("LOAD_SEED", "1"))
 JSON = {"Content-Type": "application/json"}

@@ -51,6 +51,6 @@ def api_server(env: dict[str, str], log: Path) -> AbstractContextManager[Server]
 
 
 def baseline_server(factory: Callable[[], Starlette], env: dict[str, str], log: Path) -> AbstractContextManager[Server]:
-    """Run an application of `scripts.benchmark.baseline_servers`, made by the factory of that module."""
+    """Run an application of `scripts.benchmark.baselines.servers`, made by the factory of that module."""
     command = (sys.executable, "-m", factory.__module__, factory.__name__, "{port}")
     return serving(command, log, env)

@@ -51,8 +51,8 @@ def bench(  # noqa: PLR0913, PLR0917 -- each is an option
         return
     from rich.console import Console
 
-    from scripts.benchmark.report import as_json, sentences, table
-    from scripts.benchmark.suite import bench as measure
+    from scripts.benchmark.comparison.report import as_json, sentences, table
+    from scripts.benchmark.comparison.suite import bench as measure
     from scripts.dev_stack.paths import cache_root
 
     all_sizes = split_sizes(sizes) + ([MILLION] if million else [])
@@ -72,7 +72,7 @@ def bench(  # noqa: PLR0913, PLR0917 -- each is an option
 @app.command()
 def writers(json: JsonOption = False) -> None:
     """Measure what the triggers cost applications that write to Postgres."""
-    from scripts.benchmark.trigger_cost import measure, table
+    from scripts.benchmark.measurements.trigger_cost import measure, table
     from scripts.dev_stack.paths import cache_root
 
     costs = measure(cache_root() / "bench", _report_steps(json))
@@ -88,8 +88,8 @@ def loading(
 ) -> None:
     """Compare the speed of a full reindex with loading the same documents, already serialised, from a file."""
     from core.logs.configuration import configure_logs
-    from scripts.benchmark import memory as memory_benchmark
-    from scripts.benchmark import reindex_speed
+    from scripts.benchmark.measurements import memory as memory_benchmark
+    from scripts.benchmark.measurements import reindex_speed
     from scripts.dev_stack.paths import cache_root
 
     configure_logs("error")
@@ -112,7 +112,7 @@ def freshness(
     json: JsonOption = False,
 ) -> None:
     """Measure the time from a commit until searches see it, alone and during a large fan-out."""
-    from scripts.benchmark.sync_latency import measure, table
+    from scripts.benchmark.measurements.sync_latency import measure, table
     from scripts.dev_stack.paths import cache_root
 
     lags = measure(cache_root() / "bench", departures, rate, seconds, _report_steps(json))
@@ -130,7 +130,7 @@ def caching(
     json: JsonOption = False,
 ) -> None:
     """Measure how many searches the cache answers while departures change, and how soon responses show a change."""
-    from scripts.benchmark.hit_rate import measure, table
+    from scripts.benchmark.measurements.hit_rate import measure, table
     from scripts.dev_stack.paths import cache_root
 
     measured = measure(cache_root() / "bench", split_sizes(sizes), seconds, _report_steps(json))
@@ -147,7 +147,7 @@ def tracing(
     json: JsonOption = False,
 ) -> None:
     """Measure the CPU time per request with tracing absent, off, at 1 % and at 100 %."""
-    from scripts.benchmark.tracing_cost import measure, table
+    from scripts.benchmark.measurements.tracing_cost import measure, table
     from scripts.dev_stack.paths import cache_root
 
     costs = measure(cache_root() / "bench", departures, rounds, seconds, _report_steps(json))
@@ -157,7 +157,7 @@ def tracing(
 @app.command()
 def starting(rounds: Rounds = 20, json: JsonOption = False) -> None:
     """Measure the time from the start of the API until it is ready, of an installation that runs."""
-    from scripts.benchmark.start_time import measure, table
+    from scripts.benchmark.measurements.start_time import measure, table
     from scripts.dev_stack.paths import cache_root
 
     _print(measure(cache_root() / "bench", rounds, _report_steps(json)), table, json, width=80)

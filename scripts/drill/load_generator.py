@@ -13,7 +13,7 @@ from uuid import uuid4
 import aiohttp
 import orjson
 
-from scripts.benchmark.open_loop import due_times
+from scripts.benchmark.load.open_loop import due_times
 
 T = TypeVar("T")
 

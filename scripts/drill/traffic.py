@@ -14,7 +14,7 @@ import orjson
 
 from core.concurrency.tasks import cancel_and_wait
 from schemas.enums import Continent
-from scripts.benchmark.open_loop import due_times
+from scripts.benchmark.load.open_loop import due_times
 from scripts.dev_stack.wait import wait_until
 from scripts.drill.load_generator import LoadClient, Outcome, Request, percentile, visitor
 from scripts.drill.prices import Prices

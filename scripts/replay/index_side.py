@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.backends import factory
 from app.backends.circuit_breaker import reason_of
 from app.backends.database import ReadSession
-from app.recommendations.elasticsearch_search import ElasticsearchTripSearch
 from app.recommendations.engine import find_recommendations
+from app.recommendations.trip_search.elasticsearch import ElasticsearchTripSearch
 from app.repositories.lookups import load_lookups
 from core import clients
 from core.business_date import business_date_provider

@@ -15,7 +15,7 @@ from app.cache.invalidation_state import InvalidationState
 from app.cache.subscriber import subscribe_to_invalidations
 from app.endpoints.endpoint import Endpoint
 from app.http.raw_response import JSON
-from app.recommendations.elasticsearch_search import ElasticsearchTripSearch
+from app.recommendations.trip_search.elasticsearch import ElasticsearchTripSearch
 from app.routes import ENDPOINTS
 from core.configuration.settings import Settings
 from core.errors import BackendUnavailableError

@@ -19,16 +19,16 @@ from starlette.types import Message
 
 from app.backends.http_client import HttpClient
 from app.main import create_app
-from app.recommendations.elasticsearch_search import ElasticsearchTripSearch
 from app.recommendations.service import RecommendationService
+from app.recommendations.trip_search.elasticsearch import ElasticsearchTripSearch
 from app.state import AppState
 from core.configuration.settings import Settings
 from schemas.api.errors import ErrorResponse
 from schemas.tables import DeadEvent
 from tests.security import fuzz
 from tests.support.rows import rows
-from tracking.batch_writer import store
 from tracking.stream import EVENT, StreamEntry
+from tracking.writers.batches import store
 
 INPUTS = int(os.environ.get("FUZZ_INPUTS", "1000"))
 FUZZ = hypothesis_settings(

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.backends.database import Database
-from app.recommendations.elasticsearch_search import search_path
+from app.recommendations.trip_search.elasticsearch import search_path
 from app.routes import ENDPOINTS
 from core.configuration.settings import Settings
 from schemas.api.preferences import Preferences

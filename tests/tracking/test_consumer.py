@@ -22,9 +22,9 @@ from tests.support.fault_proxy import FaultProxy, Mode
 from tests.support.rows import rows
 from tests.support.tracking.entries import TRIP, event, request_log
 from tracking import stream
-from tracking.batch_writer import store
 from tracking.consumer import FAILURES, STREAM_LENGTH, consume_stream, store_next_batch
 from tracking.stream import StreamEntry
+from tracking.writers.batches import store
 
 
 async def leave(redis: Redis, entries: Sequence[StreamEntry]) -> None:

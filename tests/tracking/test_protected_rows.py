@@ -14,11 +14,11 @@ from core.postgres.batched_changes import PROTECTED
 from schemas.tables import Base, BrowsingSession, DeadEvent, TripInteraction, UnverifiedBrowser
 from tests.support.rows import rows
 from tests.support.tracking.entries import PERSON, TRIP, event, request_log
-from tracking.batch_writer import store
-from tracking.daily_aggregation import aggregate_days
+from tracking.aggregation.daily import aggregate_days
+from tracking.aggregation.trips import aggregate_trips
 from tracking.retention import AGES, remove_old
 from tracking.sessions import close_sessions
-from tracking.trip_aggregation import aggregate_trips
+from tracking.writers.batches import store
 
 OLD = datetime.now(UTC) - timedelta(days=40)
 ROWS = 7

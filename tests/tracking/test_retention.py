@@ -23,8 +23,8 @@ from schemas.tables import (
 )
 from tests.support.rows import rows
 from tests.support.tracking.entries import PERSON, TRIP, event, request_log
-from tracking.batch_writer import store
 from tracking.retention import AGES, remove_old
+from tracking.writers.batches import store
 
 DAYS = 30
 MIDNIGHT = datetime.combine(datetime.now(UTC).date() - timedelta(days=DAYS), time.min, UTC)

@@ -11,8 +11,8 @@ from schemas.tables import BrowsingSession
 from tests.support.rows import rows
 from tests.support.tracking.entries import PERSON, SESSION, event
 from tracking import sessions
-from tracking.batch_writer import store
 from tracking.sessions import close_sessions
+from tracking.writers.batches import store
 
 
 def ago(minutes: float) -> datetime:

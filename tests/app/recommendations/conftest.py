@@ -3,7 +3,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from app.backends.http_client import HttpClient
-from app.recommendations.elasticsearch_search import ElasticsearchTripSearch
+from app.recommendations.trip_search.elasticsearch import ElasticsearchTripSearch
 from core.configuration.settings import Settings
 
 

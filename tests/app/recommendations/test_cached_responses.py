@@ -17,7 +17,7 @@ from core.configuration.settings import Settings
 from indexer.backends import Backends, open_backends
 from indexer.feed.batch import process_batch
 from indexer.feed.notifier import ChangeNotifier
-from scripts.benchmark.workload import Ids, searches
+from scripts.benchmark.load.workload import Ids, searches
 from tests.conftest import TODAY
 from tests.support.api.serving import serving
 from tests.support.eventually import eventually

@@ -12,7 +12,7 @@ from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.recommendations.engine import RankedResults, find_recommendations
-from app.recommendations.search import TripSearch
+from app.recommendations.trip_search.interface import TripSearch
 from core.configuration.settings import Settings
 from indexer.rebuild.reindex import reindex
 from schemas.tables import EvaluationScenario

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from schemas.tables import RecommendationMetricsDaily
 from tests.support.api.responses import get
 from tests.support.tracking.entries import request_log
-from tracking.batch_writer import store
-from tracking.daily_aggregation import aggregate_days
+from tracking.aggregation.daily import aggregate_days
+from tracking.writers.batches import store
 
 SUMMARY = "/api/metrics"
 DAILY = "/api/metrics/daily"

@@ -31,7 +31,7 @@ NOTHING_SHOWN = Weights(base=0, ideal_duration=0, good_duration=0, last_places=0
 
 @pytest.fixture(autouse=True)
 def frequent_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.recommendations.rollout_monitor.POLL_SECONDS", 0.05)
+    monkeypatch.setattr("app.recommendations.rollout.monitor.POLL_SECONDS", 0.05)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from core.configuration.settings import Settings
 from indexer.rebuild.reindex import reindex
 from schemas.tables import Country, Tag, TripType
 from scripts import sample_data
-from scripts.benchmark.workload import Ids, searches
+from scripts.benchmark.load.workload import Ids, searches
 from tests.conftest import TODAY, empty
 from tests.support.sync import ignore_progress
 

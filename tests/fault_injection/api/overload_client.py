@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from app.backends.http_client import HttpConnection
-from scripts.benchmark.raw_request import RawRequest
+from scripts.benchmark.load.raw_request import RawRequest
 from scripts.drill.load_generator import Outcome, send_at_rate
 
 CONNECTIONS = 512

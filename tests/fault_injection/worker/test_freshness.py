@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import text
 
 from core.concurrency.tasks import background_task
-from scripts.benchmark.open_loop import due_times
+from scripts.benchmark.load.open_loop import due_times
 from tests.fault_injection.worker.conftest import SyncFixture
 from tests.fault_injection.worker.worker_process import live_worker_process
 from tests.support.eventually import eventually

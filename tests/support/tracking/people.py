@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from schemas.tables import BrowsingSession, DeadEvent, User
 from tests.support.tracking.entries import event, request_log
-from tracking.batch_writer import store
 from tracking.stream import StreamEntry
+from tracking.writers.batches import store
 
 DANA, BEN, NOA = "dana@example.org", "ben@example.org", "noa@example.org"
 SHARED, BENS_OWN, NOAS = UUID(int=1), UUID(int=2), UUID(int=3)

@@ -33,10 +33,10 @@ from tests.support.tracking.people import (
     visit,
 )
 from tracking import stream
-from tracking.batch_writer import store
 from tracking.consumer import store_next_batch
 from tracking.privacy.erase import erase_user
 from tracking.privacy.subject import find_subject
+from tracking.writers.batches import store
 
 PLACES: tuple[type[Base], ...] = (User, BrowsingSession, Event, RecommendationRequest, DeadEvent)
 

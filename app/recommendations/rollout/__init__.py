@@ -1,0 +1,1 @@
+"""Which weights a request is answered with."""

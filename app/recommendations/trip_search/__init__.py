@@ -1,0 +1,1 @@
+"""Trip searches: in Elasticsearch, and in Postgres as the fallback."""

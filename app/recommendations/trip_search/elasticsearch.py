@@ -1,0 +1,132 @@
+"""Trip search in Elasticsearch, through the index alias."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+import orjson
+import structlog
+
+from app.backends.circuit_breaker import CircuitBreaker, Dependency
+from app.backends.failover_client import FailoverHttpClient
+from app.backends.http_client import HttpClient
+from app.backends.index_freshness import IndexFreshnessMonitor
+from app.backends.labels import SEARCH_INDEX_LABEL
+from app.backends.stall_detector import ServerStalledError
+from app.recommendations.trip_search.elasticsearch_responses import COUNT, FACETS, HITS, EsResponse, SearchResponse
+from app.recommendations.trip_search.index_lookups import LOOKUP_QUERY, parse_lookups
+from app.recommendations.trip_search.interface import SearchHits
+from core.clients import elasticsearch_operation
+from core.dependency_calls import Call
+from core.errors import BackendUnavailableError, OverloadedError
+from core.tracing import spans
+from core.tracing.elasticsearch import response_attributes
+from scoring.context import SearchLookups
+from scoring.elasticsearch import build_search
+from scoring.predicates import Condition
+from scoring.rules import RuleGroup
+
+log = structlog.get_logger()
+
+STALE_INDEX = "the index lacks changes that no worker writes"
+"""Reason for which the index is not asked."""
+
+Response = TypeVar("Response", bound=EsResponse)
+Result = TypeVar("Result")
+
+
+def search_path(alias: str, *, cached: bool = True) -> str:
+    """Return the path of the search API.
+
+    With `cached`, the shard answers an equal body from its request cache until a refresh changes something. Of several
+    copies that of the node asked is searched, so that a search waits for one node only. Where a shard has no copy left,
+    the search fails: the other shards alone would give a wrong ranking.
+    """
+    return f"/{alias}/_search?request_cache={str(cached).lower()}&preference=_local&allow_partial_search_results=false"
+
+
+class ElasticsearchTripSearch:
+    """The primary trip search. Its methods raise BackendUnavailableError or OverloadedError."""
+
+    def __init__(
+        self,
+        elasticsearch: HttpClient | FailoverHttpClient,
+        alias: str,
+        feed: IndexFreshnessMonitor | None = None,
+        *,
+        cached: bool = True,
+        dependency: Dependency = "elasticsearch",
+    ) -> None:
+        """`dependency` names the search's own circuit breaker in metrics and logs."""
+        self._elasticsearch = elasticsearch
+        self._feed = feed
+        self._search_path = search_path(alias, cached=cached)
+        self._count_path = f"/{alias}/_count"
+        self.breaker = CircuitBreaker(dependency, SEARCH_INDEX_LABEL)
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the index lacks changes that no worker will write to it."""
+        return self._feed is not None and self._feed.is_stale
+
+    async def find(self, condition: Condition, rules: Sequence[RuleGroup], size: int) -> SearchHits:
+        """Return the `size` best departures for which the condition holds."""
+        with spans.span("build search"):
+            body = build_search(condition, rules, size)
+        return await self._query(self._search_path, body, HITS, _search_hits)
+
+    async def count(self, condition: Condition) -> int:
+        """Return the number of departures for which the condition holds."""
+        body = {"query": condition.to_elasticsearch()}
+        return await self._query(self._count_path, body, COUNT, lambda response: response.count)
+
+    async def lookups(self) -> SearchLookups:
+        """Return the lookups as far as the index knows them (see `index_lookups`)."""
+        return await self._query(
+            self._search_path, LOOKUP_QUERY, FACETS, lambda response: parse_lookups(response.aggregations)
+        )
+
+    async def _query(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        decoder: msgspec.json.Decoder[Response],
+        parse: Callable[[Response], Result],
+    ) -> Result:
+        if self._elasticsearch.is_full:
+            # Another request would only queue, and all requests would become slower.
+            raise OverloadedError()
+        if self.is_stale:
+            # The index works, so this is nothing for the circuit breaker.
+            raise BackendUnavailableError(SEARCH_INDEX_LABEL, reason=STALE_INDEX)
+        with self.breaker.protect():
+            text = await self._post(path, orjson.dumps(body))
+            try:
+                response = decoder.decode(text)
+                if response.is_partial:
+                    raise self._unavailable("partial response")
+                return parse(response)
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                raise self._unavailable("malformed response") from error
+
+    async def _post(self, path: str, body: bytes) -> bytes:
+        try:
+            with Call("elasticsearch", elasticsearch_operation(path)) as span:
+                response = await self._elasticsearch.post(path, body, spans.outgoing_headers())
+                if span.is_recorded:
+                    span.set(response_attributes(response.status, response.body))
+        except OSError as error:
+            if isinstance(error, ServerStalledError):
+                self.breaker.trip()
+            raise self._unavailable(type(error).__name__) from error
+        if response.status != 200:
+            raise self._unavailable(f"status {response.status}")
+        return response.body
+
+    def _unavailable(self, reason: str) -> BackendUnavailableError:
+        log.warning("search_unavailable", reason=reason)
+        return BackendUnavailableError(SEARCH_INDEX_LABEL, reason=reason)
+
+
+def _search_hits(response: SearchResponse) -> SearchHits:
+    return SearchHits(response.hits.total.value, [hit.source for hit in response.hits.hits])

@@ -1,0 +1,152 @@
+"""Applications that the service is compared with; they run under the same HTTP server as the service."""
+
+import os
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import TypedDict
+
+import orjson
+from msgspec import Raw
+from sqlalchemy import select
+from sqlalchemy.orm import joinedload
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from app.backends.database import Database, ReadSession
+from app.http.raw_response import JSON
+from app.recommendations.trip_search.postgres_ranking import filter_query
+from app.repositories.lookups import load_lookups
+from app.server.admission import AdmissionController, running_admission
+from app.server.connections import ConnectionLimit, connection_limit
+from app.server.receiving_limit import ReceivingLimit, receiving_limit
+from app.server.run import serve
+from core import clients
+from core.business_date import BusinessDateProvider, business_date_provider
+from core.configuration.settings import Settings, load_settings
+from schemas.api.entities import RecommendedDeparture, to_json
+from schemas.api.preferences import Preferences
+from schemas.document_fields import departure_values, template_values
+from schemas.index_document import TripDocument
+from schemas.tables import TripOccurrence, TripTemplate
+from scoring import weights
+from scoring.context import SearchContext
+from scoring.explain import score_documents
+from scoring.filters import candidate_filter
+from scoring.rules import applicable_rules
+
+RESPONSE_BYTES = "BENCH_BARE_BYTES"
+"""Environment variable with the size of the constant response."""
+
+TIMEOUT = 120.0
+"""Seconds: timeout of connections and statements; scoring one search blocks the event loop for seconds."""
+
+
+class ServerState(TypedDict):
+    """State that the server's protocol reads from an application."""
+
+    settings: Settings
+    admission: AdmissionController
+    connections: ConnectionLimit
+    receiving: ReceivingLimit
+
+
+def constant_server() -> Starlette:
+    """Create an application that sends the same RESPONSE_BYTES bytes for every request."""
+    body = b'{"success":true,"data":"%b"}' % (b"x" * int(os.environ[RESPONSE_BYTES]))
+    return _constant_server("/", body)
+
+
+def trace_collector() -> Starlette:
+    """Create an application that takes traces over OTLP (HTTP), and forgets them."""
+    return _constant_server("/v1/traces", b"")
+
+
+def _constant_server(path: str, body: bytes) -> Starlette:
+    settings = load_settings()
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[ServerState]:
+        async with running_admission(settings.max_requests_in_flight) as admission:
+            yield ServerState(
+                settings=settings,
+                admission=admission,
+                connections=ConnectionLimit(connection_limit(settings)),
+                receiving=ReceivingLimit(receiving_limit(settings)),
+            )
+
+    async def respond(_request: Request) -> Response:
+        return Response(body, media_type=JSON)
+
+    return Starlette(routes=[Route(path, respond, methods=["GET", "POST"])], lifespan=lifespan)
+
+
+class DatabaseState(ServerState):
+    database: Database
+    today: BusinessDateProvider
+
+
+def database_only() -> Starlette:
+    """Create an application that loads all candidates through the ORM, and scores and sorts them in Python."""
+    settings = load_settings()
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[DatabaseState]:
+        engine = clients.postgres(
+            settings.database_url,
+            pool_timeout=TIMEOUT,
+            connect_timeout=TIMEOUT,
+            command_timeout=TIMEOUT,
+        )
+        database = Database(engine)
+        async with running_admission(settings.max_requests_in_flight) as admission:
+            yield DatabaseState(
+                settings=settings,
+                admission=admission,
+                connections=ConnectionLimit(connection_limit(settings)),
+                receiving=ReceivingLimit(receiving_limit(settings)),
+                database=database,
+                today=business_date_provider(settings),
+            )
+        await database.close()
+
+    return Starlette(routes=[Route("/", _search_the_database, methods=["POST"])], lifespan=lifespan)
+
+
+async def _search_the_database(request: Request[DatabaseState]) -> Response:
+    preferences = Preferences.model_validate(await request.json())
+    async with request.state["database"].read() as session:
+        search = SearchContext(preferences, request.state["today"](), await load_lookups(session))
+        departures = {trip.id: trip for trip in await _candidates(session, search)}
+    scored = score_documents([_document(trip) for trip in departures.values()], applicable_rules(search))
+    scored.sort(key=lambda result: (-result.score, result.document.start, result.document.id))
+    trips = b",".join(_with_score(departures[result.document.id], result.score) for result in scored[: weights.RESULTS])
+    envelope = orjson.dumps({"success": True, "total_candidates": len(departures)})[:-1]
+    return Response(b'%b,"data":[%b]}' % (envelope, trips), media_type=JSON)
+
+
+def _with_score(trip: TripOccurrence, score: int) -> bytes:
+    return b'%b,"match_score":%d}' % (to_json(RecommendedDeparture.model_validate(trip))[:-1], score)
+
+
+async def _candidates(session: ReadSession, search: SearchContext) -> Sequence[TripOccurrence]:
+    template = joinedload(TripOccurrence.template)
+    query = filter_query(select(TripOccurrence), candidate_filter(search)).options(
+        joinedload(TripOccurrence.guide),
+        template.joinedload(TripTemplate.company),
+        template.joinedload(TripTemplate.trip_type),
+        template.joinedload(TripTemplate.primary_country),
+        template.selectinload(TripTemplate.tags),
+    )
+    return (await session.scalars(query)).all()
+
+
+def _document(trip: TripOccurrence) -> TripDocument:
+    return TripDocument(**template_values(trip.template), **departure_values(trip), trip=Raw(b"{}"))
+
+
+if __name__ == "__main__":
+    factory, port = sys.argv[1:]
+    serve(load_settings(port=port), f"scripts.benchmark.baselines.servers:{factory}")

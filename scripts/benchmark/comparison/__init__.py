@@ -1,0 +1,1 @@
+"""The rows of `smarttrip bench`: the service and its baselines in turns."""

@@ -1,0 +1,1 @@
+"""Requests: what is sent, how fast, and the process that sends it."""

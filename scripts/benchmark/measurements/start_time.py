@@ -1,0 +1,59 @@
+"""Time from the start of `smarttrip serve` until `/readyz` says that it may be sent requests."""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import psutil
+from rich.table import Table
+
+from scripts.benchmark.comparison.suite import BUSY, TODAY, Report
+from scripts.benchmark.datasets import catalogue
+from scripts.dev_stack.context import running_stack
+from scripts.dev_stack.ports import free_port
+from scripts.dev_stack.processes import SMARTTRIP, running
+from scripts.dev_stack.wait import http_ok
+
+DEPARTURES = 1000
+POLL_SECONDS = 0.005
+
+
+@dataclass(frozen=True)
+class Start:
+    seconds: float
+    cpu_seconds: float
+    """What the process itself computed, which other work on the machine prolongs less."""
+
+
+def measure(data: Path, rounds: int, report: Report) -> Sequence[Start]:
+    """Raises CliError if another benchmark runs or the server does not become ready."""
+    with running_stack(data, busy=BUSY) as services:
+        env = {**os.environ, **catalogue(DEPARTURES, services, TODAY).env}
+        report("one start, after which Python has compiled all modules")
+        start_once(env, data / "start.log")
+        report(f"{rounds} starts")
+        return [start_once(env, data / "start.log") for _ in range(rounds)]
+
+
+def start_once(env: dict[str, str], log: Path) -> Start:
+    """Start the API, wait until it is ready, and end it."""
+    port = free_port()
+    started = time.monotonic()
+    with running([SMARTTRIP, "serve", "--port", str(port)], log, env) as child:
+        child.wait_until(lambda: http_ok(port, "/readyz"), POLL_SECONDS)
+        seconds = time.monotonic() - started
+        times = psutil.Process(child.process.pid).cpu_times()
+        return Start(seconds, times.user + times.system)
+
+
+def table(starts: Sequence[Start]) -> Table:
+    rows = Table("", "fastest s", "median s", "slowest s", title=f"Until the API is ready, {len(starts)} starts")
+    for name, seconds in (
+        ("elapsed", [start.seconds for start in starts]),
+        ("CPU", [start.cpu_seconds for start in starts]),
+    ):
+        rows.add_row(name, f"{min(seconds):.2f}", f"{median(seconds):.2f}", f"{max(seconds):.2f}")
+    return rows

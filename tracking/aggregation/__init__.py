@@ -1,0 +1,1 @@
+"""Figures of trips and of days, made from events and request logs."""

@@ -1,0 +1,1 @@
+"""Writers of stream entries to Postgres."""
