@@ -26,7 +26,7 @@ from core.metrics.labels import with_values
 from core.request_record import record_cache
 from schemas.invalidation_message import EntityKind
 
-Source = Literal["process", "redis", "shared", "fill", "stale"]
+CacheLevel = Literal["process", "redis", "shared", "fill", "stale"]
 """What answered a lookup: a level of the cache, the load of another caller, its own load, or an old body."""
 
 CacheKind = Literal["recommendations", "reference", "trips", "lookups"]
@@ -34,13 +34,13 @@ CacheKind = Literal["recommendations", "reference", "trips", "lookups"]
 
 LOOKUPS = with_values(
     Counter("smarttrip_cache_lookups_total", "Lookups by where the answer came from", ["source", "kind"]),
-    get_args(Source),
+    get_args(CacheLevel),
     get_args(CacheKind),
 )
 
 COUNTERS = {
-    (source, kind): BufferedCounter(LOOKUPS.labels(source, kind))
-    for source, kind in product(get_args(Source), get_args(CacheKind))
+    (level, kind): BufferedCounter(LOOKUPS.labels(level, kind))
+    for level, kind in product(get_args(CacheLevel), get_args(CacheKind))
 }
 
 Loader = Callable[[], Awaitable[bytes]]
@@ -303,7 +303,7 @@ class ResponseCache:
         return entry.body
 
 
-def _count(source: Source, kind: CacheKind) -> None:
+def _count(level: CacheLevel, kind: CacheKind) -> None:
     """Count a lookup, and record what answered it in the record of the current request."""
-    COUNTERS[source, kind].count += 1
-    record_cache(source)
+    COUNTERS[level, kind].count += 1
+    record_cache(level)

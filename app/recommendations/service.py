@@ -90,7 +90,7 @@ class SearchRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class DataSource:
     """One way to compute recommendations: a trip search and the lookups that preferences are resolved against."""
 
     name: str
@@ -114,7 +114,7 @@ def _read_dependency(request: SearchRequest, body: EncodedBody) -> IsAffected:
     return ResponseDependency(request.preferences, request.today, weights, packed).is_affected
 
 
-async def _find(search: SearchContext, source: Source) -> RankedResults:
+async def _find(search: SearchContext, source: DataSource) -> RankedResults:
     results = await find_recommendations(source.trips, search)
     SEARCHES.labels("some" if results.all else "none").inc()
     return results
@@ -140,10 +140,10 @@ class RecommendationService:
         self._cache = cache
         self._database = database
         self._index = index
-        self._primary = Source("primary", index, self._load_lookups)
+        self._primary = DataSource("primary", index, self._load_lookups)
         self._fallbacks = (
-            Source("postgres", fallback, self._load_lookups, FROM_DATABASE),
-            Source("index", index, index.lookups, WITHOUT_DATABASE),
+            DataSource("postgres", fallback, self._load_lookups, FROM_DATABASE),
+            DataSource("index", index, index.lookups, WITHOUT_DATABASE),
         )
         self._cache_seconds = cache_seconds
 
@@ -209,7 +209,7 @@ class RecommendationService:
         return await _find(await self._search(request, self._primary), self._primary)
 
     async def _get_degraded(
-        self, request: SearchRequest, reason: str, fallbacks: Sequence[Source] | None = None
+        self, request: SearchRequest, reason: str, fallbacks: Sequence[DataSource] | None = None
     ) -> CachedResponse:
         """Return a response from the first of the fallbacks, by default of all, that has one. Raises: BackendError.
 
@@ -244,7 +244,7 @@ class RecommendationService:
             key, depends_on, load, seconds, kind="recommendations", read_dependency=read_dependency
         )
 
-    def _loader(self, request: SearchRequest, source: Source) -> Callable[[], Awaitable[bytes]]:
+    def _loader(self, request: SearchRequest, source: DataSource) -> Callable[[], Awaitable[bytes]]:
         async def load() -> bytes:
             search = await self._search(request, source)
             started = time.monotonic()
@@ -260,12 +260,12 @@ class RecommendationService:
 
         return load
 
-    async def _search(self, request: SearchRequest, source: Source) -> SearchContext:
+    async def _search(self, request: SearchRequest, source: DataSource) -> SearchContext:
         with spans.span("catalogue"):
             lookups = await source.load_lookups()
         return SearchContext(request.preferences, request.today, lookups, request.assignment.weights.weights)
 
-    async def _count_trips(self, today: date, source: Source) -> int:
+    async def _count_trips(self, today: date, source: DataSource) -> int:
         """Count bookable departures where the search is, of which the index lags the database by seconds."""
 
         async def load() -> bytes:

@@ -93,7 +93,7 @@ BLANK = r"^[\s\x1c-\x1f\x85]*$"
 EMAIL = {"pattern": f"{BLANK}|{ADDRESS}", "maxLength": MAX_EMAIL}
 Email = Annotated[str, Field(json_schema_extra=EMAIL), AfterValidator(_address)]
 EventType = Annotated[str, Field(json_schema_extra={"enum": sorted(CATEGORIES)}), AfterValidator(_one_of(CATEGORIES))]
-Source = Annotated[str, Field(json_schema_extra={"enum": sorted(SOURCES)}), AfterValidator(_one_of(SOURCES))]
+EventSource = Annotated[str, Field(json_schema_extra={"enum": sorted(SOURCES)}), AfterValidator(_one_of(SOURCES))]
 UtcTimestamp = Annotated[datetime, BeforeValidator(_instant, json_schema_input_type=datetime)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_limit_size)]
 
@@ -163,7 +163,7 @@ class TrackedEvent(ApiModel):
     """Id of the browser."""
     trip_id: Annotated[int, Field(strict=True, ge=1, lt=INT4), BeforeValidator(to_integral)] | None = None
     """Id of the departure that it is about; null if none."""
-    source: Annotated[Source | None, Field(validate_default=True, description="Required for click_trip.")] = None
+    source: Annotated[EventSource | None, Field(validate_default=True, description="Required for click_trip.")] = None
     recommendation_request_id: UUID | None = None
     """`request_id` of the search whose result it is about; null if none."""
     metadata: Metadata | None = None

@@ -44,8 +44,8 @@ def test_there_is_something_to_describe() -> None:
     assert len(list(properties())) > 300
 
 
-@pytest.mark.parametrize(("name", "operation"), list(operations()), ids=str)
-def test_operation_has_summary_description_and_security(name: str, operation: dict[str, Any]) -> None:
+@pytest.mark.parametrize("operation", [pytest.param(operation, id=name) for name, operation in operations()])
+def test_operation_has_summary_description_and_security(operation: dict[str, Any]) -> None:
     assert operation["summary"]
     assert operation["description"].endswith(".")
     assert "security" in operation

@@ -50,13 +50,12 @@ def test_positions_of_different_moments_are_not_compared() -> None:
 @pytest.mark.parametrize(
     ("changes", "seconds"),
     [
-        ({"replayed_at": NOW - timedelta(seconds=7)}, 7),
-        ({"replayed_at": NOW + timedelta(seconds=7)}, 0),
-        ({"replayed_at": NOW - timedelta(hours=1), "has_replayed_all": True}, 0),
-        ({"replayed_at": None}, timedelta.max.total_seconds()),
-        ({"replayed_at": None, "is_standby": False}, 0),
+        pytest.param({"replayed_at": NOW - timedelta(seconds=7)}, 7, id="behind"),
+        pytest.param({"replayed_at": NOW + timedelta(seconds=7)}, 0, id="ahead"),
+        pytest.param({"replayed_at": NOW - timedelta(hours=1), "has_replayed_all": True}, 0, id="idle"),
+        pytest.param({"replayed_at": None}, timedelta.max.total_seconds(), id="nothing replayed"),
+        pytest.param({"replayed_at": None, "is_standby": False}, 0, id="primary"),
     ],
-    ids=str,
 )
 def test_lag_does_not_depend_on_the_clock_of_the_standby(
     changes: dict[str, Any], seconds: float, standby_clock: timedelta

@@ -21,7 +21,9 @@ async def enqueue(backends: Backends, *sizes: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "sizes_after", [[], [1500], [15_000], [100_000], [150] * 40, [1] * 40, [1500, 1, 5, 700]], ids=str
+    "sizes_after",
+    [[], [1500], [15_000], [100_000], [150] * 40, [1] * 40, [1500, 1, 5, 700]],
+    ids=["none", "burst", "large burst", "catalogue", "40 batches", "40 changes", "mixed"],
 )
 async def test_single_change_is_claimed_at_once(backends: Backends, sizes_after: list[int]) -> None:
     await enqueue(backends, 5000)
