@@ -1,3 +1,3 @@
-"""The HTTP side."""
+"""The HTTP API: `main.py` builds the application, `lifespan.py` its process state."""
 
 import core.metrics.files  # noqa: F401  # before the first metric

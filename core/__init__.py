@@ -1,0 +1,1 @@
+"""What API and worker share: clients, errors, clock, business date, times of calls to the servers."""

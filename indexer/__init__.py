@@ -1,1 +1,1 @@
-"""The indexer: keeps the trip index in Elasticsearch synchronized with Postgres."""
+"""The worker process: `worker.py` runs everything, `supervisor.py` has a missing or unusable index rebuilt."""

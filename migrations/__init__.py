@@ -1,4 +1,4 @@
-"""Our additions to the platform's database, as Alembic revisions.
+"""Revisions of the database: adopted tables, outbox, triggers, indexes.
 
 The platform writes to the database during a migration, so no step may hold a lock for longer than a moment: every
 step commits by itself, stops waiting for a lock after LOCK_TIMEOUT and tries again, and may be repeated.

@@ -1,1 +1,1 @@
-"""The shapes of data and nothing else: settings, tables, entities, requests, documents."""
+"""Shapes of data: index document, Redis keys, lenient parsers, enumerations."""

@@ -1,1 +1,1 @@
-"""Scoring: rules, candidate filters and explanations. Pure: no I/O, no clock."""
+"""The rules, as data: ranking in Elasticsearch and explanation in Python."""

@@ -1,1 +1,1 @@
-"""The `smarttrip` command, local services, sample data, the demo and the benchmark."""
+"""The `smarttrip` command (`cli.py`) and the checks behind `./scripts/test`."""

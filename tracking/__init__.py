@@ -1,1 +1,1 @@
-"""The worker's side of tracking: store events and request logs from the stream in Postgres, and aggregate them."""
+"""From the Redis stream into Postgres; visitors, sessions, dead letters, retention."""

@@ -1,0 +1,1 @@
+"""Authentication, client address, rate limiter."""

@@ -1,0 +1,1 @@
+"""State and control of the index for administrators."""

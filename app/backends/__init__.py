@@ -1,0 +1,1 @@
+"""Clients of Postgres, Redis and Elasticsearch with circuit breakers, replica pool, batching."""

@@ -1,0 +1,1 @@
+"""Response cache: process and Redis level, single flight, invalidation."""

@@ -1,0 +1,1 @@
+"""What an `Endpoint` is; validation, cached endpoints, the admin guard, the OpenAPI document."""

@@ -1,0 +1,1 @@
+"""HTTP without the application: errors, parsing, responses, conditional requests, CORS, headers."""

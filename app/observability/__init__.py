@@ -1,0 +1,1 @@
+"""Prometheus registry, request metrics, access log."""

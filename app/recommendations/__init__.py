@@ -1,1 +1,1 @@
-"""Recommendations: from preferences to the response of POST /api/v2/recommendations."""
+"""From preferences to the response of `POST /api/v2/recommendations`: cache, engine, fallbacks, serialisation."""

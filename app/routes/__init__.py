@@ -1,4 +1,4 @@
-"""All endpoints of the service, and the role whose processes serve them."""
+"""One module per group of endpoints: handlers and their `Endpoint(...)` descriptions."""
 
 from collections.abc import Collection, Mapping
 

@@ -1,0 +1,1 @@
+"""Uvicorn: start-up, client timeouts, load shedding, sockets of several processes."""

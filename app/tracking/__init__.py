@@ -1,1 +1,1 @@
-"""The API's side of tracking: it appends to the stream that the worker stores."""
+"""Events and request logs into the Redis stream."""

@@ -1,1 +1,1 @@
-"""Tasks, timeouts, retries, single flight and bisection."""
+"""Tasks, timeouts, retries, single flight, bisection of batches."""

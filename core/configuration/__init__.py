@@ -1,1 +1,1 @@
-"""Settings, the roles of a process, and what values of settings mean."""
+"""Settings, roles of a process, URLs as providers give them, rates."""

@@ -1,1 +1,1 @@
-"""Log lines: their form, what they must not contain, and the thread that writes them."""
+"""JSON lines, redaction, repeated errors, the thread that writes."""

@@ -1,1 +1,1 @@
-"""Metrics of every process, and the files that share them."""
+"""Labels whose series exist from the start, files shared by processes, buffered counters."""

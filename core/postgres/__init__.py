@@ -1,1 +1,1 @@
-"""Postgres: connections and pools, transactions, statements."""
+"""Connections and pools, session settings, transactions, changed columns of the platform, deletion by age."""

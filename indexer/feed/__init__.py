@@ -1,0 +1,1 @@
+"""The change feed: outbox consumers, batches, fan-out, refresh and invalidation notices."""

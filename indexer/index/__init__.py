@@ -1,0 +1,1 @@
+"""Index administration, targets, outbox table, versioned bulk writes, document versions, reconciliation."""

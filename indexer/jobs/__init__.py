@@ -1,0 +1,1 @@
+"""Scheduled and requested jobs, over arq."""

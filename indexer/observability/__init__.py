@@ -1,0 +1,1 @@
+"""The worker's probes and outbox metrics."""

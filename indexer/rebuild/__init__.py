@@ -1,0 +1,1 @@
+"""Reindex, loading, checksum comparison, verification, rollback, retention."""

@@ -1,1 +1,1 @@
-"""Gradual rollout: weight sets, and which share of the clients is answered with which."""
+"""Weight sets in Postgres, and which of them clients are answered with."""

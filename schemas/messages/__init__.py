@@ -1,1 +1,1 @@
-"""The messages of error responses in English and Hebrew, by key."""
+"""Error messages in English and Hebrew, by key."""

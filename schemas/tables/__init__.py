@@ -1,4 +1,4 @@
-"""Tables: those of the platform (catalogue, tracking, analytics) and those of the index synchronization (sync)."""
+"""The platform's tables and the sync tables."""
 
 from schemas.tables.analytics import EvaluationScenario, RecommendationMetricsDaily, RecommendationRequest
 from schemas.tables.base import Base

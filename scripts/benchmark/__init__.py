@@ -1,1 +1,1 @@
-"""Benchmarks: the service and its baselines take turns in one run on one machine."""
+"""The Locust file, catalogues and measured processes of `smarttrip bench`."""

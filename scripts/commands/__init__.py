@@ -1,1 +1,1 @@
-"""Options and output of the commands; the packages that do the work are imported when a command runs."""
+"""One module per group of commands."""

@@ -1,1 +1,1 @@
-"""Run real Postgres, Valkey and Elasticsearch servers on this machine, from Python and Maven packages alone."""
+"""Postgres, Valkey and Elasticsearch on this machine, from packages."""

@@ -1,1 +1,1 @@
-"""`smarttrip drill`: the split system under load, while its parts fail one after the other."""
+"""`smarttrip drill`: the system under load while its parts fail in turn; tests take servers and load from here."""

@@ -1,1 +1,1 @@
-"""Replay of logged searches on two sides, and comparison of their answers, for `smarttrip replay`."""
+"""`smarttrip replay`: searches, the two sides, and the comparison of their answers."""

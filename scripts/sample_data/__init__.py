@@ -1,4 +1,4 @@
-"""Load a sample catalogue that resembles the platform's into empty tables, by COPY."""
+"""A sample catalogue that resembles the platform's, loaded into empty tables by COPY."""
 
 from collections.abc import Iterable, Iterator
 from datetime import date

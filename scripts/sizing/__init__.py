@@ -1,1 +1,1 @@
-"""`smarttrip size`: instances, memory, disk and cost for a number of users and departures, from measured figures."""
+"""What a request costs, and the plan that `smarttrip size` makes of it."""

@@ -1,1 +1,1 @@
-"""An installation like production beside it, with an anonymised sample of its data."""
+"""A copy of the catalogue without persons, and an installation like production that is made with it."""

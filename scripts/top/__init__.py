@@ -1,1 +1,1 @@
-"""`smarttrip top`: what an installation does now, from the metrics of its processes."""
+"""`smarttrip top`: metrics of processes, and the page made of them."""

@@ -1,0 +1,1 @@
+"""`make test-versions`: which versions of the servers the suites pass on."""

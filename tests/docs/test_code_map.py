@@ -1,7 +1,10 @@
 """The code map lists every package, and the page of import layers the layers that are enforced."""
 
+import ast
 import tomllib
 from itertools import groupby
+
+import pytest
 
 from tests.docs.documents import QUOTED, ROOT, table
 
@@ -16,6 +19,13 @@ def packages() -> set[str]:
 def test_code_map_lists_exactly_the_packages() -> None:
     rows = table("docs/explanation/code-map.md", "## Packages")
     assert sorted(QUOTED.findall(name)[0] for name, _ in rows) == sorted(packages())
+
+
+@pytest.mark.parametrize("package", sorted(packages() - {"tests/"}))
+def test_docstring_of_package_says_what_the_map_says(package: str) -> None:
+    contents = dict(table("docs/explanation/code-map.md", "## Packages"))
+    docstring = ast.get_docstring(ast.parse((ROOT / package / "__init__.py").read_text())) or ""
+    assert docstring.partition("\n")[0].lower() == f"{contents[f'`{package}`']}.".lower()
 
 
 def enforced_layers() -> list[set[str]]:

@@ -1,1 +1,1 @@
-"""Figures of trips and of days, made from events and request logs."""
+"""Daily metrics and trip counters."""

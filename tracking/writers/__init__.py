@@ -1,1 +1,1 @@
-"""Writers of stream entries to Postgres."""
+"""One writer for each kind of stream entry."""

@@ -1,1 +1,1 @@
-"""Which weights a request is answered with."""
+"""The weights that a request is answered with, and what a rollout's monitor says."""

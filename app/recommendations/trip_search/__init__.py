@@ -1,1 +1,1 @@
-"""Trip searches: in Elasticsearch, and in Postgres as the fallback."""
+"""The search in Elasticsearch and the one in Postgres, with one interface."""

@@ -1,1 +1,1 @@
-"""The rows of `smarttrip bench`: the service and its baselines in turns."""
+"""The rows of `smarttrip bench`: service and baselines in turns."""

@@ -1,1 +1,1 @@
-"""Requests: what is sent, how fast, and the process that sends it."""
+"""Requests, their rate, and the process that sends them."""

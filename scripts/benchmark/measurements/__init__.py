@@ -1,1 +1,1 @@
-"""Benchmarks of one part each, by a command of their own."""
+"""`smarttrip bench COMMAND`: one module for each."""

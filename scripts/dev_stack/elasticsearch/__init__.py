@@ -1,1 +1,1 @@
-"""An Elasticsearch node from Maven jars and the Java runtime of a wheel."""
+"""An Elasticsearch assembled from Maven artifacts, alone or as a cluster of three nodes."""

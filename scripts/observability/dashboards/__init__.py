@@ -1,1 +1,1 @@
-"""Grafana dashboards: each module builds one page of panels."""
+"""One module for each dashboard."""

@@ -1,1 +1,1 @@
-"""How autoscalers follow the load: a simulation, second by second, on the measured cost of a request."""
+"""A simulation of autoscalers, and the thresholds that it recommends."""
