@@ -21,8 +21,8 @@ class BackendError(ExpectedError):
     """A backend cannot serve a call now; the same call may succeed after `retry_after` seconds."""
 
     retry_after: int
-    is_outage: bool = True
-    """Whether the circuit breaker counts it as a failure of the backend."""
+    is_outage: bool | None = True
+    """Whether the circuit breaker counts it as a failure of the backend, or as a success; None if it says nothing."""
 
 
 class BackendUnavailableError(BackendError):
@@ -47,6 +47,24 @@ class TransactionConflictError(BackendUnavailableError):
     """Transactions conflicted again and again; the database itself works."""
 
     is_outage = False
+
+
+class PoolExhaustedError(BackendUnavailableError):
+    """No connection was free in time; whether the database works is for those to find out that use them."""
+
+    is_outage = None
+
+
+class DatabaseBlockedError(BackendUnavailableError):
+    """A call waited for a lock for too long; the database itself works."""
+
+    is_outage = False
+
+    def __init__(self, backend: Message, *, pid: int, locks: str) -> None:
+        """`pid` is the server process that holds the lock, `locks` what it holds, as tables and modes."""
+        super().__init__(backend, reason=f"process {pid} holds {locks}")
+        self.pid = pid
+        self.locks = locks
 
 
 class DatabaseDiffersError(BackendUnavailableError):

@@ -64,6 +64,8 @@ class CircuitBreaker:
             if error.is_outage:
                 self.last_failure = reason_of(error)
                 self._record_failure()
+            elif error.is_outage is None:
+                self._leave_undecided()
             else:
                 self._record_success()
             raise
@@ -72,9 +74,8 @@ class CircuitBreaker:
             self._record_success()
             raise
         except BaseException:
-            # A cancellation or a bug says nothing about the backend; the next caller may probe it.
-            if self.state is CircuitState.HALF_OPEN:
-                self._set_state(CircuitState.OPEN)
+            # Such as a cancellation or a bug.
+            self._leave_undecided()
             raise
         self._record_success()
 
@@ -90,6 +91,11 @@ class CircuitBreaker:
         if self.state is CircuitState.HALF_OPEN or monotonic() - self._opened_at < self._open_seconds:
             raise BackendUnavailableError(self._label, reason=f"circuit breaker open: {self.last_failure}")
         self._set_state(CircuitState.HALF_OPEN)
+
+    def _leave_undecided(self) -> None:
+        """Let the next caller probe the backend: this one's call says nothing about it."""
+        if self.state is CircuitState.HALF_OPEN:
+            self._set_state(CircuitState.OPEN)
 
     def _record_success(self) -> None:
         self._failures = 0

@@ -15,7 +15,13 @@ from app.backends.circuit_breaker import CircuitBreaker
 from app.backends.labels import DATABASE_LABEL
 from app.backends.replica_pool import ReplicaPool
 from app.backends.stall_probe import StallProbe
-from core.errors import BackendUnavailableError, DatabaseDiffersError, TransactionConflictError
+from core.errors import (
+    BackendUnavailableError,
+    DatabaseBlockedError,
+    DatabaseDiffersError,
+    PoolExhaustedError,
+    TransactionConflictError,
+)
 from core.postgres.platform_columns import AGAIN_SECONDS, PlatformColumns
 from core.postgres.transactions import is_conflict, retry_conflicts
 
@@ -113,9 +119,10 @@ class Database:
 
     @asynccontextmanager
     async def guard(self, session: AsyncSession) -> AsyncIterator[None]:
-        """Use the primary in the block. Raises: BackendUnavailableError if it is down or stalls."""
+        """Use the primary in the block, after a replica. Raises: BackendUnavailableError if it is down or stalls."""
         with self.breaker.protect(), self._map_errors():
-            async with self._probe.watch(session):
+            # The caller has waited for the replica already.
+            async with self._probe.watch(session, patience=0):
                 yield
 
     async def transact(self, work: Callable[[WriteSession], Awaitable[Result]]) -> Result:
@@ -145,6 +152,11 @@ class Database:
         except DatabaseDiffersError:
             self.columns.check_soon(after=AGAIN_SECONDS)
             raise
+        except BackendUnavailableError as error:
+            holder = self._probe.lock_holder
+            if holder is None or not isinstance(error.__cause__, (TimeoutError, PoolTimeoutError)):
+                raise
+            raise DatabaseBlockedError(DATABASE_LABEL, pid=holder.pid, locks=holder.locks) from error
 
     @asynccontextmanager
     async def _write_session(self) -> AsyncIterator[WriteSession]:
@@ -174,7 +186,8 @@ def map_database_errors() -> Iterator[None]:
         if not is_unavailable(error):
             raise
         log.warning("database_unavailable", error=type(error).__name__)
-        raise BackendUnavailableError(DATABASE_LABEL) from error
+        kind = PoolExhaustedError if isinstance(error, PoolTimeoutError) else BackendUnavailableError
+        raise kind(DATABASE_LABEL) from error
 
 
 DIFFERS_SQLSTATES = ("42703", "42P01", "42501", "42804", "42846", "42883")

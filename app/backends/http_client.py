@@ -130,7 +130,9 @@ class HttpClient:
         self.max_connections = connections
         self._in_use = 0
         self._idle: list[HttpConnection] = []
-        self._stalls = StallDetector(self._responds, self._report_stall, patience=self.patience)
+        self._stalls = StallDetector(
+            self._probe, self._report_stall, patience=self.patience, probe_seconds=PROBE_SECONDS
+        )
 
     @property
     def is_full(self) -> bool:
@@ -182,17 +184,8 @@ class HttpClient:
             else:
                 connection.abort()
 
-    async def _responds(self) -> bool:
-        """Return whether the server responds to the smallest request, whatever the status."""
-        probe = asyncio.create_task(self._probe())
-        # Unlike a timeout, this returns a response that arrived while the event loop was busy.
-        try:
-            done, _ = await asyncio.wait([probe], timeout=PROBE_SECONDS)
-            return bool(done) and probe.exception() is None
-        finally:
-            probe.cancel()
-
     async def _probe(self) -> None:
+        """Send the smallest request; the server responds, whatever the status. Raises: OSError."""
         connection = await self._open()
         try:
             await connection.send(request("GET", f"{self._path_prefix}/", self._fields, b""))

@@ -1,14 +1,19 @@
 """Detection of a server that stalls: it accepts what is sent and does not respond.
 
-A call has seconds, because it may be slow. So while callers wait for longer than the patience, the server is probed on
-a connection of its own; if it does not respond to that either, all of them fail at once.
+A call has seconds, because it may be slow. So while callers wait for longer than the patience, the server is probed; if
+it does not respond to that either, all of them fail at once. On a busy machine this process may be what is late: only
+time counts in which its event loop ran.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 from core.concurrency.tasks import cancel_and_wait
+
+TICK_SECONDS = 0.05
+"""A tick that takes twice as long does not count: the event loop was late, which says nothing about the server."""
 
 
 class ServerStalledError(OSError):
@@ -17,26 +22,35 @@ class ServerStalledError(OSError):
 
 class StallDetector:
     def __init__(
-        self, responds: Callable[[], Awaitable[bool]], on_stall: Callable[[int], None], *, patience: float
+        self,
+        probe: Callable[[], Coroutine[Any, Any, None]],
+        on_stall: Callable[[int], None],
+        *,
+        patience: float,
+        probe_seconds: float,
     ) -> None:
-        """`responds` probes the server; `on_stall` gets the number of calls that fail.
+        """`probe` returns when the server has responded, or raises OSError; it has `probe_seconds`.
 
-        `patience` is the time in seconds that a caller waits before the server is probed, and between two probes.
+        `on_stall` gets the number of calls that fail. `patience` is the time in seconds that a caller waits before the
+        server is probed, and between two probes.
         """
-        self._responds = responds
+        self._probe = probe
         self._on_stall = on_stall
         self._patience = patience
+        self._probe_seconds = probe_seconds
         self._waiting: set[asyncio.Timeout] = set()
         self._stalled: set[asyncio.Timeout] = set()
         self._probing: asyncio.Task[None] | None = None
 
     @asynccontextmanager
-    async def watch(self, seconds: float | None = None) -> AsyncIterator[None]:
+    async def watch(self, seconds: float | None = None, *, patience: float | None = None) -> AsyncIterator[None]:
         """Limit the block to so many seconds, and end it at once when the server stalls.
 
+        `patience` replaces the detector's for this caller, who may have waited for another server before.
         Raises: TimeoutError, ServerStalledError.
         """
-        timer = asyncio.get_running_loop().call_later(self._patience, self._start)
+        patience = self._patience if patience is None else patience
+        timer = asyncio.get_running_loop().call_later(patience, self._start)
         try:
             async with asyncio.timeout(seconds) as limit:
                 self._waiting.add(limit)
@@ -73,6 +87,20 @@ class StallDetector:
                 return
             await asyncio.sleep(self._patience)
 
+    async def _responds(self) -> bool:
+        probe = asyncio.create_task(self._probe())
+        left = self._probe_seconds
+        try:
+            while not probe.done() and left > 0:
+                left -= await _tick(probe)
+            if probe.done():
+                probe.result()
+            return probe.done()
+        except OSError:
+            return False
+        finally:
+            await cancel_and_wait([probe])
+
     def _fail_all(self) -> None:
         limits = [limit for limit in self._waiting if not limit.expired()]
         self._on_stall(len(limits))
@@ -80,3 +108,12 @@ class StallDetector:
         for limit in limits:
             self._stalled.add(limit)
             limit.reschedule(now)
+
+
+async def _tick(probe: asyncio.Task[None]) -> float:
+    """Wait for the probe for a tick; return the seconds that count."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    await asyncio.wait([probe], timeout=TICK_SECONDS)
+    seconds = loop.time() - began
+    return seconds if seconds < 2 * TICK_SECONDS else 0

@@ -12,6 +12,7 @@ from app.http.raw_response import JSON
 from core.errors import (
     BackendUnavailableError,
     ConflictError,
+    DatabaseBlockedError,
     DatabaseDiffersError,
     ExpectedError,
     NotAuthenticatedError,
@@ -121,9 +122,13 @@ def to_api_error(error: ExpectedError) -> ApiError:
 
 
 def _unavailable(error: BackendUnavailableError) -> ApiError:
-    if not isinstance(error, DatabaseDiffersError):
-        return unavailable(error.backend, retry_after=error.retry_after)
-    message = Message("database_lacks_what_is_needed")
+    match error:
+        case DatabaseDiffersError():
+            message = Message("database_lacks_what_is_needed")
+        case DatabaseBlockedError():
+            message = Message("database_is_locked", pid=error.pid, locks=error.locks)
+        case _:
+            return unavailable(error.backend, retry_after=error.retry_after)
     return ApiError(503, error.code, message, headers={"Retry-After": str(error.retry_after)})
 
 

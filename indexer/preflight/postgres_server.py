@@ -11,8 +11,8 @@ from indexer.backends import POOL_SIZE
 
 WORKER_CONNECTIONS = POOL_SIZE + 5
 """Most connections of one worker: its pool, and those of jobs and rebuilds."""
-PROBE_CONNECTIONS = 1
-"""Connections of an API process besides its pool."""
+PROBE_CONNECTIONS = 2
+"""Connections of an API process besides its pool: that of its probes, and while it does not respond a second one."""
 NEARLY_ALL = 0.9
 """Part of a limit from which it counts as nearly reached, by whatever processes."""
 

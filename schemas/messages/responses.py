@@ -73,6 +73,12 @@ RESPONSES = {
         "The database lacks a table, a column or a right that the service needs for this. Please try again later.",
         "במסד הנתונים חסרה טבלה, עמודה או הרשאה שהשירות זקוק לה כדי להשיב. אפשר לנסות שוב מאוחר יותר.",
     ),
+    "database_is_locked": Text(
+        "The connection to the database waits for a lock: process {pid} of Postgres holds {locks}. Please try again"
+        " shortly.",
+        "החיבור אל מסד הנתונים ממתין לנעילה: תהליך {pid} של Postgres מחזיק ב-{locks}. אפשר לנסות שוב בעוד רגע."
+        " (connection)",
+    ),
     "service": Text("the service", "השירות"),
     "database": Text("the database", "מסד הנתונים"),
     "redis": Text("Redis", "Redis"),

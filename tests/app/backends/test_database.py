@@ -16,7 +16,7 @@ from app.backends.database import Database
 from app.backends.replica_pool import CHECK_VALID_SECONDS
 from core import clients
 from core.configuration.settings import Settings
-from core.errors import BackendUnavailableError
+from core.errors import BackendUnavailableError, DatabaseBlockedError
 from tests.support.eventually import eventually
 from tests.support.factories import CatalogueFactory
 from tests.support.fault_proxy import FaultProxy, Mode
@@ -205,6 +205,35 @@ async def test_slow_statement_is_not_a_stall(ways: Ways) -> None:
     async with database.read() as session:
         await session.execute(text("SELECT pg_sleep(2.2)"))
     assert database.breaker.state is CircuitState.CLOSED
+    await database.close()
+
+
+async def test_failures_because_of_a_lock_open_no_circuit(
+    settings: Settings, catalogue: CatalogueFactory, database: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.backends.stall_probe.PATIENCE_SECONDS", 0.1)
+    api = Database(clients.postgres(settings.database_url, pool_size=2, pool_timeout=0.5, command_timeout=60))
+    async with database.connect() as holder:
+        await holder.execute(text("LOCK TABLE countries IN ACCESS EXCLUSIVE MODE"))
+        pid = await holder.scalar(text("SELECT pg_backend_pid()"))
+        waiting = [asyncio.create_task(read_countries(api)) for _ in range(2)]
+        await eventually(lambda: api._probe.lock_holder is not None)
+        for failure in await asyncio.gather(*(read_countries(api) for _ in range(12)), return_exceptions=True):
+            assert isinstance(failure, DatabaseBlockedError)
+            assert (failure.pid, failure.locks) == (pid, "countries AccessExclusiveLock")
+        assert api.breaker.state is CircuitState.CLOSED
+        await holder.rollback()
+        await asyncio.gather(*waiting)
+    await api.close()
+
+
+async def test_full_pool_opens_no_circuit(settings: Settings) -> None:
+    database = Database(clients.postgres(settings.database_url, pool_size=1, pool_timeout=0.05))
+    async with database.read() as session:
+        await session.connection()
+        for failure in await asyncio.gather(*(read(database) for _ in range(12)), return_exceptions=True):
+            assert isinstance(failure, BackendUnavailableError)
+        assert database.breaker.state is CircuitState.CLOSED
     await database.close()
 
 

@@ -13,6 +13,7 @@ from app.middleware.request_context import RequestContextMiddleware
 from core.errors import (
     BackendUnavailableError,
     ConflictError,
+    DatabaseBlockedError,
     ExpectedError,
     NotAuthenticatedError,
     NotAuthorizedError,
@@ -21,6 +22,7 @@ from core.errors import (
 from schemas.messages.message import Message
 
 EXPLAINED = Message("administrators_only")
+BLOCKED = DatabaseBlockedError(DATABASE_LABEL, pid=7, locks="countries AccessExclusiveLock")
 SECRET = "postgresql://app:password@10.0.0.5/platform"
 
 
@@ -60,7 +62,7 @@ async def test_invalid_fields_are_listed_as_details() -> None:
     assert response.json()["error"] == "Please correct: limit should be a whole number."
 
 
-@pytest.mark.parametrize("error", [BackendUnavailableError(DATABASE_LABEL), OverloadedError(), timed_out()])
+@pytest.mark.parametrize("error", [BackendUnavailableError(DATABASE_LABEL), OverloadedError(), timed_out(), BLOCKED])
 async def test_temporary_errors_use_words_the_client_retries_on(error: ExpectedError) -> None:
     response = await get(failing(error))
     assert response.status_code == 503
@@ -84,6 +86,14 @@ async def test_temporary_errors_use_words_the_client_retries_on(error: ExpectedE
             "overloaded",
             "There are too many connections at the moment. Please try again shortly.",
             {"Retry-After": "5"},
+        ),
+        (
+            BLOCKED,
+            503,
+            "unavailable",
+            "The connection to the database waits for a lock: process 7 of Postgres holds countries"
+            " AccessExclusiveLock. Please try again shortly.",
+            {"Retry-After": "2"},
         ),
         (ConflictError(EXPLAINED), 409, "conflict", str(EXPLAINED), {}),
         (NotAuthenticatedError(EXPLAINED), 401, "unauthorized", str(EXPLAINED), {"WWW-Authenticate": "Bearer"}),
