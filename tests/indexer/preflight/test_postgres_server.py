@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from core.configuration.settings import Settings
 from indexer.preflight import postgres_server
 from indexer.preflight.comparison import compare_postgres
-from indexer.preflight.postgres_server import WORKER_CONNECTIONS
+from indexer.preflight.postgres_server import PROBE_CONNECTIONS, WORKER_CONNECTIONS
 from tests.support.sync import execute
 
 
@@ -19,7 +19,7 @@ async def test_server_of_the_tests_has_no_differences(settings: Settings) -> Non
 async def test_too_few_connections_of_the_server_are_named(settings: Settings) -> None:
     (found,) = await compare_postgres(settings.model_copy(update={"workers": 64, "postgres_connections": 100}))
     assert found.startswith("The setting max_connections of Postgres leaves ")
-    assert str(64 * 101 + WORKER_CONNECTIONS) in found
+    assert str(64 * (100 + PROBE_CONNECTIONS) + WORKER_CONNECTIONS) in found
 
 
 @asynccontextmanager
