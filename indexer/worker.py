@@ -11,7 +11,7 @@ import uvloop
 
 from core import clients
 from core.clock import watch_clock
-from core.concurrency.tasks import cancel_and_wait, unwrap_failures
+from core.concurrency.tasks import cancel_and_wait, task_group
 from core.configuration.settings import Settings
 from core.gc_tuning import tune_gc
 from core.process_metrics import watch_event_loop
@@ -96,8 +96,7 @@ async def work(settings: Settings, stop: asyncio.Event, limits: BatchLimits = DE
         if settings.worker_port is not None:
             background.append(run_health_server(settings.host, settings.worker_port, consumers))
         log.info("worker_started")
-        with unwrap_failures(RedisOwnedError):
-            await _run_all(consumers, background, stop)
+        await _run_all(consumers, background, stop)
         await _finish(notifier)
     log.info("worker_stopped")
 
@@ -114,7 +113,7 @@ async def _run_all(
     consumers: Sequence[OutboxConsumer], background: Sequence[Coroutine[Any, Any, None]], stop: asyncio.Event
 ) -> None:
     """Run consumers and background tasks until `stop` is set or one of them fails, which ends all."""
-    async with asyncio.TaskGroup() as group:
+    async with task_group(RedisOwnedError) as group:
         consuming = [group.create_task(consumer.run()) for consumer in consumers]
         others = [group.create_task(coroutine) for coroutine in background]
         try:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from app.http.errors import validation_error
 from app.recommendations.service import RecommendationService
-from core.concurrency.tasks import unwrap_failures
+from core.concurrency.tasks import task_group
 from core.errors import BackendError, ConflictError
 from schemas.api.evaluation import ScenarioResult
 from schemas.api.preferences import Preferences
@@ -49,9 +49,8 @@ class EvaluationRunner:
                 return await _evaluate(self._service, scenario, today, weights)
 
         # Unlike with `gather`, no search goes on after one of them has failed.
-        with unwrap_failures(BackendError):
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(evaluate(scenario)) for scenario in scenarios]
+        async with task_group(BackendError) as group:
+            tasks = [group.create_task(evaluate(scenario)) for scenario in scenarios]
         return [task.result() for task in tasks]
 
 

@@ -1,8 +1,8 @@
 """Background tasks and their cancellation."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from contextlib import asynccontextmanager
 from typing import Any
 
 CANCEL_INTERVAL_SECONDS = 0.1
@@ -30,19 +30,26 @@ def discard_exception(task: asyncio.Task[Any]) -> None:
         task.exception()
 
 
-@contextmanager
-def unwrap_failures(*types: type[Exception]) -> Iterator[None]:
-    """Raise the first error of a task group in the block, in place of the group, if all its errors are of `types`.
+@asynccontextmanager
+async def task_group(*unwrapped: type[Exception]) -> AsyncIterator[asyncio.TaskGroup]:
+    """Run a task group. If all its errors are of the `unwrapped` types, raise the first one in place of their group.
 
     An `except*` clause does not do: on Python 3.11.2 what it raises is in a group again.
     """
+    task = asyncio.current_task()
+    requests = task.cancelling() if task else 0
     try:
-        yield
-    except ExceptionGroup as group:
-        unwrapped, others = group.split(types)
-        if unwrapped is None or others is not None:
+        async with asyncio.TaskGroup() as group:
+            yield group
+    except ExceptionGroup as errors:
+        if task and task.cancelling() > requests:
+            # Before Python 3.13, a group whose task fails while the group waits for its end leaves a request to cancel
+            # the caller; before 3.11.3, each later `asyncio.timeout` of the caller then ends with a CancelledError.
+            task.uncancel()
+        matching, others = errors.split(unwrapped)
+        if matching is None or others is not None:
             raise
-        raise unwrapped.exceptions[0] from None
+        raise matching.exceptions[0] from None
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import InstrumentedAttribute
 
-from core.concurrency.tasks import background_task
+from core.concurrency.tasks import background_task, task_group
 from core.errors import BACKEND_ERRORS
 from core.metrics.labels import with_values
 from indexer import metrics
@@ -44,7 +44,7 @@ def declare_metrics(jobs: Sequence[Job]) -> None:
 async def run_scheduled(engine: AsyncEngine, jobs: Sequence[Job], *, poll_seconds: float = POLL_SECONDS) -> None:
     """Run jobs until cancelled, over all outages of Postgres."""
     scheduled = _scheduled(jobs)
-    async with asyncio.TaskGroup() as group:
+    async with task_group() as group:
         while True:
             try:
                 for job, started_at in await claim_due(engine, scheduled):

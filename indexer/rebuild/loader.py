@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import func, select
 
 from core.concurrency.retries import retry_times
-from core.concurrency.tasks import unwrap_failures
+from core.concurrency.tasks import task_group
 from core.tracing import spans
 from indexer import metrics
 from indexer.backends import Backends
@@ -69,10 +69,9 @@ class BulkLoader:
         async with self.backends.postgres.connect() as connection:
             self.total = await connection.scalar(select(func.count()).select_from(TripOccurrence)) or 0
         self._report()
-        with unwrap_failures(Exception):
-            async with asyncio.TaskGroup() as tasks:
-                for _ in range(IN_FLIGHT):
-                    tasks.create_task(self._load_chunks())
+        async with task_group(Exception) as tasks:
+            for _ in range(IN_FLIGHT):
+                tasks.create_task(self._load_chunks())
 
     async def _load_chunks(self) -> None:
         while ids := await self._next_ids():

@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 import orjson
 
-from core.concurrency.tasks import cancel_and_wait
+from core.concurrency.tasks import cancel_and_wait, task_group
 from schemas.enums import Continent
 from scripts.benchmark.load.open_loop import due_times
 from scripts.dev_stack.wait import wait_until
@@ -163,7 +163,7 @@ async def running_traffic(
 
 async def _repeat(send: Callable[[float], Coroutine[Any, Any, None]], rate: float) -> None:
     """Call `send` so many times a second, whatever becomes of the responses, until cancelled."""
-    async with asyncio.TaskGroup() as group:
+    async with task_group() as group:
         async for due in due_times(rate, FOREVER, time.monotonic):
             group.create_task(send(due))
 

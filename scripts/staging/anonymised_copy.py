@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 from sqlalchemy import Table
 
-from core.concurrency.tasks import unwrap_failures
+from core.concurrency.tasks import task_group
 from core.configuration.postgres_url import parse_postgres_url
 from core.postgres.connection import connect
 from indexer.index.direct_url import is_same_database
@@ -105,10 +105,9 @@ async def _stream(
         await source.copy_from_query(query, output=slices.put)
         await slices.put(None)
 
-    with unwrap_failures(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-        async with asyncio.TaskGroup() as group:
-            group.create_task(read())
-            status = await target.copy_to_table(table, source=_until_none(slices), columns=columns)
+    async with task_group(asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as group:
+        group.create_task(read())
+        status = await target.copy_to_table(table, source=_until_none(slices), columns=columns)
     return int(status.removeprefix("COPY "))
 
 

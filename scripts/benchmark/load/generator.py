@@ -17,6 +17,7 @@ from typing import Any
 import uvloop
 
 from app.backends.http_client import HttpConnection, HttpResponse
+from core.concurrency.tasks import task_group
 from scripts.benchmark.load.open_loop import due_times
 from scripts.benchmark.load.plan import LoadPlan, LoadResult
 from scripts.benchmark.load.raw_request import RawRequest
@@ -87,7 +88,7 @@ class Generator:
         await asyncio.gather(*(client() for _ in range(self._plan.concurrency)))
 
     async def _open_loop(self, seconds: float, rate: float) -> None:
-        async with asyncio.TaskGroup() as tasks:
+        async with task_group() as tasks:
             async for due in due_times(rate, math.ceil(seconds * rate)):
                 tasks.create_task(self.send(due))
 

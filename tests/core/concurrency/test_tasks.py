@@ -9,7 +9,7 @@ import pytest
 
 from app.backends.failover_client import FailoverHttpClient, NodeClient
 from app.backends.http_client import NO_FIELDS, HttpResponse
-from core.concurrency.tasks import discard_exception, unwrap_failures
+from core.concurrency.tasks import discard_exception, task_group
 
 
 @pytest.fixture
@@ -67,6 +67,18 @@ async def test_error_of_a_request_whose_caller_is_cancelled_twice_is_not_reporte
     assert reports == []
 
 
+async def run_group(errors: list[Exception]) -> None:
+    """Run a group whose tasks fail with these errors while it waits for their end."""
+
+    async def fail_with(error: Exception) -> None:
+        await asyncio.sleep(0)
+        raise error
+
+    async with task_group(OSError) as group:
+        for error in errors:
+            group.create_task(fail_with(error))
+
+
 @pytest.mark.parametrize(
     ("errors", "raised"),
     [
@@ -75,7 +87,18 @@ async def test_error_of_a_request_whose_caller_is_cancelled_twice_is_not_reporte
         ([ValueError("of another kind")], ExceptionGroup),
     ],
 )
-def test_failures_of_one_kind_are_unwrapped(errors: list[Exception], raised: type[Exception]) -> None:
-    with pytest.raises(raised) as caught, unwrap_failures(OSError):
-        raise ExceptionGroup("tasks", errors)
+async def test_failures_of_one_kind_are_unwrapped(errors: list[Exception], raised: type[Exception]) -> None:
+    with pytest.raises(raised) as caught:
+        await run_group(errors)
     assert caught.type is raised
+
+
+async def test_failed_group_leaves_no_request_to_cancel_its_caller() -> None:
+    with pytest.raises(TimeoutError):
+        await run_group([TimeoutError()])
+    task = asyncio.current_task()
+    assert task
+    assert task.cancelling() == 0
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await asyncio.Event().wait()
