@@ -45,7 +45,7 @@ FINISH_SECONDS = 1.0
 
 
 def run(settings: Settings, limits: BatchLimits = DEFAULT_LIMITS) -> None:
-    """Run until SIGTERM or SIGINT."""
+    """Run until SIGTERM or SIGINT. Raises: KeyboardInterrupt after SIGINT, when all is finished."""
     tune_gc()
     start_tracing("smarttrip-worker")
     with stopping_tracing(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -54,9 +54,18 @@ def run(settings: Settings, limits: BatchLimits = DEFAULT_LIMITS) -> None:
 
 async def _run_until_signal(settings: Settings, limits: BatchLimits) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    interrupted = False
+
+    def interrupt() -> None:
+        nonlocal interrupted
+        interrupted = True
+        stop.set()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupt)
     await work(settings, stop, limits)
+    if interrupted:
+        raise KeyboardInterrupt
 
 
 async def work(settings: Settings, stop: asyncio.Event, limits: BatchLimits = DEFAULT_LIMITS) -> None:

@@ -1,6 +1,5 @@
 """The `smarttrip` command: registers the commands and turns expected errors into a sentence and an exit code."""
 
-import io
 import os
 import sys
 from typing import Annotated
@@ -30,6 +29,7 @@ from scripts.commands import (
 from scripts.commands.group import FastGroup
 from scripts.errors import ExitCode
 from scripts.interrupts import announced_interrupts
+from scripts.standard_streams import drop_unwritten, open_standard_streams, output_error, print_error
 
 EXIT_CODES = "Exit codes: " + "; ".join(f"{code} {code.meaning}" for code in ExitCode) + "."
 
@@ -85,26 +85,17 @@ def smarttrip(
     """Trip recommendations from an Elasticsearch index that follows Postgres. Settings come from the environment."""
 
 
-def open_closed_streams() -> None:
-    """Open the null device in place of standard streams that are closed.
-
-    Otherwise sockets get their numbers, and libuv aborts the process when it closes one of these.
-    """
-    for descriptor in (0, 1, 2):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            # The lowest free number, which is this one.
-            os.open(os.devnull, os.O_RDWR)
-
-
 def main() -> None:
-    open_closed_streams()
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A reader of a pipe or a log sees each step as soon as it is done.
-        sys.stdout.reconfigure(line_buffering=True)
+    open_standard_streams()
     with announced_interrupts():
         code = _run()
+    failure = output_error()
+    if failure is not None:
+        code = ExitCode.FAILED
+        # A reader that has ended, such as `head`, has what it wants.
+        if not isinstance(failure, BrokenPipeError):
+            print_error(f"Standard output cannot be written: {failure.strerror}.")
+    drop_unwritten()
     sys.exit(code)
 
 
@@ -117,12 +108,14 @@ def _run() -> int:
     except (KeyboardInterrupt, typer.Abort):
         code = ExitCode.INTERRUPTED
     except Exception as error:
+        if output_error() is not None:
+            return ExitCode.FAILED
         from scripts.commands.errors import describe_error  # noqa: PLC0415
 
         expected = describe_error(error)
         if expected is None:
             raise
-        print(expected.sentence, file=sys.stderr)
+        print_error(expected.sentence)
         return expected.code
     return code or ExitCode.DONE
 
@@ -133,5 +126,5 @@ def _end_with_usage(error: TyperException) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         print(error.message)
     else:
-        print(describe_usage(error), file=sys.stderr)
+        print_error(describe_usage(error))
     return ExitCode.USAGE

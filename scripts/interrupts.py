@@ -2,12 +2,13 @@
 
 import asyncio
 import signal
-import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn, TypeVar
+
+from scripts.standard_streams import print_error
 
 Result = TypeVar("Result")
 
@@ -70,4 +71,4 @@ async def _cancelled_by_ctrl_c(main: Coroutine[None, None, Result]) -> Result:
 def _announce() -> None:
     # A second Ctrl-C would interrupt the stopping.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    print("Interrupted; stopping what was started ...", file=sys.stderr, flush=True)
+    print_error("Interrupted; stopping what was started ...")

@@ -14,21 +14,30 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
     return True
 
 
-def require_free(port: int, host: str = "127.0.0.1") -> None:
-    """Raises CliError, which says why, if the port cannot be listened on."""
+def require_free(port: int, host: str = "127.0.0.1", *, port_name: str = "PORT", host_name: str = "HOST") -> None:
+    """Return if the port can be listened on; the names are those of the settings or options that chose them.
+
+    Raises: CliError, which says what is in the way.
+    """
     try:
         _bind(port, host)
-    except (OSError, UnicodeError) as error:
+    except (OSError, UnicodeError, TypeError) as error:
+        # Python has a TypeError for a host that it cannot encode.
         code = getattr(error, "errno", None)
         if code == errno.EADDRINUSE:
-            raise port_taken(port) from None
+            raise port_taken(port, port_name) from None
         if code == errno.EACCES:
-            raise CliError(f"Port {port} needs more rights; choose 1024 or higher with PORT.", ExitCode.PORT) from None
-        raise CliError(f'HOST should be an address of this machine, not "{host}".', ExitCode.SETTING) from None
+            raise CliError(
+                f"Port {port} needs more rights; choose 1024 or higher with {port_name}.", ExitCode.PORT
+            ) from None
+        raise CliError(
+            f'{host_name} should be an address of this machine, not "{host}".',
+            ExitCode.USAGE if host_name.startswith("--") else ExitCode.SETTING,
+        ) from None
 
 
-def port_taken(port: int) -> CliError:
-    return CliError(f"Port {port} is taken; choose another one with PORT.", ExitCode.PORT)
+def port_taken(port: int, name: str) -> CliError:
+    return CliError(f"Port {port} is taken; choose another one with {name}.", ExitCode.PORT)
 
 
 def _bind(port: int, host: str) -> None:

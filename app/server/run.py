@@ -2,8 +2,10 @@
 
 import logging
 import os
+import signal
 import sys
-from contextlib import suppress
+from types import FrameType
+from typing import NoReturn
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
@@ -37,7 +39,10 @@ class ServerConfig(uvicorn.Config):
 
 
 def serve(settings: Settings, app: str = "app.main:app_from_environment") -> None:
-    """Serve until SIGTERM or SIGINT. `app` names the application's factory, which reads the environment itself."""
+    """Serve until SIGTERM or SIGINT. `app` names the application's factory, which reads the environment itself.
+
+    Raises: KeyboardInterrupt after SIGINT, when all requests are answered.
+    """
     os.environ.update(HOST=settings.host, PORT=str(settings.port), WORKERS=str(settings.workers))
     raise_open_files_limit()
     config = _config(settings, app)
@@ -75,7 +80,13 @@ def _config(settings: Settings, app: str) -> ServerConfig:
 
 def _serve_single(config: uvicorn.Config) -> None:
     server = uvicorn.Server(config)
-    with suppress(KeyboardInterrupt):
-        server.run()
+    # When the server has ended, uvicorn raises the signals that ended it once more.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _exit)
+    server.run()
     if not server.started:
         sys.exit(STARTUP_FAILURE)
+
+
+def _exit(number: int, frame: FrameType | None) -> NoReturn:
+    sys.exit()

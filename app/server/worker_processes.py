@@ -28,11 +28,22 @@ class WorkerProcesses(Multiprocess):
         """Kill processes that still run `end_seconds` after SIGTERM."""
         super().__init__(config, sockets)
         self._end_seconds = end_seconds
+        self._interrupted = False
         self._known: dict[Process, float] = {}
         """Processes that may run, and after how many seconds of checks without a response each counts as stalled.
 
         Time in which the parent does not check does not count: it may have been stopped, too.
         """
+
+    def run(self) -> None:
+        """Run until a signal ends all processes. Raises: KeyboardInterrupt, if it was SIGINT."""
+        super().run()
+        if self._interrupted:
+            raise KeyboardInterrupt
+
+    def handle_int(self) -> None:
+        self._interrupted = True
+        super().handle_int()
 
     def keep_subprocess_alive(self) -> None:
         """Replace processes that have ended or stalled; log them, and take their gauges out of the shared metrics.

@@ -81,11 +81,15 @@ async def own_mark(backends: Backends) -> dict[str, str]:
     return {OWNER: await _installation_of(backends.postgres)}
 
 
-async def adopt_indexes(es: AsyncElasticsearch, alias: str, installation: str) -> None:
-    """Mark all indexes of the alias as this installation's, whosever they are. Raises: errors of Elasticsearch."""
-    for name, meta in (await _metas(es, alias)).items():
-        if meta.get(OWNER) != installation:
-            await es.indices.put_mapping(index=name, meta={**meta, OWNER: installation})
+async def adopt_indexes(es: AsyncElasticsearch, alias: str, installation: str) -> list[str]:
+    """Mark all indexes of the alias as this installation's; return the names of those that were not.
+
+    Raises: errors of Elasticsearch.
+    """
+    others = {name: meta for name, meta in (await _metas(es, alias)).items() if meta.get(OWNER) != installation}
+    for name, meta in others.items():
+        await es.indices.put_mapping(index=name, meta={**meta, OWNER: installation})
+    return [*others]
 
 
 async def _metas(es: AsyncElasticsearch, alias: str) -> dict[str, Mapping[str, Any]]:
@@ -133,13 +137,16 @@ async def check_single_server(settings: Settings) -> None:
         raise RedisClusterError
 
 
-async def adopt(settings: Settings) -> None:
-    """Take over the names that the settings give, whosever they are. Raises: errors of the servers."""
+async def adopt(settings: Settings) -> list[str]:
+    """Take over the names that the settings give, whosever they are; return the indexes that were not this one's.
+
+    Raises: errors of the servers.
+    """
     installation = await _read_own(settings)
     async with clients.own_redis(settings, timeout=settings.background_redis_seconds) as redis:
         await adopt_redis(redis, installation)
     async with clients.own_elasticsearch(settings, timeout=settings.background_index_seconds) as es:
-        await adopt_indexes(es, settings.elasticsearch_alias, installation)
+        return await adopt_indexes(es, settings.elasticsearch_alias, installation)
 
 
 async def watch_redis(redis: Redis, engine: AsyncEngine) -> None:

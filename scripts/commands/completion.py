@@ -21,10 +21,6 @@ def completion(
     shell: Annotated[str, typer.Argument(metavar="SHELL", parser=_shell, help="bash, zsh or fish.")],
 ) -> None:
     """Print a script that completes commands and options, for instance: eval "$(smarttrip completion bash)"."""
-    import os
-    import subprocess
-    import sys
+    from typer._completion_shared import get_completion_script
 
-    # Typer prints the script when the variable asks for it.
-    program = [sys.executable, "-c", "from scripts.cli import main; main()"]
-    subprocess.run(program, env=os.environ | {VARIABLE: f"source_{shell}"}, check=True)
+    typer.echo(get_completion_script(prog_name="smarttrip", complete_var=VARIABLE, shell=shell))

@@ -77,11 +77,14 @@ def rollback(json: JsonOption = False) -> None:
         typer.echo(f"{name} is in use again.")
 
 
-def adopt() -> None:
+def adopt(json: JsonOption = False) -> None:
     """Make the keys in Redis and the indexes with these names this installation's, where the one before is gone."""
     from indexer.index.ownership import adopt
 
-    run_cancellable(adopt(_settings()))
+    indexes = run_cancellable(adopt(_settings()))
+    if json:
+        print_json({"indexes": indexes})
+        return
     typer.echo("The keys in Redis and the indexes belong to this installation.")
 
 

@@ -2,15 +2,12 @@
 
 # ruff: noqa: PLC0415 -- imports inside the commands keep --help fast.
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from scripts.commands.options import setting
 from scripts.interrupts import run_cancellable
-
-if TYPE_CHECKING:
-    pass
 
 
 def _option(name: str, metavar: str, text: str, default: str) -> Any:
@@ -38,14 +35,15 @@ def serve(
 
     options = {"host": host, "port": port, "workers": workers}
     settings = load_settings(**{name: value for name, value in options.items() if value is not None})
-    require_free(settings.port, settings.host)
+    chosen_by = {name: name.upper() if value is None else f"--{name}" for name, value in options.items()}
+    require_free(settings.port, settings.host, port_name=chosen_by["port"], host_name=chosen_by["host"])
     configure_logs(settings.log_level, settings.log_format)
     run_cancellable(refuse_unusable(settings))
     run_cancellable(log_differences(settings))
     try:
         run.serve(settings)
     except PortInUse:
-        raise port_taken(settings.port) from None
+        raise port_taken(settings.port, chosen_by["port"]) from None
 
 
 def worker() -> None:
@@ -58,7 +56,7 @@ def worker() -> None:
 
     settings = load_settings()
     if settings.worker_port is not None:
-        require_free(settings.worker_port, settings.host)
+        require_free(settings.worker_port, settings.host, port_name="WORKER_PORT")
     configure_logs(settings.log_level, settings.log_format)
     run_cancellable(refuse_unusable(settings))
     worker.run(settings)

@@ -80,12 +80,17 @@ def up(
 
 
 @app.command()
-def down(data: Data = None) -> None:
+def down(data: Data = None, json: JsonOption = False) -> None:
     """Stop the services, and the split system on them; their data stays."""
     from scripts.dev_stack import manager, split
 
-    split.down(_folder(data))
-    manager.down(_folder(data))
+    stopped = [*split.down(_folder(data)), *manager.down(_folder(data))]
+    if json:
+        print_json({"stopped": stopped})
+    elif stopped:
+        typer.echo(f"Stopped: {', '.join(stopped)}.")
+    else:
+        typer.echo(f"Nothing of a stack runs in {_folder(data)}.")
 
 
 @app.command()

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scripts.commands.anonymise import PercentOption
+from scripts.commands.confirmation import confirm
 from scripts.commands.group import FastGroup
 from scripts.commands.options import JsonOption, setting, staging_name
 from scripts.commands.output import print_json
-from scripts.errors import CliError
 from scripts.interrupts import run_cancellable
 
 if TYPE_CHECKING:
@@ -66,22 +66,24 @@ def create(  # noqa: PLR0913, PLR0917 -- one for each option
 
 
 @app.command()
-def drop(
+def drop(  # noqa: PLR0913, PLR0917 -- one for each option
     name: NameOption = "staging",
     database_url: DatabaseOption = None,
     redis_url: RedisOption = None,
     elasticsearch_url: ElasticsearchOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Delete what `create` with the same options has made: indexes, keys and database."""
     from scripts.staging.installation import drop
     from scripts.staging.own_database import database_name
 
     _, staging = _settings(name, database_url, redis_url, elasticsearch_url)
-    question = f"This deletes the database {database_name(staging.database_url)}. Drop?"
-    if not yes and not typer.confirm(question, err=True):
-        raise CliError("Nothing was removed.")
-    run_cancellable(drop(staging, _announce))
+    if not yes:
+        confirm(f"This deletes the database {database_name(staging.database_url)}. Drop?", "Nothing was removed.")
+    dropped = run_cancellable(drop(staging, _announce))
+    if json:
+        print_json(dropped)
 
 
 def _settings(

@@ -55,12 +55,9 @@ def _show(summaries: "Iterator[dict[str, Any]]", *, once: bool) -> None:
     if once:
         console.print(render(next(summaries)))
         return
-    try:
-        with Live(console=console, auto_refresh=False, screen=console.is_terminal) as live:
-            for summary in summaries:
-                live.update(render(summary), refresh=True)
-    except KeyboardInterrupt:
-        return
+    with Live(console=console, auto_refresh=False, screen=console.is_terminal) as live:
+        for summary in summaries:
+            live.update(render(summary), refresh=True)
 
 
 def _summaries(addresses: list[str], pause: float) -> "Iterator[dict[str, Any]]":

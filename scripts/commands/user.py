@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from scripts.commands.confirmation import confirm
 from scripts.commands.group import FastGroup
 from scripts.commands.options import JsonOption, email
 from scripts.commands.output import print_json
@@ -48,8 +49,8 @@ def erase(
     from tracking.privacy.erase import erase_user
 
     settings = _settings()
-    if not yes and not typer.confirm("This can't be undone. Erase?", err=True):
-        raise CliError("Nothing was erased.")
+    if not yes:
+        confirm("This can't be undone. Erase?", "Nothing was erased.")
     erased = run_cancellable(_with_own_keys(erase_user, settings, email))
     if json:
         print_json(erased)

@@ -78,19 +78,15 @@ def up(
             raise
 
 
-def down(data: Path) -> None:
-    """Stop the services that run."""
+def down(data: Path) -> list[str]:
+    """Stop the services that run, and return their names."""
     if not data.exists():
-        return
+        return []
     with locked(data / "lock"):
         records = _read(data)
-        processes.stop(
-            {
-                records[service.name].pid: service.stop_signal
-                for service in (*SERVICES, *OBSERVERS)
-                if _runs(service, records, data)
-            }
-        )
+        running = [service for service in (*SERVICES, *OBSERVERS) if _runs(service, records, data)]
+        processes.stop({records[service.name].pid: service.stop_signal for service in running})
+    return [service.name for service in running]
 
 
 def status(data: Path) -> list[ServiceState]:

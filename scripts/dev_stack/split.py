@@ -95,15 +95,18 @@ def _start_members(data: Path, environment: Mapping[str, str], die_with_parent: 
     return found
 
 
-def down(data: Path) -> None:
-    """Stop the processes that run: the gateway first."""
+def down(data: Path) -> list[str]:
+    """Stop the processes that run, the gateway first, and return their names."""
     if not _file(data).exists():
-        return
+        return []
     with locked(data / "split.lock"):
-        found = read(data)
+        found, stopped = read(data), []
         for names in ([GATEWAY], [member.name for member in members()]):
-            processes.stop({found[name].pid: SIGTERM for name in names if name in found and runs(data, found[name])})
+            running = [name for name in names if name in found and runs(data, found[name])]
+            processes.stop({found[name].pid: SIGTERM for name in running})
+            stopped += running
         _file(data).unlink()
+    return stopped
 
 
 def status(data: Path) -> dict[str, str | None]:

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from elasticsearch import AsyncElasticsearch
 from redis.asyncio import Redis
@@ -31,6 +32,15 @@ SETTINGS = (
     *("elasticsearch_url", "elasticsearch_alias"),
 )
 """Settings that tell staging from production."""
+
+
+@dataclass
+class Dropped:
+    """What was deleted."""
+
+    database: str
+    indexes: int = 0
+    keys: int = 0
 
 
 def staging_settings(production: Settings, name: str, **servers: str | None) -> Settings:
@@ -72,31 +82,35 @@ async def create(production: Settings, staging: Settings, percent: int, announce
     announce(f"{report.name} is in use: {report.documents:,} departures.")
 
 
-async def drop(staging: Settings, announce: Callable[[str], None]) -> None:
+async def drop(staging: Settings, announce: Callable[[str], None]) -> Dropped:
     """Delete indexes, keys and database, the last at the end, so that it can be repeated.
 
     Indexes and keys of another installation are left: then `create` has failed at their names. Raises: CliError,
     errors of servers.
     """
     await check_own(staging.database_url)
+    dropped = Dropped(database_name(staging.database_url))
     installation = await _read_installation(staging.database_url)
     if installation is not None:
         try:
-            await _drop_names(staging, installation, announce)
+            await _drop_names(staging, installation, dropped, announce)
         except (IndexOwnedError, RedisOwnedError) as error:
             announce(f"Keys and indexes are left: {error}")
     await drop_database(staging.database_url)
-    announce(f"The database {database_name(staging.database_url)} is dropped.")
+    announce(f"The database {dropped.database} is dropped.")
+    return dropped
 
 
-async def _drop_names(staging: Settings, installation: str, announce: Callable[[str], None]) -> None:
-    """Delete indexes and keys. Raises: IndexOwnedError, RedisOwnedError, errors of servers."""
+async def _drop_names(staging: Settings, installation: str, dropped: Dropped, announce: Callable[[str], None]) -> None:
+    """Delete indexes and keys, and count them. Raises: IndexOwnedError, RedisOwnedError, errors of servers."""
     await check_redis(staging)
     async with clients.own_elasticsearch(staging, timeout=staging.background_index_seconds) as es:
         await check_indexes(es, staging.elasticsearch_alias, installation)
-        announce(f"{await _drop_indexes(es, staging.elasticsearch_alias)} indexes are deleted.")
+        dropped.indexes = await _drop_indexes(es, staging.elasticsearch_alias)
+        announce(f"{dropped.indexes} indexes are deleted.")
     async with clients.own_redis(staging, timeout=staging.background_redis_seconds) as redis:
-        announce(f"{await _delete_keys(redis)} keys are deleted.")
+        dropped.keys = await _delete_keys(redis)
+        announce(f"{dropped.keys} keys are deleted.")
 
 
 async def _read_installation(url: str) -> str | None:

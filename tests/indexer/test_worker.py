@@ -14,6 +14,7 @@ from indexer.index.admin import live_index
 from indexer.jobs import queue
 from indexer.jobs.names import REINDEX
 from indexer.worker import _run_all, work
+from scripts.errors import ExitCode
 from tests.support.eventually import eventually
 from tests.support.factories import CatalogueFactory
 from tests.support.fault_proxy import FaultProxy, Mode
@@ -80,10 +81,10 @@ async def test_worker_builds_first_index_and_syncs(
         await caught_up(settings, backends)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_signal_shuts_down_cleanly(settings: Settings, index: str, number: signal.Signals) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, ExitCode.INTERRUPTED)])
+async def test_signal_shuts_down_cleanly(settings: Settings, index: str, number: signal.Signals, code: int) -> None:
     async with worker(settings) as process:
-        assert await stop(process, number) == 0
+        assert await stop(process, number) == code
 
 
 async def test_killed_worker_loses_nothing(

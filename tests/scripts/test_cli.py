@@ -1,5 +1,4 @@
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -136,14 +135,6 @@ def test_unreachable_service_is_named_and_exits_with_3(command: str) -> None:
     assert result.returncode == 3
     assert any(name in result.stderr for name in ("Postgres", "Elasticsearch", "Redis"))
     assert len(result.stderr.splitlines()) == 1
-
-
-def test_serve_on_taken_port_exits_with_7() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-        result = smarttrip("serve", "--port", str(port), env=environment(**NOWHERE))
-    assert result.returncode == ExitCode.PORT
-    assert result.stderr == f"Port {port} is taken; choose another one with PORT.\n"
 
 
 @pytest.fixture(scope="module")

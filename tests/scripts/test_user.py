@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from core.configuration.settings import Settings
 from schemas.tables import User
 from scripts.cli import app
-from scripts.errors import ExitCode
+from scripts.errors import CliError, ExitCode
 from tests.support.command import environment, smarttrip
 from tests.support.rows import rows
 from tests.support.tracking.people import BEN, DANA, NOA, three_people
@@ -70,6 +70,13 @@ async def test_erase_needs_confirmation(in_process: CliRunner, database: AsyncEn
         assert result.exit_code == 1
         assert "can't be undone" in result.output
     assert [row.email for row in await rows(database, User)] == [DANA, BEN, NOA]
+
+
+def test_missing_input_is_no_interrupt(in_process: CliRunner) -> None:
+    result = in_process.invoke(app, ["user", "erase", DANA], input="")
+    assert isinstance(result.exception, CliError)
+    assert result.exception.code == ExitCode.USAGE
+    assert str(result.exception) == ("Nothing was erased. There is no input to confirm with: --yes answers in advance.")
 
 
 @pytest.mark.parametrize("command", [["export"], ["erase", "--yes"]])

@@ -1,15 +1,15 @@
 """Every command, option, argument and setting with wrong values: one line in our own words, and the exit code."""
 
 import re
-from collections.abc import Iterator, Mapping
+import socket
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from typer.main import get_command
 
 from core.configuration.settings import Settings, SettingsError, load_settings
-from scripts.cli import app
 from scripts.errors import ExitCode
+from tests.scripts.commands_under_test import COMMANDS, label, required
 from tests.scripts.conftest import InProcess
 
 NOWHERE = {
@@ -31,37 +31,10 @@ ACCEPTED = {
     **{side: {"abc", "nan", "inf", "9" * 30} for side in ("against", "to")},
     "save": {"abc", "0x1F", "nan", "inf", "-1", "1,,2", "9" * 30, "🤷"},
 }
-VALUES = {
-    "email": "someone@example.org",
-    "into": "postgresql://nobody@127.0.0.1:1/other",
-    "shell": "bash",
-    "name": "summer",
-    "file": __file__,
-    "reference": "summer@1",
-    "weights": "summer@1",
-    "against": "platform",
-    "to": "summer@1",
-}
-"""Right values of what commands require."""
 WRONG_SETTINGS = ("", " ", "abc", "1.5", "-1", "nan", "inf", "9" * 5000, "1,,2", "x://y", "http://", "*", "::", "🤷")
 FREE_TEXT = {"host", "supabase_issuer", "admin_key", "admin_key_previous"}
 
 
-def commands() -> Iterator[tuple[list[str], Any]]:
-    """Yield every command that does something, with its words."""
-
-    def walk(words: list[str], command: Any) -> Iterator[tuple[list[str], Any]]:
-        inner = getattr(command, "commands", {})
-        if not inner or command.invoke_without_command:
-            yield words, command
-        for name, child in inner.items():
-            yield from walk([*words, name], child)
-
-    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
-        yield from walk([name], command)
-
-
-COMMANDS = list(commands())
 OPTIONS = [
     (words, command, option)
     for words, command in COMMANDS
@@ -80,10 +53,6 @@ ARGUMENTS = [
     for argument in command.params
     if not hasattr(argument, "is_flag")
 ]
-
-
-def label(value: object) -> str:
-    return " ".join(value) if isinstance(value, list) else str(getattr(value, "name", value))
 
 
 def assert_usage_error(result: tuple[object, str], word: str) -> None:
@@ -112,16 +81,6 @@ def test_unknown_option_is_named(in_process: InProcess, words: list[str], comman
 @pytest.mark.parametrize(("words", "command"), [item for item in COMMANDS if item[0] != ["bench"]], ids=label)
 def test_superfluous_argument_is_named(in_process: InProcess, words: list[str], command: Any) -> None:
     assert_usage_error(in_process([*words, *required(command), "superfluous"], {}), "arguments: superfluous.")
-
-
-def required(command: Any, without: Any = None) -> list[str]:
-    """Return values for all that the command requires, except for one parameter."""
-    needed = [item for item in command.params if item.required and item is not without]
-    return [f"{item.opts[0]}={value(item)}" if hasattr(item, "is_flag") else value(item) for item in needed]
-
-
-def value(parameter: Any) -> str:
-    return VALUES[parameter.name]
 
 
 @pytest.mark.parametrize(("words", "command", "option"), OPTIONS, ids=label)
@@ -215,12 +174,37 @@ def test_env_file_that_is_no_text_is_named(in_process: InProcess, tmp_path: Any)
     assert in_process(["serve"], {}) == (ExitCode.SETTING, ".env should be a text file in UTF-8.\n")
 
 
-@pytest.mark.parametrize("host", ["203.0.113.1", "host.invalid", "2001:db8::1", "x" * 300, "🤷"])
+HOSTS = ("203.0.113.1", "host.invalid", "2001:db8::1", "x" * 300, "é" * 70, "a..b", "[::1", "🤷")
+
+
+@pytest.mark.parametrize("host", HOSTS)
 @pytest.mark.parametrize("command", ["serve", "worker"])
 def test_host_of_another_machine_is_not_said_to_be_taken(in_process: InProcess, command: str, host: str) -> None:
     code, error = in_process([command], {**NOWHERE, "HOST": host, "WORKER_PORT": "5001"})
     assert code == ExitCode.SETTING
     assert error == f'HOST should be an address of this machine, not "{host}".\n'
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_wrong_host_is_named_by_the_option_that_gives_it(in_process: InProcess, host: str) -> None:
+    code, error = in_process(["serve", "--host", host], {**NOWHERE, "HOST": "127.0.0.1"})
+    assert code == ExitCode.USAGE
+    assert error == f'--host should be an address of this machine, not "{host}".\n'
+
+
+@pytest.mark.parametrize(
+    ("command", "setting", "name"),
+    [(["serve"], "PORT", "PORT"), (["serve", "--port"], None, "--port"), (["worker"], "WORKER_PORT", "WORKER_PORT")],
+)
+def test_taken_port_is_named_as_it_is_chosen(
+    in_process: InProcess, command: list[str], setting: str | None, name: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        given, env = (command, {**NOWHERE, setting: port}) if setting else ([*command, port], NOWHERE)
+        code, error = in_process(given, env)
+    assert code == ExitCode.PORT
+    assert error == f"Port {port} is taken; choose another one with {name}.\n"
 
 
 @pytest.mark.parametrize("folder", ["/proc/stack", "/dev/null/stack", "/" + "x" * 300])

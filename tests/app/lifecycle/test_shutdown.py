@@ -1,6 +1,9 @@
-from signal import SIGTERM
+from signal import SIGINT, SIGTERM, Signals
+
+import pytest
 
 from core.configuration.settings import Settings
+from scripts.errors import ExitCode
 from tests.support.api.serve_process import serve_process
 from tests.support.eventually import eventually
 from tests.support.http_client import http_client
@@ -24,7 +27,7 @@ async def test_draining_process_serves_but_is_not_ready(settings: Settings, samp
         response = await client.post("/api/v2/recommendations", json={})
         assert response.status_code == 200
         assert response.headers["connection"] == "close"
-        assert await serving.process.wait() in (0, -SIGTERM)
+        assert await serving.process.wait() == 0
 
 
 async def test_workers_exit_when_parent_is_killed(settings: Settings) -> None:
@@ -35,3 +38,13 @@ async def test_workers_exit_when_parent_is_killed(settings: Settings) -> None:
             return not await responds(f"{serving.url}/livez")
 
         await eventually(stopped, within=30)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(("number", "code"), [(SIGTERM, 0), (SIGINT, ExitCode.INTERRUPTED)])
+async def test_exit_code_says_whether_somebody_interrupted(
+    settings: Settings, workers: int, number: Signals, code: int
+) -> None:
+    async with serve_process(settings, WORKERS=str(workers), DRAIN_SECONDS="0") as serving:
+        serving.process.send_signal(number)
+        assert await serving.process.wait() == code

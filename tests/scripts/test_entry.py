@@ -1,0 +1,44 @@
+"""Ctrl-C while the program is still being imported."""
+
+import subprocess
+import sys
+import tomllib
+
+import pytest
+
+from scripts import entry
+from scripts.errors import ExitCode
+from tests.docs.documents import ROOT
+from tests.support.command import ELSEWHERE, environment
+
+INTERRUPTED_AT = """
+import signal, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+from scripts.entry import main
+main()
+"""
+
+
+def test_command_begins_at_the_entry_point() -> None:
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert scripts == {"smarttrip": f"{entry.__name__}:{entry.main.__name__}"}
+    assert entry.INTERRUPTED == ExitCode.INTERRUPTED
+
+
+@pytest.mark.parametrize("module", ["scripts.cli", "typer", "scripts.commands.size", "scripts.sizing.plan"])
+def test_interrupt_while_a_module_is_imported_is_one_line(module: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_AT.format(module=module), "size"],
+        env=environment(),
+        cwd=ELSEWHERE,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == ExitCode.INTERRUPTED
+    assert ended.stderr.startswith("Interrupted")
+    assert len(ended.stderr.splitlines()) == 1
