@@ -1,8 +1,8 @@
 """Background tasks and their cancellation."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 CANCEL_INTERVAL_SECONDS = 0.1
@@ -36,20 +36,34 @@ async def task_group(*unwrapped: type[Exception]) -> AsyncIterator[asyncio.TaskG
 
     An `except*` clause does not do: on Python 3.11.2 what it raises is in a group again.
     """
-    task = asyncio.current_task()
-    requests = task.cancelling() if task else 0
     try:
-        async with asyncio.TaskGroup() as group:
-            yield group
+        with _no_request_to_cancel_after_a_failure():
+            async with asyncio.TaskGroup() as group:
+                yield group
     except ExceptionGroup as errors:
-        if task and task.cancelling() > requests:
-            # Before Python 3.13, a group whose task fails while the group waits for its end leaves a request to cancel
-            # the caller; before 3.11.3, each later `asyncio.timeout` of the caller then ends with a CancelledError.
-            task.uncancel()
         matching, others = errors.split(unwrapped)
         if matching is None or others is not None:
             raise
         raise matching.exceptions[0] from None
+
+
+@contextmanager
+def _no_request_to_cancel_after_a_failure() -> Iterator[None]:
+    """Take back the request to cancel the caller that a task group leaves.
+
+    Before Python 3.13 it leaves one when a task fails while the group waits for its end; before 3.11.3, each later
+    `asyncio.timeout` of the caller then ends with a CancelledError.
+    """
+    task = asyncio.current_task()
+    requests = task.cancelling() if task else 0
+    try:
+        yield
+    except asyncio.CancelledError:
+        raise
+    except BaseException:
+        if task and task.cancelling() > requests:
+            task.uncancel()
+        raise
 
 
 @asynccontextmanager

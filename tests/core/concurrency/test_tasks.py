@@ -67,10 +67,14 @@ async def test_error_of_a_request_whose_caller_is_cancelled_twice_is_not_reporte
     assert reports == []
 
 
-async def run_group(errors: list[Exception]) -> None:
+class Killed(BaseException):
+    """An error that no task may handle."""
+
+
+async def run_group(errors: list[BaseException]) -> None:
     """Run a group whose tasks fail with these errors while it waits for their end."""
 
-    async def fail_with(error: Exception) -> None:
+    async def fail_with(error: BaseException) -> None:
         await asyncio.sleep(0)
         raise error
 
@@ -87,15 +91,16 @@ async def run_group(errors: list[Exception]) -> None:
         ([ValueError("of another kind")], ExceptionGroup),
     ],
 )
-async def test_failures_of_one_kind_are_unwrapped(errors: list[Exception], raised: type[Exception]) -> None:
+async def test_failures_of_one_kind_are_unwrapped(errors: list[BaseException], raised: type[Exception]) -> None:
     with pytest.raises(raised) as caught:
         await run_group(errors)
     assert caught.type is raised
 
 
-async def test_failed_group_leaves_no_request_to_cancel_its_caller() -> None:
-    with pytest.raises(TimeoutError):
-        await run_group([TimeoutError()])
+@pytest.mark.parametrize("error", [TimeoutError(), ValueError(), Killed()], ids=repr)
+async def test_failed_group_leaves_no_request_to_cancel_its_caller(error: BaseException) -> None:
+    with pytest.raises((type(error), BaseExceptionGroup)):
+        await run_group([error])
     task = asyncio.current_task()
     assert task
     assert task.cancelling() == 0
