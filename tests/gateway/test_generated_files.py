@@ -72,6 +72,8 @@ def test_gateway_waits_longer_than_the_api() -> None:
     seconds = [int(found) for found in re.findall(r"proxy_read_timeout (\d+)s;", text)]
     needed = [Settings.model_fields[name].default for name in ("request_seconds", "admin_seconds")]
     assert all(given > taken for given, taken in zip(sorted(seconds), needed, strict=True))
+    (until_shutdown,) = re.findall(r"worker_shutdown_timeout (\d+)s;", text)
+    assert int(until_shutdown) > max(seconds)
 
 
 @pytest.mark.parametrize("folder", ["gateway", "compose"])

@@ -53,10 +53,15 @@ class RawConnection:
 
 
 @asynccontextmanager
-async def connect_raw(url: str, *, buffer: int = 65536, tls: SSLContext | None = None) -> AsyncIterator[RawConnection]:
-    """Open a connection; `buffer` is the number of bytes that are received before anything reads them."""
+async def connect_raw(
+    url: str, *, buffer: int = 65536, tls: SSLContext | None = None, source: str | None = None
+) -> AsyncIterator[RawConnection]:
+    """Open a connection from the address `source`; `buffer` bytes are received before anything reads them."""
     server = urlsplit(url)
-    reader, writer = await asyncio.open_connection(server.hostname, server.port, limit=buffer, ssl=tls)
+    local = (source, 0) if source else None
+    reader, writer = await asyncio.open_connection(
+        server.hostname, server.port, limit=buffer, ssl=tls, local_addr=local
+    )
     try:
         yield RawConnection(reader, writer)
     finally:
