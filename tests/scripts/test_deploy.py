@@ -11,20 +11,19 @@ from pathlib import Path
 import asyncpg
 import pytest
 from elastic_transport.client_utils import url_to_node_config
-from sqlalchemy.engine import make_url
 
 from core import clients
 from core.configuration.settings import Settings
 from scripts.dev_stack.paths import own_folder, service_user
 from scripts.dev_stack.ports import free_port
+from tests.conftest import plain
+from tests.support import pgbouncer
 from tests.support.api.serving import serving
 from tests.support.eventually import eventually
 from tests.support.tcp import accepts_connections
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-PATH = "/usr/sbin:/usr/local/sbin:/usr/local/bin:/usr/bin:/opt/homebrew/bin"
-HAPROXY = shutil.which("haproxy", path=PATH)
-PGBOUNCER = shutil.which("pgbouncer", path=PATH)
+HAPROXY = shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin:/usr/local/bin:/usr/bin:/opt/homebrew/bin")
 
 
 @pytest.fixture
@@ -61,27 +60,11 @@ async def running(port: int, *command: str) -> AsyncIterator[None]:
         await process.wait()
 
 
-@pytest.mark.skipif(PGBOUNCER is None, reason="needs PgBouncer: apt-get install pgbouncer")
+@pytest.mark.skipif(pgbouncer.BINARY is None, reason="needs PgBouncer: apt-get install pgbouncer")
 async def test_pgbouncer_serves_transactions(settings: Settings, folder: Path) -> None:
-    assert PGBOUNCER
-    server, port = make_url(settings.database_url), free_port()
-    (folder / "userlist.txt").write_text(f'"{server.username}" "{server.password or ""}"\n')
-    ini = replace(
-        (DEPLOY / "pgbouncer" / "pgbouncer.ini").read_text(encoding="utf-8"),
-        ("host=postgres port=5432", f"host={server.host} port={server.port}"),
-        ("listen_addr = 0.0.0.0", "listen_addr = 127.0.0.1"),
-        ("listen_port = 6432", f"listen_port = {port}"),
-        # Postgres of the tests has no passwords.
-        ("auth_type = scram-sha-256", "auth_type = trust"),
-        ("/etc/pgbouncer/userlist.txt", str(folder / "userlist.txt")),
-    )
-    (folder / "ini").write_text(ini)
-    for path in folder.iterdir():
-        path.chmod(0o644)
-    url = server.set(drivername="postgresql", host="127.0.0.1", port=port).render_as_string(hide_password=False)
-    async with running(port, PGBOUNCER, "--quiet", str(folder / "ini")):
+    async with pgbouncer.pgbouncer(plain(settings.database_url), folder) as pooler:
         # More clients than server connections: those that wait get their turn.
-        clients = [await asyncpg.connect(url, statement_cache_size=0) for _ in range(30)]
+        clients = [await asyncpg.connect(pooler.url, statement_cache_size=0) for _ in range(30)]
         try:
             found = await asyncio.gather(
                 *(client.fetchval("SELECT count(*) FROM trip_occurrences") for client in clients)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core import clients
 from core.configuration.settings import Settings
-from tests.fault_injection.api.pgbouncer import BINARY, pgbouncer
+from tests.support.pgbouncer import BINARY, pgbouncer
 
 LOADS_LIBRARIES = "local_preload_libraries"
 """With a library that does not exist nobody can connect."""
@@ -145,8 +145,8 @@ async def test_defaults_change_nothing_behind_a_pooler(
     await set_defaults(database, (await nasty_values(database))[0])
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        async with pgbouncer(settings.database_url, Path(folder) / "pgbouncer") as url:
-            assert await probe(url) == expected
+        async with pgbouncer(settings.database_url, Path(folder) / "pgbouncer") as pooler:
+            assert await probe(pooler.url) == expected
 
 
 async def test_options_of_the_url_win(settings: Settings, database: AsyncEngine) -> None:

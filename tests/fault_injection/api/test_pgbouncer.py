@@ -19,14 +19,19 @@ from schemas.tables import TripOccurrence
 from scripts.drill.load_generator import Request, load_client, visitor
 from tests.conftest import plain
 from tests.fault_injection.api.conftest import SearchBodies
-from tests.fault_injection.api.pgbouncer import BINARY, SERVER_CONNECTIONS, pgbouncer
 from tests.support.api.serve_process import serve_process
 from tests.support.eventually import eventually
+from tests.support.pgbouncer import BINARY, pgbouncer
 from tests.support.processes import worker_process
 from tests.support.sync import is_in_sync
 
 pytestmark = pytest.mark.skipif(BINARY is None, reason="needs PgBouncer: apt-get install pgbouncer")
 
+SERVER_CONNECTIONS = 3
+FEW_CONNECTIONS = (
+    ("default_pool_size = 20", f"default_pool_size = {SERVER_CONNECTIONS}"),
+    ("reserve_pool_size = 5", "reserve_pool_size = 0"),
+)
 POSTGRES_ONLY = {"ANSWER_CACHE_SECONDS": "0", "ELASTICSEARCH_URL": "http://127.0.0.1:1"}
 """Variables under which every search runs in Postgres."""
 
@@ -35,8 +40,8 @@ POSTGRES_ONLY = {"ANSWER_CACHE_SECONDS": "0", "ELASTICSEARCH_URL": "http://127.0
 async def pooled(settings: Settings, sample_catalogue: AsyncEngine) -> AsyncIterator[Settings]:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        async with pgbouncer(settings.database_url, Path(folder) / "pgbouncer") as url:
-            yield settings.model_copy(update={"database_url": url})
+        async with pgbouncer(settings.database_url, Path(folder) / "pgbouncer", *FEW_CONNECTIONS) as pooler:
+            yield settings.model_copy(update={"database_url": pooler.url})
 
 
 def uncacheable_requests(bodies: SearchBodies) -> Iterator[Request]:
