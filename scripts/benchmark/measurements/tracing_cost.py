@@ -73,6 +73,9 @@ def _servers(bench: Bench, cache_seconds: str) -> Iterator[Mapping[str, Server]]
 def _compare(
     requests: str, contestants: Mapping[str, Contestant], rounds: int, seconds: float
 ) -> Iterator[TracingCost]:
+    for contestant in contestants.values():
+        generate(contestant.plan)
+    # Servers that are warm stay so: a warm-up in each turn would take several times as long as the turn.
     turns = [{name: _cpu_ms(contestant, seconds) for name, contestant in contestants.items()} for _ in range(rounds)]
     for name in contestants:
         ratio = median(turn[name] / turn[ABSENT] for turn in turns)
@@ -82,7 +85,7 @@ def _compare(
 def _cpu_ms(contestant: Contestant, seconds: float) -> float:
     assert contestant.server is not None
     before = contestant.server.cpu_seconds()
-    run = generate(replace(contestant.plan, concurrency=CONCURRENCY, seconds=seconds))
+    run = generate(replace(contestant.plan, concurrency=CONCURRENCY, seconds=seconds, warm_up=False))
     return (contestant.server.cpu_seconds() - before) / run.sent * 1000
 
 
