@@ -31,6 +31,8 @@ SERVER_CONNECTIONS = 3
 FEW_CONNECTIONS = (
     ("default_pool_size = 20", f"default_pool_size = {SERVER_CONNECTIONS}"),
     ("reserve_pool_size = 5", "reserve_pool_size = 0"),
+    # With so few, requests of a busy machine wait.
+    ("query_wait_timeout = 4", "query_wait_timeout = 60"),
 )
 POSTGRES_ONLY = {"ANSWER_CACHE_SECONDS": "0", "ELASTICSEARCH_URL": "http://127.0.0.1:1"}
 """Variables under which every search runs in Postgres."""
