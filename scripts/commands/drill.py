@@ -36,12 +36,13 @@ def drill(
     nothing behind. Exit code 1: a request failed, a ranking was wrong, an event was lost, or the index differs.
     """
     from scripts.drill.faults import FAULTS
-    from scripts.drill.report import HEAD, row
+    from scripts.drill.report import HEAD, row, summary
     from scripts.drill.run import run_drill
 
     typer.echo(HEAD, err=json)
     faults = fault or list(FAULTS)
     result = run_cancellable(run_drill(faults, departures, lambda found: typer.echo(row(found), err=json)))
+    typer.echo(summary(result), err=json)
     if json:
         print_json(result.as_json())
     if not result.passed:

@@ -6,7 +6,7 @@ from typing import Any
 
 from scripts.drill.faults import FAULTS
 from scripts.drill.load_generator import percentile
-from scripts.drill.traffic import Observation
+from scripts.drill.traffic import CHANGES_PER_SEARCH, Observation
 
 SLOW_SHARE = 0.01
 """Share of requests that may be degraded without a cause but a slow machine: Postgres, too, is asked after 0.7 s."""
@@ -87,3 +87,10 @@ def row(result: FaultResult) -> str:
     figures = "".join(str(value).rjust(width) for value, width in zip((*values, *times), COLUMNS.values(), strict=True))
     failures = "".join(f"  {number} x {text}" for text, number in result.failures.items())
     return f"{result.fault:<19}{figures}{failures}"
+
+
+def summary(result: DrillResult) -> str:
+    """Return the line below the table: what the machine had room for, and what was compared at the end."""
+    changes = result.searches_per_second * CHANGES_PER_SEARCH
+    load = f"{result.searches_per_second:.0f} searches and {changes:.0f} changes a second"
+    return f"{load}; {result.lost_events} events lost, {result.differences} departures differ."

@@ -3,7 +3,7 @@
 import dataclasses
 
 from scripts.drill.load_generator import Outcome
-from scripts.drill.report import DrillResult, FaultResult, evaluate, row
+from scripts.drill.report import DrillResult, FaultResult, evaluate, row, summary
 from scripts.drill.traffic import Observation
 
 OK = Observation(Outcome("search", 200, 0, 0.1))
@@ -50,3 +50,8 @@ def test_lost_events_and_differences_fail_a_drill() -> None:
     assert not dataclasses.replace(drill, lost_events=1).passed
     assert not dataclasses.replace(drill, differences=1).passed
     assert drill.as_json()["faults"][0]["passed"] is True
+
+
+def test_summary_says_how_much_load_there_was() -> None:
+    drill = DrillResult(30, [result(OK)], lost_events=2, differences=1)
+    assert summary(drill) == "30 searches and 50 changes a second; 2 events lost, 1 departures differ."
