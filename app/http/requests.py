@@ -61,7 +61,7 @@ def _parse(body: bytes) -> object:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        problem = bad_request([InvalidField("body", Message("no_json", reason=str(error).partition(":")[0]))])
+        problem = bad_request([InvalidField("body", Message("no_json", line=error.lineno, column=error.colno))])
     if len(body) > MAX_LENIENT_BODY:
         raise problem
     return _parse_lenient(body, problem)

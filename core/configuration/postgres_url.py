@@ -11,6 +11,8 @@ from pathlib import Path
 from ssl import PROTOCOL_TLS_CLIENT, SSLContext, SSLError, get_default_verify_paths
 from urllib.parse import parse_qsl, unquote, urlencode
 
+from core.configuration.hosts import is_host
+
 SCHEMES = ("postgres", "postgresql", "postgresql+asyncpg")
 DEFAULT_PORT = 5432
 MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -165,7 +167,11 @@ def _split_host(item: str) -> tuple[str, str]:
     found = re.fullmatch(r"(\[[^\]]+\]|[^:\[\]]*)(?::(.*))?", item.strip())
     if found is None:
         raise PostgresUrlError("the host should be a name, an IPv4 address, or an IPv6 address in brackets")
-    return unquote(found[1].strip("[]")), found[2] or ""
+    name = unquote(found[1].strip("[]"))
+    # The folder of a socket is no name.
+    if name and not name.startswith("/") and not is_host(name):
+        raise PostgresUrlError("the host should be a name without an empty part or one above 63 characters")
+    return name, found[2] or ""
 
 
 def _parse_port(port: str) -> int:

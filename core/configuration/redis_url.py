@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from core.configuration.hosts import is_host
+
 SERVER_SCHEMES = ("redis", "rediss", "unix")
 """Schemes that redis-py reads itself."""
 SENTINEL_SCHEMES = {"redis+sentinel": "redis", "rediss+sentinel": "rediss"}
@@ -43,6 +45,8 @@ def _parse(url: str) -> SentinelUrl | None:
     if scheme in SERVER_SCHEMES:
         # A wrong port is found when it is read.
         _ = parts.port
+        if parts.hostname is not None and not is_host(parts.hostname):
+            raise ValueError
         return None
     credentials, at, hosts = parts.netloc.rpartition("@")
     master, _, database = parts.path.strip("/").partition("/")
@@ -60,6 +64,7 @@ def _parse(url: str) -> SentinelUrl | None:
 
 def _split_host(host: str) -> tuple[str, int]:
     parts = urlsplit(f"//{host.strip()}")
-    if not parts.hostname:
+    name = parts.hostname or ""
+    if not is_host(name):
         raise ValueError
-    return parts.hostname, parts.port or SENTINEL_PORT
+    return name, parts.port or SENTINEL_PORT

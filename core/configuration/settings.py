@@ -6,7 +6,6 @@ from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
 from ssl import PROTOCOL_TLS_CLIENT, SSLContext, SSLError
 from typing import Annotated, Any, Literal, TypeVar
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -23,6 +22,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from core.concurrency.resource_limits import ResourceLimits
 from core.configuration.errors import describe_setting_error
+from core.configuration.hosts import is_http_url
 from core.configuration.postgres_url import parse_postgres_url
 from core.configuration.rates import parse_rates
 from core.configuration.redis_url import parse_sentinel_url
@@ -61,13 +61,7 @@ def _postgres_url(value: str) -> str:
 
 
 def _http_url(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        # A port beyond 65535, or half of an IPv6 address.
-        is_url = False
-    if not is_url:
+    if not is_http_url(value):
         raise ValueError("should be http://host:port or https://host:port")
     return value.rstrip("/")
 
@@ -213,17 +207,17 @@ class Settings(ResourceLimits, BaseSettings):
     rate_limit_events: Rates = "6000/hour; 300/minute"
     rate_limit_event_count: Rates = "60000/hour; 3000/minute"
     rate_limit_evaluation: Rates = "6/hour"
-    max_requests_in_flight: Annotated[int, Field(ge=1)] = 512
+    max_requests_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 512
     drain_seconds: Annotated[float, Field(ge=0, le=60)] = 2
     scoring_weights: WeightsReference = PLATFORM
     rollout_percent: Annotated[int, Field(ge=1, le=100)] = 10
-    answer_cache_seconds: Annotated[int, Field(ge=0)] = 240
-    fallback_candidates: Annotated[int, Field(ge=1)] = 50_000
-    reindex_rate: Annotated[float | None, Field(gt=0, allow_inf_nan=False), empty_as_none] = None
+    answer_cache_seconds: Annotated[int, Field(ge=0, le=86_400)] = 240
+    fallback_candidates: Annotated[int, Field(ge=1, le=10_000_000)] = 50_000
+    reindex_rate: Annotated[float | None, Field(gt=0, le=10_000_000), empty_as_none] = None
     index_keep_hours: Annotated[float, Field(ge=0, le=87_600)] = 24
     worker_port: Annotated[int | None, Field(ge=1, le=65535), empty_as_none] = None
     tracking_limit: Annotated[int, Field(ge=100, le=10_000_000)] = 100_000
-    tracking_limit_bytes: Annotated[int, Field(ge=1024 * 1024)] = 256 * 1024 * 1024
+    tracking_limit_bytes: Annotated[int, Field(ge=1024 * 1024, le=2**50)] = 256 * 1024 * 1024
     tracking_retention_days: Annotated[int, Field(ge=1, le=3650)] = 365
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: LogFormat = "auto"

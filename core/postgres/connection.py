@@ -34,6 +34,10 @@ CLOSE_SECONDS = 0.25
 """Seconds that a server has to say goodbye; the connection is dropped then."""
 
 
+class NoSuchHostError(ConnectionError):
+    """No host of the URL is of the kind that it wants; the message says which."""
+
+
 class PostgresConnection(asyncpg.Connection):
     """A connection that raises ConnectionError when it breaks during its set-up, as when it cannot connect at all."""
 
@@ -99,7 +103,7 @@ async def connect(
 
 async def _connect_to_any(address: PostgresAddress, **options: Any) -> PostgresConnection:
     wanted = address.parameters.get("target_session_attrs", "any")
-    last: Exception = ConnectionError("there is no host")
+    last: Exception = NoSuchHostError("there is no host")
     places = _places(address)
     if len(places) > 1 and wanted in FOR_WRITES:
         places = await order_by_timeline(places, _identity(address))
@@ -108,7 +112,7 @@ async def _connect_to_any(address: PostgresAddress, **options: Any) -> PostgresC
             try:
                 return await _connect_to(place, address, target_session_attrs=attributes, **options)
             except asyncpg.exceptions.TargetServerAttributeNotMatched:
-                last = ConnectionError(f"no host is {wanted}, as target_session_attrs wants it")
+                last = NoSuchHostError(f"no host is {wanted}, as target_session_attrs wants it")
             except asyncpg.PostgresError as error:
                 if str(error.sqlstate).startswith(FINAL_SQLSTATES):
                     raise

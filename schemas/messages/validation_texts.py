@@ -34,7 +34,10 @@ PYDANTIC_KINDS = {
 
 OWN_KINDS = {
     OTHER_KIND: Text("is not valid ({problem})", "אינו תקין ({problem})"),
-    "no_json": Text("should be JSON ({reason})", "צריך להיות JSON ({reason})"),
+    "no_json": Text(
+        "should be JSON; it is none from line {line}, column {column} on",
+        "צריך להיות JSON; החל משורה {line}, עמודה {column} הוא אינו כזה",
+    ),
     "no_json_object": Text("should be a JSON object", "צריך להיות אובייקט JSON"),
     "encoding_incomplete": Text(
         "should be complete {encoding} data, as Content-Encoding says",

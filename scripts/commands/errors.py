@@ -8,9 +8,6 @@ from typing import NamedTuple
 
 from scripts.errors import CliError, ExitCode
 
-NO_RESPONSE = "it does not respond in time"
-"""Reason of errors without a text: those of timeouts."""
-
 
 class ExitMessage(NamedTuple):
     sentence: str
@@ -26,17 +23,21 @@ def describe_error(error: Exception) -> ExitMessage | None:
     # Before the clients of all services are loaded.
     if isinstance(error, SettingsError):
         return ExitMessage(str(error), ExitCode.SETTING)
+    # SQLAlchemy wraps the errors of asyncpg.
+    origin = getattr(getattr(error, "orig", None), "__cause__", None)
     for types, code, describe in _expected():
-        if isinstance(error, types):
+        if isinstance(error, types) or isinstance(origin, types):
             return ExitMessage(describe(error), code)
     return None
 
 
 def _expected() -> list[tuple[tuple[type[Exception], ...], ExitCode, Callable[[Exception], str]]]:
     """Return exception types, exit code and description; the first entry that matches counts."""
-    from asyncpg import PostgresError
+    from asyncpg import InvalidAuthorizationSpecificationError, InvalidPasswordError, PostgresError
     from elastic_transport import TransportError
     from elasticsearch import ApiError
+    from elasticsearch import AuthenticationException as ElasticsearchAuthenticationError
+    from redis.exceptions import AuthenticationError as RedisAuthenticationError
     from redis.exceptions import RedisError
     from sqlalchemy.exc import DBAPIError
 
@@ -44,7 +45,15 @@ def _expected() -> list[tuple[tuple[type[Exception], ...], ExitCode, Callable[[E
     from migrations import MigrationError
 
     unreachable = (ConnectionError, TimeoutError, gaierror)
+    refused_by_postgres = (InvalidPasswordError, InvalidAuthorizationSpecificationError)
     return [
+        (refused_by_postgres, ExitCode.SETTING, _refused("Postgres", "DATABASE_URL")),
+        ((RedisAuthenticationError,), ExitCode.SETTING, _refused("Redis", "REDIS_URL")),
+        (
+            (ElasticsearchAuthenticationError,),
+            ExitCode.SETTING,
+            _refused("Elasticsearch", "ELASTICSEARCH_URL or ELASTICSEARCH_API_KEY"),
+        ),
         ((ReindexRunningError,), ExitCode.BUSY, str),
         ((IndexerError, MigrationError), ExitCode.FAILED, str),
         (
@@ -63,7 +72,16 @@ def _expected() -> list[tuple[tuple[type[Exception], ...], ExitCode, Callable[[E
 
 
 def _unreachable(server: str) -> Callable[[Exception], str]:
-    return lambda error: f"{server} is unreachable: {str(error) or NO_RESPONSE}"
+    def describe(error: Exception) -> str:
+        from scripts.connection_failures import describe_failure
+
+        return f"{server} is unreachable: {describe_failure(error)}."
+
+    return describe
+
+
+def _refused(server: str, setting: str) -> Callable[[Exception], str]:
+    return lambda error: f"{setting} is wrong: {server} does not accept this user with this password."
 
 
 def _describe_os_error(error: Exception) -> str:

@@ -73,7 +73,9 @@ def seconds(low: float) -> Callable[[object], float]:
 
 def address(value: object) -> str:
     """Validate the address of a process."""
-    if not re.fullmatch(r"https?://[^\s/?#]+/?", str(value)):
+    from core.configuration.hosts import is_http_url
+
+    if not re.fullmatch(r"https?://[^\s/?#]+/?", str(value)) or not is_http_url(str(value)):
         raise typer.BadParameter("should be an address such as http://127.0.0.1:5000")
     return str(value).rstrip("/")
 

@@ -100,4 +100,6 @@ def _read(file: Path) -> object:
     try:
         return orjson.loads(file.read_bytes())
     except orjson.JSONDecodeError as error:
-        raise CliError(f"{file} should be a JSON object: {error}.") from None
+        raise CliError(
+            f"{file} should be a JSON object; it is no JSON from line {error.lineno}, column {error.colno} on."
+        ) from None

@@ -10,6 +10,7 @@ import aiohttp
 import orjson
 
 from schemas.api.preferences import Preferences
+from scripts.connection_failures import describe_failure
 from scripts.replay.searches import encode_search
 from scripts.replay.side import Answer
 
@@ -37,7 +38,7 @@ class AddressSide:
                 async with self._client.post(self._url, data=body, headers=HEADERS) as response:
                     content = await response.read()
             except (aiohttp.ClientError, TimeoutError) as error:
-                return Answer(time.monotonic() - started, problem=type(error).__name__)
+                return Answer(time.monotonic() - started, problem=describe_failure(error))
             seconds = time.monotonic() - started
             if response.status != 429:
                 return parse_answer(response.status, response.headers, content, seconds)

@@ -10,6 +10,8 @@ from http.client import HTTPException
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from scripts.connection_failures import describe_failure
+
 TIMEOUT_SECONDS = 5.0
 
 
@@ -46,7 +48,7 @@ def scrape(addresses: Sequence[str]) -> Scrape:
         try:
             texts.append(_read(f"{address}/metrics"))
         except (OSError, HTTPException, ValueError) as error:
-            failures[address] = str(error) or type(error).__name__
+            failures[address] = describe_failure(error)
     return Scrape(time.monotonic(), parse(texts), failures)
 
 

@@ -51,7 +51,7 @@ async def test_set_is_added_listed_and_shown(cli: CliRunner, file: Path) -> None
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("{", "should be a JSON object"),
+        ("{", "should be a JSON object; it is no JSON from line 1, column 2 on."),
         ("[]", "should be an object of points by rule"),
         ('{"country": -1}', "country should be a whole number from 0 to 100."),
     ],

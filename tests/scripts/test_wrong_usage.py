@@ -124,11 +124,36 @@ def test_wrong_value_of_setting_is_explained(
         except SettingsError as error:
             errors.append(str(error))
     assert errors or name in FREE_TEXT
+    assert_bounded(name)
     for sentence in errors:
         assert sentence.startswith(f"{name.upper()} is wrong: ")
         assert sentence.endswith(".")
         assert len(sentence) < 300
         assert not LIBRARY_TEXTS.search(sentence)
+
+
+def assert_bounded(name: str) -> None:
+    """No number is accepted without a bound: what counts it would overflow, or never end."""
+    schema = Settings.model_json_schema()["properties"][name]
+    for kind in (schema, *schema.get("anyOf", ())):
+        if kind.get("type") in ("integer", "number"):
+            assert {"minimum", "exclusiveMinimum"} & kind.keys(), name
+            assert {"maximum", "exclusiveMaximum"} & kind.keys(), name
+
+
+MALFORMED = ("[::1", "h:99999", "h:abc", "h:-1", "é" * 70, "x" * 64, "a..b")
+"""Addresses behind a scheme."""
+ADDRESS_OPTIONS = [item for item in OPTIONS if item[2].metavar in ("URL", "SIDE")]
+
+
+@pytest.mark.parametrize("rest", MALFORMED)
+@pytest.mark.parametrize(("words", "command", "option"), ADDRESS_OPTIONS, ids=label)
+def test_malformed_address_as_an_option_is_explained(
+    in_process: InProcess, words: list[str], command: Any, option: Any, rest: str
+) -> None:
+    for scheme in ("http", "https", "redis", "postgresql"):
+        given = [*required(command, without=option), f"{option.opts[0]}={scheme}://{rest}"]
+        assert_usage_error(in_process([*words, *given], NOWHERE), f"{option.opts[0]} ")
 
 
 URLS = (
@@ -147,7 +172,7 @@ def test_every_setting_that_is_a_url_is_known() -> None:
     assert {name for name in Settings.model_fields if name.endswith(("_url", "_urls"))} == {name for name, _ in URLS}
 
 
-@pytest.mark.parametrize("rest", ["[::1", "h:99999", "h:abc", "h:-1"])
+@pytest.mark.parametrize("rest", MALFORMED)
 @pytest.mark.parametrize(("name", "scheme"), URLS)
 def test_malformed_address_is_refused(
     monkeypatch: pytest.MonkeyPatch, name: str, scheme: str, rest: str, in_nowhere: Mapping[str, str]
