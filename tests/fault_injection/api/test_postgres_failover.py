@@ -148,7 +148,7 @@ async def test_promoted_standby_takes_over_from_searches_events_writers_and_a_re
         await sample_data.seed(own.direct_url, DEPARTURES, today=TODAY)
         async with (
             worker_process(own, REINDEX_RATE=str(REINDEX_RATE), **PATIENT) as worker,
-            serve_process(own, ADMIN_KEY=ADMIN_KEY, **PATIENT) as api,
+            serve_process(own, port=None, ADMIN_KEY=ADMIN_KEY, **PATIENT) as api,
         ):
             for url in (worker.url, api.url):
                 await eventually(partial(responds, f"{url}/readyz"), within=120)
