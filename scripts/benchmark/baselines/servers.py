@@ -64,18 +64,25 @@ def trace_collector() -> Starlette:
     return _constant_server("/v1/traces", b"")
 
 
+@asynccontextmanager
+async def _server_state(settings: Settings) -> AsyncIterator[ServerState]:
+    """Yield the state that the HTTP server reads, with the admission control running."""
+    async with running_admission(settings.max_requests_in_flight) as admission:
+        yield ServerState(
+            settings=settings,
+            admission=admission,
+            connections=ConnectionLimit(connection_limit(settings)),
+            receiving=ReceivingLimit(receiving_limit(settings)),
+        )
+
+
 def _constant_server(path: str, body: bytes) -> Starlette:
     settings = load_settings()
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[ServerState]:
-        async with running_admission(settings.max_requests_in_flight) as admission:
-            yield ServerState(
-                settings=settings,
-                admission=admission,
-                connections=ConnectionLimit(connection_limit(settings)),
-                receiving=ReceivingLimit(receiving_limit(settings)),
-            )
+        async with _server_state(settings) as state:
+            yield state
 
     async def respond(_request: Request) -> Response:
         return Response(body, media_type=JSON)
@@ -101,15 +108,8 @@ def database_only() -> Starlette:
             command_timeout=TIMEOUT,
         )
         database = Database(engine)
-        async with running_admission(settings.max_requests_in_flight) as admission:
-            yield DatabaseState(
-                settings=settings,
-                admission=admission,
-                connections=ConnectionLimit(connection_limit(settings)),
-                receiving=ReceivingLimit(receiving_limit(settings)),
-                database=database,
-                today=business_date_provider(settings),
-            )
+        async with _server_state(settings) as state:
+            yield DatabaseState(**state, database=database, today=business_date_provider(settings))
         await database.close()
 
     return Starlette(routes=[Route("/", _search_the_database, methods=["POST"])], lifespan=lifespan)
