@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.util import greenlet_spawn
 
 from core.concurrency.tasks import cancel_and_wait
-from core.postgres.connection import PostgresConnection
+from core.postgres.connection import PostgresConnection, driver_errors_as_connection_errors
 
 SMALLEST_STATEMENT = "SELECT 1"
 SECOND_CONNECTION_SECONDS = 0.25
@@ -47,20 +47,16 @@ class ProbeConnection:
         if self._kept is None:
             return []
         async with self._in_use:
-            try:
+            with driver_errors_as_connection_errors():
                 return [dict(row) for row in await _driver(self._kept).fetch(statement, timeout=seconds)]
-            except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                raise ConnectionError(str(error)) from error
 
     def close(self) -> None:
         self._keep_only(None)
 
     async def _ask(self, connection: PoolProxiedConnection) -> PoolProxiedConnection:
         async with self._in_use:
-            try:
+            with driver_errors_as_connection_errors():
                 await _driver(connection).execute(SMALLEST_STATEMENT)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                raise ConnectionError(str(error)) from error
         return connection
 
     async def _ask_new(self) -> PoolProxiedConnection | None:

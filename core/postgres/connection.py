@@ -53,7 +53,7 @@ class PostgresConnection(asyncpg.Connection):
 
         Raises: ConnectionError.
         """
-        with _broken_as_connection_error():
+        with driver_errors_as_connection_errors():
             await super().set_type_codec(*arguments, **named)
 
     async def execute(self, query: str, *arguments: Any, **named: Any) -> str:
@@ -71,7 +71,8 @@ class PostgresConnection(asyncpg.Connection):
 
 
 @contextmanager
-def _broken_as_connection_error() -> Iterator[None]:
+def driver_errors_as_connection_errors() -> Iterator[None]:
+    """Raise a ConnectionError in place of an error of asyncpg in the block."""
     try:
         yield
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
@@ -93,7 +94,7 @@ async def connect(
     connection = await _connect_to_any(address, timeout=seconds, command_timeout=command_timeout)
     try:
         _set_socket_options(connection, address)
-        with _broken_as_connection_error():
+        with driver_errors_as_connection_errors():
             await _set_up(connection, address, seconds)
     except BaseException:
         connection.terminate()
