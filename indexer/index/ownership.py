@@ -60,7 +60,7 @@ async def check_indexes(es: AsyncElasticsearch, alias: str, installation: str) -
 
     Raises: IndexOwnedError, and errors of Elasticsearch.
     """
-    if any(meta.get(OWNER, installation) != installation for meta in (await _metas(es, alias)).values()):
+    if any(meta.get(OWNER, installation) != installation for meta in (await _read_metas(es, alias)).values()):
         raise IndexOwnedError(alias, suggested_name(installation))
 
 
@@ -86,13 +86,13 @@ async def adopt_indexes(es: AsyncElasticsearch, alias: str, installation: str) -
 
     Raises: errors of Elasticsearch.
     """
-    others = {name: meta for name, meta in (await _metas(es, alias)).items() if meta.get(OWNER) != installation}
+    others = {name: meta for name, meta in (await _read_metas(es, alias)).items() if meta.get(OWNER) != installation}
     for name, meta in others.items():
         await es.indices.put_mapping(index=name, meta={**meta, OWNER: installation})
     return [*others]
 
 
-async def _metas(es: AsyncElasticsearch, alias: str) -> dict[str, Mapping[str, Any]]:
+async def _read_metas(es: AsyncElasticsearch, alias: str) -> dict[str, Mapping[str, Any]]:
     """Return the `_meta` of the alias's indexes, open or closed, by name."""
     ours = re.compile(rf"{re.escape(alias)}-v\d+-\d{{20}}")
     found = await es.indices.get_mapping(index=f"{alias}-v*", expand_wildcards="open,closed")
