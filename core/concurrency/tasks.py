@@ -12,13 +12,20 @@ async def cancel_and_wait(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel the tasks, repeatedly, until all are done. Their exceptions are not raised.
 
     Cancelling once is not enough: `asyncio.wait_for` of Python 3.11, which the Redis client uses, may swallow a
-    cancellation.
+    cancellation. A caller that is cancelled meanwhile, as by another `cancel_and_wait`, waits nevertheless: what the
+    tasks opened would be left to nobody.
     """
-    running = {task for task in tasks if not task.done()}
-    while running:
+    waiting = [*tasks]
+    cancellation: asyncio.CancelledError | None = None
+    while running := {task for task in waiting if not task.done()}:
         for task in running:
             task.cancel()
-        _, running = await asyncio.wait(running, timeout=CANCEL_INTERVAL_SECONDS)
+        try:
+            await asyncio.wait(running, timeout=CANCEL_INTERVAL_SECONDS)
+        except asyncio.CancelledError as error:
+            cancellation = error
+    if cancellation is not None:
+        raise cancellation
 
 
 def discard_exception(task: asyncio.Task[Any]) -> None:

@@ -3,13 +3,14 @@
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from app.backends.failover_client import FailoverHttpClient, NodeClient
 from app.backends.http_client import NO_FIELDS, HttpResponse
-from core.concurrency.tasks import discard_exception, task_group
+from core.concurrency.tasks import cancel_and_wait, discard_exception, task_group
 
 
 @pytest.fixture
@@ -65,6 +66,32 @@ async def test_error_of_a_request_whose_caller_is_cancelled_twice_is_not_reporte
     del caller
     gc.collect()
     assert reports == []
+
+
+async def test_caller_that_is_cancelled_twice_waits_for_the_end_of_its_tasks() -> None:
+    ends, ended = asyncio.Event(), asyncio.Event()
+
+    async def end_late() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            while not ends.is_set():
+                with suppress(asyncio.CancelledError):
+                    await ends.wait()
+            ended.set()
+
+    task = asyncio.create_task(end_late())
+    await asyncio.sleep(0)
+    caller = asyncio.create_task(cancel_and_wait([task]))
+    for _ in range(3):
+        await asyncio.sleep(0)
+        caller.cancel()
+        await asyncio.sleep(0)
+        assert not caller.done()
+    ends.set()
+    await end(caller)
+    assert ended.is_set()
+    assert caller.cancelled()
 
 
 class Killed(BaseException):
