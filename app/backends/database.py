@@ -138,9 +138,13 @@ class Database:
         with self.breaker.protect(), self._map_errors():
             return await retry_conflicts()(attempt)
 
-    async def close(self) -> None:
+    async def stop_checks(self) -> None:
+        """End the probe and the comparison of columns; the engines stay open, for others that use them."""
         await self.columns.close()
         await self._probe.close()
+
+    async def close(self) -> None:
+        await self.stop_checks()
         await self._replicas.close()
         await self.primary.dispose()
 

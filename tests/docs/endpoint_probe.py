@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import app
-from app.backends.database import Database
 from app.endpoints.rate_limit_groups import RateLimitGroups
 from app.routes import ENDPOINTS
 from core import clients
 from core.configuration.settings import load_settings
 from tests.security.test_fields import test_fields_of_every_endpoint_are_listed
 from tests.support.api.serving import serving
+from tests.support.api.shared_database import database_on
 from tests.support.statements import recorded_statements
 
 
 async def probe(path: str, template: str) -> dict[str, Any]:
     settings = load_settings()
     engine = clients.postgres(settings.database_url)
-    async with serving(settings, database=Database(engine)) as client:
+    async with database_on(engine) as database, serving(settings, database=database) as client:
         with recorded_statements(engine) as statements:
             first = await client.get(path)
             statements_of_first = len(statements)

@@ -7,7 +7,6 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.admin import index_service
-from app.backends.database import Database
 from core.concurrency.tasks import background_task
 from core.configuration.settings import Settings
 from core.tracing import spans
@@ -16,6 +15,7 @@ from indexer.feed.notifier import ChangeNotifier
 from indexer.jobs.runner import run_jobs
 from indexer.jobs.schedule import scheduled_jobs
 from indexer.supervisor import IndexSupervisor
+from tests.support.api.shared_database import database_on
 from tests.support.eventually import eventually
 from tests.support.otlp import Collector, attributes
 from tests.support.sync import drain, execute
@@ -97,7 +97,8 @@ async def test_trace_of_a_reindex_goes_from_the_call_to_the_swap(
     jobs = scheduled_jobs(settings, backends.postgres, supervisor)
     with collector.recording(OTEL_BSP_SCHEDULE_DELAY="50"):
         with spans.begin("POST /api/admin/reindex"):
-            await index_service.request_reindex(settings, Database(backends.postgres), redis)
+            async with database_on(backends.postgres) as database:
+                await index_service.request_reindex(settings, database, redis)
         async with (
             background_task(run_jobs(settings.redis_url, jobs, prefix=settings.redis_prefix, poll_seconds=0.05)),
             background_task(supervisor.run()),

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.backends.database import Database
 from app.recommendations.trip_search.elasticsearch import search_path
 from app.routes import ENDPOINTS
 from core.configuration.settings import Settings
 from schemas.api.preferences import Preferences
 from schemas.tables import BrowsingSession, Event, RecommendationRequest, User
 from tests.support.api.serving import serving
+from tests.support.api.shared_database import database_on
 from tests.support.eventually import eventually
 from tests.support.fault_proxy import FaultProxy
 from tests.support.rows import rows
@@ -62,7 +62,7 @@ class InjectionTarget:
 
 @pytest.fixture
 async def target(unlimited: Settings, engine: AsyncEngine, redis: Redis, trip: int) -> AsyncIterator[InjectionTarget]:
-    async with serving(unlimited, database=Database(engine)) as api:
+    async with database_on(engine) as database, serving(unlimited, database=database) as api:
         with recorded_statements(engine) as statements:
             yield InjectionTarget(api, statements, engine, redis)
 

@@ -5,10 +5,10 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.backends.database import Database
 from core.configuration.settings import Settings
 from indexer.invalidation_publisher import publish
 from tests.support.api.serving import serving
+from tests.support.api.shared_database import database_on
 from tests.support.statements import Statements, recorded_statements
 
 
@@ -18,7 +18,7 @@ async def api(database: AsyncEngine, redis: Redis, settings: Settings) -> AsyncI
     # The first generation after the counter was lost invalidates everything.
     await publish(redis, [])
     crowded = settings.model_copy(update={"max_requests_in_flight": 1000})
-    async with serving(crowded, database=Database(database)) as client:
+    async with database_on(database) as shared, serving(crowded, database=shared) as client:
         yield client
 
 

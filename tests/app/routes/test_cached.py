@@ -18,6 +18,7 @@ from core.configuration.settings import Settings
 from indexer.invalidation_publisher import publish
 from tests.support.api.responses import get
 from tests.support.api.serving import serving
+from tests.support.api.shared_database import database_on
 from tests.support.eventually import eventually
 from tests.support.factories import CatalogueFactory
 from tests.support.statements import Statements
@@ -234,7 +235,7 @@ async def test_change_is_seen_within_two_seconds(
 async def test_second_process_sees_the_change(
     api: httpx2.AsyncClient, database: AsyncEngine, redis: Redis, settings: Settings
 ) -> None:
-    async with serving(settings, database=Database(database)) as other:
+    async with database_on(database) as shared, serving(settings, database=shared) as other:
         before = (await api.get("/api/tags")).content
         assert (await other.get("/api/tags")).content == before
         async with database.begin() as connection:
@@ -249,7 +250,7 @@ async def test_responses_without_redis(
     database: AsyncEngine, settings: Settings, statements: Statements, unused_tcp_port: int
 ) -> None:
     without = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{unused_tcp_port}/0"})
-    async with serving(without, database=Database(database)) as api:
+    async with database_on(database) as shared, serving(without, database=shared) as api:
         for path in ENDPOINTS:
             assert (await api.get(address(path))).status_code == 200
         statements.clear()

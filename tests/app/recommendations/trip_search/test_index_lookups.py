@@ -1,11 +1,11 @@
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.backends.database import Database
 from app.recommendations.trip_search.elasticsearch import ElasticsearchTripSearch
 from app.repositories.lookups import load_lookups
 from core.configuration.settings import Settings
 from indexer.rebuild.reindex import reindex
 from schemas.enums import PRIVATE_GROUPS, PRIVATE_GROUPS_ID, Continent
+from tests.support.api.shared_database import database_on
 from tests.support.factories import CatalogueFactory
 
 
@@ -19,7 +19,7 @@ async def test_index_lookups_equal_database_lookups(
         await catalogue.occurrence(trip_template_id=template)
     await catalogue.occurrence(trip_template_id=await catalogue.template(trip_type_id=None, primary_country_id=None))
     await reindex(settings, lambda progress: None)
-    async with Database(database).read() as session:
+    async with database_on(database) as shared, shared.read() as session:
         expected = await load_lookups(session)
     assert expected.private_type_id != PRIVATE_GROUPS_ID
     assert await index.lookups() == expected

@@ -22,6 +22,7 @@ from scoring.weights import Weights
 from tests.conftest import TODAY
 from tests.scoring.reference import ReferenceWeights
 from tests.scoring.strategies import PREFERENCE_VALUES, WEIGHTS
+from tests.support.api.shared_database import database_on
 
 bodies = st.fixed_dictionaries({}, optional=PREFERENCE_VALUES)
 
@@ -33,8 +34,9 @@ def shown(found: RankedResults) -> list[tuple[int, int, bool, list[str], bytes]]
 
 
 @pytest.fixture
-async def database_reads(engine: AsyncEngine, sample_index: None) -> Database:
-    return Database(engine)
+async def database_reads(engine: AsyncEngine, sample_index: None) -> AsyncIterator[Database]:
+    async with database_on(engine) as database:
+        yield database
 
 
 @pytest.fixture
