@@ -21,7 +21,7 @@ from app.cache.response_cache import ResponseCache
 from app.http.errors import too_large
 from app.http.raw_response import RequestHeaders
 from app.http.request_decompression import decode_body
-from app.http.requests import receive_body
+from app.http.requests import receive_body, reject_announced_length
 from app.lifecycle.readiness import ReadinessProbe
 from app.lifecycle.shutdown import DrainState
 from app.recommendations.evaluation import EvaluationRunner
@@ -131,6 +131,7 @@ async def read_body(state: RequestState, receive: Receive, limit: int) -> bytes:
     """
     context = state["context"]
     if context.body is None:
+        reject_announced_length(context.headers.get(b"content-length", b""), limit)
         context.body = await receive_body(receive, limit, state["settings"].body_seconds)
     if len(context.body) > limit:
         raise too_large(limit)

@@ -17,6 +17,8 @@ Model = TypeVar("Model", bound=BaseModel)
 MAX_BODY = 64 * 1024
 MAX_BATCH_BODY = 1024 * 1024
 
+MAX_LENGTH_DIGITS = 19
+"""Digits of a Content-Length that is taken for a number: as many as 64 bits have."""
 MAX_LENIENT_BODY = 64 * 1024
 """Bytes of a body up to which leniency is tried: it takes ten times as long as strict parsing, on the event loop."""
 
@@ -29,6 +31,17 @@ def parse_json(body: bytes, content_type: str) -> object:
     if media_type != "application/json" and not media_type.endswith("+json"):
         raise ApiError(415, "unsupported_media_type", Message("json_required"))
     return _parse(body)
+
+
+def reject_announced_length(length: bytes, limit: int) -> None:
+    """Reject a body by its Content-Length, before the client is asked to send it (`Expect: 100-continue`).
+
+    Raises: ApiError 413.
+    """
+    # Servers other than ours may pass on what is no number: then what arrives is counted.
+    digits = length.lstrip(b"0")
+    if digits.isdigit() and (len(digits) > MAX_LENGTH_DIGITS or int(digits) > limit):
+        raise too_large(limit)
 
 
 async def receive_body(receive: Receive, limit: int, seconds: float) -> bytes:

@@ -13,6 +13,7 @@ from app.routes import ENDPOINTS
 from schemas.api.errors import ErrorResponse
 from schemas.api.tracking import TrackedEvent
 from tests.app.conftest import ADMIN_KEY
+from tests.support.raw_http import connect_raw
 
 JSON = {"Content-Type": "application/json"}
 HUGE = "9" * 400
@@ -193,6 +194,24 @@ async def test_body_over_limit_is_rejected(api: httpx2.AsyncClient, endpoint: En
     method, path, limit = endpoint.method, path_of(endpoint), endpoint.max_body
     assert_rejected(await api.request(method, path, content=b" " * (limit + 1), headers=JSON), 413)
     assert_rejected(await api.request(method, path, content=in_pieces(limit + 1024), headers=JSON), 413)
+
+
+@pytest.mark.parametrize("length", ["{over}", "9" * 19, "9" * 400, "0" * 30 + "{over}"])
+@pytest.mark.parametrize("endpoint", WITH_BODY, ids=name)
+async def test_client_is_not_asked_for_a_body_over_the_limit(address: str, endpoint: Endpoint, length: str) -> None:
+    fields = {
+        "Host": "x",
+        "X-Admin-Key": ADMIN_KEY,
+        **JSON,
+        "Expect": "100-continue",
+        "Content-Length": length.format(over=endpoint.max_body + 1),
+    }
+    head = "".join(f"{field}: {value}\r\n" for field, value in fields.items())
+    async with connect_raw(address) as connection:
+        await connection.send(f"{endpoint.method} {path_of(endpoint)} HTTP/1.1\r\n{head}\r\n".encode())
+        response = await connection.read_to_end()
+    assert response.partition(b"\r\n")[0].split()[1] in {b"413", b"400"}
+    assert b"HTTP/1.1 1" not in response
 
 
 async def test_body_up_to_limit_is_accepted(api: httpx2.AsyncClient) -> None:
