@@ -82,6 +82,7 @@ class Endpoint:
             413: self.body,
             415: self.body,
             429: self.rate_limit is not None,
+            500: True,
             503: self.shed,
         }
         statuses = {*self.errors, *(status for status, applies in implied.items() if applies)}

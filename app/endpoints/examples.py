@@ -32,6 +32,7 @@ ERRORS: Mapping[int, tuple[ApiError, ...]] = {
     413: (errors.too_large(MAX_BODY),),
     415: (ApiError(415, "unsupported_media_type", Message("json_required")),),
     429: (errors.rate_limited(30, {}),),
+    500: (errors.internal_error(),),
     503: (
         errors.overloaded(),
         errors.timed_out(),

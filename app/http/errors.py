@@ -86,6 +86,11 @@ def too_large(limit: int) -> ApiError:
     return ApiError(413, "too_large", Message("body_too_large", limit=limit // 1024))
 
 
+def internal_error() -> ApiError:
+    """Return a 500 for an error that nothing expects: a bug."""
+    return ApiError(500, "internal", Message("internal"))
+
+
 def unavailable(backend: Message, *, retry_after: int = 2) -> ApiError:
     """Return a 503 for a backend that is down. The web client retries once when the message says "connection"."""
     message = Message("backend_unavailable", backend=backend)

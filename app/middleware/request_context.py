@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.access.authentication import bearer_token
 from app.http import security_headers
 from app.http.cors import CorsPolicy
-from app.http.errors import ApiError, to_api_error
+from app.http.errors import internal_error, to_api_error
 from app.http.pages import render_error
 from app.http.raw_response import CONNECTION_CLOSE, RAW_RESPONSE_EXTENSION, REQUEST_BODY_EXTENSION, Header
 from app.http.request_ids import request_id
@@ -22,11 +22,8 @@ from app.state import RequestContext
 from core.errors import ExpectedError
 from core.logs.configuration import request_id_var
 from core.request_record import record_var
-from schemas.messages.message import Message
 
 log = structlog.get_logger()
-
-INTERNAL_ERROR = ApiError(500, "internal", Message("internal"))
 
 API_PREFIX = "/api/"
 """Paths that are shared with other origins (CORS) and are never cached unless the response says so."""
@@ -88,7 +85,7 @@ class RequestContextMiddleware:
             log.exception("unexpected_error", path=scope["path"])
             if instrumented.started:
                 raise
-            rejection = INTERNAL_ERROR
+            rejection = internal_error()
         else:
             return
         context = scope["state"]["context"]

@@ -96,7 +96,7 @@ def test_path_parameters_are_declared(described: dict[str, Any]) -> None:
 
 def test_unhealthy_response_has_the_health_schema(described: dict[str, Any]) -> None:
     responses = operations(described)[HEALTH]["responses"]
-    assert set(responses) == {"200", "400", "503"}
+    assert set(responses) == {"200", "400", "500", "503"}
     ok, unhealthy = (responses[status]["content"]["application/json"] for status in ("200", "503"))
     assert ok["schema"] == unhealthy["schema"]
 
@@ -111,14 +111,14 @@ def test_only_admin_operations_need_credentials(described: dict[str, Any]) -> No
 @pytest.mark.parametrize(
     ("method", "path", "statuses"),
     [
-        ("GET", "/api/countries", {"200", "400", "429", "503"}),
-        ("GET", "/api/countries/{id}", {"200", "400", "404", "429", "503"}),
-        ("POST", "/api/v2/recommendations", {"200", "400", "401", "403", "404", "408", "413", "415", "429", "503"}),
-        ("GET", "/livez", {"200", "400"}),
+        ("GET", "/api/countries", {"429", "503"}),
+        ("GET", "/api/countries/{id}", {"404", "429", "503"}),
+        ("POST", "/api/v2/recommendations", {"401", "403", "404", "408", "413", "415", "429", "503"}),
+        ("GET", "/livez", set()),
     ],
 )
 def test_operation_lists_its_statuses(described: dict[str, Any], method: str, path: str, statuses: set[str]) -> None:
-    assert set(operations(described)[method, path]["responses"]) == statuses
+    assert set(operations(described)[method, path]["responses"]) == {"200", "400", "500"} | statuses
 
 
 def test_response_fields_have_public_names(described: dict[str, Any]) -> None:
