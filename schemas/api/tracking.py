@@ -145,10 +145,10 @@ class TrackedEvent(ApiModel):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "if": {"properties": {"event_type": {"const": "click_trip"}}},
+            "if": {"properties": {"event_type": {"const": "click_trip", "description": "A click on a trip."}}},
             "then": {
                 "required": ["source"],
-                "properties": {"source": {"type": "string"}},
+                "properties": {"source": {"type": "string", "description": "List or page of the click."}},
                 # Said for readers that check each part of a schema by itself.
                 "additionalProperties": True,
             },

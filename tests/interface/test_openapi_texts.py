@@ -30,9 +30,21 @@ def operations() -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"{method} {path}", operation
 
 
+def properties_within(schema: object) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the properties of a schema and of all schemas in it, such as those of `then` or `items`."""
+    if isinstance(schema, dict):
+        named = schema.get("properties", {})
+        yield from named.items()
+        for part in (*named.values(), *(value for key, value in schema.items() if key != "properties")):
+            yield from properties_within(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            yield from properties_within(part)
+
+
 def properties() -> Iterator[tuple[str, str, dict[str, Any]]]:
     for model, schema in DOCUMENT["components"]["schemas"].items():
-        for name, prop in schema.get("properties", {}).items():
+        for name, prop in properties_within(schema):
             yield model, name, prop
     for operation, described in operations():
         for parameter in described.get("parameters", ()):
