@@ -17,9 +17,10 @@ from core.gc_tuning import tune_gc
 from core.process_metrics import watch_event_loop
 from core.tracing.process import start_tracing, stopping_tracing
 from indexer.backends import open_backends
-from indexer.errors import RedisOwnedError
+from indexer.errors import DirectUrlMismatchError, RedisOwnedError
 from indexer.feed.consumer import OutboxConsumer
 from indexer.feed.notifier import ChangeNotifier
+from indexer.index.direct_url import watch_same_database
 from indexer.index.frozen_sessions import end_frozen_sessions_forever
 from indexer.index.outbox import DEFAULT_LIMITS, LANES, BatchLimits
 from indexer.index.ownership import watch_redis
@@ -69,7 +70,10 @@ async def _run_until_signal(settings: Settings, limits: BatchLimits) -> None:
 
 
 async def work(settings: Settings, stop: asyncio.Event, limits: BatchLimits = DEFAULT_LIMITS) -> None:
-    """Run until `stop` is set. Raises: RedisOwnedError, if the keys become another installation's."""
+    """Run until `stop` is set.
+
+    Raises: RedisOwnedError, if the keys become another installation's; DirectUrlMismatchError.
+    """
     async with (
         open_backends(settings) as backends,
         clients.own_redis(settings, timeout=settings.redis_seconds) as redis,
@@ -94,6 +98,7 @@ async def work(settings: Settings, stop: asyncio.Event, limits: BatchLimits = DE
             run_scheduled(backends.postgres, jobs),
             watch_columns(backends, redis),
             watch_redis(stream_redis, backends.postgres),
+            watch_same_database(settings),
             run_jobs(settings.redis_url, jobs, prefix=settings.redis_prefix),
             watch_clock(),
             compare_forever(settings, stream_redis),
@@ -122,7 +127,7 @@ async def _run_all(
     consumers: Sequence[OutboxConsumer], background: Sequence[Coroutine[Any, Any, None]], stop: asyncio.Event
 ) -> None:
     """Run consumers and background tasks until `stop` is set or one of them fails, which ends all."""
-    async with task_group(RedisOwnedError) as group:
+    async with task_group(RedisOwnedError, DirectUrlMismatchError) as group:
         consuming = [group.create_task(consumer.run()) for consumer in consumers]
         others = [group.create_task(coroutine) for coroutine in background]
         try:

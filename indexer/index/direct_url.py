@@ -1,5 +1,6 @@
 """Check that DATABASE_URL and DATABASE_DIRECT_URL lead to the same database."""
 
+import asyncio
 import secrets
 
 import structlog
@@ -13,6 +14,11 @@ from core.errors import BACKEND_ERRORS
 from indexer.errors import DirectUrlMismatchError
 
 log = structlog.get_logger()
+
+WATCH_SECONDS = 30.0
+"""Pause between two comparisons of a running worker: a pooler may lead to another database after a restore."""
+CONFIRM_SECONDS = 5.0
+"""Seconds after which a mismatch counts if it is still there: in a failover both URLs change, not at once."""
 
 LOCK_CLASS = 0x736D0003
 """First half of the keys of the advisory locks by which one connection recognizes the database of another."""
@@ -58,3 +64,14 @@ async def check_same_database_if_reachable(settings: Settings) -> None:
         await check_same_database(settings)
     except (PostgresError, *BACKEND_ERRORS) as error:
         log.warning("direct_url_not_compared", error=type(error).__name__)
+
+
+async def watch_same_database(settings: Settings) -> None:
+    """Compare again and again, until cancelled. Raises: DirectUrlMismatchError, if it is seen twice."""
+    while True:
+        await asyncio.sleep(WATCH_SECONDS)
+        try:
+            await check_same_database_if_reachable(settings)
+        except DirectUrlMismatchError:
+            await asyncio.sleep(CONFIRM_SECONDS)
+            await check_same_database_if_reachable(settings)

@@ -99,10 +99,15 @@ def _settings() -> "Settings":
 
 
 def _own_settings() -> "Settings":
-    """Load the settings. Raises: IndexOwnedError or RedisOwnedError, if another installation has these names."""
+    """Load the settings.
+
+    Raises: DirectUrlMismatchError; IndexOwnedError or RedisOwnedError, if another installation has these names.
+    """
+    from indexer.index.direct_url import check_same_database_if_reachable
     from indexer.index.ownership import check_installation
 
     settings = _settings()
+    run_cancellable(check_same_database_if_reachable(settings))
     run_cancellable(check_installation(settings))
     return settings
 

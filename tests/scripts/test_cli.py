@@ -16,6 +16,7 @@ from core.configuration.settings import Settings, load_settings
 from indexer.index.reconcile import rebuild_connection
 from scripts.cli import EXIT_CODES, app
 from scripts.commands import completion
+from scripts.dev_stack.ports import free_port
 from scripts.errors import ExitCode
 from tests.conftest import drop_indices, fresh_database, own_redis, plain
 from tests.scripts.conftest import InProcess
@@ -91,10 +92,10 @@ def test_every_shell_has_a_script(shell: str) -> None:
     assert "smarttrip" in smarttrip("completion", shell).stdout
 
 
-@pytest.mark.parametrize("command", [name for name in WITH_SETTINGS if name != "verify"])
+@pytest.mark.parametrize("command", WITH_SETTINGS)
 def test_direct_url_of_another_database_is_refused(settings: Settings, command: str) -> None:
     other = make_url(plain(settings.database_url)).set(database="postgres").render_as_string(hide_password=False)
-    refused = smarttrip(command, env=processes.environment(settings, DATABASE_DIRECT_URL=other))
+    refused = smarttrip(command, env=processes.environment(settings, DATABASE_DIRECT_URL=other, PORT=str(free_port())))
     assert refused.returncode == 1
     assert "DATABASE_DIRECT_URL leads to another database than DATABASE_URL" in refused.stderr
     assert "Traceback" not in refused.stderr

@@ -28,23 +28,26 @@ class Pooler:
     replaced: tuple[tuple[str, str], ...]
     process: asyncio.subprocess.Process | None = None
     stopped: bool = False
+    database: str | None = None
+    """Name of the database on the server, whichever the client asks for; None: that one."""
 
     @property
     def url(self) -> str:
         """Address of the database through the pooler."""
         return make_url(self.server).set(host="127.0.0.1", port=self.port).render_as_string(hide_password=False)
 
-    def lead_to(self, server: str) -> None:
-        """Switch to the database at this address, as an operator does: by the file, and SIGHUP."""
-        self.server = server
+    def lead_to(self, server: str, *, database: str | None = None) -> None:
+        """Switch to the server at this address, as an operator does: by the file, and SIGHUP."""
+        self.server, self.database = server, database
         self.write()
         if self.process is not None and self.process.returncode is None:
             self.process.send_signal(SIGHUP)
 
     def write(self) -> None:
         server, text = make_url(self.server), EXAMPLE.read_text(encoding="utf-8")
+        database = f" dbname={self.database}" if self.database else ""
         edits = (
-            ("host=postgres port=5432", f"host={server.host} port={server.port}"),
+            ("host=postgres port=5432", f"host={server.host} port={server.port}{database}"),
             ("listen_addr = 0.0.0.0", "listen_addr = 127.0.0.1"),
             ("listen_port = 6432", f"listen_port = {self.port}"),
             # Postgres of the tests has no passwords for this machine.

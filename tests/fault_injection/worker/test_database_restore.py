@@ -2,7 +2,6 @@
 
 import asyncio
 
-import asyncpg
 import pytest
 from sqlalchemy.engine import make_url
 
@@ -14,27 +13,16 @@ from indexer.rebuild.reindex import reindex
 from scripts import sample_data
 from scripts.dev_stack.postgres import POSTGRES
 from scripts.drill.servers import promote, server, standby
-from tests.conftest import TODAY, plain
+from tests.conftest import TODAY
 from tests.fault_injection.worker.conftest import DEPARTURES, SyncFixture, wait_until_in_sync
 from tests.fault_injection.worker.worker_process import SOON, worker_task
 from tests.fault_injection.worker.writer_workload import WriterWorkload
+from tests.support.database_copies import copy_database
 from tests.support.eventually import eventually
 from tests.support.fault_proxy import FaultProxy
 from tests.support.sync import ignore_progress
 
 pytestmark = pytest.mark.slow
-
-
-async def copy_database(settings: Settings, source: str, target: str) -> None:
-    """Replace the database `target` by a copy of `source`; connections to both are closed."""
-    server = make_url(settings.database_url).set(database="postgres")
-    connection = await asyncpg.connect(plain(server.render_as_string(hide_password=False)))
-    try:
-        await connection.execute(f"DROP DATABASE IF EXISTS {target} WITH (FORCE)")
-        await connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", source)
-        await connection.execute(f"CREATE DATABASE {target} TEMPLATE {source}")
-    finally:
-        await connection.close()
 
 
 async def test_restored_database_rebuilds_the_index(sync: SyncFixture) -> None:
