@@ -12,6 +12,8 @@ INTERRUPTED = 130
 
 def main() -> None:
     signal.signal(signal.SIGINT, _end)
+    # `scripts/demo` blocks it while the interpreter starts, which would print a traceback.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
     from scripts.cli import main as run_command  # noqa: PLC0415 -- the handler comes first.
 
     run_command()

