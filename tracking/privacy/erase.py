@@ -5,7 +5,7 @@ from collections import Counter
 
 import structlog
 from redis.asyncio import Redis
-from sqlalchemy import delete, update
+from sqlalchemy import delete, or_, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from core import clients
@@ -48,16 +48,16 @@ async def _erase_pass(engine: AsyncEngine, redis: Redis, email: str, *, final: b
     """
     async with engine.connect() as connection:
         await connection.execute(TRACKING_LOCK)
-        subject = await find_subject(connection, email)
-        if subject is None:
-            return Counter(), 0
+        # Others may have mentioned an address that no user has.
+        subject = await find_subject(connection, email) or DataSubject(email)
         erased = await _erase_rows(connection, subject)
         entries = await pending_entries(redis, subject)
         if entries:
             await stream.remove(redis, entries)
         if final or not entries:
             await connection.commit()
-            log.info("user_erased", user_ids=sorted(subject.users), **erased)
+            if erased or entries:
+                log.info("user_erased", user_ids=sorted(subject.users), **erased)
     return erased, len(entries)
 
 
@@ -70,6 +70,9 @@ async def _erase_rows(connection: AsyncConnection, subject: DataSubject) -> Coun
         anonymise = update(table).values(session_id=None, user_id=None)
         statement = anonymise if table is RecommendationRequest else delete(table)
         erased[str(table.__tablename__)] = (await connection.execute(statement.where(condition))).rowcount
-    named = in_array(UnverifiedBrowser.user_id, subject.users)
+    named = or_(
+        in_array(UnverifiedBrowser.user_id, subject.users),
+        in_array(UnverifiedBrowser.anonymous_id, subject.anonymous_ids),
+    )
     await connection.execute(delete(UnverifiedBrowser).where(named))
     return erased + Counter(await erase_mentions(connection, subject.email))

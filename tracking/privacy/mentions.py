@@ -1,7 +1,7 @@
 """Places that mention an e-mail address as text, whoever wrote it: pages, referrers, metadata, names."""
 
+import re
 from typing import Any
-from urllib.parse import quote
 
 from sqlalchemy import JSON, ColumnElement, String, Text, TypeDecorator, cast, delete, func, or_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -9,6 +9,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.types import TypeEngine
 
 from schemas.tables import Base, BrowsingSession, DeadEvent, Event, RecommendationRequest, User
+from tracking.privacy.spellings import SIGNS, address_pattern
 
 TABLES: tuple[type[Base], ...] = (Event, DeadEvent, BrowsingSession, RecommendationRequest, User)
 """Tables with texts that visitors send."""
@@ -17,16 +18,9 @@ DELETED: tuple[type[Base], ...] = (Event, DeadEvent)
 """Of these a row with the address is deleted; of the others only the text."""
 
 
-def spellings(email: str) -> tuple[str, ...]:
-    """Return how an address in lower case appears in texts: as it is, or encoded in a URL, once or twice."""
-    once = quote(email, safe="").lower()
-    return (email, once, quote(once, safe="").lower())
-
-
 def mentions(text: str, email: str) -> bool:
     """Return whether the text contains the address in any spelling."""
-    text = text.lower()
-    return any(spelling in text for spelling in spellings(email))
+    return re.search(address_pattern(email), text) is not None
 
 
 def text_columns(table: type[Base]) -> list[InstrumentedAttribute[object]]:
@@ -43,8 +37,9 @@ def _stored_type(column_type: TypeEngine[Any]) -> TypeEngine[Any]:
 
 
 def _contains(column: ColumnElement[object] | InstrumentedAttribute[object], email: str) -> ColumnElement[bool]:
-    text = func.lower(cast(column, Text))
-    return or_(*(func.strpos(text, spelling) > 0 for spelling in spellings(email)))
+    text = cast(column, Text)
+    may_have = or_(*(func.strpos(text, sign) > 0 for sign in SIGNS))
+    return may_have & text.regexp_match(address_pattern(email))
 
 
 async def erase_mentions(connection: AsyncConnection, email: str) -> dict[str, int]:

@@ -25,11 +25,11 @@ class DataSubject:
 
     email: str
     """In lower case."""
-    users: frozenset[int]
+    users: frozenset[int] = frozenset()
     """More than one if the platform stored the address in several spellings, or guests are the person, too."""
-    anonymous_ids: frozenset[UUID]
-    sessions: frozenset[UUID]
-    sessions_of_others: frozenset[UUID]
+    anonymous_ids: frozenset[UUID] = frozenset()
+    sessions: frozenset[UUID] = frozenset()
+    sessions_of_others: frozenset[UUID] = frozenset()
     """Sessions in the same browser of somebody else who logged in there."""
 
     def row_filters(self) -> dict[type[Base], ColumnElement[bool]]:
@@ -44,7 +44,9 @@ class DataSubject:
                 anonymous & in_array(Event.anonymous_id, self.anonymous_ids),
             ),
             RecommendationRequest: or_(
-                in_array(RecommendationRequest.user_id, self.users), in_array(session, [*map(str, self.sessions)])
+                in_array(RecommendationRequest.user_id, self.users),
+                # What a client sends as its session may be the id of its browser.
+                in_array(session, [*map(str, self.sessions | self.anonymous_ids)]),
             ),
             BrowsingSession: in_array(BrowsingSession.session_id, self.sessions),
             User: in_array(User.id, self.users),
@@ -61,7 +63,7 @@ class DataSubject:
         if not isinstance(body, dict):
             return False
         session = _uuid(body.get("session_id"))
-        if session in self.sessions:
+        if session in self.sessions or session in self.anonymous_ids:
             return True
         return _uuid(body.get("anonymous_id")) in self.anonymous_ids and session not in self.sessions_of_others
 
