@@ -36,6 +36,14 @@ from tests.support.sync import ignore_progress
 from tests.support.tracking.visits import event
 
 
+@pytest.fixture(scope="module", autouse=True)
+async def no_foreign_owner(settings: Settings, redis: Redis) -> AsyncIterator[None]:
+    """Leave no names that belong to an installation of these tests: processes of later tests would be refused."""
+    yield
+    await redis.flushdb()
+    await drop_indices(settings)
+
+
 @pytest.fixture(scope="module")
 async def other_settings(settings: Settings, slot: int) -> AsyncIterator[Settings]:
     """Settings of a second installation that has the names of the first, and a database of its own."""
