@@ -24,11 +24,10 @@ from tests.fault_injection.probes import HTTP_OPERATIONS, Probes
 from tests.support.eventually import eventually
 from tests.support.full_pipe import full_pipe
 from tests.support.http_client import http_client
-from tests.support.processes import responds
+from tests.support.processes import START_SECONDS
 from tests.support.sync import ignore_progress
 
 DEPARTURES = 300
-START_SECONDS = 120
 
 ODD_RESPONSE_TIMES = text("SELECT count(*) FROM recommendation_requests WHERE response_time_ms NOT BETWEEN 0 AND 60000")
 
@@ -109,7 +108,7 @@ async def provoke(settings: Settings, fault: Fault, folder: Path) -> Mapping[str
 
 async def wait_until_ready(system: System, fault: Fault, probes: Probes) -> None:
     for process in system.processes:
-        await eventually(lambda url=process.url: responds(f"{url}/readyz"), START_SECONDS)  # type: ignore[misc]
+        await process.wait_until_responding("/readyz")
     for operation in HTTP_OPERATIONS:
         await eventually(lambda name=operation: probes.works(name), START_SECONDS)  # type: ignore[misc]
     spots = await probes.change()

@@ -20,7 +20,7 @@ from tests.support.factories import CatalogueFactory
 from tests.support.fault_proxy import FaultProxy, Mode
 from tests.support.http_client import http_client
 from tests.support.loop_clock import loop_clock
-from tests.support.processes import RunningProcess, responds, worker_process
+from tests.support.processes import RunningProcess, worker_process
 from tests.support.sync import assert_in_sync, execute, waiting
 
 
@@ -47,7 +47,7 @@ STOP_SECONDS = 5.0
 async def worker(settings: Settings) -> AsyncIterator[RunningProcess]:
     """Run a worker once it is ready."""
     async with worker_process(settings) as process:
-        await eventually(lambda: responds(f"{process.url}/readyz"), SOON)
+        await process.wait_until_responding("/readyz")
         yield process
 
 

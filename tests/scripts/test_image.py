@@ -15,8 +15,7 @@ from packaging.utils import canonicalize_name
 
 from core.configuration.settings import Settings
 from scripts.dev_stack.ports import free_port
-from tests.support.eventually import eventually
-from tests.support.processes import environment, responds, running_process
+from tests.support.processes import environment, running_process
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -94,7 +93,7 @@ async def test_program_of_the_image_serves(image: Path, settings: Settings) -> N
     port = free_port()
     env = environment(settings, HOST="127.0.0.1", PORT=str(port), PATH=f"{image}/bin", PYTHONDONTWRITEBYTECODE="1")
     async with running_process(final_command(image), env, port=port) as process:
-        await eventually(lambda: responds(f"{process.url}/livez"), within=120)
+        await process.wait_until_responding()
 
 
 def final_command(image: Path) -> list[str]:

@@ -21,8 +21,7 @@ from scripts.dev_stack.ports import free_port
 from tests.security.byte_fuzz import FuzzResult
 from tests.security.conftest import BODY_SECONDS
 from tests.security.probing import ProbeTimes, percentile, probing
-from tests.support.eventually import eventually
-from tests.support.processes import SMARTTRIP, RunningProcess, environment, responds, running_process
+from tests.support.processes import SMARTTRIP, RunningProcess, environment, running_process
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +57,7 @@ async def target(settings: Settings, trip: int, tmp_path_factory: pytest.TempPat
     port, env = free_port(), environment(settings, BODY_SECONDS=str(BODY_SECONDS))
     command = (SMARTTRIP, "serve", "--port", str(port))
     async with running_process(command, env, port=port, output=output) as serving:
-        await eventually(lambda: responds(f"{serving.url}/livez"), within=90)
+        await serving.wait_until_responding()
         yield Target(serving, output)
 
 

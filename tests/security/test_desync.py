@@ -17,8 +17,7 @@ import pytest
 
 from scripts.dev_stack.ports import free_port
 from tests.security.desync import HIDDEN_ID, LAST_ID, REQUESTS, DesyncRequest
-from tests.support.eventually import eventually
-from tests.support.processes import responds, running_process
+from tests.support.processes import running_process
 from tests.support.raw_http import connect_raw
 
 SAMPLE = random.Random(0).sample(REQUESTS, 300)
@@ -170,7 +169,7 @@ async def _proxy(program: str, configuration: str, url: str, *options: str) -> A
         port, file = free_port(), Path(folder, "configuration")
         file.write_text(configuration.format(folder=folder, port=port, url=url, address=url.removeprefix("http://")))
         async with running_process((path, *options, str(file)), os.environ, port=port) as process:
-            await eventually(lambda: responds(f"{process.url}/livez"), within=20)
+            await process.wait_until_responding()
             yield process.url
             # Killed, nginx would leave its worker process behind.
             process.process.terminate()

@@ -28,7 +28,7 @@ from tests.support.api.tokens import SECRET, token
 from tests.support.eventually import eventually
 from tests.support.http_client import http_client
 from tests.support.otlp import Collector, collecting
-from tests.support.processes import SMARTTRIP, WORKER, RunningProcess, environment, responds, running_process
+from tests.support.processes import SMARTTRIP, WORKER, RunningProcess, environment, running_process
 from tests.support.raw_http import connect_raw
 from tracking import stream
 
@@ -119,7 +119,7 @@ async def lines(  # noqa: PLR0917  # fixtures
         running_process(WORKER, env, port=port, output=log, stop_signal=SIGTERM),
         failing_writes(engine),
     ):
-        await eventually(lambda: responds(f"{api.url}/livez"), within=90)
+        await api.wait_until_responding()
         # First: of errors that repeat, each process writes only the first.
         failed_in_each_process.update(await provoke_errors_in_each_process(api))
         async with http_client(api.url, timeout=20) as client:

@@ -16,12 +16,15 @@ import httpx2
 
 from core.configuration.settings import Settings
 from scripts.dev_stack.ports import free_port
+from tests.support.eventually import eventually
 from tests.support.http_client import http_client
 
 log = logging.getLogger(__name__)
 
 SMARTTRIP = str(Path(sys.executable).with_name("smarttrip"))
 WORKER = (SMARTTRIP, "worker")
+START_SECONDS = 100
+"""Time after which a process that does not respond fails its test: less than pytest's own limit."""
 STOP_SECONDS = 30
 """Time after `stop_signal` after which a process is killed."""
 LOGGED_BYTES = 8_000
@@ -37,6 +40,15 @@ class RunningProcess:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    async def wait_until_responding(self, path: str = "/livez") -> None:
+        """Wait until a GET of `path` succeeds. Raises: AssertionError if the process ends, or after START_SECONDS."""
+
+        async def responding() -> bool:
+            assert self.process.returncode is None, f"the process ended with {self.process.returncode}"
+            return await responds(f"{self.url}{path}")
+
+        await eventually(responding, within=START_SECONDS)
 
     async def kill(self) -> None:
         if self.process.returncode is None:

@@ -10,12 +10,11 @@ from pathlib import Path
 from core.configuration.settings import Settings
 from schemas.index_document import DOCUMENT_VERSION
 from scripts.dev_stack.ports import free_port
-from tests.support.eventually import eventually
-from tests.support.processes import RunningProcess, environment, responds, running_process
+from tests.support.processes import RunningProcess, environment, running_process
 from tests.support.recipes import TreeCopy
 
 START = 120.0
-"""Seconds within which a process starts or an index is built, on a busy machine."""
+"""Seconds within which an index is built, on a busy machine."""
 COMMAND = (sys.executable, "-P", "-c", "from scripts.cli import main; main()")
 """Without the working folder on the path, which has the modules of this tree."""
 
@@ -31,7 +30,7 @@ class Release:
         env = environment(self.settings, PYTHONPATH=str(self.tree), **variables)
         command = (*COMMAND, *arguments)
         async with running_process(command, env, port=port) as running:
-            await eventually(lambda: responds(f"{running.url}/livez"), START)
+            await running.wait_until_responding()
             yield running
             running.process.terminate()
             await running.process.wait()
@@ -48,7 +47,7 @@ class Release:
         # The time limit is for busy machines: this is not about slow searches.
         variables = {"DRAIN_SECONDS": "0", "ELASTICSEARCH_SECONDS": "7", **variables}
         async with self.process("serve", "--port", str(port), port=port, **variables) as running:
-            await eventually(lambda: responds(f"{running.url}/readyz"), START)
+            await running.wait_until_responding("/readyz")
             yield running
 
     async def run(self, *arguments: str, code: int = 0) -> str:

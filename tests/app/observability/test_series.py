@@ -14,11 +14,9 @@ from core.configuration.settings import Settings
 from tests.docs.documents import table
 from tests.support.api.serve_process import serve_process
 from tests.support.api.tokens import token
-from tests.support.eventually import eventually
 from tests.support.http_client import http_client
-from tests.support.processes import RunningProcess, responds, worker_process
+from tests.support.processes import RunningProcess, worker_process
 
-START_SECONDS = 60
 METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS", "MADE_UP")
 MOST_SERIES = {"## API": 6700, "## Worker": 900}
 """How many series a process may export, by the heading of its metrics in the reference."""
@@ -35,7 +33,7 @@ Series = tuple[str, frozenset[tuple[str, str]]]
 @asynccontextmanager
 async def worker(settings: Settings) -> AsyncIterator[RunningProcess]:
     async with worker_process(settings) as running:
-        await eventually(lambda: responds(f"{running.url}/livez"), within=START_SECONDS)
+        await running.wait_until_responding()
         yield running
 
 

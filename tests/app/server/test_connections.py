@@ -91,7 +91,7 @@ async def limited_server(settings: Settings) -> AsyncIterator[RunningProcess]:
     command = (sys.executable, "-c", code, SMARTTRIP, "serve", "--port", str(port))
     env = environment(settings, BODY_SECONDS="60")
     async with running_process(command, env, port=port) as server:
-        await eventually(lambda: responds(f"{server.url}/livez"), within=60)
+        await server.wait_until_responding()
         yield server
 
 

@@ -12,9 +12,8 @@ from scripts.dev_stack.ports import free_port
 from tests.support.eventually import eventually
 from tests.support.full_pipe import full_pipe
 from tests.support.http_client import http_client
-from tests.support.processes import SMARTTRIP, environment, responds, running_process
+from tests.support.processes import SMARTTRIP, environment, running_process
 
-START_SECONDS = 60
 STOP_SECONDS = 20
 REQUESTS = 50
 
@@ -51,7 +50,7 @@ async def test_process_works_whatever_becomes_of_its_log(
     variables = {"PORT": str(port), "WORKER_PORT": str(port), "WORKERS": str(workers), "LOG_LEVEL": "debug"}
     shell = ("bash", "-c", f'exec "$@" {redirection}', "bash", SMARTTRIP, command)
     async with running_process(shell, environment(settings, **variables), port=port) as running:
-        await eventually(lambda: responds(f"{running.url}/livez"), within=START_SECONDS)
+        await running.wait_until_responding()
         async with http_client(running.url) as client:
             for _ in range(REQUESTS):
                 assert (await client.get("/livez")).status_code == 200

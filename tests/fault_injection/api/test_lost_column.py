@@ -9,7 +9,7 @@ from core.configuration.settings import Settings
 from scripts.dev_stack.ports import free_port
 from tests.support.eventually import eventually
 from tests.support.http_client import http_client
-from tests.support.processes import SMARTTRIP, environment, responds, running_process
+from tests.support.processes import SMARTTRIP, environment, running_process
 from tests.support.sync import execute
 
 REQUESTS = 200
@@ -22,7 +22,7 @@ async def test_lost_column_costs_503_and_a_few_lines(settings: Settings, databas
     port, log = free_port(), tmp_path / "log"
     command = (SMARTTRIP, "serve", "--port", str(port))
     async with running_process(command, environment(settings), port=port, output=log) as serving:
-        await eventually(lambda: responds(f"{serving.url}/livez"), within=60)
+        await serving.wait_until_responding()
         before = log.read_text()
         async with http_client(serving.url) as api:
             await execute(database, RENAME.format("start_date", "starts_on"))

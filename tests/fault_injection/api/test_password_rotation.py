@@ -22,7 +22,7 @@ from tests.conftest import TODAY, drop_indices, plain
 from tests.support.api.serve_process import serve_process
 from tests.support.eventually import eventually
 from tests.support.http_client import http_client
-from tests.support.processes import RunningProcess, responds, worker_process
+from tests.support.processes import RunningProcess, worker_process
 
 OLD, NEW = "old-password-of-this-test", "new-password-of-this-test"
 ACCESS = """
@@ -111,10 +111,6 @@ async def more_requests_succeed(client: Client, count: int = 30) -> None:
     await eventually(lambda: client.succeeded >= wanted, within=20)
 
 
-async def ready(process: RunningProcess) -> None:
-    await eventually(lambda: responds(f"{process.url}/readyz"), within=90)
-
-
 async def change_is_served(own: Server, client: Client, spots: int) -> None:
     """Assert that a change is served: the worker has seen it and notified caches, with the new password."""
     await execute(own.url, f"UPDATE trip_occurrences SET spots_left = {spots} WHERE id = 1")
@@ -138,7 +134,7 @@ async def test_password_in_a_file_is_changed_without_a_restart(settings: Setting
             worker_process(own_settings),
             serve_process(own_settings) as api,
         ):
-            await ready(api)
+            await api.wait_until_responding("/readyz")
             async with requesting(api) as client:
                 await more_requests_succeed(client)
                 await execute(own.url, f"ALTER ROLE first PASSWORD '{NEW}'")
@@ -175,14 +171,14 @@ async def test_role_is_exchanged_by_restarts_a_few_at_a_time(settings: Settings,
         async with AsyncExitStack() as processes:
             old_worker = await processes.enter_async_context(worker_process(first))
             old_api = await processes.enter_async_context(serve_process(first))
-            await ready(old_api)
+            await old_api.wait_until_responding("/readyz")
             async with requesting(old_api) as client:
                 await more_requests_succeed(client)
                 await execute(own.url, _role("second", NEW, "first"))
                 new_worker = await processes.enter_async_context(worker_process(second))
                 new_api = await processes.enter_async_context(serve_process(second))
-                await ready(new_api)
-                await ready(new_worker)
+                await new_api.wait_until_responding("/readyz")
+                await new_worker.wait_until_responding("/readyz")
                 client.process = new_api
                 for process in (old_api, old_worker):
                     process.process.send_signal(SIGTERM)

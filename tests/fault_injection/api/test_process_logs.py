@@ -16,11 +16,10 @@ from core.configuration.settings import Settings
 from scripts.dev_stack.ports import free_port
 from tests.support.eventually import eventually
 from tests.support.http_client import http_client
-from tests.support.processes import SMARTTRIP, RunningProcess, environment, responds, running_process
+from tests.support.processes import SMARTTRIP, START_SECONDS, RunningProcess, environment, running_process
 
 pytestmark = pytest.mark.slow
 
-START_SECONDS = 120
 REQUESTS = 20
 
 
@@ -53,7 +52,7 @@ async def api(settings: Settings, database: AsyncEngine, tmp_path: Path, level: 
     env = environment(settings, WORKERS="2", LOG_LEVEL=level, ACCESS_LOG_RATE="1000", TMPDIR=str(tmp_path))
     command = (SMARTTRIP, "serve", "--port", str(port))
     async with running_process(command, env, port=port, output=log, stop_signal=SIGTERM) as running:
-        await eventually(lambda: responds(f"{running.url}/livez"), within=START_SECONDS)
+        await running.wait_until_responding()
         api = LoggingApi(running, log)
         await eventually(api.has_two_children, within=START_SECONDS)
         yield api

@@ -14,7 +14,7 @@ from indexer.rebuild.reindex import reindex
 from scripts import sample_data
 from tests.conftest import TODAY
 from tests.support.eventually import eventually
-from tests.support.processes import responds, worker_process
+from tests.support.processes import worker_process
 from tests.support.sync import execute, ignore_progress, waiting
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,6 @@ IMPORT = (
 )
 """Changes of all departures but one, as an import makes them."""
 CHANGE = "UPDATE trip_occurrences SET spots_left = 77 WHERE id = (SELECT max(id) FROM trip_occurrences)"
-START_SECONDS = 120
 SEARCHABLE_SECONDS = 2.0
 
 
@@ -59,7 +58,7 @@ async def test_single_change_beside_an_import_is_searchable_soon(
         database.connect() as single,
         database.connect() as importing,
     ):
-        await eventually(lambda: responds(f"{worker.url}/livez"), START_SECONDS)
+        await worker.wait_until_responding()
         await execute(database, IMPORT, times=before * ROWS // DEPARTURES, departures=DEPARTURES - 1)
         # Rows of the later import have higher ids, and all is committed at the same moment.
         await single.execute(text(CHANGE))

@@ -7,8 +7,7 @@ from contextlib import asynccontextmanager
 
 from core.configuration.settings import Settings
 from indexer import worker
-from tests.support.eventually import eventually
-from tests.support.processes import WORKER, RunningProcess, responds, worker_process
+from tests.support.processes import WORKER, RunningProcess, worker_process
 
 WORKER_WITH_STALL_LIMIT = """
 import sys
@@ -42,5 +41,5 @@ async def live_worker_process(
     """
     command = WORKER if stalled_after is None else (sys.executable, "-c", WORKER_WITH_STALL_LIMIT, str(stalled_after))
     async with worker_process(settings, command=command) as running:
-        await eventually(lambda: responds(f"{running.url}/livez"), SOON)
+        await running.wait_until_responding()
         yield running

@@ -21,7 +21,7 @@ from tests.scripts.observability.queries import panel_queries
 from tests.support.api.serve_process import serve_process
 from tests.support.eventually import eventually
 from tests.support.http_client import http_client
-from tests.support.processes import responds, running_process, worker_process
+from tests.support.processes import running_process, worker_process
 from tests.support.sync import execute, ignore_progress
 
 pytestmark = [
@@ -44,11 +44,11 @@ async def prometheus(
     await reindex(settings, ignore_progress)
     port = free_port()
     async with serve_process(settings, WORKERS="2") as api, worker_process(settings) as worker:
-        await eventually(lambda: responds(f"{api.url}/readyz"), within=60)
-        await eventually(lambda: responds(f"{worker.url}/readyz"), within=60)
+        await api.wait_until_responding("/readyz")
+        await worker.wait_until_responding("/readyz")
         command = server_command(every_second(tmp_path, api.port, worker.port), tmp_path, port)
         async with running_process(command, os.environ, port=port) as process, http_client(process.url) as client:
-            await eventually(lambda: responds(f"{process.url}/-/ready"), within=60)
+            await process.wait_until_responding("/-/ready")
             load = asyncio.create_task(generate_traffic(api.url, engine))
             try:
                 yield client

@@ -7,8 +7,7 @@ from signal import SIGTERM
 
 from core.configuration.settings import Settings
 from scripts.dev_stack.ports import free_port
-from tests.support.eventually import eventually
-from tests.support.processes import environment, responds, running_process
+from tests.support.processes import environment, running_process
 
 FACTORY = "app.main:app_from_environment"
 
@@ -41,5 +40,5 @@ async def other_server(name: str, settings: Settings, **variables: str) -> Async
     command = (sys.executable, "-m", *COMMANDS[name](port))
     env = environment(settings, **variables)
     async with running_process(command, env, port=port, stop_signal=SIGTERM) as process:
-        await eventually(lambda: responds(f"{process.url}/readyz"), within=60)
+        await process.wait_until_responding("/readyz")
         yield process.url

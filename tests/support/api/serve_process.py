@@ -6,10 +6,7 @@ from tempfile import TemporaryDirectory
 
 from core.configuration.settings import Settings
 from scripts.dev_stack.ports import free_port
-from tests.support.eventually import eventually
-from tests.support.processes import SMARTTRIP, RunningProcess, environment, responds, running_process
-
-START_SECONDS = 120
+from tests.support.processes import SMARTTRIP, RunningProcess, environment, running_process
 
 
 @asynccontextmanager
@@ -23,5 +20,5 @@ async def serve_process(
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         env = environment(settings, **{"TMPDIR": folder, **variables})
         async with running_process(command, env, port=port) as process:
-            await eventually(lambda: responds(f"{process.url}/livez"), within=START_SECONDS)
+            await process.wait_until_responding()
             yield process
