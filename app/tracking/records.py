@@ -1,6 +1,5 @@
 """Records of the tracking stream: JSON objects whose keys are the names of the columns."""
 
-import re
 from datetime import datetime
 from uuid import UUID
 
@@ -13,7 +12,9 @@ from schemas.weight_sets import PLATFORM
 ALGORITHM_VERSION = "v2"
 """How the platform names the algorithm with its own weights."""
 
-_ESCAPED_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+ESCAPED_BACKSLASH, ESCAPED_NUL, ESCAPED_REPLACEMENT = rb"\\", rb"\u0000", rb"\ufffd"
+NO_TEXT = b"\xff"
+"""A byte that UTF-8 does not have."""
 
 
 def encode_event(event: TrackedEvent, event_id: UUID | str, received_at: datetime) -> bytes:
@@ -35,8 +36,17 @@ def encode_event(event: TrackedEvent, event_id: UUID | str, received_at: datetim
             "referrer": event.referrer,
         }
     )
-    # Metadata may contain any text, but Postgres cannot store NUL.
-    return _ESCAPED_NUL.sub(rb"\1\\ufffd", body) if b"\\u0000" in body else body
+    return _replace_nul(body) if ESCAPED_NUL in body else body
+
+
+def _replace_nul(body: bytes) -> bytes:
+    """Replace NUL, which metadata may contain and Postgres cannot store, in JSON by U+FFFD.
+
+    Without its escaped backslashes, JSON has a backslash only where an escape begins. A regular expression that skips
+    them takes fifty times as long, on the event loop.
+    """
+    body = body.replace(ESCAPED_BACKSLASH, NO_TEXT).replace(ESCAPED_NUL, ESCAPED_REPLACEMENT)
+    return body.replace(NO_TEXT, ESCAPED_BACKSLASH)
 
 
 class RequestLog(Struct, frozen=True):

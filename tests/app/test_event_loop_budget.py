@@ -17,6 +17,7 @@ from app.endpoints.endpoint import Endpoint
 from app.main import create_app
 from app.routes import ENDPOINTS
 from core.configuration.settings import Settings
+from schemas.api.tracking import MAX_METADATA
 from tests.app.conftest import ADMIN_KEY
 from tests.support.request_headers import request_headers
 
@@ -40,7 +41,7 @@ ITEMS = [
     b'{"a":{"a":[{}]}}',
 ]
 """JSON values that are repeated in a list."""
-STRINGS = [b"x", b"9", b"\\u0000", b"\\ud83d", b"a@", b" ", b"eyJ", b"0.", b"\xd7\x90"]
+STRINGS = [b"x", b"9", b"\\u0000", b"\\\\\\u0000", b"\\ud83d", b"a@", b" ", b"eyJ", b"0.", b"\xd7\x90"]
 """Parts of JSON strings that are repeated in one string."""
 ENDS = [b"", b",NaN", b",1}"]
 """Ends of a list: valid, JSON as lenient parsers accept it, and malformed."""
@@ -188,11 +189,12 @@ def one_field_each(endpoint: Endpoint) -> Iterator[bytes]:
 
 
 def batches(size: int) -> Iterator[bytes]:
-    """Yield batches of as many events as are accepted, each with a long value."""
-    for value in values(size // 100 - 300):
-        for field in ("metadata", "page_url"):
-            event = orjson.dumps({**EVENT, field: None})[:-5] + value + b"}"
-            yield b'{"events":[%b]}' % b",".join([event] * 100)
+    """Yield batches of as many events as are accepted, each with a long value, or with metadata that are accepted."""
+    longest = ((field, value) for value in values(size // 100 - 300) for field in ("metadata", "page_url"))
+    accepted = (("metadata", b'{"a":%b}' % value) for value in values(MAX_METADATA - 100))
+    for field, value in (*longest, *accepted):
+        event = orjson.dumps({**EVENT, field: None})[:-5] + value + b"}"
+        yield b'{"events":[%b]}' % b",".join([event] * 100)
 
 
 def name(endpoint: Endpoint) -> str:

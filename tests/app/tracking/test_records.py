@@ -1,18 +1,24 @@
 """What is said of a recommendation request always fits its table."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import product
 from typing import Any
 from uuid import UUID
 
+import orjson
 import pytest
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.tracking.records import encode_event
 from core.configuration.settings import Settings
 from schemas.api.preferences import Preferences
+from schemas.api.tracking import TrackedEvent
 from schemas.tables import DeadEvent, RecommendationRequest
 from tests.support.rows import rows
 from tests.support.tracking.visits import SESSION, drain, open_producer, request_log
+from tests.support.tracking.visits import event as page_view
 
 
 async def logged(settings: Settings, database: AsyncEngine, redis: Redis, **values: Any) -> dict[str, Any]:
@@ -81,3 +87,12 @@ async def test_session_id_is_logged_if_it_is_a_uuid(
 ) -> None:
     row = await logged(settings, database, redis, session_id=sent)
     assert row["session_id"] == kept
+
+
+def test_nul_is_replaced_wherever_it_is() -> None:
+    """Of all texts of six characters that look alike as JSON."""
+    for letters in product('\\\0u0"', repeat=6):
+        text = "".join(letters)
+        event = TrackedEvent.model_validate(page_view(metadata={"text": text}))
+        stored = orjson.loads(encode_event(event, UUID(int=1), datetime.now(UTC)))
+        assert stored["event_data"] == {"text": text.replace("\0", "\ufffd")}
