@@ -209,9 +209,9 @@ async def test_client_is_not_asked_for_a_body_over_the_limit(address: str, endpo
     head = "".join(f"{field}: {value}\r\n" for field, value in fields.items())
     async with connect_raw(address) as connection:
         await connection.send(f"{endpoint.method} {path_of(endpoint)} HTTP/1.1\r\n{head}\r\n".encode())
-        response = await connection.read_to_end()
-    assert response.partition(b"\r\n")[0].split()[1] in {b"413", b"400"}
-    assert b"HTTP/1.1 1" not in response
+        response = await connection.response_head()
+    # The server itself refuses a length of hundreds of digits.
+    assert response.split()[1] in {b"413", b"400"}
 
 
 async def test_body_up_to_limit_is_accepted(api: httpx2.AsyncClient) -> None:
