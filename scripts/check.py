@@ -4,13 +4,13 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from signal import SIGINT
 
 from scripts.dev_stack.context import running_stack
+from scripts.dev_stack.temporary_data import create_data_folder
 from scripts.errors import exit_with
 
 STATIC_CHECKS = (
@@ -44,7 +44,7 @@ def _tests_pass(arguments: Sequence[str]) -> bool:
     pytest_arguments = [argument for argument in arguments if argument != RUN_SLOW]
     selection = [] if RUN_SLOW in arguments else ["-m", "not slow"]
     print("== services: Postgres, Valkey and Elasticsearch with data of their own", flush=True)
-    data = Path(tempfile.mkdtemp(prefix="smarttrip-test-"))
+    data = create_data_folder("smarttrip-test-")
     with running_stack(data, ephemeral=True, busy=f"{data} is in use.") as services:
         env = os.environ | services
         command = ("pytest", *selection, *pytest_arguments)

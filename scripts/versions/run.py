@@ -15,6 +15,7 @@ from elasticsearch import AsyncElasticsearch
 from redis.asyncio import Redis
 
 from scripts.dev_stack.context import running_stack
+from scripts.dev_stack.temporary_data import create_data_folder
 from scripts.errors import CliError, exit_with
 from scripts.versions.page import PAGE, Row, read, render
 from scripts.versions.servers import SERVERS, Server
@@ -41,7 +42,7 @@ def main(names: Sequence[str]) -> int:
 
 def try_server(server: Server) -> Row:
     date = datetime.now(UTC).date().isoformat()
-    data = Path(tempfile.mkdtemp(prefix="smarttrip-version-"))
+    data = create_data_folder("smarttrip-version-")
     try:
         with running_stack(data, ephemeral=True, busy=f"{data} is in use.", services=server.stack()) as services:
             version = asyncio.run(version_of(server, services))

@@ -14,7 +14,11 @@ def _url(folder: Path, port: int) -> str:
 
 def _command(folder: Path, port: int, ephemeral: bool) -> list[str]:
     recorded = class_cache(home())
-    return node_command(home(), folder, port, *([f"-XX:AOTCache={recorded}"] if recorded.exists() else []))
+    options = [f"-XX:AOTCache={recorded}"] if recorded.exists() else []
+    if ephemeral:
+        # The second compiler pays off only after minutes of load.
+        options.append("-XX:TieredStopAtLevel=1")
+    return node_command(home(), folder, port, *options)
 
 
 def _is_ready(folder: Path, port: int) -> bool:
