@@ -46,9 +46,10 @@ def _tests_pass(arguments: Sequence[str]) -> bool:
     print("== services: Postgres, Valkey and Elasticsearch with data of their own", flush=True)
     data = create_data_folder("smarttrip-test-")
     with running_stack(data, ephemeral=True, busy=f"{data} is in use.") as services:
-        env = os.environ | services
+        # Otherwise each of a hundred processes would compile the whole project for itself.
+        env = os.environ | services | {"PYTHONDONTWRITEBYTECODE": ""}
         command = ("pytest", *selection, *pytest_arguments)
-        if _passes("tests", (*command, "-n", "2"), env):
+        if _passes("tests", (*command, "-n", "2", "--dist", "loadfile"), env):
             return True
         return _are_few_failed() and any(
             _passes(f"failed tests, repeated alone ({repetition} of {REPETITIONS})", (*command, *REPEAT), env)
