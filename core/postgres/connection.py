@@ -31,7 +31,7 @@ FINAL_SQLSTATES = ("28", "3D")
 
 
 CLOSE_SECONDS = 0.25
-"""Seconds that a server has to say goodbye; the connection is dropped then."""
+"""Seconds that a server has to close a connection."""
 
 
 class NoSuchHostError(ConnectionError):
@@ -45,8 +45,10 @@ class PostgresConnection(asyncpg.Connection):
     """The address if there is a pooler in between: each transaction then has to bring its settings along."""
 
     async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109  # of asyncpg
-        """Close, without waiting long for a server that does not respond."""
-        await super().close(timeout=CLOSE_SECONDS if timeout is None else min(timeout, CLOSE_SECONDS))
+        """Close, without waiting long for a server that does not respond: the connection is dropped then."""
+        # A pool would log the timeout as an error with a traceback, though nothing is lost.
+        with suppress(TimeoutError):
+            await super().close(timeout=CLOSE_SECONDS if timeout is None else min(timeout, CLOSE_SECONDS))
 
     async def set_type_codec(self, *arguments: Any, **named: Any) -> None:
         """Set a codec; SQLAlchemy does this for each new connection and does not map errors of asyncpg.
