@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+from tenacity import AsyncRetrying
 
 from core.concurrency.retries import retry_times
 from core.concurrency.tasks import task_group
@@ -31,7 +33,9 @@ MAX_REJECTED = 5
 
 ATTEMPTS = 8
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.25, 8.0
-"""Attempts to write a chunk, over 24 seconds."""
+"""Attempts to read and to write a chunk, over 24 seconds."""
+POSTGRES_FAILURES = (SQLAlchemyError, OSError)
+"""A connection that breaks or is not there in time, as on a busy machine, must not cost all that has been loaded."""
 SNAPSHOT_IDLE_SECONDS = 300.0
 """Seconds for which a chunk's snapshot may be idle, longer than all attempts last."""
 
@@ -76,7 +80,7 @@ class BulkLoader:
     async def _load_chunks(self) -> None:
         while ids := await self._next_ids():
             with spans.span("load departures", {"smarttrip.departures": len(ids)}):
-                await self._load_chunk(ids)
+                await _retrying(*POSTGRES_FAILURES)(self._load_chunk, ids)
             self.done += len(ids)
             self._report()
 
@@ -85,7 +89,7 @@ class BulkLoader:
         async with self._page_lock:
             await self._throttle()
             with spans.span("scan departures"):
-                ids = await self._scan()
+                ids: Sequence[int] = await _retrying(*POSTGRES_FAILURES)(self._scan)
             if ids:
                 self._after = ids[-1]
                 self._read_count += len(ids)
@@ -124,10 +128,7 @@ class BulkLoader:
 
     async def _write_with_retries(self, changes: dict[int, bytes | None]) -> None:
         """Write documents, and remove those that are written or rejected from `changes`."""
-        retrying = retry_times(
-            ATTEMPTS, (IndexUnavailableError,), first=FIRST_RETRY_SECONDS, longest=LONGEST_RETRY_SECONDS
-        )
-        async for attempt in retrying:
+        async for attempt in _retrying(IndexUnavailableError):
             with attempt:
                 outcomes = await bulk_writer.write(self.backends.elasticsearch, [self.name], self._version, changes)
                 outcome = outcomes[self.name]
@@ -151,3 +152,7 @@ class BulkLoader:
         metrics.REINDEX_RATE.set(progress.rate)
         metrics.REINDEX_END.set(time.time() + (progress.seconds_left or 0))
         self.progress(progress)
+
+
+def _retrying(*errors: type[Exception]) -> AsyncRetrying:
+    return retry_times(ATTEMPTS, errors, first=FIRST_RETRY_SECONDS, longest=LONGEST_RETRY_SECONDS)

@@ -1,0 +1,29 @@
+from collections.abc import Sequence
+
+import pytest
+
+from core.configuration.settings import Settings
+from indexer.rebuild.loader import BulkLoader
+from indexer.rebuild.reindex import reindex
+from tests.support.fault_proxy import FaultProxy, Mode
+from tests.support.sync import assert_in_sync, ignore_progress
+
+
+async def test_load_goes_on_after_connections_to_postgres_broke(
+    settings: Settings, trips: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = BulkLoader._load_chunk, list[Sequence[int]]()
+    async with FaultProxy(settings.database_url) as proxy:
+        # The connection that holds the lock is not broken: only a pooler was restarted, or the machine is busy.
+        own = settings.model_copy(update={"database_url": proxy.url, "database_direct_url": settings.database_url})
+
+        async def load_after_a_break(loader: BulkLoader, ids: Sequence[int]) -> None:
+            calls.append(ids)
+            await proxy.switch(Mode.CUT if len(calls) == 1 else Mode.PASS)
+            await real(loader, ids)
+
+        monkeypatch.setattr(BulkLoader, "_load_chunk", load_after_a_break)
+        report = await reindex(own, ignore_progress)
+    assert report.documents == len(trips)
+    assert calls == [calls[0]] * 2
+    await assert_in_sync(settings)
