@@ -172,10 +172,10 @@ def _from_claims(claims: dict[str, Any]) -> Identity:
 
 
 def _is_email_verified(claims: dict[str, Any]) -> bool:
-    """Return whether Supabase says nowhere that the address is not verified."""
+    """Return whether Supabase says nowhere anything else than that the address is verified."""
     places = (claims, claims.get("app_metadata"), claims.get("user_metadata"))
-    said = [place.get("email_verified") for place in places if isinstance(place, dict)]
-    return not any(value is False or value == "false" for value in said)
+    said = [place["email_verified"] for place in places if isinstance(place, dict) and "email_verified" in place]
+    return all(value is True or value == "true" for value in said)
 
 
 def _is_text(claim: object) -> bool:

@@ -13,8 +13,11 @@ from app.http.raw_response import Header
 CHUNKED = -1
 """Instead of the length of a body: its length is given chunk by chunk."""
 
-_REQUEST_LINE = re.compile(rb"[\r\n]*(?:(?!CONNECT )[A-Z-]+ (?:/|(?i:https?)://)[^\s#]*|OPTIONS \*) HTTP/1\.([01])\r\n")
-_HOST = re.compile(rb"[A-Za-z0-9._~%!$&'()*+,;=:\[\]-]*")
+_AUTHORITY = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+;=-]*)(?::[0-9]{0,5})?"
+"""Host and port, without user. A comma, which a name could have, is taken for two hosts that a proxy has joined."""
+_TARGET = rf"(?:/|(?i:https?)://(?![:/]){_AUTHORITY}/)[^\s#]*"
+_REQUEST_LINE = re.compile(rf"[\r\n]*(?:(?!CONNECT )[A-Z-]+ {_TARGET}|OPTIONS \*) HTTP/1\.([01])\r\n".encode())
+_HOST = re.compile(_AUTHORITY.encode())
 _ENCODED_SLASH = re.compile(rb"%(2[Ff])")
 _VERSION = re.compile(rb" HTTP/(\d+(?:\.\d+)?)$")
 

@@ -149,8 +149,11 @@ def test_issuer_is_verified_where_it_is_set(secured: Settings, issuer: str | Non
         assert user_of(secured, credentials) == USER
 
 
+NOT_TRUE: list[Any] = [False, "false", "False", "FALSE", 0, 1, -1, 0.0, "0", "1", "no", "", [], {}, [True]]
+
+
 @pytest.mark.parametrize("place", [None, "app_metadata", "user_metadata"])
-@pytest.mark.parametrize(("value", "proved"), [(False, False), ("false", False), (True, True)])
+@pytest.mark.parametrize(("value", "proved"), [(True, True), ("true", True), *((value, False) for value in NOT_TRUE)])
 def test_unverified_address_proves_nothing(secured: Settings, place: str | None, *, value: Any, proved: bool) -> None:
     said = {"email_verified": value}
     sent = token(**(said if place is None else {place: said}))

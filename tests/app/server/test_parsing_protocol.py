@@ -136,6 +136,34 @@ async def test_status_of_odd_request(connect: Connect, request_line: bytes, head
             assert b"connection: close" in connection.received
 
 
+AUTHORITIES = {
+    **dict.fromkeys((b"x", b"x:80", b"a-b.c", b"127.0.0.1:65535", b"[::1]", b"[::1]:80", b"[::ffff:1.2.3.4]"), 200),
+    **dict.fromkeys((b"u@x", b"u:p@x", b"@x", b"x@", b"x:80:80", b"x:8o", b"x:-1", b"x:+1", b"x:999999"), 400),
+    **dict.fromkeys((b"[::1", b"::1", b"::1]", b"[]", b"[x]", b"[::1]x", b"[::1]80", b"[[::1]]", b"x[::1]"), 400),
+    **dict.fromkeys((b"a,b", b"x\\", b"x\x7f", b"\xc3\xa9", b"x%2fy", b"x|y", b'"x"', b"<x>"), 400),
+}
+"""Statuses of requests by the host that they name."""
+
+
+@pytest.mark.parametrize("authority", AUTHORITIES)
+async def test_host_is_well_formed_wherever_it_is_named(connect: Connect, authority: bytes) -> None:
+    for request in (
+        b"GET / HTTP/1.1\r\nHost: %b",
+        b"GET http://%b/ HTTP/1.1\r\nHost: x",
+        b"GET HTTPS://%b/?a HTTP/1.0",
+    ):
+        connection = connect()
+        await connection.send(request % authority + b"\r\n\r\n")
+        assert connection.statuses == [AUTHORITIES[authority]], request
+
+
+@pytest.mark.parametrize("target", [b"http://", b"http:///", b"http://:80/", b"http:/x", b"http:x", b"//x@y"])
+async def test_absolute_target_without_host(connect: Connect, target: bytes) -> None:
+    connection = connect()
+    await connection.send(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % target)
+    assert connection.statuses == [200 if target.startswith(b"//") else 400]
+
+
 @pytest.mark.parametrize(
     ("target", "path"),
     [
