@@ -3,6 +3,8 @@
 import re
 from re import Match
 
+from schemas.weight_sets import REFERENCE_PATTERN
+
 REDACTED = "***"
 
 MAX_CHARACTERS = 16_384
@@ -19,6 +21,8 @@ WORD = re.compile(r"[^\s/'\"(),:;=<>]++")
 """May be an e-mail address, or the password and host of a URL."""
 DOTTED_WORD = re.compile(r"[\w.-]++")
 """May have a token at its end."""
+
+WEIGHT_SET = re.compile(rf"(?:{REFERENCE_PATTERN})\.?")
 
 JSON_IN_BASE64 = "eyJ"
 """How each part of a token begins."""
@@ -61,9 +65,15 @@ def redact(text: str) -> str:
 
 
 def _redact_address(word: Match[str]) -> str:
-    """Redact a word with an at sign, encoded or not, between other characters."""
+    """Redact a word with an at sign, encoded or not, between other characters, unless it names a weight set."""
     decoded = word[0].replace("%40", "@")
-    return REDACTED if "@" in decoded[1:-1] else word[0]
+    return REDACTED if "@" in decoded[1:-1] and not _names_weight_set(word) else word[0]
+
+
+def _names_weight_set(word: Match[str]) -> bool:
+    """Return whether a word is the reference of a weight set and stands alone: many a password looks the same."""
+    beside = word.string[max(word.start() - 1, 0) : word.start()] + word.string[word.end() : word.end() + 1]
+    return WEIGHT_SET.fullmatch(word[0]) is not None and not beside.strip()
 
 
 def _redact_token(word: Match[str]) -> str:

@@ -6,6 +6,7 @@ from time import thread_time
 import pytest
 
 from core.logs.redaction import MAX_CHARACTERS, MAX_CHARACTERS_BY_NAME, redact, redact_values
+from schemas.weight_sets import is_weight_set_reference
 
 PIECES = [
     "a",
@@ -68,6 +69,28 @@ def test_nested_values_are_redacted(value: object) -> None:
 @pytest.mark.parametrize("text", ["dana@example.org", "dana%40example.org", "?to=dana%40example.org&x"])
 def test_address_is_redacted(text: str) -> None:
     assert "dana" not in redact(text)
+
+
+@pytest.mark.parametrize("text", ["{}", "{} is unusable", "There is no weight set {}."])
+@pytest.mark.parametrize("reference", ["nope@1", "early-summer@31"])
+def test_reference_of_a_weight_set_stays(text: str, reference: str) -> None:
+    assert is_weight_set_reference(reference)
+    assert redact(text.format(reference)) == text.format(reference)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{'password': '{}'}}",
+        "redis://:{}@10.0.0.1/0",
+        "redis://user:{}:x@cache/0",
+        "password={}",
+        "postgresql://{}/trips",
+        "{}@mail",
+    ],
+)
+def test_password_that_looks_like_the_reference_of_a_weight_set_is_redacted(text: str) -> None:
+    assert "hunter@2" not in redact(text.format("hunter@2"))
 
 
 @pytest.mark.parametrize("text", ["@", "@a", "a@", "eyJ", "eyJabc", "12 departures", ""])
