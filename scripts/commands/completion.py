@@ -1,4 +1,4 @@
-"""`smarttrip completion`: what a shell needs to complete commands and options."""
+"""`smarttrip completion`: what a shell needs to complete commands, options and values."""
 
 # ruff: noqa: PLC0415 -- imports inside the commands keep --help fast.
 
@@ -6,21 +6,17 @@ from typing import Annotated
 
 import typer
 
+from scripts.commands.options import one_of
+
 VARIABLE = "_SMARTTRIP_COMPLETE"
 """Environment variable with which the scripts ask for completions."""
 SHELLS = ("bash", "zsh", "fish")
 
 
-def _shell(value: object) -> str:
-    if value not in SHELLS:
-        raise typer.BadParameter("should be bash, zsh or fish")
-    return str(value)
-
-
 def completion(
-    shell: Annotated[str, typer.Argument(metavar="SHELL", parser=_shell, help="bash, zsh or fish.")],
+    shell: Annotated[str, typer.Argument(**one_of(lambda: SHELLS), metavar="SHELL", help="bash, zsh or fish.")],
 ) -> None:
-    """Print a script that completes commands and options, for instance: eval "$(smarttrip completion bash)"."""
+    """Print a script that completes commands, options and values, for instance: eval "$(smarttrip completion bash)"."""
     from typer._completion_shared import get_completion_script
 
     typer.echo(get_completion_script(prog_name="smarttrip", complete_var=VARIABLE, shell=shell))

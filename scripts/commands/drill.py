@@ -2,28 +2,27 @@
 
 # ruff: noqa: PLC0415 -- imports inside the commands keep --help fast.
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
 
-from scripts.commands.options import JsonOption, whole_number
+from scripts.commands.options import JsonOption, one_of, whole_number
 from scripts.commands.output import print_json
 from scripts.errors import CliError, ExitCode
 from scripts.interrupts import run_cancellable
 
 
-def _fault(value: object) -> str:
+def _faults() -> Iterable[str]:
     from scripts.drill.faults import FAULTS
 
-    if value not in FAULTS:
-        raise typer.BadParameter(f"should be one of {', '.join(FAULTS)}")
-    return str(value)
+    return FAULTS
 
 
 def drill(
     fault: Annotated[
         list[str] | None,
-        typer.Option(parser=_fault, metavar="NAME", help="Cause this fault only; may be repeated."),
+        typer.Option(**one_of(_faults), metavar="NAME", help="Cause this fault only; may be repeated."),
     ] = None,
     departures: Annotated[
         int, typer.Option(parser=whole_number(100, 100_000), metavar="COUNT", help="Departures of the catalogue.")

@@ -4,9 +4,9 @@
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 import typer
 
@@ -25,6 +25,34 @@ def text(value: object) -> str:
     if not 0 < len(str(value)) <= MAX_TEXT:
         raise typer.BadParameter(f"should be a text of 1 to {MAX_TEXT} characters")
     return str(value)
+
+
+class Choice(TypedDict):
+    """The parts of an option or argument that takes one of a few words."""
+
+    parser: Callable[[object], str]
+    autocompletion: Callable[[str], list[str]]
+
+
+def one_of(words: Callable[[], Iterable[str]]) -> Choice:
+    """Return the parser of one of the words, and what shells complete it with."""
+
+    def parse(value: object) -> str:
+        word, right = str(value), list(words())
+        if word not in right:
+            raise typer.BadParameter(f"should be one of {', '.join(right)}")
+        return word
+
+    return {"parser": parse, "autocompletion": beginnings(words)}
+
+
+def beginnings(words: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
+    """Return a function for shells: those of the words that begin with what is typed."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [word for word in words() if word.startswith(incomplete)]
+
+    return complete
 
 
 ByOption = Annotated[

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scripts.commands.options import JsonOption, number, whole_number
+from scripts.commands.options import JsonOption, beginnings, number, whole_number
 from scripts.commands.output import print_json
 
 if TYPE_CHECKING:
@@ -22,6 +22,12 @@ def _price(value: object) -> str:
     if name not in PRICES or not re.fullmatch(r"\d{1,7}(\.\d{1,2})?", amount, re.ASCII):
         raise typer.BadParameter(f"should be NAME=DOLLARS, such as instance=25, with one of {', '.join(PRICES)}")
     return str(value)
+
+
+def _price_names() -> list[str]:
+    from scripts.sizing.prices import PRICES
+
+    return [f"{name}=" for name in PRICES]
 
 
 def size(  # noqa: PLR0913, PLR0917 -- one for each option
@@ -44,7 +50,10 @@ def size(  # noqa: PLR0913, PLR0917 -- one for each option
     price: Annotated[
         list[str] | None,
         typer.Option(
-            parser=_price, metavar="NAME=DOLLARS", help="A monthly price of yours, in place of the proposal's."
+            parser=_price,
+            autocompletion=beginnings(_price_names),
+            metavar="NAME=DOLLARS",
+            help="A monthly price of yours, in place of the proposal's.",
         ),
     ] = None,
     json: JsonOption = False,

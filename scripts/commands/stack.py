@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scripts.commands.group import FastGroup
-from scripts.commands.options import JsonOption, folder
+from scripts.commands.options import JsonOption, folder, one_of
 from scripts.commands.output import print_json
 from scripts.errors import ExitCode
 
@@ -24,16 +24,7 @@ app = typer.Typer(
 )
 
 INSTALL = "apt-get install prometheus prometheus-alertmanager"
-
-
 CORE, SPLIT = "core", "split"
-
-
-def _topology(value: object) -> str:
-    if value not in (CORE, SPLIT):
-        raise typer.BadParameter(f"should be {CORE} or {SPLIT}")
-    return str(value)
-
 
 Data = Annotated[
     Path | None,
@@ -59,7 +50,7 @@ def up(
     topology: Annotated[
         str,
         typer.Option(
-            parser=_topology,
+            **one_of(lambda: (CORE, SPLIT)),
             metavar="core|split",
             help="split: API processes of one role each, two workers and the gateway, too.",
         ),

@@ -64,6 +64,17 @@ def assert_usage_error(result: tuple[object, str], word: str) -> None:
     assert not LIBRARY_TEXTS.search(error)
 
 
+def assert_choices_are_completed(parameter: Any, error: str) -> None:
+    """Shells offer exactly the words that the error names, if it names some."""
+    named = re.search(r" should be one of ([^.]+)\. See", error)
+    words = named[1].split(", ") if named else []
+    assert not words or [item.value for item in parameter.shell_complete(None, "")] == words
+    for word in words:
+        offered = [item.value for item in parameter.shell_complete(None, word)]
+        assert word in offered
+        assert all(other.startswith(word) for other in offered)
+
+
 def test_there_are_commands_options_flags_and_arguments() -> None:
     assert min(len(COMMANDS), len(OPTIONS), len(FLAGS), len(ARGUMENTS)) > 2
 
@@ -98,7 +109,9 @@ def test_wrong_value_of_option_is_explained(in_process: InProcess, words: list[s
     wrong = [text for text in WRONG_OPTIONS if text not in ACCEPTED.get(option.name, set())]
     for text in wrong:
         given = [*required(command, without=option), f"{option.opts[0]}={text}"]
-        assert_usage_error(in_process([*words, *given], NOWHERE), f"{option.opts[0]} should be ")
+        refused = in_process([*words, *given], NOWHERE)
+        assert_usage_error(refused, f"{option.opts[0]} should be ")
+        assert_choices_are_completed(option, refused[1])
 
 
 @pytest.mark.parametrize(("words", "command", "argument"), ARGUMENTS, ids=label)
@@ -109,7 +122,9 @@ def test_wrong_or_missing_argument_is_explained(
     before, after = required(command)[:position], required(command)[position + 1 :]
     assert_usage_error(in_process([*words, *before], {}), f"{argument.metavar} is missing.")
     for text in {"", "abc", "9" * 30, "🤷"} - ACCEPTED.get(argument.name, set()):
-        assert_usage_error(in_process([*words, *before, text, *after], NOWHERE), f"{argument.metavar} should be ")
+        refused = in_process([*words, *before, text, *after], NOWHERE)
+        assert_usage_error(refused, f"{argument.metavar} should be ")
+        assert_choices_are_completed(argument, refused[1])
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
