@@ -170,8 +170,9 @@ def _security(endpoint: Endpoint) -> list[dict[str, list[str]]]:
 
 
 def operation_id(endpoint: Endpoint) -> str:
-    words = re.findall(r"\w+", path_template(endpoint.path)) or ["root"]
-    return "_".join([endpoint.method.lower(), *words])
+    """Return method and path, joined by hyphens: Swagger UI takes an underscore in a link for an escaped space."""
+    words = re.findall(r"[^\W_]+", path_template(endpoint.path)) or ["root"]
+    return "-".join([endpoint.method.lower(), *words])
 
 
 def path_template(path: str) -> str:

@@ -147,7 +147,7 @@ def _warm_up(client: Client) -> None:
 def _print_ways_on(console: Console, settings: Settings) -> None:
     api = f"http://{settings.host}:{settings.port}"
     console.print("\n[bold]What to try next:[/bold]\n")
-    console.print(f"  search yourself     {api}/docs#/recommendations/post_api_v2_recommendations", soft_wrap=True)
+    console.print(f"  search yourself     {api}/docs#/recommendations/post-api-v2-recommendations", soft_wrap=True)
     console.print(f"  read the metrics    {api}/metrics")
     console.print(f"  see its health      {api}/api/health")
     for name in ("DATABASE_URL", "REDIS_URL", "ELASTICSEARCH_URL"):

@@ -81,10 +81,15 @@ class Tab:
         return [params["request"]["url"] for method, params in self.events if method == "Network.requestWillBeSent"]
 
     def complaints(self) -> list[str]:
-        """Return what the browser has logged as errors, violations of the policy among them."""
+        """Return errors and warnings of browser and page, violations of the policy among them."""
         logged = [params["entry"] for method, params in self.events if method == "Log.entryAdded"]
+        said = [params for method, params in self.events if method == "Runtime.consoleAPICalled"]
         thrown = [json.dumps(params) for method, params in self.events if method == "Runtime.exceptionThrown"]
-        return [entry["text"] for entry in logged if entry["level"] == "error"] + thrown
+        return [
+            *(entry["text"] for entry in logged if entry["level"] in ("error", "warning")),
+            *(json.dumps(params["args"]) for params in said if params["type"] in ("error", "warning", "assert")),
+            *thrown,
+        ]
 
 
 @asynccontextmanager

@@ -13,8 +13,8 @@ from tests.support.api.uvicorn_server import uvicorn_serving
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's package chromium")
 
 SHOWN = "document.querySelectorAll('.opblock').length > 30"
-SEARCH = "operations-recommendations-post_api_v2_recommendations"
-LAST = "operations-admin-post_api_admin_dead_letters_retry"
+SEARCH = "operations-recommendations-post-api-v2-recommendations"
+LAST = "operations-admin-post-api-admin-dead-letters-retry"
 PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
 
 
@@ -26,8 +26,10 @@ def address(settings: Settings) -> Iterator[str]:
 
 @pytest.fixture
 async def tab(tmp_path: Path) -> AsyncIterator[Tab]:
+    """Yield a tab, and require that the browser had nothing to complain about."""
     async with browsing(tmp_path / "profile") as tab:
         yield tab
+        assert tab.complaints() == []
 
 
 async def test_page_lists_every_operation_without_a_request_elsewhere(address: str, tab: Tab) -> None:
@@ -38,13 +40,12 @@ async def test_page_lists_every_operation_without_a_request_elsewhere(address: s
     described = [endpoint for endpoint in ENDPOINTS if endpoint.described]
     assert [endpoint.summary for endpoint in described if endpoint.summary not in text] == []
     assert [url for url in tab.requested() if not url.startswith((f"{address}/", "data:"))] == []
-    assert tab.complaints() == []
 
 
 @pytest.mark.slow
 async def test_deep_link_opens_its_operation_and_scrolls_to_it(address: str, tab: Tab) -> None:
     await tab.open(
-        f"{address}/docs#/admin/post_api_admin_dead_letters_retry", f"document.querySelector('#{LAST}.is-open')"
+        f"{address}/docs#/admin/post-api-admin-dead-letters-retry", f"document.querySelector('#{LAST}.is-open')"
     )
     await tab.wait_for(f"Math.abs(document.getElementById('{LAST}').getBoundingClientRect().top) < innerHeight / 2")
     assert await tab.evaluate("scrollY") > 500
@@ -53,7 +54,7 @@ async def test_deep_link_opens_its_operation_and_scrolls_to_it(address: str, tab
 async def test_search_tried_on_the_page_is_answered_and_sends_the_session_as_header(address: str, tab: Tab) -> None:
     header = f"document.querySelector('#{SEARCH} tr[data-param-in=header] input')"
     await tab.open(
-        f"{address}/docs#/recommendations/post_api_v2_recommendations",
+        f"{address}/docs#/recommendations/post-api-v2-recommendations",
         f"document.querySelector('#{SEARCH} .execute') && {header}",
     )
     session = "1b671a64-40d5-491e-99b0-da01ff1f3341"
@@ -101,6 +102,6 @@ async def test_page_is_dark_where_the_system_is(address: str, tab: Tab) -> None:
 async def test_page_fits_a_phone(address: str, tab: Tab) -> None:
     await tab.call("Emulation.setDeviceMetricsOverride", **PHONE)
     await tab.open(
-        f"{address}/docs#/recommendations/post_api_v2_recommendations", f"document.querySelector('#{SEARCH}.is-open')"
+        f"{address}/docs#/recommendations/post-api-v2-recommendations", f"document.querySelector('#{SEARCH}.is-open')"
     )
     assert await tab.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
