@@ -6,8 +6,8 @@ from pathlib import Path
 
 MEMORY = Path("/dev/shm")  # noqa: S108 -- mkdtemp makes a folder of its own in it.
 """A file system in memory, on most machines."""
-ROOM = 6 * 2**30
-"""Bytes that must be free in that file system and in the machine's memory, much more than the tests need."""
+ROOM = 2 * 2**30
+"""Bytes that must be free in that file system and in the machine's memory, ten times what the tests need."""
 
 
 def create_data_folder(prefix: str) -> Path:
