@@ -95,7 +95,7 @@ def test_instances_are_checked_and_get_time_to_end() -> None:
 
 def test_servers_are_private_of_the_tested_version_and_keep_what_must_not_be_lost() -> None:
     elasticsearch, redis = SERVICES["smarttrip-elasticsearch"], SERVICES["smarttrip-redis"]
-    assert elasticsearch["image"]["url"] == f"docker.elastic.co/elasticsearch/elasticsearch:{VERSION}"
+    assert elasticsearch["image"]["url"] == f"elasticsearch:{VERSION}"
     assert elasticsearch["disk"]["mountPath"] == "/usr/share/elasticsearch/data"
     assert redis["maxmemoryPolicy"] == "noeviction"
     waiting = int(variables("smarttrip-api")["TRACKING_LIMIT_BYTES"]["value"])
