@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import ColumnElement, and_, exists, func, literal, not_, select, union, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from core.postgres.sql import in_array
 from schemas.tables import BrowsingSession, Event, UnverifiedBrowser, User
@@ -54,3 +55,19 @@ async def record_unverified(session: AsyncSession, owners: ColumnElement[bool], 
     known = exists().where(UnverifiedBrowser.user_id == User.id, UnverifiedBrowser.anonymous_id == anonymous_id)
     named = select(User.id, literal(anonymous_id), func.now()).where(owners, not_(known))
     await session.execute(insert(UnverifiedBrowser).from_select(["user_id", "anonymous_id", "created_at"], named))
+
+
+async def find_first_guest(session: AsyncSession, owners: ColumnElement[bool]) -> int | None:
+    """Return the first of the guests whose browsers named the address of these users, or None.
+
+    If the address were unknown it would have become this guest's, and the next browser that names it would find it.
+    """
+    guest = aliased(User)
+    named = (
+        select(guest.id)
+        .join(UnverifiedBrowser, UnverifiedBrowser.anonymous_id == guest.anonymous_id)
+        .join(User, User.id == UnverifiedBrowser.user_id)
+        .where(owners, guest.email.is_(None), not_(func.coalesce(guest.is_registered, False)))
+    )
+    first: int | None = await session.scalar(named.order_by(UnverifiedBrowser.id).limit(1))
+    return first

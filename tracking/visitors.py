@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from schemas.api.tracking import IdentifyRequest, SessionRequest
 from schemas.tables import BrowsingSession, User
-from tracking.account_claim import claim_user, record_unverified
+from tracking.account_claim import claim_user, find_first_guest, record_unverified
 from tracking.counted_events import count_new_session, increased
 from tracking.locks import TRACKING_LOCK, browser_name, email_name, lock_names, session_name
 
@@ -139,13 +139,16 @@ async def _open_session(
 async def _user_for_visitor(session: AsyncSession, anonymous_id: UUID, email: str | None) -> int:
     """Return the browser's user, else the unregistered one with this unverified address, else a new user.
 
-    The address of a registered user is treated as if it were unknown.
+    The address of a registered user is treated as if it were unknown: as if the guest that named it first had it.
     """
     while True:
         if guest := await _find_user(session, User.anonymous_id == anonymous_id):
             return guest.user_id
         if email is not None and await _is_taken(session, email, IS_REGISTERED):
+            named_first = await find_first_guest(session, _has_email(email))
             await record_unverified(session, _has_email(email), anonymous_id)
+            if named_first is not None and (guest := await _find_user(session, User.id == named_first)):
+                return guest.user_id
             email = None
         if email is not None and (named := await _find_user(session, _has_email(email) & not_(IS_REGISTERED))):
             return named.user_id

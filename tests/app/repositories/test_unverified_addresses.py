@@ -1,6 +1,7 @@
 """An address without a token gives access to no registered user, and reveals nothing about one."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from itertools import product
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -28,7 +29,7 @@ PATHS = ["/api/session/start", "/api/user/identify"]
 
 @pytest.fixture
 async def api(settings: Settings, database: AsyncEngine) -> AsyncIterator[httpx2.AsyncClient]:
-    known = settings.model_copy(update={"supabase_jwt_secret": SecretStr(SECRET)})
+    known = settings.model_copy(update={"supabase_jwt_secret": SecretStr(SECRET), "rate_limit_enabled": False})
     async with serving(known) as client:
         yield client
 
@@ -81,8 +82,35 @@ async def test_registered_address_is_as_if_unknown(
         assert await call(api, path, browser, email=sent) != dana
     assert (await rows(database, User))[0] == before
     assert dana not in await owners(database, STRANGER)
-    assert [row.email for row in await rows(database, User)] == [stored, None, None]
+    # A second browser that starts a session finds the first one's user, as it would with an unknown address.
+    guests = 1 if path == PATHS[0] else 2
+    assert [row.email for row in await rows(database, User)] == [stored, *[None] * guests]
     assert database_errors == []
+
+
+async def ids_of_calls(api: httpx2.AsyncClient, email: str, calls: Sequence[tuple[str, int, bool]]) -> list[int]:
+    """Let browsers of their own call these paths, with or without the address; return the users, numbered anew."""
+    browsers = [str(uuid4()) for _ in range(3)]
+    seen: dict[int, int] = {}
+    users = [
+        await call(api, path, browsers[number], email=email if names_it else None) for path, number, names_it in calls
+    ]
+    return [seen.setdefault(user, len(seen)) for user in users]
+
+
+CALLS = [(path, browser, names_it) for path in PATHS for browser in range(2) for names_it in (True, False)]
+
+
+async def test_no_calls_tell_whether_an_address_is_registered(api: httpx2.AsyncClient, database: AsyncEngine) -> None:
+    """All sequences of two calls of two browsers, and then one of a third browser, which starts a session."""
+    last = (PATHS[0], 2, True)
+    # Which browser comes first makes no difference.
+    first = [call for call in CALLS if call[1] == 0]
+    for number, calls in enumerate(product(first, CALLS)):
+        known, unknown = f"known{number}@example.org", f"unknown{number}@example.org"
+        await add_user(database, email=known, is_registered=True)
+        told = [await ids_of_calls(api, email, (*calls, last)) for email in (known, unknown)]
+        assert told[0] == told[1], calls
 
 
 @pytest.mark.parametrize("stored", SPELLINGS)
