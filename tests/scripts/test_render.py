@@ -97,7 +97,8 @@ def test_servers_are_private_of_the_tested_version_and_keep_what_must_not_be_los
     elasticsearch, redis = SERVICES["smarttrip-elasticsearch"], SERVICES["smarttrip-redis"]
     assert elasticsearch["image"]["url"] == f"elasticsearch:{VERSION}"
     assert elasticsearch["disk"]["mountPath"] == "/usr/share/elasticsearch/data"
-    assert redis["maxmemoryPolicy"] == "noeviction"
+    # Only what expires may be evicted. Something must be: pages of lists would fill it, and end the rate limits.
+    assert redis["maxmemoryPolicy"] == "volatile-lru"
     waiting = int(variables("smarttrip-api")["TRACKING_LIMIT_BYTES"]["value"])
     assert waiting <= MEMORY[redis["plan"]] // 2
     assert redis["ipAllowList"] == []
