@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from indexer.feed.batch import process_batch
 from indexer.index import frozen_sessions, locks
 from indexer.index.frozen_sessions import end_frozen_sessions, end_frozen_sessions_forever
 from tests.support.eventually import eventually
+from tests.support.pgbouncer import BINARY, pgbouncer
 
 SECONDS = 0.2
 
@@ -36,13 +39,19 @@ async def execute(driver: Any) -> None:
     await driver.execute("SELECT pg_sleep(60)")
 
 
-@pytest.fixture
-async def session(settings: Settings, database: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    engine = clients.postgres(settings.database_url, pool_size=1)
+@asynccontextmanager
+async def session_of(url: str) -> AsyncIterator[AsyncConnection]:
+    engine = clients.postgres(url, pool_size=1)
     async with engine.connect() as connection:
         yield connection
         await connection.invalidate()
     await engine.dispose()
+
+
+@pytest.fixture
+async def session(settings: Settings, database: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    async with session_of(settings.database_url) as connection:
+        yield connection
 
 
 async def driver_of(connection: AsyncConnection) -> Any:
@@ -62,6 +71,24 @@ async def test_session_is_ended_if_it_does_not_execute_what_it_prepared(
         await eventually(is_old)
         ended = await end_frozen_sessions(other, SECONDS)
     assert ended == ([pid] if is_ended else [])
+
+
+@pytest.mark.skipif(BINARY is None, reason="needs PgBouncer: apt-get install pgbouncer")
+async def test_frozen_session_behind_a_pooler_is_ended(settings: Settings, database: AsyncEngine) -> None:
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        async with (
+            pgbouncer(settings.database_url, Path(folder) / "pgbouncer") as pooler,
+            session_of(pooler.url) as session,
+            session_of(pooler.url) as other,
+        ):
+            pid = await session.scalar(text("SELECT pg_backend_pid()"))
+            await prepare(await driver_of(session))
+
+            async def is_ended() -> bool:
+                return pid in await end_frozen_sessions(other, SECONDS)
+
+            await eventually(is_ended)
 
 
 async def hold_the_lock(session: AsyncConnection) -> None:
