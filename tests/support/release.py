@@ -10,7 +10,7 @@ from pathlib import Path
 from core.configuration.settings import Settings
 from schemas.index_document import DOCUMENT_VERSION
 from scripts.dev_stack.ports import free_port
-from tests.support.processes import RunningProcess, environment, running_process
+from tests.support.processes import PATIENT, RunningProcess, environment, running_process
 from tests.support.recipes import TreeCopy
 
 START = 120.0
@@ -36,18 +36,25 @@ class Release:
             await running.process.wait()
 
     @asynccontextmanager
-    async def worker(self) -> AsyncIterator[RunningProcess]:
+    async def worker(self, **variables: str) -> AsyncIterator[RunningProcess]:
         port = free_port()
-        async with self.process("worker", port=port, WORKER_PORT=str(port)) as running:
+        async with self.process("worker", port=port, WORKER_PORT=str(port), **variables) as running:
             yield running
 
     @asynccontextmanager
     async def api(self, **variables: str) -> AsyncIterator[RunningProcess]:
-        port = free_port()
-        # The time limit is for busy machines: this is not about slow searches.
-        variables = {"DRAIN_SECONDS": "0", "ELASTICSEARCH_SECONDS": "7", **variables}
-        async with self.process("serve", "--port", str(port), port=port, **variables) as running:
+        """Run the API once it is ready."""
+        async with self.starting_api(**variables) as running:
             await running.wait_until_responding("/readyz")
+            yield running
+
+    @asynccontextmanager
+    async def starting_api(self, **variables: str) -> AsyncIterator[RunningProcess]:
+        """Run the API once it is alive."""
+        port = free_port()
+        # This is not about slow searches.
+        variables = {"DRAIN_SECONDS": "0", **PATIENT, **variables}
+        async with self.process("serve", "--port", str(port), port=port, **variables) as running:
             yield running
 
     async def run(self, *arguments: str, code: int = 0) -> str:
