@@ -15,6 +15,8 @@ CERTIFICATE = Path(__file__).parent / "api" / "localhost.pem"
 @dataclass
 class TlsProxy:
     port: int
+    accepted: set[str]
+    """Values of the header `Authorization` with which requests are forwarded."""
     refused: int = 0
     """Requests without the credentials."""
     forwarded: int = 0
@@ -27,10 +29,10 @@ class TlsProxy:
 @asynccontextmanager
 async def tls_proxy(server_url: str, authorization: str) -> AsyncIterator[TlsProxy]:
     """Forward requests whose header `Authorization` is this one; others get 401."""
-    proxy = TlsProxy(0)
+    proxy = TlsProxy(0, {authorization})
 
     async def forward(request: web.Request) -> web.Response:
-        if request.headers.get("Authorization") != authorization:
+        if request.headers.get("Authorization") not in proxy.accepted:
             proxy.refused += 1
             return web.json_response({"error": "missing authentication credentials", "status": 401}, status=401)
         proxy.forwarded += 1

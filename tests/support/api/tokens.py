@@ -27,12 +27,12 @@ def claims(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in {**standard, **changes}.items() if value is not None}
 
 
-def token(**changes: Any) -> str:
-    return jwt.encode(claims(**changes), SECRET, algorithm="HS256")
+def token(*, secret: str = SECRET, **changes: Any) -> str:
+    return jwt.encode(claims(**changes), secret, algorithm="HS256")
 
 
-def admin_token() -> str:
-    return token(app_metadata={"provider": "email", "role": "admin"})
+def admin_token(secret: str = SECRET) -> str:
+    return token(secret=secret, app_metadata={"provider": "email", "role": "admin"})
 
 
 def forged(header: Mapping[str, Any], body: Mapping[str, Any], secret: str = SECRET) -> str:
