@@ -14,6 +14,7 @@ from scripts.dev_stack.paths import open_folder
 from scripts.dev_stack.service import Service
 from scripts.interrupts import raise_interrupt
 
+_IN_USE = "in-use"
 _TERMINATION = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -32,7 +33,7 @@ def running_stack(
     another block uses the folder.
     """
     open_folder(data)
-    with locked(data / "in-use", busy):
+    with locked(data / _IN_USE, busy):
         for number in _TERMINATION:
             signal.signal(number, _terminate)
         try:
@@ -44,6 +45,14 @@ def running_stack(
             manager.down(data)
             if ephemeral:
                 shutil.rmtree(data)
+
+
+@contextmanager
+def stopped_stack(data: Path, busy: str) -> Iterator[None]:
+    """Keep others from starting services in the folder. Raises CliError with the sentence `busy` if some run."""
+    open_folder(data)
+    with locked(data / _IN_USE, busy):
+        yield
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:

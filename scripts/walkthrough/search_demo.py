@@ -49,7 +49,7 @@ def searches(client: Client) -> list[Search]:
     ]
 
 
-def print_results(console: Console, search: Search, first: Response, repeated: Response) -> None:
+def print_results(console: Console, search: Search, first: Response, repeated_ms: float) -> None:
     body = first.body
     table = Table(
         "Score",
@@ -61,25 +61,25 @@ def print_results(console: Console, search: Search, first: Response, repeated: R
         title=search.title,
         title_justify="left",
         title_style="bold",
-        caption=f"{_summary(body)}\nFirst time {first.milliseconds:.0f} ms, repeated {repeated.milliseconds:.1f} ms.",
+        caption=f"{_summary(body)}\nFirst time {first.milliseconds:.0f} ms, repeated {repeated_ms:.1f} ms.",
         caption_justify="left",
     )
-    for trip in first_of_each_template(body["data"])[:MAX_ROWS]:
+    for trip in first_of_each_title(body["data"])[:MAX_ROWS]:
         table.add_row(*_row(trip, search.preferences))
     console.print()
     console.print(table)
 
 
-def first_of_each_template(trips: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the departures without those whose trip has a better one before them."""
-    best: dict[int, dict[str, Any]] = {}
+def first_of_each_title(trips: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the departures without those whose trip, to a traveller the same title, has a better one before them."""
+    best: dict[str, dict[str, Any]] = {}
     for trip in trips:
-        best.setdefault(trip["template"]["id"], trip)
+        best.setdefault(trip["template"]["title"], trip)
     return list(best.values())
 
 
 def _summary(body: dict[str, Any]) -> str:
-    trips = first_of_each_template(body["data"])[:MAX_ROWS]
+    trips = first_of_each_title(body["data"])[:MAX_ROWS]
     found = f"Of each trip the best departure; {body['total_candidates']:,} departures fit."
     if body["relaxed_count"]:
         found = f"{body['primary_count']} departures fit; {body['relaxed_count']} that nearly fit were added."

