@@ -50,6 +50,17 @@ def test_python_without_venv_is_rejected_with_advice(clone: Path) -> None:
     assert result.stderr.splitlines()[-1].endswith("apt install python3-venv.")
 
 
+def test_folder_that_cannot_be_written_is_explained(clone: Path) -> None:
+    # Root may write everywhere, but not beneath a file.
+    (clone / ".venv").touch()
+    result = set_up(clone, sys.executable)
+    assert result.returncode == 1
+    assert (
+        result.stderr
+        == f"setup: {clone}/.venv cannot be made or written by this user; copy this checkout to a folder of yours.\n"
+    )
+
+
 def test_complete_installation_is_not_changed(clone: Path) -> None:
     (clone / ".venv" / "bin").mkdir(parents=True)
     calls = clone / "calls"

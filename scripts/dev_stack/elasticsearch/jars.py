@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jgo
 
+from scripts.connection_failures import OTHER, describe_failure
 from scripts.errors import CliError
 
 VERSION = "9.5.3"
@@ -26,7 +27,15 @@ def fetch(coordinate: str) -> list[Path]:
     try:
         return list(_fetch_each(coordinate, sums))
     except (OSError, RuntimeError) as error:
-        raise CliError(f"{coordinate} could not be fetched from Maven Central: {error}") from error
+        raise CliError(
+            f"{coordinate} could not be fetched from Maven Central: {_reason(error)}; what has been fetched is kept."
+        ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """Return why, in our own words where the connection failed, otherwise in the library's."""
+    reason = describe_failure(error)
+    return f"{error}" if reason == OTHER else reason
 
 
 def _fetch_each(coordinate: str, sums: dict[str, str]) -> Iterator[Path]:
