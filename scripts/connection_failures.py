@@ -18,7 +18,6 @@ _REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (ssl.SSLError, "it does not speak TLS as we do"),
     (gaierror, "the name of its host is not known"),
     (UnicodeError, "the name of its host is not known"),
-    (ConnectionRefusedError, REFUSED),
     (FileNotFoundError, "there is no socket at its address"),
     (PermissionError, "this user may not use its address"),
     (TimeoutError, NO_RESPONSE),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from core.configuration.hosts import is_host
+from core.configuration.hosts import has_address
 
 SERVER_SCHEMES = ("redis", "rediss", "unix")
 """Schemes that redis-py reads itself."""
@@ -43,9 +43,8 @@ def _parse(url: str) -> SentinelUrl | None:
         raise ValueError
     parts = urlsplit(f"//{rest}")
     if scheme in SERVER_SCHEMES:
-        # A wrong port is found when it is read.
-        _ = parts.port
-        if parts.hostname is not None and not is_host(parts.hostname):
+        # Without a host it is the client's own default, or a socket.
+        if parts.netloc.rpartition("@")[2] and not has_address(parts):
             raise ValueError
         return None
     credentials, at, hosts = parts.netloc.rpartition("@")
@@ -64,7 +63,6 @@ def _parse(url: str) -> SentinelUrl | None:
 
 def _split_host(host: str) -> tuple[str, int]:
     parts = urlsplit(f"//{host.strip()}")
-    name = parts.hostname or ""
-    if not is_host(name):
+    if not has_address(parts):
         raise ValueError
-    return name, parts.port or SENTINEL_PORT
+    return parts.hostname or "", parts.port or SENTINEL_PORT

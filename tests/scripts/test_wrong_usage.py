@@ -156,7 +156,7 @@ def assert_bounded(name: str) -> None:
             assert {"maximum", "exclusiveMaximum"} & kind.keys(), name
 
 
-MALFORMED = ("[::1", "h:99999", "h:abc", "h:-1", "é" * 70, "x" * 64, "a..b")
+MALFORMED = ("[::1", "h:99999", "h:abc", "h:-1", "h:0", "é" * 70, "x" * 64, "a..b")
 """Addresses behind a scheme."""
 ADDRESS_OPTIONS = [item for item in OPTIONS if item[2].metavar in ("URL", "SIDE")]
 
