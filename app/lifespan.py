@@ -31,6 +31,7 @@ from app.recommendations.trip_search.elasticsearch import ElasticsearchTripSearc
 from app.recommendations.trip_search.postgres import PostgresTripSearch
 from app.server.admission import AdmissionController, running_admission
 from app.server.connections import ConnectionLimit, connection_limit
+from app.server.parsing_turns import ParsingTurns
 from app.server.receiving_limit import ReceivingLimit, receiving_limit
 from app.state import AppState
 from app.tracking.producer import TrackingProducer
@@ -181,6 +182,7 @@ async def _open_state(
             admission=admission,
             connections=ConnectionLimit(connection_limit(settings)),
             receiving=ReceivingLimit(receiving_limit(settings)),
+            parsing_turns=ParsingTurns(),
         )
 
 

@@ -29,6 +29,7 @@ from app.recommendations.rollout.monitor import RolloutMonitor
 from app.recommendations.service import RecommendationService
 from app.server.admission import AdmissionController
 from app.server.connections import ConnectionLimit
+from app.server.parsing_turns import ParsingTurns
 from app.server.receiving_limit import ReceivingLimit
 from app.tracking.producer import TrackingProducer
 from app.tracking.request_log_buffer import RequestLogBuffer
@@ -68,6 +69,7 @@ class AppState(TypedDict):
     admission: AdmissionController
     connections: ConnectionLimit
     receiving: ReceivingLimit
+    parsing_turns: ParsingTurns
 
 
 class RequestContext(Struct):

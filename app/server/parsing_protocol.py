@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from app.server.framing import RequestFraming
 from app.server.lingering_transport import LingeringTransport
+from app.server.parsing_turns import ParsingTurns
 from app.server.request_cycle import RequestCycle
 from app.server.request_flow import RequestFlow
 from app.server.request_head import CHUNKED, RequestError, body_length, decode_path, malformed_head
@@ -29,6 +30,7 @@ class ParsingProtocol(HttpToolsProtocol):
         super().connection_made(cast(asyncio.Transport, self._lingering))
         self.flow = RequestFlow(self.transport)
         self._framing = RequestFraming()
+        self._turns: ParsingTurns = self.app_state["parsing_turns"]
         self._unparsed, self._unparsed_start = b"", 0
         """Received data, and the position in it from which it has not been parsed."""
         self._is_upgrade = False
@@ -112,9 +114,9 @@ class ParsingProtocol(HttpToolsProtocol):
         self.flow.pause_reading()
         if len(self.pipeline) < MAX_PIPELINED:
             # Others have their turn after each slice of a long pipeline.
-            self.loop.call_soon(self._resume_parsing)
+            self._turns.add(self)
 
-    def _resume_parsing(self) -> None:
+    def resume_parsing(self) -> None:
         if not self._unparsed or self.transport.is_closing():
             return
         data, self._unparsed = self._unparsed, b""
@@ -223,7 +225,7 @@ class ParsingProtocol(HttpToolsProtocol):
         elif not self._unparsed:
             self._become_idle()
         if self._unparsed:
-            self.loop.call_soon(self._resume_parsing)
+            self._turns.add(self)
 
     def _become_idle(self) -> None:
         """Do what is due when all requests that were received have been served."""

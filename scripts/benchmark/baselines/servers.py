@@ -21,6 +21,7 @@ from app.recommendations.trip_search.postgres_ranking import filter_query
 from app.repositories.lookups import load_lookups
 from app.server.admission import AdmissionController, running_admission
 from app.server.connections import ConnectionLimit, connection_limit
+from app.server.parsing_turns import ParsingTurns
 from app.server.receiving_limit import ReceivingLimit, receiving_limit
 from app.server.run import serve
 from core import clients
@@ -51,6 +52,7 @@ class ServerState(TypedDict):
     admission: AdmissionController
     connections: ConnectionLimit
     receiving: ReceivingLimit
+    parsing_turns: ParsingTurns
 
 
 def constant_server() -> Starlette:
@@ -73,6 +75,7 @@ async def _server_state(settings: Settings) -> AsyncIterator[ServerState]:
             admission=admission,
             connections=ConnectionLimit(connection_limit(settings)),
             receiving=ReceivingLimit(receiving_limit(settings)),
+            parsing_turns=ParsingTurns(),
         )
 
 

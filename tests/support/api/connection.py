@@ -12,6 +12,7 @@ from uvicorn.server import ServerState
 
 from app.server.admission import AdmissionController
 from app.server.connections import ConnectionLimit
+from app.server.parsing_turns import ParsingTurns
 from app.server.receiving_limit import ReceivingLimit
 from app.server.shedding_protocol import LoadSheddingProtocol
 from core.configuration.settings import Settings
@@ -97,6 +98,7 @@ class Connection:
         *,
         max_requests: int = 10_000,
         receiving: ReceivingLimit | None = None,
+        parsing_turns: ParsingTurns | None = None,
     ) -> None:
         config = uvicorn.Config(app, http=LoadSheddingProtocol, ws="none", log_config=None, access_log=False)
         state = {
@@ -104,6 +106,7 @@ class Connection:
             "admission": AdmissionController(max_requests),
             "connections": ConnectionLimit(1000),
             "receiving": receiving or ReceivingLimit(1000),
+            "parsing_turns": parsing_turns or ParsingTurns(),
         }
         self.server_state = ServerState()
         self.transport = RecordingTransport()
