@@ -48,6 +48,9 @@ def serve(
 
 def worker() -> None:
     """Start the worker: apply changes from Postgres to the index, and run scheduled jobs, until SIGTERM or Ctrl-C."""
+    from core.gc_tuning import pause_gc
+
+    pause_gc()
     from core.configuration.settings import load_settings
     from core.logs.configuration import configure_logs
     from indexer import worker
