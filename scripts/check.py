@@ -24,6 +24,9 @@ RUN_SLOW = "--all"
 """Option that adds the tests marked slow; all other arguments go to pytest."""
 SECONDS_TO_STOP = 60
 
+IN_PARALLEL = ("-n", "3", "--dist", "loadfile")
+"""One process more than a small machine has cores, as tests often wait. The fixtures of a module are made once."""
+
 MOST_REPEATED = 10
 """Failed tests that are repeated alone: many tests wait for real servers, and a busy machine can be late for one."""
 REPETITIONS = 3
@@ -49,7 +52,7 @@ def _tests_pass(arguments: Sequence[str]) -> bool:
         # Otherwise each of a hundred processes would compile the whole project for itself.
         env = os.environ | services | {"PYTHONDONTWRITEBYTECODE": ""}
         command = ("pytest", *selection, *pytest_arguments)
-        if _passes("tests", (*command, "-n", "2", "--dist", "loadfile"), env):
+        if _passes("tests", (*command, *IN_PARALLEL), env):
             return True
         return _are_few_failed() and any(
             _passes(f"failed tests, repeated alone ({repetition} of {REPETITIONS})", (*command, *REPEAT), env)
