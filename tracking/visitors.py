@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from schemas.api.tracking import IdentifyRequest, SessionRequest
 from schemas.tables import BrowsingSession, User
 from tracking.account_claim import claim_user, find_first_guest, record_unverified
+from tracking.addresses import has_email
 from tracking.counted_events import count_new_session, increased
 from tracking.locks import TRACKING_LOCK, browser_name, email_name, lock_names, session_name
 
@@ -145,12 +146,12 @@ async def _user_for_visitor(session: AsyncSession, anonymous_id: UUID, email: st
         if guest := await _find_user(session, User.anonymous_id == anonymous_id):
             return guest.user_id
         if email is not None and await _is_taken(session, email, IS_REGISTERED):
-            named_first = await find_first_guest(session, _has_email(email))
-            await record_unverified(session, _has_email(email), anonymous_id)
+            named_first = await find_first_guest(session, has_email(email))
+            await record_unverified(session, has_email(email), anonymous_id)
             if named_first is not None and (guest := await _find_user(session, User.id == named_first)):
                 return guest.user_id
             email = None
-        if email is not None and (named := await _find_user(session, _has_email(email) & not_(IS_REGISTERED))):
+        if email is not None and (named := await _find_user(session, has_email(email) & not_(IS_REGISTERED))):
             return named.user_id
         created = await _create_user(session, anonymous_id, email)
         # None if the platform has just created such a user; the next iteration finds it.
@@ -160,10 +161,10 @@ async def _user_for_visitor(session: AsyncSession, anonymous_id: UUID, email: st
 
 async def _user_for_verified_email(session: AsyncSession, email: str, anonymous_id: UUID) -> int:
     """Return the user with a verified address: its present owner, else the visitor, else a new user."""
-    named = select(User.id).where(_has_email(email))
+    named = select(User.id).where(has_email(email))
     await session.execute(_lock_rows(BrowsingSession.user_id.in_(named) | _is_open_in(anonymous_id)))
     while True:
-        if owner := await _find_user(session, _has_email(email)):
+        if owner := await _find_user(session, has_email(email)):
             if not owner.is_registered:
                 await claim_user(session, owner.user_id, anonymous_id)
             await _update_user(session, owner.user_id, {"is_registered": True})
@@ -197,7 +198,7 @@ async def identify(session: AsyncSession, body: IdentifyRequest, verified_email:
         given = {} if is_taken else {"email": email, "name": body.name}
         values = {column: value for column, value in given.items() if value is not None}
         if email is not None and is_taken:
-            await record_unverified(session, _has_email(email), body.anonymous_id)
+            await record_unverified(session, has_email(email), body.anonymous_id)
         if guest is None:
             created = await _create_user(session, body.anonymous_id, values.get("email"), name=values.get("name"))
             if created is None:
@@ -220,14 +221,9 @@ def _is_open_in(anonymous_id: UUID) -> ColumnElement[bool]:
     return (BrowsingSession.anonymous_id == anonymous_id) & BrowsingSession.ended_at.is_(None)
 
 
-def _has_email(email: str) -> ColumnElement[bool]:
-    """Return the condition for an address in lower case; the platform's rows have it in any case."""
-    return func.lower(User.email) == email
-
-
 async def _is_taken(session: AsyncSession, email: str, condition: ColumnElement[bool]) -> bool:
     """Return whether another user, one that meets the condition, has the address."""
-    return bool(await session.scalar(select(exists().where(_has_email(email), condition))))
+    return bool(await session.scalar(select(exists().where(has_email(email), condition))))
 
 
 async def _find_user(session: AsyncSession, condition: ColumnElement[bool]) -> UserRef | None:

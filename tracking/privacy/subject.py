@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from core.postgres.sql import in_array
 from schemas.tables import Base, BrowsingSession, DeadEvent, Event, RecommendationRequest, UnverifiedBrowser, User
 from tracking import stream
+from tracking.addresses import has_email
 from tracking.locks import browser_name, email_name, lock_names
 from tracking.privacy.mentions import mentions
 from tracking.stream import StreamEntry
@@ -84,7 +85,7 @@ async def find_subject(
     these browsers are the person, too. `include_unverified` adds the browsers that had only named the address.
     Users and browsers are locked: until the transaction ends, no session of theirs can start.
     """
-    users = await _users(connection, func.lower(User.email) == email)
+    users = await _users(connection, has_email(email))
     if not users:
         return None
     browsers: set[UUID] = set()
