@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 import migrations
 from core import clients
 from core.configuration.settings import Settings, load_settings
+from core.gc_tuning import tune_gc
 from core.tracing.provider import ELASTICSEARCH_SPANS
 from schemas.tables import Base
 from tests.support.factories import CatalogueFactory
@@ -74,6 +75,11 @@ BEGIN
     END IF;
 END $$"""
 """Deletes all rows but those of the migrations, without a trace in the outbox, and begins ids anew."""
+
+
+def pytest_collection_finish() -> None:
+    """Exclude what has been collected from garbage collections: they took a fifth of the suite's time."""
+    tune_gc()
 
 
 def pytest_configure(config: pytest.Config) -> None:
