@@ -6,6 +6,7 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from signal import SIGINT, SIGKILL
@@ -114,7 +115,9 @@ def _run(command: list[str], text: str = "") -> None:
         try:
             _, error = process.communicate(text)
         except BaseException:
-            os.killpg(process.pid, SIGKILL)
+            # It may have ended by itself at this very moment.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, SIGKILL)
             raise
     if process.returncode != 0:
         raise CliError(f"{Path(command[0]).name} failed: {error.strip()}")

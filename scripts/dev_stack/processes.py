@@ -90,10 +90,11 @@ def start(
 
 def stop(signals: Mapping[int, Signals]) -> None:
     """Send each process its signal, and kill those that have not ended after SECONDS_TO_STOP."""
-    processes = [psutil.Process(pid) for pid in signals if psutil.pid_exists(pid)]
-    for process in processes:
+    processes = []
+    for pid, signal in signals.items():
         with suppress(psutil.NoSuchProcess):
-            process.send_signal(signals[process.pid])
+            processes.append(psutil.Process(pid))
+            processes[-1].send_signal(signal)
     _, alive = psutil.wait_procs(processes, SECONDS_TO_STOP)
     for process in alive:
         with suppress(psutil.NoSuchProcess):

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from signal import SIGTERM, signal
 
@@ -84,7 +84,8 @@ def _kill_with_children(node: subprocess.Popen[bytes]) -> None:
     if node.poll() is None:
         processes = [psutil.Process(node.pid), *psutil.Process(node.pid).children(recursive=True)]
         for process in processes:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         psutil.wait_procs(processes)
 
 
