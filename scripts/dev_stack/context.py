@@ -14,7 +14,6 @@ from scripts.dev_stack.paths import open_folder
 from scripts.dev_stack.service import Service
 from scripts.interrupts import raise_interrupt
 
-_IN_USE = "in-use"
 _TERMINATION = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -32,8 +31,7 @@ def running_stack(
     The `late` ones may still be starting: `manager.up` waits for them. Raises CliError with the sentence `busy` if
     another block uses the folder.
     """
-    open_folder(data)
-    with locked(data / _IN_USE, busy):
+    with stopped_stack(data, busy):
         for number in _TERMINATION:
             signal.signal(number, _terminate)
         try:
@@ -51,7 +49,7 @@ def running_stack(
 def stopped_stack(data: Path, busy: str) -> Iterator[None]:
     """Keep others from starting services in the folder. Raises CliError with the sentence `busy` if some run."""
     open_folder(data)
-    with locked(data / _IN_USE, busy):
+    with locked(data / "in-use", busy):
         yield
 
 

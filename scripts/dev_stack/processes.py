@@ -103,7 +103,7 @@ def stop(signals: Mapping[int, Signals]) -> None:
 
 
 def _request_death_signal(signal: Signals) -> Callable[[], None] | None:
-    """Return what the new process has to run, or None where the kernel cannot send a signal on a parent's death."""
+    """Return a function that asks the kernel to signal the process when its parent ends; None where it cannot."""
     if sys.platform != "linux":
         return None
     # Looked up before the fork: after it, nothing may be done that takes a lock.

@@ -66,9 +66,10 @@ def run_demo(*, once: bool, observers: Sequence[Service] = ()) -> None:
     terminal = Console()
     console = terminal if terminal.is_terminal else Console(width=WIDTH_WITHOUT_TERMINAL)
     with ExitStack() as stack:
-        data, today = cache_root() / "demo", business_date_provider(early_settings())()
+        data, early = cache_root() / "demo", early_settings()
+        today = business_date_provider(early)()
         with stopped_stack(data, BUSY):
-            require_free(early_settings().port)
+            require_free(early.port)
             discard_outdated(data, today)
         stack.enter_context(training_in_background(wait=once))
         settings = _start_services(console, stack, data, observers)
