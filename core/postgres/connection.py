@@ -59,7 +59,7 @@ class PostgresConnection(asyncpg.Connection):
             await super().set_type_codec(*arguments, **named)
 
     async def execute(self, query: str, *arguments: Any, **named: Any) -> str:
-        """Execute a statement; a BEGIN of asyncpg's behind a pooler sets what the transaction relies on as well."""
+        """Execute a statement. Behind a pooler, a BEGIN is followed by the settings that the transaction relies on."""
         if self.pooled_address is not None and query.startswith("BEGIN"):
             status = self.get_settings()
             query = begin_script(

@@ -84,7 +84,7 @@ def failed_in_each_process() -> dict[int, str]:
 
 @pytest.fixture(scope="module")
 def traces() -> Iterator[Collector]:
-    """A collector of the spans that the processes make of these requests."""
+    """Collect the traces that the processes send of these requests."""
     with collecting() as collector:
         yield collector
 

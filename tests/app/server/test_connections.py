@@ -1,4 +1,4 @@
-"""The limit on open connections."""
+"""The limit on open connections: the longest idle one makes room, and slow clients keep nobody out."""
 
 import asyncio
 import json

@@ -28,7 +28,7 @@ class RecordingApp:
     """Respond 200 to every request, and record its scope and body."""
 
     def __init__(self, gate: asyncio.Event | None = None) -> None:
-        """Requests wait until `gate` is set before they respond."""
+        """Create an application whose responses wait until `gate` is set, if there is one."""
         self.scopes: list[dict[str, Any]] = []
         self.bodies: list[bytes] = []
         self.disconnected = 0
