@@ -31,7 +31,7 @@ def running_stack(
     The `late` ones may still be starting: `manager.up` waits for them. Raises CliError with the sentence `busy` if
     another block uses the folder.
     """
-    with stopped_stack(data, busy):
+    with reserved_folder(data, busy):
         for number in _TERMINATION:
             signal.signal(number, _terminate)
         try:
@@ -46,7 +46,7 @@ def running_stack(
 
 
 @contextmanager
-def stopped_stack(data: Path, busy: str) -> Iterator[None]:
+def reserved_folder(data: Path, busy: str) -> Iterator[None]:
     """Keep others from starting services in the folder. Raises CliError with the sentence `busy` if some run."""
     open_folder(data)
     with locked(data / "in-use", busy):

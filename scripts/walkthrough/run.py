@@ -15,7 +15,7 @@ from core.configuration.settings import Settings, load_settings
 from schemas.enums import Continent
 from scripts.commands import database, index
 from scripts.dev_stack import manager
-from scripts.dev_stack.context import running_stack, stopped_stack
+from scripts.dev_stack.context import reserved_folder, running_stack
 from scripts.dev_stack.elasticsearch.class_cache import training_in_background
 from scripts.dev_stack.elasticsearch.service import ELASTICSEARCH
 from scripts.dev_stack.paths import cache_root
@@ -68,7 +68,7 @@ def run_demo(*, once: bool, observers: Sequence[Service] = ()) -> None:
     with ExitStack() as stack:
         data, early = cache_root() / "demo", early_settings()
         today = business_date_provider(early)()
-        with stopped_stack(data, BUSY):
+        with reserved_folder(data, BUSY):
             require_free(early.port)
             discard_outdated(data, today)
         stack.enter_context(training_in_background(wait=once))
