@@ -49,6 +49,8 @@ def _command(programs: Programs, folder: Path, port: int, ephemeral: bool) -> li
         "port": port,
         "unix_socket_directories": "",
         "max_connections": 300,
+        # Files in the data folder, which go with it; those elsewhere would outlive a killed server.
+        "dynamic_shared_memory_type": "mmap",
         "timezone": "UTC",
         "log_timezone": "UTC",
         # The log holds no values of rows or parameters.

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
+import psutil
 import pytest
 from redis.asyncio import Redis
 
@@ -53,6 +54,12 @@ async def test_env_leads_to_three_working_services(running: Path) -> None:
 
     port = int(urls["ELASTICSEARCH_URL"].rsplit(":", 1)[1])
     assert http_ok(port, "/_cluster/health?wait_for_status=green&timeout=10s")
+
+
+def test_shared_memory_of_postgres_goes_with_its_folder(running: Path) -> None:
+    mapped = {file.path for file in psutil.Process(pids(running)["postgres"]).memory_maps()}
+    assert any(str(running) in path for path in mapped)
+    assert not any("/PostgreSQL." in path for path in mapped)
 
 
 async def test_logs_and_data_are_private(running: Path) -> None:
