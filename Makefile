@@ -25,7 +25,7 @@ test-all: ## The same with the slow tests: crashes of servers, the demo, the soa
 	@./scripts/test --all $(T)
 
 test-versions: setup ## Run migrations, indexer and contract suites on each version of the servers; T="Postgres 15" narrows
-	@$(BIN)/python -m scripts.versions.run $(if $(T),"$(T)")
+	@$(BIN)/python -m scripts.entry scripts.versions.run $(if $(T),"$(T)")
 
 test-fast: setup ## Run the tests that need no services, in half a minute; T=tests/scoring narrows
 	@$(BIN)/pytest -q -m fast -n 2 $(T)

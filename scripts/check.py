@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from signal import SIGINT
+from signal import SIG_BLOCK, SIG_SETMASK, SIGINT, SIGTERM, Signals, pthread_sigmask
 
 from scripts.dev_stack.context import running_stack
 from scripts.dev_stack.temporary_data import create_data_folder
@@ -52,10 +52,11 @@ def _tests_pass(arguments: Sequence[str]) -> bool:
         # Otherwise each of a hundred processes would compile the whole project for itself.
         env = os.environ | services | {"PYTHONDONTWRITEBYTECODE": ""}
         command = ("pytest", *selection, *pytest_arguments)
-        if _passes("tests", (*command, *IN_PARALLEL), env):
+        if _passes("tests", (*command, *IN_PARALLEL), env, end_with=SIGINT):
             return True
+        title = "failed tests, repeated alone"
         return _are_few_failed() and any(
-            _passes(f"failed tests, repeated alone ({repetition} of {REPETITIONS})", (*command, *REPEAT), env)
+            _passes(f"{title} ({repetition} of {REPETITIONS})", (*command, *REPEAT), env, end_with=SIGINT)
             for repetition in range(1, REPETITIONS + 1)
         )
 
@@ -71,26 +72,32 @@ def _are_few_failed() -> bool:
     return 0 < len(failed) <= MOST_REPEATED and all(TEST_SEPARATOR in test for test in failed)
 
 
-def _passes(title: str, command: Sequence[str], env: Mapping[str, str]) -> bool:
+def _passes(title: str, command: Sequence[str], env: Mapping[str, str], *, end_with: Signals = SIGTERM) -> bool:
     print(f"== {title}: {' '.join(command)}", flush=True)
     started = time.monotonic()
-    code = _run((str(Path(sys.executable).with_name(command[0])), *command[1:]), env)
+    code = _run((str(Path(sys.executable).with_name(command[0])), *command[1:]), env, end_with)
     print(f"== {title}: {'ok' if code == 0 else f'failed ({code})'} in {time.monotonic() - started:.1f} s", flush=True)
     return code == 0
 
 
-def _run(command: Sequence[str], env: Mapping[str, str]) -> int:
-    """Run a command in a session of its own: on Ctrl-C we send it one SIGINT and wait while it cleans up."""
-    with subprocess.Popen(command, env=env, start_new_session=True) as process:
+def _run(command: Sequence[str], env: Mapping[str, str], end_with: Signals) -> int:
+    """Run a command in a session of its own: on Ctrl-C we send it one signal and wait while it cleans up.
+
+    It starts with SIGINT blocked, which a program that is still being imported would answer with a traceback;
+    tests/conftest.py unblocks it.
+    """
+    mask = pthread_sigmask(SIG_BLOCK, (SIGINT,))
+    process = subprocess.Popen(command, env=env, start_new_session=True)
+    try:
+        pthread_sigmask(SIG_SETMASK, mask)
+        return process.wait()
+    except BaseException:
+        process.send_signal(end_with)
         try:
-            return process.wait()
-        except BaseException:
-            process.send_signal(SIGINT)
-            try:
-                process.wait(SECONDS_TO_STOP)
-            except subprocess.TimeoutExpired:
-                process.kill()
-            raise
+            process.wait(SECONDS_TO_STOP)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        raise
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import NoReturn
 
+from scripts.interrupts import announced_interrupts
+
 
 class ExitCode(IntEnum):
     """How a command has ended; each kind of end has a code of its own."""
@@ -43,7 +45,8 @@ class CliError(Exception):
 def exit_with(main: Callable[[Sequence[str]], int]) -> NoReturn:
     """Call `main` with the arguments of the command line, and exit with the code that it returns or its error has."""
     try:
-        sys.exit(main(sys.argv[1:]))
+        with announced_interrupts():
+            sys.exit(main(sys.argv[1:]))
     except CliError as error:
         print(error, file=sys.stderr)
         sys.exit(error.code)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator, Generator, Iterator
 from datetime import date
 from pathlib import Path
@@ -75,6 +76,12 @@ BEGIN
     END IF;
 END $$"""
 """Deletes all rows but those of the migrations, without a trace in the outbox, and begins ids anew."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart() -> None:
+    """Let Ctrl-C through, which scripts/check.py blocks until pytest ends in order at it."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
 
 
 def pytest_collection_finish() -> None:
