@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import httpx2
@@ -31,11 +30,6 @@ log = logging.getLogger(__name__)
 
 FRESHNESS = 2.0
 """Seconds within which 99 of 100 changes are visible to searches."""
-SLOWEST = 5.0
-"""Multiple of the median that the slowest may take where the machine is too busy for the promise itself. A change that
-waits for the rebuild takes far longer."""
-DEGRADED = 0.01
-"""Share of searches that may be degraded: as on a busy machine, where a worker may show no sign of life for seconds."""
 REINDEX_RATE = 2
 """Departures a second: a new index takes longer than a worker may be without progress and still be ready."""
 RECOMMENDATIONS = "/api/v2/recommendations"
@@ -56,6 +50,8 @@ class Traffic:
     in_flight: Counter[str] = field(default_factory=Counter)
     """Searches that were sent, by process."""
     outcomes: Counter[str] = field(default_factory=Counter)
+    warnings: list[str] = field(default_factory=list)
+    """Why searches were degraded."""
     delays: list[float] = field(default_factory=list)
     """Seconds from the commit of a change until all processes show it."""
 
@@ -98,8 +94,8 @@ class Traffic:
             self.outcomes["failed"] += 1
             return None
         body: Mapping[str, Any] = response.json()
-        degraded = "warning" in response.headers
-        self.outcomes["degraded" if degraded else "answered"] += 1
+        self.outcomes["answered"] += 1
+        self.warnings += response.headers.get_list("warning")
         found = [trip["id"] for trip in body["data"]]
         if STEADY not in found:
             self.outcomes["wrong"] += 1
@@ -199,8 +195,8 @@ async def test_release_and_rollback_interrupt_nothing(
         await changes(traffic, 2)
     log.warning("searches: %s, changes visible after %s s", dict(traffic.outcomes), traffic.delays)
     assert traffic.outcomes["failed"] == traffic.outcomes["wrong"] == 0
-    assert traffic.outcomes["degraded"] <= DEGRADED * traffic.outcomes["answered"]
-    assert quantile(traffic.delays, 0.99) < max(FRESHNESS, SLOWEST * median(traffic.delays))
+    assert not traffic.warnings
+    assert quantile(traffic.delays, 0.99) < FRESHNESS
     plain = sync.settings.elasticsearch_alias
     assert await indices_of(sync.backends.elasticsearch, plain) == [
         await live_index(sync.backends.elasticsearch, sync.backends.alias)
