@@ -80,6 +80,10 @@ def postgres_engine(
     return engine
 
 
+UNAVAILABLE_STATUSES = frozenset((429, 502, 503, 504))
+"""Statuses by which a node of Elasticsearch says that it cannot respond now; later, or another one, may."""
+
+
 class LenientSerializer(OrjsonSerializer):
     """Reads what orjson rejects as well: one document with a number beyond 1e308 must not cost a whole page."""
 

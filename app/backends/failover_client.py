@@ -13,6 +13,7 @@ from elastic_transport import BaseNode, NodeConfig, NodePool
 from app.backends.concurrency_limit import ConcurrencyLimit
 from app.backends.http_client import NO_FIELDS, HttpClient, HttpResponse
 from app.backends.stall_detector import ServerStalledError
+from core.clients import UNAVAILABLE_STATUSES
 from core.concurrency.tasks import cancel_and_wait, discard_exception
 
 log = structlog.get_logger()
@@ -27,8 +28,6 @@ once: if all servers are slow, more would make them slower."""
 BACKOFF_SECONDS = 1.0
 LONGEST_BACKOFF_SECONDS = 5.0
 """Times for which a server is left out before it is tried again: the first, and the longest."""
-UNAVAILABLE = frozenset((429, 502, 503, 504))
-"""Statuses by which a server says that it cannot respond now; another one may."""
 CANCELLED = b'"task_cancelled_exception"'
 """In the body of a 400: the search waited for the result of an equal one whose caller has gone, such as an earlier
 attempt of this request."""
@@ -165,4 +164,4 @@ def _is_available(attempt: asyncio.Task[HttpResponse]) -> bool:
     if attempt.exception() is not None:
         return False
     response = attempt.result()
-    return response.status not in UNAVAILABLE and not (response.status == 400 and CANCELLED in response.body)
+    return response.status not in UNAVAILABLE_STATUSES and not (response.status == 400 and CANCELLED in response.body)

@@ -6,6 +6,7 @@ from tenacity import (
     AsyncRetrying,
     AttemptManager,
     RetryCallState,
+    retry_if_exception,
     retry_if_exception_type,
     stop_after_attempt,
     wait_exponential,
@@ -47,13 +48,24 @@ def retry_forever(
     )
 
 
-def retry_times(attempts: int, errors: tuple[type[Exception], ...], *, first: float, longest: float) -> AsyncRetrying:
+def _never(error: BaseException) -> bool:
+    return False
+
+
+def retry_times(
+    attempts: int,
+    errors: tuple[type[Exception], ...],
+    *,
+    first: float,
+    longest: float,
+    unless: Callable[[BaseException], bool] = _never,
+) -> AsyncRetrying:
     """Return a retry policy for work that is tried a few times; the error of the last attempt is raised.
 
-    It is used as that of `retry_forever`.
+    It is used as that of `retry_forever`. `unless` returns whether another attempt would be in vain after an error.
     """
     return AsyncRetrying(
-        retry=retry_if_exception_type(errors),
+        retry=retry_if_exception(lambda error: isinstance(error, errors) and not unless(error)),
         wait=exponential_backoff(first, longest),
         stop=stop_after_attempt(attempts),
         reraise=True,

@@ -80,14 +80,17 @@ async def batches_excluded(connection: AsyncConnection) -> AsyncIterator[None]:
     except TimeoutError as error:
         raise BatchesBlockedError(seconds) from error
     except DBAPIError as error:
-        if connection_lost(error):
+        if is_lost(connection, error):
             raise BatchesBlockedError(seconds) from error
         raise
 
 
-def connection_lost(error: DBAPIError) -> bool:
-    """Return whether Postgres ended the session, as it does with one that is idle in a transaction for too long."""
-    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) == IDLE_IN_TRANSACTION
+def is_lost(connection: AsyncConnection, error: DBAPIError) -> bool:
+    """Return whether Postgres ended the session, as it does with one that is idle in a transaction for too long.
+
+    The error may be of another connection that the block uses.
+    """
+    return connection.invalidated or getattr(error.orig, "sqlstate", None) == IDLE_IN_TRANSACTION
 
 
 async def _exclude_batches(connection: AsyncConnection, seconds: float) -> None:

@@ -33,7 +33,7 @@ MAX_REJECTED = 5
 
 ATTEMPTS = 8
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.25, 8.0
-"""Attempts to read and to write a chunk, over 24 seconds."""
+"""Attempts at a step of a rebuild, over 24 seconds."""
 POSTGRES_FAILURES = (SQLAlchemyError, OSError)
 """A connection that breaks or is not there in time, as on a busy machine, must not cost all that has been loaded."""
 SNAPSHOT_IDLE_SECONDS = 300.0
@@ -80,7 +80,7 @@ class BulkLoader:
     async def _load_chunks(self) -> None:
         while ids := await self._next_ids():
             with spans.span("load departures", {"smarttrip.departures": len(ids)}):
-                await _retrying(*POSTGRES_FAILURES)(self._load_chunk, ids)
+                await retrying(*POSTGRES_FAILURES)(self._load_chunk, ids)
             self.done += len(ids)
             self._report()
 
@@ -89,7 +89,7 @@ class BulkLoader:
         async with self._page_lock:
             await self._throttle()
             with spans.span("scan departures"):
-                ids: Sequence[int] = await _retrying(*POSTGRES_FAILURES)(self._scan)
+                ids: Sequence[int] = await retrying(*POSTGRES_FAILURES)(self._scan)
             if ids:
                 self._after = ids[-1]
                 self._read_count += len(ids)
@@ -128,7 +128,7 @@ class BulkLoader:
 
     async def _write_with_retries(self, changes: dict[int, bytes | None]) -> None:
         """Write documents, and remove those that are written or rejected from `changes`."""
-        async for attempt in _retrying(IndexUnavailableError):
+        async for attempt in retrying(IndexUnavailableError):
             with attempt:
                 outcomes = await bulk_writer.write(self.backends.elasticsearch, [self.name], self._version, changes)
                 outcome = outcomes[self.name]
@@ -154,5 +154,6 @@ class BulkLoader:
         self.progress(progress)
 
 
-def _retrying(*errors: type[Exception]) -> AsyncRetrying:
-    return retry_times(ATTEMPTS, errors, first=FIRST_RETRY_SECONDS, longest=LONGEST_RETRY_SECONDS)
+def retrying(*errors: type[Exception], **options: Callable[[BaseException], bool]) -> AsyncRetrying:
+    """Return the retry policy of a rebuild; `options` are further ones of `retry_times`."""
+    return retry_times(ATTEMPTS, errors, first=FIRST_RETRY_SECONDS, longest=LONGEST_RETRY_SECONDS, **options)

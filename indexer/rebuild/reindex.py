@@ -4,9 +4,11 @@ Searches and changes go on meanwhile: batches write to the live index and to the
 """
 
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 from uuid import UUID, uuid4
 
 import structlog
@@ -27,12 +29,17 @@ from indexer.index.reconcile import rebuild_connection, reconcile
 from indexer.index.targets import TargetState
 from indexer.invalidation_publisher import publish_all_changed
 from indexer.rebuild import checksums
-from indexer.rebuild.loader import CHUNK, BulkLoader
+from indexer.rebuild.loader import CHUNK, POSTGRES_FAILURES, BulkLoader, retrying
 from indexer.rebuild.progress import Progress, publishing_progress
 
 log = structlog.get_logger()
 
 REFRESH_SECONDS = 300.0
+
+STEP_FAILURES = (*POSTGRES_FAILURES, ApiError, TransportError)
+"""Errors after which a step is tried again."""
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -101,14 +108,31 @@ class _Rebuild:
             with spans.span("load index") as span:
                 await loader.run()
                 span.set({"smarttrip.documents": loader.done, "smarttrip.documents.rejected": len(loader.rejected)})
-            await admin.finish_loading(self.backends.elasticsearch, name)
+            await self._retry(partial(admin.finish_loading, self.backends.elasticsearch, name))
             with spans.span("compare index"):
-                await _compare(self.connection, self.backends, name, ignored=loader.rejected)
+                await self._retry(partial(_compare, self.connection, self.backends, name, loader.rejected))
             with spans.span("swap index"):
-                previous = await _activate(self.connection, self.backends, name, self.publisher)
-        await reconcile(self.connection, self.backends)
+                previous = await self._activate(name)
+        await self._retry(partial(reconcile, self.connection, self.backends))
         seconds = time.monotonic() - started
         return ReindexReport(name, previous, loader.done - len(loader.rejected), loader.rejected, seconds)
+
+    async def _activate(self, name: str) -> str | None:
+        """Make the index live; return the name of the previous one. Batches write to both before and after."""
+        es, alias = self.backends.elasticsearch, self.backends.alias
+        previous = await self._retry(partial(admin.live_index, es, alias))
+        await self._retry(partial(_swap, self.connection, self.backends, name, previous, self.publisher))
+        log.info("index_in_use", name=name, previous=previous)
+        return previous
+
+    async def _retry(self, step: Callable[[], Awaitable[Result]]) -> Result:
+        """Take a step, and again if a server fails: a broken connection must not cost all that has been loaded."""
+        return await retrying(*STEP_FAILURES, unless=self._is_final)(step)
+
+    def _is_final(self, error: BaseException) -> bool:
+        """Return whether Elasticsearch rejects the step, or the rebuild lock is lost: others may be rebuilding."""
+        is_rejected = isinstance(error, ApiError) and error.status_code not in clients.UNAVAILABLE_STATUSES
+        return is_rejected or self.connection.invalidated
 
 
 @asynccontextmanager
@@ -140,18 +164,18 @@ async def _discard(connection: AsyncConnection, backends: Backends, name: str) -
         log.warning("index_left_behind", name=name, error=type(error).__name__)
 
 
-async def _activate(connection: AsyncConnection, backends: Backends, name: str, publisher: UUID) -> str | None:
-    """Make the index live; return the name of the previous one. Batches write to both before and after."""
-    previous = await admin.live_index(backends.elasticsearch, backends.alias)
+async def _swap(
+    connection: AsyncConnection, backends: Backends, name: str, previous: str | None, publisher: UUID
+) -> None:
     async with connection.begin():
         if previous is not None:
             await targets.mark(connection, previous, TargetState.PREVIOUS)
         if not await targets.mark(connection, name, TargetState.LIVE):
             raise ReindexMismatchError([f"{name} was lost while it was being built"])
         await publisher_leases.request_publication(connection, publisher)
-        await admin.swap_alias(backends.elasticsearch, backends.alias, previous, name, backends.public_alias)
-    log.info("index_in_use", name=name, previous=previous)
-    return previous
+        # It has the alias already if only the response to an earlier attempt was lost.
+        if await admin.live_index(backends.elasticsearch, backends.alias) != name:
+            await admin.swap_alias(backends.elasticsearch, backends.alias, previous, name, backends.public_alias)
 
 
 async def _compare(connection: AsyncConnection, backends: Backends, name: str, ignored: Collection[int]) -> None:

@@ -7,8 +7,9 @@ from functools import partial
 import pytest
 from aiohttp import web
 
-from app.backends.failover_client import CANCELLED, PATIENCE_SECONDS, UNAVAILABLE, FailoverHttpClient, NodeClient
+from app.backends.failover_client import CANCELLED, PATIENCE_SECONDS, FailoverHttpClient, NodeClient
 from core import clients
+from core.clients import UNAVAILABLE_STATUSES
 from core.configuration.settings import Settings, SettingsError, load_settings
 from scripts.dev_stack.ports import free_port
 from tests.support.api.serving import serving
@@ -122,7 +123,7 @@ async def test_request_ends_at_its_deadline_however_many_servers_there_are() -> 
 
 
 @pytest.mark.parametrize(
-    ("status", "body"), [*((status, "first") for status in sorted(UNAVAILABLE)), (400, CANCELLED.decode())]
+    ("status", "body"), [*((status, "first") for status in sorted(UNAVAILABLE_STATUSES)), (400, CANCELLED.decode())]
 )
 async def test_server_that_is_unavailable_is_left_for_another(status: int, body: str) -> None:
     ports = [free_port(), free_port()]

@@ -95,7 +95,7 @@ LAST_STEPS = {
     "registering": (targets, "register"),
     "comparing": (module, "_compare"),
     "swapping": (admin, "swap_alias"),
-    "activating": (module, "_activate"),
+    "activating": (module._Rebuild, "_activate"),
     "forgetting": (targets, "remove_others"),
 }
 
