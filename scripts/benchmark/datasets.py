@@ -1,6 +1,7 @@
 """Sample catalogues of several sizes, created once in the data folder of the benchmark's services."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 
@@ -24,7 +25,7 @@ class Catalogue:
 
 
 def catalogue(size: int, services: dict[str, str], today: date) -> Catalogue:
-    """Create the database unless it exists, and build its index."""
+    """Prepare the database, and build its index."""
     settings = create_database(size, services, today)
     asyncio.run(reindex(settings, lambda _progress: None))
     env = _environment(size, services, today)
@@ -32,11 +33,12 @@ def catalogue(size: int, services: dict[str, str], today: date) -> Catalogue:
 
 
 def create_database(size: int, services: dict[str, str], today: date) -> Settings:
-    """Create and seed the database unless it exists, and return the settings that lead to it."""
+    """Create, migrate and seed the database where an earlier run has not, and return the settings that lead to it."""
     env = _environment(size, services, today)
     settings = load_settings(**{variable.lower(): value for variable, value in env.items()})
-    if asyncio.run(_create_if_missing(services["DATABASE_URL"], _name(size))):
-        migrations.upgrade(settings.direct_url)
+    asyncio.run(_create_if_missing(services["DATABASE_URL"], _name(size)))
+    migrations.upgrade(settings.direct_url)
+    if not asyncio.run(sample_data.has_departures(settings.direct_url)):
         asyncio.run(sample_data.seed(settings.direct_url, size, SEED, today=today))
     return settings
 
@@ -61,16 +63,13 @@ def _environment(size: int, services: dict[str, str], today: date) -> dict[str, 
     }
 
 
-async def _create_if_missing(url: str, name: str) -> bool:
-    """Return whether the database was created, not found."""
+async def _create_if_missing(url: str, name: str) -> None:
     connection = await asyncpg.connect(url)
     try:
-        await connection.execute(f"CREATE DATABASE {name}")
-    except asyncpg.DuplicateDatabaseError:
-        return False
+        with suppress(asyncpg.DuplicateDatabaseError):
+            await connection.execute(f"CREATE DATABASE {name}")
     finally:
         await connection.close()
-    return True
 
 
 async def _ids(url: str, today: date) -> Ids:

@@ -8,6 +8,7 @@ import typer
 
 from scripts.commands.options import INT8, JsonOption, whole_number
 from scripts.commands.output import print_counts, print_json
+from scripts.commands.settings import load_command_settings
 from scripts.interrupts import run_cancellable
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def seed(
     from scripts import sample_data
 
     settings = _checked_settings()
-    if if_empty and run_cancellable(_has_departures(settings.direct_url)):
+    if if_empty and run_cancellable(sample_data.has_departures(settings.direct_url)):
         print_counts({}, json, none="There are departures already.")
         return
     today = business_date_provider(settings)()
@@ -60,23 +61,8 @@ def seed(
 
 def _checked_settings() -> "Settings":
     """Load the settings. Raises: DirectUrlMismatchError, if what is written would not be where it is read."""
-    from core.configuration.settings import load_settings
     from indexer.index.direct_url import check_same_database_if_reachable
 
-    settings = load_settings()
+    settings = load_command_settings()
     run_cancellable(check_same_database_if_reachable(settings))
     return settings
-
-
-async def _has_departures(url: str) -> bool:
-    from sqlalchemy import exists, select
-
-    from core import clients
-    from schemas.tables import TripOccurrence
-
-    engine = clients.postgres(url)
-    try:
-        async with engine.connect() as connection:
-            return bool(await connection.scalar(select(exists().select_from(TripOccurrence))))
-    finally:
-        await engine.dispose()

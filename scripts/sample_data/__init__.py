@@ -36,6 +36,15 @@ async def seed(url: str, occurrences: int = 5000, seed: int = 1, *, today: date)
         await connection.close()
 
 
+async def has_departures(url: str) -> bool:
+    """Return whether the catalogue was seeded; `seed` loads all of it or nothing."""
+    connection = await connect(parse_postgres_url(url))
+    try:
+        return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM trip_occurrences)"))
+    finally:
+        await connection.close()
+
+
 def _tables(occurrences: int, seed: int, today: date) -> Tables:
     """Yield table names and rows in the order of foreign keys."""
     random = Random(seed)
