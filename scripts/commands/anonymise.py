@@ -8,6 +8,7 @@ import typer
 
 from scripts.commands.options import JsonOption, setting, whole_number
 from scripts.commands.output import print_counts
+from scripts.commands.settings import load_command_settings
 from scripts.interrupts import run_cancellable
 
 PercentOption = Annotated[
@@ -29,7 +30,6 @@ def anonymise(
     json: JsonOption = False,
 ) -> None:
     """Copy the catalogue into an empty database: statistics are kept, persons are left out."""
-    from core.configuration.settings import load_settings
     from scripts.staging.anonymised_copy import copy_anonymised
 
-    print_counts(run_cancellable(copy_anonymised(load_settings().direct_url, into, percent)), json)
+    print_counts(run_cancellable(copy_anonymised(load_command_settings().direct_url, into, percent)), json)

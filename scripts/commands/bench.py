@@ -12,6 +12,7 @@ import typer
 from scripts.commands.group import FastGroup
 from scripts.commands.options import JsonOption, new_file, seconds, sizes, split_sizes, whole_number
 from scripts.commands.output import print_json
+from scripts.commands.settings import keep_logs_apart
 from scripts.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -87,12 +88,10 @@ def loading(
     json: JsonOption = False,
 ) -> None:
     """Compare the speed of a full reindex with loading the same documents, already serialised, from a file."""
-    from core.logs.configuration import configure_logs
     from scripts.benchmark.measurements import memory as memory_benchmark
     from scripts.benchmark.measurements import reindex_speed
     from scripts.dev_stack.paths import cache_root
 
-    configure_logs("error")
     data, report = cache_root() / "bench", _report_steps(json)
     if memory:
         _print(memory_benchmark.measure(data, departures, report), memory_benchmark.table, json, width=100)
@@ -164,7 +163,8 @@ def starting(rounds: Rounds = 20, json: JsonOption = False) -> None:
 
 
 def _report_steps(json: bool) -> Callable[[str], None]:
-    """Return what prints a step of a benchmark; with JSON on standard output, to standard error."""
+    """Return what prints a step of a benchmark; with JSON on standard output, to standard error. Logs go there, too."""
+    keep_logs_apart()
     return partial(typer.echo, err=json)
 
 

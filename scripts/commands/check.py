@@ -8,6 +8,7 @@ import typer
 
 from scripts.commands.options import JsonOption
 from scripts.commands.output import print_json
+from scripts.commands.settings import load_command_settings
 from scripts.errors import ExitCode
 from scripts.interrupts import run_cancellable
 
@@ -17,11 +18,7 @@ if TYPE_CHECKING:
 
 def check(json: JsonOption = False) -> None:
     """Compare database, index and servers with what this release needs. Exit code 0: they agree; 5: they differ."""
-    from core.configuration.settings import load_settings
-    from core.logs.configuration import configure_logs
-
-    settings = load_settings()
-    configure_logs("error")
+    settings = load_command_settings()
     differences = run_cancellable(_find_differences(settings))
     if json:
         print_json({"differences": differences})

@@ -9,6 +9,7 @@ import typer
 
 from scripts.commands.options import JsonOption, one_of, whole_number
 from scripts.commands.output import print_json
+from scripts.commands.settings import keep_logs_apart
 from scripts.errors import CliError, ExitCode
 from scripts.interrupts import run_cancellable
 
@@ -38,6 +39,7 @@ def drill(
     from scripts.drill.report import HEAD, row, summary
     from scripts.drill.run import run_drill
 
+    keep_logs_apart()
     typer.echo(HEAD, err=json)
     faults = fault or list(FAULTS)
     result = run_cancellable(run_drill(faults, departures, lambda found: typer.echo(row(found), err=json)))

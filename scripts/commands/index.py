@@ -11,6 +11,7 @@ import typer
 
 from scripts.commands.options import JsonOption
 from scripts.commands.output import print_json
+from scripts.commands.settings import load_command_settings
 from scripts.errors import ExitCode
 from scripts.interrupts import run_cancellable
 
@@ -81,21 +82,11 @@ def adopt(json: JsonOption = False) -> None:
     """Make the keys in Redis and the indexes with these names this installation's, where the one before is gone."""
     from indexer.index.ownership import adopt
 
-    indexes = run_cancellable(adopt(_settings()))
+    indexes = run_cancellable(adopt(load_command_settings()))
     if json:
         print_json({"indexes": indexes})
         return
     typer.echo("The keys in Redis and the indexes belong to this installation.")
-
-
-def _settings() -> "Settings":
-    """Load the settings; log errors only, since the commands print their results."""
-    from core.configuration.settings import load_settings
-    from core.logs.configuration import configure_logs
-
-    settings = load_settings()
-    configure_logs("error")
-    return settings
 
 
 def _own_settings() -> "Settings":
@@ -106,7 +97,7 @@ def _own_settings() -> "Settings":
     from indexer.index.direct_url import check_same_database_if_reachable
     from indexer.index.ownership import check_installation
 
-    settings = _settings()
+    settings = load_command_settings()
     run_cancellable(check_same_database_if_reachable(settings))
     run_cancellable(check_installation(settings))
     return settings

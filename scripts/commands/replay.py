@@ -10,6 +10,7 @@ import typer
 
 from scripts.commands.options import JsonOption, existing_file, new_file, number, replay_side, whole_number
 from scripts.commands.output import print_json
+from scripts.commands.settings import load_command_settings
 from scripts.commands.transaction import in_postgres
 from scripts.errors import CliError, ExitCode
 from scripts.interrupts import run_cancellable
@@ -108,13 +109,9 @@ def _open(side: str) -> "AbstractAsyncContextManager[Side]":
 
     if "://" in side:
         return open_address(side)
-    from core.configuration.settings import load_settings
-    from core.logs.configuration import configure_logs
     from scripts.replay.index_side import open_index, open_weights
 
-    settings = load_settings()
-    # The report says what failed.
-    configure_logs("error")
+    settings = load_command_settings()
     return open_weights(settings, side) if is_weight_set_reference(side) else open_index(settings, side)
 
 

@@ -9,6 +9,7 @@ import typer
 from scripts.commands.group import FastGroup
 from scripts.commands.options import ByOption, JsonOption, number, text, weight_set_reference, who, whole_number
 from scripts.commands.output import print_json
+from scripts.commands.settings import load_command_settings
 from scripts.commands.transaction import in_postgres
 from scripts.errors import CliError, ExitCode
 
@@ -85,11 +86,10 @@ def start(  # noqa: PLR0913, PLR0917 -- one for each option
     json: JsonOption = False,
 ) -> None:
     """Begin a rollout, or change the share and the criteria of the one that runs. Exit code 4: another one runs."""
-    from core.configuration.settings import load_settings
     from indexer.rollout import rollouts
     from indexer.rollout.criteria import AbortCriteria
 
-    settings = load_settings()
+    settings = load_command_settings()
     given = {"more_failures": more_failures, "slower": slower, "more_empty": more_empty, "at_least": at_least}
     criteria = AbortCriteria.model_validate({name: value for name, value in given.items() if value is not None})
     chosen = settings.rollout_percent if percent is None else percent
@@ -148,11 +148,10 @@ def _print(json: bool, sentence: str, name: str) -> None:
 
 
 async def _read_status(connection: "AsyncConnection") -> dict[str, Any]:
-    from core.configuration.settings import load_settings
     from indexer.rollout.outcomes import read_totals
     from indexer.rollout.rollouts import history, load_state
 
-    state = await load_state(connection, load_settings().scoring_weights)
+    state = await load_state(connection, load_command_settings().scoring_weights)
     running = None if state is None else state.running
     totals = {} if running is None else await read_totals(connection, running.id)
     return {

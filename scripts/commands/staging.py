@@ -12,6 +12,7 @@ from scripts.commands.confirmation import confirm
 from scripts.commands.group import FastGroup
 from scripts.commands.options import JsonOption, setting, staging_name
 from scripts.commands.output import print_json
+from scripts.commands.settings import load_command_settings
 from scripts.interrupts import run_cancellable
 
 if TYPE_CHECKING:
@@ -90,12 +91,9 @@ def _settings(
     name: str, database_url: str | None, redis_url: str | None, elasticsearch_url: str | None
 ) -> "tuple[Settings, Settings]":
     """Return the settings of production, which are those of this shell, and of staging."""
-    from core.configuration.settings import load_settings
-    from core.logs.configuration import configure_logs
     from scripts.staging.installation import staging_settings
 
-    production = load_settings()
-    configure_logs("error")
+    production = load_command_settings()
     servers = {"database_url": database_url, "redis_url": redis_url, "elasticsearch_url": elasticsearch_url}
     return production, staging_settings(production, name, **servers)
 

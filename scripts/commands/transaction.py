@@ -5,6 +5,7 @@
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from scripts.commands.settings import load_command_settings
 from scripts.interrupts import run_cancellable
 
 if TYPE_CHECKING:
@@ -20,9 +21,8 @@ def in_postgres(work: Callable[["AsyncConnection"], Awaitable[Result]]) -> Resul
 
 async def _in_transaction(work: Callable[["AsyncConnection"], Awaitable[Result]]) -> Result:
     from core import clients
-    from core.configuration.settings import load_settings
 
-    engine = clients.postgres(load_settings().database_url)
+    engine = clients.postgres(load_command_settings().database_url)
     try:
         async with engine.begin() as connection:
             return await work(connection)

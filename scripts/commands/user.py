@@ -11,6 +11,7 @@ from scripts.commands.confirmation import confirm
 from scripts.commands.group import FastGroup
 from scripts.commands.options import JsonOption, email
 from scripts.commands.output import print_json
+from scripts.commands.settings import load_command_settings
 from scripts.errors import CliError, ExitCode
 from scripts.interrupts import run_cancellable
 
@@ -30,7 +31,7 @@ def export(email: EmailArgument) -> None:
     """Print all data stored about a person as JSON. Exit code 8: nothing is stored."""
     from tracking.privacy.export import export_user
 
-    stored = run_cancellable(_with_own_keys(export_user, _settings(), email))
+    stored = run_cancellable(_with_own_keys(export_user, load_command_settings("info"), email))
     if stored is None:
         raise CliError("Nothing is stored about this address.", ExitCode.NOTHING_STORED)
     print_json(stored)
@@ -48,7 +49,7 @@ def erase(
     """
     from tracking.privacy.erase import erase_user
 
-    settings = _settings()
+    settings = load_command_settings("info")
     if not yes:
         confirm("This can't be undone. Erase?", "Nothing was erased.")
     erased = run_cancellable(_with_own_keys(erase_user, settings, email))
@@ -69,13 +70,3 @@ async def _with_own_keys(
 
     await check_redis(settings)
     return await action(settings, email)
-
-
-def _settings() -> "Settings":
-    """Load the settings, and log to standard error what is done with personal data."""
-    from core.configuration.settings import load_settings
-    from core.logs.configuration import configure_logs
-
-    settings = load_settings()
-    configure_logs("info")
-    return settings

@@ -1,7 +1,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,14 +11,14 @@ from sqlalchemy.engine import make_url
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from core.configuration.settings import Settings, load_settings
+from core.configuration.settings import Settings
 from indexer.index.reconcile import rebuild_connection
 from scripts.cli import EXIT_CODES, app
 from scripts.commands import completion
 from scripts.dev_stack.ports import free_port
 from scripts.errors import ExitCode
-from tests.conftest import drop_indices, fresh_database, own_redis, plain
-from tests.scripts.conftest import InProcess
+from tests.conftest import plain
+from tests.scripts.conftest import InProcess, environment_of
 from tests.support import processes
 from tests.support.command import environment, smarttrip
 
@@ -138,28 +137,9 @@ def test_unreachable_service_is_named_and_exits_with_3(command: str) -> None:
     assert len(result.stderr.splitlines()) == 1
 
 
-@pytest.fixture(scope="module")
-async def own(services: Settings, slot: int) -> AsyncIterator[Settings]:
-    """Settings of an empty database without migrations."""
-    settings = load_settings(
-        database_url=await fresh_database(services.database_url, f"smarttrip_cli_{slot}"),
-        redis_url=await own_redis(services.redis_url, slot),
-        elasticsearch_url=services.elasticsearch_url,
-        elasticsearch_alias=f"cli_{slot}",
-    )
-    await drop_indices(settings)
-    yield settings
-    await drop_indices(settings)
-
-
 @pytest.mark.timeout(300)
 async def test_empty_database_to_verified_index(own: Settings, es: AsyncElasticsearch) -> None:
-    env = environment(
-        DATABASE_URL=own.database_url,
-        REDIS_URL=own.redis_url,
-        ELASTICSEARCH_URL=own.elasticsearch_url,
-        ELASTICSEARCH_ALIAS=own.elasticsearch_alias,
-    )
+    env = environment_of(own)
     not_migrated = smarttrip("seed", env=env)
     assert (not_migrated.returncode, not_migrated.stderr.count("smarttrip migrate")) == (1, 1)
 
