@@ -3,13 +3,13 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from itertools import product
 from typing import NamedTuple
 
 import pytest
 
 from core.configuration.settings import Settings
 from tests.gateway.conftest import UNLIMITED
+from tests.gateway.odd_requests import BASES, HEADERS, OddRequest, odd_request, odd_requests
 from tests.security.desync import HIDDEN_ID, REQUESTS
 from tests.security.test_desync import request_ids
 from tests.support.api.serve_process import serve_process
@@ -21,72 +21,11 @@ pytestmark = [needs_nginx, pytest.mark.slow]
 REFUSALS = {400, 404, 405, 408, 413, 501, 505}
 AT_ONCE = 8
 """Below the number of requests that the API accepts however late its event loop is."""
-BASES = ("/api/tags", "/api/countries/1", "/api/v2/occurrences", "/api/admin/index", "/metrics", "/livez")
-FORMS = {
-    "as it is": "{path}",
-    "double slash": "/{path}",
-    "double slash within": "{folder}//{name}",
-    "slash at the end": "{path}/",
-    "dot": "{folder}/./{name}",
-    "dots": "{folder}/x/../{name}",
-    "dots from elsewhere": "/livez/..{path}",
-    "encoded dots": "{folder}/x/%2e%2E/{name}",
-    "encoded slash": "{folder}%2f{name}",
-    "encoded slash at the start": "/%2f{path}",
-    "encoded backslash": "{folder}/x%5c..%5c{name}",
-    "encoded letter": "{folder}/%{code}{rest}",
-    "twice encoded": "{folder}/%25{code}{rest}",
-    "capitals": "{capitals}",
-    "parameters": "{path};a=b",
-    "encoded question mark": "{path}%3fa=b",
-    "encoded NUL": "{path}%00",
-    "encoded line feed": "{path}%0a",
-    "encoded number sign": "{path}%23a",
-    "number sign": "{path}#a",
-    "query of slashes": "{path}?a=/../admin",
-    "two question marks": "{path}??a=1",
-    "blank": "{path} a",
-    "absolute": "http://x{path}",
-    "absolute of another host": "http://elsewhere.example{path}",
-    "absolute with user": "http://a@b{path}",
-    "no slash": "x{path}",
-}
-HEADERS = {
-    "none": b"Host: x\r\n",
-    "no host": b"",
-    "two hosts": b"Host: x\r\nHost: y\r\n",
-    "upgrade": b"Host: x\r\nConnection: upgrade\r\nUpgrade: h2c\r\n",
-    "other path": b"Host: x\r\nX-Original-URL: /api/admin/index\r\nX-Rewrite-URL: /api/admin/index\r\n",
-    "other host": b"Host: x\r\nX-Forwarded-Host: evil.example\r\nX-Forwarded-Proto: ftp\r\n",
-    "other method": b"Host: x\r\nX-HTTP-Method-Override: DELETE\r\n",
-    "body": b"Host: x\r\nContent-Length: 2\r\n\r\n{}",
-    "chunks": b"Host: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
-    "range": b"Host: x\r\nRange: bytes=0-3\r\n",
-}
 
 
 class Exchange(NamedTuple):
     status: int
     body: bytes
-
-
-class OddRequest(NamedTuple):
-    name: str
-    content: bytes
-
-
-def odd_requests(method: str) -> list[OddRequest]:
-    requests = []
-    for path, (form, template), (header, lines) in product(BASES, FORMS.items(), HEADERS.items()):
-        folder, _, name = path.rpartition("/")
-        target = template.format(
-            path=path, folder=folder, name=name, capitals=path.upper(), code=f"{ord(name[0]):02x}", rest=name[1:]
-        )
-        common = b"Connection: close\r\nX-Request-ID: an-odd-request\r\n" if header != "upgrade" else b""
-        end = b"" if b"\r\n\r\n" in lines else b"\r\n"
-        head = f"{method} {target} HTTP/1.1\r\n".encode() + common
-        requests.append(OddRequest(f"{method} {path}, {form}, {header}", head + lines + end))
-    return requests
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +67,9 @@ async def test_odd_request_is_answered_as_directly_or_refused(direct: str, gatew
     async def compare(request: OddRequest) -> str | None:
         async with gate:
             passed, expected = await asyncio.gather(exchange(gateway.url, request), exchange(direct, request))
+        if expected.status in (400, 505) and passed.status not in REFUSALS:
+            # nginx understands it, and passes it on as a plain request.
+            expected = await exchange(direct, request._replace(content=request.plain))
         if passed.status < 400:
             served.append(request.name)
         is_same = passed == expected or (passed.status == expected.status >= 400)
@@ -140,13 +82,27 @@ async def test_odd_request_is_answered_as_directly_or_refused(direct: str, gatew
 
 
 async def test_odd_requests_leave_nothing_in_the_cache(direct: str, gateway: Gateway) -> None:
-    ordinary = [request for request in odd_requests("GET") if "as it is, none" in request.name]
+    ordinary = [request for request in odd_requests("GET") if request.name.endswith("as it is, none, HTTP/1.1")]
     for request in odd_requests("GET"):
         if "/api/tags" in request.name:
             await exchange(gateway.url, request)
             for other in ordinary:
                 if "/api/tags" in other.name:
                     assert await exchange(gateway.url, other) == await exchange(direct, other), request.name
+
+
+def without_id(body: bytes) -> bytes:
+    return re.sub(rb'"request_id":"[^"]+"', b"", body)
+
+
+@pytest.mark.parametrize("path", BASES)
+async def test_request_without_version_gets_the_same_body(direct: str, gateway: Gateway, path: str) -> None:
+    """The response of HTTP/0.9 has no head."""
+    async with connect_raw(gateway.url, tls=TLS) as connection:
+        await connection.send(f"GET {path}\r\n".encode())
+        body = await connection.read_to_end()
+    ordinary = await exchange(direct, odd_request("GET", path, ("", "{path}"), ("none", HEADERS["none"]), "HTTP/1.1"))
+    assert without_id(body) == without_id(ordinary.body) or path == "/metrics"
 
 
 async def test_no_body_is_served_as_request(gateway: Gateway) -> None:

@@ -112,3 +112,11 @@ async def test_query_makes_no_copy_of_what_has_no_parameters() -> None:
         for query in ("", "?a=1", "?a=2", "?"):
             assert (await client.get(f"/api/tags{query}")).content == COPY
         assert sum(process.requests["/api/tags"] for process in processes) == 1
+
+
+@pytest.mark.parametrize("condition", ["If-Match", "If-Unmodified-Since"])
+async def test_condition_that_the_api_ignores_is_not_judged_by_a_copy(condition: str) -> None:
+    async with two_processes() as (gateway, _), gateway.client(headers={condition: '"other"'}) as client:
+        for _attempt in range(2):
+            response = await client.get("/api/tags")
+            assert (response.status_code, response.content) == (200, COPY)
