@@ -32,17 +32,21 @@ class EndpointGroup:
     def routes(self) -> list[str]:
         return sorted({endpoint.path for endpoint in ENDPOINTS if self.contains(endpoint)})
 
+    @property
+    def selector(self) -> str:
+        """PromQL: the label matcher of the group's routes."""
+        return f'{{route=~"{"|".join(map(_escape, self.routes()))}"}}'
+
 
 def _is_resource(endpoint: Endpoint) -> bool:
     """Return whether it is reference data or a list of trips: limited as resources, or cached."""
     return endpoint.rate_limit == "resources" or endpoint.cache is not None
 
 
-GROUPS = (
-    EndpointGroup("recommendations", lambda endpoint: endpoint.rate_limit == "recommendations", 0.2),
-    EndpointGroup("resources", _is_resource, 0.02),
-    EndpointGroup("events", lambda endpoint: endpoint.rate_limit == "events", 0.05),
-)
+RECOMMENDATIONS = EndpointGroup("recommendations", lambda endpoint: endpoint.rate_limit == "recommendations", 0.2)
+RESOURCES = EndpointGroup("resources", _is_resource, 0.02)
+EVENTS = EndpointGroup("events", lambda endpoint: endpoint.rate_limit == "events", 0.05)
+GROUPS = (RECOMMENDATIONS, RESOURCES, EVENTS)
 
 
 @dataclass(frozen=True)
@@ -69,8 +73,7 @@ def objectives() -> list[Objective]:
 
 def request_rate(group: EndpointGroup) -> str:
     """Return PromQL: requests of the group per second over five minutes, by status and bucket."""
-    routes = "|".join(map(_escape, group.routes()))
-    return f'sum by (status, le) (rate(smarttrip_http_request_seconds_bucket{{route=~"{routes}"}}[5m]))'
+    return f"sum by (status, le) (rate(smarttrip_http_request_seconds_bucket{group.selector}[5m]))"
 
 
 def _of_groups() -> Iterator[Objective]:

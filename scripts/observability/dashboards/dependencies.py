@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from scripts.observability.dashboards.panels import Row, chart, page
+from scripts.observability.dashboards.panels import Row, chart, page, percentiles
 
 
 def dependencies() -> Dashboard:
@@ -26,8 +26,10 @@ def _processes() -> Row:
             chart("Processes that can be scraped", "short", {"{{job}}": "sum by (job) (up)"}),
             chart("Clocks and logs, in an hour", "short", MACHINES),
             chart("95th percentile of calls", "s", {"{{dependency}}": TIMES}),
-            chart("Callers that wait for Postgres", "short", {"{{pool}}": WAITING}),
+            chart("Seconds of calls in a second", "none", {"{{job}} {{dependency}} {{operation}}": BUSY}),
             chart("Differences from what is needed", "short", {"{{part}}": PREFLIGHT}, "See `smarttrip check`."),
+            chart("Time until a certificate ends", "s", {"{{server}}": CERTIFICATES}, "0 without TLS."),
+            chart("Versions", "short", {"{{job}} {{version}}, documents {{document_version}}": VERSIONS}),
         ],
     )
 
@@ -37,7 +39,11 @@ def _servers() -> list[Row]:
         (
             "Postgres",
             [
+                chart("Callers that wait for a connection", "short", {"{{job}} {{pool}}": WAITING}),
+                chart("Connections in use, of how many", "short", CONNECTIONS),
+                chart("Time until a caller has a connection", "s", percentiles("smarttrip_postgres_pool_wait_seconds")),
                 chart("Replicas in use", "short", {"{{instance}}": "smarttrip_replicas_usable"}),
+                chart("Lag of replicas", "s", {"{{pool}}": REPLICA_LAG}, "0 where there is none."),
                 chart(
                     "Batches that failed",
                     "ops",
@@ -49,6 +55,7 @@ def _servers() -> list[Row]:
         (
             "Redis",
             [
+                chart("Memory in use", "percentunit", {"used": "max(smarttrip_redis_memory_used_ratio)"}),
                 chart("Lookups that failed", "ops", {"failures": "sum(rate(smarttrip_cache_redis_errors_total[5m]))"}),
                 chart(
                     "Requests without a rate limit",
@@ -63,6 +70,8 @@ def _servers() -> list[Row]:
             [
                 chart("Every document rejected", "ops", {"batches": "sum(rate(smarttrip_index_rejections_total[5m]))"}),
                 chart("Oldest change", "s", {"seconds": "max(smarttrip_outbox_oldest_seconds)"}),
+                chart("Batches that wait for the index", "ops", {"{{reason}}": WAITS}),
+                chart("Documents refused", "ops", {"{{index}} {{reason}}": REFUSALS}),
             ],
         ),
         (
@@ -72,7 +81,18 @@ def _servers() -> list[Row]:
     ]
 
 
-WAITING = "sum by (pool) (smarttrip_postgres_pool_waiting)"
+WAITING = "sum by (job, pool) (smarttrip_postgres_pool_waiting)"
+CONNECTIONS = {
+    "{{job}} {{pool}} in use": "sum by (job, pool) (smarttrip_postgres_pool_in_use)",
+    "{{job}} {{pool}} at most": "sum by (job, pool) (smarttrip_postgres_pool_size)",
+}
+REPLICA_LAG = "max by (pool) (smarttrip_replica_lag_seconds) or vector(0)"
+BUSY = "sum by (job, dependency, operation) (rate(smarttrip_dependency_seconds_sum[5m]))"
+ENDS = "min by (server) (smarttrip_certificate_expires_timestamp_seconds)"
+CERTIFICATES = f"({ENDS} - time()) * ({ENDS} > bool 0)"
+VERSIONS = "count by (job, version, document_version) (smarttrip_build_info)"
+WAITS = "sum by (reason) (rate(smarttrip_outbox_waits_total[5m]))"
+REFUSALS = "sum by (index, reason) (rate(smarttrip_index_refusals_total[5m]))"
 TIMES = "histogram_quantile(0.95, sum by (dependency, le) (rate(smarttrip_dependency_seconds_bucket[5m])))"
 PREFLIGHT = "max by (part) (smarttrip_preflight_differences)"
 BREAKER = "0 closed, 1 half-open, 2 open"

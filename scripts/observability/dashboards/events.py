@@ -3,8 +3,8 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from scripts.observability.dashboards.panels import chart, page, percentiles
+from scripts.observability.objectives import EVENTS
 
-ROUTES = '{route=~"/api/(events|events/batch|session/start|user/identify)"}'
 LATENCY = "smarttrip_http_request_seconds"
 
 
@@ -19,9 +19,9 @@ def events() -> Dashboard:
                     chart(
                         "Requests by route",
                         "reqps",
-                        {"{{route}}": f"sum by (route) (rate({LATENCY}_count{ROUTES}[5m]))"},
+                        {"{{route}}": f"sum by (route) (rate({LATENCY}_count{EVENTS.selector}[5m]))"},
                     ),
-                    chart("Latency", "s", percentiles(LATENCY, ROUTES)),
+                    chart("Latency", "s", percentiles(LATENCY, EVENTS.selector)),
                     chart(
                         "Rejected, full stream",
                         "ops",
@@ -33,6 +33,7 @@ def events() -> Dashboard:
                 "Stream",
                 [
                     chart("Entries that wait", "short", {"entries": "max(smarttrip_tracking_stream_entries)"}),
+                    chart("Oldest entry", "s", {"seconds": "max(smarttrip_tracking_stream_oldest_seconds)"}),
                     chart("Stored", "ops", {"entries": "sum(rate(smarttrip_tracking_stored_total[5m]))"}),
                     chart("Written directly, without Redis", "ops", {"{{kind}}": DIRECT}),
                 ],

@@ -3,8 +3,8 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from scripts.observability.dashboards.panels import Row, chart, page, percentiles
+from scripts.observability.objectives import RECOMMENDATIONS
 
-ROUTE = '{route="/api/v2/recommendations"}'
 LATENCY = "smarttrip_http_request_seconds"
 ANSWERS = "rate(smarttrip_recommendations_total[5m])"
 DEGRADED = 'rate(smarttrip_recommendations_total{source!="index"}[5m])'
@@ -17,7 +17,7 @@ def recommendations() -> Dashboard:
     return page(
         "smarttrip-recommendations",
         "SmartTrip: recommendations",
-        [_requests(), _sources(), _caches(), _stages(), _freshness()],
+        [_requests(), _sources(), _caches(), _stages(), _freshness(), _rollouts()],
     )
 
 
@@ -28,9 +28,9 @@ def _requests() -> Row:
             chart(
                 "Requests by status",
                 "reqps",
-                {"{{status}}": f"sum by (status) (rate({LATENCY}_count{ROUTE}[5m]))"},
+                {"{{status}}": f"sum by (status) (rate({LATENCY}_count{RECOMMENDATIONS.selector}[5m]))"},
             ),
-            chart("Latency", "s", percentiles(LATENCY, ROUTE)),
+            chart("Latency", "s", percentiles(LATENCY, RECOMMENDATIONS.selector)),
             chart("Rejected by the rate limit", "reqps", {"{{group}}": LIMITED}),
         ],
     )
@@ -97,6 +97,18 @@ def _freshness() -> Row:
     )
 
 
+def _rollouts() -> Row:
+    return (
+        "Rollouts of weights",
+        [
+            chart("Requests", "reqps", {"{{variant}} {{outcome}}": VARIANTS}),
+            chart("Searches by results", "ops", {"{{variant}} {{results}}": VARIANT_RESULTS}),
+            chart("Mean time of a search", "s", {"{{variant}}": VARIANT_TIMES}),
+            chart("Rolled back in a day", "short", {"rollouts": "sum(increase(smarttrip_rollouts_aborted_total[1d]))"}),
+        ],
+    )
+
+
 LIMITED = "sum by (group) (rate(smarttrip_rate_limit_refusals_total[5m]))"
 STAGES = (
     "sum by (stage) (rate(smarttrip_search_stage_seconds_sum[5m]))"
@@ -107,3 +119,9 @@ CALLS = (
     ' / sum by (dependency, operation) (rate(smarttrip_dependency_seconds_count{job="smarttrip-api"}[5m]))'
 )
 BREAKER = "0 closed, 1 half-open, 2 open"
+VARIANTS = "sum by (variant, outcome) (rate(smarttrip_rollout_requests_total[5m]))"
+VARIANT_RESULTS = "sum by (variant, results) (rate(smarttrip_rollout_searches_total[5m]))"
+VARIANT_TIMES = (
+    "sum by (variant) (rate(smarttrip_rollout_search_seconds_sum[5m]))"
+    " / sum by (variant) (rate(smarttrip_rollout_search_seconds_count[5m]))"
+)

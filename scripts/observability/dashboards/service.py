@@ -87,6 +87,7 @@ def _event_loop() -> Row:
                 {"{{generation}}": "sum by (generation) (rate(smarttrip_gc_collections_total[5m]))"},
             ),
             chart("Rate-limit decisions", "reqps", {"{{group}} {{decision}}": DECISIONS}),
+            chart("Requests without a line in the log", "reqps", {"{{reason}}": OMITTED}),
             chart("Spans", "ops", {"{{outcome}}": "sum by (outcome) (rate(smarttrip_spans_total[5m]))"}),
         ],
     )
@@ -102,6 +103,7 @@ REJECTED = {
     "idle connection": "sum(rate(smarttrip_http_idle_connections_closed_total[5m]))",
 }
 DECISIONS = "sum by (group, decision) (rate(smarttrip_rate_limit_decisions_total[5m]))"
+OMITTED = "sum by (reason) (rate(smarttrip_access_lines_omitted_total[5m]))"
 TRAFFIC = {
     "received": "sum(rate(smarttrip_http_request_bytes_total[5m]))",
     "sent": "sum(rate(smarttrip_http_response_bytes_total[5m]))",
