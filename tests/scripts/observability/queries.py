@@ -1,5 +1,7 @@
-"""Every PromQL query of dashboards and rules, and the metrics that they name."""
+"""Every PromQL query of dashboards and rules, and the series that they select."""
 
+from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import promql_parser
@@ -31,12 +33,32 @@ def rule_queries() -> dict[str, str]:
 
 def metrics_of(query: str) -> set[str]:
     """Return the names of the series that a query selects. Raises: ValueError if it is no PromQL."""
-    names: set[str] = set()
+    return {str(selector.name) for selector in _vector_selectors(query)}
+
+
+def series_of(query: str) -> set[str]:
+    """Return selectors of the series that a query selects: one for each alternative of a regular expression."""
+    return {one for selector in _vector_selectors(query) for one in _alternatives(selector)}
+
+
+def _vector_selectors(query: str) -> list[promql_parser.VectorSelector]:
+    found: list[promql_parser.VectorSelector] = []
 
     def visit(node: promql_parser.Expr) -> bool:
         if isinstance(node, promql_parser.VectorSelector):
-            names.add(str(node.name))
+            found.append(node)
         return True
 
     promql_parser.walk(promql_parser.parse(query), visit)
-    return names
+    return found
+
+
+def _alternatives(selector: promql_parser.VectorSelector) -> Iterator[str]:
+    for matchers in product(*map(_single_matchers, selector.matchers.matchers)):
+        yield f"{selector.name}{{{','.join(matchers)}}}"
+
+
+def _single_matchers(matcher: promql_parser.Matcher) -> list[str]:
+    if matcher.op != promql_parser.MatchOp.Re:
+        return [str(matcher)]
+    return [f'{matcher.name}=~"{value}"' for value in matcher.value.split("|")]
