@@ -3,16 +3,20 @@
 import time
 import urllib.request
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 
 from prometheus_client.parser import text_string_to_metric_families
-from prometheus_client.samples import Sample
 
 from scripts.connection_failures import describe_failure
 
 TIMEOUT_SECONDS = 5.0
+
+
+Labels = frozenset[tuple[str, str]]
+Samples = Mapping[str, Mapping[Labels, float]]
+"""Values of the series of one process, by name and labels."""
 
 
 @dataclass(frozen=True)
@@ -21,44 +25,47 @@ class Scrape:
 
     at: float
     """Seconds of a monotonic clock."""
-    samples: Mapping[str, Sequence[Sample]]
-    """By name."""
+    processes: Mapping[str, Samples]
+    """By address."""
     failures: Mapping[str, str]
     """Why a process could not be read, by its address."""
 
-    def values(self, name: str, **labels: str) -> list[float]:
-        """Return the values of the series that have these labels, of all processes."""
-        return [sample.value for sample in self.samples.get(name, ()) if labels.items() <= sample.labels.items()]
+    def series(self, name: str, **labels: str) -> Iterator[tuple[str, Labels, float]]:
+        """Yield address, labels and value of the series that have these labels, of all processes."""
+        wanted = labels.items()
+        for address, samples in self.processes.items():
+            for found, value in samples.get(name, {}).items():
+                if wanted <= found:
+                    yield address, found, value
 
     def total(self, name: str, **labels: str) -> float:
-        return sum(self.values(name, **labels))
+        return sum(value for _, _, value in self.series(name, **labels))
 
     def highest(self, name: str, **labels: str) -> float | None:
-        return max(self.values(name, **labels), default=None)
+        return max((value for _, _, value in self.series(name, **labels)), default=None)
 
     def labels(self, name: str, label: str) -> list[str]:
         """Return the values of a label, sorted."""
-        return sorted({sample.labels[label] for sample in self.samples.get(name, ()) if label in sample.labels})
+        return sorted({value for _, labels, _ in self.series(name) for key, value in labels if key == label})
 
 
 def scrape(addresses: Sequence[str]) -> Scrape:
-    texts: list[str] = []
+    processes: dict[str, Samples] = {}
     failures: dict[str, str] = {}
     for address in addresses:
         try:
-            texts.append(_read(f"{address}/metrics"))
+            processes[address] = parse(_read(f"{address}/metrics"))
         except (OSError, HTTPException, ValueError) as error:
             failures[address] = describe_failure(error)
-    return Scrape(time.monotonic(), parse(texts), failures)
+    return Scrape(time.monotonic(), processes, failures)
 
 
-def parse(texts: Iterable[str]) -> dict[str, list[Sample]]:
-    """Return the samples of several processes, by name."""
-    samples: defaultdict[str, list[Sample]] = defaultdict(list)
-    for text in texts:
-        for family in text_string_to_metric_families(text):
-            for sample in family.samples:
-                samples[sample.name].append(sample)
+def parse(text: str) -> Samples:
+    """Return the samples that a process exports."""
+    samples: defaultdict[str, dict[Labels, float]] = defaultdict(dict)
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            samples[sample.name][frozenset(sample.labels.items())] = sample.value
     return samples
 
 

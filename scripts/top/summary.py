@@ -1,6 +1,6 @@
 """What happened between two scrapes, as plain values."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Any
@@ -23,9 +23,17 @@ class Interval:
         return self.now.at - self.before.at
 
     def rate(self, name: str, **labels: str) -> float:
-        """Return the increase per second of counters; one that began anew counts from 0."""
-        before, now = self.before.total(name, **labels), self.now.total(name, **labels)
-        return (now - before if now >= before else now) / self.seconds
+        """Return the increase per second of counters; one that began anew counts from 0.
+
+        A process that was not read before counts from the next reading on: its counters began before this interval.
+        """
+        return sum(self._increases(name, **labels)) / self.seconds
+
+    def _increases(self, name: str, **labels: str) -> Iterator[float]:
+        for address, found, now in self.now.series(name, **labels):
+            if address in self.before.processes:
+                before = self.before.processes[address].get(name, {}).get(found, 0.0)
+                yield now - before if now >= before else now
 
     def rates(self, name: str, label: str) -> dict[str, float]:
         return {value: self.rate(name, **{label: value}) for value in self.now.labels(name, label)}

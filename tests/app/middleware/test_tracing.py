@@ -34,7 +34,13 @@ class Application:
             await send({"type": "http.response.start", "status": self._status, "headers": []})
 
 
-async def call(application: Application, headers: Mapping[str, str] | None = None, *, method: str = "GET") -> None:
+async def call(
+    application: Application,
+    headers: Mapping[str, str] | None = None,
+    *,
+    method: str = "GET",
+    client: str = "192.0.2.1",
+) -> None:
     assert spans.tracer is not None
     middleware = TracingMiddleware(application, spans.tracer, PROXY)
     raw = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
@@ -43,7 +49,7 @@ async def call(application: Application, headers: Mapping[str, str] | None = Non
     async def unused(*_: object) -> None:
         return
 
-    await middleware({**scope, "client": ("192.0.2.1", 5), "scheme": "https"}, unused, unused)  # type: ignore[arg-type]
+    await middleware({**scope, "client": (client, 5), "scheme": "https"}, unused, unused)  # type: ignore[arg-type]
 
 
 async def test_span_names_the_route_not_the_path(collector: Collector) -> None:
@@ -88,6 +94,17 @@ async def test_trusted_proxy_decides_that_a_trace_is_not_recorded(collector: Col
         await call(application, {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-00"})
     assert not collector.spans
     assert application.logged["trace_id"] == TRACE
+
+
+@pytest.mark.parametrize(("sampler", "flag"), [("parentbased_always_off", "01"), ("parentbased_always_on", "00")])
+async def test_stranger_does_not_decide_whether_a_trace_is_recorded(
+    collector: Collector, sampler: str, flag: str
+) -> None:
+    application = Application()
+    with collector.recording(OTEL_TRACES_SAMPLER=sampler):
+        await call(application, {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-{flag}"}, client="198.51.100.7")
+    assert application.logged["trace_id"] != TRACE
+    assert len(collector.spans) == (sampler == "parentbased_always_on")
 
 
 @pytest.mark.parametrize("sampler", ["always_on", "always_off"])

@@ -3,12 +3,16 @@
 import asyncio
 import json
 
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from core.configuration.settings import Settings
 from scripts.dev_stack.ports import free_port
 from scripts.errors import ExitCode
 from tests.support.api.serve_process import serve_process
 from tests.support.command import smarttrip
 from tests.support.http_client import http_client
+from tests.support.processes import worker_process
 
 
 async def test_top_shows_what_happens_now(settings: Settings) -> None:
@@ -33,6 +37,22 @@ async def test_top_shows_what_happens_now(settings: Settings) -> None:
     assert summary["requests"]["/api/v2/schema-info"]["rate"] > 0
     assert summary["breakers"]["postgres"] == "closed"
     assert list(summary["failures"]) == [absent]
+
+
+@pytest.mark.slow
+async def test_top_shows_all_processes_at_once(settings: Settings, database: AsyncEngine) -> None:
+    async with serve_process(settings, WORKERS="2") as api, worker_process(settings) as worker:
+        await worker.wait_until_responding("/readyz")
+        both = ("--address", api.url, "--address", worker.url)
+        top = await asyncio.to_thread(smarttrip, "top", "--once", "--json", *both)
+        page = await asyncio.to_thread(smarttrip, "top", "--once", *both)
+    summary = json.loads(top.stdout)
+    assert summary["failures"] == {}
+    assert summary["requests"]["/metrics"]["rate"] > 0
+    assert summary["index"]["outbox_rows"] == 0
+    assert summary["events"]["waiting"] == 0
+    assert summary["processes"]["memory"] > 0
+    assert (page.returncode, page.stderr) == (0, "")
 
 
 def test_processes_that_cannot_be_read_are_named() -> None:
