@@ -145,8 +145,9 @@ async def set_watermarks(es: AsyncElasticsearch, **shares: str) -> None:
 
 
 async def is_blocked(backends: Backends) -> bool:
-    found = await backends.elasticsearch.indices.get_settings(index=backends.alias, name="index.blocks.*")
-    return "read_only_allow_delete" in str(found)
+    name = "index.blocks.read_only_allow_delete"
+    (index,) = (await backends.elasticsearch.indices.get_settings(index=backends.alias, flat_settings=True)).values()
+    return bool(index["settings"].get(name) == "true")
 
 
 async def is_writable(backends: Backends) -> bool:
