@@ -59,8 +59,11 @@ Encoder = Callable[[Collector], bytes]
 
 
 def render_metrics(encode: Encoder = generate_latest) -> bytes:
-    """Return all metrics as text: of this process, or of all worker processes if there are several."""
-    if not shared_metrics.is_shared():
-        return encode(REGISTRY)
-    with shared_metrics.reading():
-        return encode(shared_metrics.shared_registry())
+    """Return all metrics as text: of this process, or of all worker processes if their files are there."""
+    if shared_metrics.is_shared():
+        try:
+            with shared_metrics.reading():
+                return encode(shared_metrics.shared_registry())
+        except OSError as error:
+            shared_metrics.log_unreadable(error)
+    return encode(REGISTRY)

@@ -34,7 +34,7 @@ def shared_directory() -> Iterator[None]:
         directory = TemporaryDirectory(prefix="smarttrip-metrics-", ignore_cleanup_errors=True)
         Path(directory.name, LOCK).touch()
     except OSError as error:
-        log.warning("metrics_not_shared", files=[f"directory: {error.strerror}"])
+        log_unreadable(error)
         yield
         return
     with directory:
@@ -56,7 +56,7 @@ def shared_registry() -> CollectorRegistry:
 
 @contextmanager
 def reading() -> Iterator[None]:
-    """Keep files from being merged during the block."""
+    """Keep files from being merged during the block. Raises: OSError, if somebody has removed them."""
     with _locked(fcntl.LOCK_SH):
         yield
 
@@ -65,10 +65,18 @@ def mark_process_dead(pid: int) -> None:
     """Remove the gauges of a process that ends, and add its counters to those of all that have ended."""
     if not is_shared():
         return
-    with _locked(fcntl.LOCK_EX):
-        multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
-        for kind in SUMMED_TYPES:
-            _merge(_directory() / f"{kind}_{pid}.db", _directory() / f"{kind}_{ENDED}.db")
+    try:
+        with _locked(fcntl.LOCK_EX):
+            multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
+            for kind in SUMMED_TYPES:
+                _merge(_directory() / f"{kind}_{pid}.db", _directory() / f"{kind}_{ENDED}.db")
+    except OSError as error:
+        log_unreadable(error)
+
+
+def log_unreadable(error: OSError) -> None:
+    """Log that the files cannot be used, as when somebody has removed them with other temporary files."""
+    log.warning("metrics_not_shared", files=[f"directory: {error.strerror}"])
 
 
 def _merge(source: Path, target: Path) -> None:
@@ -109,7 +117,7 @@ def _directory() -> Path:
 
 @contextmanager
 def _locked(operation: int) -> Iterator[None]:
-    descriptor = os.open(_directory() / LOCK, os.O_RDONLY)
+    descriptor = os.open(_directory() / LOCK, os.O_RDONLY | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, operation)
         yield
