@@ -98,6 +98,7 @@ FAULTS: Mapping[Fault, Row] = {
     ("log destination", "gone"): ALL_WORKS,
     ("log destination", "full"): ALL_WORKS,
     ("log destination", "stalled"): ALL_WORKS,
+    ("disk", "gone"): ALL_WORKS,
     ("disk", "full"): ALL_WORKS,
     ("clock of the API", "jumping"): API_WORKS,
     ("clock of the worker", "jumping"): WORKER_WORKS,
@@ -114,6 +115,9 @@ ELSEWHERE: Mapping[Fault, str] = {
         "tests/app/backends/test_replica_identity.py::test_lag_does_not_depend_on_the_clock_of_the_standby"
     ),
     ("replica", "older state"): "tests/fault_injection/api/test_replicas.py::test_lagging_replica_is_skipped",
+    ("Elasticsearch", "older state"): (
+        "tests/indexer/rebuild/test_older_index.py::test_older_state_of_the_index_is_found_and_repaired"
+    ),
     ("Redis", "jumping"): (
         "tests/app/cache/test_response_cache.py::test_redis_alone_measures_the_life_of_a_shared_body"
     ),
@@ -122,7 +126,9 @@ ELSEWHERE: Mapping[Fault, str] = {
 
 _NO_CLOCK_READ = "no process reads its clock"
 _NO_STATE = "nothing that was written is read again"
-_ONE_DISK = "the disk of a process holds logs and metrics only; of what it holds, only a full disk matters"
+_PAGE_CACHE = (
+    "the kernel writes the metrics' mapped files for the process; for a log on that disk see log destination: stalled"
+)
 _LIMIT = "a limit is reached or not"
 _CLOCK = "a clock can only be wrong"
 
@@ -133,13 +139,13 @@ SENSELESS: Mapping[Fault, str] = {
     ),
     ("replica", "full"): "it stops replaying and lags: see older state",
     ("Elasticsearch", "jumping"): _NO_CLOCK_READ,
-    ("Elasticsearch", "older state"): (
-        "documents that it lost are drift, which the hourly verification finds; an older index has another history"
-    ),
     ("log destination", "slow"): "between works and stalled",
     ("log destination", "jumping"): _NO_CLOCK_READ,
     ("log destination", "older state"): _NO_STATE,
-    **{("disk", kind): _ONE_DISK for kind in KINDS if kind != "full"},
+    ("disk", "slow"): _PAGE_CACHE,
+    ("disk", "stalled"): _PAGE_CACHE,
+    ("disk", "jumping"): _NO_CLOCK_READ,
+    ("disk", "older state"): _NO_STATE,
     **{
         (f"clock of the {process}", kind): _CLOCK
         for process in ("API", "worker")
@@ -167,7 +173,8 @@ before. `make generate` makes this page of `tests/fault_injection/fault_matrix.p
 `tests/fault_injection/test_fault_matrix.py` tries it, cell by cell, on real processes.
 
 - **gone** refuses connections, **stalled** accepts them and never responds, **slow** delays each packet by 0.2 s;
-  a clock that is **jumping** is set ahead by an hour, and back.
+  a clock that is **jumping** is set ahead by an hour, and back. The **disk** is that of `TMPDIR`; it is gone when
+  somebody removes what is on it.
 - **works**: as without the fault. **degraded**: it works, and the response may be marked as degraded or stale.
   **503**: it works, or is rejected with 503 and `Retry-After`. **refused**: as 503, or a new connection is closed at
   once. **waits**: nothing is lost, and it goes on after the fault. **ends**: the processes end after SIGTERM, within so

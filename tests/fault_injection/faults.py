@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import rmtree
 from signal import SIGUSR1, SIGUSR2
 from sys import executable
 
@@ -22,6 +23,7 @@ from tests.support.dependency_proxies import DependencyProxies, dependency_proxi
 from tests.support.fault_proxy import FaultProxy, Mode
 from tests.support.processes import SMARTTRIP, RunningProcess, environment, running_process
 
+COMMANDS = ("serve", "worker")
 ADMIN_KEY = "a-key-of-the-fault-matrix"
 
 MODES = {"gone": Mode.CUT, "slow": Mode.SLOW, "stalled": Mode.STALL}
@@ -41,6 +43,8 @@ class System:
     replica: FaultProxy
     api: RunningProcess
     worker: RunningProcess
+    temporary: Sequence[Path]
+    """Folders that the processes use for temporary files."""
 
     @property
     def processes(self) -> tuple[RunningProcess, RunningProcess]:
@@ -52,7 +56,7 @@ def command_of(fault: Fault, pipe: Path, *arguments: str) -> Sequence[str]:
     component, kind = fault
     if component == "log destination":
         return ("bash", "-c", f'exec "$@" {REDIRECTIONS[kind].format(pipe=pipe)}', "bash", SMARTTRIP, *arguments)
-    if component == "disk":
+    if fault == ("disk", "full"):
         return ("unshare", "--mount", "--map-root-user", "sh", "-c", FULL_DISK, "sh", SMARTTRIP, *arguments)
     if component.startswith("clock"):
         return (executable, "-m", "tests.support.jumping_clock", *arguments)
@@ -68,10 +72,9 @@ async def running_system(settings: Settings, fault: Fault, folder: Path) -> Asyn
             settings = settings.model_copy(update={"redis_url": own.url})
         proxies = await stack.enter_async_context(dependency_proxies(settings))
         replica = await stack.enter_async_context(FaultProxy(settings.database_url))
-        processes = []
-        for name in ("serve", "worker"):
+        processes, folders = [], [folder / name for name in COMMANDS]
+        for name, temporary in zip(COMMANDS, folders, strict=True):
             port = free_port()
-            temporary = folder / name
             temporary.mkdir()
             env = environment(
                 proxies.settings,
@@ -85,7 +88,8 @@ async def running_system(settings: Settings, fault: Fault, folder: Path) -> Asyn
             )
             command = command_of(fault, folder / "log", name)
             processes.append(await stack.enter_async_context(running_process(command, env, port=port)))
-        yield System(settings, proxies, replica, *processes)
+        api, worker = processes
+        yield System(settings, proxies, replica, api, worker, folders)
 
 
 @asynccontextmanager
@@ -102,6 +106,12 @@ async def provoked(system: System, fault: Fault) -> AsyncIterator[None]:
         await system.replica.switch(MODES[kind])
         yield
         await system.replica.switch(Mode.PASS)
+    elif fault == ("disk", "gone"):
+        for temporary in system.temporary:
+            rmtree(temporary)
+        yield
+        for temporary in system.temporary:
+            temporary.mkdir()
     elif fault == ("Elasticsearch", "full"):
         async with index_that_rejects_writes(system):
             yield
