@@ -81,6 +81,7 @@ WORKER_WORKS = _row("-", "-", "-", "-", "works", "works")
 
 FAULTS: Mapping[Fault, Row] = {
     ("Postgres", "gone"): _row("degraded", "503", "works", "503", "waits", "waits"),
+    ("Postgres", "full"): _row("works", "works", "works", "works", "waits", "waits"),
     ("Postgres", "slow"): _row("degraded", "503", "works", "503", "waits", "waits"),
     ("Postgres", "stalled"): _row("degraded", "503", "works", "503", "waits", "waits"),
     ("replica", "gone"): API_WORKS,
@@ -133,10 +134,6 @@ _LIMIT = "a limit is reached or not"
 _CLOCK = "a clock can only be wrong"
 
 SENSELESS: Mapping[Fault, str] = {
-    ("Postgres", "full"): (
-        "without room for its log it ends: see gone; without room for a table it rejects what adds to that (53100), "
-        "the platform's changes as well, and every statement that it rejects so counts as an outage"
-    ),
     ("replica", "full"): "it stops replaying and lags: see older state",
     ("Elasticsearch", "jumping"): _NO_CLOCK_READ,
     ("log destination", "slow"): "between works and stalled",

@@ -19,6 +19,7 @@ from scripts.dev_stack.ports import free_port
 from scripts.dev_stack.valkey import VALKEY
 from scripts.drill.servers import server
 from tests.fault_injection.fault_matrix import Fault
+from tests.fault_injection.full_postgres import full_disk, small_postgres
 from tests.support.dependency_proxies import DependencyProxies, dependency_proxies
 from tests.support.fault_proxy import FaultProxy, Mode
 from tests.support.processes import SMARTTRIP, RunningProcess, environment, running_process
@@ -67,9 +68,7 @@ def command_of(fault: Fault, pipe: Path, *arguments: str) -> Sequence[str]:
 async def running_system(settings: Settings, fault: Fault, folder: Path) -> AsyncIterator[System]:
     """Run the processes without waiting until they are ready. `folder` has a pipe `log` that nobody reads."""
     async with AsyncExitStack() as stack:
-        if fault in SERVER_FAULTS:
-            own = await stack.enter_async_context(server(VALKEY))
-            settings = settings.model_copy(update={"redis_url": own.url})
+        settings = await stack.enter_async_context(own_servers(settings, fault))
         proxies = await stack.enter_async_context(dependency_proxies(settings))
         replica = await stack.enter_async_context(FaultProxy(settings.database_url))
         processes, folders = [], [folder / name for name in COMMANDS]
@@ -90,6 +89,19 @@ async def running_system(settings: Settings, fault: Fault, folder: Path) -> Asyn
             processes.append(await stack.enter_async_context(running_process(command, env, port=port)))
         api, worker = processes
         yield System(settings, proxies, replica, api, worker, folders)
+
+
+@asynccontextmanager
+async def own_servers(settings: Settings, fault: Fault) -> AsyncIterator[Settings]:
+    """Run servers of its own for a fault that needs them; yield the settings that lead to them."""
+    if fault == ("Postgres", "full"):
+        async with small_postgres(settings) as own:
+            yield own
+    elif fault in SERVER_FAULTS:
+        async with server(VALKEY) as redis:
+            yield settings.model_copy(update={"redis_url": redis.url})
+    else:
+        yield settings
 
 
 @asynccontextmanager
@@ -178,7 +190,8 @@ async def redis_that_goes_back(system: System) -> AsyncIterator[None]:
 
 
 SERVER_FAULTS: dict[Fault, Callable[[System], AbstractAsyncContextManager[None]]] = {
+    ("Postgres", "full"): lambda system: full_disk(system.settings),
     ("Redis", "full"): redis_without_memory,
     ("Redis", "older state"): redis_that_goes_back,
 }
-"""Faults for which a Redis of its own is started."""
+"""Faults for which a server of its own is started."""

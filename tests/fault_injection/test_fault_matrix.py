@@ -91,7 +91,7 @@ async def provoke(settings: Settings, fault: Fault, folder: Path) -> Mapping[str
     with full_pipe(folder / "log"):
         async with (
             running_system(settings, fault, folder) as system,
-            open_backends(settings) as backends,
+            open_backends(system.settings) as backends,
             load_client(system.api.url, Authorization=f"Bearer {ADMIN_KEY}") as client,
         ):
             probes = Probes(client, backends)
