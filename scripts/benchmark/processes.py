@@ -22,11 +22,18 @@ class Server:
 
     def cpu_seconds(self) -> float:
         """Return the CPU time that all its processes have used so far."""
-        return sum(sum(process.cpu_times()[:2]) for process in process_tree(self.pid))
+        return cpu_seconds(self.pid)
 
     def memory_mb(self) -> float:
         """Return the resident memory of its largest process."""
         return max(process.memory_info().rss for process in process_tree(self.pid)) / 1e6
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time that a process and all its children have used so far, those that have ended included."""
+    parent, *children = process_tree(pid)
+    # The last two are those of ended children.
+    return sum(parent.cpu_times()[:4]) + sum(sum(child.cpu_times()[:4]) for child in children)
 
 
 def process_tree(pid: int) -> list[psutil.Process]:

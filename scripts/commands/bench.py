@@ -137,6 +137,26 @@ def caching(
 
 
 @app.command()
+def day(
+    departures: Departures = 100_000,
+    visitors: Annotated[
+        int, typer.Option(parser=whole_number(1, 10_000), metavar="N", help="Visitors at the same time, at the peak.")
+    ] = 1000,
+    seconds: Annotated[
+        float, typer.Option(parser=seconds(1), metavar="SECONDS", help="Length of each hour's part, in seconds.")
+    ] = 40,
+    json: JsonOption = False,
+) -> None:
+    """Replay some seconds of every third hour of a day: requests of visitors, cache hits, and CPU time of each part."""
+    from scripts.benchmark.measurements.day import measure
+    from scripts.benchmark.measurements.day_figures import table
+    from scripts.dev_stack.paths import cache_root
+
+    measured = measure(cache_root() / "bench", departures, visitors, seconds, _report_steps(json))
+    _print(measured, table, json, width=160)
+
+
+@app.command()
 def tracing(
     departures: Departures = 10_000,
     rounds: Rounds = 20,

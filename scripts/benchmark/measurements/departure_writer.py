@@ -52,7 +52,7 @@ class DepartureWriter:
         """Departure that is changed by the probe alone."""
         self._choose = random.Random(1)
 
-    async def run(self, rate: int) -> None:
+    async def run(self, rate: float) -> None:
         """Change `rate` departures a second until cancelled."""
         if not rate:
             return

@@ -82,9 +82,9 @@ async def _measure(made: Catalogue, api: Server, load: Load, seconds: float) -> 
     await asyncio.to_thread(sender.send_each_once)
     async with open_writer(made.env["DATABASE_URL"], made.size) as writer, background_task(writer.run(load.changes)):
         await asyncio.to_thread(sender.run, SETTLE_SECONDS)
-        before = _fills(api)
+        before = count_fills(api)
         run = await asyncio.to_thread(sender.run, seconds)
-        kept = 1 - (_fills(api) - before) / run.requests
+        kept = 1 - (count_fills(api) - before) / run.requests
         lags: Sequence[float] = ()
         if load.changes and load.popular == min(POPULAR):
             probe = writer.measure_lags(sender.most_popular, seconds)
@@ -92,7 +92,8 @@ async def _measure(made: Catalogue, api: Server, load: Load, seconds: float) -> 
     return HitRate(made.size, load, kept, run.p95, lags)
 
 
-def _fills(api: Server) -> float:
+def count_fills(api: Server) -> float:
+    """Return how many searches the API has made in the index so far."""
     return scrape([api.url]).total("smarttrip_cache_lookups_total", source="fill", kind="recommendations")
 
 
