@@ -5,9 +5,6 @@ import logging
 from typing import Any
 
 import orjson
-from elastic_transport import AiohttpHttpNode, HttpHeaders
-from elastic_transport._node import NodeApiResponse
-from elastic_transport.client_utils import DEFAULT, DefaultType
 from elasticsearch import AsyncElasticsearch, OrjsonSerializer, SerializationError
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
@@ -21,12 +18,11 @@ from core.concurrency.resource_limits import DEFAULTS
 from core.configuration.postgres_url import parse_postgres_url
 from core.configuration.settings import Settings
 from core.dependency_calls import Call
+from core.elasticsearch_node import ClusterNode, TimedNode
 from core.postgres.connection import PostgresConnection, connect
 from core.postgres.pool import MeteredPool
 from core.postgres.statement_timing import measure_statements
 from core.redis_connection import RedisPool
-from core.tracing import spans
-from core.tracing.elasticsearch import response_attributes
 
 
 def postgres(
@@ -98,29 +94,6 @@ class LenientSerializer(OrjsonSerializer):
                 raise SerializationError(f"no JSON: {type(error).__name__}") from None
 
 
-def elasticsearch_operation(target: str) -> str:
-    """Return the API that a path calls, such as `_search`."""
-    path = target.partition("?")[0]
-    return next((part for part in path.split("/") if part.startswith("_")), "")
-
-
-class TimedNode(AiohttpHttpNode):
-    async def perform_request(  # type: ignore[override]  # as in its own base
-        self,
-        method: str,
-        target: str,
-        body: bytes | None = None,
-        headers: HttpHeaders | None = None,
-        request_timeout: DefaultType | float | None = DEFAULT,
-    ) -> NodeApiResponse:
-        with Call("elasticsearch", elasticsearch_operation(target)) as span:
-            sent = HttpHeaders({**(headers or {}), **spans.outgoing_headers()}) if spans.tracer else headers
-            response = await super().perform_request(method, target, body, sent, request_timeout)
-            if span.is_recorded:
-                span.set(response_attributes(response.meta.status, response.body))
-            return response
-
-
 def elasticsearch(
     url: str,
     *,
@@ -131,15 +104,15 @@ def elasticsearch(
 ) -> AsyncElasticsearch:
     """Create an Elasticsearch client of one URL, or of several of one cluster that are separated by commas.
 
-    `timeout` is in seconds, per attempt. Only broken connections are retried, on the next node if there are several;
-    timeouts and error responses are not. `access` are further options of the client.
+    `timeout` is in seconds, per attempt. Only broken connections, and of several nodes one that stalls, are retried, on
+    the next node if there is one; timeouts and error responses are not. `access` are further options of the client.
     """
     # A log line for each request is noise, and costs as much as a small request itself.
     logging.getLogger("elastic_transport.transport").setLevel(logging.WARNING)
     urls = url.split(",")
     return AsyncElasticsearch(
         urls,
-        node_class=TimedNode,
+        node_class=TimedNode if len(urls) == 1 else ClusterNode,
         serializers={"application/vnd.elasticsearch+json": LenientSerializer()},
         connections_per_node=connections_per_node,
         request_timeout=timeout,

@@ -12,8 +12,8 @@ from elastic_transport import BaseNode, NodeConfig, NodePool
 
 from app.backends.concurrency_limit import ConcurrencyLimit
 from app.backends.http_client import NO_FIELDS, HttpClient, HttpResponse
-from app.backends.stall_detector import ServerStalledError
 from core.clients import UNAVAILABLE_STATUSES
+from core.concurrency.stall_detector import ServerStalledError
 from core.concurrency.tasks import cancel_and_wait, discard_exception
 
 log = structlog.get_logger()

@@ -11,8 +11,8 @@ import structlog
 from elastic_transport.client_utils import url_to_node_config
 from httptools import HttpParserError, HttpResponseParser
 
-from app.backends.stall_detector import StallDetector
 from app.http.raw_response import JSON, content_length, encode_headers
+from core.concurrency.stall_detector import StallDetector
 
 log = structlog.get_logger()
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.backends.blocked_sessions import BlockedSessions, LockHolder
 from app.backends.probe_connection import ProbeConnection
-from app.backends.stall_detector import ServerStalledError, StallDetector
+from core.concurrency.stall_detector import ServerStalledError, StallDetector
 from core.concurrency.tasks import cancel_and_wait
 
 log = structlog.get_logger()

@@ -1,1 +1,1 @@
-"""Tasks, timeouts, retries, single flight, bisection of batches."""
+"""Tasks, timeouts, retries, single flight, detection of stalls, bisection of batches."""

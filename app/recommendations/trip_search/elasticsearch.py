@@ -12,12 +12,12 @@ from app.backends.failover_client import FailoverHttpClient
 from app.backends.http_client import HttpClient
 from app.backends.index_freshness import IndexFreshnessMonitor
 from app.backends.labels import SEARCH_INDEX_LABEL
-from app.backends.stall_detector import ServerStalledError
 from app.recommendations.trip_search.elasticsearch_responses import COUNT, FACETS, HITS, EsResponse, SearchResponse
 from app.recommendations.trip_search.index_lookups import LOOKUP_QUERY, parse_lookups
 from app.recommendations.trip_search.interface import SearchHits
-from core.clients import elasticsearch_operation
+from core.concurrency.stall_detector import ServerStalledError
 from core.dependency_calls import Call
+from core.elasticsearch_node import elasticsearch_operation
 from core.errors import BackendUnavailableError, OverloadedError
 from core.tracing import spans
 from core.tracing.elasticsearch import response_attributes

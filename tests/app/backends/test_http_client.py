@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.backends.http_client import HttpClient, HttpResponse
-from app.backends.stall_detector import ServerStalledError
+from core.concurrency.stall_detector import ServerStalledError
 from tests.support.eventually import eventually
 
 FOUND = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfound"

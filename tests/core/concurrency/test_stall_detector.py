@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from app.backends.stall_detector import TICK_SECONDS, ServerStalledError, StallDetector
+from core.concurrency.stall_detector import TICK_SECONDS, ServerStalledError, StallDetector
 
 LATE_SECONDS = 0.5
 """Seconds for which the event loop stands still: more than a probe has."""
