@@ -18,11 +18,13 @@ from core.configuration.settings import Settings
 from scripts.dev_stack.ports import free_port
 from tests.support.eventually import eventually
 from tests.support.http_client import http_client
+from tests.support.log_secrets import find_secrets
 
 log = logging.getLogger(__name__)
 
 SMARTTRIP = str(Path(sys.executable).with_name("smarttrip"))
 WORKER = (SMARTTRIP, "worker")
+OWN_PROGRAMS = (SMARTTRIP, sys.executable)
 START_SECONDS = 100
 """Time after which a process that does not respond fails its test: less than pytest's own limit."""
 PATIENT = {
@@ -37,7 +39,7 @@ PATIENT = {
 STOP_SECONDS = 30
 """Time after `stop_signal` after which a process is killed."""
 LOGGED_BYTES = 8_000
-"""Length of the end of its output that is logged when a process fails."""
+"""Characters of the end of its output that is logged when a process fails."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,8 @@ async def running_process(
 ) -> AsyncIterator[RunningProcess]:
     """Start `command`, and end it with `stop_signal` unless it has ended by itself.
 
-    Its output is appended to the file `output`; without one, the end of it is logged if the process fails.
+    Its output is appended to the file `output`; without one, the end of it is logged if the process fails. If it is one
+    of our own, the output may contain neither secrets of its variables nor addresses of persons.
     """
     with _output_file(output) as file:
         process = await asyncio.create_subprocess_exec(*command, env=env, stdout=file, stderr=file)
@@ -104,6 +107,8 @@ async def running_process(
             elif process.returncode > 0 and not output:
                 log.error("%s ended with %d: %s", command, process.returncode, _end_of(file))
             await _wait(process)
+        if command[0] in OWN_PROGRAMS:
+            assert not find_secrets(_content(file), env)
 
 
 async def _wait(process: asyncio.subprocess.Process) -> None:
@@ -115,12 +120,16 @@ async def _wait(process: asyncio.subprocess.Process) -> None:
 
 
 def _output_file(path: Path | None) -> IO[bytes]:
-    return path.open("ab") if path else TemporaryFile()
+    return path.open("a+b") if path else TemporaryFile()
 
 
 def _end_of(file: IO[bytes]) -> str:
+    return _content(file)[-LOGGED_BYTES:]
+
+
+def _content(file: IO[bytes]) -> str:
     file.seek(0)
-    return file.read()[-LOGGED_BYTES:].decode(errors="replace")
+    return file.read().decode(errors="replace")
 
 
 @asynccontextmanager
