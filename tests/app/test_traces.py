@@ -8,8 +8,10 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
 
 from core.configuration.settings import Settings
+from core.logs.configuration import add_ids
 from indexer.rebuild.reindex import reindex
 from schemas.enums import Continent
 from tests.conftest import empty
@@ -134,3 +136,13 @@ async def test_context_goes_on_to_elasticsearch_but_baggage_does_not(
     assert ("tracestate: gateway=7" in sent) is is_trusted
     assert "baggage" not in sent
     assert "dana" not in sent
+
+
+async def test_line_of_a_request_has_the_ids_of_its_span(settings: Settings, collector: Collector) -> None:
+    with capture_logs(processors=[add_ids]) as log:
+        async with traced_api(settings, collector) as api:
+            await api.get("/livez")
+    (line,) = [line for line in log if line["event"] == "request"]
+    span = collector.named("GET /livez")
+    assert (line["trace_id"], line["span_id"]) == (span.trace_id.hex(), span.span_id.hex())
+    assert line["request_id"] == attributes(span)["smarttrip.request_id"]
