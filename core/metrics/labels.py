@@ -3,9 +3,8 @@
 `increase()` sees the first event only of a series that existed before it.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable
 from itertools import product
-from types import MappingProxyType
 from typing import TypeVar
 
 from prometheus_client.metrics import MetricWrapperBase
@@ -17,8 +16,6 @@ Metric = TypeVar("Metric", bound=MetricWrapperBase)
 OTHER = "other"
 """Value of a label for what has no value of its own."""
 
-_declared: dict[str, set[tuple[str, ...]]] = {}
-
 
 def with_values(metric: Metric, *values: Iterable[object]) -> Metric:
     """Create the series of all combinations of these values, given for each label; return the metric."""
@@ -27,16 +24,9 @@ def with_values(metric: Metric, *values: Iterable[object]) -> Metric:
 
 def with_series(metric: Metric, series: Iterable[tuple[object, ...]]) -> Metric:
     """Create these series, each given by its label values; return the metric."""
-    declared = _declared.setdefault(metric._name, set())
     for values in series:
         metric.labels(*values)
-        declared.add(tuple(map(str, values)))
     return metric
-
-
-def declared_series() -> Mapping[str, Collection[tuple[str, ...]]]:
-    """Return the label values of all series that were declared, by the name that the metric has in its registry."""
-    return MappingProxyType(_declared)
 
 
 def error_label(error: BaseException, kinds: Iterable[type[BaseException]]) -> str:
