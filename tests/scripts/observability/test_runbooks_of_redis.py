@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from tempfile import TemporaryDirectory
 
+import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -82,6 +83,7 @@ async def test_length_of_the_stream_is_shown(settings: Settings, redis: Redis) -
     assert "7" in (await run("tracking-stream-filling", "confirm", prefixed)).splitlines()
 
 
+@pytest.mark.slow
 async def test_redis_that_does_not_respond_shows_no_figures(settings: Settings) -> None:
     async with FaultProxy(settings.redis_url) as proxy:
         stalling = settings.model_copy(update={"redis_url": proxy.url})

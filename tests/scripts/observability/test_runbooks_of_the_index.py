@@ -75,6 +75,7 @@ async def test_emptied_index_is_shown_and_built_anew(settings: Settings, backend
     await assert_in_sync(settings)
 
 
+@pytest.mark.slow
 async def test_aliases_of_other_document_versions_are_shown(settings: Settings, backends: Backends) -> None:
     (index,) = await indices_of(backends.elasticsearch, backends.alias)
     other = f"{settings.elasticsearch_alias}_v{DOCUMENT_VERSION + 1}"
@@ -85,6 +86,7 @@ async def test_aliases_of_other_document_versions_are_shown(settings: Settings, 
     assert index in await run("index-rebuild-loop", "cause", settings)
 
 
+@pytest.mark.slow
 async def test_template_that_matches_is_shown(settings: Settings, backends: Backends) -> None:
     pattern = f"{settings.elasticsearch_alias}*"
     name = f"{settings.elasticsearch_alias}_of_others"
@@ -96,6 +98,7 @@ async def test_template_that_matches_is_shown(settings: Settings, backends: Back
     assert pattern in shown
 
 
+@pytest.mark.slow
 async def test_waiting_changes_are_shown(settings: Settings, backends: Backends) -> None:
     await execute(backends.postgres, SAME_VALUE)
     shown = await run("outbox-growing", "cause", settings)
