@@ -13,8 +13,8 @@ def demo(
 ) -> None:
     """Show the whole system at work: real services, sample trips, three searches, a change that reaches the results.
 
-    The API listens on PORT (default 5000), with --observe the worker on 5001, too. Exit code 4: a demo is running
-    already; 7: the port is taken.
+    The API listens on PORT (default 5000), with --observe the worker on WORKER_PORT (default 5001), too. Exit code 4:
+    a demo is running already; 7: the port is taken.
     """
     from scripts.commands.stack import installed_observers
     from scripts.walkthrough.run import run_demo

@@ -7,10 +7,20 @@ from pathlib import Path
 from scripts.dev_stack.alertmanager import ALERTMANAGER, TARGETS
 from scripts.dev_stack.service import Service
 from scripts.dev_stack.wait import http_ok
+from scripts.early_settings import early_settings
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy" / "prometheus"
-PROCESSES = {"api": "127.0.0.1:5000", "worker": "127.0.0.1:5001"}
-"""Addresses of the processes on a developer's machine, by their names in the configuration."""
+WORKER_PORT = 5001
+"""Port of the worker where WORKER_PORT is not set."""
+
+
+def worker_port() -> int:
+    return early_settings().worker_port or WORKER_PORT
+
+
+def scraped_addresses() -> dict[str, str]:
+    """Return the addresses of the processes on a developer's machine, by their names in the configuration."""
+    return {"api": f"127.0.0.1:{early_settings().port}", "worker": f"127.0.0.1:{worker_port()}"}
 
 
 def configure(folder: Path, processes: Mapping[str, str], alertmanagers: Path) -> Path:
@@ -45,7 +55,7 @@ def server_command(configuration: Path, folder: Path, port: int) -> list[str]:
 
 def _command(folder: Path, port: int, ephemeral: bool) -> list[str]:
     alertmanagers = ALERTMANAGER.folder(folder.parent) / TARGETS
-    return server_command(configure(folder, PROCESSES, alertmanagers), folder, port)
+    return server_command(configure(folder, scraped_addresses(), alertmanagers), folder, port)
 
 
 PROMETHEUS = Service(

@@ -20,9 +20,10 @@ from scripts.dev_stack.elasticsearch.class_cache import training_in_background
 from scripts.dev_stack.elasticsearch.service import ELASTICSEARCH
 from scripts.dev_stack.paths import cache_root
 from scripts.dev_stack.processes import SMARTTRIP, Child, running
-from scripts.dev_stack.prometheus import PROCESSES
+from scripts.dev_stack.prometheus import worker_port
 from scripts.dev_stack.service import Service
 from scripts.dev_stack.wait import http_ok
+from scripts.early_settings import early_settings
 from scripts.errors import CliError
 from scripts.interrupts import run_cancellable
 from scripts.ports import require_free
@@ -86,18 +87,11 @@ def run_demo(*, once: bool, observers: Sequence[Service] = ()) -> None:
             _wait_for_ctrl_c(console, children)
 
 
-def early_settings() -> Settings:
-    """Return the settings before the services are started whose addresses are settings, too."""
-    nowhere = {"database_url": "postgresql://localhost/none", "redis_url": "redis://localhost"}
-    return load_settings(**nowhere, elasticsearch_url="http://localhost:9200", host=SETTINGS["HOST"])
-
-
 def _start_services(console: Console, stack: ExitStack, data: Path, observers: Sequence[Service]) -> Settings:
+    watched = {"WORKER_PORT": str(worker_port())} if observers else {}
     with _step(console, "Postgres and Valkey"):
         services = running_stack(data, busy=BUSY, services=(*manager.SERVICES, *observers), late=LATE)
-        os.environ.update(stack.enter_context(services) | SETTINGS)
-    if observers:
-        os.environ["WORKER_PORT"] = PROCESSES["worker"].rpartition(":")[2]
+        os.environ.update(stack.enter_context(services) | SETTINGS | watched)
     return load_settings()
 
 

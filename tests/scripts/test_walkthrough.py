@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from scripts.early_settings import early_settings
 from scripts.walkthrough.catalogue_age import MOST_DAYS, RECORD, discard_outdated, record_catalogue
-from scripts.walkthrough.run import early_settings
 from scripts.walkthrough.search_demo import first_of_each_title, order_of_equals, relaxed_notes
 
 TRIP = {

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from scripts.dev_stack.alertmanager import PROGRAMS
+from scripts.dev_stack.ports import free_port
 from scripts.dev_stack.wait import until
 from tests.support.command import SMARTTRIP, environment, smarttrip
 
@@ -25,12 +26,15 @@ def read(url: str) -> Any:
     reason="needs Prometheus: apt-get install prometheus prometheus-alertmanager",
 )
 def test_prometheus_has_the_rules_and_knows_alertmanager(folder: Path) -> None:
-    up = smarttrip("stack", "up", "--observe", "--data", str(folder))
+    ports = {"PORT": str(free_port()), "WORKER_PORT": str(free_port())}
+    up = smarttrip("stack", "up", "--observe", "--data", str(folder), env={**environment(), **ports})
     assert up.returncode == 0, up.stderr
     urls = {line.split()[0]: line.split()[-1] for line in up.stdout.splitlines()}
     rules = read(f"{urls['prometheus']}/api/v1/rules")["groups"]
     assert {"slo-alerts", "index"} <= {group["name"] for group in rules}
     assert until(lambda: bool(read(f"{urls['prometheus']}/api/v1/alertmanagers")["activeAlertmanagers"]), 20)
+    targets = read(f"{urls['prometheus']}/api/v1/targets")["activeTargets"]
+    assert {target["labels"]["instance"] for target in targets} == {f"127.0.0.1:{port}" for port in ports.values()}
     smarttrip("stack", "down", "--data", str(folder))
     assert "prometheus" not in smarttrip("stack", "status", "--data", str(folder)).stdout
 
