@@ -27,6 +27,9 @@ BY_REPLICA = {"smarttrip_replica_lag_seconds"}
 NAMES_THE_INDEX = "smarttrip_index_info"
 """The one metric whose series is replaced, when another index is in use: it is named by a label."""
 
+SET_BY_PROMETHEUS = {"job", "instance"}
+"""Labels that Prometheus sets by itself: it renames those of a process to `exported_job` and the like."""
+
 Series = tuple[str, frozenset[tuple[str, str]]]
 
 
@@ -65,6 +68,15 @@ def without_series(exported: str) -> list[str]:
     return [family.name for family in text_string_to_metric_families(exported) if not family.samples]
 
 
+def misnamed(exported: str) -> list[str]:
+    """Return the names of gauges that are named like counters, and of metrics with labels that Prometheus sets."""
+    found = list(text_string_to_metric_families(exported))
+    gauges = [family.name for family in found if family.type == "gauge" and family.name.endswith("_total")]
+    return gauges + [
+        sample.name for family in found for sample in family.samples if SET_BY_PROMETHEUS & {*sample.labels}
+    ]
+
+
 def families(exported: str) -> set[str]:
     lines = (line.split() for line in exported.splitlines())
     return {words[2] for words in lines if words[:2] == ["#", "TYPE"] and words[2].startswith("smarttrip_")}
@@ -79,6 +91,7 @@ async def test_every_series_exists_from_the_start(
         await send_odd_requests(client)
         later = await scrape(client)
     assert set(without_series(exported)) <= BY_REPLICA
+    assert misnamed(exported) == []
     assert families(exported) | (BY_REPLICA if heading == "## API" else set()) == {
         name.strip("`") for name, *_ in table("docs/reference/metrics.md", heading)
     }
