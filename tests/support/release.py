@@ -15,8 +15,12 @@ from tests.support.recipes import TreeCopy
 
 START = 120.0
 """Seconds within which an index is built, on a busy machine."""
-COMMAND = (sys.executable, "-P", "-c", "from scripts.cli import main; main()")
+PYTHON = (sys.executable, "-P", "-c")
 """Without the working folder on the path, which has the modules of this tree."""
+CLI = "from scripts.cli import main; main()"
+PATIENT_CLI = f"from app.recommendations import service; service.HEDGE_SECONDS = 100.0; {CLI}"
+"""A search that takes long, on a busy machine, is not answered from Postgres, degraded."""
+COMMAND = (*PYTHON, CLI)
 
 
 @dataclass(frozen=True)
@@ -25,10 +29,12 @@ class Release:
     tree: Path
 
     @asynccontextmanager
-    async def process(self, *arguments: str, port: int, **variables: str) -> AsyncIterator[RunningProcess]:
+    async def process(
+        self, *arguments: str, port: int, code: str = CLI, **variables: str
+    ) -> AsyncIterator[RunningProcess]:
         """Run a command of the release once its process is alive; end it with SIGTERM."""
         env = environment(self.settings, PYTHONPATH=str(self.tree), **variables)
-        command = (*COMMAND, *arguments)
+        command = (*PYTHON, code, *arguments)
         async with running_process(command, env, port=port) as running:
             await running.wait_until_responding()
             yield running
@@ -54,7 +60,7 @@ class Release:
         port = free_port()
         # This is not about slow searches.
         variables = {"DRAIN_SECONDS": "0", **PATIENT, **variables}
-        async with self.process("serve", "--port", str(port), port=port, **variables) as running:
+        async with self.process("serve", "--port", str(port), port=port, code=PATIENT_CLI, **variables) as running:
             yield running
 
     async def run(self, *arguments: str, code: int = 0) -> str:
