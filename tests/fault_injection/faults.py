@@ -18,7 +18,7 @@ from schemas.redis_keys import GENERATION_SERVER
 from scripts.dev_stack.ports import free_port
 from scripts.dev_stack.valkey import VALKEY
 from scripts.drill.servers import server
-from tests.fault_injection.fault_matrix import Fault
+from tests.fault_injection.fault_matrix import FAULTS, Fault, Outcome
 from tests.fault_injection.full_postgres import full_disk, small_postgres
 from tests.support.dependency_proxies import DependencyProxies, dependency_proxies
 from tests.support.fault_proxy import FaultProxy, Mode
@@ -31,6 +31,7 @@ MODES = {"gone": Mode.CUT, "slow": Mode.SLOW, "stalled": Mode.STALL}
 PROXIES = {"Postgres": "postgres", "Redis": "redis", "Elasticsearch": "elasticsearch"}
 
 REDIRECTIONS = {"gone": ">&- 2>&-", "full": ">/dev/full 2>&1", "stalled": ">{pipe} 2>&1"}
+PATIENT = (executable, "-m", "tests.support.patient_cli")
 FULL_DISK = 'mount -t tmpfs -o size=1m none "$TMPDIR"; cat /dev/zero 2>/dev/null >"$TMPDIR/filler"; exec "$@"'
 
 
@@ -52,16 +53,23 @@ class System:
         return self.api, self.worker
 
 
+def searches_work(fault: Fault) -> bool:
+    """Return whether searches are to work without being degraded."""
+    cell = FAULTS[fault].get("searches")
+    return cell is not None and cell.outcome is Outcome.WORKS
+
+
 def command_of(fault: Fault, pipe: Path, *arguments: str) -> Sequence[str]:
     """Return the command that runs `smarttrip` so that the fault can be provoked, or is there from the start."""
     component, kind = fault
+    command = (*(PATIENT if searches_work(fault) else (SMARTTRIP,)), *arguments)
     if component == "log destination":
-        return ("bash", "-c", f'exec "$@" {REDIRECTIONS[kind].format(pipe=pipe)}', "bash", SMARTTRIP, *arguments)
+        return ("bash", "-c", f'exec "$@" {REDIRECTIONS[kind].format(pipe=pipe)}', "bash", *command)
     if fault == ("disk", "full"):
-        return ("unshare", "--mount", "--map-root-user", "sh", "-c", FULL_DISK, "sh", SMARTTRIP, *arguments)
+        return ("unshare", "--mount", "--map-root-user", "sh", "-c", FULL_DISK, "sh", *command)
     if component.startswith("clock"):
         return (executable, "-m", "tests.support.jumping_clock", *arguments)
-    return (SMARTTRIP, *arguments)
+    return command
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from types import FrameType
 
 import time_machine
 
-from scripts.cli import main
+from tests.support import patient_cli
 
 JUMP_SECONDS = 3600
 JUMPS = {signal.SIGUSR1: JUMP_SECONDS, signal.SIGUSR2: -JUMP_SECONDS}
@@ -23,7 +23,7 @@ def run() -> None:
 
         for number in JUMPS:
             signal.signal(number, jump)
-        main()
+        patient_cli.run()
 
 
 if __name__ == "__main__":
