@@ -22,13 +22,14 @@ if server ~= redis.call('GET', KEYS[2]) or counter < known then
   local now = redis.call('TIME')
   counter = math.max(counter, known, now[1] * 1000 + math.floor(now[2] / 1000)) + 1
   redis.call('SET', KEYS[1], string.format('%.0f', counter))
-  redis.call('SET', KEYS[2], server)
 end
+redis.call('SET', KEYS[2], server)
 return string.format('%.0f', counter)
 """
 """Return the counter. If its past is uncertain, because another server process responds than the one that counted last
 (Redis restarted, failed over or was restored) or the counter is below a number that was seen, it first leaps to the
-clock, beyond all numbers that were ever used: entries with such numbers are then outdated in every process."""
+clock, beyond all numbers that were ever used: entries with such numbers are then outdated in every process. It always
+writes: of a Redis that refuses writes (full, without the replicas that it should have) the counter says nothing."""
 
 
 async def current_generation(redis: Redis, known: int = 0) -> int:

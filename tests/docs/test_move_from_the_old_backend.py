@@ -56,7 +56,7 @@ async def test_way_back_removes_what_was_added_to_the_database(settings: Setting
     try:
         added = "SELECT to_regclass('smarttrip.outbox') IS NOT NULL, to_regclass('trip_occurrences') IS NOT NULL"
         assert [tuple(found) for found in await connection.fetch(added)] == [(True, True)]
-        env = environment(settings, PATH=PATH) | {"DATABASE_URL": plain(url)}
+        env = environment(settings, PATH=PATH) | dict.fromkeys(("DATABASE_URL", "DATABASE_DIRECT_URL"), plain(url))
         await run(command("python -c"), tmp_path, env)
         assert [tuple(found) for found in await connection.fetch(added)] == [(False, True)]
     finally:

@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
@@ -11,6 +12,7 @@ from core.clients import redis_database
 from indexer.invalidation_publisher import publish
 from schemas.invalidation_message import ALL_KINDS, channel, decode_message
 from schemas.redis_keys import GENERATION_COUNTER, RECENT_CHANGES
+from scripts.drill.redis_servers import redis_server
 from tests.support.cache import SimulatedProcess, simulated_process
 from tests.support.eventually import eventually
 from tests.support.fault_proxy import FaultProxy, Mode
@@ -48,6 +50,21 @@ async def test_emptied_redis_invalidates_everything(redis: Redis, process: Simul
     before = process.invalidation.current
     await redis.flushdb()
     await eventually(lambda: not process.invalidation.is_current(before, {"country"}))
+
+
+@pytest.mark.parametrize("setting", ["maxmemory", "min-replicas-to-write"])
+async def test_redis_that_refuses_writes_is_not_trusted(tmp_path: Path, setting: str) -> None:
+    """Nobody can publish a change there."""
+    async with (
+        redis_server(tmp_path) as server,
+        clients.redis(server.url) as client,
+        simulated_process(client) as process,
+    ):
+        await eventually(lambda: process.invalidation.connected)
+        await client.config_set(setting, "1")
+        await eventually(lambda: not process.invalidation.connected)
+        await client.config_set(setting, "0")
+        await eventually(lambda: process.invalidation.connected)
 
 
 @pytest.mark.parametrize("message", [b"", b"{}", b"\xff", b'{"generation": "x", "kinds": []}', b"[]"])
