@@ -1,6 +1,8 @@
 """The gateway while processes die, stall, come back or are restarted."""
 
 import asyncio
+import itertools
+import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -14,14 +16,18 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.routes import endpoints_of
+from core.configuration.roles import Role
 from core.configuration.settings import Settings
-from scripts.drill.load_generator import LoadClient, Outcome, Request, load_client, visitor
-from tests.gateway.conftest import ORIGIN, split_system
+from scripts.drill.load_generator import LoadClient, Outcome, Request, load_client, percentile, visitor
+from tests.app.conftest import ADMIN_KEY
+from tests.gateway.conftest import ORIGIN, SplitSystem, split_system
 from tests.gateway.test_split import SEARCH, assert_error
 from tests.support.api.serve_process import serve_process
 from tests.support.eventually import eventually
 from tests.support.gateway import TLS, needs_nginx, of_all_roles, running_gateway
-from tests.support.processes import responds
+from tests.support.processes import RunningProcess, responds, worker_process
+
+log = logging.getLogger(__name__)
 
 pytestmark = [needs_nginx, pytest.mark.slow, pytest.mark.usefixtures("trips")]
 
@@ -31,7 +37,7 @@ def new_connections(url: str) -> AbstractAsyncContextManager[LoadClient]:
 
     At a reload nginx closes idle ones; a request that is sent at that very moment has to be sent again, as browsers do.
     """
-    return load_client(url, tls=TLS, reuse=False)
+    return load_client(url, tls=TLS, reuse=False, Authorization=f"Bearer {ADMIN_KEY}")
 
 
 def mixed() -> Iterator[Request]:
@@ -42,7 +48,8 @@ def mixed() -> Iterator[Request]:
             Request("resource", "GET", "/api/tags"),
             Request("trips", "GET", "/api/v2/occurrences"),
             Request("event", "POST", "/api/events", visitor(event_type="page_view")),
-            Request("admin", "GET", "/api/health"),
+            Request("health", "GET", "/api/health"),
+            Request("admin", "GET", "/api/admin/index"),
         ]
     )
 
@@ -221,7 +228,10 @@ async def test_operators_paths_are_for_listed_networks(settings: Settings) -> No
 
 
 async def test_reload_fails_no_request(settings: Settings) -> None:
-    async with serve_process(settings) as process, running_gateway(of_all_roles(process.port)) as gateway:
+    async with (
+        serve_process(settings, ADMIN_KEY=ADMIN_KEY) as process,
+        running_gateway(of_all_roles(process.port)) as gateway,
+    ):
         async with new_connections(gateway.url) as load:
             running = asyncio.create_task(load.run(mixed(), rate=50, seconds=6))
             for _ in range(3):
@@ -232,28 +242,47 @@ async def test_reload_fails_no_request(settings: Settings) -> None:
 
 async def test_rolling_restart_of_every_process_fails_no_request(settings: Settings) -> None:
     """Each process is replaced by a new one: started, named to the gateway, and only then is the old one ended."""
-    async with split_system(settings) as system, new_connections(system.gateway.url) as load:
-        loading = asyncio.Event()
-        outcomes: list[Outcome] = []
+    async with (
+        split_system(settings) as system,
+        worker_process(settings) as first,
+        worker_process(settings) as second,
+        new_connections(system.gateway.url) as load,
+        AsyncExitStack() as stack,
+    ):
+        for worker in (first, second):
+            await eventually(partial(responds, f"{worker.url}/readyz"), within=60)
+        stop, outcomes = asyncio.Event(), list[Outcome]()
+        running = asyncio.create_task(generate(load, stop, outcomes))
+        for role, processes in system.processes.items():
+            for old in processes:
+                new = serve_process(settings, ROLES=role, TRUSTED_PROXIES="127.0.0.1", ADMIN_KEY=ADMIN_KEY)
+                await replace_process(system, role, old, await stack.enter_async_context(new))
+        for worker in (first, second):
+            new_worker = await stack.enter_async_context(worker_process(settings))
+            await eventually(partial(responds, f"{new_worker.url}/readyz"), within=60)
+            await end(worker)
+        stop.set()
+        await running
+    assert {outcome.kind for outcome in outcomes} == {request.kind for request in itertools.islice(mixed(), 10)}
+    assert [outcome.summary for outcome in outcomes if not outcome.succeeded] == []
+    log.info("%d requests, p99 %.3f s", len(outcomes), percentile(outcomes, 0.99))
 
-        async def generate() -> None:
-            while not loading.is_set():
-                outcomes.extend(await load.run(mixed(), rate=50, seconds=1))
 
-        running = asyncio.create_task(generate())
-        upstreams = dict(system.gateway.configuration.upstreams)
-        async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
-            for role, processes in system.processes.items():
-                for old in processes:
-                    started = serve_process(settings, ROLES=role, TRUSTED_PROXIES="127.0.0.1")
-                    new = await stack.enter_async_context(started)
-                    await eventually(partial(responds, f"{new.url}/readyz"), within=60)
-                    ports = tuple(new.port if port == old.port else port for port in upstreams[role])
-                    upstreams[role] = ports
-                    await system.gateway.reload(upstreams=dict(upstreams))
-                    old.process.terminate()
-                    group.create_task(old.process.wait())
-            loading.set()
-            await running
-        assert len(outcomes) > 100
-        assert [outcome for outcome in outcomes if not outcome.succeeded] == []
+async def generate(load: LoadClient, stop: asyncio.Event, outcomes: list[Outcome]) -> None:
+    """Send 50 requests a second until `stop` is set."""
+    requests = mixed()
+    while not stop.is_set():
+        outcomes.extend(await load.run(requests, rate=50, seconds=1))
+
+
+async def replace_process(system: SplitSystem, role: Role, old: RunningProcess, new: RunningProcess) -> None:
+    await eventually(partial(responds, f"{new.url}/readyz"), within=60)
+    upstreams = dict(system.gateway.configuration.upstreams)
+    upstreams[role] = tuple(new.port if port == old.port else port for port in upstreams[role])
+    await system.gateway.reload(upstreams=upstreams)
+    await end(old)
+
+
+async def end(process: RunningProcess) -> None:
+    process.process.terminate()
+    assert await process.process.wait() == 0
