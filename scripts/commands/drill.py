@@ -33,10 +33,11 @@ def drill(
     """Start the split system with three Elasticsearch nodes, a standby and Sentinels, and break part after part.
 
     Searches, events and changes of prices go on meanwhile. It takes up to a quarter of an hour, needs nginx, and leaves
-    nothing behind. Exit code 1: a request failed, a ranking was wrong, an event was lost, or the index differs.
+    nothing behind. Exit code 1: a request failed, a response was wrong, an event or a change was lost, or the index
+    differs.
     """
     from scripts.drill.faults import FAULTS
-    from scripts.drill.report import HEAD, row, summary
+    from scripts.drill.report import HEAD, outcome, row, summary
     from scripts.drill.run import run_drill
 
     keep_logs_apart()
@@ -49,6 +50,6 @@ def drill(
     if not result.passed:
         raise CliError(
             f"The drill failed: {sum(not found.passed for found in result.faults)} faults were noticed,"
-            f" {result.lost_events} events lost, {result.differences} departures differ.",
+            f" {outcome(result)}.",
             ExitCode.FAILED,
         )

@@ -21,6 +21,9 @@ from scripts.errors import CliError
 REDIS = shutil.which("redis-server")
 """Of the distribution: unlike that of the wheel, it has TLS."""
 
+DURABLE = ("--appendonly", "yes", "--appendfsync", "always", "--min-replicas-to-write", "1")
+"""Options with which a failover loses no accepted event."""
+
 
 class RedisServer:
     def __init__(self, process: Popen[bytes], port: int) -> None:

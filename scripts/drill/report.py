@@ -19,7 +19,8 @@ class FaultResult:
     failed: int
     """Requests without a response of success."""
     wrong: int
-    """Searches that found other departures than they should, or in another order."""
+    """Searches that found other departures than they should, in another order or with a price that they never had, and
+    other reference data."""
     degraded: int
     p99: float
     """Seconds, as stale_p99 and healed."""
@@ -42,13 +43,16 @@ class DrillResult:
     """What the machine has room for."""
     faults: Sequence[FaultResult]
     lost_events: int
-    """Accepted events that are not stored."""
+    """Accepted events that are not stored, or more than once."""
+    lost_changes: int
+    """Departures whose price is older than the last one that was confirmed."""
     differences: int
     """Departures of which the index differs from Postgres at the end."""
 
     @property
     def passed(self) -> bool:
-        return all(fault.passed for fault in self.faults) and not self.lost_events and not self.differences
+        lost = self.lost_events or self.lost_changes or self.differences
+        return all(fault.passed for fault in self.faults) and not lost
 
     def as_json(self) -> dict[str, Any]:
         faults = [{**asdict(fault), "passed": fault.passed} for fault in self.faults]
@@ -93,4 +97,10 @@ def summary(result: DrillResult) -> str:
     """Return the line below the table: what the machine had room for, and what was compared at the end."""
     changes = result.searches_per_second * CHANGES_PER_SEARCH
     load = f"{result.searches_per_second:.0f} searches and {changes:.0f} changes a second"
-    return f"{load}; {result.lost_events} events lost, {result.differences} departures differ."
+    return f"{load}; {outcome(result)}."
+
+
+def outcome(result: DrillResult) -> str:
+    """Return what was lost and what differs at the end."""
+    lost = f"{result.lost_events} events and {result.lost_changes} changes lost"
+    return f"{lost}, {result.differences} departures differ"

@@ -23,10 +23,12 @@ from scripts.dev_stack.elasticsearch.cluster import Cluster, running_cluster
 from scripts.dev_stack.paths import open_folder
 from scripts.dev_stack.postgres import POSTGRES
 from scripts.dev_stack.wait import http_ok, wait_until
-from scripts.drill.redis_servers import RedisServer, redis_server, sentinels
+from scripts.drill.redis_servers import DURABLE, RedisServer, redis_server, sentinels
 from scripts.drill.servers import Server, follow_synchronously, server, standby
 
 REDIS_NAME = "drill"
+REDIS_REPLICAS = 2
+"""After a failover the new master has one, without which it would refuse events."""
 SECONDS_TO_HEAL = 120
 OLDEST_CHANGE = (
     "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float FROM smarttrip.outbox"
@@ -129,9 +131,10 @@ async def running_topology(departures: int) -> AsyncIterator[Topology]:
         await second.start()
         await follow_synchronously(primary)
         redis_folder = _folder(stack, None)
-        first = await stack.enter_async_context(redis_server(redis_folder))
+        first = await stack.enter_async_context(redis_server(redis_folder, *DURABLE))
         follower = ("--replicaof", "127.0.0.1", str(first.port))
-        await stack.enter_async_context(redis_server(redis_folder, *follower))
+        for _ in range(REDIS_REPLICAS):
+            await stack.enter_async_context(redis_server(redis_folder, *DURABLE, *follower))
         watchers = await stack.enter_async_context(sentinels(redis_folder, first, REDIS_NAME))
         cluster = await stack.enter_async_context(running_cluster(data, last_data=last_data))
         services = {

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import random
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,11 +17,13 @@ from core.concurrency.tasks import cancel_and_wait, task_group
 from schemas.enums import Continent
 from scripts.benchmark.load.open_loop import due_times
 from scripts.dev_stack.wait import wait_until
+from scripts.drill.load_generator import TIMEOUT as LOAD_TIMEOUT
 from scripts.drill.load_generator import LoadClient, Outcome, Request, percentile, visitor
 from scripts.drill.prices import Prices
 from scripts.errors import CliError
 
 SEARCH_PATH = "/api/v2/recommendations"
+RESOURCE_PATH = "/api/tags"
 RATES = (30.0, 20.0, 10.0, 5.0)
 """Searches per second, of which the highest is taken that leaves the machine room for what a fault costs."""
 HEADROOM = 1.5
@@ -35,6 +38,7 @@ STEADY_SECONDS = 5.0
 STEADY_CHECKS = 6
 STEADY_P99 = 0.3
 SECONDS_TO_WARM_UP = 120
+SECONDS_TO_SETTLE = 2 * (LOAD_TIMEOUT.total or 0)
 WARM_SECONDS = 0.1
 WARM_IN_A_ROW = 20
 BUDGET = 1_000_000
@@ -65,10 +69,15 @@ class Traffic:
     """Searches per second."""
     rankings: list[Ranking]
     """Departures that a search with the preferences of the same position finds, best first."""
-    prices: Prices = field(default_factory=Prices)
+    resource: bytes
+    """The reference data that is asked for, which nobody changes."""
+    prices: Prices
     observations: list[Observation] = field(default_factory=list)
-    accepted_events: int = 0
+    accepted_events: set[str] = field(default_factory=set)
+    """Session ids of the events that were accepted, each of a session of its own."""
     failed_changes: int = 0
+    _unanswered: Counter[float] = field(default_factory=Counter)
+    """When the requests that have no response yet were due."""
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     async def search(self, due: float) -> None:
@@ -77,16 +86,36 @@ class Traffic:
         # No two are alike, or caches would respond.
         preferences = {**PREFERENCES[chosen], "budget": BUDGET + number}
         sent = time.monotonic()
-        outcome = await self.load.send(Request("search", "POST", SEARCH_PATH, preferences), due)
+        outcome = await self._send(Request("search", "POST", SEARCH_PATH, preferences), due)
         self.observations.append(self._observe_search(outcome, self.rankings[chosen], sent))
 
     async def send_event(self, due: float) -> None:
-        outcome = await self.load.send(Request("event", "POST", "/api/events", visitor(event_type="page_view")), due)
-        self.accepted_events += outcome.succeeded
+        event = visitor(event_type="page_view")
+        outcome = await self._send(Request("event", "POST", "/api/events", event), due)
+        if outcome.succeeded:
+            self.accepted_events.add(event["session_id"])
         self.observations.append(Observation(outcome))
 
     async def get_resource(self, due: float) -> None:
-        self.observations.append(Observation(await self.load.send(Request("resource", "GET", "/api/tags"), due)))
+        outcome = await self._send(Request("resource", "GET", RESOURCE_PATH), due)
+        self.observations.append(Observation(outcome, outcome.succeeded and outcome.body != self.resource))
+
+    async def _send(self, request: Request, due: float) -> Outcome:
+        self._unanswered[due] += 1
+        try:
+            return await self.load.send(request, due)
+        finally:
+            self._unanswered[due] -= 1
+
+    async def settle(self) -> None:
+        """Return once all requests that are due by now have a response, or none in time. Raises: CliError."""
+        now = time.monotonic()
+
+        async def are_answered() -> bool:
+            self._unanswered = +self._unanswered
+            return all(due > now for due in self._unanswered)
+
+        await wait_until(are_answered, SECONDS_TO_SETTLE, "responses to all requests")
 
     async def change_prices(self) -> None:
         """Change one of the departures that searches find after another, until cancelled."""
@@ -120,14 +149,15 @@ class Traffic:
         if outcome.status != 200:
             return Observation(outcome)
         found = orjson.loads(outcome.body)["data"]
+        is_known = all(self.prices.is_known(trip["id"], trip["effectivePrice"]) for trip in found)
         stale = max((self.prices.stale_seconds(trip["id"], trip["effectivePrice"], sent) for trip in found), default=0)
-        return Observation(outcome, tuple(trip["id"] for trip in found) != ranking, stale)
+        return Observation(outcome, tuple(trip["id"] for trip in found) != ranking or not is_known, stale)
 
 
-async def find_rate(load: LoadClient, database_url: str) -> float:
+async def find_rate(load: LoadClient, database_url: str, prices: Prices) -> float:
     """Return the highest of RATES for which the machine has room. Raises: CliError if there is none."""
     for rate in RATES:
-        async with running_traffic(load, database_url, rate * HEADROOM, events=False) as traffic:
+        async with running_traffic(load, database_url, rate * HEADROOM, prices, events=False) as traffic:
             if await traffic.is_steady():
                 return rate
     raise CliError("This machine has too little processor time for a drill: searches are slow without faults.")
@@ -135,14 +165,16 @@ async def find_rate(load: LoadClient, database_url: str) -> float:
 
 @asynccontextmanager
 async def running_traffic(
-    load: LoadClient, database_url: str, rate: float, *, events: bool = True
+    load: LoadClient, database_url: str, rate: float, prices: Prices, *, events: bool = True
 ) -> AsyncIterator[Traffic]:
     """Send `rate` searches a second, events and requests for reference data, and change prices, during the block.
 
-    Raises: CliError.
+    `prices` are those of all traffic before, too. Raises: CliError.
     """
     await _warm_up(load)
-    traffic = Traffic(load, database_url, rate, await _rankings(load))
+    rankings = await _rankings(load, prices)
+    resource = await load.send(Request("resource", "GET", RESOURCE_PATH))
+    traffic = Traffic(load, database_url, rate, rankings, resource.body, prices)
     others = rate * OTHERS_PER_SEARCH
     rates: dict[Callable[[float], Coroutine[Any, Any, None]], float] = {
         traffic.search: rate,
@@ -184,8 +216,8 @@ async def _warm_up(load: LoadClient) -> None:
     await wait_until(is_warm, SECONDS_TO_WARM_UP, "fast searches")
 
 
-async def _rankings(load: LoadClient) -> list[Ranking]:
-    """Return what searches find, of a system without faults. Raises: CliError."""
+async def _rankings(load: LoadClient, prices: Prices) -> list[Ranking]:
+    """Return what searches find, of a system without faults, and note the prices. Raises: CliError."""
     found: list[Ranking] = []
 
     async def is_whole() -> bool:
@@ -193,7 +225,10 @@ async def _rankings(load: LoadClient) -> list[Ranking]:
             outcome = await load.send(Request("search", "POST", SEARCH_PATH, {**preferences, "budget": BUDGET}))
             if outcome.status != 200 or outcome.degraded:
                 return False
-            found.append(tuple(trip["id"] for trip in orjson.loads(outcome.body)["data"]))
+            trips = orjson.loads(outcome.body)["data"]
+            found.append(tuple(trip["id"] for trip in trips))
+            for trip in trips:
+                prices.note_first(trip["id"], trip["effectivePrice"])
         return True
 
     await wait_until(is_whole, SECONDS_TO_WARM_UP, "searches that are not degraded")

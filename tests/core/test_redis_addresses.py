@@ -20,7 +20,7 @@ from indexer.index.ownership import check_redis
 from schemas.redis_keys import TRACKING_STREAM
 from scripts.dev_stack.ports import free_port
 from scripts.drill.load_generator import Request, load_client, visitor
-from scripts.drill.redis_servers import REDIS, RedisServer, redis_server, sentinels, tls_options
+from scripts.drill.redis_servers import DURABLE, REDIS, RedisServer, redis_server, sentinels, tls_options
 from tests.support.api.serve_process import serve_process
 from tests.support.eventually import eventually
 from tests.support.http_client import http_client
@@ -28,7 +28,6 @@ from tests.support.processes import responds, worker_process
 from tests.support.tls_proxy import CERTIFICATE
 
 NAME = "main"
-DURABLE = ("--appendonly", "yes", "--appendfsync", "always", "--min-replicas-to-write", "1")
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def test_no_fault_gives_a_wrong_response_or_loses_anything() -> None:
     log.info("%s searches a second\n%s", found["searches_per_second"], completed.stderr)
     assert [fault["fault"] for fault in found["faults"]] == list(FAULTS)
     assert [fault for fault in found["faults"] if fault["wrong"]] == []
-    assert (found["lost_events"], found["differences"]) == (0, 0)
+    assert (found["lost_events"], found["lost_changes"], found["differences"]) == (0, 0, 0)
     assert completed.returncode == (0 if found["passed"] else 1)
     if found["searches_per_second"] == RATES[0]:
         assert [fault for fault in found["faults"] if not fault["passed"]] == []

@@ -7,7 +7,10 @@ from typing import Any
 import asyncpg
 import pytest
 
+from core.configuration.settings import Settings
 from scripts.drill.prices import Prices
+from tests.conftest import plain
+from tests.support.factories import CatalogueFactory
 
 
 class Connection:
@@ -61,3 +64,31 @@ async def test_change_whose_commit_is_unknown_need_not_be_shown_and_may_be() -> 
     later = time.monotonic() + 9
     assert prices.stale_seconds(1, str(connection.prices[0]), later) == 0
     assert prices.stale_seconds(1, str(connection.prices[0] + 1), later) == 0
+
+
+async def test_price_that_a_departure_never_had_is_unknown() -> None:
+    prices, connection = Prices(), Connection()
+    prices.note_first(1, "17.50")
+    await change(prices, connection, 1)
+    prices.note_first(1, "18.00")
+    assert prices.is_known(1, "17.50")
+    assert prices.is_known(1, f"{connection.prices[0]}.00")
+    for departure, shown in ((1, "18.00"), (1, str(connection.prices[0] + 1)), (2, "17.50")):
+        assert not prices.is_known(departure, shown)
+
+
+async def test_confirmed_changes_that_are_not_stored_are_lost(settings: Settings, catalogue: CatalogueFactory) -> None:
+    template = await catalogue.template()
+    departures = [await catalogue.occurrence(trip_template_id=template) for _ in range(3)]
+    prices, url = Prices(), plain(settings.database_url)
+    stored = await asyncpg.connect(url)
+    try:
+        for departure in departures:
+            await change(prices, stored, departure)
+        assert await prices.lost_changes(url) == 0
+        await change(prices, Connection(), departures[0])
+        with pytest.raises(asyncpg.PostgresError):
+            await change(prices, Connection(breaks=True), departures[1])
+        assert await prices.lost_changes(url) == 1
+    finally:
+        await stored.close()

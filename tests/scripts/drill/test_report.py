@@ -45,13 +45,14 @@ def test_percentiles_are_of_all_requests_and_of_searches() -> None:
 
 
 def test_lost_events_and_differences_fail_a_drill() -> None:
-    drill = DrillResult(30, [result(OK)], lost_events=0, differences=0)
+    drill = DrillResult(30, [result(OK)], lost_events=0, lost_changes=0, differences=0)
     assert drill.passed
     assert not dataclasses.replace(drill, lost_events=1).passed
+    assert not dataclasses.replace(drill, lost_changes=1).passed
     assert not dataclasses.replace(drill, differences=1).passed
     assert drill.as_json()["faults"][0]["passed"] is True
 
 
 def test_summary_says_how_much_load_there_was() -> None:
-    drill = DrillResult(30, [result(OK)], lost_events=2, differences=1)
-    assert summary(drill) == "30 searches and 50 changes a second; 2 events lost, 1 departures differ."
+    drill = DrillResult(30, [result(OK)], lost_events=2, lost_changes=3, differences=1)
+    assert summary(drill) == "30 searches and 50 changes a second; 2 events and 3 changes lost, 1 departures differ."
