@@ -5,22 +5,22 @@ pages a visit has, and how long they are looked at, is assumed.
 """
 
 import random
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-MEAN_SEARCHES = 3
+MEAN_SEARCHES = 2
 MEAN_TRIPS = 1.0
 """Trip pages opened from a list of results."""
-MEAN_SECONDS = {"search form": 10, "results": 20, "trip": 40}
+MEAN_SECONDS = {"search form": 8, "results": 15, "trip": 25}
 """That a visitor looks at a page."""
 FLUSH_SECONDS = 5
 """After which the web client sends events that wait, if there are fewer than a batch."""
 BATCH = 10
 """Events that the web client sends at once."""
-SEEN = 20
+SEEN = 18
 """Trips of a list that come into view."""
 REFERENCE_DATA = ("/api/locations", "/api/trip-types", "/api/tags")
 
@@ -55,35 +55,31 @@ def visit(rng: random.Random, choose_search: Callable[[], Mapping[str, Any]]) ->
     for path in REFERENCE_DATA:
         yield Step(0, Kind.REFERENCE_DATA, path)
     yield Step(0, Kind.SESSION, "/api/session/start", {**visitor, "device_type": "desktop", "referrer": ""})
-    yield _events(FLUSH_SECONDS, visitor, "page_view")
+    yield _events(FLUSH_SECONDS, visitor, ("page_view", None))
     for _ in range(_count(rng, MEAN_SEARCHES)):
-        yield _events(_pause(rng, "search form"), visitor, "search_submit")
+        yield _events(_pause(rng, "search form"), visitor, ("search_submit", None))
         trips = yield Step(0, Kind.SEARCH, "/api/v2/recommendations", choose_search())
         yield from _look_at_results(rng, visitor, trips)
 
 
 def _look_at_results(rng: random.Random, visitor: Mapping[str, str], trips: Sequence[int]) -> Visit:
-    yield _events(FLUSH_SECONDS, visitor, "page_view", "results_view")
-    for batch in _batches(trips[:SEEN]):
-        yield _events(FLUSH_SECONDS, visitor, *["impression"] * len(batch), trips=batch)
-    opened = min(_count(rng, MEAN_TRIPS + 1) - 1, len(trips))
-    for trip in rng.sample(trips[:SEEN], min(opened, SEEN)):
-        yield _events(_pause(rng, "results"), visitor, "click_trip", trips=[trip])
+    seen = trips[:SEEN]
+    views = [("page_view", None), ("results_view", None), *(("impression", trip) for trip in seen)]
+    for start in range(0, len(views), BATCH):
+        yield _events(FLUSH_SECONDS, visitor, *views[start : start + BATCH])
+    opened = _count(rng, MEAN_TRIPS + 1) - 1
+    for trip in rng.sample(seen, min(opened, len(seen))):
+        yield _events(_pause(rng, "results"), visitor, ("click_trip", trip))
         yield Step(0, Kind.TRIP, f"/api/v2/occurrences/{trip}")
-        yield _events(FLUSH_SECONDS, visitor, "page_view", "trip_view", trips=[trip, trip])
-        yield _events(_pause(rng, "trip"), visitor, "scroll_depth", "trip_dwell_time", trips=[trip, trip])
+        yield _events(FLUSH_SECONDS, visitor, ("page_view", trip), ("trip_view", trip))
+        yield _events(_pause(rng, "trip"), visitor, ("scroll_depth", trip), ("trip_dwell_time", trip))
 
 
-def _events(after: float, visitor: Mapping[str, str], *types: str, trips: Sequence[int] = ()) -> Step:
-    events: list[dict[str, Any]] = [{**visitor, "event_type": name, "source": "search_results"} for name in types]
-    for event, trip in zip(events, trips, strict=False):
-        event["trip_id"] = trip
-    return Step(after, Kind.EVENTS, "/api/events/batch", {"events": events})
-
-
-def _batches(trips: Sequence[int]) -> Iterator[Sequence[int]]:
-    for start in range(0, len(trips), BATCH):
-        yield trips[start : start + BATCH]
+def _events(after: float, visitor: Mapping[str, str], *events: tuple[str, int | None]) -> Step:
+    """Return a batch of events, each of a type and a trip."""
+    common = {**visitor, "source": "search_results"}
+    batch = [{**common, "event_type": name, "trip_id": trip} for name, trip in events]
+    return Step(after, Kind.EVENTS, "/api/events/batch", {"events": batch})
 
 
 def _count(rng: random.Random, mean: float) -> int:

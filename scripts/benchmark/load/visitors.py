@@ -17,6 +17,8 @@ from scripts.benchmark.load.raw_request import RawRequest
 from scripts.benchmark.load.visit import Kind, Step, Visit, visit
 
 SUCCESS = (200, 202)
+MAX_PASSED_SECONDS = 300.0
+"""Longest time for which a visitor has been on the site when the benchmark begins, several visits long."""
 
 
 @dataclass(frozen=True)
@@ -42,36 +44,39 @@ class Visitors:
         self._numbers = count()
         self.sent: list[Sent] = []
 
-    async def resize(self, visitors: int, within: float) -> None:
-        """Let visitors come within so many seconds, or leave at once, until so many are on the site."""
+    async def resize(self, visitors: int) -> None:
+        """Add visitors in the middle of their visits, or remove some, until so many are on the site."""
         leaving, self._tasks = self._tasks[visitors:], self._tasks[:visitors]
         await cancel_and_wait(leaving)
-        coming = visitors - len(self._tasks)
-        self._tasks += [asyncio.create_task(self._come(within * number / coming)) for number in range(coming)]
+        self._tasks += [asyncio.create_task(self._come()) for _ in range(visitors - len(self._tasks))]
 
     async def leave(self) -> None:
         """Raises the error that ended a visitor's requests, if one did."""
         ended = [task for task in self._tasks if task.done()]
-        await self.resize(0, 0)
+        await self.resize(0)
         for connection in self._idle:
             connection.abort()
         for task in ended:
             task.result()
 
-    async def _come(self, after: float) -> None:
-        await asyncio.sleep(after)
+    async def _come(self) -> None:
+        passed = random.Random(self._seed - len(self._tasks)).uniform(0, MAX_PASSED_SECONDS)
         while True:
-            await self._visit(next(self._numbers))
+            passed = await self._visit(next(self._numbers), passed)
 
-    async def _visit(self, number: int) -> None:
+    async def _visit(self, number: int, passed: float) -> float:
+        """Visit the site, from `passed` seconds after its beginning on; return how many of them remain at its end."""
         rng = random.Random(self._seed * 1_000_003 + number)
         address = str(IPv4Address("10.0.0.0") + number)
         steps = visit(rng, self._choose(rng))
         trips: Sequence[int] | None = None
         while (step := _next_step(steps, trips)) is not None:
-            await asyncio.sleep(step.after)
-            response = await self._send(step, address)
-            trips = _trips(step, response)
+            wait, passed = max(step.after - passed, 0), max(passed - step.after, 0)
+            trips = []
+            if not passed:
+                await asyncio.sleep(wait)
+                trips = _trips(step, await self._send(step, address))
+        return passed
 
     def _choose(self, rng: random.Random) -> Callable[[], Mapping[str, Any]]:
         return lambda: rng.choices(self._searches, cum_weights=self._weights)[0]

@@ -23,12 +23,13 @@ from scripts.dev_stack import manager
 from scripts.dev_stack.context import running_stack
 from scripts.dev_stack.processes import SMARTTRIP
 from scripts.errors import CliError
-from scripts.sizing.autoscaling.scenarios import share_of_day
+from scripts.sizing.day_curve import share_of_day
 
 HOURS = tuple(range(0, 24, 3))
 """Hours of the day of which some seconds are replayed, as fast as they are in life."""
 POPULAR = 2000
 """Different searches, of which the nth is sent in proportion to 1/n."""
+WARM_UP_SECONDS = 60
 CHANGES_PER_VISITOR = 0.001
 """Changes of departures a second, by bookings and by their companies: assumed."""
 
@@ -69,14 +70,17 @@ def _measure_cpu(data: Path, servers: Mapping[str, Server]) -> Cpu:
 async def _replay(installation: Installation, peak: int, seconds: float, report: Report) -> list[Hour]:
     made = installation.catalogue
     visitors = Visitors(installation.api.url, searches(made.ids, POPULAR, SEED), SEED)
+    # The servers have just started, and compile what they run often.
+    await visitors.resize(peak)
+    await asyncio.sleep(WARM_UP_SECONDS)
     hours = []
     async with open_writer(made.env["DATABASE_URL"], made.size) as writer:
         for hour in HOURS:
             number = max(1, round(peak * share_of_day(hour * 3600)))
             async with background_task(writer.run(number * CHANGES_PER_VISITOR)):
-                # Their visits are at different stages then.
-                await visitors.resize(number, within=seconds / 2)
-                await asyncio.sleep(seconds)
+                await visitors.resize(number)
+                # Responses are then as old as changes let them become.
+                await asyncio.sleep(seconds / 2)
                 hours.append(await _measure_hour(installation, visitors, hour, number, seconds))
             report(f"  {hour}:00, {number:,} visitors: {hours[-1].per_second:,.0f} requests/s")
     await visitors.leave()

@@ -28,7 +28,7 @@ async def test_requests_of_every_kind_are_sent_and_answered(
     async with running_process((SMARTTRIP, "serve", "--port", str(port)), env, port=port) as serving:
         await serving.wait_until_responding()
         visitors = Visitors(serving.url, [SEARCH], seed=1)
-        await visitors.resize(20, within=1)
+        await visitors.resize(20)
         await eventually(lambda: {each.kind for each in visitors.sent} == set(Kind), within=90)
         await visitors.leave()
     assert all(each.is_answered for each in visitors.sent)
