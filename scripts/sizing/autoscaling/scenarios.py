@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import pi, sin
 
 from scripts.sizing import figures
+from scripts.sizing.day_curve import DAY, share_of_day
 
-DAY = 86_400
 RISE_SECONDS = 60
 HELD_SECONDS = 900
 TIMES = 10
@@ -33,13 +32,6 @@ class Scenario:
 
 def day(peak: float) -> Scenario:
     return Scenario("a day", DAY, peak, share_of_day)
-
-
-def share_of_day(second: int) -> float:
-    """Return the share of the peak at this time: a tenth at night, the peak at three in the afternoon."""
-    hour = second / 3600
-    wave = sin(pi * (hour - 6) / 18) if hour > 6 else 0.0
-    return 0.1 + 0.9 * wave**2
 
 
 def spike(peak: float, phase: int = 0) -> Scenario:
