@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,6 +25,8 @@ from scripts.errors import CliError
 SECONDS_TO_TRAIN = 300
 """Limit for a start, and for a stop, of the training run, which yields to everything else."""
 LOWEST_PRIORITY = 19
+LOCK, SCRATCH = "training.lock", "training"
+"""Suffixes of a training run's lock and folder beside the home."""
 WAITING = "Elasticsearch: recording which classes it loads, so that the next start takes a second instead of ten ..."
 
 
@@ -40,8 +41,16 @@ def training_in_background(*, wait: bool) -> Iterator[None]:
             training.wait()
     finally:
         if training is not None:
-            training.terminate()
-            training.wait()
+            _give_up(training)
+
+
+def _give_up(training: subprocess.Popen[bytes]) -> None:
+    """Kill a training run: at the lowest priority, on a busy machine, it could take minutes to end by itself."""
+    if training.poll() is None:
+        _kill_with_children(training)
+        training.wait()
+        with suppress(CliError), locked(_beside_home(LOCK), "Another run has begun."):
+            shutil.rmtree(_beside_home(SCRATCH), ignore_errors=True)
 
 
 def start_training(*, die_with_parent: bool) -> subprocess.Popen[bytes] | None:
@@ -58,14 +67,26 @@ def _beside_home(suffix: str) -> Path:
 
 def train() -> None:
     """Start a node once to record the class cache, unless another process has. Raises CliError if it is not written."""
-    with locked(_beside_home("training.lock")), tempfile.TemporaryDirectory() as folder:
+    with locked(_beside_home(LOCK)), _scratch_folder() as folder:
         if class_cache(home()).exists():
             return
-        recorded = Path(folder) / "classes"
-        _run_node(Path(folder), recorded)
+        recorded = folder / "classes"
+        _run_node(folder, recorded)
         if not recorded.exists():
-            raise CliError(f"Elasticsearch's training run failed: {(Path(folder) / 'log').read_text()[-2000:]}")
+            raise CliError(f"Elasticsearch's training run failed: {(folder / 'log').read_text()[-2000:]}")
         _publish(recorded)
+
+
+@contextmanager
+def _scratch_folder() -> Iterator[Path]:
+    """Make an empty folder for the block, whose name those who kill the run know."""
+    folder = _beside_home(SCRATCH)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _run_node(folder: Path, recorded: Path) -> None:
