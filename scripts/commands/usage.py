@@ -1,8 +1,11 @@
 """Wrong usage in our own sentences: the command line's library has texts of its own for each error."""
 
 import re
+from ast import literal_eval
 
 from typer.exceptions import TyperException
+
+NO_SUCH_COMMAND = re.compile(r"No such command (?P<name>.+?)\.(?: Did you mean (?P<similar>.+)\?)?", re.DOTALL)
 
 
 def describe_usage(error: TyperException) -> str:
@@ -20,10 +23,18 @@ def _describe(error: TyperException) -> str:
             return f"{_parameter(error)} is missing."
         case "NoSuchOption" | "BadOptionUsage":
             return _describe_option(error.message, getattr(error, "option_name", ""))
-        case _ if found := re.search(r"No such command '(.*)'", error.message):
-            return f"There is no command {found[1]}."
+        case _ if found := NO_SUCH_COMMAND.fullmatch(error.message):
+            return _describe_unknown_command(found["name"], found["similar"] or "")
         case _:
             return f"There are too many arguments: {error.message.rpartition('(')[2].rstrip(')')}."
+
+
+def _describe_unknown_command(name: str, similar: str) -> str:
+    """Return the sentence for a name, and for similar ones separated by commas, each as Python writes a string."""
+    quoted: tuple[str, ...] = literal_eval(f"({name}, {similar})")
+    unknown, *commands = [word if word.isprintable() else repr(word) for word in quoted]
+    suggestion = f" Did you mean {' or '.join(commands)}?" if commands else ""
+    return f"There is no command {unknown}.{suggestion}"
 
 
 def _describe_option(message: str, name: str) -> str:

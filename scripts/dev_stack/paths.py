@@ -33,6 +33,9 @@ def cache_root() -> Path:
 
 def open_folder(path: Path) -> Path:
     """Create a folder that the services' user may enter, whatever the umask. Raises CliError if that is impossible."""
+    if not str(path).isprintable():
+        # initdb refuses some of them, with a text of its own.
+        raise CliError(f"{str(path)!r} has characters that are not printable; choose another folder.", ExitCode.USAGE)
     if not path.exists():
         open_folder(path.parent)
         _create(path)

@@ -2,14 +2,14 @@
 
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
 from core.configuration.settings import Settings, SettingsError, load_settings
 from scripts.errors import ExitCode
-from tests.scripts.commands_under_test import COMMANDS, label, required
+from tests.scripts.commands_under_test import COMMANDS, WORDS, label, required
 from tests.scripts.conftest import InProcess
 
 NOWHERE = {
@@ -60,7 +60,7 @@ def assert_usage_error(result: tuple[object, str], word: str) -> None:
     assert code == ExitCode.USAGE, error
     assert len(error.splitlines()) == 1
     assert word in error
-    assert re.search(r"\. See: smarttrip[a-z ]* --help\n$", error)
+    assert re.search(r"[.?] See: smarttrip[a-z ]* --help\n$", error)
     assert not LIBRARY_TEXTS.search(error)
 
 
@@ -82,6 +82,27 @@ def test_there_are_commands_options_flags_and_arguments() -> None:
 @pytest.mark.parametrize("words", [["fly"], ["stack", "fly"], ["user", "fly"]], ids=label)
 def test_unknown_command_is_named(in_process: InProcess, words: list[str]) -> None:
     assert_usage_error(in_process(words, {}), "There is no command fly.")
+
+
+@pytest.mark.parametrize("name", ["it's", 'a"b', "a.b", "a, b", "🤷", "line\nbreak", "stack'", "\\"])
+def test_odd_name_of_a_command_is_named(in_process: InProcess, name: str) -> None:
+    assert_usage_error(in_process([name], {}), f"There is no command {name if name.isprintable() else repr(name)}.")
+
+
+@pytest.mark.parametrize("words", WORDS, ids=label)
+@pytest.mark.parametrize(
+    "mistype",
+    [lambda word: word[:-1], lambda word: word + word[-1], lambda word: word[1:]],
+    ids=["without its last letter", "with its last letter twice", "without its first letter"],
+)
+def test_mistyped_command_is_named_with_the_right_one(
+    in_process: InProcess, words: list[str], mistype: Callable[[str], str]
+) -> None:
+    *group, name = words
+    code, error = in_process([*group, mistype(name)], {})
+    assert_usage_error((code, error), f"There is no command {mistype(name)}. Did you mean ")
+    suggested = error.partition("Did you mean ")[2].partition("?")[0].split(" or ")
+    assert name in suggested
 
 
 @pytest.mark.parametrize(("words", "command"), COMMANDS, ids=label)
@@ -247,7 +268,7 @@ def test_taken_port_is_named_as_it_is_chosen(
     assert error == f"Port {port} is taken; choose another one with {name}.\n"
 
 
-@pytest.mark.parametrize("folder", ["/proc/stack", "/dev/null/stack", "/" + "x" * 300])
+@pytest.mark.parametrize("folder", ["/proc/stack", "/dev/null/stack", "/" + "x" * 300, "/tmp/a\nb", "/tmp/a\x1bb"])
 @pytest.mark.parametrize("command", ["up", "status", "down", "env"])
 def test_folder_that_cannot_be_is_explained(in_process: InProcess, command: str, folder: str) -> None:
     code, error = in_process(["stack", command, "--data", folder], {})
