@@ -19,3 +19,6 @@ CATEGORIES = {
 
 SOURCES = ("search_results", "relaxed_results", "homepage", "similar", "saved")
 """Places on the site where a traveller sees a trip."""
+
+MAX_BATCH = 100
+"""Most events of one request."""

@@ -27,6 +27,7 @@ from core.configuration.postgres_url import parse_postgres_url
 from core.configuration.rates import parse_rates
 from core.configuration.redis_url import parse_sentinel_url
 from core.configuration.roles import ROLES, Role
+from schemas.event_types import MAX_BATCH
 from schemas.index_document import versioned_alias
 from schemas.lenient import empty_as_none
 from schemas.weight_sets import PLATFORM, REFERENCE_FORM, REFERENCE_PATTERN
@@ -131,6 +132,12 @@ def _rates(value: str) -> str:
     return value
 
 
+def _event_rates(value: str) -> str:
+    if min(rate.amount for rate in parse_rates(_rates(value))) < MAX_BATCH:
+        raise ValueError(f"should allow at least {MAX_BATCH} events, those of one request, in every window")
+    return value
+
+
 def _host(value: str) -> str:
     if not value.strip():
         raise ValueError("should be an address of this machine such as 127.0.0.1")
@@ -166,6 +173,7 @@ ApiKey = Annotated[
     ),
 ]
 Rates = Annotated[str, AfterValidator(_rates)]
+EventRates = Annotated[str, AfterValidator(_event_rates)]
 WeightsReference = Annotated[str, _matching(REFERENCE_PATTERN, REFERENCE_FORM)]
 
 
@@ -205,7 +213,7 @@ class Settings(ResourceLimits, BaseSettings):
     rate_limit_recommendations: Rates = "10/minute"
     rate_limit_resources: Rates = "6000/hour; 300/minute"
     rate_limit_events: Rates = "6000/hour; 300/minute"
-    rate_limit_event_count: Rates = "60000/hour; 3000/minute"
+    rate_limit_event_count: EventRates = "60000/hour; 3000/minute"
     rate_limit_evaluation: Rates = "6/hour"
     max_requests_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 512
     drain_seconds: Annotated[float, Field(ge=0, le=60)] = 2

@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from schemas.api.model import ApiModel
-from schemas.event_types import CATEGORIES, SOURCES
+from schemas.event_types import CATEGORIES, MAX_BATCH, SOURCES
 from schemas.lenient import INT4, empty_as_none, to_integral
 from schemas.messages.validation import invalid
 
@@ -27,7 +27,6 @@ MAX_TEXT = 4096
 MAX_EMAIL = 255
 MAX_METADATA = 8192
 """Highest size of an event's metadata as JSON, in bytes."""
-MAX_BATCH = 100
 
 
 def without_nul(text: str) -> str:

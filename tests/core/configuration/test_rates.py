@@ -1,6 +1,9 @@
 import pytest
 
-from core.configuration.rates import Rate, parse_rates
+from core.configuration.rates import SECONDS, Rate, parse_rates
+from core.configuration.settings import SettingsError, load_settings
+from schemas.event_types import MAX_BATCH
+from tests.conftest import SERVICES
 
 
 @pytest.mark.parametrize(
@@ -20,3 +23,12 @@ def test_rates_are_sorted_by_window(text: str, rates: list[Rate]) -> None:
 def test_unreadable_rate_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="should be"):
         parse_rates(text)
+
+
+@pytest.mark.parametrize("unit", SECONDS)
+def test_limit_of_events_allows_those_of_one_request_in_every_window(unit: str) -> None:
+    """One below it would reject full batches for ever."""
+    urls = {name.lower(): url for name, url in SERVICES.items()}
+    assert load_settings(**urls, rate_limit_event_count=f"{MAX_BATCH}/{unit}")
+    with pytest.raises(SettingsError, match=f"should allow at least {MAX_BATCH} events"):
+        load_settings(**urls, rate_limit_event_count=f"10000/hour; {MAX_BATCH - 1}/{unit}")
