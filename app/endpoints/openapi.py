@@ -183,7 +183,8 @@ def _path_parameters(endpoint: Endpoint) -> Iterator[Parameter]:
     for match in PATH_PARAMETER.finditer(endpoint.path):
         noun = PATH_NOUNS[endpoint.path[: match.start()].rstrip("/").rpartition("/")[2]]
         schema = {"type": "integer", "minimum": 0, "description": f"Id of the {noun}."}
-        yield _parameter(match["name"], "path", schema, required=True)
+        # Without it, clients such as the documentation page have nothing to send.
+        yield _parameter(match["name"], "path", schema, required=True, example=1)
 
 
 def _query_parameters(endpoint: Endpoint, references: SchemaRefs, schemas: Mapping[str, Any]) -> Iterator[Parameter]:
@@ -194,7 +195,7 @@ def _query_parameters(endpoint: Endpoint, references: SchemaRefs, schemas: Mappi
         yield _parameter(name, "query", field, required=name in schema.get("required", ()), allowEmptyValue=True)
 
 
-def _parameter(name: str, location: str, schema: Mapping[str, Any], **more: bool) -> Parameter:
+def _parameter(name: str, location: str, schema: Mapping[str, Any], **more: bool | int) -> Parameter:
     schema_without_text = {key: value for key, value in schema.items() if key not in ("title", "description")}
     text = {"description": schema["description"]} if "description" in schema else {}
     return Parameter.model_validate({"name": name, "in": location, "schema": schema_without_text, **text, **more})

@@ -159,6 +159,10 @@ def validation_error(error: ValidationError) -> ApiError:
     )
 
 
+VARY = "Accept, Accept-Language"
+"""Of what browsers get as a page and others as JSON: a cache must not send the one for the other."""
+
+
 def error_response(error: ApiError, request_id: str, language: Language) -> Response:
     body: dict[str, object] = {
         "success": False,
@@ -168,7 +172,7 @@ def error_response(error: ApiError, request_id: str, language: Language) -> Resp
     }
     if error.details:
         body["details"] = [field.detail(language) for field in error.details]
-    headers = {**error.headers, "Content-Language": language, "Vary": "Accept-Language"}
+    headers = {**error.headers, "Content-Language": language, "Vary": VARY}
     return Response(orjson.dumps(body), status_code=error.status, headers=headers, media_type=JSON)
 
 

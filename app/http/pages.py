@@ -11,7 +11,7 @@ from types import MappingProxyType
 from starlette.responses import Response
 
 from app.http.accept_header import parse_qualities
-from app.http.errors import ApiError, error_response
+from app.http.errors import VARY, ApiError, error_response
 from app.http.language import request_language
 from app.http.raw_response import RequestHeaders
 from schemas.messages.text import Language
@@ -113,5 +113,5 @@ def _page(texts: PageTexts, title: str, text: str, note: str = "") -> str:
 
 
 def _respond(content: str, status: int = 200, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
-    own = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store", "Vary": "Accept, Accept-Language"}
+    own = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store", "Vary": VARY}
     return Response(content, status_code=status, headers={**headers, **own}, media_type="text/html")

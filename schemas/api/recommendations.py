@@ -50,7 +50,7 @@ class RecommendationsResponse(ApiModel):
     total_candidates: int
     """Departures that match the primary search's filters, shown or not."""
     total_trips: int
-    """The same as `count`."""
+    """The same as `total_candidates`."""
     total_trips_in_db: int
     """Number of departures that can be booked at all, as of the last minute."""
     has_relaxed_results: bool

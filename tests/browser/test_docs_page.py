@@ -105,3 +105,5 @@ async def test_page_fits_a_phone(address: str, tab: Tab) -> None:
         f"{address}/docs#/recommendations/post-api-v2-recommendations", f"document.querySelector('#{SEARCH}.is-open')"
     )
     assert await tab.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    narrowest = "Math.min(...[...document.querySelectorAll('.opblock-tag small')].map(text => text.offsetWidth))"
+    assert await tab.evaluate(narrowest) > PHONE["width"] / 2
