@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -24,7 +24,7 @@ API, WORKER = "http://localhost:5000", "http://localhost:5001"
 
 needs_clients = pytest.mark.skipif(
     not all(map(shutil.which, ("curl", "openssl", "psql", "redis-cli", "redis-server"))),
-    reason="needs psql, Redis and curl: apt-get install postgresql-client redis-server curl",
+    reason="needs clients of all servers: apt-get install curl openssl postgresql-client redis-server",
 )
 
 
@@ -32,10 +32,6 @@ def blocks(runbook: str) -> list[tuple[str, str]]:
     """Return the kind and the commands of each block."""
     text = (RUNBOOKS / f"{runbook}.md").read_text(encoding="utf-8")
     return [(block["kind"], block["script"]) for block in BLOCK.finditer(text)]
-
-
-def runbooks_with(kind: str) -> Iterator[str]:
-    return (path.stem for path in sorted(RUNBOOKS.glob("*.md")) if kind in dict(blocks(path.stem)))
 
 
 async def run(

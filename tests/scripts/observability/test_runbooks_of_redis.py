@@ -15,6 +15,7 @@ from core.configuration.settings import Settings
 from indexer.preflight.redis_server import find_redis_differences
 from schemas.redis_keys import TRACKING_STREAM
 from scripts.dev_stack.ports import free_port
+from scripts.errors import ExitCode
 from tests.scripts.observability.runbook_commands import needs_clients, run
 from tests.support.eventually import eventually
 from tests.support.fault_proxy import FaultProxy, Mode
@@ -68,9 +69,13 @@ async def test_full_redis_is_shown_and_given_memory(settings: Settings) -> None:
         assert not await is_full(redis)
 
 
+@pytest.mark.slow
 async def test_misconfigured_redis_is_named_and_set_up(settings: Settings) -> None:
     async with redis_server(settings, "--maxmemory-policy", "allkeys-lru") as (wrong, redis):
-        assert len(await find_redis_differences(redis)) == 2
+        shown = await run("redis-misconfigured", "confirm", wrong, codes=(ExitCode.DIFFERS,))
+        eviction, persistence = await find_redis_differences(redis)
+        assert eviction in shown
+        assert persistence in shown
         await run("redis-misconfigured", "first", wrong)
         assert await find_redis_differences(redis) == []
 
