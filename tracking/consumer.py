@@ -1,5 +1,6 @@
 """Consumer of the tracking stream."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -31,17 +32,24 @@ BATCH_SIZE = 500
 IDLE_SECONDS = 2.0
 """Seconds for which a read waits for an entry; the Redis client's timeout has to be longer."""
 
+PAUSE_SECONDS = 0.5
+"""In which entries gather; nothing waits for them."""
+
 FIRST_RETRY_SECONDS = 0.1
 LAST_RETRY_SECONDS = 5.0
 
 
 async def consume_stream(redis: Redis, engine: AsyncEngine) -> NoReturn:
-    """Store batches until cancelled. A batch that cannot be stored stays in the stream and is retried."""
+    """Store batches until cancelled. A batch that cannot be stored stays in the stream and is retried.
+
+    A batch that was not full is followed by a pause: entries that come one by one would cost a transaction each.
+    """
     retrying = retry_forever(
         BACKEND_ERRORS, first=FIRST_RETRY_SECONDS, longest=LAST_RETRY_SECONDS, on_failure=_report_failure
     )
     while True:
-        await retrying(store_next_batch, redis, engine)
+        if await retrying(store_next_batch, redis, engine) < BATCH_SIZE:
+            await asyncio.sleep(PAUSE_SECONDS)
 
 
 def _span(entries: Sequence[StreamEntry]) -> Span:

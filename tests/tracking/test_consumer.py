@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID, uuid4
@@ -21,10 +22,12 @@ from tests.support.eventually import eventually
 from tests.support.fault_proxy import FaultProxy, Mode
 from tests.support.rows import rows
 from tests.support.tracking.entries import TRIP, event, request_log
-from tracking import stream
+from tracking import consumer, stream
 from tracking.consumer import FAILURES, STREAM_LENGTH, consume_stream, store_next_batch
 from tracking.stream import StreamEntry
 from tracking.writers.batches import store
+
+ENTRIES = 20
 
 
 async def leave(redis: Redis, entries: Sequence[StreamEntry]) -> None:
@@ -195,3 +198,24 @@ async def test_stream_length_is_reported_while_nothing_can_be_stored(
         await store_next_batch(redis, unreachable, wait_seconds=0.01)
     assert STREAM_LENGTH._value.get() == 3
     await unreachable.dispose()
+
+
+async def test_entries_that_come_one_by_one_are_stored_together(
+    redis: Redis, database: AsyncEngine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches: list[int] = []
+
+    async def count_batch(redis: Redis, engine: AsyncEngine) -> int:
+        size = await store_next_batch(redis, engine)
+        batches.append(size)
+        return size
+
+    monkeypatch.setattr(consumer, "store_next_batch", count_batch)
+    async with following(settings.redis_url, settings.database_url):
+        began = time.monotonic()
+        for _ in range(ENTRIES):
+            await leave(redis, [event()])
+            await asyncio.sleep(0.01)
+        await eventually(lambda: sum(batches) == ENTRIES)
+        seconds = time.monotonic() - began
+    assert len(batches) <= 2 + seconds / consumer.PAUSE_SECONDS
