@@ -16,7 +16,7 @@ from scripts.commands.settings import keep_logs_apart
 from scripts.errors import ExitCode
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import RenderableType
 
 app = typer.Typer(cls=FastGroup, invoke_without_command=True)
 
@@ -148,12 +148,14 @@ def day(
     json: JsonOption = False,
 ) -> None:
     """Replay some seconds of every third hour of a day: requests of visitors, cache hits, and CPU time of each part."""
+    from rich.console import Group
+
     from scripts.benchmark.measurements.day import measure
-    from scripts.benchmark.measurements.day_figures import table
+    from scripts.benchmark.measurements.day_figures import tables
     from scripts.dev_stack.paths import cache_root
 
     measured = measure(cache_root() / "bench", departures, visitors, seconds, _report_steps(json))
-    _print(measured, table, json, width=160)
+    _print(measured, lambda day: Group(*tables(day)), json, width=160)
 
 
 @app.command()
@@ -188,7 +190,7 @@ def _report_steps(json: bool) -> Callable[[str], None]:
     return partial(typer.echo, err=json)
 
 
-def _print(result: Result, table: Callable[[Result], "Table"], json: bool, *, width: int) -> None:
+def _print(result: Result, table: Callable[[Result], "RenderableType"], json: bool, *, width: int) -> None:
     if json:
         print_json(result)
         return

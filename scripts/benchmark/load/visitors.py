@@ -67,7 +67,6 @@ class Visitors:
     async def _visit(self, number: int, passed: float) -> float:
         """Visit the site, from `passed` seconds after its beginning on; return how many of them remain at its end."""
         rng = random.Random(self._seed * 1_000_003 + number)
-        address = str(IPv4Address("10.0.0.0") + number)
         steps = visit(rng, self._choose(rng))
         trips: Sequence[int] | None = None
         while (step := _next_step(steps, trips)) is not None:
@@ -75,13 +74,15 @@ class Visitors:
             trips = []
             if not passed:
                 await asyncio.sleep(wait)
-                trips = _trips(step, await self._send(step, address))
+                trips = _trips(step, await self.send(number, step))
         return passed
 
     def _choose(self, rng: random.Random) -> Callable[[], Mapping[str, Any]]:
         return lambda: rng.choices(self._searches, cum_weights=self._weights)[0]
 
-    async def _send(self, step: Step, address: str) -> HttpResponse:
+    async def send(self, number: int, step: Step) -> HttpResponse:
+        """Send a request from the address of the visitor with this number."""
+        address = str(IPv4Address("10.0.0.0") + number)
         body = b"" if step.body is None else orjson.dumps(step.body)
         method = "GET" if step.body is None else "POST"
         request = RawRequest.build(method, self._url + step.path, body, {"X-Forwarded-For": address})

@@ -18,11 +18,11 @@ from scripts.benchmark.measurements.day_figures import Day, Hour
 from scripts.benchmark.measurements.departure_writer import open_writer
 from scripts.benchmark.measurements.hit_rate import count_fills
 from scripts.benchmark.measurements.reindex_speed import clear_outbox
+from scripts.benchmark.measurements.request_costs import measure_costs, measure_idle
 from scripts.benchmark.processes import Server, api_server, cpu_seconds, serving
 from scripts.dev_stack import manager
 from scripts.dev_stack.context import running_stack
 from scripts.dev_stack.processes import SMARTTRIP
-from scripts.errors import CliError
 from scripts.sizing.day_curve import share_of_day
 
 HOURS = tuple(range(0, 24, 3))
@@ -44,7 +44,7 @@ class Installation:
 
 
 def measure(data: Path, departures: int, visitors: int, seconds: float, report: Report) -> Day:
-    """Raises CliError if another benchmark runs, or if the hours do not differ enough to tell what a request costs."""
+    """Raises CliError if another benchmark runs."""
     with running_stack(data, busy=BUSY) as services:
         report(f"{departures:,} departures: catalogue and index")
         made = catalogue(departures, services, TODAY)
@@ -53,12 +53,7 @@ def measure(data: Path, departures: int, visitors: int, seconds: float, report: 
         command = ("/usr/bin/env", "WORKER_PORT={port}", SMARTTRIP, "worker")
         with serving(command, data / "worker.log", env) as worker, api_server(env, data / "api.log") as api:
             installation = Installation(made, api, _measure_cpu(data, {"api": api, "worker": worker}))
-            hours = asyncio.run(_replay(installation, visitors, seconds, report))
-    if len({hour.per_second for hour in hours}) == 1:
-        raise CliError(
-            "All hours have as many requests, too few to tell what one costs: raise --visitors or --seconds."
-        )
-    return Day.from_hours(departures, hours)
+            return asyncio.run(_replay(installation, visitors, seconds, report))
 
 
 def _measure_cpu(data: Path, servers: Mapping[str, Server]) -> Cpu:
@@ -67,7 +62,7 @@ def _measure_cpu(data: Path, servers: Mapping[str, Server]) -> Cpu:
     return lambda: {name: cpu_seconds(pid) for name, pid in pids.items()}
 
 
-async def _replay(installation: Installation, peak: int, seconds: float, report: Report) -> list[Hour]:
+async def _replay(installation: Installation, peak: int, seconds: float, report: Report) -> Day:
     made = installation.catalogue
     visitors = Visitors(installation.api.url, searches(made.ids, POPULAR, SEED), SEED)
     # The servers have just started, and compile what they run often.
@@ -83,8 +78,12 @@ async def _replay(installation: Installation, peak: int, seconds: float, report:
                 await asyncio.sleep(seconds / 2)
                 hours.append(await _measure_hour(installation, visitors, hour, number, seconds))
             report(f"  {hour}:00, {number:,} visitors: {hours[-1].per_second:,.0f} requests/s")
+    await visitors.resize(0)
+    report("  each kind of request alone")
+    idle = await measure_idle(installation.cpu, seconds)
+    costs = await measure_costs(made, visitors, installation.cpu, idle, seconds / 2)
     await visitors.leave()
-    return hours
+    return Day.from_hours(made.size, hours, idle, costs)
 
 
 async def _measure_hour(installation: Installation, visitors: Visitors, hour: int, number: int, seconds: float) -> Hour:

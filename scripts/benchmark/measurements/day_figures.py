@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import linear_regression
 
 from rich.table import Table
 
 from scripts.benchmark.load.visit import Kind
+from scripts.benchmark.measurements.request_costs import Costs
 
 
 @dataclass(frozen=True)
@@ -33,22 +33,6 @@ class Hour:
 
 
 @dataclass(frozen=True)
-class Cost:
-    """CPU time of a part of the system, on a straight line through the hours."""
-
-    idle_cores: float
-    """Without requests."""
-    request_ms: float
-    """Of a core, for a request."""
-
-    @classmethod
-    def fit(cls, hours: Sequence[Hour], part: str) -> "Cost":
-        rates = [hour.per_second for hour in hours]
-        slope, idle = linear_regression(rates, [hour.cpu[part] / hour.seconds for hour in hours])
-        return cls(idle, slope * 1000)
-
-
-@dataclass(frozen=True)
 class Day:
     departures: int
     hours: Sequence[Hour]
@@ -58,13 +42,14 @@ class Day:
     """Of the requests, by kind."""
     kept: float
     """Part of the day's searches that no search in the index was made for."""
-    costs: Mapping[str, Cost]
-    """By part of the system."""
+    idle: Mapping[str, float]
+    """Cores that each part of the system uses without requests."""
+    costs: Costs
     average_of_peak: float
     """Requests of the day as a share of those at the rate of its peak."""
 
     @classmethod
-    def from_hours(cls, departures: int, hours: Sequence[Hour]) -> "Day":
+    def from_hours(cls, departures: int, hours: Sequence[Hour], idle: Mapping[str, float], costs: Costs) -> "Day":
         requests = Counter[str]()
         for hour in hours:
             requests.update(hour.requests)
@@ -76,13 +61,18 @@ class Day:
             per_visitor=total / sum(hour.visitors * hour.seconds for hour in hours),
             shares={kind: number / total for kind, number in requests.items()},
             kept=hits / max(requests[Kind.SEARCH], 1),
-            costs={part: Cost.fit(hours, part) for part in hours[0].cpu},
+            idle=idle,
+            costs=costs,
             average_of_peak=total / len(hours) / max(sum(hour.requests.values()) for hour in hours),
         )
 
 
-def table(day: Day) -> Table:
-    parts = list(day.costs)
+def tables(day: Day) -> list[Table]:
+    return [_hours(day), _costs(day)]
+
+
+def _hours(day: Day) -> Table:
+    parts = list(day.idle)
     columns = ("hour", "visitors", "requests/s", "searches/s", "kept", "changes/s", "p95 ms", "failed")
     rows = Table(*columns, *(f"{part}\ncores" for part in parts), title=_title(day))
     for hour in day.hours:
@@ -92,16 +82,21 @@ def table(day: Day) -> Table:
         rows.add_row(
             f"{hour.hour}:00", f"{hour.visitors:,}", *numbers, f"{hour.p95[Kind.SEARCH]:.0f}", str(hour.failed), *cores
         )
-    shares = ", ".join(f"{share:.0%} {kind}" for kind, share in sorted(day.shares.items()))
-    costs = ", ".join(
-        f"{part} {cost.request_ms:.2f} and {cost.idle_cores:.3f} cores" for part, cost in day.costs.items()
-    )
-    rows.caption = f"Requests: {shares}. CPU ms of a request, and idle: {costs}."
+    return rows
+
+
+def _costs(day: Day) -> Table:
+    rows = Table("request", "share", *day.idle, title="CPU milliseconds of a request, and cores without requests")
+    for kind, cost in day.costs.items():
+        share = day.shares.get(kind)
+        rows.add_row(kind, "" if share is None else f"{share:.0%}", *(f"{cost[part]:.2f}" for part in day.idle))
+    rows.add_row("idle, cores", "", *(f"{cores:.3f}" for cores in day.idle.values()))
     return rows
 
 
 def _title(day: Day) -> str:
     return (
         f"A day on {day.departures:,} departures: {day.per_visitor:.2f} requests a second of a visitor,"
-        f" {day.kept:.0%} of the searches kept, on average {day.average_of_peak:.0%} of the peak"
+        f" {day.shares.get(Kind.SEARCH, 0):.0%} of them searches, of which {day.kept:.0%} were kept;"
+        f" on average {day.average_of_peak:.0%} of the peak"
     )

@@ -1,15 +1,13 @@
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from scripts.benchmark.load.visit import Kind
-from scripts.benchmark.measurements.day_figures import Day, Hour, table
+from scripts.benchmark.measurements.day_figures import Day, Hour, tables
 
 SECONDS = 10.0
 
 
-def make_hour(searches: int, *, kept: float = 0.5, idle: float = 0.1, request_ms: float = 2.0) -> Hour:
-    """Return an hour with three times as many events as searches, whose cost is on a straight line."""
+def make_hour(searches: int, kept: float) -> Hour:
+    """Return an hour with three times as many events as searches."""
     requests: dict[str, int] = {Kind.SEARCH: searches, Kind.EVENTS: 3 * searches}
     return Hour(
         hour=0,
@@ -19,22 +17,15 @@ def make_hour(searches: int, *, kept: float = 0.5, idle: float = 0.1, request_ms
         failed=0,
         kept=kept,
         p95=dict.fromkeys(Kind, 1.0),
-        cpu={"api": idle * SECONDS + request_ms / 1000 * sum(requests.values())},
+        cpu={"api": 1.0},
         changes=0,
     )
 
 
-@given(st.floats(0, 1), st.floats(0, 50))
-def test_cost_of_a_request_is_told_apart_from_idling(idle: float, request_ms: float) -> None:
-    day = Day.from_hours(1, [make_hour(count, idle=idle, request_ms=request_ms) for count in (10, 40, 100)])
-    assert day.costs["api"].request_ms == pytest.approx(request_ms, abs=1e-6)
-    assert day.costs["api"].idle_cores == pytest.approx(idle, abs=1e-6)
-
-
 def test_hours_count_by_their_requests() -> None:
-    day = Day.from_hours(1, [make_hour(10, kept=0.0), make_hour(30, kept=1.0)])
+    day = Day.from_hours(1, [make_hour(10, 0.0), make_hour(30, 1.0)], {"api": 0.1}, {"events": {"api": 0.5}})
     assert day.kept == pytest.approx(0.75)
     assert day.shares == pytest.approx({Kind.SEARCH: 0.25, Kind.EVENTS: 0.75})
     assert day.average_of_peak == pytest.approx(40 / 2 / 30)
     assert day.per_visitor == pytest.approx(4 / SECONDS)
-    assert table(day).row_count == 2
+    assert [rows.row_count for rows in tables(day)] == [2, 2]
