@@ -183,6 +183,7 @@ ENDPOINTS = (
         body=TrackedEvent,
         response=EventResponse,
         status=202,
+        bounds_itself=True,
     ),
     Endpoint(
         method="POST",
@@ -198,6 +199,7 @@ ENDPOINTS = (
         max_body=MAX_BATCH_BODY,
         response=EventBatchResponse,
         status=202,
+        bounds_itself=True,
     ),
     Endpoint(
         method="GET",

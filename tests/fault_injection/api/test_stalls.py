@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
+from uuid import uuid4
 
 import httpx2
 import pytest
@@ -100,3 +101,19 @@ async def test_responses_come_soon_while_a_dependency_stalls(
         if seconds < LIMITS[dependency] + busy:
             return
     pytest.fail(f"{name} took {seconds:.2f} s, else {busy:.2f} s")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize("path", [endpoint.path for endpoint in ENDPOINTS if endpoint.bounds_itself])
+async def test_endpoint_without_a_timeout_responds_while_all_dependencies_stall(settings: Settings, path: str) -> None:
+    event = {"event_type": "page_view", "session_id": str(uuid4()), "anonymous_id": str(uuid4())}
+    body = event if path == "/api/events" else {"events": [event]}
+    async with dependency_proxies(settings) as dependencies, serving(dependencies.settings) as api:
+        assert (await api.post(path, json=body)).status_code == 202
+        await dependencies.switch_all(Mode.STALL)
+        async with loop_clock() as clock:
+            # At once, so that some wait for the round trips of others.
+            responses = await asyncio.gather(*(api.post(path, json=body) for _ in range(20)))
+    assert {response.status_code for response in responses} == {503}
+    assert clock.seconds < settings.request_seconds
