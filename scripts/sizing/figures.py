@@ -23,29 +23,14 @@ CACHED_REDIS_MS = 0.017
 REFERENCE_DATA_MS = 0.052
 """33,957 a second of one process without rate limits, which make 1.76 of it."""
 EVENTS_MS = 0.092
-"""19,285 requests a second of one process, and rate limits as above."""
-
-
-class PartCost(NamedTuple):
-    """What a part of the system uses, of a measured core, on a straight line through the hours of a replayed day."""
-
-    idle_cores: float
-    request_ms: float
-    """For a request of any kind, the events on their way into Postgres included."""
-
-    def cores(self, requests: float) -> float:
-        """Return the cores for so many requests a second."""
-        return self.idle_cores + requests * self.request_ms / 1000
-
-
-WORKER, POSTGRES, REDIS = PartCost(0.1, 0.3), PartCost(0.05, 0.3), PartCost(0.005, 0.05)
+"""19,285 requests a second of one process, and rate limits as above; storing them in Postgres is not measured."""
 
 REQUESTS_PER_USER = 0.2
 """A second, as the platform's proposal has it: 1,000 users at a time are 200 requests a second."""
-SEARCHES, TRIPS, REFERENCE_DATA, EVENTS = 0.19, 0.13, 0.06, 0.62
-"""Shares of the requests of a replayed day; the start of a session counts as an event."""
-HIT_RATE = 0.5
-"""Share of the searches of a replayed day whose response was cached."""
+SEARCHES, REFERENCE_DATA, EVENTS = 0.25, 0.35, 0.40
+"""Shares of the requests: assumed, since no day of the platform's has been replayed."""
+AVERAGE_OF_PEAK = 0.3
+"""Requests of a whole day as a share of those at the peak's rate: assumed."""
 
 BUSY = 0.6
 """Of a core at the peak: beyond it waiting grows faster than load, and autoscalers start at 0.7."""

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from math import ceil
 
 from scripts.sizing import figures
-from scripts.sizing.day_curve import AVERAGE_OF_PEAK
 from scripts.sizing.prices import PRICES
 
 MS = 1000
@@ -71,14 +70,10 @@ def make_plan(load: Load, prices: Mapping[str, float] = PRICES) -> Plan:
     if is_small:
         cores = {"api": sum(cores.values())}
     parts = [_api_part(role, needed, prices) for role, needed in cores.items()]
-    parts += [_worker(load, is_small, prices), _elasticsearch(load, is_small, prices)]
-    parts += [
-        Part("redis", _cores(figures.REDIS, load), 1, figures.REDIS_MIB, 1, prices["redis"]),
-        Part("postgres", _cores(figures.POSTGRES, load), 1, 0, 0, prices["postgres"]),
-        Part("monitoring", 0, 1, 0, 0, prices["monitoring"]),
-    ]
+    parts += [_worker(is_small, prices), _elasticsearch(load, is_small, prices), _redis(load, prices)]
+    parts += [Part(name, 0, 1, 0, 0, prices[name]) for name in ("postgres", "monitoring")]
     dollars = sum(part.dollars for part in parts)
-    searches_of_month = load.searches * AVERAGE_OF_PEAK * SECONDS_OF_MONTH
+    searches_of_month = load.searches * figures.AVERAGE_OF_PEAK * SECONDS_OF_MONTH
     return Plan(
         load=load,
         requests_per_second=round(load.requests, 1),
@@ -95,7 +90,7 @@ def api_cores(load: Load) -> dict[str, float]:
     search = load.hit_rate * figures.CACHED_API_MS + miss * figures.uncached(load.departures).api
     milliseconds = {
         "recommendations": load.searches * search,
-        "resources": load.requests * (figures.REFERENCE_DATA + figures.TRIPS) * figures.REFERENCE_DATA_MS,
+        "resources": load.requests * figures.REFERENCE_DATA * figures.REFERENCE_DATA_MS,
         "events": load.requests * figures.EVENTS * figures.EVENTS_MS,
         "admin": 0.0,
     }
@@ -107,10 +102,9 @@ def _api_part(role: str, cores: float, prices: Mapping[str, float]) -> Part:
     return Part(role, round(cores, 3), instances, figures.API_MIB, 0, instances * prices["instance"])
 
 
-def _worker(load: Load, is_small: bool, prices: Mapping[str, float]) -> Part:
-    cores = _cores(figures.WORKER, load)
-    instances = max(ceil(cores / figures.BUSY), 1 if is_small else 2)
-    return Part("worker", cores, instances, figures.WORKER_MIB, 0, instances * prices["instance"])
+def _worker(is_small: bool, prices: Mapping[str, float]) -> Part:
+    instances = 1 if is_small else 2
+    return Part("worker", 0, instances, figures.WORKER_MIB, 0, instances * prices["instance"])
 
 
 def _elasticsearch(load: Load, is_small: bool, prices: Mapping[str, float]) -> Part:
@@ -121,6 +115,6 @@ def _elasticsearch(load: Load, is_small: bool, prices: Mapping[str, float]) -> P
     return Part("elasticsearch", round(cores, 3), nodes, figures.NODE_MIB, disk, nodes * prices["elasticsearch"])
 
 
-def _cores(cost: figures.PartCost, load: Load) -> float:
-    """Return the cores that a part needs at the peak."""
-    return round(cost.cores(load.requests) * load.slower_by, 3)
+def _redis(load: Load, prices: Mapping[str, float]) -> Part:
+    cores = load.searches * figures.CACHED_REDIS_MS / MS * load.slower_by
+    return Part("redis", round(cores, 3), 1, figures.REDIS_MIB, 1, prices["redis"])

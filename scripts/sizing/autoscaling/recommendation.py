@@ -1,10 +1,10 @@
 """Which CPU target the simulation recommends: the highest, which starts the fewest pods, that keeps the budget."""
 
+from scripts.sizing import figures
 from scripts.sizing.autoscaling.installations import Installation
 from scripts.sizing.autoscaling.rules import HorizontalPodAutoscaler
 from scripts.sizing.autoscaling.scenarios import spike
 from scripts.sizing.autoscaling.simulation import simulate
-from scripts.sizing.day_curve import AVERAGE_OF_PEAK
 from scripts.sizing.plan import SECONDS_OF_MONTH
 
 CANDIDATES = (50, 60, 70, 80, 90)
@@ -25,7 +25,7 @@ def refused_by_spike(installation: Installation) -> float:
 
 def spikes_within_budget(installation: Installation) -> float:
     """Return how many spikes a month may bring before they alone have used up the month's error budget."""
-    month = installation.peak * AVERAGE_OF_PEAK * SECONDS_OF_MONTH
+    month = installation.peak * figures.AVERAGE_OF_PEAK * SECONDS_OF_MONTH
     refused = refused_by_spike(installation)
     return month * (1 - AVAILABILITY) / refused if refused >= 1 else float("inf")
 
