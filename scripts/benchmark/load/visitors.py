@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
-from itertools import accumulate, count
+from itertools import count
 from typing import Any
 
 import orjson
@@ -15,6 +15,7 @@ from app.backends.http_client import HttpConnection, HttpResponse
 from core.concurrency.tasks import cancel_and_wait
 from scripts.benchmark.load.raw_request import RawRequest
 from scripts.benchmark.load.visit import Kind, Step, Visit, visit
+from scripts.benchmark.load.workload import cumulative_popularity
 
 SUCCESS = (200, 202)
 MAX_PASSED_SECONDS = 300.0
@@ -37,7 +38,7 @@ class Visitors:
         """Visitors search for the nth of the searches in proportion to 1/n."""
         self._url = url
         self._searches = searches
-        self._weights = list(accumulate(1 / number for number in range(1, len(searches) + 1)))
+        self._weights = cumulative_popularity(len(searches))
         self._seed = seed
         self._idle: list[HttpConnection] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -60,13 +61,13 @@ class Visitors:
             task.result()
 
     async def _come(self) -> None:
-        passed = random.Random(self._seed - len(self._tasks)).uniform(0, MAX_PASSED_SECONDS)
+        passed = self._random(next(self._numbers)).uniform(0, MAX_PASSED_SECONDS)
         while True:
             passed = await self._visit(next(self._numbers), passed)
 
     async def _visit(self, number: int, passed: float) -> float:
         """Visit the site, from `passed` seconds after its beginning on; return how many of them remain at its end."""
-        rng = random.Random(self._seed * 1_000_003 + number)
+        rng = self._random(number)
         steps = visit(rng, self._choose(rng))
         trips: Sequence[int] | None = None
         while (step := _next_step(steps, trips)) is not None:
@@ -76,6 +77,9 @@ class Visitors:
                 await asyncio.sleep(wait)
                 trips = _trips(step, await self.send(number, step))
         return passed
+
+    def _random(self, number: int) -> random.Random:
+        return random.Random(self._seed * 1_000_003 + number)
 
     def _choose(self, rng: random.Random) -> Callable[[], Mapping[str, Any]]:
         return lambda: rng.choices(self._searches, cum_weights=self._weights)[0]

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from schemas.enums import Continent
@@ -22,6 +23,11 @@ def searches(ids: Ids, count: int, seed: int) -> list[dict[str, Any]]:
     """Return bodies of POST /api/v2/recommendations."""
     rng = random.Random(seed)
     return [_search(rng, ids) for _ in range(count)]
+
+
+def cumulative_popularity(count: int) -> list[float]:
+    """Return the cumulative weights of so many searches, of which the nth is made in proportion to 1/n (Zipf)."""
+    return list(accumulate(1 / number for number in range(1, count + 1)))
 
 
 def _search(rng: random.Random, ids: Ids) -> dict[str, Any]:

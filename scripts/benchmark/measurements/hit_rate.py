@@ -19,7 +19,7 @@ from scripts.benchmark.comparison.suite import BUSY, SEED, TODAY, Report
 from scripts.benchmark.datasets import Catalogue, catalogue
 from scripts.benchmark.load.plan import LoadPlan, LoadResult
 from scripts.benchmark.load.raw_request import RawRequest
-from scripts.benchmark.load.workload import searches
+from scripts.benchmark.load.workload import cumulative_popularity, searches
 from scripts.benchmark.measurements.departure_writer import open_writer
 from scripts.benchmark.measurements.reindex_speed import clear_outbox
 from scripts.benchmark.processes import Server, api_server, serving
@@ -115,8 +115,8 @@ class SearchSender:
 
     def run(self, seconds: float) -> LoadResult:
         """Send searches, of which the nth is as frequent as 1/n says."""
-        weights = [1 / number for number in range(1, len(self._bodies) + 1)]
-        chosen = self._choose.choices(self._bodies, weights, k=max(1, int(seconds * self._rate)))
+        weights = cumulative_popularity(len(self._bodies))
+        chosen = self._choose.choices(self._bodies, cum_weights=weights, k=max(1, int(seconds * self._rate)))
         return self._generate(chosen, concurrency=CONNECTIONS, seconds=seconds, rate=self._rate)
 
     def _generate(self, bodies: Sequence[str], **plan: Any) -> LoadResult:
