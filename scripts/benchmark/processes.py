@@ -2,14 +2,16 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 from starlette.applications import Starlette
 
+from scripts.dev_stack import manager
 from scripts.dev_stack.ports import free_port
 from scripts.dev_stack.processes import SMARTTRIP, running
 from scripts.ports import is_free
@@ -27,6 +29,13 @@ class Server:
     def memory_mb(self) -> float:
         """Return the resident memory of its largest process."""
         return max(process.memory_info().rss for process in process_tree(self.pid)) / 1e6
+
+
+def measure_cpu(data: Path, servers: Mapping[str, Server] = MappingProxyType({})) -> Callable[[], dict[str, float]]:
+    """Return a function that returns the CPU seconds that the folder's services and these servers have used so far."""
+    pids = {state.service.name: state.pid for state in manager.status(data) if state.pid}
+    pids |= {name: server.pid for name, server in servers.items()}
+    return lambda: {name: cpu_seconds(pid) for name, pid in pids.items()}
 
 
 def cpu_seconds(pid: int) -> float:

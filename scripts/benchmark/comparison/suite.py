@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-import psutil
 from starlette.applications import Starlette
 
 from scripts.benchmark.baselines.elasticsearch import raw_searches
@@ -32,8 +31,7 @@ from scripts.benchmark.comparison.scenarios import (
 from scripts.benchmark.datasets import Catalogue, catalogue
 from scripts.benchmark.load.plan import LoadPlan
 from scripts.benchmark.load.workload import searches
-from scripts.benchmark.processes import Server, api_server, baseline_server
-from scripts.dev_stack import manager
+from scripts.benchmark.processes import Server, api_server, baseline_server, measure_cpu
 from scripts.dev_stack.context import running_stack
 
 TODAY = date(2026, 11, 24)
@@ -91,8 +89,7 @@ class Bench:
         return baseline_server(factory, {**self.catalogue.env, **env}, self._log(factory.__name__))
 
     def services_cpu(self) -> Cpu:
-        pids = {state.service.name: state.pid for state in manager.status(self._data) if state.pid}
-        return lambda: {name: sum(psutil.Process(pid).cpu_times()[:2]) for name, pid in pids.items()}
+        return measure_cpu(self._data)
 
     def _log(self, name: str) -> Path:
         return self._data / f"{name}.log"

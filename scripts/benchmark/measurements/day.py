@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
@@ -19,8 +19,7 @@ from scripts.benchmark.measurements.departure_writer import open_writer
 from scripts.benchmark.measurements.hit_rate import count_fills
 from scripts.benchmark.measurements.reindex_speed import clear_outbox
 from scripts.benchmark.measurements.request_costs import measure_costs, measure_idle
-from scripts.benchmark.processes import Server, api_server, cpu_seconds, serving
-from scripts.dev_stack import manager
+from scripts.benchmark.processes import Server, api_server, measure_cpu, serving
 from scripts.dev_stack.context import running_stack
 from scripts.dev_stack.processes import SMARTTRIP
 from scripts.sizing.day_curve import share_of_day
@@ -52,14 +51,8 @@ def measure(data: Path, departures: int, visitors: int, seconds: float, report: 
         env = {**made.env, "RATE_LIMIT_ENABLED": "true", "TRUSTED_PROXIES": "127.0.0.1"}
         command = ("/usr/bin/env", "WORKER_PORT={port}", SMARTTRIP, "worker")
         with serving(command, data / "worker.log", env) as worker, api_server(env, data / "api.log") as api:
-            installation = Installation(made, api, _measure_cpu(data, {"api": api, "worker": worker}))
+            installation = Installation(made, api, measure_cpu(data, {"api": api, "worker": worker}))
             return asyncio.run(_replay(installation, visitors, seconds, report))
-
-
-def _measure_cpu(data: Path, servers: Mapping[str, Server]) -> Cpu:
-    pids = {state.service.name: state.pid for state in manager.status(data) if state.pid}
-    pids |= {name: server.pid for name, server in servers.items()}
-    return lambda: {name: cpu_seconds(pid) for name, pid in pids.items()}
 
 
 async def _replay(installation: Installation, peak: int, seconds: float, report: Report) -> Day:
