@@ -19,10 +19,10 @@ from app.routes import (
 )
 from core.configuration.roles import ROLES, Role
 
-# The most frequent first, because the router tries routes one by one.
+# The most frequent first, because the router tries routes one by one. The fast path leaves it few searches.
 _BY_ROLE: Mapping[Role, tuple[Endpoint, ...]] = {
-    "recommendations": (*recommendations.ENDPOINTS, *health.ENDPOINTS, *evaluation.ENDPOINTS),
     "events": (*tracking.ENDPOINTS, *analytics.ENDPOINTS),
+    "recommendations": (*recommendations.ENDPOINTS, *health.ENDPOINTS, *evaluation.ENDPOINTS),
     "resources": (*reference_data.ENDPOINTS, *companies.ENDPOINTS, *trips.ENDPOINTS),
     "admin": admin.ENDPOINTS,
 }

@@ -146,34 +146,6 @@ async def list_event_types(request: ApiRequest) -> Response:
 ENDPOINTS = (
     Endpoint(
         method="POST",
-        path="/api/session/start",
-        handler=start_session,
-        summary="Start a session",
-        description=(
-            "Start a browsing session. A session that is already open stays as it is. While the database is "
-            "unavailable, the session is stored later, and `user_id` is null."
-        ),
-        tag="tracking",
-        rate_limit="events",
-        body=SessionRequest,
-        response=SessionResponse,
-    ),
-    Endpoint(
-        method="POST",
-        path="/api/user/identify",
-        handler=identify,
-        summary="Identify a visitor",
-        description=(
-            "Store the e-mail address or name of a visitor. Only an address that a token proves can take over a "
-            "registered user."
-        ),
-        tag="tracking",
-        rate_limit="events",
-        body=IdentifyRequest,
-        response=IdentifyResponse,
-    ),
-    Endpoint(
-        method="POST",
         path="/api/events",
         handler=record_event,
         summary="Record an event",
@@ -200,6 +172,34 @@ ENDPOINTS = (
         response=EventBatchResponse,
         status=202,
         bounds_itself=True,
+    ),
+    Endpoint(
+        method="POST",
+        path="/api/session/start",
+        handler=start_session,
+        summary="Start a session",
+        description=(
+            "Start a browsing session. A session that is already open stays as it is. While the database is "
+            "unavailable, the session is stored later, and `user_id` is null."
+        ),
+        tag="tracking",
+        rate_limit="events",
+        body=SessionRequest,
+        response=SessionResponse,
+    ),
+    Endpoint(
+        method="POST",
+        path="/api/user/identify",
+        handler=identify,
+        summary="Identify a visitor",
+        description=(
+            "Store the e-mail address or name of a visitor. Only an address that a token proves can take over a "
+            "registered user."
+        ),
+        tag="tracking",
+        rate_limit="events",
+        body=IdentifyRequest,
+        response=IdentifyResponse,
     ),
     Endpoint(
         method="GET",
