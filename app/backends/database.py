@@ -99,7 +99,7 @@ class Database:
         replica = self._replicas.pick()
         if replica is None:
             # Closing the session rolls back on the server, which may fail as any statement may.
-            with self.breaker.protect(), self._map_errors():
+            with self.breaker, self._map_errors():
                 async with ReadSession(self.primary, expire_on_commit=False) as session, self._probe.watch(session):
                     yield session
             return
@@ -113,14 +113,14 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[WriteSession]:
         """Open a write session. Raises: BackendUnavailableError."""
-        with self.breaker.protect(), self._map_errors():
+        with self.breaker, self._map_errors():
             async with self._write_session() as session:
                 yield session
 
     @asynccontextmanager
     async def guard(self, session: AsyncSession) -> AsyncIterator[None]:
         """Use the primary in the block, after a replica. Raises: BackendUnavailableError if it is down or stalls."""
-        with self.breaker.protect(), self._map_errors():
+        with self.breaker, self._map_errors():
             # The caller has waited for the replica already.
             async with self._probe.watch(session, patience=0):
                 yield
@@ -135,7 +135,7 @@ class Database:
             async with self._write_session() as session:
                 return await work(session)
 
-        with self.breaker.protect(), self._map_errors():
+        with self.breaker, self._map_errors():
             return await retry_conflicts()(attempt)
 
     async def stop_checks(self) -> None:

@@ -1,8 +1,7 @@
 """Redis for uses that can do without it: calls have a short timeout, and a circuit breaker ends them during outages."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import structlog
@@ -18,6 +17,9 @@ from core.dependency_calls import SharedCall
 from core.errors import BackendUnavailableError
 
 log = structlog.get_logger()
+
+FAILURES = (RedisError, OSError)
+"""What a call raises that failed, a timeout included."""
 
 MAX_FAILURES = 3
 """Failures that open the circuit. Few, because each costs a request the timeout."""
@@ -35,30 +37,35 @@ class ResilientRedis:
 
     async def call(self, command: Callable[[], Awaitable[Result]]) -> Result:
         """Return the result of `command`, which calls the client. Raises: BackendUnavailableError."""
-        with self._protect():
-            async with asyncio.timeout(self._seconds):
-                return await command()
+        with self.breaker:
+            try:
+                async with asyncio.timeout(self._seconds):
+                    return await command()
+            except FAILURES as error:
+                raise _unavailable(error) from error
 
     async def run_script(self, script: AsyncScript, keys: Sequence[str], *arguments: RedisArg) -> Any:
         """Return the result of the script. Calls of the same moment share a round trip.
 
         Raises: BackendUnavailableError.
         """
-        with self._protect(), SharedCall("redis", "script"):
+        with self.breaker, SharedCall("redis", "script"):
             try:
-                return await self._pipeline.execute("EVALSHA", script.sha, len(keys), *keys, *arguments)
-            except NoScriptError:
-                return await self._pipeline.execute("EVAL", script.script, len(keys), *keys, *arguments)
+                return await self._evaluate(script, keys, arguments)
+            except FAILURES as error:
+                raise _unavailable(error) from error
 
     async def close(self) -> None:
         await self._pipeline.close()
         await self.client.aclose()
 
-    @contextmanager
-    def _protect(self) -> Iterator[None]:
-        with self.breaker.protect():
-            try:
-                yield
-            except (RedisError, OSError) as error:
-                log.warning("redis_failed", error=type(error).__name__)
-                raise BackendUnavailableError(REDIS_LABEL) from error
+    async def _evaluate(self, script: AsyncScript, keys: Sequence[str], arguments: Sequence[RedisArg]) -> Any:
+        try:
+            return await self._pipeline.execute("EVALSHA", script.sha, len(keys), *keys, *arguments)
+        except NoScriptError:
+            return await self._pipeline.execute("EVAL", script.script, len(keys), *keys, *arguments)
+
+
+def _unavailable(error: Exception) -> BackendUnavailableError:
+    log.warning("redis_failed", error=type(error).__name__)
+    return BackendUnavailableError(REDIS_LABEL)

@@ -154,6 +154,6 @@ class TrackingProducer:
         return [number < appended for number in range(len(batches))]
 
     async def _store_directly(self, entries: Sequence[StreamEntry]) -> None:
-        with self._database.breaker.protect(), map_database_errors():
+        with self._database.breaker, map_database_errors():
             async with asyncio.timeout(DIRECT_SECONDS):
                 await store(self._database.primary, entries)

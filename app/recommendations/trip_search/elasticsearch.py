@@ -99,7 +99,7 @@ class ElasticsearchTripSearch:
         if self.is_stale:
             # The index works, so this is nothing for the circuit breaker.
             raise BackendUnavailableError(SEARCH_INDEX_LABEL, reason=STALE_INDEX)
-        with self.breaker.protect():
+        with self.breaker:
             text = await self._post(path, orjson.dumps(body))
             try:
                 response = decoder.decode(text)

@@ -20,12 +20,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def fail(breaker: CircuitBreaker) -> None:
-    with pytest.raises(BackendUnavailableError), breaker.protect():
+    with pytest.raises(BackendUnavailableError), breaker:
         raise BackendUnavailableError(DATABASE_LABEL)
 
 
 def work(breaker: CircuitBreaker) -> None:
-    with breaker.protect():
+    with breaker:
         pass
 
 
@@ -47,7 +47,7 @@ def test_consecutive_failures_open_the_circuit(breaker: CircuitBreaker) -> None:
 
 def test_open_circuit_blocks_calls(breaker: CircuitBreaker) -> None:
     open_it(breaker)
-    with pytest.raises(BackendUnavailableError, match=str(DATABASE_LABEL)), breaker.protect():
+    with pytest.raises(BackendUnavailableError, match=str(DATABASE_LABEL)), breaker:
         pytest.fail("it was tried")
 
 
@@ -64,14 +64,14 @@ def test_failed_probe_opens_the_circuit_again(breaker: CircuitBreaker, clock: li
     fail(breaker)
     assert breaker.state is CircuitState.OPEN
     clock[0] += 9
-    with pytest.raises(BackendUnavailableError), breaker.protect():
+    with pytest.raises(BackendUnavailableError), breaker:
         pytest.fail("it was tried")
 
 
 def test_one_caller_at_a_time_probes(breaker: CircuitBreaker, clock: list[float]) -> None:
     open_it(breaker)
     clock[0] += 10
-    with breaker.protect(), pytest.raises(BackendUnavailableError), breaker.protect():
+    with breaker, pytest.raises(BackendUnavailableError), breaker:
         pytest.fail("it was tried twice")
     assert breaker.state is CircuitState.CLOSED
 
@@ -79,7 +79,7 @@ def test_one_caller_at_a_time_probes(breaker: CircuitBreaker, clock: list[float]
 def test_cancelled_probe_lets_the_next_caller_probe(breaker: CircuitBreaker, clock: list[float]) -> None:
     open_it(breaker)
     clock[0] += 10
-    with pytest.raises(KeyboardInterrupt), breaker.protect():
+    with pytest.raises(KeyboardInterrupt), breaker:
         raise KeyboardInterrupt
     work(breaker)
     assert breaker.state is CircuitState.CLOSED
@@ -87,14 +87,14 @@ def test_cancelled_probe_lets_the_next_caller_probe(breaker: CircuitBreaker, clo
 
 def test_other_expected_errors_count_as_success(breaker: CircuitBreaker) -> None:
     for _ in range(5):
-        with pytest.raises(ExpectedError), breaker.protect():
+        with pytest.raises(ExpectedError), breaker:
             raise not_found("Template")
     assert breaker.state is CircuitState.CLOSED
 
 
 def test_open_circuit_says_why_it_opened(breaker: CircuitBreaker, clock: list[float]) -> None:
     for _ in range(3):
-        with pytest.raises(BackendUnavailableError), breaker.protect():
+        with pytest.raises(BackendUnavailableError), breaker:
             raise BackendUnavailableError(DATABASE_LABEL, reason="status 503")
     with pytest.raises(BackendUnavailableError) as refused:
         work(breaker)
@@ -102,6 +102,6 @@ def test_open_circuit_says_why_it_opened(breaker: CircuitBreaker, clock: list[fl
 
 
 def test_reason_without_words_is_the_type_of_the_cause(breaker: CircuitBreaker) -> None:
-    with pytest.raises(BackendUnavailableError) as failed, breaker.protect():
+    with pytest.raises(BackendUnavailableError) as failed, breaker:
         raise BackendUnavailableError(DATABASE_LABEL) from ConnectionResetError("dana@example.org")
     assert failed.value.reason == breaker.last_failure == "ConnectionResetError"
