@@ -3,12 +3,12 @@
 The library `limits` takes two round trips for each window, and counts a request that another window then rejects.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from math import ceil, floor
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
+from msgspec import Struct
 from prometheus_client import Counter, Gauge
 
 from app.backends.redis import ResilientRedis
@@ -40,6 +40,11 @@ DECISIONS = with_values(
     get_args(RateLimitGroup),
     get_args(Decision),
 )
+_decisions = {
+    (group, decision): DECISIONS.labels(group, decision)
+    for group in get_args(RateLimitGroup)
+    for decision in get_args(Decision)
+}
 LIMIT = Gauge(
     "smarttrip_rate_limit_requests",
     "Requests that a client may make in a window, by its length in seconds",
@@ -52,8 +57,7 @@ REJECTED = with_values(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SlidingWindow:
+class SlidingWindow(Struct, frozen=True):
     """A sliding window after a request.
 
     It is approximated by two fixed windows: the previous one counts in proportion to the part that still overlaps.
@@ -90,12 +94,11 @@ class SlidingWindow:
         return self.seconds * (2 - max(allowed, 0) / self.current) - self.since if self.current else self.seconds
 
 
-@dataclass(frozen=True, slots=True)
-class RateLimitResult:
+class RateLimitResult(Struct, frozen=True):
     allowed: bool
     windows: Sequence[SlidingWindow]
-    own: int | None = None
-    """Number of the windows that are the client's own, the first ones; None if all are."""
+    policy: str = ""
+    """The client's own limits, as the header RateLimit-Policy gives them."""
 
     @property
     def tightest(self) -> SlidingWindow:
@@ -113,8 +116,28 @@ class RateLimitResult:
             "RateLimit-Limit": str(tightest.limit),
             "RateLimit-Remaining": str(tightest.remaining),
             "RateLimit-Reset": str(reset),
-            "RateLimit-Policy": ", ".join(f"{window.limit};w={window.seconds}" for window in self.windows[: self.own]),
+            "RateLimit-Policy": self.policy,
         }
+
+
+class GroupLimits(NamedTuple):
+    """Limits of a group as the script and the responses need them, so that no request builds them anew."""
+
+    rates: Sequence[Rate]
+    """Those of the client, then the wider ones of its network, if it is counted."""
+    arguments: Sequence[int]
+    """Of the script, for each rate: the number of its key, seconds and limit."""
+    policy: str
+
+
+def _group_limits(rates: Sequence[Rate], *, with_network: bool) -> GroupLimits:
+    of_network = [Rate(rate.seconds, rate.amount * NETWORK_FACTOR) for rate in rates] if with_network else []
+    by_key = [(1, rate) for rate in rates] + [(2, rate) for rate in of_network]
+    return GroupLimits(
+        rates=[*rates, *of_network],
+        arguments=[number for key, rate in by_key for number in (key, *rate)],
+        policy=", ".join(f"{rate.amount};w={rate.seconds}" for rate in rates),
+    )
 
 
 class RateLimiter:
@@ -122,7 +145,7 @@ class RateLimiter:
         self._redis = redis
         self._prefix = redis_key(redis.client, PREFIX)
         self._count = redis.client.register_script(SCRIPT)
-        self._windows: dict[RateLimitGroup, list[Rate]] = {
+        rates: dict[RateLimitGroup, list[Rate]] = {
             "default": parse_rates(settings.rate_limit_default),
             "recommendations": parse_rates(settings.rate_limit_recommendations),
             "resources": parse_rates(settings.rate_limit_resources),
@@ -130,7 +153,12 @@ class RateLimiter:
             "event_count": parse_rates(settings.rate_limit_event_count),
             "evaluation": parse_rates(settings.rate_limit_evaluation),
         }
-        self._report_limits()
+        self._limits = {
+            (group, with_network): _group_limits(rates[group], with_network=with_network)
+            for group in rates
+            for with_network in (False, True)
+        }
+        _report_limits(rates)
 
     async def check(
         self, group: RateLimitGroup, client: str, network: str | None = None, *, cost: int = 1
@@ -139,42 +167,34 @@ class RateLimiter:
 
         It counts `cost` times for `client`, and for the `network` with wider limits if there is one.
         """
-        keys, windows = [self._key(group, client)], [*self._windows[group]]
-        if network is not None:
-            keys.append(self._key(group, network))
-            windows += [Rate(rate.seconds, rate.amount * NETWORK_FACTOR) for rate in self._windows[group]]
-        own = len(self._windows[group])
-        arguments = [number for index, rate in enumerate(windows) for number in (1 + index // own, *rate)]
+        names = (client,) if network is None else (client, network)
+        keys = [f"{self._prefix}:{group}:{name}" for name in names]
+        limits = self._limits[group, network is not None]
         try:
-            counted = await self._redis.run_script(self._count, keys, cost, *arguments)
+            counted = await self._redis.run_script(self._count, keys, cost, *limits.arguments)
         except BackendError:
             FAILURES.inc()
-            DECISIONS.labels(group, "unlimited").inc()
+            _decisions[group, "unlimited"].inc()
             return None
-        result = _parse_result(windows, counted, own, cost)
-        DECISIONS.labels(group, "allowed" if result.allowed else "refused").inc()
+        result = _parse_result(limits, counted, cost)
+        _decisions[group, "allowed" if result.allowed else "refused"].inc()
         if not result.allowed:
             REJECTED.labels(group).inc()
         return result
 
-    def _report_limits(self) -> None:
-        for group, rates in self._windows.items():
-            for rate in rates:
-                with_values(LIMIT, [group], [rate.seconds])
-                LIMIT.labels(group, rate.seconds).set(rate.amount)
 
-    def _key(self, group: RateLimitGroup, client: str) -> str:
-        return f"{self._prefix}:{group}:{client}"
+def _report_limits(rates_by_group: Mapping[RateLimitGroup, Sequence[Rate]]) -> None:
+    for group, rates in rates_by_group.items():
+        for rate in rates:
+            with_values(LIMIT, [group], [rate.seconds])
+            LIMIT.labels(group, rate.seconds).set(rate.amount)
 
 
-def _parse_result(windows: list[Rate], counted: list[int], own: int, cost: int) -> RateLimitResult:
+def _parse_result(limits: GroupLimits, counted: list[int], cost: int) -> RateLimitResult:
     allowed, *numbers = counted
     counts = zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True)
-    return RateLimitResult(
-        allowed=bool(allowed),
-        own=own,
-        windows=[
-            SlidingWindow(limit, seconds, previous, current, milliseconds / 1000, cost)
-            for (seconds, limit), (previous, current, milliseconds) in zip(windows, counts, strict=True)
-        ],
-    )
+    windows = [
+        SlidingWindow(limit, seconds, previous, current, milliseconds / 1000, cost)
+        for (seconds, limit), (previous, current, milliseconds) in zip(limits.rates, counts, strict=True)
+    ]
+    return RateLimitResult(bool(allowed), windows, limits.policy)

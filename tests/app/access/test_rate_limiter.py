@@ -2,7 +2,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from itertools import count
 from math import ceil
 from typing import Protocol
@@ -10,6 +9,7 @@ from typing import Protocol
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
