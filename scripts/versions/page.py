@@ -10,8 +10,8 @@ HEAD = """# Versions of servers
 
 On which versions of Postgres, Redis and Elasticsearch the tests have passed. `make test-versions` runs the suites
 `{suites}` on each that can be had here, in place of the one of the local stack, and writes this page;
-`make test-versions T="Postgres 15"` runs one and leaves the other rows as they are. A version that is not
-listed has not been tried.
+`make test-versions T="Postgres 15"` runs one and leaves the other rows as they are. Tests that fail are repeated once,
+alone, since some wait for a time. A version that is not listed has not been tried.
 
 """
 

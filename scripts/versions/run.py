@@ -69,32 +69,42 @@ async def version_of(server: Server, services: Mapping[str, str]) -> str:
 
 
 def run_suite(suite: str, services: Mapping[str, str]) -> str:
-    """Return how many tests passed, and which failed."""
-    with tempfile.NamedTemporaryFile(suffix=".xml") as report:
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-m",
-            "not slow",
-            "-n",
-            "2",
-            f"--junitxml={report.name}",
-            suite,
-        ]
-        subprocess.run(command, env=os.environ | services, check=False)
-        return outcome(Path(report.name).read_text())
+    """Return how many tests passed, and which failed; what fails is repeated once, one test after another."""
+    with tempfile.TemporaryDirectory() as folder:
+        cases = run_tests([suite, "-n", "2"], Path(folder), services)
+        if not has_failures(cases):
+            return outcome(cases)
+        return outcome(cases, run_tests([suite, "--last-failed"], Path(folder), services))
 
 
-def outcome(report: str) -> str:
-    """Return what a report of pytest says, for a cell of the page."""
-    if not report:
+def run_tests(options: Sequence[str], folder: Path, services: Mapping[str, str]) -> Sequence[ElementTree.Element]:
+    """Return the test cases of pytest's report; the folder keeps which of them failed."""
+    report = folder / "report.xml"
+    report.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "not slow", "-o", f"cache_dir={folder}"]
+    subprocess.run([*command, f"--junitxml={report}", *options], env=os.environ | services, check=False)
+    return read_cases(report.read_text()) if report.exists() else []
+
+
+def read_cases(report: str) -> Sequence[ElementTree.Element]:
+    return list(ElementTree.fromstring(report).iter("testcase"))  # noqa: S314 -- pytest's own file
+
+
+def has_failures(cases: Sequence[ElementTree.Element]) -> bool:
+    return any(map(has_failed, cases))
+
+
+def has_failed(case: ElementTree.Element) -> bool:
+    return case.find("failure") is not None or case.find("error") is not None
+
+
+def outcome(cases: Sequence[ElementTree.Element], repeated: Sequence[ElementTree.Element] = ()) -> str:
+    """Return what reports of pytest say, of all tests and of those that were repeated, for a cell of the page."""
+    if not cases:
         return "not run: pytest wrote no report"
-    cases = list(ElementTree.fromstring(report).iter("testcase"))  # noqa: S314 -- pytest's own file
-    failed = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]
+    failed = [case for case in repeated or cases if has_failed(case)]
     if not failed:
-        return f"{len(cases)} passed"
+        return f"{len(cases)} passed" + (f", {len(repeated)} of them when repeated alone" if repeated else "")
     names = ", ".join(f"`{str(case.get('name')).replace('|', '/')}`" for case in failed[:MOST_NAMED])
     return f"{len(failed)} of {len(cases)} failed: {names}{', ...' if len(failed) > MOST_NAMED else ''}"
 

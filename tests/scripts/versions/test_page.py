@@ -1,9 +1,11 @@
 """The page of versions keeps the rows that a run does not replace, and tells what failed."""
 
+from pathlib import Path
+
 import pytest
 
 from scripts.versions.page import read, render
-from scripts.versions.run import SUITES, outcome
+from scripts.versions.run import SUITES, outcome, read_cases, run_suite
 from scripts.versions.servers import SERVERS
 
 ROWS = {server.name: ["1.2", server.source, "2026-01-02", *["3 passed"] * len(SUITES)] for server in SERVERS}
@@ -24,9 +26,33 @@ def test_page_is_read_as_it_was_written() -> None:
     ],
 )
 def test_outcome_names_what_failed(cases: list[tuple[str, str]], told: str) -> None:
-    report = "".join(CASE.format(name, result) for name, result in cases)
-    assert outcome(f"<testsuites><testsuite>{report}</testsuite></testsuites>") == told
+    assert outcome(read_cases(report(cases))) == told
+
+
+def report(cases: list[tuple[str, str]]) -> str:
+    return f"<testsuites><testsuite>{''.join(CASE.format(*case) for case in cases)}</testsuite></testsuites>"
+
+
+@pytest.mark.parametrize(
+    ("again", "told"), [("", "3 passed, 2 of them when repeated alone"), ("<failure/>", "1 of 3 failed: `two`")]
+)
+def test_outcome_is_that_of_the_repetition(again: str, told: str) -> None:
+    first = [("one", "<failure/>"), ("two", "<error/>"), ("three", "")]
+    assert outcome(read_cases(report(first)), read_cases(report([("one", ""), ("two", again)]))) == told
+
+
+@pytest.mark.slow
+def test_failed_test_is_repeated(tmp_path: Path) -> None:
+    test = tmp_path / "test_once.py"
+    test.write_text(
+        "from pathlib import Path\n"
+        "def test_always(): pass\n"
+        "def test_second_time():\n"
+        "    tried = Path(__file__).with_name('tried')\n"
+        "    assert tried.exists() or tried.touch()\n"
+    )
+    assert run_suite(str(test), {}) == "2 passed, 1 of them when repeated alone"
 
 
 def test_suite_without_report_was_not_run() -> None:
-    assert outcome("") == "not run: pytest wrote no report"
+    assert outcome([]) == "not run: pytest wrote no report"
