@@ -31,24 +31,36 @@ def main(names: Sequence[str]) -> int:
     if not chosen:
         raise CliError(f"No server is called {names[0]}; these are: {', '.join(server.name for server in SERVERS)}.")
     found: dict[str, Row] = {}
-    for server in chosen:
-        print(f"== {server.name}", flush=True)
-        found[server.name] = try_server(server)
+    for servers in by_stack(chosen):
+        print(f"== {', '.join(server.name for server in servers)}", flush=True)
+        found |= try_servers(servers)
         rows = (read(PAGE.read_text()) if PAGE.exists() else {}) | found
         ordered = {server.name: rows[server.name] for server in SERVERS if server.name in rows}
         PAGE.write_text(render(ordered, SUITES))
     return int(any("failed" in outcome or "not" in outcome for row in found.values() for outcome in row[3:]))
 
 
-def try_server(server: Server) -> Row:
+def by_stack(servers: Sequence[Server]) -> Sequence[Sequence[Server]]:
+    """Group servers that run beside each other: the suites need not run again for each."""
+    groups: dict[tuple[int, ...], list[Server]] = {}
+    for server in servers:
+        groups.setdefault(tuple(map(id, server.stack())), []).append(server)
+    return [*groups.values()]
+
+
+def try_servers(servers: Sequence[Server]) -> dict[str, Row]:
+    """Return the rows of servers of one stack."""
     date = datetime.now(UTC).date().isoformat()
     data = create_data_folder("smarttrip-version-")
     try:
-        with running_stack(data, ephemeral=True, busy=f"{data} is in use.", services=server.stack()) as services:
-            version = asyncio.run(version_of(server, services))
-            return [version, server.source, date, *(run_suite(suite, services) for suite in SUITES)]
+        with running_stack(data, ephemeral=True, busy=f"{data} is in use.", services=servers[0].stack()) as services:
+            versions = [asyncio.run(version_of(server, services)) for server in servers]
+            outcomes = [run_suite(suite, services) for suite in SUITES]
     except CliError as error:
-        return ["–", server.source, date, f"not run: {error}", *["–"] * (len(SUITES) - 1)]
+        versions = ["–"] * len(servers)
+        outcomes = [f"not run: {error}", *["–"] * (len(SUITES) - 1)]
+    rows = zip(servers, versions, strict=True)
+    return {server.name: [version, server.source, date, *outcomes] for server, version in rows}
 
 
 async def version_of(server: Server, services: Mapping[str, str]) -> str:

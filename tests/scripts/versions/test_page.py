@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from scripts.versions.page import read, render
-from scripts.versions.run import SUITES, outcome, read_cases, run_suite
+from scripts.versions.run import SUITES, by_stack, outcome, read_cases, run_suite
 from scripts.versions.servers import SERVERS
 
 ROWS = {server.name: ["1.2", server.source, "2026-01-02", *["3 passed"] * len(SUITES)] for server in SERVERS}
+OWN = {"Postgres 18", "Valkey 9.1", "Elasticsearch 9"}
 CASE = '<testcase name="{}">{}</testcase>'
 
 
@@ -56,3 +57,8 @@ def test_failed_test_is_repeated(tmp_path: Path) -> None:
 
 def test_suite_without_report_was_not_run() -> None:
     assert outcome([]) == "not run: pytest wrote no report"
+
+
+def test_servers_of_the_local_stack_share_a_run() -> None:
+    groups = [{server.name for server in servers} for servers in by_stack(SERVERS)]
+    assert [group for group in groups if len(group) > 1] == [OWN]
