@@ -50,7 +50,7 @@ def span_attributes(dependency: str, operation: str) -> Attributes:
 def record_call(dependency: str, operation: str, seconds: float, error: BaseException | None = None) -> None:
     """Record a call that has ended: its duration, also for the current request, and its span."""
     _observe(dependency, operation, seconds)
-    if spans.tracer is not None:
+    if spans.is_recorded():
         name, attributes = span_name(dependency, operation), span_attributes(dependency, operation)
         spans.record(name, seconds, attributes, "client", error)
 
@@ -83,7 +83,7 @@ class Call:
 
     def __enter__(self) -> Span:
         self._started_at = perf_counter()
-        self._span = NO_SPAN if spans.tracer is None else self._begin_span()
+        self._span = self._begin_span() if spans.is_recorded() else NO_SPAN
         return self._span
 
     def __exit__(

@@ -93,7 +93,7 @@ class InstrumentedSend:
         seconds, sent = now - self._started_at, self._sent_bytes
         counters = request_metrics.counters_of(method, route, self.status)
         counters.add(seconds, len(context.body or b""), sent)
-        if spans.tracer is not None and (trace_id := spans.recorded_trace_id()):
+        if spans.is_recorded() and (trace_id := spans.recorded_trace_id()):
             counters.add_exemplar(seconds, trace_id)
         if access_log.is_due(self.status, seconds, now):
             client = client_class(scope)

@@ -11,7 +11,7 @@ from opentelemetry import context as contexts
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.sdk.trace.sampling import Decision
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, TraceIdRatioBased
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.semconv.schemas import Schemas
 from opentelemetry.trace import (
@@ -25,7 +25,7 @@ from opentelemetry.trace import (
 from opentelemetry.trace import Span as OtelSpan
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from core.tracing.spans import NO_SPAN, Attributes, Kind, Span
+from core.tracing.spans import NO_SPAN, Attributes, Kind, Span, within_recorded
 
 SCHEMA = Schemas.V1_44_0.value
 """Version of the semantic conventions by which spans and attributes are named."""
@@ -37,10 +37,11 @@ PROPAGATOR = TraceContextTextMapPropagator()
 
 NEW_TRACE = Context()
 
-TraceIds = tuple[int, int]
+_unsampled: ContextVar[int] = ContextVar("unsampled_trace", default=0)
+"""Id of the trace of a request that the sampler left out before anything was made for it; 0 if there is none."""
 
-_unsampled: ContextVar[TraceIds | None] = ContextVar("unsampled_trace", default=None)
-"""Ids of the trace and span of a request that the sampler left out before anything was made for it."""
+
+LAST_64_BITS = TraceIdRatioBased.TRACE_ID_LIMIT
 
 
 class ChosenIds(RandomIdGenerator):
@@ -54,7 +55,7 @@ class ChosenIds(RandomIdGenerator):
 
 
 class RecordedSpan(Span):
-    __slots__ = ("_span", "_token")
+    __slots__ = ("_outer", "_span", "_token")
 
     is_recorded = True
 
@@ -67,11 +68,13 @@ class RecordedSpan(Span):
 
     def __enter__(self) -> Self:
         self._token: Token[Context] = contexts.attach(set_span_in_context(self._span))
+        self._outer = within_recorded.set(self.is_recorded)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        within_recorded.reset(self._outer)
         contexts.detach(self._token)
         _end(self._span, error, None)
 
@@ -104,6 +107,7 @@ class OpenTelemetryTracer:
         self._sampler = provider.sampler
         assert isinstance(provider.id_generator, ChosenIds)
         self._ids = provider.id_generator
+        self._bound = sampling_bound(provider.sampler)
 
     def span(self, name: str, attributes: Attributes, kind: Kind) -> Span:
         if not get_current_span().is_recording():
@@ -125,19 +129,24 @@ class OpenTelemetryTracer:
 
         A client that is not trusted does not decide what is recorded: its trace is only linked.
         """
-        parent = PROPAGATOR.extract(headers, NEW_TRACE) if headers else NEW_TRACE
-        remote = get_current_span(parent).get_span_context()
-        if remote.is_valid and is_trusted:
-            return self._start(name, attributes, "server", parent)
+        links: list[Link] = []
+        if headers and _span_context(parent := PROPAGATOR.extract(headers, NEW_TRACE)).is_valid:
+            if is_trusted:
+                return self._start(name, attributes, "server", parent)
+            links = [_link(parent)]
         trace_id = random.getrandbits(128) or 1
-        links = [Link(remote)] if remote.is_valid else []
-        decision = self._sampler.should_sample(NEW_TRACE, trace_id, name, SpanKind.SERVER, attributes, links).decision
-        if decision is Decision.DROP:
+        if self._leaves_out(trace_id, name, attributes, links):
             # Nothing else is made for most requests: at a low rate, these few lines are the price of tracing.
-            _unsampled.set((trace_id, random.getrandbits(64) or 1))
+            _unsampled.set(trace_id)
             return NO_SPAN
         self._ids.chosen = trace_id
         return self._start(name, attributes, "server", NEW_TRACE, links)
+
+    def _leaves_out(self, trace_id: int, name: str, attributes: Attributes, links: Sequence[Link]) -> bool:
+        if self._bound is not None:
+            return trace_id & LAST_64_BITS >= self._bound
+        sampling = self._sampler.should_sample(NEW_TRACE, trace_id, name, SpanKind.SERVER, attributes, links)
+        return sampling.decision is Decision.DROP
 
     def record(
         self, name: str, seconds: float, attributes: Attributes, kind: Kind, error: BaseException | None
@@ -155,15 +164,15 @@ class OpenTelemetryTracer:
     def outgoing_headers(self) -> Mapping[str, str]:
         headers: dict[str, str] = {}
         PROPAGATOR.inject(headers)
-        unsampled = _unsampled.get()
-        if not headers and unsampled:
-            headers["traceparent"] = "00-{:032x}-{:016x}-00".format(*unsampled)
+        if not headers and (trace_id := _unsampled.get()):
+            headers["traceparent"] = f"00-{trace_id:032x}-{_unsampled_span(trace_id):016x}-00"
         return headers
 
     def ids(self) -> Mapping[str, str]:
         span = get_current_span().get_span_context()
-        ids = (span.trace_id, span.span_id) if span.is_valid else _unsampled.get()
-        return {"trace_id": f"{ids[0]:032x}", "span_id": f"{ids[1]:016x}"} if ids else {}
+        trace_id = span.trace_id or _unsampled.get()
+        span_id = span.span_id or _unsampled_span(trace_id)
+        return {"trace_id": f"{trace_id:032x}", "span_id": f"{span_id:016x}"} if trace_id else {}
 
     def _start(
         self,
@@ -175,6 +184,20 @@ class OpenTelemetryTracer:
     ) -> Span:
         span = self._tracer.start_span(name, parent, KINDS[kind], attributes, links)
         return RecordedSpan(span) if span.is_recording() else UnrecordedSpan(span)
+
+
+def sampling_bound(sampler: Sampler) -> int | None:
+    """Return the bound below which the last 64 bits of the id of a sampled trace are, if nothing else decides.
+
+    To compare them takes a twentieth of the time of asking the sampler.
+    """
+    root = getattr(sampler, "_root", sampler)
+    return root.bound if isinstance(root, TraceIdRatioBased) else None
+
+
+def _unsampled_span(trace_id: int) -> int:
+    """Return the id of the only span of a trace that is left out: the first 64 bits of the trace's are as random."""
+    return trace_id >> 64 or 1
 
 
 def _end(span: OtelSpan, error: BaseException | None, now: int | None) -> None:
