@@ -33,12 +33,32 @@ class StreamEntry(NamedTuple):
     """JSON."""
     trace: str = ""
     """Trace of the request that appended it; empty if it is not recorded."""
+    age: float | None = None
+    """Seconds since it was appended, by the clock of Redis; None if that is not known."""
 
 
 async def read(redis: Redis, count: int, wait_seconds: float) -> dict[bytes, StreamEntry]:
     """Return the oldest entries by id. Wait up to `wait_seconds` while the stream is empty."""
     response = await redis.xread({redis_key(redis, TRACKING_STREAM): "0"}, count=count, block=int(wait_seconds * 1000))
-    return {entry_id: _entry(fields) for _, entries in response for entry_id, fields in entries}
+    if not response:
+        return {}
+    now = await server_time(redis)
+    return {
+        entry_id: _entry(fields)._replace(age=now - added_at(entry_id))
+        for _, entries in response
+        for entry_id, fields in entries
+    }
+
+
+async def server_time(redis: Redis) -> float:
+    """Return the time of Redis in seconds."""
+    seconds, microseconds = await redis.time()
+    return float(seconds + microseconds / 1e6)
+
+
+def added_at(entry_id: bytes) -> float:
+    """Return when an entry was appended, in seconds: its id begins with the time of Redis in milliseconds."""
+    return int(entry_id.partition(b"-")[0]) / 1000
 
 
 async def scan(redis: Redis, page: int = 1000) -> AsyncIterator[tuple[bytes, StreamEntry]]:

@@ -146,7 +146,7 @@ class TrackingProducer:
             appended = int(await self._redis.run_script(self._append_script, [self._stream], *args))
         except BackendError:
             # Redis may have taken them nevertheless: entries have ids, so that each is stored once.
-            entries = [StreamEntry(kind, body) for batch in batches for body in batch.bodies]
+            entries = [StreamEntry(kind, body, age=0.0) for batch in batches for body in batch.bodies]
             await self._store_directly(entries)
             DIRECT.labels(kind).inc(len(entries))
             return [True] * len(batches)

@@ -6,6 +6,7 @@ from core.clients import redis_key
 from indexer import metrics
 from indexer.jobs.queue import NAME
 from schemas.redis_keys import TRACKING_STREAM
+from tracking import stream
 
 PERIOD_SECONDS = 5.0
 
@@ -13,8 +14,5 @@ PERIOD_SECONDS = 5.0
 async def collect_queues(redis: Redis) -> None:
     metrics.JOB_QUEUE.set(await redis.zcard(redis_key(redis, NAME)))
     oldest = await redis.xrange(redis_key(redis, TRACKING_STREAM), count=1)
-    seconds, microseconds = await redis.time()
-    # The id of an entry begins with the time of Redis in milliseconds.
-    added_at = int(oldest[0][0].partition(b"-")[0]) / 1000 if oldest else None
-    age = 0.0 if added_at is None else seconds + microseconds / 1e6 - added_at
+    age = await stream.server_time(redis) - stream.added_at(oldest[0][0]) if oldest else 0.0
     metrics.STREAM_OLDEST.set(max(0.0, age))

@@ -32,7 +32,7 @@ ENTRIES = 20
 
 async def leave(redis: Redis, entries: Sequence[StreamEntry]) -> None:
     async with redis.pipeline() as pipeline:
-        for kind, body, _ in entries:
+        for kind, body, *_ in entries:
             pipeline.xadd(TRACKING_STREAM, {kind: body})
         await pipeline.execute()
 

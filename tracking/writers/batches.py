@@ -14,6 +14,7 @@ from core.concurrency.bisection import process_with_bisection
 from core.postgres.transactions import run_transaction
 from tracking.locks import TRACKING_LOCK
 from tracking.stream import EVENT, RECOMMENDATION, SESSION, StreamEntry
+from tracking.times import correct_times
 from tracking.writers.events import write_events
 from tracking.writers.request_logs import write_request_logs
 from tracking.writers.sessions import write_sessions
@@ -53,6 +54,7 @@ async def store(engine: AsyncEngine, entries: Sequence[StreamEntry]) -> None:
 
     An entry with a doubtful error is at fault if others can be stored; if none can, the error is raised.
     """
+    entries = await correct_times(engine, entries)
     doubtful: list[tuple[StreamEntry, Exception]] = []
     proven = False
 
