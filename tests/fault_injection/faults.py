@@ -6,7 +6,6 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
-from signal import SIGUSR1, SIGUSR2
 from sys import executable
 
 import psutil
@@ -18,10 +17,11 @@ from schemas.redis_keys import GENERATION_SERVER
 from scripts.dev_stack.ports import free_port
 from scripts.dev_stack.valkey import VALKEY
 from scripts.drill.servers import server
-from tests.fault_injection.fault_matrix import FAULTS, Fault, Outcome
+from tests.fault_injection.fault_matrix import Fault
 from tests.fault_injection.full_postgres import full_disk, small_postgres
 from tests.support.dependency_proxies import DependencyProxies, dependency_proxies
 from tests.support.fault_proxy import FaultProxy, Mode
+from tests.support.jumping_clock import AHEAD, BACK
 from tests.support.processes import SMARTTRIP, RunningProcess, environment, running_process
 
 COMMANDS = ("serve", "worker")
@@ -31,7 +31,6 @@ MODES = {"gone": Mode.CUT, "slow": Mode.SLOW, "stalled": Mode.STALL}
 PROXIES = {"Postgres": "postgres", "Redis": "redis", "Elasticsearch": "elasticsearch"}
 
 REDIRECTIONS = {"gone": ">&- 2>&-", "full": ">/dev/full 2>&1", "stalled": ">{pipe} 2>&1"}
-PATIENT = (executable, "-m", "tests.support.patient_cli")
 FULL_DISK = 'mount -t tmpfs -o size=1m none "$TMPDIR"; cat /dev/zero 2>/dev/null >"$TMPDIR/filler"; exec "$@"'
 
 
@@ -53,16 +52,10 @@ class System:
         return self.api, self.worker
 
 
-def searches_work(fault: Fault) -> bool:
-    """Return whether searches are to work without being degraded."""
-    cell = FAULTS[fault].get("searches")
-    return cell is not None and cell.outcome is Outcome.WORKS
-
-
 def command_of(fault: Fault, pipe: Path, *arguments: str) -> Sequence[str]:
     """Return the command that runs `smarttrip` so that the fault can be provoked, or is there from the start."""
     component, kind = fault
-    command = (*(PATIENT if searches_work(fault) else (SMARTTRIP,)), *arguments)
+    command = (SMARTTRIP, *arguments)
     if component == "log destination":
         return ("bash", "-c", f'exec "$@" {REDIRECTIONS[kind].format(pipe=pipe)}', "bash", *command)
     if fault == ("disk", "full"):
@@ -137,11 +130,12 @@ async def provoked(system: System, fault: Fault) -> AsyncIterator[None]:
             yield
     elif component.startswith("clock"):
         process = system.api if component.endswith("API") else system.worker
-        process.process.send_signal(SIGUSR1)
+        there, back = (AHEAD, BACK) if kind == "jumping ahead" else (BACK, AHEAD)
+        process.process.send_signal(there)
         yield
         # It may have ended.
         with suppress(ProcessLookupError):
-            process.process.send_signal(SIGUSR2)
+            process.process.send_signal(back)
     elif component.startswith("open files"):
         with no_more_files(system.api if component.endswith("API") else system.worker):
             yield

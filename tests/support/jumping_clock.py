@@ -1,18 +1,19 @@
 """Run `smarttrip` with a wall clock that jumps: `python -m tests.support.jumping_clock COMMAND...`.
 
-SIGUSR1 sets it ahead by an hour, SIGUSR2 back.
+SIGUSR1 sets it ahead by JUMP_DAYS, SIGUSR2 back.
 """
 
 import signal
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import FrameType
 
 import time_machine
 
-from tests.support import patient_cli
+from scripts.cli import main
 
-JUMP_SECONDS = 3600
-JUMPS = {signal.SIGUSR1: JUMP_SECONDS, signal.SIGUSR2: -JUMP_SECONDS}
+JUMP_DAYS = 400
+AHEAD, BACK = signal.SIGUSR1, signal.SIGUSR2
+JUMPS = {AHEAD: timedelta(days=JUMP_DAYS), BACK: -timedelta(days=JUMP_DAYS)}
 
 
 def run() -> None:
@@ -23,7 +24,7 @@ def run() -> None:
 
         for number in JUMPS:
             signal.signal(number, jump)
-        patient_cli.run()
+        main()
 
 
 if __name__ == "__main__":
