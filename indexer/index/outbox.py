@@ -152,6 +152,9 @@ CLAIMED_COPY = (
 LOCK_TABLES = text("LOCK TABLE smarttrip.outbox, smarttrip.outbox_copies IN ROW EXCLUSIVE MODE")
 """The lock that later deletions need, taken before any index is locked: a REINDEX in between would be a deadlock."""
 
+SET_SEQUENTIAL_SCANS = text("SELECT set_config('enable_seqscan', :value, true)")
+"""Statistics of a queue are mostly those of when it was short: Postgres would sort all of it for each batch."""
+
 Share = Select[*tuple[Any, ...]]
 """Query of a part of the rows that a batch takes."""
 
@@ -197,9 +200,11 @@ async def claim(
         for lane, found in _departure_shares(limits, retry=retry).items():
             shares[lane] += found
     parts = [share.cte() for lane in lanes for share in shares[lane]]
+    await connection.execute(SET_SEQUENTIAL_SCANS, {"value": "off"})
     # Before the statement, whose time the ages are of: a change is then no younger than it seems.
     now = monotonic()
     rows = await connection.execute(union(*(select(part) for part in parts)))
+    await connection.execute(SET_SEQUENTIAL_SCANS, {"value": "on"})
     claimed: dict[int, ClaimedRow] = {}
     # A row of two shares appears twice: locked by the first in the second. Sorted, it comes as it was before at last.
     for locked in sorted(rows, key=attrgetter("never_locked")):

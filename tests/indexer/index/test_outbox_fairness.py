@@ -13,6 +13,8 @@ from tests.support.sync import execute
 
 SINGLE = 999_999_999
 ADD = "INSERT INTO smarttrip.outbox (kind, row_id) SELECT 'occurrence', n FROM generate_series(1, :count) AS n"
+SEQUENTIAL_SCANS = text("SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relid = 'smarttrip.outbox'::regclass")
+"""Of this transaction."""
 
 
 async def enqueue(backends: Backends, *sizes: int) -> None:
@@ -34,6 +36,17 @@ async def test_single_change_is_claimed_at_once(backends: Backends, sizes_after:
     async with backends.postgres.begin() as connection:
         claimed = await outbox.claim(connection, [DIRECT], retry=False)
     assert SINGLE in {row.row_id for row in claimed}
+
+
+async def test_queue_that_grew_is_read_by_its_index(backends: Backends) -> None:
+    """Statistics say that it is short, as until the next automatic ANALYZE; all of it would be read and sorted."""
+    await execute(backends.postgres, "ANALYZE smarttrip.outbox")
+    await enqueue(backends, 20_000)
+    async with backends.postgres.begin() as connection:
+        assert await outbox.claim(connection, [DIRECT], retry=False)
+        scanned = await connection.scalar(SEQUENTIAL_SCANS)
+        assert await connection.scalar(text("SHOW enable_seqscan")) == "on"
+    assert scanned == 0
 
 
 @pytest.mark.parametrize("table", ["outbox", "outbox_copies", "outbox_dead", "index_targets"])
