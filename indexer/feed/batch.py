@@ -61,6 +61,8 @@ class WriteResult:
     """Indices to which nothing is written any more."""
     live_missing: bool = False
     """The live index does not exist."""
+    live_takes_all: bool = False
+    """The live index has taken everything that was written: only others, which no search uses, may have not."""
 
 
 @dataclass
@@ -79,6 +81,11 @@ class BatchResult:
     @property
     def failed_entirely(self) -> bool:
         return bool(self.failed) and len(self.failed) == len(self.claimed)
+
+    @property
+    def may_be_followed(self) -> bool:
+        """Whether the live index takes changes, so that the next ones need not wait until these are tried again."""
+        return not self.failed_entirely or (bool(self.written.retryable) and self.written.live_takes_all)
 
 
 async def process_batch(
@@ -107,7 +114,7 @@ async def process_batch(
                 }
                 documents, outcomes = await _write(
                     backends,
-                    [target.name for target in writable],
+                    writable,
                     _trip_ids(rows),
                     started + limits.stalled_after,
                     repeatedly_failed,
@@ -211,7 +218,7 @@ async def _read_before(
 
 async def _write(
     backends: Backends,
-    names: list[str],
+    writable: Sequence[Target],
     trip_ids: list[int],
     deadline: float,
     repeatedly_failed: Set[int | None] = frozenset(),
@@ -221,8 +228,10 @@ async def _write(
     A departure of `repeatedly_failed` counts as rejected if it fails again while the index accepts others. Return what
     was written, and the outcomes by index.
     """
+    names = [target.name for target in writable]
     if not trip_ids:
         return {}, {name: WriteOutcome() for name in names}
+    unsearched = {target.name for target in writable if target.state is not TargetState.LIVE}
     version = await versions.next_version(backends.postgres)
     versions.record_taken(backends.history, version)
     async with snapshot(backends.postgres) as connection:
@@ -231,13 +240,14 @@ async def _write(
         if monotonic() > deadline:
             raise BatchStalledError
         changes = {trip_id: built.documents.get(trip_id) for trip_id in trip_ids}
-        outcomes = await bulk_writer.write(backends.elasticsearch, names, version, changes)
+        outcomes = await bulk_writer.write(backends.elasticsearch, names, version, changes, unsearched)
         for name, outcome in outcomes.items():
             again = {trip_id: changes[trip_id] for trip_id in changes.keys() & repeatedly_failed}
             await rejections.reject_repeatedly_failing(backends.elasticsearch, name, version, again, outcome)
             await _retry_if_index_rejects_all(backends, name, outcome)
         rejected = {trip_id for outcome in outcomes.values() for trip_id in outcome.rejected}
-        removals = await bulk_writer.write(backends.elasticsearch, names, version, dict.fromkeys(rejected))
+        removed = dict.fromkeys(rejected)
+        removals = await bulk_writer.write(backends.elasticsearch, names, version, removed, unsearched)
     for name, outcome in outcomes.items():
         outcome.add(removals[name])
         outcome.rejected |= built.rejected
@@ -263,6 +273,7 @@ def _merge_outcomes(
         fails_alone = target.state is TargetState.PREVIOUS and bool(outcome.retryable.keys() - written.retryable.keys())
         if target.state is TargetState.LIVE:
             written.live_missing = outcome.index_missing
+            written.live_takes_all = not outcome.retryable
         elif outcome.index_missing or (fails_alone and is_long):
             written.abandoned.append(target.name)
             continue

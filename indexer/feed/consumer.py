@@ -92,7 +92,7 @@ class OutboxConsumer:
                 return self._back_off(error)
             self._notifier.record(batch, since)
             self._record(batch, time.monotonic() - started, retry=retry)
-            if batch.failed_entirely:
+            if not batch.may_be_followed:
                 return self._until_retry()
             if not batch.claimed:
                 return min(POLL_SECONDS, self._until_retry()) if self._failures else POLL_SECONDS

@@ -1,7 +1,7 @@
 """Versioned writes of documents and deletions to indices, with an outcome for each departure."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, cast
 
@@ -17,6 +17,8 @@ BODY_BYTES = 900_000
 """Size from which a bulk request is sent; aiohttp warns of bodies above 1 MiB, which block the event loop."""
 SHARD_TIMEOUT = "10s"
 """How long Elasticsearch may delay a write: a late one must arrive before tombstones are removed (`gc_deletes`)."""
+UNSEARCHED_SHARD_TIMEOUT = "1s"
+"""The same for an index that no search uses: the live one does not wait for a node that is down with its only copy."""
 
 Changes = Mapping[int, bytes | None]
 """Documents, as `build_documents` makes them, by departure id; None deletes the document."""
@@ -96,15 +98,19 @@ def _version_record(name: str, version: int) -> bytes:
 
 
 async def write(
-    es: AsyncElasticsearch, names: Sequence[str], version: int, changes: Changes
+    es: AsyncElasticsearch, names: Sequence[str], version: int, changes: Changes, unsearched: Collection[str] = ()
 ) -> dict[str, WriteOutcome]:
-    """Write the changes to each of the indices; errors of Elasticsearch become outcomes and are not raised."""
+    """Write the changes to each of the indices; errors of Elasticsearch become outcomes and are not raised.
+
+    No search uses those that are `unsearched`.
+    """
+    timeouts = {name: UNSEARCHED_SHARD_TIMEOUT if name in unsearched else SHARD_TIMEOUT for name in names}
     outcomes = {name: WriteOutcome() for name in names}
     if not changes:
         return outcomes
     with spans.span("write documents", {"smarttrip.documents": len(changes)}) as span:
         for body in bodies(version, changes):
-            parts = await asyncio.gather(*(send(es, name, body) for name in names))
+            parts = await asyncio.gather(*(send(es, name, body, timeouts[name]) for name in names))
             for name, part in zip(names, parts, strict=True):
                 outcomes[name].add(part)
         span.set(
@@ -117,11 +123,14 @@ async def write(
     return outcomes
 
 
-async def send(es: AsyncElasticsearch, name: str, body: BulkBody) -> WriteOutcome:
-    """Send a bulk request to one index, and isolate operations that make Elasticsearch reject the whole request."""
+async def send(es: AsyncElasticsearch, name: str, body: BulkBody, shard_timeout: str = SHARD_TIMEOUT) -> WriteOutcome:
+    """Send a bulk request to one index, and isolate operations that make Elasticsearch reject the whole request.
+
+    Elasticsearch waits for a copy of a shard for as long as `shard_timeout`.
+    """
 
     async def process(operations: Sequence[Operation]) -> WriteOutcome:
-        return await _send_whole(es, name, replace(body, operations=operations))
+        return await _send_whole(es, name, replace(body, operations=operations), shard_timeout)
 
     async def reject(operation: Operation, error: Exception) -> WriteOutcome:
         return WriteOutcome(rejected={operation.trip_id: str(error)})
@@ -139,7 +148,7 @@ UNACCEPTABLE = (400, 413)
 """Statuses of a request that Elasticsearch rejects whatever its own state is."""
 
 
-async def _send_whole(es: AsyncElasticsearch, name: str, body: BulkBody) -> WriteOutcome:
+async def _send_whole(es: AsyncElasticsearch, name: str, body: BulkBody, shard_timeout: str) -> WriteOutcome:
     operations = [*(operation.lines for operation in body.operations), _version_record(name, body.version)]
     try:
         response = await es.bulk(
@@ -147,7 +156,7 @@ async def _send_whole(es: AsyncElasticsearch, name: str, body: BulkBody) -> Writ
             operations=cast(Any, operations),  # The client sends bytes unchanged, whatever its type hints say.
             require_alias=True,
             pipeline="_none",
-            timeout=SHARD_TIMEOUT,
+            timeout=shard_timeout,
             filter_path="errors,items.*.status,items.*.result,items.*.error.type,items.*.error.reason",
         )
     except ApiError as error:

@@ -1,6 +1,7 @@
 """A document that Elasticsearch never takes is dead-lettered after a bounded time, unless it takes none at all."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -23,10 +24,10 @@ def refuse(monkeypatch: pytest.MonkeyPatch, is_refused: Callable[[bytes], bool])
     """Have Elasticsearch answer 429 to each bulk request with such a document."""
     send = bulk_writer._send_whole
 
-    async def reject(es: object, name: str, body: BulkBody) -> WriteOutcome:
+    async def reject(es: Any, name: str, body: BulkBody, shard_timeout: str) -> WriteOutcome:
         if any(is_refused(operation.lines) for operation in body.operations):
             return WriteOutcome(retryable=dict.fromkeys(body.ids, TOO_MANY))
-        return await send(es, name, body)  # type: ignore[arg-type]
+        return await send(es, name, body, shard_timeout)
 
     monkeypatch.setattr(bulk_writer, "_send_whole", reject)
 
