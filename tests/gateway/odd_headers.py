@@ -3,6 +3,9 @@
 from collections.abc import Iterator
 from itertools import product
 
+from aiohttp import hdrs
+from multidict import istr
+
 from tests.gateway.conftest import ORIGIN
 from tests.support.request_headers import request_headers
 
@@ -48,6 +51,12 @@ QUERIES = (
     *("?continent=Asia&continent=Europe", "?continent=Europe&continent=Asia", "?continent=Asia%26continent=Europe"),
     *("?continent=Asia;continent=Europe", "?continent=%00", "?continent=%ff", "?continent=%c0%af", "?continent=%"),
 )
+
+
+def header_names() -> list[str]:
+    """Return the names of all headers that matter to us, to proxies, or to HTTP as the library aiohttp lists them."""
+    of_http = (value.lower() for value in vars(hdrs).values() if isinstance(value, istr))
+    return sorted({*request_headers(), *PROXY_HEADERS, *CONDITIONS, *of_http})
 
 
 def header_sets() -> Iterator[Headers]:

@@ -9,6 +9,7 @@ import pytest
 
 from core.configuration.settings import Settings
 from tests.gateway.conftest import UNLIMITED
+from tests.gateway.odd_headers import header_names
 from tests.gateway.odd_requests import BASES, HEADERS, OddRequest, odd_request, odd_requests
 from tests.security.desync import HIDDEN_ID, REQUESTS
 from tests.security.test_desync import request_ids
@@ -103,6 +104,40 @@ async def test_request_without_version_gets_the_same_body(direct: str, gateway: 
         body = await connection.read_to_end()
     ordinary = await exchange(direct, odd_request("GET", path, ("", "{path}"), ("none", HEADERS["none"]), "HTTP/1.1"))
     assert without_id(body) == without_id(ordinary.body) or path == "/metrics"
+
+
+async def exchange_and_follow(url: str, path: str, header: str) -> Exchange:
+    """Return the response to a request with an empty header, and send another one unless the connection is closed."""
+    host = b"" if header == "host" else b"Host: x\r\n"
+    async with connect_raw(url, tls=TLS if url.startswith("https") else None) as connection:
+        await connection.send(b"GET %b HTTP/1.1\r\n%b%b:\r\n\r\n" % (path.encode(), host, header.encode()))
+        head, body = await connection.response()
+        if not re.search(rb"^connection: close\r$", head, re.IGNORECASE | re.MULTILINE):
+            await connection.send(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+            following, _ = await connection.response()
+            assert following.startswith(b"HTTP/1.1 200 "), (path, header, following)
+    return Exchange(int(head.split()[1]), without_id(body))
+
+
+@pytest.mark.parametrize("path", ["/api/tags", "/api/v2/occurrences"])
+async def test_header_without_value_is_answered_as_directly_or_refused(
+    direct: str, gateway: Gateway, path: str
+) -> None:
+    """One of the paths has a copy at the gateway."""
+    gate = asyncio.Semaphore(AT_ONCE)
+    ordinary = await exchange_and_follow(direct, path, "x-unknown")
+
+    async def check(header: str) -> None:
+        async with gate:
+            # Before the other one, so that the gateway has a copy.
+            assert await exchange_and_follow(gateway.url, path, "x-unknown") == ordinary
+            passed, expected = [await exchange_and_follow(url, path, header) for url in (gateway.url, direct)]
+        for found in (passed, expected):
+            is_refusal = found.status in REFUSALS and b'"success":false' in found.body
+            assert found == ordinary or is_refusal, (header, found)
+
+    await asyncio.gather(*map(check, header_names()))
+    assert ordinary.status == 200
 
 
 async def test_no_body_is_served_as_request(gateway: Gateway) -> None:

@@ -1,6 +1,7 @@
 """Send raw bytes over a connection to an HTTP server."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ssl import SSLContext
@@ -38,6 +39,14 @@ class RawConnection:
         """Read the head of the next response."""
         async with asyncio.timeout(TIMEOUT):
             return await self._reader.readuntil(b"\r\n\r\n")
+
+    async def response(self) -> tuple[bytes, bytes]:
+        """Read the next response, which has a Content-Length; return its head and its body."""
+        async with asyncio.timeout(TIMEOUT):
+            head = await self._reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"^content-length: (\d+)\r$", head, re.IGNORECASE | re.MULTILINE)
+            assert length, head
+            return head, await self._reader.readexactly(int(length[1]))
 
     async def trickle(self, data: bytes, every: float) -> float:
         """Send a byte every `every` seconds until the server closes the connection; return the seconds that took."""
