@@ -57,7 +57,8 @@ class BulkLoader:
     _version: int = 0
     _cache: DocumentCache = field(default_factory=DocumentCache)
     _after: int = MIN_ID
-    _read_count: int = 0
+    _next_chunk_at: float = 0.0
+    """Before which the rate allows no other chunk (monotonic)."""
     _started: float = field(default_factory=time.monotonic)
     _rejected: int = 0
     """Documents that Elasticsearch rejected."""
@@ -92,7 +93,7 @@ class BulkLoader:
                 ids: Sequence[int] = await retrying(*POSTGRES_FAILURES)(self._scan)
             if ids:
                 self._after = ids[-1]
-                self._read_count += len(ids)
+                self._delay_next(len(ids))
         return ids
 
     async def _scan(self) -> Sequence[int]:
@@ -100,9 +101,12 @@ class BulkLoader:
             return await database_ids(connection, after=self._after, limit=self.chunk_size)
 
     async def _throttle(self) -> None:
+        await asyncio.sleep(max(0.0, self._next_chunk_at - time.monotonic()))
+
+    def _delay_next(self, departures: int) -> None:
+        """Allow the next chunk when the rate does. What a stall has delayed is not made up for, at full speed."""
         if self.rate is not None:
-            ahead = self._started + self._read_count / self.rate - time.monotonic()
-            await asyncio.sleep(max(0.0, ahead))
+            self._next_chunk_at = max(self._next_chunk_at, time.monotonic()) + departures / self.rate
 
     async def _load_chunk(self, ids: Sequence[int]) -> None:
         # The snapshot stays open until the writes are done, so that a TRUNCATE waits for them: its own outbox row is

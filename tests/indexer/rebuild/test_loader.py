@@ -1,8 +1,11 @@
+import time
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 import pytest
 
 from core.configuration.settings import Settings
+from indexer.backends import Backends
 from indexer.rebuild.loader import BulkLoader
 from indexer.rebuild.reindex import reindex
 from tests.support.fault_proxy import FaultProxy, Mode
@@ -27,3 +30,15 @@ async def test_load_goes_on_after_connections_to_postgres_broke(
     assert report.documents == len(trips)
     assert calls == [calls[0]] * 2
     await assert_in_sync(settings)
+
+
+async def test_stall_is_not_made_up_for_at_full_speed(
+    backends: Backends, trips: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loader = BulkLoader(backends, "any", ignore_progress, rate=1.0, chunk_size=3)
+    first = await loader._next_ids()
+    resumed = time.monotonic() + 3600
+    with monkeypatch.context() as patch:
+        patch.setattr("indexer.rebuild.loader.time", SimpleNamespace(monotonic=lambda: resumed))
+        assert await loader._next_ids() == trips[len(first) : 2 * len(first)]
+    assert loader._next_chunk_at == resumed + len(first)
