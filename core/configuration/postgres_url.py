@@ -5,11 +5,11 @@ rejected by name, never ignored.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from ssl import PROTOCOL_TLS_CLIENT, SSLContext, SSLError, get_default_verify_paths
-from urllib.parse import parse_qsl, unquote, urlencode
+from urllib.parse import unquote, urlencode
 
 from core.configuration.hosts import is_host
 
@@ -102,16 +102,18 @@ def parse_postgres_url(url: str) -> PostgresAddress:
     scheme, separator, rest = url.partition("://")
     if scheme not in SCHEMES or not separator or not rest:
         raise PostgresUrlError("should be postgresql://user:password@host:port/database")
+    if "%00" in rest or re.search(r"%(?![0-9A-Fa-f]{2})", rest):
+        raise PostgresUrlError("each % should begin a percent-encoded character, other than %00")
+    credentials, rest = _split_credentials(rest)
     before, _, query = rest.partition("?")
-    authority, _, path = before.partition("/")
-    credentials, _, host_list = authority.rpartition("@")
+    host_list, _, path = before.partition("/")
     user, _, password = credentials.partition(":")
     parameters = _parse_query(query)
     address = PostgresAddress(
         hosts=_parse_hosts(host_list, parameters),
-        user=unquote(user) or parameters.get("user"),
-        password=unquote(password) or parameters.get("password"),
-        database=unquote(path) or parameters.get("dbname"),
+        user=parameters.get("user", unquote(user)) or None,
+        password=parameters.get("password", unquote(password)) or None,
+        database=parameters.get("dbname", unquote(path)) or None,
         parameters=_resolve_tls({name: parameters[name] for name in CONNECTION & parameters.keys()}),
         session_settings=_parse_options(parameters.get("options", "")),
     )
@@ -119,12 +121,22 @@ def parse_postgres_url(url: str) -> PostgresAddress:
     return address
 
 
+def _split_credentials(rest: str) -> tuple[str, str]:
+    """Return what is before the host, which may contain question marks as it may for libpq, and the rest."""
+    first, separator, rest = rest.partition("@") if re.match("[^/@]*@", rest) else ("", "", rest)
+    more, again, _ = re.split("[/?]", rest, maxsplit=1)[0].rpartition("@")
+    return first + (separator + more if again else ""), rest.removeprefix(more + again)
+
+
 def _parse_query(query: str) -> dict[str, str]:
+    """Return the parameters. They take precedence over the other parts of the URL, as they do for libpq."""
     parameters: dict[str, str] = {}
-    for name, value in (_translate(*pair) for pair in parse_qsl(query, keep_blank_values=True)):
+    for name, value in (_translate(*pair) for pair in _split_query(query)):
         if name not in ADDRESS | CONNECTION | ALLOWED.keys():
-            raise PostgresUrlError(f"the parameter {name} is not supported; remove it")
-        if not value:
+            # Anything else may be a piece of a password that is not percent-encoded.
+            named = f"the parameter {name}" if re.fullmatch(r"[A-Za-z_]{1,40}", name) else "a parameter"
+            raise PostgresUrlError(f"{named} is not supported; remove it")
+        if not value and name not in ADDRESS:
             continue
         if name in ALLOWED and value not in ALLOWED[name]:
             raise PostgresUrlError(f"{name} should be {_or(ALLOWED[name])}")
@@ -136,6 +148,13 @@ def _parse_query(query: str) -> dict[str, str]:
     return parameters
 
 
+def _split_query(query: str) -> Iterator[tuple[str, str]]:
+    """Yield names and values. A plus sign is one, but in `options`, where some programs write it for a blank."""
+    for pair in filter(None, query.split("&")):
+        name, _, value = pair.partition("=")
+        yield unquote(name), unquote(value.replace("+", " ") if name == "options" else value)
+
+
 def _translate(name: str, value: str) -> tuple[str, str]:
     """Return libpq's parameter for the spellings of JDBC (`ssl=true`) and asyncpg (`ssl=require`, `database=`)."""
     if name == "ssl":
@@ -144,26 +163,40 @@ def _translate(name: str, value: str) -> tuple[str, str]:
 
 
 def _parse_hosts(host_list: str, parameters: Mapping[str, str]) -> tuple[tuple[str, int], ...]:
-    written = host_list or parameters.get("host", "")
-    pairs = [_split_host(item) for item in written.split(",")] if written else []
-    names, ports = [name for name, _ in pairs], [port for _, port in pairs]
+    names, ports = _split_hosts(host_list)
+    if "host" in parameters:
+        names, written = _split_hosts(parameters["host"])
+        ports = written if any(written) else ports
     if "hostaddr" in parameters:
         if parameters.get("sslmode") == "verify-full" or parameters.get("channel_binding") == "require":
             raise PostgresUrlError("hostaddr is not supported where the host's name is verified; remove it")
         names = parameters["hostaddr"].split(",")
-        ports = ports if len(ports) == len(names) else [""] * len(names)
     if "port" in parameters:
-        given = parameters["port"].split(",")
-        if len(given) not in (1, len(names)):
-            raise PostgresUrlError("port should have one value, or one for each host")
-        spread = given * len(names) if len(given) == 1 else given
-        ports = [port or other for port, other in zip(ports, spread, strict=True)]
-        names, ports = (names, ports) if names else (["localhost"], given)
+        names, ports = names or ["localhost"], parameters["port"].split(",")
+    ports = _spread(ports, len(names))
     return tuple((name or "localhost", _parse_port(port)) for name, port in zip(names, ports, strict=True))
+
+
+def _split_hosts(written: str) -> tuple[list[str], list[str]]:
+    """Return names and ports of a list."""
+    pairs = [_split_host(item) for item in written.split(",")] if written else []
+    return [name for name, _ in pairs], [port for _, port in pairs]
+
+
+def _spread(ports: list[str], count: int) -> list[str]:
+    """Return as many ports; one stands for all. Raises: PostgresUrlError."""
+    if not any(ports):
+        return [""] * count
+    if len(ports) not in (1, count):
+        raise PostgresUrlError("port should have one value, or one for each host")
+    return ports * count if len(ports) == 1 else ports
 
 
 def _split_host(item: str) -> tuple[str, str]:
     """Return name and port of `name`, `name:port` or `[IPv6]:port`; a socket folder may be percent-encoded."""
+    if item.startswith("/"):
+        # From the parameter `host`: managed databases have colons in the folders of their sockets.
+        return item, ""
     found = re.fullmatch(r"(\[[^\]]+\]|[^:\[\]]*)(?::(.*))?", item.strip())
     if found is None:
         raise PostgresUrlError("the host should be a name, an IPv4 address, or an IPv6 address in brackets")

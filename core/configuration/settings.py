@@ -57,6 +57,8 @@ def _split_postgres_urls(value: Any) -> Any:
 
 
 def _postgres_url(value: str) -> str:
+    # Files of secrets end with a line break, which would be part of the database's name.
+    value = value.strip()
     parse_postgres_url(value)
     return f"postgresql+asyncpg://{value.partition('://')[2]}"
 
@@ -112,6 +114,7 @@ def _matching(pattern: str, sentence: str) -> AfterValidator:
 
 
 def _redis_url(value: str) -> str:
+    value = value.strip()
     parse_sentinel_url(value)
     return value
 

