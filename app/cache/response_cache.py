@@ -152,11 +152,15 @@ class ResponseCache:
         if body is not None:
             return body
         flight = self._in_flight.get(key)
-        if flight is None or not self._may_join(flight, depends_on, read_dependency):
-            flight = self._start_load(CacheRequest(key, depends_on, load, ttl, kind, read_dependency))
-            return await asyncio.shield(flight.task)
-        # Shielded: a caller that is cancelled must not cancel the load for the others.
-        body = await asyncio.shield(flight.task)
+        try:
+            if flight is None or not self._may_join(flight, depends_on, read_dependency):
+                flight = self._start_load(CacheRequest(key, depends_on, load, ttl, kind, read_dependency))
+                return await asyncio.shield(flight.task)
+            # Shielded: a caller that is cancelled must not cancel the load for the others.
+            body = await asyncio.shield(flight.task)
+        finally:
+            # The task's error refers to this frame.
+            del flight
         _count("shared", kind)
         return body
 
@@ -260,8 +264,11 @@ class ResponseCache:
     async def _load(self, request: CacheRequest, generation: int, older: StoredEntry | None) -> EncodedBody:
         try:
             identity = await request.load()
-        except BackendError as error:
-            return self._serve_stale(request, generation, older, error)
+        except BackendError:
+            outdated = older or self._local.get(request.key)
+            if outdated is None:
+                raise
+            return self._serve_stale(request, generation, outdated.body)
         _count("fill", request.kind)
         body = await encode_body(identity, compress=request.compress)
         ttl = request.ttl
@@ -277,14 +284,9 @@ class ResponseCache:
                 await self._store.write(request.key, stored)
         return body
 
-    def _serve_stale(
-        self, request: CacheRequest, generation: int, older: StoredEntry | None, error: BackendError
-    ) -> EncodedBody:
-        outdated = older or self._local.get(request.key)
-        if outdated is None:
-            raise error
+    def _serve_stale(self, request: CacheRequest, generation: int, outdated: EncodedBody) -> EncodedBody:
         _count("stale", request.kind)
-        entry = self._local_entry(request, replace(outdated.body, stale=True), generation, STALE_SECONDS)
+        entry = self._local_entry(request, replace(outdated, stale=True), generation, STALE_SECONDS)
         entry.fresh_until = time.monotonic() + STALE_SECONDS
         # Whatever changes: loading may work again.
         entry.is_affected = entry.is_affected and is_affected_by_any

@@ -75,21 +75,22 @@ class RequestContextMiddleware:
         return (*cors, CONNECTION_CLOSE)
 
     async def _respond(self, app: ASGIApp, scope: Scope, receive: Receive, instrumented: InstrumentedSend) -> None:
+        context = scope["state"]["context"]
         try:
-            if b"authorization" in scope["state"]["context"].headers:
+            if b"authorization" in context.headers:
                 await _load_signing_keys(scope)
             await app(scope, receive, instrumented.send)
         except ExpectedError as error:
-            rejection = to_api_error(error)
+            # A variable for the error itself would make it part of a reference cycle, with all frames of the request.
+            response = render_error(to_api_error(error), context.id, context.headers)
         except Exception:
             log.exception("unexpected_error", path=scope["path"])
             if instrumented.started:
                 raise
-            rejection = internal_error()
+            response = render_error(internal_error(), context.id, context.headers)
         else:
             return
-        context = scope["state"]["context"]
-        await render_error(rejection, context.id, context.headers)(scope, receive, instrumented.send)
+        await response(scope, receive, instrumented.send)
 
 
 def _create_context(scope: Scope) -> RequestContext:

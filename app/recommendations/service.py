@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache, partial
@@ -215,20 +216,24 @@ class RecommendationService:
 
         `reason` is why the primary source has none.
         """
-        errors: list[BackendError] = []
-        for source in fallbacks or self._fallbacks:
-            key = f"{source.warning}:{request.key}"
-            try:
-                with spans.span(
-                    "fallback", {"smarttrip.fallback.reason": reason, "smarttrip.fallback.source": source.name}
-                ):
-                    body = await self._get_cached(key, ALL_KINDS, self._loader(request, source), DEGRADED_SECONDS)
-            except BackendError as error:
-                errors.append(error)
-            else:
-                if not body.stale:
-                    return CachedResponse(_unpack(body), source.warning)
-        raise errors[0] if errors else BackendUnavailableError(SEARCH_INDEX_LABEL)
+        first, *others = fallbacks or self._fallbacks
+        try:
+            return await self._get_from(first, request, reason)
+        except BackendError:
+            for source in others:
+                with suppress(BackendError):
+                    return await self._get_from(source, request, reason)
+            # A list of errors would be part of a reference cycle, with all that the search has made.
+            raise
+
+    async def _get_from(self, source: DataSource, request: SearchRequest, reason: str) -> CachedResponse:
+        """Return a response from a fallback. Raises: BackendError, also where it only has a stale one."""
+        key = f"{source.warning}:{request.key}"
+        with spans.span("fallback", {"smarttrip.fallback.reason": reason, "smarttrip.fallback.source": source.name}):
+            body = await self._get_cached(key, ALL_KINDS, self._loader(request, source), DEGRADED_SECONDS)
+        if body.stale:
+            raise BackendUnavailableError(SEARCH_INDEX_LABEL)
+        return CachedResponse(_unpack(body), source.warning)
 
     async def _get_cached(
         self,
