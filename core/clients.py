@@ -19,28 +19,31 @@ from core.configuration.postgres_url import parse_postgres_url
 from core.configuration.settings import Settings
 from core.dependency_calls import Call
 from core.elasticsearch_node import ClusterNode, TimedNode
-from core.postgres.connection import PostgresConnection, connect
-from core.postgres.pool import MeteredPool
+from core.postgres.connection import connect
+from core.postgres.driver_connection import PostgresConnection
+from core.postgres.pool import MeteredPool, ping_idle_connections
 from core.postgres.statement_timing import measure_statements
 from core.redis_connection import RedisPool
 
 
-def postgres(
+def postgres(  # noqa: PLR0913  # each is independent of the others
     url: str,
     *,
     pool_size: int = DEFAULTS.postgres_connections,
     pool_timeout: float = DEFAULTS.postgres_pool_seconds,
     connect_timeout: float = DEFAULTS.postgres_connect_seconds,
     command_timeout: float | None = DEFAULTS.postgres_statement_seconds,
+    kept_statements: int = 0,
 ) -> AsyncEngine:
     """Create a Postgres engine with a pool.
 
     Timeouts are in seconds; `connect_timeout` applies to each host of the URL, `command_timeout` to each statement.
     """
-    return postgres_engine(
+    engine = postgres_engine(
         url,
         connect_timeout=connect_timeout,
         command_timeout=command_timeout,
+        kept_statements=kept_statements,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=pool_timeout,
@@ -48,6 +51,8 @@ def postgres(
         pool_pre_ping=True,
         poolclass=MeteredPool,
     )
+    ping_idle_connections(engine.sync_engine)
+    return engine
 
 
 def postgres_engine(
@@ -55,6 +60,7 @@ def postgres_engine(
     *,
     connect_timeout: float = DEFAULTS.postgres_connect_seconds,
     command_timeout: float | None = None,
+    kept_statements: int = 0,
     **options: Any,
 ) -> AsyncEngine:
     """Create a Postgres engine with these options of SQLAlchemy. Raises: PostgresUrlError."""
@@ -62,7 +68,9 @@ def postgres_engine(
     host, port = address.hosts[0] if address.hosts else (None, None)
 
     async def create(**_: Any) -> PostgresConnection:
-        return await connect(address, seconds=connect_timeout, command_timeout=command_timeout)
+        return await connect(
+            address, seconds=connect_timeout, command_timeout=command_timeout, kept_statements=kept_statements
+        )
 
     engine = create_async_engine(
         # The connections are made from the address; this is what the engine is called.

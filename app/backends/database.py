@@ -23,7 +23,7 @@ from core.errors import (
     TransactionConflictError,
 )
 from core.postgres.platform_columns import AGAIN_SECONDS, PlatformColumns
-from core.postgres.transactions import is_conflict, retry_conflicts
+from core.postgres.transactions import is_conflict, is_outdated, retry_conflicts
 
 log = structlog.get_logger()
 
@@ -36,10 +36,21 @@ REPLICA_SECONDS = 1.0
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
-def _with_fallback(method: Method) -> Method:
-    """Let a method of ReadSession run on the primary if its replica fails or is silent."""
+def _with_fallback(unsafe_method: Method) -> Method:
+    """Let a method of ReadSession run on the primary if its replica fails or is silent.
 
-    @wraps(method)
+    It is repeated where a table has changed since its statement was prepared.
+    """
+
+    async def method(*arguments: Any, **named: Any) -> Any:
+        try:
+            return await unsafe_method(*arguments, **named)
+        except DBAPIError as error:
+            if not is_outdated(error):
+                raise
+            return await unsafe_method(*arguments, **named)
+
+    @wraps(unsafe_method)
     async def run(session: "ReadSession", *arguments: Any, **named: Any) -> Any:
         if session.fail_over is None:
             return await method(session, *arguments, **named)
@@ -51,7 +62,7 @@ def _with_fallback(method: Method) -> Method:
                 raise
             log.warning("replica_failed", error=type(error).__name__)
         database = session.fail_over()
-        await session.move_to(database.primary)
+        await session.move_to(_reading(database.primary))
         async with database.guard(session):
             return await method(session, *arguments, **named)
 
@@ -77,6 +88,11 @@ class ReadSession(AsyncSession):
     scalars = _with_fallback(AsyncSession.scalars)
 
 
+def _reading(engine: AsyncEngine) -> AsyncEngine:
+    """Return the engine with read-only transactions, which take no round trips of their own."""
+    return engine.execution_options(postgresql_readonly=True)
+
+
 class WriteSession(AsyncSession):
     """A session on the primary, in one transaction that commits at the end of the block."""
 
@@ -100,12 +116,15 @@ class Database:
         if replica is None:
             # Closing the session rolls back on the server, which may fail as any statement may.
             with self.breaker, self._map_errors():
-                async with ReadSession(self.primary, expire_on_commit=False) as session, self._probe.watch(session):
+                async with (
+                    ReadSession(_reading(self.primary), expire_on_commit=False) as session,
+                    self._probe.watch(session),
+                ):
                     yield session
             return
         # A failing replica says nothing about the primary, so the breaker is not asked.
         with self._map_errors():
-            async with ReadSession(replica, expire_on_commit=False) as session:
+            async with ReadSession(_reading(replica), expire_on_commit=False) as session:
                 session.fail_over = partial(self._fail_over, replica)
                 await session.connection()
                 yield session

@@ -17,6 +17,9 @@ from core.postgres.pool import meter_pool
 ADMIN_CONNECTIONS = 2
 """Connections to Elasticsearch for checks and administration; searches have their own."""
 
+KEPT_STATEMENTS = 50
+"""Prepared statements of a connection to Postgres: more than the requests of web clients need."""
+
 
 def database(settings: Settings) -> Database:
     def engine(url: str, name: str) -> AsyncEngine:
@@ -26,6 +29,7 @@ def database(settings: Settings) -> Database:
             pool_timeout=settings.postgres_pool_seconds,
             connect_timeout=settings.postgres_connect_seconds,
             command_timeout=settings.postgres_statement_seconds,
+            kept_statements=KEPT_STATEMENTS,
         )
         meter_pool(engine, name)
         return engine

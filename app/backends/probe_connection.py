@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.util import greenlet_spawn
 
 from core.concurrency.tasks import cancel_and_wait
-from core.postgres.connection import PostgresConnection, driver_errors_as_connection_errors
+from core.postgres.driver_connection import PostgresConnection, driver_errors_as_connection_errors
 
 SMALLEST_STATEMENT = "SELECT 1"
 SECOND_CONNECTION_SECONDS = 0.25

@@ -2,16 +2,17 @@
 
 import random
 import socket
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
 
 from core.concurrency.resource_limits import DEFAULTS
 from core.configuration.postgres_url import SOCKET, PostgresAddress
+from core.postgres.driver_connection import PostgresConnection, driver_errors_as_connection_errors
 from core.postgres.primary import order_by_timeline
-from core.postgres.session_settings import begin_script, session_script, session_settings
+from core.postgres.session_settings import session_script, session_settings
 
 APPLICATION_NAME = "smarttrip"
 
@@ -30,55 +31,8 @@ FINAL_SQLSTATES = ("28", "3D")
 """SQLSTATE classes of a rejected log-in: another host would reject it, too, or must not be asked."""
 
 
-CLOSE_SECONDS = 0.25
-"""Seconds that a server has to close a connection."""
-
-
 class NoSuchHostError(ConnectionError):
     """No host of the URL is of the kind that it wants; the message says which."""
-
-
-class PostgresConnection(asyncpg.Connection):
-    """A connection that raises ConnectionError when it breaks during its set-up, as when it cannot connect at all."""
-
-    pooled_address: PostgresAddress | None = None
-    """The address if there is a pooler in between: each transaction then has to bring its settings along."""
-
-    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109  # of asyncpg
-        """Close, without waiting long for a server that does not respond: the connection is dropped then."""
-        # A pool would log the timeout as an error with a traceback, though nothing is lost.
-        with suppress(TimeoutError):
-            await super().close(timeout=CLOSE_SECONDS if timeout is None else min(timeout, CLOSE_SECONDS))
-
-    async def set_type_codec(self, *arguments: Any, **named: Any) -> None:
-        """Set a codec; SQLAlchemy does this for each new connection and does not map errors of asyncpg.
-
-        Raises: ConnectionError.
-        """
-        with driver_errors_as_connection_errors():
-            await super().set_type_codec(*arguments, **named)
-
-    async def execute(self, query: str, *arguments: Any, **named: Any) -> str:
-        """Execute a statement. Behind a pooler, a BEGIN is followed by the settings that the transaction relies on."""
-        if self.pooled_address is not None and query.startswith("BEGIN"):
-            status = self.get_settings()
-            query = begin_script(
-                query,
-                self.get_server_version().major,
-                self.pooled_address.session_settings,
-                read_write=getattr(status, "default_transaction_read_only", "off") == "on"
-                and getattr(status, "in_hot_standby", "off") == "off",
-            )
-        return await super().execute(query, *arguments, **named)
-
-
-@contextmanager
-def driver_errors_as_connection_errors() -> Iterator[None]:
-    """Raise a ConnectionError in place of an error of asyncpg in the block."""
-    try:
-        yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise ConnectionError(str(error)) from error
 
 
 async def connect(
@@ -86,8 +40,11 @@ async def connect(
     *,
     seconds: float = DEFAULTS.postgres_connect_seconds,
     command_timeout: float | None = None,
+    kept_statements: int = 0,
 ) -> PostgresConnection:
     """Connect to the first host that accepts, to write only on the latest timeline. `seconds` is the timeout of each.
+
+    The connection keeps so many prepared statements, unless there is a pooler.
 
     Raises: OSError or asyncpg.PostgresError, from the last host.
     """
@@ -98,6 +55,7 @@ async def connect(
         _set_socket_options(connection, address)
         with driver_errors_as_connection_errors():
             await _set_up(connection, address, seconds)
+        connection.keep_statements(kept_statements)
     except BaseException:
         connection.terminate()
         raise

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
@@ -13,6 +14,12 @@ CONFLICT_SQLSTATES = ("40001", "40P01")
 UNIQUE_VIOLATION = "23505"
 """Another transaction has just inserted the same row: a repetition finds it."""
 
+OUTDATED_ERRORS = (
+    AsyncAdapt_asyncpg_dbapi.InvalidCachedStatementError,
+    # A type that no longer exists.
+    AsyncAdapt_asyncpg_dbapi.InternalServerError,
+)
+
 ATTEMPTS = 6
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
 """Seconds between attempts, chosen at random up to this, so that two opponents do not meet again."""
@@ -21,8 +28,13 @@ Result = TypeVar("Result")
 
 
 def is_conflict(error: BaseException) -> bool:
-    """Return whether Postgres rolled the transaction back in favour of another one."""
-    return _sqlstate(error) in CONFLICT_SQLSTATES
+    """Return whether Postgres rolled the transaction back, in favour of another one or of a changed table."""
+    return _sqlstate(error) in CONFLICT_SQLSTATES or is_outdated(error)
+
+
+def is_outdated(error: BaseException) -> bool:
+    """Return whether a prepared statement was kept from before its tables changed; no connection keeps it now."""
+    return isinstance(error, DBAPIError) and isinstance(error.orig, OUTDATED_ERRORS)
 
 
 def _is_retryable(error: BaseException) -> bool:

@@ -1,0 +1,79 @@
+"""Prepared statements that connections of the API keep, while the platform changes its tables."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from app.backends import factory
+from app.backends.database import Database
+from core.configuration.settings import Settings
+from tests.support.sync import execute
+
+CHANGES = (
+    "ALTER TABLE changed ALTER COLUMN value TYPE bigint",
+    "ALTER TABLE changed ALTER COLUMN value TYPE text",
+    "DROP TABLE changed; CREATE TABLE changed (id integer, value numeric); INSERT INTO changed VALUES (1, 7)",
+    "DROP INDEX changed_id",
+)
+
+
+@pytest.fixture
+async def own_database(settings: Settings, database: AsyncEngine) -> AsyncIterator[Database]:
+    await execute(database, "CREATE TABLE changed (id integer, value integer)")
+    await execute(database, "CREATE INDEX changed_id ON changed (id)")
+    await execute(database, "INSERT INTO changed VALUES (1, 7)")
+    own = factory.database(settings)
+    yield own
+    await own.close()
+    await execute(database, "DROP TABLE changed")
+
+
+async def read_value(database: Database) -> int:
+    async with database.read() as session:
+        return int(await session.scalar(text("SELECT value FROM changed WHERE id = 1")) or 0)
+
+
+async def update_value(session: AsyncSession) -> int:
+    found = await session.scalar(text("UPDATE changed SET value = 7 WHERE id = 1 RETURNING value"))
+    return int(found or 0)
+
+
+async def kept(database: Database) -> int:
+    async with database.read() as session:
+        return await session.scalar(text("SELECT count(*) FROM pg_prepared_statements")) or 0
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_changed_table_costs_no_request(own_database: Database, database: AsyncEngine, change: str) -> None:
+    for _ in range(3):
+        assert await read_value(own_database) == 7
+        assert await own_database.transact(update_value) == 7
+    for statement in change.split("; "):
+        await execute(database, statement)
+    for _ in range(3):
+        assert await read_value(own_database) == 7
+        assert await own_database.transact(update_value) == 7
+
+
+async def test_repeated_statement_is_prepared_once(own_database: Database) -> None:
+    for _ in range(3):
+        await read_value(own_database)
+    before = await kept(own_database)
+    for _ in range(3):
+        await read_value(own_database)
+    assert await kept(own_database) == before
+
+
+async def test_connection_keeps_a_limited_number(own_database: Database) -> None:
+    for number in range(factory.KEPT_STATEMENTS * 2):
+        async with own_database.read() as session:
+            assert await session.scalar(text(f"SELECT {number}")) == number
+    assert await kept(own_database) <= factory.KEPT_STATEMENTS + 1
+
+
+async def test_reading_takes_no_transaction(own_database: Database) -> None:
+    async with own_database.read() as session:
+        xid = text("SELECT now()")
+        assert await session.scalar(xid) != await session.scalar(xid)
