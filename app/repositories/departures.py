@@ -9,6 +9,7 @@ from sqlalchemy import (
     ColumnElement,
     Date,
     Numeric,
+    Select,
     SQLColumnExpression,
     case,
     extract,
@@ -22,9 +23,10 @@ from sqlalchemy.orm import joinedload
 from sqlalchemy.orm.interfaces import ORMOption
 
 from app.backends.database import ReadSession
+from app.repositories.departure_rows import fetch_departures
 from app.repositories.lookups import PRIVATE_TYPE_ID
 from app.repositories.predicates import to_sql
-from app.repositories.queries import equals_id, paginate
+from app.repositories.queries import count_rows, equals_id, paginate
 from app.repositories.valid_rows import fetch_scalars
 from schemas.api.envelopes import PageRows
 from schemas.api.queries import OccurrencesQuery, PageQuery, TripOccurrencesQuery
@@ -38,14 +40,6 @@ NEXT_DEPARTURES = 5
 _TEMPLATE = joinedload(TripOccurrence.template)
 _GUIDE = joinedload(TripOccurrence.guide)
 
-WITH_TEMPLATE: tuple[ORMOption, ...] = (
-    _GUIDE,
-    _TEMPLATE.joinedload(TripTemplate.company),
-    _TEMPLATE.joinedload(TripTemplate.trip_type),
-    _TEMPLATE.joinedload(TripTemplate.primary_country),
-    _TEMPLATE.selectinload(TripTemplate.countries),
-    _TEMPLATE.selectinload(TripTemplate.tags),
-)
 WITHOUT_TEMPLATE: tuple[ORMOption, ...] = (
     _GUIDE,
     _TEMPLATE.load_only(TripTemplate.base_price, TripTemplate.default_max_capacity, TripTemplate.image_url),
@@ -55,13 +49,15 @@ WITHOUT_TEMPLATE: tuple[ORMOption, ...] = (
 BY_START = (TripOccurrence.start_date, TripOccurrence.id)
 
 
-async def find_bookable(session: ReadSession, query: OccurrencesQuery, today: date) -> PageRows[TripOccurrence]:
+async def find_bookable(session: ReadSession, query: OccurrencesQuery, today: date) -> PageRows[object]:
     """Return a page of future departures that can be booked."""
-    conditions = (to_sql(ON_SALE), to_sql(upcoming(today)), *_conditions(query))
-    return await _find_page(session, conditions, query, WITH_TEMPLATE if query.include_template else WITHOUT_TEMPLATE)
+    chosen = _select((to_sql(ON_SALE), to_sql(upcoming(today)), *_conditions(query)))
+    if query.include_template:
+        return await _find_page(session, chosen, query)
+    return await paginate(session, chosen, BY_START, query, WITHOUT_TEMPLATE)
 
 
-async def find_available(session: ReadSession, query: TripOccurrencesQuery, today: date) -> PageRows[TripOccurrence]:
+async def find_available(session: ReadSession, query: TripOccurrencesQuery, today: date) -> PageRows[object]:
     """Return a page of departures of active templates with places left.
 
     Private Groups have no fixed dates or places: of them all that can be booked are returned.
@@ -70,7 +66,7 @@ async def find_available(session: ReadSession, query: TripOccurrencesQuery, toda
     if query.trip_type_id is not None:
         available = available_or_private(query.trip_type_id, today)
     conditions = (to_sql(And((ACTIVE, ON_SALE))), *available, *_trip_conditions(query))
-    return await _find_page(session, conditions, query, WITH_TEMPLATE)
+    return await _find_page(session, _select(conditions), query)
 
 
 def available_or_private(trip_type_id: int, today: date) -> tuple[ColumnElement[bool], ...]:
@@ -81,14 +77,13 @@ def available_or_private(trip_type_id: int, today: date) -> tuple[ColumnElement[
     return or_(is_private, to_sql(HAS_SPOTS)), TripOccurrence.start_date >= first
 
 
-async def find_template_departures(session: ReadSession, template_id: int, page: PageQuery) -> PageRows[TripOccurrence]:
+async def find_template_departures(session: ReadSession, template_id: int, page: PageQuery) -> PageRows[object]:
     """Return a page of all departures of a template, whatever their status."""
-    return await _find_page(session, (equals_id(TripOccurrence.trip_template_id, template_id),), page, WITH_TEMPLATE)
+    return await _find_page(session, _select((equals_id(TripOccurrence.trip_template_id, template_id),)), page)
 
 
-async def get_departure(session: ReadSession, departure_id: int) -> TripOccurrence | None:
-    found = select(TripOccurrence).where(equals_id(TripOccurrence.id, departure_id))
-    return next(iter(await fetch_scalars(session, found, TripOccurrence.id, WITH_TEMPLATE)), None)
+async def get_departure(session: ReadSession, departure_id: int) -> object | None:
+    return next(iter(await fetch_departures(session, [departure_id])), None)
 
 
 async def next_departures(
@@ -153,11 +148,12 @@ def _trip_conditions(query: TripOccurrencesQuery) -> Iterator[ColumnElement[bool
         yield TripOccurrence.status == query.status
 
 
-async def _find_page(
-    session: ReadSession,
-    conditions: Iterable[SQLColumnExpression[bool]],
-    page: PageQuery,
-    options: Sequence[ORMOption],
-) -> PageRows[TripOccurrence]:
-    statement = select(TripOccurrence).join(TripOccurrence.template).where(*conditions)
-    return await paginate(session, statement, BY_START, page, options)
+def _select(conditions: Iterable[SQLColumnExpression[bool]]) -> Select[TripOccurrence]:
+    return select(TripOccurrence).join(TripOccurrence.template).where(*conditions)
+
+
+async def _find_page(session: ReadSession, chosen: Select[TripOccurrence], page: PageQuery) -> PageRows[object]:
+    """Return a page of departures with their templates."""
+    ids = chosen.with_only_columns(TripOccurrence.id, maintain_column_froms=True)
+    found = (await session.scalars(ids.order_by(*BY_START).offset(page.offset).limit(page.limit))).all()
+    return PageRows(await fetch_departures(session, found), await count_rows(session, chosen))

@@ -30,5 +30,9 @@ async def paginate(
     """Return one page of the rows that `statement` selects, and their total number. The id is the last of `order`."""
     chosen = statement.order_by(*order).offset(page.offset)
     rows = await fetch_scalars(session, chosen, order[-1], options, limit=page.limit)
-    count = statement.with_only_columns(func.count(), maintain_column_froms=True)
-    return PageRows(rows, await session.scalar(count) or 0)
+    return PageRows(rows, await count_rows(session, statement))
+
+
+async def count_rows(session: ReadSession, statement: Select[Any]) -> int:
+    """Return the number of rows that `statement` selects."""
+    return await session.scalar(statement.with_only_columns(func.count(), maintain_column_froms=True)) or 0

@@ -104,11 +104,26 @@ async def _fetch(
     loaded = {_row_id(row, key.key) for row in rows}
     found = await session.scalars(statement.with_only_columns(key, maintain_column_froms=True).limit(limit))
     ids = [row_id for row_id in found if row_id not in loaded]
+
+    async def load_part(part: Sequence[Any]) -> Sequence[Row]:
+        return await load(statement.where(key.in_(part)).limit(None).offset(None))
+
+    return [*rows, *await fetch_by_ids(session, ids, load_part, key.class_.__name__)]
+
+
+async def fetch_by_ids(
+    session: AsyncSession, ids: Sequence[Any], load: Callable[[Sequence[Any]], Awaitable[Sequence[Row]]], kind: str
+) -> Sequence[Row]:
+    """Return what `load` returns for the ids, in slices, without the rows whose values cannot be loaded.
+
+    `kind` is what they are called in logs and metrics.
+    """
+    rows: list[Row] = []
     left_out: dict[object, Exception] = {}
 
-    async def fetch_part(part: Sequence[object]) -> Sequence[Row]:
+    async def fetch_part(part: Sequence[Any]) -> Sequence[Row]:
         try:
-            return await load(statement.where(key.in_(part)).limit(None).offset(None))
+            return await load(part)
         except ROW_ERRORS:
             session.expunge_all()
             raise
@@ -120,7 +135,7 @@ async def _fetch(
     for start in range(0, len(ids), SLICE):
         for part in await process_with_bisection(ids[start : start + SLICE], fetch_part, leave_out, errors=ROW_ERRORS):
             rows += part
-    report_left_out(key.class_.__name__, left_out)
+    report_left_out(kind, left_out)
     return rows
 
 
