@@ -14,6 +14,7 @@ from schemas.tables import BrowsingSession, User
 from tracking.account_claim import claim_user, find_first_guest, record_unverified
 from tracking.addresses import has_email
 from tracking.counted_events import count_new_session, increased
+from tracking.guest_session import NEW_SESSION, NEW_USER, open_guest_session
 from tracking.locks import TRACKING_LOCK, browser_name, email_name, lock_names, session_name
 
 
@@ -67,6 +68,11 @@ async def start_session(
     )
     if known is not None:
         await session.execute(_lock_rows(BrowsingSession.session_id == start.session_id))
+    elif visitor.email is None and start.email is None and began is None:
+        guest = await open_guest_session(session, _started(start, visitor))
+        if guest is not None:
+            await count_new_session(session, start.session_id, guest)
+            return SessionResponse(guest, is_new=True)
     if visitor.email is not None:
         user_id = await _user_for_verified_email(session, visitor.email, start.anonymous_id)
     else:
@@ -110,24 +116,24 @@ async def _lock_visitor(
     await lock_names(session, names)
 
 
+def _started(start: SessionRequest, visitor: Visitor) -> dict[str, Any]:
+    """Return what is stored of a session's start."""
+    return {
+        "session_id": start.session_id,
+        "anonymous_id": start.anonymous_id,
+        "user_agent": visitor.user_agent,
+        "ip_address": visitor.network,
+        "referrer": start.referrer,
+        "device_type": start.device_type,
+    }
+
+
 async def _open_session(
     session: AsyncSession, start: SessionRequest, visitor: Visitor, user_id: int, began: datetime | None
 ) -> bool:
     """Insert or restart the session. Return False if it is already open."""
     new = insert(BrowsingSession).values(
-        session_id=start.session_id,
-        anonymous_id=start.anonymous_id,
-        user_id=user_id,
-        started_at=began or func.now(),
-        created_at=func.now(),
-        user_agent=visitor.user_agent,
-        ip_address=visitor.network,
-        referrer=start.referrer,
-        device_type=start.device_type,
-        search_count=0,
-        click_count=0,
-        save_count=0,
-        contact_count=0,
+        NEW_SESSION | _started(start, visitor) | {"user_id": user_id, "started_at": began or func.now()}
     )
     opened = new.on_conflict_do_update(
         index_elements=[BrowsingSession.session_id],
@@ -245,21 +251,8 @@ async def _create_user(
     is_registered: bool = False,
 ) -> int | None:
     """Insert a user and return its id, or None if its anonymous id or address is taken."""
-    new = insert(User).values(
-        anonymous_id=anonymous_id,
-        email=email,
-        name=name,
-        preferred_language="he",
-        first_seen_at=func.now(),
-        last_seen_at=func.now(),
-        total_sessions=0,
-        total_searches=0,
-        total_clicks=0,
-        is_registered=is_registered,
-        is_active=True,
-        created_at=func.now(),
-        updated_at=func.now(),
-    )
+    told_apart = {"anonymous_id": anonymous_id, "email": email, "name": name, "is_registered": is_registered}
+    new = insert(User).values(NEW_USER | told_apart)
     user_id: int | None = await session.scalar(new.on_conflict_do_nothing().returning(User.id))
     return user_id
 

@@ -15,7 +15,7 @@ VISITOR = {"session_id": SESSION, "anonymous_id": PERSON}
 EVENTS: dict[str, dict[str, Any]] = {"/api/events": event(), "/api/events/batch": {"events": [event(), event()]}}
 
 STATEMENTS: list[tuple[str, str, dict[str, Any] | None, tuple[int, int]]] = [
-    ("POST", "/api/session/start", VISITOR, (6, 1)),
+    ("POST", "/api/session/start", VISITOR, (4, 1)),
     ("POST", "/api/user/identify", {"anonymous_id": PERSON, "email": "dana@example.org"}, (4, 4)),
     *[("POST", path, body, (0, 0)) for path, body in EVENTS.items()],
     ("GET", "/api/events/types", None, (0, 0)),
