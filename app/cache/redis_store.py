@@ -18,6 +18,16 @@ REDIS_ERRORS = Counter(
 PREFIX = "smarttrip:cache:3:"
 """Prefix of all keys. The number is the version of the entry format."""
 
+READ_OR_LOCK = """
+local packed = redis.call('GET', KEYS[1])
+if packed then
+  return {0, redis.call('PTTL', KEYS[1]), packed}
+end
+return {redis.call('SET', KEYS[2], '1', 'NX', 'EX', ARGV[1]) and 1 or 0, 0, false}
+"""
+"""Return the entry in KEYS[1] with the milliseconds for which it is retained; if there is none, take the lock KEYS[2]
+for ARGV[1] seconds, and return whether it was free."""
+
 LOCK_SECONDS = 5
 """Lifetime of a lock: other processes wait at most this long for one that died while it loaded a body."""
 
@@ -29,35 +39,52 @@ class RedisStore:
         self._call = redis.call
         self._redis = redis.client
         self._prefix = redis_key(redis.client, PREFIX)
+        self._script = redis.client.register_script(READ_OR_LOCK)
+        self._held: set[str] = set()
+        """Keys of the locks that this process has."""
 
-    async def read(self, key: str) -> StoredEntry | None:
-        missing: tuple[bytes | None, int] = (None, 0)
-        return _unpack(*await self._call_or_default(lambda: self._get(key), missing))
+    async def read_or_lock(self, key: str, generation: int) -> tuple[bool, StoredEntry | None]:
+        """Return the present entry; without one, whether the caller got the lock to load this body."""
+        return await self._locked_and_entry(key, generation, self._read_or_lock)
 
     async def lock_and_get(self, key: str, generation: int) -> tuple[bool, StoredEntry | None]:
         """Return whether the caller got the lock to load this body, and the present entry, in one atomic step."""
-        without_redis: tuple[bool, bytes | None, int] = (True, None, 0)
-        locked, packed, retained = await self._call_or_default(
-            lambda: self._lock_and_get(key, generation), without_redis
-        )
-        return locked, _unpack(packed, retained)
+        return await self._locked_and_entry(key, generation, self._lock_and_get)
 
     async def write(self, key: str, entry: StoredEntry) -> None:
+        """Store the entry, and release its lock: it is of no use any more, whoever has it."""
         packed, retained = entry.pack(), round((entry.fresh_seconds + entry.stale_seconds) * 1000)
-        await self._call_or_default(lambda: self._redis.set(self._prefix + key, packed, px=retained), None)
+        await self._call_or_default(lambda: self._write(key, entry.generation, packed, retained), None)
 
     async def unlock(self, key: str, generation: int) -> None:
-        """Release the lock. Call it after `write`, so that no process finds neither lock nor entry."""
-        await self._call_or_default(lambda: self._redis.delete(self._lock_key(key, generation)), None)
+        """Release the lock, unless it was released with an entry."""
+        lock = self._lock_key(key, generation)
+        if lock in self._held:
+            self._held.remove(lock)
+            await self._call_or_default(lambda: self._redis.delete(lock), None)
 
-    async def _get(self, key: str) -> tuple[bytes | None, int]:
-        """Return the packed entry, and the milliseconds for which Redis retains it."""
+    async def _locked_and_entry(
+        self, key: str, generation: int, command: Callable[[str, int], Awaitable[tuple[bool, bytes | None, int]]]
+    ) -> tuple[bool, StoredEntry | None]:
+        without_redis: tuple[bool, bytes | None, int] = (True, None, 0)
+        locked, packed, retained = await self._call_or_default(lambda: command(key, generation), without_redis)
+        if locked:
+            self._held.add(self._lock_key(key, generation))
+        return locked, _unpack(packed, retained)
+
+    async def _write(self, key: str, generation: int, packed: bytes, retained: int) -> None:
+        lock = self._lock_key(key, generation)
         async with self._redis.pipeline(transaction=False) as pipeline:
-            # In this order: of an entry that is replaced in between, the life is at worst too short.
-            pipeline.pttl(self._prefix + key)
-            pipeline.get(self._prefix + key)
-            retained, packed = await pipeline.execute()
-        return packed, retained
+            # In this order, so that no process finds neither lock nor entry.
+            pipeline.set(self._prefix + key, packed, px=retained)
+            pipeline.delete(lock)
+            await pipeline.execute()
+        self._held.discard(lock)
+
+    async def _read_or_lock(self, key: str, generation: int) -> tuple[bool, bytes | None, int]:
+        keys = [self._prefix + key, self._lock_key(key, generation)]
+        locked, retained, packed = await self._script(keys, [LOCK_SECONDS])
+        return bool(locked), packed, retained
 
     async def _lock_and_get(self, key: str, generation: int) -> tuple[bool, bytes | None, int]:
         async with self._redis.pipeline(transaction=True) as pipeline:

@@ -221,7 +221,9 @@ class ResponseCache:
         """Return a current body from Redis, or load it once the lock is free or the wait is over."""
         if not self._invalidation.connected:
             return await self._load(request, generation, older=None)
-        stored = await self._store.read(request.key)
+        locked, stored = await self._store.read_or_lock(request.key, generation)
+        if locked:
+            return await self._load_with_lock(request, generation, stored, None)
         entry = self._shared_entry(request, stored, self._local.get(request.key))
         deadline = time.monotonic() + WAIT_SECONDS
         while entry is None or not self._is_current(entry, request.depends_on):

@@ -1,6 +1,6 @@
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 
 import pytest
 from redis.asyncio import Redis
@@ -230,6 +230,14 @@ async def test_failed_load_releases_its_lock(one: SimulatedProcess, other: Simul
     assert time.monotonic() - began < 0.5
 
 
+async def test_load_takes_two_round_trips(one: SimulatedProcess, sent: list[Collection[bytes]]) -> None:
+    # The first one loads the script into Redis.
+    await one.get(FakeLoader())
+    sent.clear()
+    await one.get(FakeLoader(), key="other")
+    assert len([commands for commands in sent if PREFIX.encode() in b"".join(commands)]) == 2
+
+
 async def test_cancelled_caller_does_not_affect_others(one: SimulatedProcess) -> None:
     loader = FakeLoader()
     loader.gate.clear()
@@ -253,7 +261,7 @@ async def test_bodies_expire_soon_after_a_change(redis: Redis) -> None:
     async with simulated_process(redis, replica_lag_seconds=60) as process:
         await changed(redis, "country", process)
         await process.get(FakeLoader(), ttl=3600)
-        entry = await RedisStore(ResilientRedis(redis)).read("key")
+        _, entry = await RedisStore(ResilientRedis(redis)).read_or_lock("key", 0)
     assert entry
     assert entry.fresh_seconds <= PROCESS_SECONDS
 
