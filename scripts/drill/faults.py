@@ -103,12 +103,6 @@ async def _fill_disk(system: Topology) -> None:
         await asyncio.sleep(SECONDS)
 
 
-async def _kill_node_of_reindex(system: Topology) -> None:
-    """Kill the node that has the only copy of an index that is being built."""
-    async with system.reindexing() as name:
-        await _replace(system, await system.cluster.node_of(name), Node.kill)
-
-
 async def _fail_over_redis(system: Topology) -> None:
     system.redis.kill()
     await asyncio.sleep(SECONDS)
@@ -133,8 +127,6 @@ FAULTS: Mapping[str, Fault] = {
     "node-stopped": Fault(_stop_node),
     "node-slow": Fault(_slow_node),
     "disk-full": Fault(_fill_disk),
-    # Afterwards, changes are written to the previous index, too.
-    "reindex-node-killed": Fault(_kill_node_of_reindex),
     "redis-failover": Fault(_fail_over_redis),
     "postgres-failover": Fault(_fail_over_postgres, may_degrade=True),
 }

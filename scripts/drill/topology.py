@@ -22,11 +22,9 @@ from scripts.dev_stack import split
 from scripts.dev_stack.elasticsearch.cluster import Cluster, running_cluster
 from scripts.dev_stack.paths import open_folder
 from scripts.dev_stack.postgres import POSTGRES
-from scripts.dev_stack.processes import SMARTTRIP
 from scripts.dev_stack.wait import http_ok, wait_until
 from scripts.drill.redis_servers import DURABLE, RedisServer, redis_server, sentinels
 from scripts.drill.servers import Server, follow_synchronously, server, standby
-from scripts.errors import CliError
 
 REDIS_NAME = "drill"
 REDIS_REPLICAS = 2
@@ -35,9 +33,6 @@ SECONDS_TO_HEAL = 120
 OLDEST_CHANGE = (
     "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float FROM smarttrip.outbox"
 )
-BUILDING = "SELECT name FROM smarttrip.index_targets WHERE state = 'building'"
-REINDEX_RATE = 500
-"""Departures per second: a rebuild that lasts for as long as a fault."""
 CAUGHT_UP_SECONDS = 2.0
 """Age of the oldest change that is not indexed yet, below which the workers keep up."""
 OTHER_DISK = Path("/dev/shm")  # noqa: S108 -- another file system than that of the data
@@ -82,35 +77,6 @@ class Topology:
             yield
         finally:
             process.send_signal(SIGCONT)
-
-    @asynccontextmanager
-    async def reindexing(self) -> AsyncIterator[str]:
-        """Rebuild the index beside the block, and yield the name of the new one once it is there; wait for the end.
-
-        The rebuild may fail, as its index has no replicas; then it is done again. Raises: CliError.
-        """
-        running = await self._start_reindex()
-        try:
-            await wait_until(self._is_rebuilding, SECONDS_TO_HEAL, "a reindex")
-            yield str(await self.execute(BUILDING))
-            if await running.wait() != 0:
-                running = await self._start_reindex()
-                if await running.wait() != 0:
-                    raise CliError("A reindex failed although nothing did.")
-        finally:
-            if running.returncode is None:
-                running.kill()
-                await running.wait()
-
-    async def _start_reindex(self) -> asyncio.subprocess.Process:
-        environment = {**os.environ, **self.services, "REINDEX_RATE": str(REINDEX_RATE)}
-        nowhere = asyncio.subprocess.DEVNULL
-        return await asyncio.create_subprocess_exec(
-            SMARTTRIP, "reindex", env=environment, stdin=nowhere, stdout=nowhere, stderr=nowhere
-        )
-
-    async def _is_rebuilding(self) -> bool:
-        return await self.execute(BUILDING) is not None
 
     async def start_missing(self) -> None:
         """Start what was killed of the split system."""

@@ -143,11 +143,6 @@ class Cluster:
         master = await self.master()
         return next(node for node in self.nodes if node is not master)
 
-    async def node_of(self, index: str) -> Node:
-        """Return the node with the primary copy of the index's first shard."""
-        rows = await self.client.cat.shards(index=index, h="prirep,node", s="shard,prirep", format="json")
-        return next(node for node in self.nodes if node.name == rows[0]["node"])  # type: ignore[index]
-
     @asynccontextmanager
     async def full_disk(self, node: Node) -> AsyncIterator[None]:
         """Set the watermarks of disks, for the block, so that those with as much room as this node's are too full.
