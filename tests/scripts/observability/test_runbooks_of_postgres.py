@@ -3,7 +3,9 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from urllib.request import urlopen
 
 import asyncpg
 import pytest
@@ -69,18 +71,24 @@ async def test_disabled_trigger_is_named(runbook: str, settings: Settings, backe
     assert "guides" in shown
 
 
-async def test_holder_of_a_lock_is_shown_and_ended(settings: Settings, backends: Backends) -> None:
+async def test_holder_of_a_lock_is_shown_and_ended_while_requests_wait_for_the_pool(
+    settings: Settings, backends: Backends
+) -> None:
     holder = await asyncpg.connect(plain(settings.database_url))
     pid = await holder.fetchval("SELECT pg_backend_pid()")
     await holder.execute("BEGIN; LOCK TABLE guides")
-    waiter = asyncio.create_task(execute(backends.postgres, "UPDATE guides SET bio = bio"))
+    writer = asyncio.create_task(execute(backends.postgres, "UPDATE guides SET bio = bio"))
     await eventually(lambda: waits_for_a_lock(backends.postgres))
-    shown = await run("postgres-pool-exhausted", "confirm", settings)
-    assert "|active|Lock|1" in shown
-    with uvicorn_serving(settings) as api:
+    small = settings.model_copy(update={"postgres_connections": 1})
+    with uvicorn_serving(small) as api, ThreadPoolExecutor(2) as clients:
+        for page in (1, 2):
+            clients.submit(urlopen, f"{api}/api/guides?page={page}")
+        await eventually(lambda: waits_for_a_lock(backends.postgres, 2))
+        shown = await run("postgres-pool-exhausted", "confirm", settings)
         assert f"{pid}|" in await run("high-error-rate", "confirm", settings, codes=DIFFERING, api=api)
-    await run("high-error-rate", "first", settings)
-    await waiter
+        await run("high-error-rate", "first", settings)
+        await writer
+    assert "|active|Lock|2" in shown
     with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):
         await holder.execute("SELECT 1")
 
@@ -118,12 +126,32 @@ async def test_constraint_that_protects_rows_is_shown(settings: Settings, backen
     assert "referrers" in shown
 
 
-async def test_state_of_a_standby_is_shown() -> None:
+async def test_held_up_replay_of_a_standby_is_shown() -> None:
     async with server(POSTGRES) as primary, standby(primary) as replica:
         await replica.start()
+        await execute_alone(replica.url, "SELECT pg_wal_replay_pause()")
+        await execute_alone(primary.url, "CREATE TABLE written AS SELECT generate_series(1, 10000)")
         settings = load_settings(database_url=primary.url)
 
-        async def is_shown() -> bool:
-            return "streaming" in await run("replica-left-out", "cause", settings)
+        async def bytes_behind() -> int:
+            shown = await run("replica-left-out", "cause", settings)
+            found = re.search(r"\| streaming \| +(\d+)$", shown, re.MULTILINE)
+            return int(found[1]) if found else -1
 
-        await eventually(is_shown)
+        async def is_behind() -> bool:
+            return await bytes_behind() > 0
+
+        async def has_caught_up() -> bool:
+            return await bytes_behind() == 0
+
+        await eventually(is_behind)
+        await execute_alone(replica.url, "SELECT pg_wal_replay_resume()")
+        await eventually(has_caught_up)
+
+
+async def execute_alone(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
