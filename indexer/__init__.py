@@ -1,1 +1,1 @@
-"""The worker process: `worker.py` runs everything, `supervisor.py` has a missing or unusable index rebuilt."""
+"""The index, and the worker that keeps it in step (`worker.py`); `supervisor.py` has an unusable index rebuilt."""

@@ -1,1 +1,1 @@
-"""The rules, as data: ranking in Elasticsearch and explanation in Python."""
+"""The rules, as data: ranking in Elasticsearch, explanation in Python, and what a change affects."""

@@ -133,7 +133,7 @@ class FailoverHttpClient:
             self._repeatable = min(MAX_REPEATED, self._repeatable + REPEATED_SHARE)
             self._left_out_at.pop(node.config, None)
             self._pool.mark_live(node)
-            # They were asked first.
+            # They were asked earlier than the one that has responded, so they stall.
             self._leave_out(attempts.values())
         else:
             self._leave_out([node])

@@ -1,1 +1,1 @@
-"""Readiness and graceful shutdown."""
+"""Readiness, health, required backends and graceful shutdown."""

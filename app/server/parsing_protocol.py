@@ -192,7 +192,7 @@ class ParsingProtocol(HttpToolsProtocol):
             return
         self._current = cycle
         if self._parsing:
-            # Most bodies arrive with the head: starting after the parser passes them on with the request.
+            # Start once the parser returns: a body that came with the head is then complete.
             self._pending_request = cycle, app
         else:
             self._start(cycle, app)

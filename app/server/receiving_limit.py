@@ -15,7 +15,7 @@ def receiving_limit(settings: Settings) -> int:
 
 
 class ReceivingLimit:
-    """The connections on which the application waits for a body, longest first."""
+    """Limits the connections on which the application waits for a body: one too many ends the slowest."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

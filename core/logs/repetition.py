@@ -79,7 +79,7 @@ def _log_count(kind: Kind, count: int) -> None:
 
 
 LIMIT = RepetitionLimit(_log_count)
-# Before the lines that wait are flushed, with a priority of 0.
+# The higher priority runs first: the thread that writes lines ends with a priority of 0.
 Finalize(None, LIMIT.end_window, exitpriority=1)
 
 

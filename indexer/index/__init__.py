@@ -1,1 +1,1 @@
-"""Index administration, targets, outbox table, versioned bulk writes, document versions, reconciliation."""
+"""Index administration, targets, outbox table, bulk writes and their versions, reconciliation."""

@@ -206,7 +206,7 @@ async def claim(
     rows = await connection.execute(union(*(select(part) for part in parts)))
     await connection.execute(SET_SEQUENTIAL_SCANS, {"value": "on"})
     claimed: dict[int, ClaimedRow] = {}
-    # A row of two shares appears twice: locked by the first in the second. Sorted, it comes as it was before at last.
+    # A row in two shares is returned twice, once as locked by ourselves. Sorted, the other reading is last and stays.
     for locked in sorted(rows, key=attrgetter("never_locked")):
         claimed[locked.id] = ClaimedRow(
             locked.id,

@@ -1,4 +1,4 @@
-"""Monotonic document versions: (timeline << 48) | sequence. They grow across failovers of Postgres, too."""
+"""Monotonic versions of writes to the index: (timeline << 48) | sequence. They grow across failovers, too."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,1 +1,1 @@
-"""The worker's probes and outbox metrics."""
+"""The worker's probes, and metrics of its queues, the index, certificates and the preflight."""

@@ -15,7 +15,7 @@ STUCK_AFTER_SECONDS = 20.0
 
 
 async def run_health_server(host: str, port: int, consumers: Sequence[OutboxConsumer]) -> None:
-    """Serve until cancelled."""
+    """Serve `/livez`, `/readyz` and `/metrics` until cancelled."""
 
     async def ready(request: web.Request) -> web.Response:
         idle = time.monotonic() - min(consumer.progressed_at for consumer in consumers)

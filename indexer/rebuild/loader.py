@@ -131,7 +131,7 @@ class BulkLoader:
             self._add_rejected(outcome)
 
     async def _write_with_retries(self, changes: dict[int, bytes | None]) -> None:
-        """Write documents, and remove those that are written or rejected from `changes`."""
+        """Write `changes`, and delete from that dictionary what is written or rejected: it is not tried again."""
         async for attempt in retrying(IndexUnavailableError):
             with attempt:
                 outcomes = await bulk_writer.write(self.backends.elasticsearch, [self.name], self._version, changes)

@@ -12,7 +12,7 @@ from indexer.documents.rows import snapshot
 from indexer.index.keyset import MIN_ID, database_ids, index_documents
 
 PAGE = 500
-"""Departures."""
+"""Departures that are read at a time."""
 
 Document = dict[str, Any]
 

@@ -1,1 +1,1 @@
-"""Weight sets in Postgres, and which of them clients are answered with."""
+"""Weight sets and rollouts in Postgres."""

@@ -282,11 +282,11 @@ class OccurrenceFields(Entity):
     updated_at: Timestamp
     """Time of the last change, in UTC."""
     effective_price: Money = _or_template("effectivePrice", "base_price")
-    """Price per person that counts, in the platform's currency: the override, or else the template's."""
+    """Price per person in the platform's currency: the departure's own, or else the template's."""
     effective_max_capacity: int = _or_template("effectiveMaxCapacity", "default_max_capacity")
-    """Number of places that counts: the override, or else the template's."""
+    """Number of places: the departure's own, or else the template's."""
     effective_image_url: str | None = _or_template("effectiveImageUrl", "image_url")
-    """URL of the picture that counts; null if there is none."""
+    """URL of the picture: the departure's own, or else the template's; null if there is none."""
     duration_days: int = Field(default_factory=lambda data: (data["end_date"] - data["start_date"]).days + 1)
     """Duration in days, first and last day included."""
 

@@ -11,7 +11,7 @@ from schemas.tables.base import Base, Count, Instant, InstantNow, Small
 SCHEMA = "smarttrip"
 
 INDEX_VERSION = Sequence("index_version", schema=SCHEMA, metadata=Base.metadata)
-"""Sequence of document versions: a later read of Postgres has a higher version, which wins in the index."""
+"""Sequence of write versions: a later read of Postgres has a higher version, which wins in the index."""
 
 WideInt = Annotated[int, mapped_column(BigInteger)]
 """Wide enough for any integer key that the platform may come to use."""

@@ -98,7 +98,7 @@ async def _slow_node(system: Topology) -> None:
 
 
 async def _fill_disk(system: Topology) -> None:
-    """Put the last node over all watermarks of its disk: it has to give its copies away."""
+    """Put the last node over all watermarks of its disk: Elasticsearch moves its shards to the others."""
     async with system.cluster.full_disk(system.cluster.nodes[-1]):
         await asyncio.sleep(SECONDS)
 

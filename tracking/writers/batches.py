@@ -32,7 +32,7 @@ DOUBTFUL = ("0A", "0L", "0P", "24", "25", "26", "28", "2B", "2D", "34", "3D", "3
 rejects one. All others are errors in the data: malformed, against a constraint, beyond a limit, or raised by a
 trigger."""
 MAX_DOUBTFUL = 10
-"""Entries that fail in this way, before any was stored, after which the failure counts as one of all entries."""
+"""Entries with a DOUBTFUL error, before any entry was stored, after which the error counts as one of all entries."""
 
 INSERT_DEAD_EVENT = text("""
 INSERT INTO smarttrip.event_dead (body, reason)

@@ -1,1 +1,1 @@
-"""The weights that a request is answered with, and what a rollout's monitor says."""
+"""Which weight set answers a request, by the rollout in Postgres."""

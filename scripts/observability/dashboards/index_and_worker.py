@@ -94,7 +94,11 @@ REINDEX_LEFT = "clamp_min(max(smarttrip_reindex_end_timestamp_seconds) - time(),
 CREATED = "max(smarttrip_index_created_timestamp_seconds)"
 INDEX_AGE = f"(time() - {CREATED}) * ({CREATED} > bool 0)"
 REBUILDS = "sum by (reason) (increase(smarttrip_index_rebuilds_total[1h]))"
-DRIFT = {"drift": "max(smarttrip_index_drifted_departures)", "dead letters": "max(smarttrip_outbox_dead_rows)"}
+DRIFT = {
+    "drift": "max(smarttrip_index_drifted_departures)",
+    "found in a day": "sum(increase(smarttrip_index_drift_total[1d]))",
+    "dead letters": "max(smarttrip_outbox_dead_rows)",
+}
 SUCCESS = "max by (name) (smarttrip_job_last_success_timestamp_seconds)"
 SINCE = f"(time() - {SUCCESS}) * ({SUCCESS} > bool 0)"
 DURATION = (

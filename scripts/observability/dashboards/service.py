@@ -82,11 +82,21 @@ def _event_loop() -> Row:
                 {"{{job}} {{instance}} {{pid}}": "deriv(smarttrip_process_gc_pause_seconds[5m])"},
             ),
             chart(
+                "Share of time that each generation stops the processes",
+                "percentunit",
+                {"{{generation}}": "sum by (generation) (rate(smarttrip_gc_pause_seconds_total[5m]))"},
+            ),
+            chart(
                 "Collections by generation",
                 "ops",
                 {"{{generation}}": "sum by (generation) (rate(smarttrip_gc_collections_total[5m]))"},
             ),
             chart("Rate-limit decisions", "reqps", {"{{group}} {{decision}}": DECISIONS}),
+            chart(
+                "Rate limits in force",
+                "short",
+                {"{{group}} in {{window}} s": "max by (group, window) (smarttrip_rate_limit_requests)"},
+            ),
             chart("Requests without a line in the log", "reqps", {"{{reason}}": OMITTED}),
             chart("Spans", "ops", {"{{outcome}}": "sum by (outcome) (rate(smarttrip_spans_total[5m]))"}),
         ],

@@ -7,6 +7,8 @@ from tests.scripts.observability.queries import metrics_of, panel_queries, rule_
 
 OF_PROMETHEUS = {"up"}
 OF_PROCESSES = {f"process_{name}" for name in ("cpu_seconds_total", "resident_memory_bytes", "open_fds")}
+JOINED_ONLY = {"smarttrip_role"}
+"""Metrics for queries of an operator's own, see docs/how-to/deploy.md."""
 QUERIES = panel_queries() | rule_queries()
 
 
@@ -18,6 +20,12 @@ def exported() -> set[str]:
     series = {name + part for name, kind in found.items() if kind in ("histogram", "summary") for part in parts}
     recorded = {rule["record"] for rule in rules() if "record" in rule}
     return found.keys() | series | recorded | OF_PROMETHEUS | OF_PROCESSES
+
+
+def test_every_metric_is_in_a_panel_or_a_rule() -> None:
+    selected = {name for query in QUERIES.values() for name in metrics_of(query)}
+    unused = {name for name in metrics() if not any(series.startswith(name) for series in selected)}
+    assert unused == JOINED_ONLY
 
 
 @pytest.mark.parametrize("query", QUERIES)

@@ -46,4 +46,4 @@ async def test_commands_run_where_all_is_well(settings: Settings) -> None:
                         # Redis of the tests has no append-only file.
                         codes=(ExitCode.DONE, ExitCode.DIFFERS, NOTHING_FOUND),
                     )  # fmt: skip
-                    assert "rror" not in shown, runbook
+                    assert not re.search("^(ERROR|error)|psql:", shown, re.MULTILINE), runbook
