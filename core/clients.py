@@ -92,7 +92,7 @@ class LenientSerializer(OrjsonSerializer):
     """Reads what orjson rejects as well: one document with a number beyond 1e308 must not cost a whole page."""
 
     def loads(self, data: bytes) -> Any:
-        """Raises: SerializationError, without the data, which may be megabytes of documents."""
+        """Decode a response. Raises: SerializationError, without the data, which may be megabytes of documents."""
         try:
             return orjson.loads(data)
         except ValueError:

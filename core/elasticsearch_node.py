@@ -60,7 +60,7 @@ class ClusterNode(TimedNode):
         )
 
     async def _request(self, *arguments: Any) -> NodeApiResponse:
-        """Raises: NodeConnectionError, on which the client asks the next node."""
+        """Send a request. Raises: NodeConnectionError, if the node stalls; the client then asks the next node."""
         try:
             async with self._detector.watch():
                 return await super()._request(*arguments)

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 from alembic import op
+from asyncpg import LockNotAvailableError
 from sqlalchemy.exc import DBAPIError
 
 from migrations.errors import MigrationError
@@ -13,7 +14,6 @@ LOCK_TIMEOUT = "200ms"
 """How long a step waits for a lock: writers queue behind a waiting lock request."""
 PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, *[3.0] * 20)
 """Seconds between attempts: about a minute."""
-LOCK_NOT_AVAILABLE = "55P03"
 
 MARK = "made by smarttrip"
 """Comment on objects of ours among the platform's own, so that a downgrade removes only these."""
@@ -43,7 +43,7 @@ def _attempt(statement: str) -> bool:
     try:
         op.get_bind().exec_driver_sql(statement)
     except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+        if getattr(error.orig, "sqlstate", None) != LockNotAvailableError.sqlstate:
             raise
         return False
     return True

@@ -55,7 +55,7 @@ class CircuitBreaker:
         self._gauge.set(CircuitState.CLOSED)
 
     def __enter__(self) -> None:
-        """Raises: BackendUnavailableError, while the circuit is open."""
+        """Admit the call. Raises: BackendUnavailableError, while the circuit is open."""
         if self.state is not CircuitState.CLOSED:
             self._admit_probe()
 

@@ -10,7 +10,7 @@ class RateLimitGroups:
     """The rate limiter runs before routing, so paths that match no endpoint have a group as well."""
 
     def __init__(self, endpoints: Iterable[Endpoint]) -> None:
-        """Raises ValueError if two endpoints that share a path or a prefix name different groups."""
+        """Build the lookup. Raises: ValueError, if endpoints that share a path or a prefix name different groups."""
         self._by_path: dict[str, RateLimitGroup | None] = {}
         by_prefix: dict[str, RateLimitGroup | None] = {}
         for endpoint in endpoints:

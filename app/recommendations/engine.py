@@ -27,7 +27,7 @@ class RankedResults:
 
 
 async def find_recommendations(trips: TripSearch, search: SearchContext) -> RankedResults:
-    """Raises BackendError."""
+    """Return the ranked results. Raises: BackendError."""
     found, primary = await _search(trips, search, weights.RESULTS)
     relaxed: list[Recommendation] = []
     if needs_relaxed_search(primary):

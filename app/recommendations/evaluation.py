@@ -33,7 +33,7 @@ class EvaluationRunner:
     async def run(
         self, scenarios: Iterable[EvaluationScenario], today: date, weights: WeightSet = PLATFORM_SET
     ) -> list[ScenarioResult]:
-        """Raises: ConflictError, while another evaluation runs in this process; BackendError."""
+        """Run the evaluation. Raises: ConflictError, while another evaluation runs in this process; BackendError."""
         if self._running.locked():
             raise ConflictError(Message("evaluation_running"))
         async with self._running:

@@ -17,7 +17,7 @@ COMPANY_TEMPLATES = reference_policy("company", "template", "country", "tag", "t
 
 
 async def list_templates(session: ReadSession, company_id: int, query: PageQuery) -> PageResponse[Template]:
-    """Raises 404 as ApiError if there is no such company."""
+    """Return the company's templates. Raises: ApiError 404, if there is no such company."""
     if not await companies.company_exists(session, company_id):
         raise not_found("Company")
     found = await templates.find_company_templates(session, company_id, query)

@@ -15,7 +15,7 @@ OPEN_METRICS = "application/openmetrics-text"
 
 
 async def get_metrics(request: ApiRequest) -> Response:
-    """Raises: NotAuthorizedError, for a client whose address is not in METRICS_ALLOWED."""
+    """Return the metrics. Raises: NotAuthorizedError, for a client whose address is not in METRICS_ALLOWED."""
     if not _is_allowed(request):
         raise NotAuthorizedError(Message("metrics_not_allowed"))
     if OPEN_METRICS in request.headers.get("accept", ""):

@@ -51,7 +51,7 @@ async def _with_next_departures(
 
 
 async def list_template_departures(session: ReadSession, template_id: int, query: PageQuery) -> PageResponse[Departure]:
-    """Raises 404 as ApiError if there is no such template."""
+    """Return the template's departures. Raises: ApiError 404, if there is no such template."""
     if not await templates.template_exists(session, template_id):
         raise not_found("Template")
     found = await departures.find_template_departures(session, template_id, query)

@@ -46,7 +46,7 @@ class CountingProcessor(BatchSpanProcessor):
 
 
 def create_tracer(service: str, version: str, counter: Counter) -> OpenTelemetryTracer:
-    """Raises: ValueError, if a variable is invalid."""
+    """Create the tracer of the process. Raises: ValueError, if a variable is invalid."""
     os.environ.setdefault(ELASTICSEARCH_SPANS, "false")
     provider = TracerProvider(resource=_resource(service, version), shutdown_on_exit=False, id_generator=ChosenIds())
     provider.add_span_processor(CountingProcessor(counter))

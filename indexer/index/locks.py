@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from asyncpg import LockNotAvailableError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -33,7 +34,6 @@ REBUILD_IDLE_SECONDS = 60.0
 KEEPALIVE_SECONDS = 30
 """Seconds of silence after which Postgres tests whether the machine that rebuilds is still there."""
 
-LOCK_NOT_AVAILABLE = "55P03"
 IDLE_IN_TRANSACTION = "25P03"
 LOCK_TIMEOUT = 1.0
 """Seconds that new batches may queue behind a pending exclusive lock before they are let through."""
@@ -116,7 +116,7 @@ async def _try_exclude_batches(connection: AsyncConnection) -> bool:
             await connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'"))
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": BATCH_LOCK})
     except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+        if getattr(error.orig, "sqlstate", None) != LockNotAvailableError.sqlstate:
             raise
         return False
     return True

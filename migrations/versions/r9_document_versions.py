@@ -34,5 +34,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Changes that wait as copies become rows of the outbox again."""
+    """Turn changes that wait as copies into rows of the outbox again."""
     atomically(MERGE)

@@ -91,7 +91,7 @@ def _describe_os_error(error: Exception) -> str:
 
 
 def _missing_module(error: Exception) -> str:
-    """The packages for a checkout (local servers, demo, drill, benchmark) are not part of an installed wheel."""
+    """Return the sentence for a missing package: a wheel has none for local servers, demo, drill and benchmark."""
     return f"This command works in a checkout only, after ./scripts/setup ({error})."
 
 

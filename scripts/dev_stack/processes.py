@@ -29,7 +29,7 @@ class Child:
     log: Path
 
     def check(self) -> None:
-        """Raises CliError if the process has ended."""
+        """Check that the process runs. Raises: CliError, if it has ended."""
         if self.process.poll() is not None:
             raise CliError(f"`{_short(self.process.args)}` has ended; its log is {self.log}.")
 
@@ -112,6 +112,6 @@ def _request_death_signal(signal: Signals) -> Callable[[], None] | None:
 
 
 def _short(command: object) -> str:
-    """The command line without the folder of its program."""
+    """Return the command line without the folder of its program."""
     parts = [str(part) for part in command] if isinstance(command, list | tuple) else [str(command)]
     return " ".join([Path(parts[0]).name, *parts[1:]])

@@ -31,7 +31,7 @@ async def _kill_api(system: Topology) -> None:
 
 
 async def _stop_api(system: Topology) -> None:
-    async with system.stopped("recommendations-1"):
+    async with system.suspended("recommendations-1"):
         await asyncio.sleep(SHORT_SECONDS)
 
 
@@ -45,7 +45,7 @@ async def _kill_worker(system: Topology) -> None:
 
 
 async def _stop_worker(system: Topology) -> None:
-    async with system.stopped("worker-1"):
+    async with system.suspended("worker-1"):
         await asyncio.sleep(SECONDS)
 
 

@@ -69,7 +69,7 @@ class Topology:
             process.wait(30)
 
     @asynccontextmanager
-    async def stopped(self, name: str) -> AsyncIterator[None]:
+    async def suspended(self, name: str) -> AsyncIterator[None]:
         """Suspend a process of the split system during the block."""
         process = self._process(name)
         process.send_signal(SIGSTOP)

@@ -21,8 +21,8 @@ from scripts.drill.load_generator import TIMEOUT as LOAD_TIMEOUT
 from scripts.drill.load_generator import LoadClient, Outcome, Request, percentile, visitor
 from scripts.drill.prices import Prices
 from scripts.errors import CliError
+from scripts.walkthrough.client import SEARCH_PATH
 
-SEARCH_PATH = "/api/v2/recommendations"
 RESOURCE_PATH = "/api/tags"
 RATES = (30.0, 20.0, 10.0, 5.0)
 """Searches per second, of which the highest is taken that leaves the machine room for what a fault costs."""

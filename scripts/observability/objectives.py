@@ -87,7 +87,7 @@ def _of_groups() -> Iterator[Objective]:
 
 
 def _service_availability() -> Objective:
-    """Requests that were shed count here: they are rejected before their route is known."""
+    """Return the objective of all requests, those that were shed included: no route of theirs is known."""
     answered, shed = _requests(), "sum(rate(smarttrip_http_requests_shed_total[5m]))"
     failed = f"({_requests(FAILED)} or 0 * {answered}) + {shed}"
     return Objective("service", "availability", "neither 5xx nor shed", AVAILABILITY, f"{answered} + {shed}", failed)

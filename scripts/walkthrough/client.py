@@ -27,7 +27,7 @@ class Client:
         return {row["name"]: row["id"] for row in self._request("GET", path).body["data"]}
 
     def _request(self, method: str, path: str, body: str | None = None) -> Response:
-        """Raises CliError if the API responds with an error."""
+        """Send a request and return the response. Raises: CliError, if it is an error."""
         connection = HTTPConnection("127.0.0.1", self._port, timeout=10)
         try:
             started = time.perf_counter()

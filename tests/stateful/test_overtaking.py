@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import product
 
 import pytest
+from asyncpg import LockNotAvailableError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -28,7 +29,6 @@ CHANGES = (
     "UPDATE companies SET name = name || '.'",
 )
 ROW_CHANGES = CHANGES[:3]
-LOCK_NOT_AVAILABLE = "55P03"
 
 
 @pytest.fixture(autouse=True)
@@ -71,5 +71,5 @@ async def write(engine: AsyncEngine, statement: str) -> None:
             await connection.execute(text("SET LOCAL lock_timeout = '50ms'"))
             await connection.execute(text(statement))
     except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+        if getattr(error.orig, "sqlstate", None) != LockNotAvailableError.sqlstate:
             raise

@@ -25,7 +25,7 @@ FIRST_SECONDS = 1.0
 
 class RolloutMonitor:
     def __init__(self, database: Database, setting: str = PLATFORM) -> None:
-        """`setting` is the reference of the weight set that is used unless another one was promoted."""
+        """Use the weight set with the reference `setting`, unless another one was promoted."""
         self._database = database
         self._setting = setting
         self.plan = Plan(RolloutState(PLATFORM_SET))

@@ -19,7 +19,7 @@ SAMPLE = 5
 
 
 def compare(service: Contestant, database: Contestant) -> None:
-    """Raises CliError if the service's primary results differ from scoring all candidates in Python."""
+    """Compare results. Raises: CliError, if the primary ones differ from scoring all candidates in Python."""
     responses = zip(_sample(service.plan), _sample(database.plan), strict=True)
     for (search,), (actual, reference) in zip(service.plan.bodies, responses, strict=False):
         found, expected = list(_scores(actual)), list(_scores(reference))

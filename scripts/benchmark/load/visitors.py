@@ -52,7 +52,7 @@ class Visitors:
         self._tasks += [asyncio.create_task(self._come()) for _ in range(visitors - len(self._tasks))]
 
     async def leave(self) -> None:
-        """Raises the error that ended a visitor's requests, if one did."""
+        """End all visits. Raises: the error that ended a visitor's requests, if one did."""
         ended = [task for task in self._tasks if task.done()]
         await self.resize(0)
         for connection in self._idle:

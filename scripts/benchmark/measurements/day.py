@@ -43,7 +43,7 @@ class Installation:
 
 
 def measure(data: Path, departures: int, visitors: int, seconds: float, report: Report) -> Day:
-    """Raises CliError if another benchmark runs."""
+    """Replay the day. Raises: CliError, if another benchmark runs."""
     with running_stack(data, busy=BUSY) as services:
         report(f"{departures:,} departures: catalogue and index")
         made = catalogue(departures, services, TODAY)

@@ -61,7 +61,7 @@ class HitRate:
 
 
 def measure(data: Path, sizes: Sequence[int], seconds: float, report: Report) -> list[HitRate]:
-    """Raises CliError if another benchmark runs, or a response is wrong."""
+    """Measure hit rates. Raises: CliError, if another benchmark runs, or a response is wrong."""
     measured: list[HitRate] = []
     with running_stack(data, busy=BUSY) as services:
         for size in sizes:

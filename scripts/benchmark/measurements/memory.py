@@ -30,7 +30,7 @@ class Memory:
 
 
 def measure(data: Path, departures: int, report: Report) -> Memory:
-    """Raises CliError if another benchmark runs."""
+    """Measure the memory. Raises: CliError, if another benchmark runs."""
     memory = Memory(departures)
     with running_stack(data, busy=BUSY) as services:
         report(f"{departures:,} departures: catalogue")

@@ -57,7 +57,7 @@ class BulkFile:
 
 
 def measure(data: Path, departures: int, rounds: int, report: Report) -> SpeedComparison:
-    """Raises CliError if another benchmark runs."""
+    """Measure the speed of reindexes. Raises: CliError, if another benchmark runs."""
     with running_stack(data, busy=BUSY) as services:
         report(f"{departures:,} departures: catalogue, index and file")
         settings = catalogue(departures, services, TODAY).settings

@@ -29,7 +29,7 @@ class Start:
 
 
 def measure(data: Path, rounds: int, report: Report) -> Sequence[Start]:
-    """Raises CliError if another benchmark runs or the server does not become ready."""
+    """Measure starts. Raises: CliError, if another benchmark runs or the server does not become ready."""
     with running_stack(data, busy=BUSY) as services:
         env = {**os.environ, **catalogue(DEPARTURES, services, TODAY).env}
         report("one start, after which Python has compiled all modules")

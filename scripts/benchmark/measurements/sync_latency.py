@@ -44,7 +44,7 @@ class LagSamples:
 
 
 def measure(data: Path, departures: int, rate: int, seconds: float, report: Report) -> list[LagSamples]:
-    """Raises CliError if another benchmark runs, or if changes do not arrive."""
+    """Measure how late changes are. Raises: CliError, if another benchmark runs, or if changes do not arrive."""
     with running_stack(data, busy=BUSY) as services:
         report(f"{departures:,} departures: catalogue and index")
         made = catalogue(departures, services, TODAY)

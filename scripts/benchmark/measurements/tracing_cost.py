@@ -36,7 +36,7 @@ class TracingCost:
 
 
 def measure(data: Path, departures: int, rounds: int, seconds: float, report: Report) -> list[TracingCost]:
-    """Raises CliError if another benchmark runs or a response is wrong."""
+    """Measure the cost of traces. Raises: CliError, if another benchmark runs or a response is wrong."""
     with running_stack(data, busy=BUSY) as services:
         report(f"{departures:,} departures: catalogue and index")
         bench = Bench(catalogue(departures, services, TODAY), data)

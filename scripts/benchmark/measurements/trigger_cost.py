@@ -64,7 +64,7 @@ class Cost:
 
 
 def measure(data: Path, report: Report) -> list[Cost]:
-    """Raises CliError if another benchmark runs."""
+    """Measure the cost of triggers. Raises: CliError, if another benchmark runs."""
     with running_stack(data, busy=BUSY) as services:
         urls = {side: _database_url(services["DATABASE_URL"], side) for side in SIDES}
         for url in urls.values():

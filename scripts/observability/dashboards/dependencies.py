@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from scripts.observability.dashboards.panels import Row, chart, page, percentiles
+from scripts.observability.dashboards.panels import BREAKER_STATES, Row, chart, page, percentiles
 
 
 def dependencies() -> Dashboard:
@@ -21,7 +21,7 @@ def _processes() -> Row:
                 "Circuit breakers",
                 "none",
                 {"{{dependency}}": "max by (dependency) (smarttrip_breaker_state)"},
-                BREAKER,
+                BREAKER_STATES,
             ),
             chart("Processes that can be scraped", "short", {"{{job}}": "sum by (job) (up)"}),
             chart("Clocks and logs, in an hour", "short", MACHINES),
@@ -95,7 +95,6 @@ WAITS = "sum by (reason) (rate(smarttrip_outbox_waits_total[5m]))"
 REFUSALS = "sum by (index, reason) (rate(smarttrip_index_refusals_total[5m]))"
 TIMES = "histogram_quantile(0.95, sum by (dependency, le) (rate(smarttrip_dependency_seconds_bucket[5m])))"
 PREFLIGHT = "max by (part) (smarttrip_preflight_differences)"
-BREAKER = "0 closed, 1 half-open, 2 open"
 LEFT_OUT = "sum by (kind) (increase(smarttrip_rows_left_out_total[1h]))"
 MACHINES = {
     "clock jumps": "sum(increase(smarttrip_clock_jumps_total[1h]))",

@@ -22,6 +22,9 @@ DATASOURCE = "smarttrip-prometheus"
 
 WIDTH, HEIGHT = 8, 7
 
+BREAKER_STATES = "0 closed, 1 half-open, 2 open"
+"""Description of a panel of circuit breakers."""
+
 Queries = Mapping[str, str]
 """PromQL by legend; a legend may name labels: `{{route}}`."""
 

@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from scripts.observability.dashboards.panels import Row, chart, page, percentiles
+from scripts.observability.dashboards.panels import BREAKER_STATES, Row, chart, page, percentiles
 from scripts.observability.objectives import RECOMMENDATIONS
 
 LATENCY = "smarttrip_http_request_seconds"
@@ -91,7 +91,7 @@ def _freshness() -> Row:
                 "Circuit breakers",
                 "none",
                 {"{{dependency}}": "max by (dependency) (smarttrip_breaker_state)"},
-                BREAKER,
+                BREAKER_STATES,
             ),
         ],
     )
@@ -118,7 +118,6 @@ CALLS = (
     'sum by (dependency, operation) (rate(smarttrip_dependency_seconds_sum{job="smarttrip-api"}[5m]))'
     ' / sum by (dependency, operation) (rate(smarttrip_dependency_seconds_count{job="smarttrip-api"}[5m]))'
 )
-BREAKER = "0 closed, 1 half-open, 2 open"
 VARIANTS = "sum by (variant, outcome) (rate(smarttrip_rollout_requests_total[5m]))"
 VARIANT_RESULTS = "sum by (variant, results) (rate(smarttrip_rollout_searches_total[5m]))"
 VARIANT_TIMES = (

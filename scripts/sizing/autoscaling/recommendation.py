@@ -1,5 +1,6 @@
 """Which CPU target the simulation recommends: the highest, which starts the fewest pods, that keeps the budget."""
 
+from scripts.observability.objectives import AVAILABILITY
 from scripts.sizing import figures
 from scripts.sizing.autoscaling.installations import Installation
 from scripts.sizing.autoscaling.rules import HorizontalPodAutoscaler
@@ -9,8 +10,6 @@ from scripts.sizing.plan import SECONDS_OF_MONTH
 
 CANDIDATES = (50, 60, 70, 80, 90)
 """Percent of the requested CPU."""
-AVAILABILITY = 0.999
-"""Of the platform's proposal."""
 SPIKES_A_MONTH = 30 / 7 * 2
 """Two a week, each ten times the peak within a minute."""
 

@@ -137,5 +137,6 @@ def test_end_of_the_process_does_not_wait_for_ever(collector: Collector, monkeyp
 
 
 def test_stop_without_traces_does_nothing() -> None:
-    with stopping_tracing():
+    with capture_logs() as lines, stopping_tracing():
         pass
+    assert lines == []
