@@ -69,7 +69,7 @@ def errors() -> dict[Fault, Mapping[str, str]]:
 
 
 @pytest.mark.parametrize(("fault", "operation"), CELLS)
-async def test_cell(
+async def test_operation_under_the_fault_is_as_in_the_table(
     catalogue_with_index: Settings, errors: dict[Fault, Mapping[str, str]], tmp_path: Path, fault: Fault, operation: str
 ) -> None:
     if fault not in errors:

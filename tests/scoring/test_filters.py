@@ -180,5 +180,5 @@ class TestPrivateSearch:
         ({"active": False}, False),
     ],
 )
-def test_bookable_departures(trip: Trip, offered: bool) -> None:
+def test_departure_is_bookable_as_the_rule_says(trip: Trip, offered: bool) -> None:
     assert bookable(TODAY).matches_all([departure(**trip)]) == [offered]

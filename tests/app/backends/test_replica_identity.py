@@ -35,7 +35,7 @@ STANDBY = replace(PRIMARY, started_at=NOW - timedelta(days=1), is_standby=True, 
         ({"is_standby": False, "started_at": PRIMARY.started_at}, None),
     ],
 )
-def test_mismatch(changes: dict[str, Any], mismatch: str | None) -> None:
+def test_standby_that_differs_is_named(changes: dict[str, Any], mismatch: str | None) -> None:
     found = find_mismatch(replace(STANDBY, **changes), PRIMARY, same_moment=True)
     assert (found is None) == (mismatch is None)
     assert (mismatch or "") in (found or "")

@@ -246,7 +246,7 @@ async def test_second_process_sees_the_change(
 
 
 @pytest.mark.usefixtures("world")
-async def test_responses_without_redis(
+async def test_lists_are_cached_in_the_process_without_redis(
     database: AsyncEngine, settings: Settings, statements: Statements, unused_tcp_port: int
 ) -> None:
     without = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{unused_tcp_port}/0"})

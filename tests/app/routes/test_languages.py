@@ -70,14 +70,14 @@ def requests(endpoint: Endpoint) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 @ALL
-async def test_rejected_request(api: httpx2.AsyncClient, endpoint: Endpoint) -> None:
+async def test_rejected_request_reads_in_both_languages(api: httpx2.AsyncClient, endpoint: Endpoint) -> None:
     for status, request in requests(endpoint):
         headers = {**KEY, **request.pop("headers", {})}
         await assert_both_languages(api, status, endpoint.method, path_of(endpoint), headers=headers, **request)
 
 
 @ALL
-async def test_wrong_method_unknown_id_and_path(api: httpx2.AsyncClient, endpoint: Endpoint) -> None:
+async def test_wrong_method_id_and_path_read_in_both_languages(api: httpx2.AsyncClient, endpoint: Endpoint) -> None:
     await assert_both_languages(api, 405, "PATCH", path_of(endpoint))
     await assert_both_languages(api, 404, endpoint.method, f"{path_of(endpoint)}/no/such/path")
     if "{id:int}" in endpoint.path and endpoint.query is None:
@@ -85,7 +85,7 @@ async def test_wrong_method_unknown_id_and_path(api: httpx2.AsyncClient, endpoin
 
 
 @pytest.mark.parametrize("endpoint", [endpoint for endpoint in ENDPOINTS if endpoint.admin], ids=name)
-async def test_caller_who_is_no_administrator(api: httpx2.AsyncClient, endpoint: Endpoint) -> None:
+async def test_refused_administrator_reads_in_both_languages(api: httpx2.AsyncClient, endpoint: Endpoint) -> None:
     await assert_both_languages(api, 401, endpoint.method, path_of(endpoint))
     user = {"Authorization": f"Bearer {token(sub=str(uuid4()))}"}
     await assert_both_languages(api, 403, endpoint.method, path_of(endpoint), headers=user)
@@ -99,7 +99,7 @@ FAILURES: list[Exception] = [
 
 @ALL
 @pytest.mark.parametrize("error", FAILURES, ids=lambda error: getattr(error, "code", "internal"))
-async def test_failure(
+async def test_failure_reads_in_both_languages(
     api: httpx2.AsyncClient, endpoint: Endpoint, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(*_: object) -> None:
@@ -112,7 +112,7 @@ async def test_failure(
         await assert_both_languages(api, status, endpoint.method, path_of(endpoint))
 
 
-async def test_exceeded_rate(settings: Settings) -> None:
+async def test_exceeded_rate_reads_in_both_languages(settings: Settings) -> None:
     limited = {name: "1/day" for name in Settings.model_fields if re.fullmatch("rate_limit_(?!enabled).*", name)}
     update = {**limited, "rate_limit_enabled": True, "trusted_proxies": [ip_network("127.0.0.1")]}
     async with serving(settings.model_copy(update=update)) as api:
@@ -124,7 +124,7 @@ async def test_exceeded_rate(settings: Settings) -> None:
                 await assert_both_languages(api, 429, endpoint.method, path_of(endpoint), headers=headers)
 
 
-async def test_rejected_events_of_a_batch(api: httpx2.AsyncClient) -> None:
+async def test_rejected_events_of_a_batch_read_in_both_languages(api: httpx2.AsyncClient) -> None:
     for language in ("en", "he"):
         response = await api.post("/api/events/batch", json={"events": [{}]}, headers={"Accept-Language": language})
         assert response.headers["content-language"] == language

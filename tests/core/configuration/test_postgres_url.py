@@ -181,7 +181,7 @@ def test_unusable_file_is_named(tmp_path: Path, name: str) -> None:
         ("postgresql:///db", ()),
     ],
 )
-def test_hosts(url: str, hosts: tuple[tuple[str, int], ...]) -> None:
+def test_hosts_are_read_from_the_url(url: str, hosts: tuple[tuple[str, int], ...]) -> None:
     assert parse_postgres_url(url).hosts == hosts
 
 
@@ -330,7 +330,7 @@ async def test_silent_host_is_skipped(settings: Settings) -> None:
         *((attributes, False) for attributes in ("standby", "read-only")),
     ],
 )
-async def test_target_session_attributes(settings: Settings, attributes: str, accepted: bool) -> None:
+async def test_host_is_accepted_by_its_session_attributes(settings: Settings, attributes: str, accepted: bool) -> None:
     address = parse_postgres_url(f"{plain(settings.database_url)}?target_session_attrs={attributes}")
     if accepted:
         await (await connect(address)).close()
