@@ -9,9 +9,11 @@ from tempfile import TemporaryDirectory
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
+from structlog.testing import capture_logs
 
 from core import clients
 from core.configuration.settings import Settings
+from indexer.invalidation_publisher import publish
 from indexer.preflight.redis_server import find_redis_differences
 from schemas.redis_keys import TRACKING_STREAM
 from scripts.dev_stack.ports import free_port
@@ -98,6 +100,19 @@ async def test_redis_that_does_not_respond_shows_no_figures(settings: Settings) 
         assert not re.search(FIGURES, shown, re.MULTILINE)
         figures = await run("rate-limits-unenforced", "confirm", stalling, codes=(0, OF_TIMEOUT))
     assert re.search(FIGURES, figures, re.MULTILINE)
+
+
+async def test_missing_right_to_publish_is_shown(settings: Settings) -> None:
+    async with redis_server(settings) as (own, redis):
+        await redis.acl_setuser("worker", enabled=True, passwords=[f"+{PASSWORD}"], keys=["*"], commands=["+@all"])
+        limited = own.model_copy(update={"redis_url": own.redis_url.replace("//:", "//worker:")})
+        shown = await run("invalidations-unpublished", "confirm", limited)
+        assert "NOPERM" in shown
+        assert "worker" in await run("invalidations-unpublished", "cause", limited)
+        async with clients.redis(limited.redis_url, timeout=5) as client:
+            with capture_logs() as lines:
+                assert await publish(client, ["occurrence"]) is None
+    assert [line["event"] for line in lines] == ["changes_not_told"]
 
 
 async def test_limits_for_subscribers_are_shown(settings: Settings) -> None:
