@@ -115,7 +115,8 @@ def progress_display(*, silent: bool = False) -> Iterator[Callable[["Progress"],
         yield lambda at: None
         return
     if not sys.stdout.isatty():
-        yield _print_lines()
+        with _printed_lines() as show:
+            yield show
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -125,13 +126,20 @@ def progress_display(*, silent: bool = False) -> Iterator[Callable[["Progress"],
         yield lambda at: bar.update(task, total=at.total, completed=at.done, rate=f"{at.rate:,.0f}/s")
 
 
-def _print_lines() -> Callable[["Progress"], None]:
-    last_printed = 0.0
+@contextmanager
+def _printed_lines() -> Iterator[Callable[["Progress"], None]]:
+    """Print lines by a thread: a pipe that nobody reads must neither hold up a rebuild nor end it."""
+    from core.logs.writer import LogWriter
+
+    writer, last_printed = LogWriter(sys.stdout.fileno()), 0.0
 
     def show(at: "Progress") -> None:
         nonlocal last_printed
         if at.seconds - last_printed >= SECONDS_BETWEEN_LINES or at.done == at.total:
             last_printed = at.seconds
-            typer.echo(f"{at.done:,} of {at.total:,} departures, {at.rate:,.0f} a second")
+            writer.write(f"{at.done:,} of {at.total:,} departures, {at.rate:,.0f} a second")
 
-    return show
+    try:
+        yield show
+    finally:
+        writer.flush()
