@@ -61,6 +61,7 @@ async def test_repeated_statement_is_prepared_once(own_database: Database) -> No
     for _ in range(3):
         await read_value(own_database)
     before = await kept(own_database)
+    assert before > 0
     for _ in range(3):
         await read_value(own_database)
     assert await kept(own_database) == before
