@@ -1,12 +1,15 @@
 """The page of versions keeps the rows that a run does not replace, and tells what failed."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from core.configuration.settings import Settings
 from scripts.versions.page import read, render
-from scripts.versions.run import SUITES, by_stack, outcome, read_cases, run_suite
+from scripts.versions.run import SUITES, by_stack, outcome, read_cases, run_suite, version_of
 from scripts.versions.servers import SERVERS
+from tests.conftest import plain
 
 ROWS = {server.name: ["1.2", server.source, "2026-01-02", *["3 passed"] * len(SUITES)] for server in SERVERS}
 OWN = {"Postgres 18", "Valkey 9.1", "Elasticsearch 9"}
@@ -62,3 +65,13 @@ def test_suite_without_report_was_not_run() -> None:
 def test_servers_of_the_local_stack_share_a_run() -> None:
     groups = [{server.name for server in servers} for servers in by_stack(SERVERS)]
     assert [group for group in groups if len(group) > 1] == [OWN]
+
+
+async def test_each_server_of_the_stack_tells_its_version(settings: Settings) -> None:
+    urls = {
+        "DATABASE_URL": plain(settings.database_url),
+        "REDIS_URL": settings.redis_url,
+        "ELASTICSEARCH_URL": settings.elasticsearch_url,
+    }
+    own = [server for server in SERVERS if server.name in OWN]
+    assert all([re.fullmatch(r"\d+[.\d]*", await version_of(server, urls)) for server in own])
