@@ -9,6 +9,7 @@ import typer
 
 from scripts.commands.options import JsonOption, beginnings, number, whole_number
 from scripts.commands.output import print_json
+from scripts.sizing.figures import HIT_RATE
 
 if TYPE_CHECKING:
     from scripts.sizing.plan import Plan
@@ -40,7 +41,7 @@ def size(  # noqa: PLR0913, PLR0917 -- one for each option
     hit_rate: Annotated[
         float,
         typer.Option(parser=number(0, 1), metavar="SHARE", help="Share of the searches whose response is cached."),
-    ] = 0.5,
+    ] = HIT_RATE,
     slower_by: Annotated[
         float,
         typer.Option(

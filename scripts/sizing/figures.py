@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from core.configuration.roles import Role
+
 
 class SearchCost(NamedTuple):
     """Milliseconds of a core that a search takes if its response is not cached."""
@@ -23,14 +25,50 @@ CACHED_REDIS_MS = 0.017
 REFERENCE_DATA_MS = 0.052
 """33,957 a second of one process without rate limits, which make 1.76 of it."""
 EVENTS_MS = 0.092
-"""19,285 requests a second of one process, and rate limits as above; storing them in Postgres is not measured."""
+"""19,285 requests a second of one process, and rate limits as above."""
+
+
+class RequestCost(NamedTuple):
+    """Milliseconds of a core that a request takes of each part while an instance has 50 of its kind a second."""
+
+    api: float
+    worker: float = 0
+    postgres: float = 0
+    redis: float = 0
+
+
+class RequestKind(NamedTuple):
+    """A kind of request: the role that answers it, its share of a replayed day's requests, and what one costs."""
+
+    name: str
+    role: Role
+    share: float
+    cost: RequestCost
+
+
+SEARCHES = 0.10
+"""Share of a replayed day's requests."""
+CACHED_SEARCH = RequestKind("cached search", "recommendations", SEARCHES, RequestCost(1.03, 0, 0.14, 0.28))
+UNCACHED_SEARCH = RequestKind("uncached search", "recommendations", SEARCHES, RequestCost(3.89, 0, 0.05, 1.33))
+REPLAYED_DEPARTURES = 100_000
+KINDS = (
+    CACHED_SEARCH,
+    UNCACHED_SEARCH,
+    RequestKind("reference data", "resources", 0.14, RequestCost(0.93, 0, 0, 0.27)),
+    RequestKind("trip page that is not cached", "resources", 0.09, RequestCost(4.30, 0, 2.55, 0.50)),
+    RequestKind("batch of events, four on average", "events", 0.62, RequestCost(1.35, 0.04, 0.33, 0.51)),
+    RequestKind("start of a session", "events", 0.05, RequestCost(5.41, 0, 1.65, 0.27)),
+)
+"""From a day replayed with REPLAYED_DEPARTURES: docs/explanation/scaling.md."""
+IDLE = RequestCost(0.008, 0.090, 0.028, 0.003)
+"""Cores, not milliseconds, of each part without requests."""
+PART_OF_COST = RequestCost(0.40, 1.0, 0.87, 0.35)
+"""Of these costs that is left where an instance is 60 % busy, and requests share wake-ups and round trips."""
+HIT_RATE = 0.78
+"""Share of a replayed day's searches that a cache answers."""
 
 REQUESTS_PER_USER = 0.2
 """A second, as the platform's proposal has it: 1,000 users at a time are 200 requests a second."""
-SEARCHES, REFERENCE_DATA, EVENTS = 0.25, 0.35, 0.40
-"""Shares of the requests: assumed, since no day of the platform's has been replayed."""
-AVERAGE_OF_PEAK = 0.3
-"""Requests of a whole day as a share of those at the peak's rate: assumed."""
 
 BUSY = 0.6
 """Of a core at the peak: beyond it waiting grows faster than load, and autoscalers start at 0.7."""

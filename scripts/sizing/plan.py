@@ -4,7 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from core.configuration.roles import ROLES
 from scripts.sizing import figures
+from scripts.sizing.day_curve import AVERAGE_OF_PEAK
+from scripts.sizing.figures import RequestKind
 from scripts.sizing.prices import PRICES
 
 MS = 1000
@@ -32,6 +35,11 @@ class Load:
     def searches(self) -> float:
         """A second."""
         return self.requests * figures.SEARCHES
+
+    def rate(self, kind: RequestKind) -> float:
+        """Return how many requests of a kind there are in a second."""
+        searches = {figures.CACHED_SEARCH: self.hit_rate, figures.UNCACHED_SEARCH: 1 - self.hit_rate}
+        return self.requests * kind.share * searches.get(kind, 1.0)
 
 
 @dataclass(frozen=True)
@@ -70,10 +78,15 @@ def make_plan(load: Load, prices: Mapping[str, float] = PRICES) -> Plan:
     if is_small:
         cores = {"api": sum(cores.values())}
     parts = [_api_part(role, needed, prices) for role, needed in cores.items()]
-    parts += [_worker(is_small, prices), _elasticsearch(load, is_small, prices), _redis(load, prices)]
-    parts += [Part(name, 0, 1, 0, 0, prices[name]) for name in ("postgres", "monitoring")]
+    parts += [
+        _worker(load, is_small, prices),
+        _elasticsearch(load, is_small, prices),
+        Part("redis", _cores(load, "redis"), 1, figures.REDIS_MIB, 1, prices["redis"]),
+        Part("postgres", _cores(load, "postgres"), 1, 0, 0, prices["postgres"]),
+        Part("monitoring", 0, 1, 0, 0, prices["monitoring"]),
+    ]
     dollars = sum(part.dollars for part in parts)
-    searches_of_month = load.searches * figures.AVERAGE_OF_PEAK * SECONDS_OF_MONTH
+    searches_of_month = load.searches * AVERAGE_OF_PEAK * SECONDS_OF_MONTH
     return Plan(
         load=load,
         requests_per_second=round(load.requests, 1),
@@ -86,15 +99,18 @@ def make_plan(load: Load, prices: Mapping[str, float] = PRICES) -> Plan:
 
 def api_cores(load: Load) -> dict[str, float]:
     """Return the cores that each role needs at the peak."""
-    miss = 1 - load.hit_rate
-    search = load.hit_rate * figures.CACHED_API_MS + miss * figures.uncached(load.departures).api
-    milliseconds = {
-        "recommendations": load.searches * search,
-        "resources": load.requests * figures.REFERENCE_DATA * figures.REFERENCE_DATA_MS,
-        "events": load.requests * figures.EVENTS * figures.EVENTS_MS,
-        "admin": 0.0,
-    }
-    return {role: total / MS * load.slower_by for role, total in milliseconds.items()}
+    cores: dict[str, float] = dict.fromkeys(ROLES, 0.0)
+    for kind in figures.KINDS:
+        cores[kind.role] += _busy_cores(load, kind, "api") * load.slower_by
+    return cores
+
+
+def _busy_cores(load: Load, kind: RequestKind, part: str) -> float:
+    """Return the cores of the measured machine that the requests of a kind take of a part."""
+    milliseconds: float = getattr(kind.cost, part) * getattr(figures.PART_OF_COST, part)
+    if (kind, part) == (figures.UNCACHED_SEARCH, "api"):
+        milliseconds *= figures.uncached(load.departures).api / figures.uncached(figures.REPLAYED_DEPARTURES).api
+    return load.rate(kind) * milliseconds / MS
 
 
 def _api_part(role: str, cores: float, prices: Mapping[str, float]) -> Part:
@@ -102,9 +118,10 @@ def _api_part(role: str, cores: float, prices: Mapping[str, float]) -> Part:
     return Part(role, round(cores, 3), instances, figures.API_MIB, 0, instances * prices["instance"])
 
 
-def _worker(is_small: bool, prices: Mapping[str, float]) -> Part:
-    instances = 1 if is_small else 2
-    return Part("worker", 0, instances, figures.WORKER_MIB, 0, instances * prices["instance"])
+def _worker(load: Load, is_small: bool, prices: Mapping[str, float]) -> Part:
+    cores = _cores(load, "worker")
+    instances = max(ceil(cores / figures.BUSY), 1 if is_small else 2)
+    return Part("worker", cores, instances, figures.WORKER_MIB, 0, instances * prices["instance"])
 
 
 def _elasticsearch(load: Load, is_small: bool, prices: Mapping[str, float]) -> Part:
@@ -115,6 +132,7 @@ def _elasticsearch(load: Load, is_small: bool, prices: Mapping[str, float]) -> P
     return Part("elasticsearch", round(cores, 3), nodes, figures.NODE_MIB, disk, nodes * prices["elasticsearch"])
 
 
-def _redis(load: Load, prices: Mapping[str, float]) -> Part:
-    cores = load.searches * figures.CACHED_REDIS_MS / MS * load.slower_by
-    return Part("redis", round(cores, 3), 1, figures.REDIS_MIB, 1, prices["redis"])
+def _cores(load: Load, part: str) -> float:
+    """Return the cores that a part needs at the peak."""
+    idle: float = getattr(figures.IDLE, part)
+    return round((idle + sum(_busy_cores(load, kind, part) for kind in figures.KINDS)) * load.slower_by, 3)

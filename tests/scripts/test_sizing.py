@@ -12,9 +12,9 @@ from scripts.commands.size import plan_lines
 from scripts.sizing import figures
 from scripts.sizing.plan import Load, Part, Plan, make_plan
 from scripts.sizing.prices import PRICES
-from tests.docs.documents import ROOT, text
+from tests.docs.documents import ROOT, table, text
 
-SMALL, TEN, HUNDRED = (Load(users, 100_000, 0.5, 3.0) for users in (100, 1_000, 10_000))
+SMALL, TEN, HUNDRED = (Load(users, 100_000, figures.HIT_RATE, 3.0) for users in (100, 1_000, 10_000))
 OVERLAYS = ROOT / "deploy" / "kubernetes" / "overlays"
 LOADS = st.builds(
     Load,
@@ -43,7 +43,7 @@ def test_processors_are_busy_by_at_most_the_share_that_is_planned(load: Load) ->
     plan = make_plan(load)
     for part in plan.parts:
         available = part.instances * (figures.CORES_OF_NODE if part.name == "elasticsearch" else 1)
-        if part.name not in {"redis", "admin"}:
+        if part.name not in {"redis", "postgres", "admin"}:
             assert part.cores <= available * figures.BUSY + 0.001, part
     assert plan.dollars_per_month == pytest.approx(sum(part.dollars for part in plan.parts))
 
@@ -68,8 +68,21 @@ def test_figures_are_those_of_the_page_that_has_measured_them() -> None:
     rows = re.findall(r"^\| ([\d,]+) \| [\d,]+, \d[\d.]* \| ([\d.]+) \| ([\d.]+) \|", text("docs/explanation/performance.md"), re.MULTILINE)  # fmt: skip  # noqa: E501
     documented = [(int(size.replace(",", "")), float(api), float(index)) for size, api, index in rows]
     assert documented == [tuple(cost) for cost in figures.UNCACHED]
-    costs = f"costs {figures.CACHED_API_MS} ms of the API's CPU and {figures.CACHED_REDIS_MS} of"
-    assert costs in text("docs/explanation/performance.md").replace("\n", " ")
+
+
+def test_costs_of_requests_are_those_of_the_replayed_day() -> None:
+    rows = {row[0]: row[1:] for row in table("docs/explanation/scaling.md", "### What a request costs")}
+    for name, cost in [*((kind.name, kind.cost) for kind in figures.KINDS), ("idle, cores", figures.IDLE)]:
+        api, worker, postgres, _, redis = (float(cell or 0) for cell in rows[name])
+        assert (api, worker, postgres, redis) == cost
+    shares = sum(kind.share for kind in figures.KINDS if kind != figures.UNCACHED_SEARCH)
+    assert shares == pytest.approx(1, abs=0.011)
+
+
+@given(LOADS)
+def test_every_request_is_planned_for(load: Load) -> None:
+    rates = sum(load.rate(kind) for kind in figures.KINDS)
+    assert rates == pytest.approx(load.requests, rel=0.011)
 
 
 def test_price_of_ones_own_replaces_the_proposals() -> None:

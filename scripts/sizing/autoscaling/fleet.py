@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import log
 
 from scripts.sizing import figures
-from scripts.sizing.plan import MS, Load, api_cores
+from scripts.sizing.plan import MS, Load
 
 QUEUE_LIMIT_MS = 30
 """Longest wait for an instance's core: load shedding rejects what would wait for longer."""
@@ -12,6 +12,8 @@ SEARCH_LIMIT_MS = 700
 """After which a search is answered from Postgres."""
 PERCENTILE = 3
 """The 95th percentile of an exponential distribution, in means."""
+SEARCHES, REFERENCE_DATA, EVENTS = 0.25, 0.35, 0.40
+"""Shares of the requests: assumed, with more searches than a replayed day has, since they cost the most."""
 
 
 @dataclass(frozen=True)
@@ -49,19 +51,24 @@ class Second:
 
 def search_service(load: Load, nodes: int) -> Service:
     """Return the service of instances that answer searches alone, beside `nodes` nodes of Elasticsearch."""
-    return _service(load, nodes, api_cores(load)["recommendations"] / load.searches, 1 - load.hit_rate)
+    return _service(load, nodes, _search_ms(load), 1 - load.hit_rate)
 
 
 def whole_service(load: Load, nodes: int) -> Service:
     """Return the service of instances that answer every kind of request."""
-    misses = figures.SEARCHES * (1 - load.hit_rate)
-    return _service(load, nodes, sum(api_cores(load).values()) / load.requests, misses)
+    others = REFERENCE_DATA * figures.REFERENCE_DATA_MS + EVENTS * figures.EVENTS_MS
+    return _service(load, nodes, SEARCHES * _search_ms(load) + others, SEARCHES * (1 - load.hit_rate))
 
 
-def _service(load: Load, nodes: int, core_seconds: float, misses: float) -> Service:
+def _search_ms(load: Load) -> float:
+    """Return what a search costs a saturated process on the measured machine."""
+    return load.hit_rate * figures.CACHED_API_MS + (1 - load.hit_rate) * figures.uncached(load.departures).api
+
+
+def _service(load: Load, nodes: int, api_ms: float, misses: float) -> Service:
     search_ms = load.slower_by * figures.uncached(load.departures).elasticsearch
     return Service(
-        api_ms=core_seconds * MS,
+        api_ms=api_ms * load.slower_by,
         misses=misses,
         index_capacity=nodes * figures.CORES_OF_NODE * MS / search_ms,
         ranking_ms=figures.UNCACHED_P95_MS * load.slower_by,

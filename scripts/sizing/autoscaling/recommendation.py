@@ -1,17 +1,17 @@
 """Which CPU target the simulation recommends: the highest, which starts the fewest pods, that keeps the budget."""
 
 from scripts.observability.objectives import AVAILABILITY
-from scripts.sizing import figures
 from scripts.sizing.autoscaling.installations import Installation
 from scripts.sizing.autoscaling.rules import HorizontalPodAutoscaler
 from scripts.sizing.autoscaling.scenarios import spike
 from scripts.sizing.autoscaling.simulation import simulate
+from scripts.sizing.day_curve import AVERAGE_OF_PEAK
 from scripts.sizing.plan import SECONDS_OF_MONTH
 
 CANDIDATES = (50, 60, 70, 80, 90)
 """Percent of the requested CPU."""
-SPIKES_A_MONTH = 30 / 7 * 2
-"""Two a week, each ten times the peak within a minute."""
+SPIKES_A_MONTH = 30 / 7 * 3
+"""Three a week, each ten times the peak within a minute."""
 
 
 def refused_by_spike(installation: Installation) -> float:
@@ -24,7 +24,7 @@ def refused_by_spike(installation: Installation) -> float:
 
 def spikes_within_budget(installation: Installation) -> float:
     """Return how many spikes a month may bring before they alone have used up the month's error budget."""
-    month = installation.peak * figures.AVERAGE_OF_PEAK * SECONDS_OF_MONTH
+    month = installation.peak * AVERAGE_OF_PEAK * SECONDS_OF_MONTH
     refused = refused_by_spike(installation)
     return month * (1 - AVAILABILITY) / refused if refused >= 1 else float("inf")
 
