@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import asyncpg
 
@@ -15,6 +15,8 @@ from scripts.errors import CliError
 
 MAINTENANCE = "postgres"
 """Database of a server to which one connects to create another."""
+NAMES = ("dbname", "database")
+"""Parameters of a URL that name its database."""
 MARK = "made by smarttrip staging create"
 MARKED = "SELECT shobj_description(oid, 'pg_database') = $2 FROM pg_database WHERE datname = $1"
 
@@ -27,9 +29,13 @@ def database_name(url: str) -> str:
 
 def with_database(url: str, name: str) -> str:
     """Return the URL of another database on the same server."""
-    found = re.fullmatch(r"([^:]+://[^/?]*)(?:/[^?]*)?(\?.*)?", url)
+    found = re.fullmatch(r"([^:]+://[^/?]*)(?:/[^?]*)?(?:\?(.*))?", url)
     assert found is not None, "a URL that the settings accept"
-    return f"{found[1]}/{quote(name, safe='')}{found[2] or ''}"
+    # The parameter would take precedence, and lead to the other database.
+    query = "&".join(pair for pair in (found[2] or "").split("&") if unquote(pair.partition("=")[0]) not in NAMES)
+    other = f"{found[1]}/{quote(name, safe='')}{'?' if query else ''}{query}"
+    assert database_name(other) == name
+    return other
 
 
 async def create_database(url: str) -> None:

@@ -44,7 +44,8 @@ def test_variables_replace_every_way_to_productions_database(production: Setting
     ("url", "expected"),
     [
         ("postgresql://a:b@h1:1,h2:2/old?sslmode=require", "postgresql://a:b@h1:1,h2:2/new?sslmode=require"),
-        ("postgresql://h?dbname=old", "postgresql://h/new?dbname=old"),
+        ("postgresql://h?dbname=old", "postgresql://h/new"),
+        ("postgresql://h/x?sslmode=require&db%6eame=old", "postgresql://h/new?sslmode=require"),
         ("postgres:///old", "postgres:///new"),
     ],
 )
