@@ -21,7 +21,7 @@ from core.dependency_calls import Call
 from core.elasticsearch_node import ClusterNode, TimedNode
 from core.postgres.connection import connect
 from core.postgres.driver_connection import PostgresConnection
-from core.postgres.pool import MeteredPool, ping_idle_connections
+from core.postgres.pool import MeteredPool
 from core.postgres.statement_timing import measure_statements
 from core.redis_connection import RedisPool
 
@@ -39,7 +39,7 @@ def postgres(  # noqa: PLR0913  # each is independent of the others
 
     Timeouts are in seconds; `connect_timeout` applies to each host of the URL, `command_timeout` to each statement.
     """
-    engine = postgres_engine(
+    return postgres_engine(
         url,
         connect_timeout=connect_timeout,
         command_timeout=command_timeout,
@@ -51,8 +51,6 @@ def postgres(  # noqa: PLR0913  # each is independent of the others
         pool_pre_ping=True,
         poolclass=MeteredPool,
     )
-    ping_idle_connections(engine.sync_engine)
-    return engine
 
 
 def postgres_engine(

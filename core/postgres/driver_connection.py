@@ -1,10 +1,8 @@
 """A connection of asyncpg that keeps statements, brings settings along, and says by its errors what broke."""
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
-from time import monotonic
 from typing import Any
 
 import asyncpg
@@ -34,8 +32,6 @@ class PostgresConnection(asyncpg.Connection):
 
     pooled_address: PostgresAddress | None = None
     """The address if there is a pooler in between: each transaction then has to bring its settings along."""
-    used_at = -math.inf
-    """When a statement was last prepared or reused, on the monotonic clock."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -51,7 +47,6 @@ class PostgresConnection(asyncpg.Connection):
             self._kept = LRUCache(number)
 
     async def prepare(self, query: str, **named: Any) -> "PreparedStatement[Any]":
-        self.used_at = monotonic()
         if not self._kept.maxsize:
             statement: PreparedStatement[Any] = await super().prepare(query, **named)
             return statement

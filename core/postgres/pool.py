@@ -1,17 +1,14 @@
 """Metrics of the pools of connections to Postgres: of the primary's, and of each replica's."""
 
-from time import monotonic, perf_counter
+from time import perf_counter
 from typing import Any
 
 from prometheus_client import Gauge, Histogram
 from prometheus_client.metrics import MetricWrapperBase
-from sqlalchemy import Engine
-from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 
 from core.metrics.labels import with_values
-from core.postgres.driver_connection import PostgresConnection
 
 SIZE = Gauge("smarttrip_postgres_pool_size", "Connections that a pool may have", ["pool"], multiprocess_mode="livesum")
 IN_USE = Gauge("smarttrip_postgres_pool_in_use", "Connections that are used", ["pool"], multiprocess_mode="livesum")
@@ -45,23 +42,6 @@ class MeteredPool(AsyncAdaptedQueuePool):
             self.waiting -= 1
             if self.wait_histogram is not None:
                 self.wait_histogram.observe(perf_counter() - started_at)
-
-
-IDLE_SECONDS = 1.0
-"""Connections that were not used for longer are tested before they are used again, which takes three round trips."""
-
-
-def ping_idle_connections(engine: Engine) -> None:
-    """Have the pool's test before use ask the server only where the connection was idle, and is not known as closed."""
-    ping = engine.dialect.do_ping
-
-    def ping_if_idle(dbapi_connection: DBAPIConnection) -> bool:
-        connection: PostgresConnection = dbapi_connection.driver_connection
-        if connection.is_closed():
-            return False
-        return monotonic() - connection.used_at < IDLE_SECONDS or ping(dbapi_connection)
-
-    engine.dialect.do_ping = ping_if_idle  # type: ignore[method-assign]
 
 
 def meter_pool(engine: AsyncEngine, name: str) -> None:
