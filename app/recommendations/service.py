@@ -102,7 +102,7 @@ class DataSource:
 
 
 def _unpack(body: EncodedBody) -> AppendableJsonBody:
-    """Return a cached body in parts. They are located once: the cache passes the same object to many requests."""
+    """Return the parts of a cached body; they are kept with it, since the cache returns one object to many requests."""
     if body.unpacked is None:
         body.unpacked = AppendableJsonBody.unpack(body.identity)
     unpacked: AppendableJsonBody = body.unpacked

@@ -91,7 +91,7 @@ def _places(address: PostgresAddress) -> Sequence[dict[str, Any]]:
 
 
 def _identity(address: PostgresAddress) -> dict[str, Any]:
-    """Return the arguments of asyncpg.connect that are the same for each host."""
+    """Return the arguments of asyncpg.connect that all hosts of the address share."""
     return {
         "dsn": address.driver_url,
         "user": address.user,

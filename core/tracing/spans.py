@@ -47,10 +47,10 @@ NO_SPAN = Span()
 
 
 class Tracer(Protocol):
-    """Makes spans; its methods are those of this module, and:
+    """Makes spans. Methods are described at the functions of this module that have their names, but for two:
 
     `begin_request` returns the span of a request with these headers; only a trusted client's trace is continued.
-    `shut_down` sends what is left.
+    `shut_down` sends the spans that are left.
     """
 
     def span(self, name: str, attributes: Attributes, kind: Kind) -> Span: ...

@@ -38,7 +38,7 @@ with_values(metrics.PROGRESS, LANES.values())
 
 
 class OutboxConsumer:
-    """Consumes one lane, so that slow batches of the others do not delay it."""
+    """Consumes one lane of the outbox: slow batches of other lanes do not delay it."""
 
     def __init__(
         self,

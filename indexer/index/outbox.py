@@ -61,7 +61,7 @@ COPY_OF_THIS_VERSION = OutboxCopy.document_version == str(DOCUMENT_VERSION)
 
 
 def _age(created_at: SQLColumnExpression[datetime]) -> ColumnElement[float]:
-    """Return SQL for the seconds since; 0 for NULL, and if the clock of Postgres has gone back."""
+    """Return SQL for the seconds since `created_at`; 0 if that is NULL or, after a clock went back, in the future."""
     # Of the statement: one row may be claimed by two shares, and must be the same in both.
     return func.greatest(0, func.extract("epoch", func.statement_timestamp() - created_at))
 

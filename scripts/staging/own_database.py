@@ -58,7 +58,7 @@ async def create_database(url: str) -> None:
 
 
 async def check_own(url: str) -> None:
-    """Return if the database was made by `create_database`. Raises: CliError, errors of Postgres."""
+    """Check that the database was made by `create_database`. Raises: CliError, if it was not; errors of Postgres."""
     name = database_name(url)
     async with _maintenance(url) as connection:
         marked = await connection.fetch(MARKED, name, MARK)

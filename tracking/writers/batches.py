@@ -114,7 +114,7 @@ async def store_batch(engine: AsyncEngine, entries: Sequence[StreamEntry]) -> No
 
 
 async def _dead_letter(engine: AsyncEngine, entry: StreamEntry, reason: str) -> None:
-    """Insert the entry into the dead letters: as text inside of JSON, which Postgres accepts whatever the text is."""
+    """Insert the entry into the dead letters, as a string in JSON: a malformed entry would be no valid jsonb."""
     text_of_entry = entry.body.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
     body = orjson.dumps({"kind": entry.kind, "entry": text_of_entry}).decode()
     async with engine.begin() as connection:
