@@ -57,13 +57,14 @@ async def _read_chunk(connection: AsyncConnection, ids: Sequence[int], cache: Do
     batch = DocumentBatch()
     for row in departures:
         try:
-            batch.documents[row["id"]] = _document(row, templates[row["trip_template_id"]], guides[row["guide_id"]])
+            batch.documents[row["id"]] = make_document(row, templates[row["trip_template_id"]], guides[row["guide_id"]])
         except ROW_ERRORS as error:
             batch.rejected[row["id"]] = describe_row_error(error)
     return batch
 
 
-def _document(row: Row, template: TemplateDocument, guide: bytes) -> bytes:
+def make_document(row: Row, template: TemplateDocument, guide: bytes) -> bytes:
+    """Return the JSON of a TripDocument without `version`. Raises: one of ROW_ERRORS."""
     departure = entities.OccurrenceFields.model_validate({**row, "template": template.defaults})
     if departure.start_date == date.min or departure.end_date == date.max:
         raise ValueError("a departure without a first or last day")

@@ -88,7 +88,7 @@ async def _read_templates(connection: AsyncConnection, ids: set[int]) -> dict[in
         row["trip_type"] = types.get(row["trip_type_id"])
         row["primary_country"] = countries.get(row["primary_country_id"])
         row["tags"] = tags[row["id"]]
-    return {row["id"]: _template(row) for row in rows}
+    return {row["id"]: make_template(row) for row in rows}
 
 
 async def _read_tags(connection: AsyncConnection, template_ids: set[int]) -> dict[int, list[entities.Tag]]:
@@ -100,7 +100,8 @@ async def _read_tags(connection: AsyncConnection, template_ids: set[int]) -> dic
     return by_template
 
 
-def _template(row: Row) -> TemplateDocument:
+def make_template(row: Row) -> TemplateDocument:
+    """Return the part of a document; the row has the company, country, type and tags, too."""
     template = entities.RecommendedTemplate.model_validate(row)
     return TemplateDocument(
         fields=template_values(template),

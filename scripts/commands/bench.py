@@ -159,6 +159,22 @@ def day(
 
 
 @app.command()
+def sharding(
+    departures: Departures = 100_000,
+    searches: Annotated[
+        int, typer.Option(parser=whole_number(20, 100_000), metavar="N", help="Searches of each run.")
+    ] = 300,
+    json: JsonOption = False,
+) -> None:
+    """Compare an index of one shard with two shards, an index per year of start, and one per continent."""
+    from scripts.benchmark.measurements.sharding import measure, table
+    from scripts.dev_stack.paths import cache_root
+
+    measured = measure(cache_root() / "bench", departures, searches, _report_steps(json))
+    _print(measured, table, json, width=160)
+
+
+@app.command()
 def tracing(
     departures: Departures = 10_000,
     rounds: Rounds = 20,

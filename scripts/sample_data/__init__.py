@@ -31,7 +31,7 @@ async def seed(url: str, occurrences: int = 5000, seed: int = 1, *, today: date)
     try:
         await connection.set_type_codec("jsonb", schema="pg_catalog", format="binary", encoder=_jsonb, decoder=bytes)
         async with connection.transaction():
-            return {name: await _load(connection, name, table) for name, table in _tables(occurrences, seed, today)}
+            return {name: await _load(connection, name, table) for name, table in tables(occurrences, seed, today)}
     finally:
         await connection.close()
 
@@ -45,8 +45,8 @@ async def has_departures(url: str) -> bool:
         await connection.close()
 
 
-def _tables(occurrences: int, seed: int, today: date) -> Tables:
-    """Yield table names and rows in the order of foreign keys."""
+def tables(occurrences: int, seed: int, today: date) -> Tables:
+    """Yield table names and rows in the order of foreign keys; the rows of a table have to be read before the next."""
     random = Random(seed)
     for make in (rows.countries, rows.companies, rows.guides, rows.trip_types, rows.tags):
         yield make.__name__, make(random, today)

@@ -1,0 +1,1 @@
+"""An index of many departures in several layouts, made without a database."""
