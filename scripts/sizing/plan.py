@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from core.configuration.roles import ROLES
+from core.configuration.roles import ROLES, Role
 from scripts.sizing import figures
 from scripts.sizing.day_curve import AVERAGE_OF_PEAK
 from scripts.sizing.figures import RequestKind
@@ -40,6 +40,10 @@ class Load:
         """Return how many requests of a kind there are in a second."""
         searches = {figures.CACHED_SEARCH: self.hit_rate, figures.UNCACHED_SEARCH: 1 - self.hit_rate}
         return self.requests * kind.share * searches.get(kind, 1.0)
+
+    def requests_of(self, role: Role) -> float:
+        """Return how many requests the instances of a role have in a second."""
+        return sum(self.rate(kind) for kind in figures.KINDS if kind.role == role)
 
 
 @dataclass(frozen=True)
@@ -97,11 +101,12 @@ def make_plan(load: Load, prices: Mapping[str, float] = PRICES) -> Plan:
     )
 
 
-def api_cores(load: Load) -> dict[str, float]:
-    """Return the cores that each role needs at the peak."""
+def api_cores(load: Load, *, is_saturated: bool = False) -> dict[str, float]:
+    """Return the cores that each role needs at the peak; instances that are saturated need less than those planned."""
     cores: dict[str, float] = dict.fromkeys(ROLES, 0.0)
     for kind in figures.KINDS:
-        cores[kind.role] += _busy_cores(load, kind, "api") * load.slower_by
+        needed = _saturated_cores(load, kind) if is_saturated else _busy_cores(load, kind, "api")
+        cores[kind.role] += needed * load.slower_by
     return cores
 
 
@@ -111,6 +116,15 @@ def _busy_cores(load: Load, kind: RequestKind, part: str) -> float:
     if (kind, part) == (figures.UNCACHED_SEARCH, "api"):
         milliseconds *= figures.uncached(load.departures).api / figures.uncached(figures.REPLAYED_DEPARTURES).api
     return load.rate(kind) * milliseconds / MS
+
+
+def _saturated_cores(load: Load, kind: RequestKind) -> float:
+    """Return the same of the API while its processes are saturated, or busy where that was not measured."""
+    if kind == figures.UNCACHED_SEARCH:
+        return load.rate(kind) * figures.uncached(load.departures).api / MS
+    if kind.saturated_api_ms is None:
+        return _busy_cores(load, kind, "api")
+    return load.rate(kind) * kind.saturated_api_ms / MS
 
 
 def _api_part(role: str, cores: float, prices: Mapping[str, float]) -> Part:

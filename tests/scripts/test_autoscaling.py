@@ -7,8 +7,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.configuration.roles import Role
 from scripts.sizing import figures
-from scripts.sizing.autoscaling.fleet import Second, search_service, serve
+from scripts.sizing.autoscaling.fleet import Second, role_service, serve
 from scripts.sizing.autoscaling.installations import (
     CPU_PERCENT,
     HUNDRED,
@@ -18,17 +19,21 @@ from scripts.sizing.autoscaling.installations import (
     KUBERNETES_100X,
     MEMORY_PERCENT,
     RENDER_10X,
+    RENDER_100X,
+    ROLES,
+    TEN,
     Installation,
 )
 from scripts.sizing.autoscaling.page import blocks
-from scripts.sizing.autoscaling.recommendation import recommended_cpu_percent, refused_by_spike, spikes_within_budget
+from scripts.sizing.autoscaling.recommendation import recommended_cpu_percent, spikes_within_budget
 from scripts.sizing.autoscaling.rules import HorizontalPodAutoscaler, Render, Thresholds
 from scripts.sizing.autoscaling.scenarios import cold_start, lost_zone, spike
 from scripts.sizing.autoscaling.simulation import simulate
+from scripts.sizing.plan import api_cores, make_plan
 from tests.docs.documents import ROOT, text
 from tests.scripts.kubernetes.conftest import build, of_kind
 
-SERVICE = search_service(HUNDRED, nodes=3)
+SERVICE = role_service(HUNDRED, 3, "recommendations")
 ONE_CORE = Thresholds(1, 20, cpu_percent=50, memory_percent=90, cores=1.0, memory_mib=1024)
 
 
@@ -87,10 +92,11 @@ def test_more_requests_never_take_less_time_until_they_are_refused(requests: flo
 
 
 def test_zone_that_is_lost_costs_its_share_until_it_is_noticed() -> None:
-    after = simulate(KUBERNETES_100X, lost_zone(KUBERNETES_100X.peak, zones=3))
+    searches = KUBERNETES_100X["recommendations"]
+    after = simulate(searches, lost_zone(searches.peak, zones=3))
     assert sum(second.refused > 0 for second in after) == figures.NODE_NOTICED_SECONDS
-    assert max(second.refused for second in after) == pytest.approx(KUBERNETES_100X.peak / 3)
-    assert after[-1].ready + after[-1].starting < KUBERNETES_100X.thresholds.most
+    assert max(second.refused for second in after) == pytest.approx(searches.peak / 3)
+    assert after[-1].ready + after[-1].starting < searches.thresholds.most
 
 
 @pytest.mark.parametrize("installation", INSTALLATIONS, ids=lambda each: each.name)
@@ -99,27 +105,58 @@ def test_cold_start_costs_what_arrives_until_the_first_is_ready(installation: In
     assert refused == pytest.approx(installation.peak * installation.rule().start_seconds)
 
 
-def test_spike_brings_all_pods_and_they_go_again() -> None:
-    after = simulate(KUBERNETES_100X, spike(KUBERNETES_100X.peak))
-    assert max(second.ready for second in after) == KUBERNETES_100X.thresholds.most
-    assert after[-1].ready + after[-1].starting < KUBERNETES_100X.thresholds.most
+@pytest.mark.parametrize("installation", INSTALLATIONS, ids=lambda each: each.name)
+def test_cold_start_keeps_the_instances_that_the_load_needs(installation: Installation) -> None:
+    running = [second.ready + second.starting for second in simulate(installation, cold_start(installation.peak))]
+    assert min(running) == installation.kept(installation.peak)
 
 
-def test_processor_target_is_the_recommended_one() -> None:
+@pytest.mark.parametrize("installation", KUBERNETES_100X.values(), ids=lambda each: each.name)
+def test_spike_brings_all_pods_and_they_go_again(installation: Installation) -> None:
+    after = simulate(installation, spike(installation.peak))
+    assert max(second.ready for second in after) == installation.thresholds.most
+    assert after[-1].ready + after[-1].starting < installation.thresholds.most
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_processor_target_is_the_proposals_or_a_lower_one_that_is_recommended(role: Role) -> None:
     """At ten times today's load every target is low enough."""
-    assert recommended_cpu_percent(KUBERNETES_100X) == CPU_PERCENT
-    assert {spikes_within_budget(small.with_cpu(90)) for small in (KUBERNETES_10X, RENDER_10X)} == {float("inf")}
+    recommended = recommended_cpu_percent(KUBERNETES_100X[role])
+    assert recommended is not None
+    assert KUBERNETES_100X[role].thresholds.cpu_percent == min(CPU_PERCENT, recommended)
+    assert spikes_within_budget(KUBERNETES_10X[role].with_cpu(90)) == float("inf")
 
 
-@pytest.mark.parametrize(("least", "is_enough"), [(6, False), (7, True)])
-def test_seven_pods_before_a_spike_refuse_nothing(least: int, *, is_enough: bool) -> None:
-    prepared = replace(KUBERNETES_100X, thresholds=replace(KUBERNETES_100X.thresholds, least=least))
-    assert (refused_by_spike(prepared) < 1) == is_enough
+@given(st.floats(0, 1e5))
+def test_process_that_is_busier_never_needs_less_in_all(requests: float) -> None:
+    for installation in INSTALLATIONS:
+        service = installation.service
+        assert service.busy(requests) <= service.busy(requests * 1.01) + 1e-9
+        planned, saturated = figures.BUSY * 1000 / service.busy_ms, 1000 / service.saturated_ms
+        assert service.busy(planned) == pytest.approx(figures.BUSY)
+        assert (
+            service.busy(saturated) == pytest.approx(service.busy(saturated * 0.999999), abs=1e-4) == pytest.approx(1)
+        )
+
+
+def test_mix_and_costs_are_those_of_the_plan() -> None:
+    for installation, load in ((RENDER_10X, TEN), (RENDER_100X, HUNDRED)):
+        assert installation.peak == pytest.approx(make_plan(load).requests_per_second)
+        assert installation.service.busy_ms * installation.peak / 1000 == pytest.approx(
+            sum(api_cores(load).values()), rel=0.011
+        )
+    for role, installation in KUBERNETES_100X.items():
+        assert installation.service.busy_ms * installation.peak / 1000 == pytest.approx(api_cores(HUNDRED)[role])
 
 
 def test_requests_in_flight_tell_a_saturated_index_from_a_busy_day() -> None:
-    at_peak = serve(KUBERNETES_100X.service, KUBERNETES_100X.peak, ready=2)
-    saturated = max(second.in_flight for second in simulate(KUBERNETES_100X, spike(KUBERNETES_100X.peak)))
+    """It is saturated by a tenfold load while the cache answers a third of what it answers on other days."""
+    searches = KUBERNETES_100X["recommendations"]
+    uncached = replace(
+        searches, service=role_service(replace(HUNDRED, hit_rate=figures.HIT_RATE / 3), 3, "recommendations")
+    )
+    at_peak = serve(searches.service, searches.peak, ready=2)
+    saturated = max(second.in_flight for second in simulate(uncached, spike(uncached.peak)))
     assert at_peak.in_flight * 10 <= IN_FLIGHT <= saturated / 2
 
 
@@ -129,15 +166,18 @@ def test_memory_adds_no_instance() -> None:
         assert used < installation.thresholds.memory_percent / 100
 
 
-@pytest.mark.parametrize(("overlay", "installation"), [("10x", KUBERNETES_10X), ("100x", KUBERNETES_100X)])
-def test_pods_have_the_thresholds_of_the_simulation(overlay: str, installation: Installation) -> None:
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize(("overlay", "installations"), [("10x", KUBERNETES_10X), ("100x", KUBERNETES_100X)])
+def test_pods_have_the_thresholds_of_the_simulation(
+    overlay: str, installations: dict[Role, Installation], role: Role
+) -> None:
     manifests = build(f"overlays/{overlay}")
-    scaler = of_kind(manifests, "HorizontalPodAutoscaler")["api-recommendations"]["spec"]
-    (container,) = of_kind(manifests, "Deployment")["api-recommendations"]["spec"]["template"]["spec"]["containers"]
+    scaler = of_kind(manifests, "HorizontalPodAutoscaler")[f"api-{role}"]["spec"]
+    (container,) = of_kind(manifests, "Deployment")[f"api-{role}"]["spec"]["template"]["spec"]["containers"]
     requested = container["resources"]["requests"]
     resources = {metric["resource"]["name"]: metric["resource"]["target"] for metric in scaler["metrics"] if metric["type"] == "Resource"}  # fmt: skip  # noqa: E501
     in_flight = [int(metric["pods"]["target"]["averageValue"]) for metric in scaler["metrics"] if metric["type"] == "Pods"]  # fmt: skip  # noqa: E501
-    assert installation.thresholds == Thresholds(
+    assert installations[role].thresholds == Thresholds(
         least=scaler["minReplicas"],
         most=scaler["maxReplicas"],
         cpu_percent=resources["cpu"]["averageUtilization"],

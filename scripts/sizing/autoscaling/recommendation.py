@@ -23,7 +23,7 @@ def refused_by_spike(installation: Installation) -> float:
 
 
 def spikes_within_budget(installation: Installation) -> float:
-    """Return how many spikes a month may bring before they alone have used up the month's error budget."""
+    """Return how many spikes a month may bring before they alone have used up the error budget of its requests."""
     month = installation.peak * AVERAGE_OF_PEAK * SECONDS_OF_MONTH
     refused = refused_by_spike(installation)
     return month * (1 - AVAILABILITY) / refused if refused >= 1 else float("inf")

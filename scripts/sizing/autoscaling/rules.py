@@ -50,12 +50,17 @@ class Rule(Protocol):
 
 @dataclass
 class HighestWanted:
-    """The highest number that was wanted within a window: instances are removed no sooner than it has passed."""
+    """The highest number that was wanted within a window: instances are removed no sooner than it has passed.
+
+    Before the first decision those were wanted that there are.
+    """
 
     seconds: int
     _wanted: deque[tuple[int, int]] = field(default_factory=deque)
 
-    def of(self, at: int, wanted: int) -> int:
+    def of(self, at: int, wanted: int, current: int) -> int:
+        if not self._wanted:
+            self._wanted.append((at, current))
         self._wanted.append((at, wanted))
         while self._wanted[0][0] <= at - self.seconds:
             self._wanted.popleft()
@@ -83,11 +88,13 @@ class HorizontalPodAutoscaler:
         if at % self.SYNC_SECONDS or at < self.METRICS_SECONDS + self.METRICS_DELAY or not now.ready:
             return None
         end = (at - self.METRICS_DELAY) // self.METRICS_SECONDS * self.METRICS_SECONDS
-        seen = past[end - self.METRICS_SECONDS : end]
+        seen = _with_instances(past[end - self.METRICS_SECONDS : end])
+        if not seen:
+            return None
         current = now.ready + now.starting
         ratios = self.thresholds.ratios(seen)
         wanted = self.thresholds.bounded(max(self._wanted(ratio, now.ready, current) for ratio in ratios))
-        highest = self._highest.of(at, wanted)
+        highest = self._highest.of(at, wanted, current)
         return min(wanted, max(current + 4, current * 2)) if wanted > current else min(current, highest)
 
     def _wanted(self, ratio: float, ready: int, current: int) -> int:
@@ -113,5 +120,10 @@ class Render:
         now = past[-1]
         if at % self.SYNC_SECONDS or not now.ready:
             return None
-        ratio = max(self.thresholds.ratios(past[-self.UP_SECONDS :]))
-        return self._highest.of(at, self.thresholds.bounded(ceil(ratio * now.ready)))
+        ratio = max(self.thresholds.ratios(_with_instances(past[-self.UP_SECONDS :])))
+        return self._highest.of(at, self.thresholds.bounded(ceil(ratio * now.ready)), now.ready + now.starting)
+
+
+def _with_instances(seen: Sequence[Second]) -> list[Second]:
+    """Return the seconds in which an instance was ready: the others have no figures."""
+    return [second for second in seen if second.ready]

@@ -8,9 +8,9 @@ from scripts.sizing.autoscaling.scenarios import Scenario
 
 
 def simulate(installation: Installation, scenario: Scenario) -> Sequence[Second]:
-    """Return the outcome of each second, beginning with the fewest instances."""
+    """Return the outcome of each second, beginning with the instances that are kept at the first one's load."""
     rule = installation.rule()
-    ready_at = [rule.start_seconds if scenario.is_cold else 0] * installation.thresholds.least
+    ready_at = [rule.start_seconds if scenario.is_cold else 0] * installation.kept(scenario.share(0) * scenario.peak)
     past: list[Second] = []
     # Instances that have ended and still count, and those of them that are still sent requests.
     lost = gone = 0
