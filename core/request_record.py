@@ -13,6 +13,8 @@ class RequestRecord(Struct):
     variant: str | None = None
     stages: dict[str, float] = {}
     """Seconds by stage. Of stages that ran at the same time each has its whole duration."""
+    trace_id: int = 0
+    """Id of the request's trace if that is left out and something has asked for its id; else 0."""
 
     def add(self, stage: str, seconds: float) -> None:
         self.stages[stage] = self.stages.get(stage, 0.0) + seconds

@@ -10,12 +10,13 @@ from app.access.client_ip import is_in, parse_address
 from app.http.raw_response import RESPONSE_STARTS
 from app.observability.request_metrics import METHODS
 from app.state import RequestContext
-from core.tracing.spans import NO_SPAN, Span, Tracer
+from core.tracing.spans import Span, Tracer
 
 OTHER_METHOD = "_OTHER"
 """The method in place of one that is not known, by the semantic conventions."""
 
-CONTEXT_HEADERS = (b"traceparent", b"tracestate")
+TRACE_HEADER = b"traceparent"
+CONTEXT_HEADERS = (TRACE_HEADER, b"tracestate")
 
 
 class TracingMiddleware:
@@ -29,22 +30,19 @@ class TracingMiddleware:
         """Pass a request on, at once if its trace is not recorded: a coroutine around it would cost a tenth more."""
         if scope["type"] != "http":
             return self._app(scope, receive, send)
-        method = scope["method"] if scope["method"] in METHODS else OTHER_METHOD
-        headers = {
-            name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in CONTEXT_HEADERS
-        }
-        attributes = {"http.request.method": method, "url.scheme": scope.get("scheme", "http")}
-        span = self._tracer.begin_request(
-            method, attributes, headers, is_trusted=bool(headers) and self._is_trusted(scope)
-        )
-        if span is NO_SPAN:
+        is_trusted = self._continues_trace(scope)
+        if not is_trusted and self._tracer.leaves_out_request():
             return self._app(scope, receive, send)
-        return self._run(span, method, scope, receive, send)
+        return self._run(is_trusted, scope, receive, send)
 
-    def _is_trusted(self, scope: Scope) -> bool:
-        return bool(scope.get("client")) and is_in(parse_address(scope["client"][0]), self._trusted)
+    def _continues_trace(self, scope: Scope) -> bool:
+        """Return whether the request has a trace that a trusted proxy has decided about."""
+        if not self._trusted or not scope.get("client"):
+            return False
+        has_trace = any(name == TRACE_HEADER for name, _ in scope["headers"])
+        return has_trace and is_in(parse_address(scope["client"][0]), self._trusted)
 
-    async def _run(self, span: Span, method: str, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _run(self, is_trusted: bool, scope: Scope, receive: Receive, send: Send) -> None:
         status: int | None = None
 
         async def observed_send(message: Message) -> None:
@@ -53,12 +51,20 @@ class TracingMiddleware:
                 status = message["status"]
             await send(message)
 
-        with span:
+        method = scope["method"] if scope["method"] in METHODS else OTHER_METHOD
+        with self._begin(method, scope, is_trusted=is_trusted) as span:
             try:
                 await self._app(scope, receive, observed_send)
             finally:
                 if span.is_recorded:
                     _describe(span, method, scope, status)
+
+    def _begin(self, method: str, scope: Scope, *, is_trusted: bool) -> Span:
+        headers = {
+            name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in CONTEXT_HEADERS
+        }
+        attributes = {"http.request.method": method, "url.scheme": scope.get("scheme", "http")}
+        return self._tracer.begin_request(method, attributes, headers, is_trusted=is_trusted)
 
 
 def _describe(span: Span, method: str, scope: Scope, status: int | None) -> None:

@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Mapping, Sequence
-from contextvars import ContextVar, Token
+from contextvars import Token
 from types import TracebackType
 from typing import Self
 
@@ -11,7 +11,7 @@ from opentelemetry import context as contexts
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.sdk.trace.sampling import Decision, Sampler, TraceIdRatioBased
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler, TraceIdRatioBased
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.semconv.schemas import Schemas
 from opentelemetry.trace import (
@@ -25,6 +25,7 @@ from opentelemetry.trace import (
 from opentelemetry.trace import Span as OtelSpan
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from core.request_record import record_var
 from core.tracing.spans import NO_SPAN, Attributes, Kind, Span, within_recorded
 
 SCHEMA = Schemas.V1_44_0.value
@@ -36,10 +37,6 @@ PROPAGATOR = TraceContextTextMapPropagator()
 """Only the W3C trace context: baggage, which anybody may fill, is neither read nor passed on."""
 
 NEW_TRACE = Context()
-
-_unsampled: ContextVar[int] = ContextVar("unsampled_trace", default=0)
-"""Id of the trace of a request that the sampler left out before anything was made for it; 0 if there is none."""
-
 
 LAST_64_BITS = TraceIdRatioBased.TRACE_ID_LIMIT
 
@@ -104,7 +101,6 @@ class OpenTelemetryTracer:
     def __init__(self, provider: TracerProvider, version: str) -> None:
         self.shut_down = provider.shutdown
         self._tracer = provider.get_tracer("smarttrip", version, schema_url=SCHEMA)
-        self._sampler = provider.sampler
         assert isinstance(provider.id_generator, ChosenIds)
         self._ids = provider.id_generator
         self._bound = sampling_bound(provider.sampler)
@@ -124,29 +120,24 @@ class OpenTelemetryTracer:
         first, *others = parents
         return self._start(name, attributes, kind, first, [_link(context) for context in others])
 
+    def leaves_out_request(self) -> bool:
+        """See `core.tracing.spans.Tracer`. At a low rate, these few lines are what tracing costs most requests."""
+        if self._bound is None:
+            return False
+        last_bits = random.getrandbits(64)
+        if last_bits >= self._bound:
+            return True
+        self._ids.chosen = random.getrandbits(64) << 64 | last_bits
+        return False
+
     def begin_request(self, name: str, attributes: Attributes, headers: Mapping[str, str], *, is_trusted: bool) -> Span:
-        """Return the span of a request that came with these headers.
-
-        A client that is not trusted does not decide what is recorded: its trace is only linked.
-        """
-        links: list[Link] = []
-        if headers and _span_context(parent := PROPAGATOR.extract(headers, NEW_TRACE)).is_valid:
-            if is_trusted:
-                return self._start(name, attributes, "server", parent)
-            links = [_link(parent)]
-        trace_id = random.getrandbits(128) or 1
-        if self._leaves_out(trace_id, name, attributes, links):
-            # Nothing else is made for most requests: at a low rate, these few lines are the price of tracing.
-            _unsampled.set(trace_id)
-            return NO_SPAN
-        self._ids.chosen = trace_id
-        return self._start(name, attributes, "server", NEW_TRACE, links)
-
-    def _leaves_out(self, trace_id: int, name: str, attributes: Attributes, links: Sequence[Link]) -> bool:
-        if self._bound is not None:
-            return trace_id & LAST_64_BITS >= self._bound
-        sampling = self._sampler.should_sample(NEW_TRACE, trace_id, name, SpanKind.SERVER, attributes, links)
-        return sampling.decision is Decision.DROP
+        """See `core.tracing.spans.Tracer`."""
+        parent = PROPAGATOR.extract(headers, NEW_TRACE)
+        if not _span_context(parent).is_valid:
+            return self._start(name, attributes, "server", NEW_TRACE)
+        if is_trusted:
+            return self._start(name, attributes, "server", parent)
+        return self._start(name, attributes, "server", NEW_TRACE, [_link(parent)])
 
     def record(
         self, name: str, seconds: float, attributes: Attributes, kind: Kind, error: BaseException | None
@@ -164,14 +155,14 @@ class OpenTelemetryTracer:
     def outgoing_headers(self) -> Mapping[str, str]:
         headers: dict[str, str] = {}
         PROPAGATOR.inject(headers)
-        if not headers and (trace_id := _unsampled.get()):
-            headers["traceparent"] = f"00-{trace_id:032x}-{_unsampled_span(trace_id):016x}-00"
+        if not headers and (trace_id := _left_out_trace()):
+            headers["traceparent"] = f"00-{trace_id:032x}-{_left_out_span(trace_id):016x}-00"
         return headers
 
     def ids(self) -> Mapping[str, str]:
         span = get_current_span().get_span_context()
-        trace_id = span.trace_id or _unsampled.get()
-        span_id = span.span_id or _unsampled_span(trace_id)
+        trace_id = span.trace_id or _left_out_trace()
+        span_id = span.span_id or _left_out_span(trace_id)
         return {"trace_id": f"{trace_id:032x}", "span_id": f"{span_id:016x}"} if trace_id else {}
 
     def _start(
@@ -187,15 +178,29 @@ class OpenTelemetryTracer:
 
 
 def sampling_bound(sampler: Sampler) -> int | None:
-    """Return the bound below which the last 64 bits of the id of a sampled trace are, if nothing else decides.
+    """Return the bound below which the last 64 bits of the id of a sampled trace are; None if something else decides.
 
     To compare them takes a twentieth of the time of asking the sampler.
     """
     root = getattr(sampler, "_root", sampler)
+    if root in (ALWAYS_OFF, ALWAYS_ON):
+        return 0 if root is ALWAYS_OFF else 2**64
     return root.bound if isinstance(root, TraceIdRatioBased) else None
 
 
-def _unsampled_span(trace_id: int) -> int:
+def _left_out_trace() -> int:
+    """Return the id of the trace of the current request, of which nothing is recorded; 0 outside of requests.
+
+    Few requests need it, so that it is made when it is first asked for.
+    """
+    record = record_var.get()
+    if record is None:
+        return 0
+    record.trace_id = record.trace_id or random.getrandbits(128)
+    return record.trace_id
+
+
+def _left_out_span(trace_id: int) -> int:
     """Return the id of the only span of a trace that is left out: the first 64 bits of the trace's are as random."""
     return trace_id >> 64 or 1
 

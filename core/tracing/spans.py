@@ -47,14 +47,16 @@ NO_SPAN = Span()
 
 
 class Tracer(Protocol):
-    """Makes spans. Methods are described at the functions of this module that have their names, but for two:
+    """Makes spans. Methods are described at the functions of this module that have their names, but for three:
 
-    `begin_request` returns the span of a request with these headers; only a trusted client's trace is continued.
+    `leaves_out_request` decides about a request that continues no trace. `begin_request` follows unless it is left out,
+    and returns the span of a request with these headers; a trusted client's trace is continued, any other is linked.
     `shut_down` sends the spans that are left.
     """
 
     def span(self, name: str, attributes: Attributes, kind: Kind) -> Span: ...
     def begin(self, name: str, attributes: Attributes, kind: Kind) -> Span: ...
+    def leaves_out_request(self) -> bool: ...
     def begin_request(
         self, name: str, attributes: Attributes, headers: Mapping[str, str], *, is_trusted: bool
     ) -> Span: ...

@@ -146,3 +146,20 @@ async def test_line_of_a_request_has_the_ids_of_its_span(settings: Settings, col
     span = collector.named("GET /livez")
     assert (line["trace_id"], line["span_id"]) == (span.trace_id.hex(), span.span_id.hex())
     assert line["request_id"] == attributes(span)["smarttrip.request_id"]
+
+
+@pytest.mark.usefixtures("trips")
+async def test_request_that_is_left_out_has_one_trace_id(settings: Settings, collector: Collector) -> None:
+    async with FaultProxy(settings.elasticsearch_url) as proxy:
+        changes = {"elasticsearch_url": proxy.url, "answer_cache_seconds": 0}
+        proxied = settings.model_copy(update=changes)
+        with capture_logs(processors=[add_ids]) as log:
+            async with traced_api(proxied, collector, OTEL_TRACES_SAMPLER="always_off") as api:
+                for budget in (9004, 9005):
+                    await api.post("/api/v2/recommendations", json={**PREFERENCES, "budget": budget})
+        sent = b"".join(connection.sent for connection in proxy.connections).decode(errors="replace")
+    first, second = (line for line in log if line["event"] == "request")
+    assert first["trace_id"] != second["trace_id"]
+    for line in (first, second):
+        assert f"traceparent: 00-{line['trace_id']}-{line['span_id']}-00" in sent
+    assert not collector.spans
