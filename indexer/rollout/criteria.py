@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 BOUNDS = tuple(round(0.001 * 1.25**step, 6) for step in range(42))
 """Seconds up to which each bucket counts searches, from 1 ms to 9.4 s; one more bucket is for slower ones."""
 
+FEW_SEARCHES = 20
+"""Of the stable set: fewer tell nothing of its 95th percentile, and little of what usually finds nothing."""
 UNNOTICED_SECONDS = 0.05
 """A 95th percentile up to which no candidate counts as slow."""
 
@@ -49,6 +51,11 @@ class Totals:
         return self.empty / self.searches if self.searches else 0.0
 
     @property
+    def possible_empty_rate(self) -> float:
+        """Share of the searches that may usually find nothing: of few searches more than of these; without any, a half."""
+        return self.empty_rate if self.searches >= FEW_SEARCHES else (self.empty + 1.5) / (self.searches + 3)
+
+    @property
     def p95(self) -> float | None:
         """Bound in seconds below which 95 % of the searches were; None without searches."""
         if not self.searches:
@@ -62,17 +69,21 @@ class Totals:
 
 
 def reason_to_abort(stable: Totals, candidate: Totals, criteria: AbortCriteria) -> str | None:
-    """Return a sentence that says which criterion the candidate misses, or None."""
+    """Return a sentence that says which criterion the candidate misses, or None.
+
+    Where few clients or none get the stable set, what usually finds nothing is not known, and no candidate is turned
+    back for a share of it that may be usual.
+    """
     if candidate.requests >= criteria.at_least:
         allowed = stable.failure_rate + criteria.more_failures
         if candidate.failure_rate > allowed:
             return f"{candidate.failure_rate:.1%} of the requests failed or were degraded, allowed are {allowed:.1%}."
     if candidate.searches < criteria.at_least:
         return None
-    allowed = stable.empty_rate + criteria.more_empty
+    allowed = stable.possible_empty_rate + criteria.more_empty
     if candidate.empty_rate > allowed:
         return f"{candidate.empty_rate:.1%} of the searches found nothing, allowed are {allowed:.1%}."
-    p95, usual = candidate.p95, stable.p95
+    p95, usual = candidate.p95, stable.p95 if stable.searches >= FEW_SEARCHES else None
     if p95 is not None and usual is not None and p95 > max(usual * criteria.slower, UNNOTICED_SECONDS):
         return f"The 95th percentile of the searches is {p95 * 1000:.0f} ms, of the stable set {usual * 1000:.0f} ms."
     return None

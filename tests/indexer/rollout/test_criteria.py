@@ -61,3 +61,19 @@ def test_candidate_of_all_clients_is_judged_alone() -> None:
 def test_fast_searches_never_count_as_slow() -> None:
     quick, slower = replace(USUAL, latencies=latencies(0.002)), replace(USUAL, latencies=latencies(0.03))
     assert reason_to_abort(quick, slower, CRITERIA) is None
+
+
+def test_what_may_be_usual_turns_nobody_back_where_few_get_the_stable_set() -> None:
+    """Eight of a hundred searches find nothing, whoever is asked."""
+    candidate = replace(USUAL, empty=80)
+    for few in (0, 1, 3, 5):
+        stable = Totals(requests=few, searches=few, latencies=latencies(0.002, few))
+        assert reason_to_abort(stable, candidate, CRITERIA) is None
+        assert "found nothing" in (reason_to_abort(stable, replace(USUAL, empty=1000), CRITERIA) or "")
+
+
+@pytest.mark.parametrize(("others", "is_slow"), [(1, False), (19, False), (20, True), (1000, True)])
+def test_percentile_of_few_others_is_no_measure(others: int, *, is_slow: bool) -> None:
+    stable = Totals(requests=others, searches=others, latencies=latencies(0.002, others))
+    candidate = replace(USUAL, empty=0, latencies=latencies(0.2))
+    assert ("95th percentile" in (reason_to_abort(stable, candidate, CRITERIA) or "")) == is_slow
