@@ -1,5 +1,6 @@
 """Searches to replay: preferences only. Who searched, when, and in which session is read nowhere."""
 
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -16,9 +17,10 @@ from scripts.errors import CliError
 def read_file(path: Path) -> list[Preferences]:
     """Return the searches of a file of JSON lines. Raises: CliError, which names the line.
 
-    A line is an object of preferences, or a row of the request log, of which only `preferences` is read.
+    A line is an object of preferences, or a row of the request log, of which only `preferences` is read. One without
+    any field of a search would be a search for everything: it is of another file.
     """
-    lines = path.read_bytes().splitlines()
+    lines = path.read_bytes().removeprefix(BOM_UTF8).splitlines()
     return [_parse(line, f"Line {number} of {path}") for number, line in enumerate(lines, 1) if line.strip()]
 
 
@@ -43,9 +45,11 @@ def _parse(line: bytes, where: str) -> Preferences:
         row = orjson.loads(line)
     except ValueError:
         raise CliError(f"{where} should be JSON.") from None
-    logged = row.get("preferences") if isinstance(row, dict) else None
+    search = row.get("preferences", row) if isinstance(row, dict) else row
+    if isinstance(search, dict) and search and Preferences.model_fields.keys().isdisjoint(search):
+        raise CliError(f"{where} should be an object of preferences; it has no field of a search.")
     try:
-        return Preferences.model_validate(row if logged is None else logged)
+        return Preferences.model_validate(search)
     except ValidationError as error:
         location = error.errors(include_input=False, include_url=False)[0]["loc"]
         field = f": {location[0]} is wrong" if location else ""

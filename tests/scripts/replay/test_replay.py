@@ -93,6 +93,11 @@ async def test_side_that_does_not_exist_is_named(
         ('{}\n\n{"budget": "much"}', "Line 3 of {file} should be an object of preferences: budget is wrong."),
         ("[]", "Line 1 of {file} should be an object of preferences."),
         ('{"preferences": 3}', "Line 1 of {file} should be an object of preferences."),
+        ('{"preferences": null}', "Line 1 of {file} should be an object of preferences."),
+        (
+            '\ufeff{}\n{"event_type": "click_trip", "trip_id": 3}',
+            "Line 2 of {file} should be an object of preferences; it has no field of a search.",
+        ),
         ("\n", "There are no searches to make again."),
     ],
 )
