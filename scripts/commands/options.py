@@ -21,9 +21,9 @@ INT8 = 2**63
 
 
 def text(value: object) -> str:
-    """Validate a text that is stored as it is."""
-    if not 0 < len(str(value)) <= MAX_TEXT:
-        raise typer.BadParameter(f"should be a text of 1 to {MAX_TEXT} characters")
+    """Validate a text that is stored as it is, and shown in a line of a terminal."""
+    if not 0 < len(str(value)) <= MAX_TEXT or not str(value).isprintable():
+        raise typer.BadParameter(f"should be a text of 1 to {MAX_TEXT} characters in one line")
     return str(value)
 
 

@@ -28,6 +28,7 @@ app = typer.Typer(cls=FastGroup, no_args_is_help=True, help="Store and show weig
 def list_sets(json: JsonOption = False) -> None:
     """List the weight sets: who stored them and when, and which points differ from the platform's."""
     from indexer.rollout.weight_sets import summaries
+    from scoring.weights import PLATFORM_WEIGHTS
 
     found = in_postgres(summaries)
     if json:
@@ -35,7 +36,8 @@ def list_sets(json: JsonOption = False) -> None:
         return
     for each in found:
         when = "" if each.created_at is None else f"{each.created_at:%Y-%m-%d %H:%M} "
-        changes = ", ".join(f"{name} {points:+d}" for name, points in each.changes.items())
+        own = PLATFORM_WEIGHTS.model_dump()
+        changes = ", ".join(f"{name} {points} instead of {own[name]}" for name, points in each.changes.items())
         typer.echo(f"{each.reference:<24}{when}{each.created_by}: {each.comment}{' ' * bool(changes)}{changes}")
 
 

@@ -39,7 +39,7 @@ async def test_set_is_added_listed_and_shown(cli: CliRunner, file: Path) -> None
     assert json.loads(again.output)["reference"] == "summer@2"
     listed = (await asyncio.to_thread(run, "list")).output.splitlines()
     assert [line.split()[0] for line in listed] == ["platform", "summer@1", "summer@2"]
-    assert listed[1].endswith("dana: countries first no_themes -20, country +25")
+    assert listed[1].endswith("dana: countries first no_themes -20 instead of -15, country 25 instead of 15")
     shown = json.loads((await asyncio.to_thread(run, "show", "summer@1", "--json")).output)
     assert (shown["points"]["country"], shown["points"]["base"]) == (25, 30)
     missing = await asyncio.to_thread(run, "show", "winter@1")
