@@ -52,7 +52,7 @@ class Totals:
 
     @property
     def possible_empty_rate(self) -> float:
-        """Share of the searches that may usually find nothing: of few searches more than of these; without any, a half."""
+        """Share of the searches that may usually find nothing: more than that of these, if they are few."""
         return self.empty_rate if self.searches >= FEW_SEARCHES else (self.empty + 1.5) / (self.searches + 3)
 
     @property
