@@ -5,20 +5,26 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from itertools import count
 
+import asyncpg
 import pytest
+from redis.asyncio import Redis
 
 from core.configuration.settings import Settings
 from indexer.backends import Backends
+from schemas.redis_keys import TRACKING_STREAM
 from scripts.dev_stack.ports import free_port
 from scripts.errors import ExitCode
+from tests.conftest import plain
 from tests.scripts.observability.runbook_commands import needs_clients, run
 from tests.support.api.serve_process import serve_process
 from tests.support.dependency_proxies import DEPENDENCIES, DependencyProxies, dependency_proxies
 from tests.support.eventually import eventually
 from tests.support.fault_proxy import Mode
 from tests.support.http_client import http_client
+from tests.support.locks import waits_for_a_lock
 from tests.support.processes import RunningProcess, responds, worker_process
 from tests.support.tls_proxy import tls_proxy
+from tests.support.tracking.visits import event
 
 pytestmark = [needs_clients, pytest.mark.slow]
 
@@ -32,6 +38,10 @@ REFUSALS = {
     "postgres": "Connection refused",
 }
 """What the client of each server prints where nothing listens."""
+
+
+EVENTS = 50
+"""Events of a batch that a client sends while none can be stored."""
 
 
 @dataclass(frozen=True)
@@ -114,3 +124,30 @@ async def test_end_of_a_certificate_is_shown(settings: Settings) -> None:
     async with tls_proxy(settings.elasticsearch_url, "Basic anything") as proxy:
         secured = settings.model_copy(update={"elasticsearch_url": f"{proxy.url('elastic:word')},{proxy.url()}"})
         assert "notAfter=" in await run("certificate-ending", "confirm", secured)
+
+
+async def test_lock_that_fills_the_stream_is_shown_and_ended(
+    settings: Settings, backends: Backends, redis: Redis
+) -> None:
+    await redis.delete(TRACKING_STREAM)
+    holder = await asyncpg.connect(plain(settings.database_url))
+    pid = await holder.fetchval("SELECT pg_backend_pid()")
+    await holder.execute("BEGIN; LOCK TABLE events")
+
+    async def is_stored() -> bool:
+        return int(await redis.xlen(TRACKING_STREAM)) == 0
+
+    async with serve_process(settings) as api, worker_process(settings) as worker, http_client(api.url) as client:
+        await worker.wait_until_responding()
+        await api.wait_until_responding("/readyz")
+        for batch in range(1, 4):
+            response = await client.post("/api/events/batch", json={"events": [event() for _ in range(EVENTS)]})
+            assert response.status_code == 202
+            await eventually(lambda: waits_for_a_lock(backends.postgres))
+            shown = await run("tracking-stream-filling", "confirm", settings)
+            assert str(batch * EVENTS) in shown.splitlines()
+        assert f"{pid}|" in await run("tracking-stream-filling", "cause", settings)
+        await run("high-error-rate", "first", settings)
+        await eventually(is_stored, within=30)
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):
+        await holder.execute("SELECT 1")
