@@ -1,7 +1,9 @@
-"""The package `requests` is not loaded for a transport that is not used, and is there for others."""
+"""Packages that only parts of others use which we do not are not loaded for them, and are there for others."""
 
 import subprocess
 import sys
+
+import pytest
 
 
 def run(code: str) -> str:
@@ -11,7 +13,7 @@ def run(code: str) -> str:
 
 def test_package_is_hidden_in_the_block_only() -> None:
     code = (
-        "from core.elasticsearch_import import hidden_package\n"
+        "from core.lean_imports import hidden_package\n"
         "with hidden_package('requests'):\n"
         "    try: import requests\n"
         "    except ImportError: print('hidden')\n"
@@ -22,5 +24,11 @@ def test_package_is_hidden_in_the_block_only() -> None:
     assert run(code).split() == ["hidden", *["requests"] * 3]
 
 
-def test_api_does_not_load_a_transport_that_it_does_not_use() -> None:
-    assert run("import app.main, sys; print('requests' in sys.modules)") == "False\n"
+@pytest.mark.parametrize("package", ["requests", "rich", "pygments"])
+@pytest.mark.parametrize("program", ["app.server.run, app.main", "indexer.worker"])
+def test_processes_do_not_load_what_they_do_not_use(package: str, program: str) -> None:
+    code = (
+        "from core.lean_imports import load_alembic; load_alembic()\n"
+        f"import {program}, indexer.preflight.start, sys; print({package!r} in sys.modules)"
+    )
+    assert run(code) == "False\n"

@@ -1,0 +1,34 @@
+"""Import packages without others that they would load but that we do not use; to be imported before all else.
+
+The transport of Elasticsearch's client has a second one for `requests`, which would cost each process 4 MB. structlog
+would print tracebacks with `rich`, which costs 8 MB with all that it loads: our logs format their own.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def hidden_package(name: str) -> Iterator[None]:
+    """Let imports in the block not find a package, unless it is imported already."""
+    hides = name not in sys.modules
+    if hides:
+        sys.modules[name] = None  # type: ignore[assignment]  # as the import system documents it
+    try:
+        yield
+    finally:
+        if hides:
+            del sys.modules[name]
+
+
+def load_alembic() -> None:
+    """Load Alembic's templates without `pygments`, with which they would highlight errors: 5 MB."""
+    with hidden_package("pygments"):
+        import mako.exceptions  # type: ignore[import-untyped]  # noqa: F401, PLC0415  # in processes that need it
+
+
+with hidden_package("requests"):
+    import elastic_transport  # noqa: F401
+with hidden_package("rich"):
+    import structlog  # noqa: F401
