@@ -15,6 +15,7 @@ from indexer.backends import Backends
 from indexer.errors import IndexNotWritableError
 from indexer.feed import wait_reasons
 from indexer.feed.batch import BatchResult, BatchStalledError, process_batch
+from indexer.feed.batch_size import BatchSize
 from indexer.feed.notifier import ChangeNotifier
 from indexer.index import locks, outbox
 from indexer.index.outbox import DEFAULT_LIMITS, LANES, UPSTREAM, BatchLimits
@@ -53,7 +54,7 @@ class OutboxConsumer:
         self._lane = lane
         self._notifier = notifier
         self._request_check = request_check
-        self._limits = limits
+        self._size = BatchSize(lane, limits)
         self._stopped = asyncio.Event()
         self._failures = 0
         self._retry_at = 0.0
@@ -80,7 +81,7 @@ class OutboxConsumer:
             try:
                 await self._notifier.register()
                 since = self._notifier.generation
-                batch = await process_batch(self._backends, [self._lane], self._limits, retry=retry)
+                batch = await process_batch(self._backends, [self._lane], self._size.limits, retry=retry)
             except IndexNotWritableError as error:
                 wait_reasons.count_waiting(error)
                 pause = self._back_off(error)
@@ -90,8 +91,9 @@ class OutboxConsumer:
                 return min(pause, NOT_WRITABLE_POLL_SECONDS)
             except (BatchStalledError, *BACKEND_ERRORS) as error:
                 return self._back_off(error)
+            seconds = time.monotonic() - started
             self._notifier.record(batch, since)
-            self._record(batch, time.monotonic() - started, retry=retry)
+            self._record(batch, seconds, retry=retry)
             if not batch.may_be_followed:
                 return self._until_retry()
             if not batch.claimed:
@@ -122,6 +124,7 @@ class OutboxConsumer:
             wait_reasons.count_put_off({*batch.written.retryable.values()})
         if batch.failed_entirely or batch.written.live_missing:
             self._request_check()
+        self._size.adapt(len(batch.claimed), seconds)
         if batch.failed:
             self._count_failure()
         elif retry:
@@ -142,6 +145,7 @@ class OutboxConsumer:
 
     def _count_failure(self) -> None:
         self._failures += 1
+        self._size.reset()
         pause = backoff_seconds(self._failures, first=FIRST_PAUSE_SECONDS, longest=LAST_PAUSE_SECONDS)
         self._retry_at = time.monotonic() + pause
 

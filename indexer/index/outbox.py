@@ -92,7 +92,10 @@ class BatchLimits:
     """Latest rows of `DIRECT` among which the smallest transactions are looked for: the limit on what may be committed
     beside a single change."""
     oldest: int = 400
-    """Rows of `DIRECT`, and of `UPSTREAM`, taken from the start of the queue."""
+    """Rows of `DIRECT` taken from the start of the queue."""
+    upstream: int = 10_000
+    """Rows of `UPSTREAM`, so many that all of a kind are resolved at once: in portions, the same departures would be
+    looked at for each, and those that were written in the meantime would be written once more."""
     fan_out: int = 500
     """Departures of `FANNED_OUT` that are taken, and most departures that are added to it."""
     max_fanned_backlog: int = 2000
@@ -194,7 +197,7 @@ async def claim(
     upstream = _claimable((row.kind != DEPARTURE) & has_room, retry=retry)
     shares: dict[int, list[Share]] = {
         **_copy_shares(limits, retry=retry),
-        UPSTREAM: [upstream.order_by(row.id).limit(limits.oldest)],
+        UPSTREAM: [upstream.order_by(row.id).limit(limits.upstream)],
     }
     if not copies_only:
         for lane, found in _departure_shares(limits, retry=retry).items():
