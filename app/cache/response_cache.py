@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from itertools import product
 from operator import attrgetter
-from typing import Literal, get_args
+from typing import Literal, TypeAlias, get_args
 
 from cachetools import LRUCache
 from prometheus_client import Counter
@@ -59,6 +59,9 @@ WAIT_SECONDS = 1.0
 
 POLL_SECONDS = 0.02
 
+BRIEF_BYTES = 2 * 1024 * 1024
+"""Room for bodies that are of no use once they have expired: more than a process makes in PROCESS_SECONDS."""
+
 ENTRY_OVERHEAD = 500
 """Bytes that an entry takes in memory besides its body and its key."""
 
@@ -74,6 +77,7 @@ class CacheRequest:
     ttl: float
     kind: CacheKind
     read_dependency: ReadDependency | None
+    keep_expired: bool
 
     @property
     def compress(self) -> bool:
@@ -108,6 +112,10 @@ class LocalEntry:
         return is_same and not self.body.stale
 
 
+LocalEntries: TypeAlias = LRUCache[str, LocalEntry]
+"""Entries by key, of which those that were used last are kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class InFlight:
     generation: int
@@ -127,7 +135,8 @@ class ResponseCache:
         self._store = store
         self._invalidation = invalidation
         self._replica_lag_seconds = replica_lag_seconds
-        self._local: LRUCache[str, LocalEntry] = LRUCache(max_bytes, getsizeof=attrgetter("size"))
+        self._local: LocalEntries = LRUCache(max_bytes, getsizeof=attrgetter("size"))
+        self._brief: LocalEntries = LRUCache(BRIEF_BYTES, getsizeof=attrgetter("size"))
         self._in_flight: dict[str, InFlight] = {}
 
     async def get(  # noqa: PLR0913  # each is independent of the others
@@ -139,9 +148,11 @@ class ResponseCache:
         *,
         kind: CacheKind = "lookups",
         read_dependency: ReadDependency | None = None,
+        keep_expired: bool = True,
     ) -> EncodedBody:
         """Return a body at most `ttl` seconds old that reflects the last change of the kinds it depends on.
 
+        Without `keep_expired`, an expired body, which may be served stale, is soon dropped from this process's memory.
         With `read_dependency`, it also depends on some departures, of whose changes it may lack those of the last
         `HOLD_SECONDS`.
 
@@ -154,7 +165,7 @@ class ResponseCache:
         flight = self._in_flight.get(key)
         try:
             if flight is None or not self._may_join(flight, depends_on, read_dependency):
-                flight = self._start_load(CacheRequest(key, depends_on, load, ttl, kind, read_dependency))
+                flight = self._start_load(CacheRequest(key, depends_on, load, ttl, kind, read_dependency, keep_expired))
                 return await asyncio.shield(flight.task)
             # Shielded: a caller that is cancelled must not cancel the load for the others.
             body = await asyncio.shield(flight.task)
@@ -166,7 +177,7 @@ class ResponseCache:
 
     def get_local(self, key: str, depends_on: frozenset[EntityKind], kind: CacheKind = "lookups") -> EncodedBody | None:
         """Return the body if this process has a current copy, else None."""
-        entry = self._local.get(key)
+        entry = self._find_local(key)
         if entry is None or not self._is_current(entry, depends_on):
             return None
         _count("process", kind)
@@ -224,7 +235,7 @@ class ResponseCache:
         locked, stored = await self._store.read_or_lock(request.key, generation)
         if locked:
             return await self._load_with_lock(request, generation, stored, None)
-        entry = self._shared_entry(request, stored, self._local.get(request.key))
+        entry = self._shared_entry(request, stored, self._find_local(request.key))
         deadline = time.monotonic() + WAIT_SECONDS
         while entry is None or not self._is_current(entry, request.depends_on):
             locked, stored = await self._store.lock_and_get(request.key, generation)
@@ -250,7 +261,7 @@ class ResponseCache:
 
     def _accept(self, request: CacheRequest, entry: LocalEntry) -> EncodedBody:
         _count("redis", request.kind)
-        return self._store_local(request.key, entry)
+        return self._store_local(request, entry)
 
     async def _load_with_lock(
         self, request: CacheRequest, generation: int, stored: StoredEntry | None, entry: LocalEntry | None
@@ -267,7 +278,7 @@ class ResponseCache:
         try:
             identity = await request.load()
         except BackendError:
-            outdated = older or self._local.get(request.key)
+            outdated = older or self._find_local(request.key)
             if outdated is None:
                 raise
             return self._serve_stale(request, generation, outdated.body)
@@ -280,7 +291,7 @@ class ResponseCache:
         # do not.
         entry = self._local_entry(request, body, generation, ttl)
         if self._is_current(entry, request.depends_on):
-            self._store_local(request.key, entry)
+            self._store_local(request, entry)
             if self._invalidation.connected:
                 stored = StoredEntry(body, generation, time.monotonic() + ttl, stale_seconds=request.ttl)
                 await self._store.write(request.key, stored)
@@ -292,7 +303,7 @@ class ResponseCache:
         entry.fresh_until = time.monotonic() + STALE_SECONDS
         # Whatever changes: loading may work again.
         entry.is_affected = entry.is_affected and is_affected_by_any
-        return self._store_local(request.key, entry)
+        return self._store_local(request, entry)
 
     def _local_entry(self, request: CacheRequest, body: EncodedBody, generation: int, ttl: float) -> LocalEntry:
         overhead = ENTRY_OVERHEAD + (DEPENDENCY_OVERHEAD if request.read_dependency else 0)
@@ -301,9 +312,13 @@ class ResponseCache:
         is_affected = request.read_dependency and request.read_dependency(body)
         return LocalEntry(body, generation, fresh_until, size, is_affected, compared=generation)
 
-    def _store_local(self, key: str, entry: LocalEntry) -> EncodedBody:
-        if entry.size <= self._local.maxsize:
-            self._local[key] = entry
+    def _find_local(self, key: str) -> LocalEntry | None:
+        return self._local.get(key) or self._brief.get(key)
+
+    def _store_local(self, request: CacheRequest, entry: LocalEntry) -> EncodedBody:
+        entries = self._local if request.keep_expired else self._brief
+        if entry.size <= entries.maxsize:
+            entries[request.key] = entry
         return entry.body
 
 

@@ -230,23 +230,32 @@ class RecommendationService:
         """Return a response from a fallback. Raises: BackendError, also where it only has a stale one."""
         key = f"{source.warning}:{request.key}"
         with spans.span("fallback", {"smarttrip.fallback.reason": reason, "smarttrip.fallback.source": source.name}):
-            body = await self._get_cached(key, ALL_KINDS, self._loader(request, source), DEGRADED_SECONDS)
+            load = self._loader(request, source)
+            body = await self._get_cached(key, ALL_KINDS, load, DEGRADED_SECONDS, keep_expired=False)
         if body.stale:
             raise BackendUnavailableError(SEARCH_INDEX_LABEL)
         return CachedResponse(_unpack(body), source.warning)
 
-    async def _get_cached(
+    async def _get_cached(  # noqa: PLR0913  # each is independent of the others
         self,
         key: str,
         depends_on: frozenset[EntityKind],
         load: Callable[[], Awaitable[bytes]],
         seconds: float,
         read_dependency: ReadDependency | None = None,
+        *,
+        keep_expired: bool = True,
     ) -> EncodedBody:
         if not seconds:
             return EncodedBody(await load(), gzip=None, etag="")
         return await self._cache.get(
-            key, depends_on, load, seconds, kind="recommendations", read_dependency=read_dependency
+            key,
+            depends_on,
+            load,
+            seconds,
+            kind="recommendations",
+            read_dependency=read_dependency,
+            keep_expired=keep_expired,
         )
 
     def _loader(self, request: SearchRequest, source: DataSource) -> Callable[[], Awaitable[bytes]]:

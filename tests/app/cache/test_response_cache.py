@@ -10,7 +10,7 @@ from app.backends.redis import ResilientRedis
 from app.cache import response_cache
 from app.cache.invalidation_state import InvalidationState
 from app.cache.redis_store import PREFIX, REDIS_ERRORS, RedisStore
-from app.cache.response_cache import PROCESS_SECONDS, STALE_SECONDS, ResponseCache
+from app.cache.response_cache import BRIEF_BYTES, PROCESS_SECONDS, STALE_SECONDS, ResponseCache
 from app.http.errors import ApiError, not_found
 from core import clients
 from core.errors import BackendUnavailableError
@@ -280,6 +280,23 @@ async def test_local_cache_is_bounded_by_bytes(unreachable: Redis) -> None:
     for _ in range(2):
         await process.cache.get("large", COUNTRY, large.load, 60, kind="recommendations")
     assert large.calls == 2
+
+
+async def test_bodies_of_no_use_once_expired_displace_no_others_and_are_bounded(unreachable: Redis) -> None:
+    cache = ResponseCache(RedisStore(ResilientRedis(unreachable)), InvalidationState(), max_bytes=250_000)
+    size = BRIEF_BYTES // 10
+    kept, *brief = [FakeLoader(text="x" * (100_000 if number == 0 else size)) for number in range(12)]
+
+    async def get(number: int) -> None:
+        await cache.get(f"{number}", COUNTRY, brief[number].load, 60, kind="recommendations", keep_expired=False)
+
+    await cache.get("kept", COUNTRY, kept.load, 60, kind="recommendations")
+    for number in range(len(brief)):
+        await get(number)
+    await cache.get("kept", COUNTRY, kept.load, 60, kind="recommendations")
+    await get(len(brief) - 1)
+    await get(0)
+    assert (kept.calls, brief[-1].calls, brief[0].calls) == (1, 1, 2)
 
 
 @pytest.fixture
