@@ -7,6 +7,7 @@ from app.backends.database import Database
 from app.recommendations.trip_search.interface import SearchHits
 from app.recommendations.trip_search.postgres_ranking import count_query, ranking_query
 from core.errors import OverloadedError
+from core.postgres.driver_connection import NOT_KEPT
 from indexer.documents.builder import build_documents
 from schemas.index_document import decode_document
 from scoring.predicates import Condition
@@ -53,7 +54,7 @@ class PostgresTripSearch:
 
     async def _find(self, condition: Condition, rules: Sequence[RuleGroup], size: int) -> SearchHits:
         async with self._database.read() as session:
-            statement = ranking_query(condition, rules, size, self._max_candidates)
+            statement = ranking_query(condition, rules, size, self._max_candidates).prefix_with(NOT_KEPT)
             rows = (await session.execute(statement, execution_options=NO_COMPILED_CACHE)).all()
             documents = (await build_documents(await session.connection(), [row.id for row in rows])).documents
             total = rows[0].total if rows else 0

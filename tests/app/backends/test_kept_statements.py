@@ -3,12 +3,13 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import literal, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.backends import factory
 from app.backends.database import Database
 from core.configuration.settings import Settings
+from core.postgres.driver_connection import NOT_KEPT
 from tests.support.sync import execute
 
 CHANGES = (
@@ -72,6 +73,16 @@ async def test_connection_keeps_a_limited_number(own_database: Database) -> None
         async with own_database.read() as session:
             assert await session.scalar(text(f"SELECT {number}")) == number
     assert await kept(own_database) <= factory.KEPT_STATEMENTS + 1
+
+
+async def test_statement_that_is_marked_is_not_kept(own_database: Database) -> None:
+    before = await kept(own_database)
+    async with own_database.read() as session:
+        assert await session.scalar(select(literal(7)).prefix_with(NOT_KEPT)) == 7
+    assert await kept(own_database) == before
+    async with own_database.read() as session:
+        assert await session.scalar(select(literal(7))) == 7
+    assert await kept(own_database) > before
 
 
 async def test_reading_takes_no_transaction(own_database: Database) -> None:
