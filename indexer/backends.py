@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core import clients
 from core.configuration.settings import Settings
-from core.postgres.platform_columns import PlatformColumns
+from core.postgres.platform_columns import DEFAULT_ZONE, PlatformColumns
 from core.postgres.pool import meter_pool
 
 POOL_SIZE = 10
@@ -41,12 +41,14 @@ class Backends:
     """Alias, for people, of the index that was activated last, of whatever document version."""
     shards: int = 1
     """Number of shards of a new index."""
+    zone: str = DEFAULT_ZONE
+    """Time zone in which a day of the platform begins."""
     history: DatabaseHistory = field(default_factory=DatabaseHistory, compare=False)
     """What batches have seen of the database."""
 
     @cached_property
     def columns(self) -> PlatformColumns:
-        return PlatformColumns(self.postgres)
+        return PlatformColumns(self.postgres, zone=self.zone)
 
 
 @asynccontextmanager
@@ -62,7 +64,9 @@ async def open_backends(settings: Settings) -> AsyncIterator[Backends]:
     elasticsearch = clients.own_elasticsearch(settings, timeout=settings.background_index_seconds, max_retries=0)
     try:
         aliases = (settings.search_alias, settings.elasticsearch_alias)
-        backends = Backends(postgres, elasticsearch, *aliases, shards=settings.elasticsearch_shards)
+        backends = Backends(
+            postgres, elasticsearch, *aliases, shards=settings.elasticsearch_shards, zone=settings.timezone
+        )
         await backends.columns.check()
         yield backends
     finally:

@@ -22,7 +22,7 @@ from core.errors import (
     PoolExhaustedError,
     TransactionConflictError,
 )
-from core.postgres.platform_columns import AGAIN_SECONDS, PlatformColumns
+from core.postgres.platform_columns import AGAIN_SECONDS, DEFAULT_ZONE, PlatformColumns
 from core.postgres.transactions import is_conflict, is_outdated, retry_conflicts
 
 log = structlog.get_logger()
@@ -98,12 +98,19 @@ class WriteSession(AsyncSession):
 
 
 class Database:
-    def __init__(self, primary: AsyncEngine, replicas: Sequence[AsyncEngine] = (), *, max_lag: float = 5.0) -> None:
+    def __init__(
+        self,
+        primary: AsyncEngine,
+        replicas: Sequence[AsyncEngine] = (),
+        *,
+        max_lag: float = 5.0,
+        zone: str = DEFAULT_ZONE,
+    ) -> None:
         self.primary = primary
         self.breaker = CircuitBreaker("postgres", DATABASE_LABEL)
         self._probe = StallProbe(primary, self.breaker.trip)
         self._replicas = ReplicaPool(replicas, primary=primary, max_lag=max_lag)
-        self.columns = PlatformColumns(primary, replicas)
+        self.columns = PlatformColumns(primary, replicas, zone=zone)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:

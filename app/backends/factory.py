@@ -35,7 +35,7 @@ def database(settings: Settings) -> Database:
         return engine
 
     replicas = [engine(url, replica_name(number)) for number, url in enumerate(settings.database_replica_urls)]
-    return Database(engine(settings.database_url, "primary"), replicas)
+    return Database(engine(settings.database_url, "primary"), replicas, zone=settings.timezone)
 
 
 def elasticsearch(settings: Settings) -> AsyncElasticsearch:

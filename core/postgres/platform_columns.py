@@ -37,6 +37,7 @@ from sqlalchemy.types import TypeEngine
 from core.concurrency.tasks import cancel_and_wait
 from core.configuration.settings import Settings
 from core.errors import BACKEND_ERRORS
+from core.postgres.session_settings import quote
 from schemas.tables import SCHEMA, Base
 from schemas.tables.bounded_text import BoundedString, BoundedText
 from schemas.tables.conversions import conversion_function
@@ -46,6 +47,7 @@ log = structlog.get_logger()
 
 CHECK_SECONDS = 10.0
 """Seconds between two checks, and longest time for which a column is read as it was before a change."""
+DEFAULT_ZONE: str = Settings.model_fields["timezone"].default
 SECONDS = 1.0
 """Longest time that a check takes: a start waits for it."""
 AGAIN_SECONDS = 1.0
@@ -62,6 +64,9 @@ JOIN pg_type ON pg_type.oid = atttypid
 OVERRIDE = "_override"
 """End of the names of columns that replace a value of the template: without them another value would be shown."""
 
+WITH_TIME_ZONE = "timestamp with time zone"
+CHARACTER = '"char"'
+"""Postgres's type of one byte, as it spells it."""
 INTEGERS = ("bigint", "integer", "smallint")
 TEXTS = ("text", "character varying")
 READABLE: Sequence[tuple[type[TypeEngine[Any]] | tuple[type[TypeEngine[Any]], ...], Sequence[str]]] = (
@@ -80,7 +85,7 @@ READABLE: Sequence[tuple[type[TypeEngine[Any]] | tuple[type[TypeEngine[Any]], ..
 def readable_types(expected: TypeEngine[Any]) -> Sequence[str]:
     """Return types of Postgres that our type reads as they are; none if its columns are not converted."""
     if isinstance(expected, DateTime):
-        return ("timestamp with time zone" if expected.timezone else "timestamp without time zone",)
+        return (WITH_TIME_ZONE if expected.timezone else "timestamp without time zone",)
     if isinstance(expected, ARRAY):
         items = readable_types(expected.item_type)
         return [f"{item}[]" for item in (("integer", *items) if items == INTEGERS else items)]
@@ -92,16 +97,23 @@ def is_optional(column: Column[Any]) -> bool:
     return bool(column.nullable) and not column.foreign_keys and not column.name.endswith(OVERRIDE)
 
 
-def conversion(expected: TypeEngine[Any], found: str, sql: str) -> str:
+def is_day_of_time(expected: TypeEngine[Any], found: str) -> bool:
+    """Return whether days are read from times, so that they depend on the time zone."""
+    return isinstance(expected, Date) and found == WITH_TIME_ZONE
+
+
+def conversion(expected: TypeEngine[Any], found: str, sql: str, zone: str) -> str:
     """Return SQL that converts a column, whose type is `found`, to what our type reads."""
     target = readable_types(expected)[0]
+    as_text = f"CAST({sql} AS TEXT)"
     if target == "text":
-        return f"CAST({sql} AS TEXT)"
-    if target == "date" and found == "timestamp with time zone":
+        return as_text
+    if is_day_of_time(expected, found):
         # A day of the platform begins at midnight in its own time zone.
-        zone = Settings.model_fields["timezone"].default
-        return f"CAST({sql} AT TIME ZONE '{zone}' AS DATE)"
-    return f"{conversion_function(target)}({sql})"
+        return f"CAST({sql} AT TIME ZONE {quote(zone)} AS DATE)"
+    # Postgres casts a character to an integer, the number of its code, and to no other number.
+    is_digit = found == CHARACTER and target == "numeric"
+    return f"{conversion_function(target)}({as_text if is_digit else sql})"
 
 
 @dataclass(frozen=True)
@@ -110,10 +122,14 @@ class Differences:
     converted: Mapping[Column[Any], str] = field(default_factory=dict)
     """Type in Postgres of each column that has to be converted."""
     missing_tables: frozenset[str] = frozenset()
+    zone: str = ""
+    """Time zone in which days begin, if any are read from times."""
 
     def __str__(self) -> str:
         found = dict.fromkeys([*self.missing_tables, *map(str, self.missing)], "missing")
         found |= {str(column): type_name for column, type_name in self.converted.items()}
+        if self.zone:
+            found |= {"days": f"in {self.zone}"}
         return ", ".join(sorted(f"{name} {state}" for name, state in found.items()))
 
     @property
@@ -125,8 +141,10 @@ class Differences:
 class PlatformColumns:
     """How the platform's columns differ from our tables; the engines' statements do without and convert them."""
 
-    def __init__(self, primary: AsyncEngine, replicas: Sequence[AsyncEngine] = ()) -> None:
+    def __init__(self, primary: AsyncEngine, replicas: Sequence[AsyncEngine] = (), *, zone: str = DEFAULT_ZONE) -> None:
+        """`zone` is the time zone in which a day of the platform begins."""
         self._primary = primary
+        self._zone = zone
         self._engines = (primary, *replicas)
         self.differences = Differences()
         self.on_change: Callable[[], Awaitable[object]] | None = None
@@ -204,14 +222,17 @@ class PlatformColumns:
         existing = {name for name, _ in types}
         columns = [column for name in existing for column in tables[name].columns]
         found = {column: types.get((column.table.name, column.name)) for column in columns}
+        converted = {
+            column: type_name
+            for column, type_name in found.items()
+            if type_name is not None and (readable := readable_types(column.type)) and type_name not in readable
+        }
+        has_zone = any(is_day_of_time(column.type, type_name) for column, type_name in converted.items())
         return Differences(
             missing_tables=frozenset(tables.keys() - existing),
             missing=frozenset(column for column, type_name in found.items() if type_name is None),
-            converted={
-                column: type_name
-                for column, type_name in found.items()
-                if type_name is not None and (readable := readable_types(column.type)) and type_name not in readable
-            },
+            converted=converted,
+            zone=self._zone if has_zone else "",
         )
 
 
@@ -237,7 +258,7 @@ class _Compiler(PGCompiler_asyncpg):
         if declared is None:
             return None
         if declared in differences.converted:
-            return conversion(declared.type, differences.converted[declared], rendered)
+            return conversion(declared.type, differences.converted[declared], rendered, differences.zone)
         if selected and declared in differences.missing and is_optional(declared):
             return f"CAST(NULL AS {self.dialect.type_compiler_instance.process(declared.type)})"
         return None

@@ -6,7 +6,7 @@ costs its row at most.
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,6 +89,12 @@ class Readers:
 async def readers(settings: Settings, engine: AsyncEngine, redis: Redis) -> AsyncIterator[Readers]:
     await fill(settings, engine, redis)
     await execute(engine, "INSERT INTO evaluation_scenarios (name, preferences) VALUES ('one', '{}')")
+    async with open_readers(settings, redis) as readers:
+        yield readers
+
+
+@asynccontextmanager
+async def open_readers(settings: Settings, redis: Redis) -> AsyncIterator[Readers]:
     app = create_app(settings.model_copy(update={"answer_cache_seconds": 0, "elasticsearch_url": "http://127.0.0.1:9"}))
     async with app.router.lifespan_context(app) as state, open_backends(settings) as backends:
         assert state is not None
@@ -131,6 +137,33 @@ async def test_changed_types_change_no_response(
             assert await change_type(engine, column, choose_type(column)), column
         assert_equal(await readers.read(), before)
     assert_equal(await readers.read(), before)
+
+
+ZONES = ("Pacific/Kiritimati", "Asia/Jerusalem", "UTC", "America/Los_Angeles", "Pacific/Pago_Pago")
+"""From the first zone in which a day begins to the last."""
+
+
+@pytest.fixture(params=ZONES)
+def in_zone(request: pytest.FixtureRequest, settings: Settings) -> Settings:
+    """Settings with another time zone."""
+    return settings.model_copy(update={"timezone": request.param})
+
+
+@pytest.mark.parametrize("time", ["00:00", "23:59"])
+async def test_days_of_times_are_those_of_the_configured_zone(
+    readers: Readers, in_zone: Settings, engine: AsyncEngine, redis: Redis, time: str
+) -> None:
+    days = [column for column in COLUMNS if isinstance(column.type, Date)]
+    assert days
+    before = await readers.read()
+    async with AsyncExitStack() as changed:
+        for column in days:
+            await changed.enter_async_context(stood_aside(engine, column))
+            moment = f"({column.name}_was + CAST('{time}' AS time)) AT TIME ZONE '{in_zone.timezone}'"
+            retype = f"ALTER TABLE {column.table.name} ALTER {column.name} TYPE timestamptz USING {moment}"
+            await execute(engine, retype)
+        async with open_readers(in_zone, redis) as now:
+            assert_equal(await now.read(), before)
 
 
 async def test_value_without_meaning_costs_its_row(readers: Readers, engine: AsyncEngine) -> None:
