@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
 from migrations.index_steps import INCOMPARABLE, find_equal
+from migrations.unwritable import WRITTEN, find_hidden, find_unwritable
 from migrations.versions import r3_queries, r7_identity
 from migrations.versions.r2_sync import EVENTS, WATCHED
 from schemas.tables import SCHEMA, Base
@@ -19,18 +20,6 @@ PLATFORM_INDEXES = {**r3_queries.INDEXES, **r7_identity.INDEXES}
 """Indexes that we need on the platform's tables, by the names that ours get."""
 OWN_INDEXES = [index for table in TABLES_NEEDED if table.schema == SCHEMA for index in table.indexes]
 """Indexes of our own tables, besides those of keys."""
-
-WRITTEN = frozenset(
-    {
-        "events",
-        "recommendation_metrics_daily",
-        "recommendation_requests",
-        "sessions",
-        "trip_interactions",
-        "users",
-    }
-)
-"""The platform's tables that we write to; the others are read."""
 
 TABLES = text("""
 SELECT name, to_regclass(name) IS NOT NULL AS found, coalesce(string_agg(kind, ', ')
@@ -66,6 +55,8 @@ def find_differences(connection: Connection) -> list[str]:
     return [
         *_table_differences(connection, missing),
         *_column_differences(connection),
+        *find_unwritable(connection),
+        *find_hidden(connection, TABLES_NEEDED),
         *_trigger_differences(connection, missing),
         *_index_differences(connection, missing),
     ]

@@ -4,6 +4,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
 from migrations.errors import MigrationError
+from migrations.unwritable import find_unwritable
 from schemas.tables import SCHEMA, Base
 
 RELATION_KINDS = {"p": "a partitioned table", "v": "a view", "m": "a materialized view", "f": "a foreign table"}
@@ -27,7 +28,7 @@ ORDER BY relname
 
 
 def check_database(connection: Connection) -> None:
-    """Raise MigrationError if the revisions cannot handle the kind or the owner of one of the platform's tables."""
+    """Raise MigrationError if the platform's tables are of a kind, an owner or a make with which we cannot work."""
     names = [table.name for table in Base.metadata.sorted_tables if table.schema != SCHEMA]
     for table, kind in connection.execute(UNSUPPORTED, {"names": names}):
         raise MigrationError(
@@ -37,3 +38,5 @@ def check_database(connection: Connection) -> None:
         raise MigrationError(
             f"{table} belongs to {owner}; migrate as {owner} or as a member of that role. Nothing was changed."
         )
+    for reason in find_unwritable(connection):
+        raise MigrationError(f"{reason} Nothing was changed.")

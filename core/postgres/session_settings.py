@@ -37,10 +37,10 @@ SESSION_ONLY: Mapping[str, str] = {
 SINCE_17: Mapping[str, str] = {"transaction_timeout": "0"}
 
 SEARCH_PATH = (
-    "SELECT set_config('search_path', concat_ws(', ', nullif(current_setting('search_path'), ''), 'public'), {local})"
+    "SELECT set_config('search_path', concat_ws(', ', 'public', nullif(current_setting('search_path'), '')), {local})"
     " WHERE to_regclass('trip_occurrences') IS NULL"
 )
-"""Add the schema public to a search path that does not lead to the platform's tables."""
+"""Add the schema public, where new tables belong, to a search path that does not lead to the platform's tables."""
 
 
 def session_settings(overrides: Mapping[str, str]) -> dict[str, str]:

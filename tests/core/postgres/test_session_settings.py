@@ -18,12 +18,19 @@ LOADS_LIBRARIES = "local_preload_libraries"
 """With a library that does not exist nobody can connect."""
 
 STRINGS = {
-    "DateStyle": "German, DMY",
-    "TimeZone": "Asia/Jerusalem",
-    "search_path": '""',
-    "client_encoding": "LATIN1",
-    "timezone_abbreviations": "India",
-    "restrict_nonsystem_relation_kind": "view",
+    "DateStyle": ["German, DMY"],
+    "TimeZone": ["Asia/Jerusalem", "Pacific/Kiritimati"],
+    "search_path": ['""', "pg_catalog", "information_schema", "smarttrip", "nowhere"],
+    "client_encoding": ["LATIN1", "SQL_ASCII", "WIN1255"],
+    "timezone_abbreviations": ["India"],
+    "restrict_nonsystem_relation_kind": ["view"],
+    "application_name": ["ü"],
+    "createrole_self_grant": ["set"],
+    "default_table_access_method": ["missing"],
+    "default_tablespace": ["missing"],
+    "default_text_search_config": ["german"],
+    "temp_tablespaces": ["missing"],
+    **{f"lc_{name}": ["C.UTF-8"] for name in ("messages", "monetary", "numeric", "time")},
 }
 """Nasty values of settings that are neither flags nor numbers nor enumerations."""
 
@@ -64,7 +71,10 @@ async def nasty_values(engine: AsyncEngine) -> list[dict[str, str]]:
     """Return rounds of settings with values that they should not have; all rounds together have every value."""
     async with engine.connect() as connection:
         rows = await connection.execute(
-            text("SELECT name, vartype, boot_val, min_val, enumvals, unit FROM pg_settings WHERE context = 'user'")
+            text(
+                "SELECT name, vartype, boot_val, min_val, enumvals, unit FROM pg_settings"
+                " WHERE context IN ('user', 'superuser')"
+            )
         )
     values = {row.name: values_of(row) for row in rows if row.name != LOADS_LIBRARIES}
     return [
@@ -79,7 +89,7 @@ def values_of(row: Row[tuple[str, str, str, str, list[str], str]]) -> list[str]:
     if row.vartype == "enum":
         return [value for value in row.enumvals if value != row.boot_val]
     if row.vartype == "string":
-        return [STRINGS[row.name]] if row.name in STRINGS else []
+        return STRINGS.get(row.name, [])
     return [TIMEOUT if row.unit == "ms" and row.name.endswith("_timeout") else row.min_val]
 
 
