@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from app.backends.circuit_breaker import CircuitBreaker
 from app.backends.labels import DATABASE_LABEL
@@ -80,6 +80,11 @@ class ReadSession(AsyncSession):
         self.fail_over = None
         await self.invalidate()
         self.bind, self.sync_session.bind = engine, engine.sync_engine
+
+    @_with_fallback
+    async def run(self, read: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
+        """Return what `read`, which has no other effects, finds on the session's connection."""
+        return await read(await AsyncSession.connection(self))
 
     connection = _with_fallback(AsyncSession.connection)
     execute = _with_fallback(AsyncSession.execute)

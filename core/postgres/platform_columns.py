@@ -112,7 +112,7 @@ def conversion(expected: TypeEngine[Any], found: str, sql: str, zone: str) -> st
         # A day of the platform begins at midnight in its own time zone.
         return f"CAST({sql} AT TIME ZONE {quote(zone)} AS DATE)"
     # Postgres casts a character to an integer, the number of its code, and to no other number.
-    is_digit = found == CHARACTER and target == "numeric"
+    is_digit = found == CHARACTER and expected.__visit_name__ != Integer.__visit_name__
     return f"{conversion_function(target)}({as_text if is_digit else sql})"
 
 

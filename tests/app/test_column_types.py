@@ -184,6 +184,22 @@ async def test_value_without_meaning_costs_its_row(readers: Readers, engine: Asy
         assert listed in before[name][1]["data"]
 
 
+@pytest.mark.parametrize(
+    "column",
+    [pytest.param(column, marks=() if column.primary_key else pytest.mark.slow, id=str(column)) for column in COLUMNS],
+)
+async def test_value_without_meaning_fails_no_response(
+    readers: Readers, engine: AsyncEngine, column: Column[Any]
+) -> None:
+    table = column.table.name
+    async with stood_aside(engine, column):
+        assert await change_type(engine, column, "text")
+        first = f"ctid = (SELECT min(ctid) FROM {table})"
+        await execute(engine, f"UPDATE {table} SET {column.name} = 'odd' WHERE {first}")
+        responses, _ = await readers.read()
+        assert_served(responses)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("column", COLUMNS, ids=str)
 async def test_changed_type_costs_the_values_that_are_lost(

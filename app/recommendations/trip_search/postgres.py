@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 from app.backends.database import Database
 from app.recommendations.trip_search.interface import SearchHits
@@ -56,6 +57,8 @@ class PostgresTripSearch:
         async with self._database.read() as session:
             statement = ranking_query(condition, rules, size, self._max_candidates).prefix_with(NOT_KEPT)
             rows = (await session.execute(statement, execution_options=NO_COMPILED_CACHE)).all()
-            documents = (await build_documents(await session.connection(), [row.id for row in rows])).documents
+            # An id that cannot be read is NULL.
+            ids = [row.id for row in rows if row.id is not None]
+            documents = (await session.run(partial(build_documents, ids=ids))).documents
             total = rows[0].total if rows else 0
-            return SearchHits(total, [decode_document(documents[row.id]) for row in rows if row.id in documents])
+            return SearchHits(total, [decode_document(documents[trip_id]) for trip_id in ids if trip_id in documents])
