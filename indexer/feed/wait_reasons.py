@@ -14,6 +14,7 @@ BY_WORD = {
     "index_not_found_exception": "missing",
     "es_rejected_execution_exception": "overloaded",
     "circuit_breaking_exception": "overloaded",
+    "task_cancelled_exception": "overloaded",
     "Connection": "unreachable",
 }
 """Reasons by a word of the error of Elasticsearch, the first that occurs; "Connection" begins the client's own."""

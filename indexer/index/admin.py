@@ -10,7 +10,7 @@ import structlog
 from elasticsearch import ApiError, AsyncElasticsearch, AuthorizationException, BadRequestError, NotFoundError
 
 from indexer.errors import AliasAmbiguousError, AliasNameTakenError, IndexCreationError
-from indexer.index import conformance
+from indexer.index import conformance, obstacles
 from schemas.document_fields import MAPPING
 from schemas.index_document import DOCUMENT_VERSION, INDEX_SETTINGS
 
@@ -47,6 +47,11 @@ def history_index(name: str) -> str:
     return f"{name.rpartition('-')[0]}-history"
 
 
+CREATION_SECONDS = 10
+"""Seconds that Elasticsearch has for a new index, until a node has its shards."""
+MARGIN_SECONDS = 5
+"""Seconds in which its response arrives."""
+
 HISTORY_MAPPING: dict[str, Any] = {"dynamic": "strict", "properties": {}}
 HISTORY = {
     "number_of_shards": 1,
@@ -61,6 +66,8 @@ async def create(es: AsyncElasticsearch, name: str, origin: dict[str, Any], *, s
 
     Raises: IndexCreationError, IndexNotConformingError; there is then nothing left of what was created.
     """
+    if preventing := await obstacles.find_preventing_settings(es):
+        raise IndexCreationError(name, "; ".join(preventing))
     history = history_index(name)
     created_history = False
     try:
@@ -80,12 +87,21 @@ async def _create(es: AsyncElasticsearch, name: str, mappings: dict[str, Any], s
     """Create an index; return False if another process just did."""
     stated = {"index": {**conformance.STATED, **settings}}
     try:
-        await es.indices.create(index=name, aliases={write_alias(name): {}}, mappings=mappings, settings=stated)
-    except BadRequestError as error:
+        created = await es.options(request_timeout=2 * CREATION_SECONDS + MARGIN_SECONDS).indices.create(
+            index=name,
+            aliases={write_alias(name): {}},
+            mappings=mappings,
+            settings=stated,
+            timeout=f"{CREATION_SECONDS}s",
+            master_timeout=f"{CREATION_SECONDS}s",
+        )
+    except (BadRequestError, AuthorizationException) as error:
         if error.error == "resource_already_exists_exception":
             return False
-        raise IndexCreationError(name, reason_of(error)) from None
+        raise IndexCreationError(name, reason_of(error) + await obstacles.changed_settings(es)) from None
     try:
+        if not created["shards_acknowledged"]:
+            raise IndexCreationError(name, await obstacles.why_unassigned(es, name))
         await conformance.conform(es, name, {"mappings": mappings, "settings": stated}, write_alias(name))
     except BaseException:
         await es.indices.delete(index=name, ignore_unavailable=True)

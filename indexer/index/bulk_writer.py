@@ -142,6 +142,8 @@ async def send(es: AsyncElasticsearch, name: str, body: BulkBody, shard_timeout:
 
 
 CLOSED = "index_closed_exception"
+TEMPORARY = {CLOSED, "task_cancelled_exception"}
+"""Errors with the status of a bad request that say nothing of the documents: they are tried again."""
 MAX_REASON_START = 100
 """Characters of a reason that name its type; the rest may quote anything."""
 UNACCEPTABLE = (400, 413)
@@ -160,7 +162,7 @@ async def _send_whole(es: AsyncElasticsearch, name: str, body: BulkBody, shard_t
             filter_path="errors,items.*.status,items.*.result,items.*.error.type,items.*.error.reason",
         )
     except ApiError as error:
-        if error.status_code in UNACCEPTABLE:
+        if error.status_code in UNACCEPTABLE and error.error not in TEMPORARY:
             raise BodyRejectedError(str(error)) from error
         return WriteOutcome(retryable=dict.fromkeys(body.ids, str(error)))
     except TransportError as error:
@@ -176,7 +178,7 @@ def classify(response: Mapping[str, Any], ids: Sequence[int]) -> WriteOutcome:
     """Turn the items of a bulk response into an outcome.
 
     A 403 is a blocked index, not a bad document. A 404 with an error is a missing index, without one the deletion of a
-    document that is not there. A 400 is a bad document, unless the index is closed. A result of "noop" is a document
+    document that is not there. A 400 is a bad document, unless its error is TEMPORARY. A result of "noop" is a document
     that an ingest pipeline dropped.
     """
     *results, recorded = (next(iter(item.values())) for item in response["items"])
@@ -188,7 +190,7 @@ def classify(response: Mapping[str, Any], ids: Sequence[int]) -> WriteOutcome:
         status, error = result["status"], result.get("error", DROPPED.get(result.get("result")))
         if status == 409:
             outcome.stale += 1
-        elif error and status == 400 and error["type"] != CLOSED:
+        elif error and status == 400 and error["type"] not in TEMPORARY:
             outcome.rejected[trip_id] = _reason(error)
         elif error:
             outcome.index_missing |= error["type"] == "index_not_found_exception"

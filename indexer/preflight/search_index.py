@@ -2,7 +2,7 @@
 
 from elasticsearch import AsyncElasticsearch, NotFoundError
 
-from indexer.index import admin, conformance
+from indexer.index import admin, conformance, obstacles
 from indexer.index.closed_indices import find_closed
 from schemas.document_fields import MAPPING
 
@@ -10,9 +10,11 @@ from schemas.document_fields import MAPPING
 async def find_index_differences(es: AsyncElasticsearch, alias: str, public_alias: str) -> list[str]:
     """Return what is wrong with the indexes of the alias, those in use before included, and with their aliases."""
     names = sorted(await admin.all_names(es, alias) | set(await admin.indices_of(es, alias)))
+    preventing = await obstacles.find_preventing_settings(es)
+    differences = [f"In Elasticsearch {setting}: indexes can be neither made nor written." for setting in preventing]
     if not names:
-        return ["There is no index yet; the worker builds it."]
-    differences = [
+        return [*differences, "There is no index yet; the worker builds it."]
+    differences += [
         f"The index {name} is closed. The worker opens it; without one: POST /{name}/_open."
         for name in sorted(await find_closed(es, alias))
     ]

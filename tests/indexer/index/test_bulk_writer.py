@@ -155,6 +155,13 @@ def test_temporary_failure_is_retryable(status: int) -> None:
     assert outcome == bulk_writer.WriteOutcome(retryable={2: "some_exception: because"})
 
 
+@pytest.mark.parametrize("error_type", sorted(bulk_writer.TEMPORARY))
+def test_bad_request_that_says_nothing_of_documents_is_retryable(error_type: str) -> None:
+    failed = {"index": {"status": 400, "error": {"type": error_type, "reason": "because"}}}
+    outcome = bulk_writer.classify({"items": [failed, RECORDED]}, [1])
+    assert outcome == bulk_writer.WriteOutcome(retryable={1: f"{error_type}: because"})
+
+
 def test_items_are_classified_separately() -> None:
     missing = {"type": "index_not_found_exception", "reason": "no such index"}
     answers = [

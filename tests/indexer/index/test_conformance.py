@@ -5,7 +5,7 @@ Ranges over every index setting that Elasticsearch lists, besides what templates
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -46,22 +46,48 @@ TEMPLATES: dict[str, dict[str, Any]] = {
     "dynamic": {"mappings": {"dynamic": "runtime"}},
     "alias": {"aliases": {ALIAS: {}, f"{ALIAS}-all": {"filter": {"term": {"id": 7}}}}},
     "analysis": {"settings": {"index.analysis.analyzer.text.tokenizer": "standard"}},
+    "meta": {"mappings": {"_meta": {"document_version": 1, "database": "other", "owner": "other"}}},
+    "dynamic templates": {"mappings": {"dynamic_templates": [{"all": {"match": "*", "mapping": {"type": "keyword"}}}]}},
+    "detection": {"mappings": {"date_detection": True, "numeric_detection": True}},
+    "subfields": {"mappings": {"properties": {"price": {"type": "integer", "fields": {"text": {"type": "keyword"}}}}}},
+    "alias of a field": {
+        "mappings": {"properties": {"price": {"type": "integer"}, "cost": {"type": "alias", "path": "price"}}}
+    },
+    "copied field": {"mappings": {"properties": {"price": {"type": "integer", "copy_to": "id"}}}},
+    "synthetic source": {"settings": {"index.mapping.source.mode": "synthetic"}},
+    "other mode": {"settings": {"index.mode": "logsdb"}},
+    "sorted": {"settings": {"index.sort.field": "price", "index.sort.order": "desc"}},
+    "no node": {"settings": {"index.routing.allocation.enable": "none"}},
+    "node of another kind": {"settings": {"index.routing.allocation.require.kind": "missing"}},
+    "more shards than nodes": {"settings": {"index.routing.allocation.total_shards_per_node": 1}},
 }
 QUICK = {"default pipeline", "blocked", "routing", "no source", "runtime field", "alias"}
 """One template of each kind of effect; the quick suite has only these."""
 
 
+WAYS = ("index", "component", "legacy")
+"""Kinds of templates that may say it."""
+
+
 @asynccontextmanager
-async def template(backends: Backends, body: dict[str, Any], **others: Any) -> AsyncIterator[None]:
-    """Apply an index template to new indices of ALIAS, in the block."""
-    es = backends.elasticsearch
-    await es.indices.put_index_template(
-        name=ALIAS, index_patterns=[f"{ALIAS}-*"], priority=900, template=body, **others
-    )
-    try:
+async def template(backends: Backends, body: dict[str, Any], way: str = "index", **others: Any) -> AsyncIterator[None]:
+    """Apply a template to new indices of ALIAS, in the block."""
+    indices = backends.elasticsearch.indices
+    applied: dict[str, Any] = {"name": ALIAS, "index_patterns": [f"{ALIAS}-*"]}
+    async with AsyncExitStack() as made:
+        if way == "legacy":
+            await indices.put_template(**applied, order=900, **body)
+            made.push_async_callback(indices.delete_template, name=ALIAS)
+        elif way == "component":
+            cluster = backends.elasticsearch.cluster
+            await cluster.put_component_template(name=ALIAS, template=body)
+            made.push_async_callback(cluster.delete_component_template, name=ALIAS)
+            await indices.put_index_template(**applied, priority=900, composed_of=[ALIAS], **others)
+            made.push_async_callback(indices.delete_index_template, name=ALIAS)
+        else:
+            await indices.put_index_template(**applied, priority=900, template=body, **others)
+            made.push_async_callback(indices.delete_index_template, name=ALIAS)
         yield
-    finally:
-        await es.indices.delete_index_template(name=ALIAS)
 
 
 @pytest.fixture(autouse=True)
@@ -107,10 +133,15 @@ async def assert_usable(backends: Backends, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in TEMPLATES]
+    ("kind", "way"),
+    [
+        pytest.param(kind, way, marks=() if way == "index" and kind in QUICK else pytest.mark.slow)
+        for kind in TEMPLATES
+        for way in WAYS
+    ],
 )
-async def test_template_is_overridden_or_refused(backends: Backends, kind: str) -> None:
-    async with template(backends, TEMPLATES[kind]):
+async def test_template_is_overridden_or_refused(backends: Backends, kind: str, way: str) -> None:
+    async with template(backends, TEMPLATES[kind], way):
         await assert_usable_or_refused(backends)
 
 
