@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from shutil import rmtree
 from statistics import fmean, median, quantiles
@@ -24,6 +25,8 @@ from scripts.dev_stack.context import running_stack
 
 CLIENTS = (1, 4)
 """At the same time."""
+WARM_UP_SEARCHES = 3000
+"""Before the first layout is measured: they take several times as long, as the JVM still compiles."""
 MIB = 1024 * 1024
 
 
@@ -78,8 +81,8 @@ async def measure_layouts(
         report(f"  {layout.name}: loading")
         async with loaded(url, layout, files) as index:
             report(f"  {layout.name}: loaded in {index.seconds:.0f} s, searching")
-            # The first thousands of searches take several times as long: the JVM still compiles.
-            await search(url, index, contexts, max(CLIENTS), cpu)
+            for _ in range(1 if measured else ceil(WARM_UP_SEARCHES / len(contexts))):
+                await search(url, index, contexts, max(CLIENTS), cpu)
             runs = [await search(url, index, contexts, clients, cpu) for clients in CLIENTS]
             expected = expected or runs[0].lists
             measured.append(_figures(index, await index.size(), runs, expected))

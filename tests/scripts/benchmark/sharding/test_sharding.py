@@ -13,6 +13,7 @@ from scoring.context import SearchContext
 from scoring.filters import candidate_filter
 from scripts import sample_data
 from scripts.benchmark.load.workload import searches
+from scripts.benchmark.measurements import sharding
 from scripts.benchmark.measurements.sharding import measure_layouts, table
 from scripts.benchmark.sharding.documents import ids, lookups, make_documents, write_documents
 from scripts.benchmark.sharding.layouts import LAYOUTS, Layout, Part
@@ -69,7 +70,10 @@ def test_index_that_a_search_leaves_out_has_none_of_its_candidates(
     assert searched < 0.85 if len(by_index) > 1 else searched == 1
 
 
-async def test_layouts_give_equal_lists(services: Settings, contexts: list[SearchContext], tmp_path: Path) -> None:
+async def test_layouts_give_equal_lists(
+    services: Settings, contexts: list[SearchContext], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharding, "WARM_UP_SEARCHES", 1)
     files = write_documents(tmp_path, DEPARTURES, SEED, TODAY)
     steps: list[str] = []
     measured = await measure_layouts(services.elasticsearch_url, files, contexts[::8], lambda: 0.0, steps.append)
