@@ -48,9 +48,9 @@ def encode_headers(headers: Iterable[Header]) -> bytes:
     return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def encode_headers_cached(headers: tuple[Header, ...]) -> bytes:
-    """`encode_headers` for headers that many responses share."""
+    """`encode_headers` for headers that many responses share. Those of searches differ in length: few are kept."""
     return encode_headers(headers)
 
 
