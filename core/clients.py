@@ -21,7 +21,7 @@ from core.dependency_calls import Call
 from core.elasticsearch_node import ClusterNode, TimedNode
 from core.postgres.connection import connect
 from core.postgres.driver_connection import PostgresConnection
-from core.postgres.pool import MeteredPool
+from core.postgres.pool import MeteredPool, ping_by_one_query
 from core.postgres.statement_timing import measure_statements
 from core.redis_connection import RedisPool
 
@@ -39,7 +39,7 @@ def postgres(  # noqa: PLR0913  # each is independent of the others
 
     Timeouts are in seconds; `connect_timeout` applies to each host of the URL, `command_timeout` to each statement.
     """
-    return postgres_engine(
+    engine = postgres_engine(
         url,
         connect_timeout=connect_timeout,
         command_timeout=command_timeout,
@@ -51,6 +51,8 @@ def postgres(  # noqa: PLR0913  # each is independent of the others
         pool_pre_ping=True,
         poolclass=MeteredPool,
     )
+    ping_by_one_query(engine)
+    return engine
 
 
 def postgres_engine(

@@ -44,6 +44,20 @@ class MeteredPool(AsyncAdaptedQueuePool):
                 self.wait_histogram.observe(perf_counter() - started_at)
 
 
+def ping_by_one_query(engine: AsyncEngine) -> None:
+    """Have the pool's test before use take one round trip, not those of a transaction with a query."""
+
+    def ping(dbapi_connection: Any) -> bool:
+        try:
+            dbapi_connection.run_async(lambda connection: connection.execute("SELECT 1"))
+        except Exception as error:  # noqa: BLE001  # as the dialect's own test
+            # Raises the error as SQLAlchemy's own.
+            dbapi_connection._handle_exception(error)
+        return True
+
+    engine.dialect.do_ping = ping  # type: ignore[method-assign]
+
+
 def meter_pool(engine: AsyncEngine, name: str) -> None:
     """Have the metrics of the engine's pool, under this name, from now on."""
     pool = engine.sync_engine.pool
