@@ -59,7 +59,8 @@ class SimulatedProcess:
 async def simulated_process(redis: Redis, *, replica_lag_seconds: float = 0.0) -> AsyncIterator[SimulatedProcess]:
     """Run a process that receives invalidation messages."""
     invalidation = InvalidationState()
-    cache = ResponseCache(RedisStore(ResilientRedis(redis)), invalidation, replica_lag_seconds=replica_lag_seconds)
+    resilient = ResilientRedis(redis)
+    cache = ResponseCache(RedisStore(resilient), invalidation, replica_lag_seconds=replica_lag_seconds)
     following = asyncio.create_task(subscribe_to_invalidations(redis, invalidation))
     try:
         await eventually(lambda: invalidation.connected)
@@ -68,3 +69,5 @@ async def simulated_process(redis: Redis, *, replica_lag_seconds: float = 0.0) -
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
         await cache.close()
+        # The client is the test's own.
+        await resilient._pipeline.close()

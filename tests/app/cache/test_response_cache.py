@@ -261,7 +261,7 @@ async def test_bodies_expire_soon_after_a_change(redis: Redis) -> None:
     async with simulated_process(redis, replica_lag_seconds=60) as process:
         await changed(redis, "country", process)
         await process.get(FakeLoader(), ttl=3600)
-        _, entry = await RedisStore(ResilientRedis(redis)).read_or_lock("key", 0)
+        _, entry = await RedisStore(ResilientRedis(redis)).lock_and_get("key", 0)
     assert entry
     assert entry.fresh_seconds <= PROCESS_SECONDS
 
