@@ -62,7 +62,7 @@ def _with_fallback(unsafe_method: Method) -> Method:
                 raise
             log.warning("replica_failed", error=type(error).__name__)
         database = session.fail_over()
-        await session.move_to(_reading(database.primary))
+        await session.move_to(database.reading[database.primary])
         async with database.guard(session):
             return await method(session, *arguments, **named)
 
@@ -93,11 +93,6 @@ class ReadSession(AsyncSession):
     scalars = _with_fallback(AsyncSession.scalars)
 
 
-def _reading(engine: AsyncEngine) -> AsyncEngine:
-    """Return the engine with read-only transactions, which take no round trips of their own."""
-    return engine.execution_options(postgresql_readonly=True)
-
-
 class WriteSession(AsyncSession):
     """A session on the primary, in one transaction that commits at the end of the block."""
 
@@ -112,6 +107,8 @@ class Database:
         zone: str = DEFAULT_ZONE,
     ) -> None:
         self.primary = primary
+        self.reading = {engine: engine.execution_options(postgresql_readonly=True) for engine in (primary, *replicas)}
+        """The engines with read-only transactions, which take no round trips of their own."""
         self.breaker = CircuitBreaker("postgres", DATABASE_LABEL)
         self._probe = StallProbe(primary, self.breaker.trip)
         self._replicas = ReplicaPool(replicas, primary=primary, max_lag=max_lag)
@@ -129,14 +126,14 @@ class Database:
             # Closing the session rolls back on the server, which may fail as any statement may.
             with self.breaker, self._map_errors():
                 async with (
-                    ReadSession(_reading(self.primary), expire_on_commit=False) as session,
+                    ReadSession(self.reading[self.primary], expire_on_commit=False) as session,
                     self._probe.watch(session),
                 ):
                     yield session
             return
         # A failing replica says nothing about the primary, so the breaker is not asked.
         with self._map_errors():
-            async with ReadSession(_reading(replica), expire_on_commit=False) as session:
+            async with ReadSession(self.reading[replica], expire_on_commit=False) as session:
                 session.fail_over = partial(self._fail_over, replica)
                 await session.connection()
                 yield session
