@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, Select, exists, func, not_, select, text, update
+from sqlalchemy import ColumnElement, Select, bindparam, exists, func, not_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -47,6 +47,12 @@ class _SessionRef:
     is_open: bool
     """Whether it has not ended, and has a user."""
 
+
+_SESSIONS = BrowsingSession.__table__.c
+# Of the table, as the ORM would prepare it for each start. The time is not read: it may be one that Python lacks.
+_FIND_SESSION = select(_SESSIONS.user_id, _SESSIONS.ended_at.is_not(None).label("has_ended")).where(
+    _SESSIONS.session_id == bindparam("session_id")
+)
 
 IS_REGISTERED = func.coalesce(User.is_registered, False)
 
@@ -90,10 +96,7 @@ async def start_session(
 
 async def _find_session(session: AsyncSession, session_id: UUID) -> _SessionRef | None:
     """Return the session's user and state, without locking it."""
-    # The time itself is not read: it may be one that Python does not have.
-    has_ended = BrowsingSession.ended_at.is_not(None)
-    columns = select(BrowsingSession.user_id, has_ended.label("has_ended"))
-    row = (await session.execute(columns.where(BrowsingSession.session_id == session_id))).one_or_none()
+    row = (await session.execute(_FIND_SESSION, {"session_id": session_id})).one_or_none()
     return _SessionRef(row.user_id, not row.has_ended and row.user_id is not None) if row else None
 
 
