@@ -17,6 +17,8 @@ from scripts.benchmark.load.workload import searches
 RATE = 50
 """Requests a second."""
 POPULAR = 5
+VISITS = 2000
+"""More than there are requests of a kind, so that each start of a session is that of a new one."""
 SETTLE_SECONDS = 3
 """After which the worker has stored what it was sent."""
 
@@ -50,21 +52,25 @@ async def measure_costs(
 
 
 def steps_by_kind(made: Catalogue) -> dict[str, list[Step]]:
-    """Return requests of each kind; of searches, popular ones and such as nobody has made before."""
+    """Return requests of each kind; of searches, popular ones and such as nobody has made before.
+
+    The visitors are new ones in each run: sessions of an earlier run would be found, and restarted if they have ended.
+    """
+    run = random.getrandbits(64)
     bodies = searches(made.ids, 5000, SEED + 1)
     rng = random.Random(SEED)
     by_kind: dict[str, list[Step]] = {kind: [] for kind in Kind if kind is not Kind.SEARCH}
-    for number in range(500):
-        for step in _steps(number, rng.sample(range(1, made.size + 1), 30)):
+    for number in range(VISITS):
+        for step in _steps(f"{run} {number}", rng.sample(range(1, made.size + 1), 30)):
             if step.kind is not Kind.SEARCH:
                 by_kind[step.kind].append(step)
     search = [Step(0, Kind.SEARCH, "/api/v2/recommendations", body) for body in bodies]
     return {**by_kind, "cached search": search[:POPULAR], "uncached search": search[POPULAR:]}
 
 
-def _steps(number: int, trips: list[int]) -> Iterable[Step]:
+def _steps(seed: str, trips: list[int]) -> Iterable[Step]:
     """Yield the steps of a visit whose searches find these trips."""
-    made = visit(random.Random(number), dict)
+    made = visit(random.Random(seed), dict)
     step = next(made)
     while True:
         yield step
