@@ -1,4 +1,4 @@
-"""Cached endpoints: their handlers are readers, which return a model read from the database."""
+"""Cached endpoints: their handlers are readers, which return a model read from the database, or its JSON."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,8 +21,10 @@ from app.state import ApiRequest, RequestState
 from schemas.api.envelopes import DetailResponse, ListResponse
 from schemas.invalidation_message import EntityKind
 
-Reader = Callable[..., Awaitable[BaseModel]]
-"""`reader(session, *path_parameters, query=..., today=...)`; the last two only where the endpoint declares them."""
+Reader = Callable[..., Awaitable[BaseModel | bytes]]
+"""`reader(session, *path_parameters, query=..., today=...)`; the last two only where the endpoint declares them.
+
+It returns a model, or the JSON of one."""
 
 ReadRows = Callable[[ReadSession], Awaitable[Sequence[object]]]
 ReadRow = Callable[[ReadSession, int], Awaitable[object | None]]
@@ -82,7 +84,7 @@ async def respond_cached(request: ApiRequest, policy: CachePolicy, reader: Reade
     async def load() -> bytes:
         async with state["database"].read() as session:
             response = await reader(session, *request.path_params.values(), **arguments)
-        return await serialize(response)
+        return response if isinstance(response, bytes) else await serialize(response)
 
     body = await state["cache"].get(key, kinds, load, policy.ttl, kind=policy.kind)
     state["fast_path"].register(request.scope, partial(_local_response, key, policy, kinds))

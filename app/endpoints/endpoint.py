@@ -116,7 +116,7 @@ class Endpoint:
         if self.cache is not None:
             return await respond_cached(request, self.cache, cast("Reader", self.handler), query)
         arguments = {name: value for name, value in (("query", query), ("body", body)) if value is not None}
-        result = await self.handler(request, **arguments)
+        result = await cast("Handler", self.handler)(request, **arguments)
         if isinstance(result, BaseModel):
             return json_response(request, result, status=self.status)
         return result

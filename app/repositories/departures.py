@@ -23,10 +23,10 @@ from sqlalchemy.orm import joinedload
 from sqlalchemy.orm.interfaces import ORMOption
 
 from app.backends.database import ReadSession
-from app.repositories.departure_rows import fetch_departures
 from app.repositories.lookups import PRIVATE_TYPE_ID
 from app.repositories.predicates import to_sql
 from app.repositories.queries import count_rows, equals_id, paginate
+from app.repositories.trip_json import fetch_departures
 from app.repositories.valid_rows import fetch_scalars
 from schemas.api.envelopes import PageRows
 from schemas.api.queries import OccurrencesQuery, PageQuery, TripOccurrencesQuery
@@ -49,16 +49,18 @@ WITHOUT_TEMPLATE: tuple[ORMOption, ...] = (
 BY_START = (TripOccurrence.start_date, TripOccurrence.id)
 
 
-async def find_bookable(session: ReadSession, query: OccurrencesQuery, today: date) -> PageRows[object]:
-    """Return a page of future departures that can be booked."""
-    chosen = _select((to_sql(ON_SALE), to_sql(upcoming(today)), *_conditions(query)))
-    if query.include_template:
-        return await _find_page(session, chosen, query)
-    return await paginate(session, chosen, BY_START, query, WITHOUT_TEMPLATE)
+async def find_bookable(session: ReadSession, query: OccurrencesQuery, today: date) -> PageRows[bytes]:
+    """Return a page of future departures that can be booked, as JSON."""
+    return await _find_page(session, _bookable(query, today), query)
 
 
-async def find_available(session: ReadSession, query: TripOccurrencesQuery, today: date) -> PageRows[object]:
-    """Return a page of departures of active templates with places left.
+async def find_bookable_only(session: ReadSession, query: OccurrencesQuery, today: date) -> PageRows[TripOccurrence]:
+    """Return such a page of departures without their templates."""
+    return await paginate(session, _bookable(query, today), BY_START, query, WITHOUT_TEMPLATE)
+
+
+async def find_available(session: ReadSession, query: TripOccurrencesQuery, today: date) -> PageRows[bytes]:
+    """Return a page of departures of active templates with places left, as JSON.
 
     Private Groups have no fixed dates or places: of them all that can be booked are returned.
     """
@@ -77,12 +79,13 @@ def available_or_private(trip_type_id: int, today: date) -> tuple[ColumnElement[
     return or_(is_private, to_sql(HAS_SPOTS)), TripOccurrence.start_date >= first
 
 
-async def find_template_departures(session: ReadSession, template_id: int, page: PageQuery) -> PageRows[object]:
-    """Return a page of all departures of a template, whatever their status."""
+async def find_template_departures(session: ReadSession, template_id: int, page: PageQuery) -> PageRows[bytes]:
+    """Return a page of all departures of a template, whatever their status, as JSON."""
     return await _find_page(session, _select((equals_id(TripOccurrence.trip_template_id, template_id),)), page)
 
 
-async def get_departure(session: ReadSession, departure_id: int) -> object | None:
+async def get_departure(session: ReadSession, departure_id: int) -> bytes | None:
+    """Return the departure's JSON, or None if there is no such departure, or none that can be shown."""
     return next(iter(await fetch_departures(session, [departure_id])), None)
 
 
@@ -103,6 +106,10 @@ async def next_departures(
     for row in await fetch_scalars(session, next_departures.order_by(*BY_START), TripOccurrence.id, WITHOUT_TEMPLATE):
         by_template[row.trip_template_id].append(row)
     return by_template
+
+
+def _bookable(query: OccurrencesQuery, today: date) -> Select[TripOccurrence]:
+    return _select((to_sql(ON_SALE), to_sql(upcoming(today)), *_conditions(query)))
 
 
 def _conditions(query: OccurrencesQuery) -> Iterator[ColumnElement[bool]]:
@@ -152,8 +159,10 @@ def _select(conditions: Iterable[SQLColumnExpression[bool]]) -> Select[TripOccur
     return select(TripOccurrence).join(TripOccurrence.template).where(*conditions)
 
 
-async def _find_page(session: ReadSession, chosen: Select[TripOccurrence], page: PageQuery) -> PageRows[object]:
-    """Return a page of departures with their templates."""
-    ids = chosen.with_only_columns(TripOccurrence.id, maintain_column_froms=True)
-    found = (await session.scalars(ids.order_by(*BY_START).offset(page.offset).limit(page.limit))).all()
-    return PageRows(await fetch_departures(session, found), await count_rows(session, chosen))
+async def _find_page(session: ReadSession, chosen: Select[TripOccurrence], page: PageQuery) -> PageRows[bytes]:
+    """Return a page of departures with their templates, as JSON."""
+    columns = chosen.with_only_columns(TripOccurrence.id, func.count().over(), maintain_column_froms=True)
+    found = (await session.execute(columns.order_by(*BY_START).offset(page.offset).limit(page.limit))).all()
+    # A page beyond the last one has no row that knows the total.
+    total = found[0][1] if found else await count_rows(session, chosen)
+    return PageRows(await fetch_departures(session, [row[0] for row in found]), total)

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import joinedload, selectinload
-from sqlalchemy.orm.interfaces import ORMOption
 
 from app.backends.database import ReadSession
 from app.repositories.queries import equals_id, paginate
@@ -13,7 +12,7 @@ from schemas.api.envelopes import PageRows
 from schemas.api.queries import PageQuery, TemplatesQuery
 from schemas.tables import Country, TripTemplate
 
-WITH_RELATED: tuple[ORMOption, ...] = (
+WITH_RELATED = (
     joinedload(TripTemplate.company),
     joinedload(TripTemplate.trip_type),
     joinedload(TripTemplate.primary_country),

@@ -50,26 +50,31 @@ async def _with_next_departures(
     ]
 
 
-async def list_template_departures(session: ReadSession, template_id: int, query: PageQuery) -> PageResponse[Departure]:
+async def list_template_departures(session: ReadSession, template_id: int, query: PageQuery) -> bytes:
     """Return the template's departures. Raises: ApiError 404, if there is no such template."""
     if not await templates.template_exists(session, template_id):
         raise not_found("Template")
     found = await departures.find_template_departures(session, template_id, query)
-    return PageResponse[Departure].of(await valid_page(Departure, found), query)
+    return PageResponse[Departure].json_of(found, query)
 
 
-async def list_bookable_departures(session: ReadSession, query: OccurrencesQuery, today: date) -> BaseModel:
-    found = await departures.find_bookable(session, query, today)
+async def list_bookable_departures(session: ReadSession, query: OccurrencesQuery, today: date) -> BaseModel | bytes:
     if query.include_template:
-        return PageResponse[Departure].of(await valid_page(Departure, found), query)
+        return PageResponse[Departure].json_of(await departures.find_bookable(session, query, today), query)
+    found = await departures.find_bookable_only(session, query, today)
     return PageResponse[OccurrenceOnly].of(await valid_page(OccurrenceOnly, found), query)
 
 
-async def list_available_departures(
-    session: ReadSession, query: TripOccurrencesQuery, today: date
-) -> PageResponse[Departure]:
-    found = await departures.find_available(session, query, today)
-    return PageResponse[Departure].of(await valid_page(Departure, found), query)
+async def list_available_departures(session: ReadSession, query: TripOccurrencesQuery, today: date) -> bytes:
+    return PageResponse[Departure].json_of(await departures.find_available(session, query, today), query)
+
+
+async def get_departure(session: ReadSession, departure_id: int) -> bytes:
+    """Return the departure. Raises: ApiError 404, if there is none, or none that can be shown."""
+    found = await departures.get_departure(session, departure_id)
+    if found is None:
+        raise not_found("Occurrence")
+    return DetailResponse[Departure].json_of(found)
 
 
 async def get_schema_info(session: ReadSession, today: date) -> SchemaInfo:
@@ -129,7 +134,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/api/v2/occurrences/{id:int}",
-        handler=detail_reader(DetailResponse[Departure], departures.get_departure, thing="Occurrence"),
+        handler=get_departure,
         summary="Return a departure",
         description="Return the departure with this id, whatever its status.",
         tag="trips",

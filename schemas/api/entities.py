@@ -61,7 +61,8 @@ def _objects_only(value: Any) -> Any:
 
 Money = Annotated[str, BeforeValidator(_to_scale), Field(pattern=r"^-?\d+\.\d{2}$", examples=["6630.00"])]
 Timestamp = Annotated[datetime, AfterValidator(_as_utc)]
-EmptyAsNone = Annotated[str | None, AfterValidator(lambda text: text or None)]
+EMPTY_AS_NONE = AfterValidator(lambda text: text or None)
+EmptyAsNone = Annotated[str | None, EMPTY_AS_NONE]
 Properties = Annotated[dict[str, Any] | None, BeforeValidator(_objects_only)]
 JsonObject = Annotated[dict[str, Any], BeforeValidator(_objects_only)]
 

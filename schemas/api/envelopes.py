@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar, get_args
 
+import orjson
 from pydantic import ConfigDict, Field
 
 from schemas.api.entities import Entity
@@ -36,6 +37,11 @@ class DetailResponse(Envelope, Generic[Item]):
     @classmethod
     def of(cls, row: object) -> Self:
         return cls.model_validate({"data": row})
+
+    @classmethod
+    def json_of(cls, row: bytes) -> bytes:
+        """Return the JSON of the response whose item has this JSON."""
+        return orjson.dumps({"success": True, "data": orjson.Fragment(row)})
 
 
 class ListResponse(Envelope, Generic[Item]):
@@ -79,3 +85,10 @@ class PageResponse(Envelope, Generic[Item]):
                 "data": found.rows,
             }
         )
+
+    @classmethod
+    def json_of(cls, found: PageRows[bytes], query: PageQuery) -> bytes:
+        """Return the JSON of the response whose items have this JSON."""
+        fields = cls.of(PageRows((), found.total), query).model_dump()
+        items = [orjson.Fragment(row) for row in found.rows]
+        return orjson.dumps({**fields, "count": len(items), "data": items})

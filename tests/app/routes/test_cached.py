@@ -55,13 +55,13 @@ STATEMENTS = {
     "/api/v2/templates": 4,
     "/api/v2/templates?include_occurrences=true": 5,
     "/api/v2/templates/{id:int}": 3,
-    "/api/v2/templates/{id:int}/occurrences": 4,
-    "/api/v2/occurrences": 3,
+    "/api/v2/templates/{id:int}/occurrences": 3,
+    "/api/v2/occurrences": 2,
     "/api/v2/occurrences?include_template=false": 2,
-    "/api/v2/trip-occurrences": 3,
+    "/api/v2/trip-occurrences": 2,
 }
 """Number of statements where it is not 1: a page, its total, and the parent of the list; countries and tags of
-templates, and first the ids of departures with templates."""
+templates; of departures with templates first the ids with the total."""
 
 FORMS = [*ENDPOINTS, *(path for path in STATEMENTS if "?" in path)]
 
