@@ -33,7 +33,7 @@ from schemas.tables.open_enum import OpenEnum, label_text
 
 Sql = SQLColumnExpression[Any]
 
-ODD = "smarttrip:odd"
+ODD = "<smarttrip odd value>"
 """Stands for a value that needs the models. The same text in a row of the platform costs no more than such a value."""
 
 MANY_DIGITS = "[0-9.]{16}"
