@@ -60,11 +60,14 @@ class TracingMiddleware:
                     _describe(span, method, scope, status)
 
     def _begin(self, method: str, scope: Scope, *, is_trusted: bool) -> Span:
-        headers = {
-            name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in CONTEXT_HEADERS
-        }
+        headers = {name.decode(): _joined(scope, name) for name in CONTEXT_HEADERS}
         attributes = {"http.request.method": method, "url.scheme": scope.get("scheme", "http")}
         return self._tracer.begin_request(method, attributes, headers, is_trusted=is_trusted)
+
+
+def _joined(scope: Scope, name: bytes) -> str:
+    """Return a header's values as one, so that the parts of a `tracestate` count and two `traceparent` are none."""
+    return b",".join(value for header, value in scope["headers"] if header == name).decode("latin-1")
 
 
 def _describe(span: Span, method: str, scope: Scope, status: int | None) -> None:

@@ -138,6 +138,21 @@ async def test_context_goes_on_to_elasticsearch_but_baggage_does_not(
     assert "dana" not in sent
 
 
+@pytest.mark.parametrize(("repeated", "is_continued"), [("tracestate", True), ("traceparent", False)])
+async def test_parts_of_a_tracestate_are_one_and_two_traceparents_are_none(
+    settings: Settings, collector: Collector, repeated: str, is_continued: bool
+) -> None:
+    trusting = Settings.model_validate({**settings.model_dump(), "trusted_proxies": ["127.0.0.1"]})
+    again = {"traceparent": f"00-{TRACE[::-1]}-00f067aa0ba902b7-01", "tracestate": "balancer=8"}
+    headers = [*SAMPLED.items(), (repeated, again[repeated])]
+    async with traced_api(trusting, collector) as api:
+        await api.get("/livez", headers=headers)
+    span = collector.named("GET /livez")
+    assert (span.trace_id.hex() == TRACE) is is_continued
+    assert span.trace_id.hex() != TRACE[::-1]
+    assert span.trace_state == ("gateway=7,balancer=8" if is_continued else "")
+
+
 async def test_line_of_a_request_has_the_ids_of_its_span(settings: Settings, collector: Collector) -> None:
     with capture_logs(processors=[add_ids]) as log:
         async with traced_api(settings, collector) as api:
