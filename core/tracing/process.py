@@ -53,7 +53,7 @@ def start_tracing(service: str) -> None:
         spans.use(create_tracer(service, version("smarttrip"), SPANS))
     except ImportError:
         log.warning("tracing_unavailable", reason="the packages of the extra `tracing` are not installed")
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:
         log.warning("tracing_unavailable", reason=f"a variable is invalid: {error}")
 
 

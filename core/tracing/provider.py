@@ -2,12 +2,14 @@
 
 import logging
 import os
+import re
 from collections.abc import Sequence
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
+from opentelemetry.util.re import parse_env_headers
 from prometheus_client import Counter
 
 from core.tracing.opentelemetry_tracer import SCHEMA, ChosenIds, OpenTelemetryTracer
@@ -18,6 +20,13 @@ ELASTICSEARCH_SPANS = "OTEL_PYTHON_INSTRUMENTATION_ELASTICSEARCH_ENABLED"
 
 # Its warning of a malformed OTEL_EXPORTER_OTLP_HEADERS quotes the value, which has credentials.
 logging.getLogger("opentelemetry.util.re").setLevel(logging.CRITICAL)
+
+
+HEADERS = ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
+"""Variables with the headers for the collector; the first one that is set counts."""
+
+HEADER_VALUE = re.compile(r"[\t -~\x80-\xff]*")
+"""What can be sent as the value of a header (RFC 9110)."""
 
 
 class CountingExporter(OTLPSpanExporter):
@@ -48,6 +57,7 @@ class CountingProcessor(BatchSpanProcessor):
 def create_tracer(service: str, version: str, counter: Counter) -> OpenTelemetryTracer:
     """Create the tracer of the process. Raises: ValueError, if a variable is invalid."""
     os.environ.setdefault(ELASTICSEARCH_SPANS, "false")
+    _check_headers()
     provider = TracerProvider(resource=_resource(service, version), shutdown_on_exit=False, id_generator=ChosenIds())
     provider.add_span_processor(CountingProcessor(counter))
     return OpenTelemetryTracer(provider, version)
@@ -57,3 +67,11 @@ def _resource(service: str, version: str) -> Resource:
     """Return what the variables say of this process; they go before what is known by itself."""
     own = Resource({SERVICE_NAME: service, SERVICE_VERSION: version}, SCHEMA)
     return Resource.create().merge(own).merge(OTELResourceDetector().detect())
+
+
+def _check_headers() -> None:
+    """Raise ValueError for a header that cannot be sent: with each batch, the exporter would log its value."""
+    text = next((os.environ[name] for name in HEADERS if os.environ.get(name)), "")
+    for name, value in parse_env_headers(text, liberal=True).items():
+        if not HEADER_VALUE.fullmatch(value):
+            raise ValueError(f"the value of the header {name} has a character that no header may have")

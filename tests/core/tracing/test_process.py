@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 
 from core.tracing import process, spans
 from core.tracing.process import SPANS, is_wanted, start_tracing, stopping_tracing
+from core.tracing.provider import HEADERS
 from tests.support.eventually import eventually
 from tests.support.otlp import Collector, collecting, traced
 
@@ -43,7 +44,12 @@ def test_an_endpoint_switches_traces_on(variables: dict[str, str], wanted: bool)
 
 @pytest.mark.parametrize(
     "variables",
-    [{"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, {"OTEL_BSP_MAX_QUEUE_SIZE": "0"}, {"packages": "missing"}],
+    [
+        {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
+        {"OTEL_BSP_MAX_QUEUE_SIZE": "0"},
+        {"OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER": "none-of-this-name"},
+        {"packages": "missing"},
+    ],
 )
 def test_process_goes_on_without_traces(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
     for name, value in {**ENDPOINT, **variables}.items():
@@ -54,6 +60,18 @@ def test_process_goes_on_without_traces(monkeypatch: pytest.MonkeyPatch, variabl
         start_tracing("test")
         assert spans.tracer is None
     assert [line["event"] for line in lines] == ["tracing_unavailable"]
+
+
+@pytest.mark.parametrize("name", HEADERS)
+@pytest.mark.parametrize("odd", ["%0A", "%0D%0A", "%00", "%7F", "%C4%80", "%F0%9F%98%80"])
+def test_header_that_cannot_be_sent_is_named_without_its_value(collector: Collector, name: str, odd: str) -> None:
+    variables = {name: f"authorization=Bearer%20planted{odd}secret"}
+    with capture_logs() as lines, collector.recording(**variables):
+        assert spans.tracer is None
+    (line,) = lines
+    assert line["event"] == "tracing_unavailable"
+    assert "authorization" in line["reason"]
+    assert "planted" not in str(line)
 
 
 def test_off_makes_nothing() -> None:
