@@ -18,8 +18,9 @@ ELASTICSEARCH_SPANS = "OTEL_PYTHON_INSTRUMENTATION_ELASTICSEARCH_ENABLED"
 """Variable of the Elasticsearch client, whose own spans would begin a trace with every call of a background task."""
 
 
-# Its warning of a malformed OTEL_EXPORTER_OTLP_HEADERS quotes the value, which has credentials.
-logging.getLogger("opentelemetry.util.re").setLevel(logging.CRITICAL)
+# Their warnings quote what is malformed: OTEL_EXPORTER_OTLP_HEADERS, which has credentials, and anybody's headers.
+for _quoting in ("util.re", "trace.span", "trace.propagation.tracecontext"):
+    logging.getLogger(f"opentelemetry.{_quoting}").setLevel(logging.CRITICAL)
 
 
 HEADERS = ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")

@@ -153,6 +153,15 @@ async def test_parts_of_a_tracestate_are_one_and_two_traceparents_are_none(
     assert span.trace_state == ("gateway=7,balancer=8" if is_continued else "")
 
 
+@pytest.mark.parametrize("odd", [{"traceparent": "0" * 600}, {**SAMPLED, "tracestate": "planted,=planted"}])
+async def test_malformed_context_of_anybody_is_not_logged(
+    settings: Settings, collector: Collector, caplog: pytest.LogCaptureFixture, odd: dict[str, str]
+) -> None:
+    async with traced_api(settings, collector) as api:
+        assert (await api.get("/livez", headers=odd)).status_code == 200
+    assert not [record for record in caplog.records if record.name.startswith("opentelemetry")]
+
+
 async def test_line_of_a_request_has_the_ids_of_its_span(settings: Settings, collector: Collector) -> None:
     with capture_logs(processors=[add_ids]) as log:
         async with traced_api(settings, collector) as api:
