@@ -96,12 +96,23 @@ def show(
 
 
 def _read(file: Path) -> object:
-    """Return the content of a JSON file. Raises: CliError."""
+    """Return the content of a JSON file. Raises: CliError, also if a rule stands in it twice."""
+    from json import loads
+
     import orjson
 
+    content = file.read_bytes()
     try:
-        return orjson.loads(file.read_bytes())
+        orjson.loads(content)
     except orjson.JSONDecodeError as error:
         raise CliError(
             f"{file} should be a JSON object; it is no JSON from line {error.lineno}, column {error.colno} on."
         ) from None
+    return loads(content, object_pairs_hook=_unique)
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    names = [name for name, _ in pairs]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise CliError(f"{min(twice)} should be given once.")
+    return dict(pairs)

@@ -53,6 +53,7 @@ async def test_set_is_added_listed_and_shown(cli: CliRunner, file: Path) -> None
     [
         ("{", "should be a JSON object; it is no JSON from line 1, column 2 on."),
         ("[]", "should be an object of points by rule"),
+        ('{"country": 25, "country": 26}', "country should be given once."),
         ('{"country": -1}', "country should be a whole number from 0 to 100."),
     ],
 )
