@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from core.concurrency.bisection import process_with_bisection
 from core.postgres.transactions import run_transaction
+from schemas.tables import Event, RecommendationRequest, TripInteraction
 from tracking.locks import TRACKING_LOCK
 from tracking.stream import EVENT, RECOMMENDATION, SESSION, StreamEntry
 from tracking.times import correct_times
@@ -31,8 +32,12 @@ DOUBTFUL = ("0A", "0L", "0P", "24", "25", "26", "28", "2B", "2D", "34", "3D", "3
 """Classes of errors that mostly affect every entry (no such table, no permission), but may come from a trigger that
 rejects one. All others are errors in the data: malformed, against a constraint, beyond a limit, or raised by a
 trigger."""
+NOT_NULL_VIOLATION = "23502"
+OWN_COLUMNS = frozenset(
+    column.name for table in (Event, RecommendationRequest, TripInteraction) for column in table.__table__.columns
+)
 MAX_DOUBTFUL = 10
-"""Entries with a DOUBTFUL error, before any entry was stored, after which the error counts as one of all entries."""
+"""Entries of a kind with a DOUBTFUL error, before any of it was stored, after which it counts as an error of all."""
 
 INSERT_DEAD_EVENT = text("""
 INSERT INTO smarttrip.event_dead (body, reason)
@@ -52,30 +57,30 @@ class EntriesFailedError(Exception):
 async def store(engine: AsyncEngine, entries: Sequence[StreamEntry]) -> None:
     """Store entries in order, and dead-letter those that Postgres rejects; its other errors are raised.
 
-    An entry with a doubtful error is at fault if others can be stored; if none can, the error is raised.
+    An entry with a doubtful error is at fault if others of its kind can be stored; if none can, the error is raised.
     """
     entries = await correct_times(engine, entries)
-    doubtful: list[tuple[StreamEntry, Exception]] = []
-    proven = False
+    doubtful: dict[str, list[tuple[StreamEntry, Exception]]] = defaultdict(list)
+    stored_kinds: set[str] = set()
 
     async def process(batch: Sequence[StreamEntry]) -> None:
-        nonlocal proven
         await store_batch(engine, batch)
-        proven = True
+        stored_kinds.update(entry.kind for entry in batch)
 
     async def reject(entry: StreamEntry, error: Exception) -> None:
         if isinstance(error, EntriesRejectedError):
             await _dead_letter(engine, entry, str(error))
             return
-        doubtful.append((entry, error))
-        if not proven and len(doubtful) >= MAX_DOUBTFUL:
+        doubtful[entry.kind].append((entry, error))
+        if entry.kind not in stored_kinds and len(doubtful[entry.kind]) >= MAX_DOUBTFUL:
             raise _cause(error)
 
     await process_with_bisection(entries, process, reject, errors=(EntriesRejectedError, EntriesFailedError))
-    for entry, error in doubtful:
-        if not proven:
-            raise _cause(error)
-        await _dead_letter(engine, entry, str(error))
+    for kind, failed in doubtful.items():
+        for entry, error in failed:
+            if kind not in stored_kinds:
+                raise _cause(error)
+            await _dead_letter(engine, entry, str(error))
 
 
 def _cause(error: Exception) -> BaseException:
@@ -109,8 +114,16 @@ async def store_batch(engine: AsyncEngine, entries: Sequence[StreamEntry]) -> No
         sqlstate: str | None = getattr(error.orig, "sqlstate", None)
         if error.connection_invalidated or sqlstate is None or sqlstate.startswith(OUTAGES):
             raise
-        failure = EntriesFailedError if sqlstate.startswith(DOUBTFUL) else EntriesRejectedError
+        failure = EntriesFailedError if _is_doubtful(error, sqlstate) else EntriesRejectedError
         raise failure(str(error.orig)) from error
+
+
+def _is_doubtful(error: DBAPIError, sqlstate: str) -> bool:
+    """Return whether the error mostly affects every entry, as a required column does that the platform has added."""
+    if sqlstate == NOT_NULL_VIOLATION and error.orig is not None:
+        column = getattr(error.orig.__cause__, "column_name", None)
+        return column is not None and column not in OWN_COLUMNS
+    return sqlstate.startswith(DOUBTFUL)
 
 
 async def _dead_letter(engine: AsyncEngine, entry: StreamEntry, reason: str) -> None:

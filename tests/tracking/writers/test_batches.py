@@ -115,8 +115,27 @@ async def test_database_failure_dead_letters_nothing(database: AsyncEngine) -> N
     assert await rows(database, Event) == []
 
 
-SQLSTATES = ("P0001", "P0004", "45000", "23514", "22000", "42501", "42P01", "42703", "55P03", "57014", "0A000", "XX000")
 TRACKED = ("events", "trip_interactions", "recommendation_requests")
+
+
+@pytest.mark.parametrize("table", TRACKED)
+async def test_required_column_of_the_platform_dead_letters_nothing(database: AsyncEngine, table: str) -> None:
+    entries = [event("click_trip", trip_id=TRIP), request_log()]
+    async with database.begin() as connection:
+        await connection.execute(text(f"ALTER TABLE {table} ADD COLUMN approved_by text NOT NULL"))
+    try:
+        with pytest.raises(DBAPIError):
+            await store(database, entries)
+    finally:
+        async with database.begin() as connection:
+            await connection.execute(text(f"ALTER TABLE {table} DROP COLUMN approved_by"))
+    await store(database, entries)
+    assert await rows(database, DeadEvent) == []
+    assert len(await rows(database, Event)) == len(await rows(database, RecommendationRequest)) == 1
+
+
+SQLSTATES = ("P0001", "P0004", "45000", "23514", "22000", "42501", "42P01", "42703", "55P03", "57014", "0A000", "XX000")
+
 
 FUNCTION = """
 CREATE FUNCTION platform_refuses() RETURNS trigger LANGUAGE plpgsql AS $$
