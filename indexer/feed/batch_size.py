@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from indexer.index.outbox import FANNED_OUT, BatchLimits
 
-SHORT_SECONDS, LONG_SECONDS = 0.4, 0.8
+SHORT_SECONDS, LONG_SECONDS = 0.2, 0.4
 """Durations of a full batch after which the next one takes more, or less: a single change may have to wait for one."""
 LARGEST_FACTOR = 4
 """How many times its limits a batch takes at most: what it reads and writes is in memory at once."""
