@@ -101,7 +101,8 @@ async def open_readers(settings: Settings, redis: Redis) -> AsyncIterator[Reader
 
         async def forget() -> None:
             await redis.flushdb()
-            state["cache"]._local.clear()
+            for entries in (state["cache"]._local, state["cache"]._brief):
+                entries.clear()
             await state["database"].columns.check()
             await backends.columns.check()
 
