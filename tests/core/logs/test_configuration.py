@@ -113,3 +113,11 @@ def test_lines_in_a_terminal_are_readable() -> None:
 def test_setting_decides_about_the_form_of_lines(form: str) -> None:
     (line,) = run(f"configure_logs('info', '{form}')\nlog.info('started')")
     assert line.startswith("{") is (form == "json")
+
+
+def test_later_configuration_holds_for_loggers_that_have_been_used() -> None:
+    used = "log.info('before')\nconfigure_logs('info', 'console')\nlog.info('after')"
+    before, after = run(used)
+    assert before.startswith("{")
+    assert "after" in after
+    assert not after.startswith("{")
