@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.middleware.tracing import TracingMiddleware
 from core.logs.configuration import add_ids
-from core.request_record import RequestRecord
+from core.request_record import RequestRecord, record_var
 from core.tracing import spans
 from tests.support.otlp import Collector, attributes
 
@@ -26,10 +26,13 @@ class Application:
         self.logged: Mapping[str, object] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["state"] = {"context": SimpleNamespace(id="of-this-test", record=RequestRecord())}
+        record = RequestRecord()
+        scope["state"] = {"context": SimpleNamespace(id="of-this-test", record=record)}
         if self._route:
             scope["route"] = SimpleNamespace(path=self._route)
+        current = record_var.set(record)
         self.logged = add_ids(None, "info", {"event": "x"})
+        record_var.reset(current)
         if self._status:
             await send({"type": "http.response.start", "status": self._status, "headers": []})
 
