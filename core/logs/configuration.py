@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.typing import EventDict, WrappedLogger
 
 from core.configuration.settings import LogFormat
 from core.logs.redaction import redact_values
@@ -32,30 +32,26 @@ MAX_EVENT_CHARACTERS = 1000
 OWN_LOGGERS = ("uvicorn",)
 """Libraries whose records follow LOG_LEVEL. Others log warnings and errors only: their details may be personal."""
 
-_processors: list[Processor] = []
-"""The processors of all loggers. One that has been used keeps this list, so that a later configuration, such as a
-test's, holds for it too."""
-
 ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
 def configure_logs(level: str, form: LogFormat = "auto") -> None:
     """Send all logs of this process to standard error; `level` and `form` are settings', such as "info" and "json"."""
     threshold = getattr(logging, level.upper())
-    _processors[:] = [
-        limit_repetition,
-        add_ids,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.ExceptionRenderer(format_exception),
-        redact_pii,
-        render_console if is_console(form) else render_json,
-    ]
     structlog.configure(
-        processors=_processors,
+        processors=[
+            limit_repetition,
+            add_ids,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.ExceptionRenderer(format_exception),
+            redact_pii,
+            render_console if is_console(form) else render_json,
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=LineLogger,
-        cache_logger_on_first_use=True,
+        # A logger that has been used would keep its first level and processors, whatever is configured later.
+        cache_logger_on_first_use=False,
     )
     _configure_library_logs(threshold)
     _log_uncaught_errors()
