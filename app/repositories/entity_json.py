@@ -53,7 +53,7 @@ _ODD = constant(ODD)
 
 
 def is_plain(json: bytes) -> bool:
-    """Return whether the models would make the same of the row: nothing is odd, and no text so long that it is cut."""
+    """Return whether the JSON can be served as it is: it has no ODD value, and no text that the models would cut."""
     return len(json) <= MAX_CHARACTERS and ODD.encode() not in json
 
 

@@ -13,15 +13,15 @@ from cachetools import LRUCache
 from core.configuration.postgres_url import PostgresAddress
 from core.postgres.session_settings import begin_script
 
-START = 40
-"""Characters of a statement in which NOT_KEPT is looked for."""
-
 CLOSE_SECONDS = 0.25
 """Seconds that a server has to close a connection."""
 
 
 NOT_KEPT = "/* not kept */"
-"""What a statement begins with, after its first word, that is seldom repeated: none of its connections keeps it."""
+"""Comment after the first word of a statement that is seldom repeated: no connection keeps it prepared."""
+
+NOT_KEPT_WITHIN = 40
+"""Characters of a statement in which NOT_KEPT is looked for."""
 
 
 class SingleStatements(Transaction):
@@ -54,7 +54,7 @@ class PostgresConnection(asyncpg.Connection):
             self._kept = LRUCache(number)
 
     async def prepare(self, query: str, **named: Any) -> "PreparedStatement[Any]":
-        if not self._kept.maxsize or NOT_KEPT in query[:START]:
+        if not self._kept.maxsize or NOT_KEPT in query[:NOT_KEPT_WITHIN]:
             statement: PreparedStatement[Any] = await super().prepare(query, **named)
             return statement
         if query not in self._kept:

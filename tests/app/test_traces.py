@@ -29,7 +29,7 @@ SAMPLED = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01", "tracestate": "gate
 
 @pytest.fixture(scope="module")
 async def trips(settings: Settings, engine: AsyncEngine, redis: Redis) -> None:
-    """So many departures in Asia that a search for them needs no relaxed one."""
+    """Create departures in Asia, enough for a search without relaxed results."""
     await empty(engine)
     await redis.flushdb()
     catalogue = CatalogueFactory(engine)

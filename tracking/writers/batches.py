@@ -36,6 +36,7 @@ NOT_NULL_VIOLATION = "23502"
 OWN_COLUMNS = frozenset(
     column.name for table in (Event, RecommendationRequest, TripInteraction) for column in table.__table__.columns
 )
+"""Columns that we fill; a required one beside them is the platform's, and no entry's fault."""
 MAX_DOUBTFUL = 10
 """Entries of a kind with a DOUBTFUL error, before any of it was stored, after which it counts as an error of all."""
 
@@ -51,7 +52,7 @@ class EntriesRejectedError(Exception):
 
 
 class EntriesFailedError(Exception):
-    """A batch failed in a way of which one entry may be the cause, or none; the cause is the error of Postgres."""
+    """A batch could not be stored, which may be the fault of one entry or of none; `__cause__` is Postgres' error."""
 
 
 async def store(engine: AsyncEngine, entries: Sequence[StreamEntry]) -> None:

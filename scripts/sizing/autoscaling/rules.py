@@ -68,7 +68,7 @@ class HighestWanted:
 
 
 class HorizontalPodAutoscaler:
-    """Kubernetes', version autoscaling/v2, with the defaults of its controller and of metrics-server."""
+    """Kubernetes' autoscaler of pods (autoscaling/v2), with the defaults of its controller and of metrics-server."""
 
     SYNC_SECONDS = 15
     METRICS_SECONDS = 15
