@@ -137,6 +137,22 @@ def caching(
 
 
 @app.command()
+def flood(
+    departures: Departures = 100_000,
+    seconds: Annotated[
+        float, typer.Option(parser=seconds(1), metavar="SECONDS", help="Length of each flood, in seconds.")
+    ] = 6,
+    json: JsonOption = False,
+) -> None:
+    """Measure what a process answers and refuses when it is offered up to ten times what it can answer."""
+    from scripts.benchmark.measurements.flood import measure
+    from scripts.benchmark.measurements.flood_figures import table
+    from scripts.dev_stack.paths import cache_root
+
+    _print(measure(cache_root() / "bench", departures, seconds, _report_steps(json)), table, json, width=180)
+
+
+@app.command()
 def day(
     departures: Departures = 100_000,
     visitors: Annotated[
