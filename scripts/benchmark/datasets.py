@@ -22,14 +22,15 @@ class Catalogue:
     env: dict[str, str]
     ids: Ids
     settings: Settings
+    reindex_seconds: float
 
 
 def catalogue(size: int, services: dict[str, str], today: date) -> Catalogue:
     """Prepare the database, and build its index."""
     settings = create_database(size, services, today)
-    asyncio.run(reindex(settings, lambda _progress: None))
+    built = asyncio.run(reindex(settings, lambda _progress: None))
     env = _environment(size, services, today)
-    return Catalogue(size, env, asyncio.run(_ids(env["DATABASE_URL"], today)), settings)
+    return Catalogue(size, env, asyncio.run(_ids(env["DATABASE_URL"], today)), settings, built.seconds)
 
 
 def create_database(size: int, services: dict[str, str], today: date) -> Settings:

@@ -28,14 +28,23 @@ class Server:
 
     def memory_mb(self) -> float:
         """Return the resident memory of its largest process."""
-        return max(process.memory_info().rss for process in process_tree(self.pid)) / 1e6
+        return memory_mb(self.pid)
 
 
 def measure_cpu(data: Path, servers: Mapping[str, Server] = MappingProxyType({})) -> Callable[[], dict[str, float]]:
     """Return a function that returns the CPU seconds that the folder's services and these servers have used so far."""
-    pids = {state.service.name: state.pid for state in manager.status(data) if state.pid}
-    pids |= {name: server.pid for name, server in servers.items()}
+    pids = _pids(data, servers)
     return lambda: {name: cpu_seconds(pid) for name, pid in pids.items()}
+
+
+def measure_memory(data: Path, servers: Mapping[str, Server]) -> dict[str, float]:
+    """Return the resident memory, in MB, of the largest process of each of the folder's services and these servers."""
+    return {name: memory_mb(pid) for name, pid in _pids(data, servers).items()}
+
+
+def _pids(data: Path, servers: Mapping[str, Server]) -> dict[str, int]:
+    pids = {state.service.name: state.pid for state in manager.status(data) if state.pid}
+    return pids | {name: server.pid for name, server in servers.items()}
 
 
 def cpu_seconds(pid: int) -> float:
@@ -43,6 +52,11 @@ def cpu_seconds(pid: int) -> float:
     parent, *children = process_tree(pid)
     # The last two are those of ended children.
     return sum(parent.cpu_times()[:4]) + sum(sum(child.cpu_times()[:4]) for child in children)
+
+
+def memory_mb(pid: int) -> float:
+    """Return the resident memory of the largest of a process and its children."""
+    return max(process.memory_info().rss for process in process_tree(pid)) / 1e6
 
 
 def process_tree(pid: int) -> list[psutil.Process]:

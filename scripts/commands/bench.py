@@ -27,6 +27,7 @@ Rounds = Annotated[
 Departures = Annotated[
     int, typer.Option(parser=whole_number(1), metavar="N", help="Size of the catalogue, in departures.")
 ]
+ChangeRate = Annotated[int, typer.Option(parser=whole_number(1, 100_000), metavar="N", help="Changes per second.")]
 MILLION = 1_000_000
 Result = TypeVar("Result")
 
@@ -104,7 +105,7 @@ def freshness(
     departures: Annotated[
         int, typer.Option(parser=whole_number(1000), metavar="N", help="Size of the catalogue, in departures.")
     ] = 200_000,
-    rate: Annotated[int, typer.Option(parser=whole_number(1, 100_000), metavar="N", help="Changes per second.")] = 200,
+    rate: ChangeRate = 200,
     seconds: Annotated[
         float, typer.Option(parser=seconds(1), metavar="SECONDS", help="Length of each of the two runs, in seconds.")
     ] = 30,
@@ -172,6 +173,44 @@ def day(
 
     measured = measure(cache_root() / "bench", departures, visitors, seconds, _report_steps(json))
     _print(measured, lambda day: Group(*tables(day)), json, width=160)
+
+
+@app.command()
+def capacity(
+    departures: Departures = 100_000,
+    visitors: Annotated[
+        int, typer.Option(parser=whole_number(1, 10_000), metavar="N", help="Visitors at first.")
+    ] = 1000,
+    seconds: Annotated[
+        float, typer.Option(parser=seconds(1), metavar="SECONDS", help="Length of each step, in seconds.")
+    ] = 20,
+    json: JsonOption = False,
+) -> None:
+    """Add visitors until 95 % of the requests of a kind take more than 200 ms, or one fails."""
+    from scripts.benchmark.measurements.capacity import measure, table
+    from scripts.dev_stack.paths import cache_root
+
+    measured = measure(cache_root() / "bench", departures, visitors, seconds, _report_steps(json))
+    _print(measured, table, json, width=160)
+
+
+@app.command()
+def growth(
+    sizes: Annotated[
+        str, typer.Option(parser=sizes, metavar="N,N,...", help="Catalogue sizes, separated by commas.")
+    ] = "10000,100000,1000000",
+    rate: ChangeRate = 200,
+    seconds: Annotated[
+        float, typer.Option(parser=seconds(1), metavar="SECONDS", help="Length of one run, in seconds.")
+    ] = 15,
+    json: JsonOption = False,
+) -> None:
+    """Measure how a search, a reindex, memory, the index and freshness grow with the catalogue."""
+    from scripts.benchmark.measurements.growth import measure, table
+    from scripts.dev_stack.paths import cache_root
+
+    measured = measure(cache_root() / "bench", split_sizes(sizes), rate, seconds, _report_steps(json))
+    _print(measured, table, json, width=160)
 
 
 @app.command()

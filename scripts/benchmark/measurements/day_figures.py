@@ -1,7 +1,7 @@
 """Figures of a day of traffic, for people and for `smarttrip size`."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rich.table import Table
@@ -11,8 +11,9 @@ from scripts.benchmark.measurements.request_costs import Costs
 
 
 @dataclass(frozen=True)
-class Hour:
-    hour: int
+class Traffic:
+    """What so many visitors at a time requested, and what it took."""
+
     visitors: int
     seconds: float
     requests: Mapping[str, int]
@@ -35,7 +36,8 @@ class Hour:
 @dataclass(frozen=True)
 class Day:
     departures: int
-    hours: Sequence[Hour]
+    hours: Mapping[int, Traffic]
+    """By the hour of the day."""
     per_visitor: float
     """Requests a second of a visitor on the site."""
     shares: Mapping[str, float]
@@ -49,21 +51,23 @@ class Day:
     """Requests of the day as a share of those at the rate of its peak."""
 
     @classmethod
-    def from_hours(cls, departures: int, hours: Sequence[Hour], idle: Mapping[str, float], costs: Costs) -> "Day":
+    def from_hours(
+        cls, departures: int, hours: Mapping[int, Traffic], idle: Mapping[str, float], costs: Costs
+    ) -> "Day":
         requests = Counter[str]()
-        for hour in hours:
-            requests.update(hour.requests)
+        for traffic in hours.values():
+            requests.update(traffic.requests)
         total = requests.total()
-        hits = sum(hour.kept * hour.requests[Kind.SEARCH] for hour in hours)
+        hits = sum(traffic.kept * traffic.requests[Kind.SEARCH] for traffic in hours.values())
         return cls(
             departures=departures,
             hours=hours,
-            per_visitor=total / sum(hour.visitors * hour.seconds for hour in hours),
+            per_visitor=total / sum(traffic.visitors * traffic.seconds for traffic in hours.values()),
             shares={kind: number / total for kind, number in requests.items()},
             kept=hits / max(requests[Kind.SEARCH], 1),
             idle=idle,
             costs=costs,
-            average_of_peak=total / len(hours) / max(sum(hour.requests.values()) for hour in hours),
+            average_of_peak=total / len(hours) / max(sum(traffic.requests.values()) for traffic in hours.values()),
         )
 
 
@@ -75,13 +79,12 @@ def _hours(day: Day) -> Table:
     parts = list(day.idle)
     columns = ("hour", "visitors", "requests/s", "searches/s", "kept", "changes/s", "p95 ms", "failed")
     rows = Table(*columns, *(f"{part}\ncores" for part in parts), title=_title(day))
-    for hour in day.hours:
-        searches_a_second = hour.requests.get(Kind.SEARCH, 0) / hour.seconds
-        numbers = (f"{hour.per_second:,.1f}", f"{searches_a_second:,.1f}", f"{hour.kept:.0%}", f"{hour.changes:.2f}")
-        cores = [f"{hour.cpu[part] / hour.seconds:.3f}" for part in parts]
-        rows.add_row(
-            f"{hour.hour}:00", f"{hour.visitors:,}", *numbers, f"{hour.p95[Kind.SEARCH]:.0f}", str(hour.failed), *cores
-        )
+    for hour, traffic in day.hours.items():
+        searches_a_second = traffic.requests.get(Kind.SEARCH, 0) / traffic.seconds
+        numbers = (f"{traffic.per_second:,.1f}", f"{searches_a_second:,.1f}", f"{traffic.kept:.0%}")
+        changes, p95 = f"{traffic.changes:.2f}", f"{traffic.p95[Kind.SEARCH]:.0f}"
+        cores = [f"{traffic.cpu[part] / traffic.seconds:.3f}" for part in parts]
+        rows.add_row(f"{hour}:00", f"{traffic.visitors:,}", *numbers, changes, p95, str(traffic.failed), *cores)
     return rows
 
 

@@ -15,7 +15,7 @@ from schemas.api.preferences import Preferences
 from scoring.context import SearchContext
 from scripts.benchmark.comparison.suite import BUSY, SEED, TODAY, Report
 from scripts.benchmark.load.workload import cumulative_popularity, searches
-from scripts.benchmark.measurements.day import POPULAR
+from scripts.benchmark.measurements.installation import POPULAR
 from scripts.benchmark.processes import measure_cpu
 from scripts.benchmark.sharding.documents import BlockFile, ids, lookups, write_documents
 from scripts.benchmark.sharding.layouts import LAYOUTS

@@ -55,23 +55,29 @@ def measure(data: Path, departures: int, rate: int, seconds: float, report: Repo
 
 
 async def _measure(made: Catalogue, rate: int, seconds: float, report: Report) -> list[LagSamples]:
-    es = clients.elasticsearch(made.settings.elasticsearch_url, timeout=30)
-    async with _database(made) as database, _database(made) as other, es:
-        writer = ChangeWriter(database, es, made.settings.elasticsearch_alias, rate)
-        before = await database.fetch("SELECT id, spots_left FROM trip_occurrences ORDER BY id")
-        try:
-            await _wait_until_outbox_is_empty(other)
-            report(f"{rate} changes a second for {seconds:.0f} s")
-            alone = await writer.run(f"{rate} changes/s", seconds)
-            company, size = await _largest_company(other)
-            report(f"the same, and a company with {size:,} departures is renamed")
-            await other.execute("UPDATE companies SET name = name || '.' WHERE id = $1", company)
-            during_fan_out = await writer.run(f"and a company with {size:,} departures renamed", seconds)
-            await other.execute("UPDATE companies SET name = rtrim(name, '.') WHERE id = $1", company)
-        finally:
-            await _restore(other, before)
-        await _wait_until_outbox_is_empty(other)
+    async with open_change_writer(made, rate) as writer, _database(made) as other:
+        report(f"{rate} changes a second for {seconds:.0f} s")
+        alone = await writer.run(f"{rate} changes/s", seconds)
+        company, size = await _largest_company(other)
+        report(f"the same, and a company with {size:,} departures is renamed")
+        await other.execute("UPDATE companies SET name = name || '.' WHERE id = $1", company)
+        during_fan_out = await writer.run(f"and a company with {size:,} departures renamed", seconds)
+        await other.execute("UPDATE companies SET name = rtrim(name, '.') WHERE id = $1", company)
     return [alone, during_fan_out]
+
+
+@asynccontextmanager
+async def open_change_writer(made: Catalogue, rate: int) -> AsyncIterator["ChangeWriter"]:
+    """Yield a writer of `rate` changes a second beside a worker, and undo its changes at the end of the block."""
+    es = clients.elasticsearch(made.settings.elasticsearch_url, timeout=30)
+    async with _database(made) as database, es:
+        before = await database.fetch("SELECT id, spots_left FROM trip_occurrences ORDER BY id")
+        await _wait_until_outbox_is_empty(database)
+        try:
+            yield ChangeWriter(database, es, made.settings.elasticsearch_alias, rate)
+        finally:
+            await _restore(database, before)
+        await _wait_until_outbox_is_empty(database)
 
 
 @asynccontextmanager

@@ -1,16 +1,15 @@
 import pytest
 
 from scripts.benchmark.load.visit import Kind
-from scripts.benchmark.measurements.day_figures import Day, Hour, tables
+from scripts.benchmark.measurements.day_figures import Day, Traffic, tables
 
 SECONDS = 10.0
 
 
-def make_hour(searches: int, kept: float) -> Hour:
-    """Return an hour with three times as many events as searches."""
+def make_traffic(searches: int, kept: float) -> Traffic:
+    """Return traffic with three times as many events as searches."""
     requests: dict[str, int] = {Kind.SEARCH: searches, Kind.EVENTS: 3 * searches}
-    return Hour(
-        hour=0,
+    return Traffic(
         visitors=searches,
         seconds=SECONDS,
         requests=requests,
@@ -23,7 +22,9 @@ def make_hour(searches: int, kept: float) -> Hour:
 
 
 def test_hours_count_by_their_requests() -> None:
-    day = Day.from_hours(1, [make_hour(10, 0.0), make_hour(30, 1.0)], {"api": 0.1}, {"events": {"api": 0.5}})
+    day = Day.from_hours(
+        1, {0: make_traffic(10, 0.0), 3: make_traffic(30, 1.0)}, {"api": 0.1}, {"events": {"api": 0.5}}
+    )
     assert day.kept == pytest.approx(0.75)
     assert day.shares == pytest.approx({Kind.SEARCH: 0.25, Kind.EVENTS: 0.75})
     assert day.average_of_peak == pytest.approx(40 / 2 / 30)
