@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from datetime import date
 
 import asyncpg
+from sqlalchemy import delete
 
 import migrations
 from core.configuration.settings import Settings, load_settings
+from indexer.backends import open_backends
 from indexer.rebuild.reindex import reindex
+from schemas.tables import OutboxRow
 from scripts import sample_data
 from scripts.benchmark.load.workload import Ids
 
@@ -71,6 +74,12 @@ async def _create_if_missing(url: str, name: str) -> None:
             await connection.execute(f"CREATE DATABASE {name}")
     finally:
         await connection.close()
+
+
+async def clear_outbox(settings: Settings) -> None:
+    """Delete the outbox rows of the sample data: the index has these changes, and no worker runs that would see it."""
+    async with open_backends(settings) as backends, backends.postgres.begin() as connection:
+        await connection.execute(delete(OutboxRow))
 
 
 async def _ids(url: str, today: date) -> Ids:

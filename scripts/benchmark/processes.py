@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -47,6 +48,14 @@ def _pids(data: Path, servers: Mapping[str, Server]) -> dict[str, int]:
     return pids | {name: server.pid for name, server in servers.items()}
 
 
+def without_idle(cpu: Callable[[], Mapping[str, float]], seconds: float) -> Callable[[], dict[str, float]]:
+    """Return a reading of CPU time without what is used between requests, too, as measured for so many seconds now."""
+    before = cpu()
+    time.sleep(seconds)
+    idle = {part: (used - before[part]) / seconds for part, used in cpu().items()}
+    return lambda: {part: used - idle[part] * time.monotonic() for part, used in cpu().items()}
+
+
 def cpu_seconds(pid: int) -> float:
     """Return the CPU time that a process and all its children have used so far, those that have ended included."""
     parent, *children = process_tree(pid)
@@ -78,6 +87,11 @@ def serving(command: Sequence[str], log: Path, env: dict[str, str]) -> Iterator[
 
 def api_server(env: dict[str, str], log: Path) -> AbstractContextManager[Server]:
     return serving((SMARTTRIP, "serve", "--port", "{port}"), log, env)
+
+
+def worker_process(env: dict[str, str], log: Path) -> AbstractContextManager[Server]:
+    """Run the worker; its address is that of its health checks and metrics."""
+    return serving(("/usr/bin/env", "WORKER_PORT={port}", SMARTTRIP, "worker"), log, env)
 
 
 def baseline_server(factory: Callable[[], Starlette], env: dict[str, str], log: Path) -> AbstractContextManager[Server]:

@@ -4,8 +4,9 @@ import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import TypedDict
+from typing import Any, TypedDict
 
+import asyncpg
 import orjson
 from msgspec import Raw
 from sqlalchemy import select
@@ -148,6 +149,40 @@ async def _candidates(session: ReadSession, search: SearchContext) -> Sequence[T
 
 def _document(trip: TripOccurrence) -> TripDocument:
     return TripDocument(**template_values(trip.template), **departure_values(trip), trip=Raw(b"{}"))
+
+
+STORE_EVENTS = """
+INSERT INTO events (
+    event_uuid, event_type_id, session_id, anonymous_id, trip_id, source, event_data, "timestamp", created_at
+)
+SELECT gen_random_uuid(), event_types.id, session_id, anonymous_id, trip_id, source, '{}', now(), now()
+FROM jsonb_to_recordset($1::jsonb -> 'events') AS event (
+    event_type text, session_id uuid, anonymous_id uuid, trip_id integer, source text
+)
+JOIN event_types ON event_types.name = event_type
+"""
+
+
+class EventsState(ServerState):
+    pool: "asyncpg.Pool[Any]"
+
+
+def event_statement() -> Starlette:
+    """Create an application that stores each batch of events by one statement, and counts nothing."""
+    settings = load_settings()
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[EventsState]:
+        # asyncpg itself takes no name of a driver.
+        url = settings.database_url.replace("+asyncpg", "")
+        async with _server_state(settings) as state, asyncpg.create_pool(url, min_size=1, max_size=8) as pool:
+            yield EventsState(**state, pool=pool)
+
+    async def store(request: Request[EventsState]) -> Response:
+        await request.state["pool"].execute(STORE_EVENTS, (await request.body()).decode())
+        return Response(b'{"success":true}', media_type=JSON)
+
+    return Starlette(routes=[Route("/", store, methods=["POST"])], lifespan=lifespan)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from scripts.benchmark.load.plan import LoadPlan, LoadResult, median_run
 from scripts.benchmark.processes import Server
@@ -19,6 +19,8 @@ class Contestant:
     plan: LoadPlan
     server: Server | None
     """None if the requests go to Elasticsearch itself."""
+    settle: Callable[[], None] = lambda: None
+    """Waits until all that a run has begun is done."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,22 @@ class Result:
 
 
 def run_comparison(contestants: Mapping[str, Contestant], rounds: int, services: Cpu) -> dict[str, Result]:
-    """Return the median result of each contestant's rounds; each round starts with a warm-up."""
+    """Return the median result of each contestant's rounds, of which the first starts with a warm-up.
+
+    A round goes on with the requests that follow those of the round before.
+    """
     runs: dict[str, list[LoadResult]] = {name: [] for name in contestants}
     used: dict[str, list[Mapping[str, float]]] = {name: [] for name in contestants}
-    for _ in range(rounds):
+    for number in range(rounds):
         for name, contestant in contestants.items():
+            plan = replace(
+                contestant.plan,
+                warm_up=contestant.plan.warm_up and number == 0,
+                skip=contestant.plan.skip + sum(run.sent for run in runs[name]),
+            )
             before = _cpu(contestant, services)
-            runs[name].append(generate(contestant.plan))
+            runs[name].append(generate(plan))
+            contestant.settle()
             after = _cpu(contestant, services)
             used[name].append({part: after[part] - before[part] for part in after})
     return {
@@ -65,7 +76,7 @@ def generate(plan: LoadPlan) -> LoadResult:
         check=False,
     )
     if completed.returncode:
-        raise CliError(f"{plan.method} {plan.url}: {completed.stderr.strip()}")
+        raise CliError(f"{plan.url}: {completed.stderr.strip()}")
     return LoadResult(**json.loads(completed.stdout))
 
 

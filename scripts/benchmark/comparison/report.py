@@ -9,7 +9,7 @@ from dataclasses import asdict
 from rich.table import Table
 
 from scripts.benchmark.comparison.results import BenchmarkResults
-from scripts.benchmark.comparison.scenarios import Row
+from scripts.benchmark.comparison.scenarios import SERVICE, Row
 
 COLUMNS = (
     "departures",
@@ -24,6 +24,7 @@ COLUMNS = (
     "CPU ms/req",
     "MB",
     "ratio",
+    "API CPU, of a search",
 )
 
 
@@ -45,7 +46,8 @@ def table(rows: Sequence[Row]) -> Table:
                 str(run.errors),
                 cpu,
                 "" if result.memory_mb is None else f"{result.memory_mb:.0f}",
-                "" if name == row.against else row.ratio,
+                row.ratio if name == SERVICE else "",
+                "" if name != SERVICE or row.of_search is None else f"{row.of_search:.2f}",
             )
         lines.add_section()
     return lines
@@ -58,6 +60,9 @@ def sentences(measured: BenchmarkResults) -> Iterator[str]:
     for growth in measured.growth:
         sizes = f"{growth.smaller:,} -> {growth.larger:,} departures"
         yield f"growth of uncached p50, {sizes}, {growth.concurrency} at once: {growth.times:.2f} times"
+    for limit in measured.worker:
+        cpu = ", ".join(f"{part} {ms:.3f}" for part, ms in limit.cpu_ms.items() if ms >= 0.0005)
+        yield f"one worker, {limit.what}: {limit.per_second:,.0f} a second, CPU ms of each: {cpu}"
     if memory := measured.memory:
         megabytes = ", ".join(f"{size:.0f}" for size in memory.megabytes)
         requests = f"{memory.requests[0]:,} .. {memory.requests[-1]:,} mixed requests"
@@ -68,11 +73,13 @@ def sentences(measured: BenchmarkResults) -> Iterator[str]:
 def as_json(measured: BenchmarkResults) -> str:
     machine = {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
     rows = [
-        asdict(row) | {"throughput_ratio": row.throughput_ratio, "p95_ratio": row.p95_ratio} for row in measured.rows
+        asdict(row) | {"throughput_ratio": row.throughput_ratio, "p95_ratio": row.p95_ratio, "of_search": row.of_search}
+        for row in measured.rows
     ]
     figures = {
         "highest": [asdict(high) | {"ratio": high.ratio} for high in measured.highest],
         "growth": [asdict(step) for step in measured.growth],
+        "worker": [asdict(limit) for limit in measured.worker],
         "memory": asdict(measured.memory) if measured.memory else None,
     }
     return json.dumps({"machine": machine, "rows": rows, **figures}, indent=1)

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from scripts.benchmark.comparison.memory_growth import MemoryGrowth
 from scripts.benchmark.comparison.scenarios import CONSTANT, RAW, SERVICE, UNCACHED, Row
+from scripts.benchmark.comparison.worker_limits import WorkerLimit
 
 GROWTH_CONCURRENCIES = (1, 8)
 
@@ -37,6 +38,7 @@ class PeakThroughput:
 @dataclass
 class BenchmarkResults:
     rows: list[Row] = field(default_factory=list)
+    worker: list[WorkerLimit] = field(default_factory=list)
     memory: MemoryGrowth | None = None
 
     @property

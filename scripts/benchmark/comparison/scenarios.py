@@ -6,10 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid5
 
-from redis import Redis
-
-from schemas.redis_keys import TRACKING_STREAM
 from scripts.benchmark.comparison.contestants import Contestant, Cpu, Result, run_comparison
+from scripts.benchmark.comparison.tracking_stream import BenchStream
 from scripts.benchmark.load.plan import LoadPlan
 from scripts.benchmark.processes import Server
 
@@ -18,6 +16,8 @@ RAW = "raw Elasticsearch"
 CONSTANT = "bare server"
 DATABASE = "database only"
 LIMITED = "service with rate limits"
+SEARCH = "uncached search"
+"""What other requests are set beside, where they are not searches."""
 
 UNCACHED = "uncached"
 CACHED = "cached"
@@ -43,6 +43,13 @@ class Pairing:
     service: Contestant
     against: str
     other: Contestant
+    search: Contestant | None = None
+    """An uncached search, beside which the service's request is set."""
+
+    @property
+    def contestants(self) -> dict[str, Contestant]:
+        beside = {} if self.search is None else {SEARCH: self.search}
+        return {SERVICE: self.service, self.against: self.other, **beside}
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,8 @@ class Row:
     results: Mapping[str, Result]
     rate: float = 0
     """Requests per second of an open loop; 0 means a closed loop."""
+    search_ms: float = 0
+    """CPU milliseconds of the API for an uncached search; 0 if no search is set beside the requests."""
 
     @property
     def at_once(self) -> str:
@@ -69,6 +78,11 @@ class Row:
         return self.results[SERVICE].run.p95 / self.results[self.against].run.p95
 
     @property
+    def of_search(self) -> float | None:
+        """CPU time of the API for a request as a part of that for an uncached search, where that was measured."""
+        return self.results[SERVICE].cpu_ms["server"] / self.search_ms if self.search_ms else None
+
+    @property
     def ratio(self) -> str:
         """Ratio of the throughputs, or of the p95 latencies where the rate is fixed."""
         return f"p95 {self.p95_ratio:.2f}" if self.rate else f"{self.throughput_ratio:.2f}"
@@ -80,8 +94,9 @@ class Measurement:
     rounds: int
     seconds: float
     services: Cpu
-    redis_url: str
-    redis_prefix: str = ""
+    stream: BenchStream
+    search_ms: float = 0
+    """CPU milliseconds of the API for an uncached search, where another row has measured it."""
 
     def rows(self, pairing: Pairing) -> Iterator[Row]:
         """Yield a row for each concurrency of a closed loop, and one for an open loop."""
@@ -93,21 +108,18 @@ class Measurement:
                 yield self.row(replace(pairing, name=f"{pairing.name}, open"), CONNECTIONS, rate)
 
     def row(self, pairing: Pairing, concurrency: int, rate: float = 0) -> Row:
-        self._clear_stream()
+        # As a worker would, so that no row starts with entries of others.
+        self.stream.clear()
         contestants = {
             who: replace(
                 contestant,
                 plan=replace(contestant.plan, concurrency=concurrency, seconds=self.seconds, rate=rate),
             )
-            for who, contestant in ((SERVICE, pairing.service), (pairing.against, pairing.other))
+            for who, contestant in pairing.contestants.items()
         }
         results = run_comparison(contestants, self.rounds, self.services)
-        return Row(pairing.name, self.size, concurrency, pairing.against, results, rate)
-
-    def _clear_stream(self) -> None:
-        """Delete the tracking stream, as a worker would, so that no row starts with entries of others."""
-        with Redis.from_url(self.redis_url) as redis:
-            redis.delete(self.redis_prefix + TRACKING_STREAM)
+        search_ms = results[SEARCH].cpu_ms["server"] if pairing.search else self.search_ms
+        return Row(pairing.name, self.size, concurrency, pairing.against, results, rate, search_ms)
 
 
 def recommendations(server: Server, searches: Sequence[dict[str, Any]]) -> Contestant:
@@ -116,12 +128,12 @@ def recommendations(server: Server, searches: Sequence[dict[str, Any]]) -> Conte
 
 
 def resource(server: Server, path: str) -> Contestant:
-    return Contestant(LoadPlan(url=server.url + path, method="GET", expected=SUCCESS), server)
+    return Contestant(LoadPlan(url=server.url + path, expected=SUCCESS), server)
 
 
 def events(server: Server, count: int) -> Contestant:
     """Send single events, each with an id of its own."""
-    plan = LoadPlan(url=f"{server.url}/api/events", bodies=list(_events(count)), expected=SUCCESS, status=202)
+    plan = LoadPlan(url=f"{server.url}/api/events", bodies=list(_events(count)), expected=SUCCESS, statuses=(202,))
     return Contestant(plan, server)
 
 

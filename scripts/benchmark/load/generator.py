@@ -34,8 +34,10 @@ ERROR_PAUSE = 0.05
 class Generator:
     def __init__(self, requests: Sequence[Sequence[RawRequest]], plan: LoadPlan) -> None:
         self._requests: Iterator[Sequence[RawRequest]] = itertools.cycle(requests)
+        for _ in range(plan.skip % len(requests)):
+            next(self._requests)
         self._expected = plan.expected.encode()
-        self._status = plan.status
+        self._statuses = plan.statuses
         self._plan = plan
         self._connections: asyncio.Queue[HttpConnection] = asyncio.Queue()
         self._first = requests[0][0]
@@ -71,7 +73,7 @@ class Generator:
             self.bytes += sum(len(response.body) for response in responses)
 
     def _is_correct(self, response: HttpResponse) -> bool:
-        return response.status == self._status and self._expected in response.body[:400]
+        return response.status in self._statuses and self._expected in response.body[:400]
 
     async def run(self, seconds: float, requests: int = 0) -> None:
         """Run an open loop if the plan has a rate, otherwise a closed loop."""
@@ -122,9 +124,11 @@ def describe(response: HttpResponse) -> str:
 
 
 def build_requests(plan: LoadPlan) -> list[list[RawRequest]]:
+    number = max(len(plan.paths), len(plan.bodies))
+    targets = itertools.islice(zip(itertools.cycle(plan.paths), itertools.cycle(plan.bodies), strict=False), number)
     return [
-        [RawRequest.build(plan.method, plan.url, body.encode(), plan.headers) for body in bodies]
-        for bodies in plan.bodies
+        [RawRequest.build("POST" if body else "GET", plan.url + path, body.encode(), plan.headers) for body in bodies]
+        for path, bodies in targets
     ]
 
 

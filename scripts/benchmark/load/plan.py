@@ -10,13 +10,17 @@ from scripts.errors import CliError
 @dataclass(frozen=True, kw_only=True)
 class LoadPlan:
     url: str
-    method: str = "POST"
+    paths: Sequence[str] = ("",)
+    """What follows the URL in each request; paths and bodies are repeated until all of both were sent."""
     bodies: Sequence[Sequence[str]] = (("",),)
-    """Bodies of each request: mostly one, or several that are sent one after the other."""
+    """Bodies of each request: mostly one, or several that are sent one after the other. Without one it is a GET."""
+    skip: int = 0
+    """Requests that are left out at the beginning: another run has sent them."""
     headers: dict[str, str] = field(default_factory=dict)
     expected: str
     """Text in the first 400 bytes of every correct response."""
-    status: int = 200
+    statuses: Sequence[int] = (200,)
+    """Of correct responses."""
     concurrency: int = 1
     seconds: float = 3.0
     requests: int = 0

@@ -9,23 +9,15 @@ from pathlib import Path
 from rich.table import Table
 
 from core import clients
+from scripts.benchmark.comparison.bench import DISTINCT_SEARCHES, SEED
 from scripts.benchmark.comparison.contestants import Contestant, Result, generate, run_comparison
 from scripts.benchmark.comparison.scenarios import SERVICE, recommendations
-from scripts.benchmark.comparison.suite import (
-    BUSY,
-    DISTINCT_SEARCHES,
-    ELASTICSEARCH_WARM_UP_SECONDS,
-    SEED,
-    TODAY,
-    Report,
-)
-from scripts.benchmark.datasets import Catalogue, catalogue
+from scripts.benchmark.comparison.suite import BUSY, ELASTICSEARCH_WARM_UP_SECONDS, TODAY, Report
+from scripts.benchmark.datasets import Catalogue, catalogue, clear_outbox
 from scripts.benchmark.load.workload import searches
-from scripts.benchmark.measurements.reindex_speed import clear_outbox
 from scripts.benchmark.measurements.sync_latency import LagSamples, open_change_writer
-from scripts.benchmark.processes import api_server, measure_cpu, measure_memory, serving
+from scripts.benchmark.processes import api_server, measure_cpu, measure_memory, worker_process
 from scripts.dev_stack.context import running_stack
-from scripts.dev_stack.processes import SMARTTRIP
 
 CLIENTS = 8
 ROUNDS = 3
@@ -66,9 +58,8 @@ def measure(data: Path, sizes: Sequence[int], rate: int, seconds: float, report:
 
 
 def _measure(data: Path, made: Catalogue, rate: int, seconds: float, report: Report) -> Growth:
-    worker = ("/usr/bin/env", "WORKER_PORT={port}", SMARTTRIP, "worker")
     uncached = {**made.env, "ANSWER_CACHE_SECONDS": "0"}
-    with api_server(uncached, data / "api.log") as api, serving(worker, data / "freshness.log", made.env) as sync:
+    with api_server(uncached, data / "api.log") as api, worker_process(made.env, data / "freshness.log") as sync:
         report("  uncached searches")
         mix = _closed_loop(recommendations(api, searches(made.ids, DISTINCT_SEARCHES, SEED)), seconds)
         generate(replace(mix.plan, seconds=ELASTICSEARCH_WARM_UP_SECONDS, warm_up=False))

@@ -13,18 +13,17 @@ import orjson
 from rich.table import Table
 
 from core.concurrency.tasks import background_task
+from scripts.benchmark.comparison.bench import SEED
 from scripts.benchmark.comparison.contestants import generate
 from scripts.benchmark.comparison.scenarios import CONNECTIONS, SUCCESS
-from scripts.benchmark.comparison.suite import BUSY, SEED, TODAY, Report
-from scripts.benchmark.datasets import Catalogue, catalogue
+from scripts.benchmark.comparison.suite import BUSY, TODAY, Report
+from scripts.benchmark.datasets import Catalogue, catalogue, clear_outbox
 from scripts.benchmark.load.plan import LoadPlan, LoadResult
 from scripts.benchmark.load.raw_request import RawRequest
 from scripts.benchmark.load.workload import cumulative_popularity, searches
 from scripts.benchmark.measurements.departure_writer import open_writer
-from scripts.benchmark.measurements.reindex_speed import clear_outbox
-from scripts.benchmark.processes import Server, api_server, serving
+from scripts.benchmark.processes import Server, api_server, worker_process
 from scripts.dev_stack.context import running_stack
-from scripts.dev_stack.processes import SMARTTRIP
 from scripts.top.scrape import scrape
 
 CHANGES = (0, 1, 5, 50)
@@ -68,8 +67,7 @@ def measure(data: Path, sizes: Sequence[int], seconds: float, report: Report) ->
             report(f"{size:,} departures: catalogue and index")
             made = catalogue(size, services, TODAY)
             asyncio.run(clear_outbox(made.settings))
-            worker = ("/usr/bin/env", "WORKER_PORT={port}", SMARTTRIP, "worker")
-            with serving(worker, data / "worker.log", made.env), api_server(made.env, data / "api.log") as api:
+            with worker_process(made.env, data / "worker.log"), api_server(made.env, data / "api.log") as api:
                 for load in starmap(Load, product(POPULAR, RATES, CHANGES)):
                     row = asyncio.run(_measure(made, api, load, seconds))
                     report(f"  {load}: {row.kept:.0%} kept, shown after {_lags(row) or 'unknown'}")

@@ -9,19 +9,18 @@ from pathlib import Path
 from statistics import quantiles
 
 from core.concurrency.tasks import background_task
+from scripts.benchmark.comparison.bench import SEED
 from scripts.benchmark.comparison.contestants import Cpu
-from scripts.benchmark.comparison.suite import BUSY, SEED, TODAY, Report
-from scripts.benchmark.datasets import Catalogue, catalogue
+from scripts.benchmark.comparison.suite import BUSY, TODAY, Report
+from scripts.benchmark.datasets import Catalogue, catalogue, clear_outbox
 from scripts.benchmark.load.visit import Kind
 from scripts.benchmark.load.visitors import Sent, Visitors
 from scripts.benchmark.load.workload import searches
 from scripts.benchmark.measurements.day_figures import Traffic
 from scripts.benchmark.measurements.departure_writer import DepartureWriter
 from scripts.benchmark.measurements.hit_rate import count_fills
-from scripts.benchmark.measurements.reindex_speed import clear_outbox
-from scripts.benchmark.processes import Server, api_server, measure_cpu, serving
+from scripts.benchmark.processes import Server, api_server, measure_cpu, worker_process
 from scripts.dev_stack.context import running_stack
-from scripts.dev_stack.processes import SMARTTRIP
 
 POPULAR = 2000
 """Different searches, of which the nth is sent in proportion to 1/n."""
@@ -47,8 +46,7 @@ def run_installation(data: Path, departures: int, report: Report) -> Iterator[In
         made = catalogue(departures, services, TODAY)
         asyncio.run(clear_outbox(made.settings))
         env = {**made.env, "RATE_LIMIT_ENABLED": "true", "TRUSTED_PROXIES": "127.0.0.1"}
-        command = ("/usr/bin/env", "WORKER_PORT={port}", SMARTTRIP, "worker")
-        with serving(command, data / "worker.log", env) as worker, api_server(env, data / "api.log") as api:
+        with worker_process(env, data / "worker.log") as worker, api_server(env, data / "api.log") as api:
             yield Installation(made, api, measure_cpu(data, {"api": api, "worker": worker}))
 
 

@@ -15,7 +15,6 @@ import orjson
 import uvloop
 from elasticsearch import AsyncElasticsearch
 from rich.table import Table
-from sqlalchemy import delete
 
 from core.configuration.settings import Settings
 from core.gc_tuning import tune_gc
@@ -23,9 +22,8 @@ from indexer.backends import open_backends
 from indexer.index import admin, bulk_writer, versions
 from indexer.rebuild.loader import CHUNK, IN_FLIGHT
 from indexer.rebuild.reindex import reindex
-from schemas.tables import OutboxRow
 from scripts.benchmark.comparison.suite import BUSY, TODAY, Report
-from scripts.benchmark.datasets import catalogue
+from scripts.benchmark.datasets import catalogue, clear_outbox
 from scripts.dev_stack.context import running_stack
 
 
@@ -69,12 +67,6 @@ def measure(data: Path, departures: int, rounds: int, report: Report) -> SpeedCo
             return uvloop.run(_run_rounds(settings, bodies, SpeedComparison(departures), rounds, report))
         finally:
             path.unlink(missing_ok=True)
-
-
-async def clear_outbox(settings: Settings) -> None:
-    """Delete the outbox rows of the sample data: the index has these changes, and no worker runs that would see it."""
-    async with open_backends(settings) as backends, backends.postgres.begin() as connection:
-        await connection.execute(delete(OutboxRow))
 
 
 async def _write(settings: Settings, path: Path) -> BulkFile:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from itertools import cycle, islice
 
 from core.concurrency.tasks import task_group
+from scripts.benchmark.comparison.bench import SEED
 from scripts.benchmark.comparison.contestants import Cpu
-from scripts.benchmark.comparison.suite import SEED
 from scripts.benchmark.datasets import Catalogue
 from scripts.benchmark.load.open_loop import due_times
 from scripts.benchmark.load.visit import Kind, Step, visit

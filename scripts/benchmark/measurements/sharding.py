@@ -13,7 +13,8 @@ from rich.table import Table
 
 from schemas.api.preferences import Preferences
 from scoring.context import SearchContext
-from scripts.benchmark.comparison.suite import BUSY, SEED, TODAY, Report
+from scripts.benchmark.comparison.bench import SEED
+from scripts.benchmark.comparison.suite import BUSY, TODAY, Report
 from scripts.benchmark.load.workload import cumulative_popularity, searches
 from scripts.benchmark.measurements.installation import POPULAR
 from scripts.benchmark.processes import measure_cpu

@@ -16,11 +16,9 @@ from rich.table import Table
 
 from core import clients
 from scripts.benchmark.comparison.suite import BUSY, TODAY, Report
-from scripts.benchmark.datasets import Catalogue, catalogue
-from scripts.benchmark.measurements.reindex_speed import clear_outbox
-from scripts.benchmark.processes import serving
+from scripts.benchmark.datasets import Catalogue, catalogue, clear_outbox
+from scripts.benchmark.processes import worker_process
 from scripts.dev_stack.context import running_stack
-from scripts.dev_stack.processes import SMARTTRIP
 from scripts.errors import CliError
 
 MARKS = 1_000_000
@@ -49,8 +47,7 @@ def measure(data: Path, departures: int, rate: int, seconds: float, report: Repo
         report(f"{departures:,} departures: catalogue and index")
         made = catalogue(departures, services, TODAY)
         asyncio.run(clear_outbox(made.settings))
-        worker = ("/usr/bin/env", "WORKER_PORT={port}", SMARTTRIP, "worker")
-        with serving(worker, data / "freshness.log", made.env):
+        with worker_process(made.env, data / "freshness.log"):
             return asyncio.run(_measure(made, rate, seconds, report))
 
 

@@ -10,9 +10,10 @@ from tempfile import TemporaryDirectory
 from rich.table import Table
 
 from scripts.benchmark.baselines.servers import trace_collector
+from scripts.benchmark.comparison.bench import Bench
 from scripts.benchmark.comparison.contestants import Contestant, generate
 from scripts.benchmark.comparison.scenarios import CACHED, UNCACHED, recommendations
-from scripts.benchmark.comparison.suite import BUSY, POPULAR, TODAY, Bench, Report
+from scripts.benchmark.comparison.suite import BUSY, POPULAR, TODAY, Report
 from scripts.benchmark.datasets import catalogue
 from scripts.benchmark.processes import Server
 from scripts.dev_stack.context import running_stack

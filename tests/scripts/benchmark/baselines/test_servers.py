@@ -1,7 +1,7 @@
 """Parts of the benchmark that need the service and the baseline servers."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ from core.configuration.settings import Settings
 from indexer.rebuild.reindex import reindex
 from schemas.redis_keys import TRACKING_STREAM
 from scripts import sample_data
-from scripts.benchmark.baselines.servers import RESPONSE_BYTES, constant_server, database_only
-from scripts.benchmark.comparison.contestants import Contestant
+from scripts.benchmark.baselines.servers import RESPONSE_BYTES, constant_server, database_only, event_statement
+from scripts.benchmark.comparison.contestants import Contestant, generate
 from scripts.benchmark.comparison.memory_growth import PORTIONS, measure_growth
 from scripts.benchmark.comparison.sanity_check import compare
 from scripts.benchmark.comparison.scenarios import (
@@ -31,6 +31,15 @@ from scripts.benchmark.comparison.scenarios import (
     resource,
 )
 from scripts.benchmark.comparison.suite import LOCATIONS
+from scripts.benchmark.comparison.tracking_stream import BenchStream
+from scripts.benchmark.comparison.visitor_requests import (
+    EVENTS,
+    event_batches,
+    lists,
+    mixed_requests,
+    session_starts,
+    trip_pages,
+)
 from scripts.benchmark.load.workload import Ids, searches
 from scripts.benchmark.processes import Server, api_server, baseline_server
 from scripts.errors import CliError
@@ -132,12 +141,46 @@ async def test_row_of_events_starts_with_empty_stream(
     await redis.xadd(TRACKING_STREAM, {"left": "by others"}, id="1-1")
     intake = cold(events(service, 100))
     pairing = Pairing(
-        "events", intake, CONSTANT, cold(Contestant(replace(intake.plan, url=f"{constant.url}/", status=200), constant))
+        "events",
+        intake,
+        CONSTANT,
+        cold(Contestant(replace(intake.plan, url=f"{constant.url}/", statuses=(200,)), constant)),
     )
     row = await asyncio.to_thread(measuring(env).row, pairing, 8)
     assert row.results[SERVICE].run.errors == 0
     assert await redis.xlen(TRACKING_STREAM) == row.results[SERVICE].run.sent
     assert await redis.xrange(TRACKING_STREAM, max="1-1") == []
+
+
+@pytest.mark.parametrize("requests", [trip_pages, lists, event_batches])
+async def test_requests_of_visitors_are_answered_and_are_not_cached(
+    service: Server, redis: Redis, requests: Callable[[Server, int], Contestant]
+) -> None:
+    await redis.flushdb()
+    plan = replace(requests(service, SAMPLE).plan, requests=20, seconds=0, concurrency=4, warm_up=False)
+    assert (await asyncio.to_thread(generate, plan)).errors == 0
+    cached = [key async for key in redis.scan_iter("smarttrip:cache:*")]
+    assert len(cached) == (0 if requests is event_batches else 20)
+
+
+async def test_session_starts_and_mix_are_answered(service: Server, mix: Sequence[dict[str, Any]]) -> None:
+    for contestant in (session_starts(service), mixed_requests(service, mix, SAMPLE)):
+        plan = replace(contestant.plan, requests=200, seconds=0, concurrency=4, warm_up=False)
+        assert (await asyncio.to_thread(generate, plan)).errors == 0
+
+
+async def test_bare_statement_stores_a_batch_of_events(
+    env: dict[str, str], service: Server, engine: AsyncEngine, tmp_path: Path
+) -> None:
+    count = text("SELECT count(*) FROM events")
+    plan = replace(event_batches(service, SAMPLE).plan, requests=3, seconds=0, warm_up=False)
+    with baseline_server(event_statement, env, tmp_path / "log") as server:
+        async with engine.connect() as connection:
+            before = await connection.scalar(count)
+        run = await asyncio.to_thread(generate, replace(plan, url=f"{server.url}/"))
+    async with engine.connect() as connection:
+        assert await connection.scalar(count) == before + 3 * EVENTS
+    assert run.errors == 0
 
 
 async def test_memory_is_recorded_after_each_portion(service: Server, mix: Sequence[dict[str, Any]]) -> None:
@@ -153,7 +196,7 @@ SECONDS = 0.2
 
 
 def measuring(env: dict[str, str]) -> Measurement:
-    return Measurement(SAMPLE, rounds=1, seconds=SECONDS, services=dict, redis_url=env["REDIS_URL"])
+    return Measurement(SAMPLE, rounds=1, seconds=SECONDS, services=dict, stream=BenchStream(env["REDIS_URL"]))
 
 
 def cold(contestant: Contestant) -> Contestant:

@@ -1,6 +1,7 @@
 """What is told of what was measured."""
 
 import json
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -10,8 +11,9 @@ from scripts.benchmark.comparison.contestants import Result
 from scripts.benchmark.comparison.memory_growth import MemoryGrowth
 from scripts.benchmark.comparison.report import as_json, sentences, table
 from scripts.benchmark.comparison.results import BenchmarkResults, LatencyGrowth, PeakThroughput
-from scripts.benchmark.comparison.scenarios import CONSTANT, DATABASE, RAW, SERVICE, UNCACHED, Row
-from scripts.benchmark.comparison.suite import memory_size
+from scripts.benchmark.comparison.scenarios import CONSTANT, DATABASE, RAW, SEARCH, SERVICE, UNCACHED, Row
+from scripts.benchmark.comparison.suite import main_size
+from scripts.benchmark.comparison.worker_limits import WorkerLimit
 from scripts.benchmark.load.plan import LoadResult
 
 
@@ -54,6 +56,7 @@ MEASURED = BenchmarkResults(
         row(1000, 8, 3, name="events", against=CONSTANT, per_second=(80, 320)),
         row(1000, 64, 3, name="uncached, open", rate=150.4),
     ],
+    worker=[WorkerLimit("events", 4321.4, {"worker": 0.2, "postgres": 0.0314, "elasticsearch": 0.0001})],
     memory=MemoryGrowth(100_000, [10_000, 20_000, 30_000], [118.2, 119.4, 119.6], 0),
 )
 
@@ -72,6 +75,7 @@ def test_sentences_report_peaks_growth_and_memory() -> None:
         "highest throughput of events, 1,000 departures: 80/s, 0.25 of the bare server's 320/s",
         "growth of uncached p50, 1,000 -> 10,000 departures, 8 at once: 1.50 times",
         "growth of uncached p50, 10,000 -> 100,000 departures, 8 at once: 2.00 times",
+        "one worker, events: 4,321 a second, CPU ms of each: worker 0.200, postgres 0.031",
         "memory of the API's largest process after 10,000 .. 30,000 mixed requests: 118, 119, 120 MB",
     ]
 
@@ -81,10 +85,22 @@ def test_table_shows_memory_rate_and_latency() -> None:
     Console(file=drawn, width=160).print(table(MEASURED.rows))
     lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in drawn.getvalue().splitlines()]
     closed, raw = (line for line in lines if line[:3] == ["10,000", "uncached", "8"])
-    assert closed[-2:] == ["120", "0.50"]
-    assert raw[-2:] == ["", ""]
+    assert closed[-3:] == ["120", "0.50", ""]
+    assert raw[-3:] == ["", "", ""]
     opened = next(line for line in lines if line[1:2] == ["uncached, open"])
-    assert (opened[2], opened[-1]) == ("150/s", "p95 3.00")
+    assert (opened[2], opened[-2]) == ("150/s", "p95 3.00")
+
+
+def test_request_is_set_beside_an_uncached_search() -> None:
+    alone = row(1000, 8, 3, name="trip page", against=CONSTANT)
+    search = replace(result(5), cpu_ms={"server": 6.0})
+    beside = replace(alone, results={**alone.results, SEARCH: search}, search_ms=6.0)
+    assert (alone.of_search, beside.of_search) == (None, 0.25)
+    drawn = StringIO()
+    Console(file=drawn, width=160).print(table([beside]))
+    lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in drawn.getvalue().splitlines()]
+    shown = {line[3]: line[-2:] for line in lines if len(line) > 3}
+    assert shown == {SERVICE: ["0.50", "0.25"], CONSTANT: ["", ""], SEARCH: ["", ""]}
 
 
 def test_results_as_json_have_rows_and_figures() -> None:
@@ -99,7 +115,7 @@ def test_results_as_json_have_rows_and_figures() -> None:
 
 def test_errors_of_all_parts_are_summed() -> None:
     assert MEASURED.errors == 0
-    assert BenchmarkResults([row(1000, 8, 4, errors=2)], MemoryGrowth(1000, [10], [100], 3)).errors == 5
+    assert BenchmarkResults([row(1000, 8, 4, errors=2)], memory=MemoryGrowth(1000, [10], [100], 3)).errors == 5
 
 
 @pytest.mark.parametrize(
@@ -111,5 +127,5 @@ def test_errors_of_all_parts_are_summed() -> None:
         ([2_000_000, 1_000_000], 1_000_000),
     ],
 )
-def test_memory_is_measured_at_the_largest_size_up_to_100_000(sizes: list[int], size: int) -> None:
-    assert memory_size(sizes) == size
+def test_everything_is_measured_at_the_largest_size_up_to_100_000(sizes: list[int], size: int) -> None:
+    assert main_size(sizes) == size

@@ -25,12 +25,16 @@ class FakeServer:
         self._seconds = seconds
         self._per_connection = per_connection
         self.requests = 0
+        self.heads: list[str] = []
+        """First lines of the requests."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             for _ in range(self._per_connection):
-                await reader.readuntil(b"\r\n\r\n")
+                head = await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0] or 0))
                 self.requests += 1
+                self.heads.append(head.split(b" HTTP/")[0].decode())
                 status, body = next(self._responses)
                 await asyncio.sleep(self._seconds)
                 writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
@@ -59,14 +63,33 @@ async def generated(plan: LoadPlan) -> LoadResult:
 
 async def test_closed_loop_sends_the_minimum_of_requests() -> None:
     async with serving(CORRECT, seconds=0.01) as (server, url):
-        plan = LoadPlan(url=url, method="GET", expected="right", concurrency=8, requests=25, seconds=0, warm_up=False)
+        plan = LoadPlan(url=url, expected="right", concurrency=8, requests=25, seconds=0, warm_up=False)
         run = await generated(plan)
     assert (run.requests, run.errors, server.requests) == (25, 0, 25)
 
 
+async def test_run_goes_on_after_the_requests_that_it_skips() -> None:
+    async with serving(CORRECT, (202, "right")) as (server, url):
+        plan = LoadPlan(
+            url=url,
+            paths=["a", "b", "c"],
+            bodies=[["one"], [""]],
+            skip=4,
+            expected="right",
+            statuses=(200, 202),
+            requests=4,
+            seconds=0,
+            warm_up=False,
+        )
+        run = await generated(plan)
+    assert (run.requests, run.errors) == (4, 0)
+    # There are three requests, as many as paths. Without a body it is a GET.
+    assert server.heads == ["GET /b", "POST /c", "POST /a", "GET /b"]
+
+
 async def test_open_loop_counts_the_wait_for_a_connection() -> None:
     async with serving(CORRECT, seconds=0.1) as (_, url):
-        plan = LoadPlan(url=url, method="GET", expected="right", concurrency=2, seconds=1, warm_up=False)
+        plan = LoadPlan(url=url, expected="right", concurrency=2, seconds=1, warm_up=False)
         run = await generated(replace(plan, rate=40.0))
         closed = await generated(plan)
     assert run.requests == 40
@@ -77,20 +100,20 @@ async def test_open_loop_counts_the_wait_for_a_connection() -> None:
 
 async def test_wrong_responses_are_errors_without_latency() -> None:
     async with serving(CORRECT, UNAVAILABLE, (200, "empty")) as (_, url):
-        run = await generated(LoadPlan(url=url, method="GET", expected="right", requests=9, seconds=0, warm_up=False))
+        run = await generated(LoadPlan(url=url, expected="right", requests=9, seconds=0, warm_up=False))
     assert (run.requests, run.errors, run.sent) == (3, 6, 9)
 
 
 async def test_closed_connections_are_replaced() -> None:
     async with serving(CORRECT, per_connection=2) as (server, url):
-        run = await generated(LoadPlan(url=url, method="GET", expected="right", requests=9, seconds=0, warm_up=False))
+        run = await generated(LoadPlan(url=url, expected="right", requests=9, seconds=0, warm_up=False))
     assert (run.requests, run.errors, server.requests) == (6, 3, 6)
 
 
 @pytest.mark.parametrize("warm_up", [False, True])
 async def test_first_wrong_response_is_reported_if_none_is_correct(warm_up: bool) -> None:
     async with serving((503, "no room" + "x" * 1000)) as (_, url):
-        plan = LoadPlan(url=url, method="GET", expected="right", seconds=0.1, warm_up=warm_up)
+        plan = LoadPlan(url=url, expected="right", seconds=0.1, warm_up=warm_up)
         with pytest.raises(
             CliError, match=r"No response was correct; the first one: status 503, 'no roomx+'"
         ) as raised:
