@@ -3,13 +3,14 @@
 A process that is killed after it committed changes, and before it published them, leaves its row behind.
 """
 
+from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import Select, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.tables import Publisher
+from schemas.tables import Publisher, UnpublishedChanges
 
 RENEW_SECONDS = 2.0
 """Time between two renewals of a row."""
@@ -19,7 +20,7 @@ GONE_AFTER = text("interval '6 seconds'")
 
 async def renew(connection: AsyncConnection, publisher: UUID) -> None:
     """Record that the process runs, before it commits changes."""
-    row = insert(Publisher).values(id=publisher, renewed_at=func.clock_timestamp())
+    row = insert(Publisher).values(id=publisher, renewed_at=func.clock_timestamp(), records_changes=True)
     await connection.execute(
         row.on_conflict_do_update(index_elements=[Publisher.id], set_={"renewed_at": row.excluded.renewed_at})
     )
@@ -31,22 +32,30 @@ async def request_publication(connection: AsyncConnection, publisher: UUID) -> N
 
 
 async def remove(connection: AsyncConnection, publisher: UUID) -> None:
-    """Remove the row of a process that has published everything."""
-    await connection.execute(delete(Publisher).where(Publisher.id == publisher))
+    """Remove the row of a process that has published everything. One that has not keeps its row: another publishes."""
+    unpublished = select(UnpublishedChanges.id).where(UnpublishedChanges.publisher == publisher)
+    await connection.execute(delete(Publisher).where(Publisher.id == publisher, ~unpublished.exists()))
 
 
-async def are_others_registered(connection: AsyncConnection) -> bool:
-    """Return whether another process may have written what caches were not notified of: it runs, or was killed."""
-    return (await connection.scalar(select(func.count()).select_from(Publisher)) or 0) > 1
+def without_records() -> Select[UUID]:
+    """Select processes that do not record what they write: of an earlier release, or a reindex that swaps."""
+    return select(Publisher.id).where(~Publisher.records_changes)
 
 
-async def take_over(connection: AsyncConnection) -> bool:
-    """Remove the rows of processes that are gone; return whether the caller has to publish in their place.
+async def take_over(connection: AsyncConnection, publisher: UUID) -> Sequence[int] | None:
+    """Remove the rows of processes that are gone; return the ids of their unpublished changes, which the caller gets.
 
-    The caller's own row has to be there, so that another process takes over if it is killed before it has published.
+    None if nobody is gone; otherwise the caller, whose own row has to be there, publishes that everything changed. If
+    it is killed before, another process takes over from it.
     """
     now = func.clock_timestamp()
     is_current = Publisher.renewed_at.between(now - GONE_AFTER, now + GONE_AFTER)
     # Rows that another worker is taking over are left to it.
-    gone = select(Publisher.id).where(~is_current).with_for_update(skip_locked=True)
-    return bool((await connection.execute(delete(Publisher).where(Publisher.id.in_(gone)))).rowcount)
+    found = select(Publisher.id).where(~is_current).with_for_update(skip_locked=True)
+    gone = [*await connection.scalars(found)]
+    if not gone:
+        return None
+    moved = update(UnpublishedChanges).where(UnpublishedChanges.publisher.in_(gone)).values(publisher=publisher)
+    adopted = await connection.scalars(moved.returning(UnpublishedChanges.id))
+    await connection.execute(delete(Publisher).where(Publisher.id.in_(gone)))
+    return [*adopted]

@@ -89,6 +89,7 @@ async def work(settings: Settings, stop: asyncio.Event, limits: BatchLimits = DE
         background = [
             notifier.run_refresh(),
             notifier.run_publish(),
+            notifier.run_removal(),
             notifier.run_take_over(),
             supervisor.run(),
             collect_forever(partial(outbox_metrics.collect_outbox, backends.postgres), outbox_metrics.PERIOD_SECONDS),

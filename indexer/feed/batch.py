@@ -1,8 +1,9 @@
 """One batch of the outbox: claim rows, take a version, read, write to every index, and only then delete the rows."""
 
-from collections.abc import Collection, Sequence, Set
+from collections.abc import Callable, Collection, Sequence, Set
 from dataclasses import dataclass, field, replace
 from time import monotonic
+from uuid import UUID
 
 import structlog
 from elasticsearch import ApiError, TransportError
@@ -10,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.metrics.labels import OTHER, with_values
 from core.tracing import spans
-from indexer import metrics, publisher_leases
+from indexer import metrics, unpublished_changes
 from indexer.backends import Backends
 from indexer.documents.builder import build_documents
 from indexer.documents.rows import snapshot
@@ -75,6 +76,8 @@ class BatchResult:
     written: WriteResult = field(default_factory=WriteResult)
     changes: Sequence[DepartureChange] | None = None
     """The departures that are done, before and after; None if that is not known."""
+    record: int | None = None
+    """Id of the row of unpublished changes in Postgres."""
     trace: str = ""
     """Trace of the batch; empty if it is not recorded."""
 
@@ -88,11 +91,19 @@ class BatchResult:
         return not self.failed_entirely or (bool(self.written.retryable) and self.written.live_takes_all)
 
 
-async def process_batch(
-    backends: Backends, lanes: Collection[int] = LANES, limits: BatchLimits = DEFAULT_LIMITS, *, retry: bool
+async def process_batch(  # noqa: PLR0913  # each is independent of the others
+    backends: Backends,
+    lanes: Collection[int] = LANES,
+    limits: BatchLimits = DEFAULT_LIMITS,
+    *,
+    retry: bool,
+    publisher: UUID | None = None,
+    before_commit: Callable[[BatchResult], None] | None = None,
 ) -> BatchResult:
     """Process one batch of the lanes; rows that failed before are included only with `retry`.
 
+    What it writes is recorded as unpublished for the `publisher`, without which no changes are listed. `before_commit`
+    is called with the result, which others may see before this returns, or if it raises an error.
     Raises: IndexNotWritableError, BatchStalledError, and errors of the backends; the rows then stay unchanged.
     """
     started = monotonic()
@@ -108,7 +119,7 @@ async def process_batch(
             rows += await _claim(connection, lanes, limits, targets.other_versions(known), retry=retry)
             with batch_span(rows, lanes) as span:
                 expansion = await _expand(connection, backends, known, rows, limits.fan_out)
-                before = await _read_before(connection, backends, known, writable, rows)
+                before = await _read_before(backends, known, writable, rows) if publisher else None
                 repeatedly_failed = {
                     row.row_id for row in rows if row.kind == DEPARTURE and row.attempts >= MAX_ATTEMPTS
                 }
@@ -121,9 +132,14 @@ async def process_batch(
                 )
                 batch = _result(rows, expansion, _merge_outcomes(writable, outcomes, rows), span.trace)
                 if before is not None and not (batch.failed or batch.written.rejected):
-                    batch.changes = changed_departures.compare(before, documents)
+                    unpublished = await unpublished_changes.find(connection, rows, publisher)
+                    batch.changes = changed_departures.compare(before, documents, unpublished)
                 await _finish(connection, batch)
-            return batch
+                if publisher is not None and (written := _trip_ids(batch.done)):
+                    batch.record = await unpublished_changes.record(connection, publisher, written, batch.changes)
+            if before_commit is not None:
+                before_commit(batch)
+        return batch
     finally:
         if monotonic() > started + limits.stalled_after:
             await _reenqueue(backends, _trip_ids(rows))
@@ -191,7 +207,6 @@ async def _expand(
 
 
 async def _read_before(
-    connection: AsyncConnection,
     backends: Backends,
     known: Sequence[Target],
     writable: Sequence[Target],
@@ -199,21 +214,15 @@ async def _read_before(
 ) -> Before | None:
     """Return what the live index has of the departures to be written.
 
-    None if caches cannot be told exactly what changed: rows that were claimed before, other workers, several document
-    versions, no index.
+    None if caches cannot be told exactly what changed: rows that were claimed before, several document versions, no
+    index.
     """
     trip_ids = _trip_ids(rows)
     live = [target.name for target in writable if target.state is TargetState.LIVE]
     # A copy of a row does not tell whether the row was claimed before.
     if not trip_ids or not live or targets.other_versions(known) or not changed_departures.are_comparable(rows):
         return None
-    before = await changed_departures.read_before(backends.elasticsearch, live[0], trip_ids)
-    # Afterwards: whoever has written what was read may have published it, and be gone, before it was read only.
-    is_published = not (
-        await publisher_leases.are_others_registered(connection)
-        or await outbox.were_claimed_otherwise(connection, rows)
-    )
-    return before if is_published else None
+    return await changed_departures.read_before(backends.elasticsearch, live[0], trip_ids)
 
 
 async def _write(

@@ -47,9 +47,17 @@ async def read_before(es: AsyncElasticsearch, index: str, trip_ids: Sequence[int
         return None
 
 
-def compare(before: Before, written: Changes) -> list[DepartureChange]:
-    """Return the changes; fields that a departure keeps are in both of its states."""
-    return [
+def compare(
+    before: Before, written: Changes, unpublished: Sequence[DepartureChange] | None
+) -> list[DepartureChange] | None:
+    """Return the changes with what others have not published of them; None if that is not known, or too much.
+
+    Fields that a departure keeps are in both of its states.
+    """
+    if unpublished is None or len(written) + len(unpublished) > MAX_CHANGES:
+        return None
+    changes = [
         DepartureChange(trip_id, before[trip_id], None if document is None else decode_searched_fields(document))
         for trip_id, document in written.items()
     ]
+    return [*unpublished, *changes]

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 
 import structlog
 
@@ -79,9 +80,7 @@ class OutboxConsumer:
             retry = time.monotonic() >= self._retry_at
             started = time.monotonic()
             try:
-                await self._notifier.register()
-                since = self._notifier.generation
-                batch = await process_batch(self._backends, [self._lane], self._size.limits, retry=retry)
+                batch = await self._process_batch(retry=retry)
             except IndexNotWritableError as error:
                 wait_reasons.count_waiting(error)
                 pause = self._back_off(error)
@@ -92,13 +91,24 @@ class OutboxConsumer:
             except (BatchStalledError, *BACKEND_ERRORS) as error:
                 return self._back_off(error)
             seconds = time.monotonic() - started
-            self._notifier.record(batch, since)
             self._record(batch, seconds, retry=retry)
             if not batch.may_be_followed:
                 return self._until_retry()
             if not batch.claimed:
                 return min(POLL_SECONDS, self._until_retry()) if self._failures else POLL_SECONDS
         return 0.0
+
+    async def _process_batch(self, *, retry: bool) -> BatchResult:
+        await self._notifier.register()
+        return await process_batch(
+            self._backends,
+            [self._lane],
+            self._size.limits,
+            retry=retry,
+            publisher=self._notifier.publisher,
+            # A commit that fails may have been done all the same; and the index has been written to in any case.
+            before_commit=partial(self._notifier.record, since=self._notifier.generation),
+        )
 
     def _back_off(self, error: Exception) -> float:
         metrics.ERRORS.labels(error_label(error, FAILURES)).inc()

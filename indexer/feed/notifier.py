@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from core.errors import BACKEND_ERRORS
 from core.metrics.labels import with_values
 from core.tracing import spans
-from indexer import metrics, publisher_leases
+from indexer import metrics, publisher_leases, unpublished_changes
 from indexer.backends import Backends
 from indexer.feed.batch import BatchResult
 from indexer.feed.batch_span import oldest_age
@@ -59,11 +59,14 @@ class ChangeNotifier:
         self._unrefreshed_traces: list[str] = []
         self._unpublished_traces: list[str] = []
         """Traces of the batches with these changes, as far as they are recorded."""
-        self._publisher = uuid4()
+        self._published_records: set[int] = set()
+        """Rows of unpublished changes in Postgres that are published."""
+        self.publisher = uuid4()
+        """Identity of this process among those that publish."""
         self._registered = False
         self.generation = 0
         """Number of the last change that was published."""
-        self._refresh_due, self._publish_due = asyncio.Event(), asyncio.Event()
+        self._refresh_due, self._publish_due, self._removal_due = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._publish_due.set()
 
     async def register(self) -> None:
@@ -73,7 +76,7 @@ class ChangeNotifier:
         """
         if not self._registered:
             async with self._backends.postgres.begin() as connection:
-                await publisher_leases.renew(connection, self._publisher)
+                await publisher_leases.renew(connection, self.publisher)
             self._registered = True
 
     def record(self, batch: BatchResult, since: int = 0) -> None:
@@ -84,7 +87,7 @@ class ChangeNotifier:
         done = [row for row in batch.done if row.kind == DEPARTURE]
         done_ids = {row.id for row in done}
         if done:
-            self._unrefreshed.append(WrittenDepartures(done, batch.changes, since))
+            self._unrefreshed.append(WrittenDepartures(done, batch.changes, since, batch.record))
             _add_traces(self._unrefreshed_traces, [batch.trace])
             self._refresh_due.set()
         kinds = {row.kind for row in batch.claimed if row.id not in done_ids and not row.attempts}
@@ -107,30 +110,43 @@ class ChangeNotifier:
         """Publish whenever it is due, until cancelled."""
         await self._debounced(self._publish, self._publish_due)
 
+    async def run_removal(self) -> None:
+        """Remove from Postgres what is published whenever it is due, until cancelled."""
+        await self._debounced(self._remove_published, self._removal_due)
+
     async def run_take_over(self) -> None:
         """Publish in place of processes that are gone, until cancelled."""
         while True:
             try:
-                async with self._backends.postgres.begin() as connection:
-                    await publisher_leases.renew(connection, self._publisher)
-                    is_due = await publisher_leases.take_over(connection)
+                await self.take_over()
             except BACKEND_ERRORS as error:
                 log.warning("publisher_not_renewed", error=type(error).__name__)
-            else:
-                self.queue_publish({EVERYTHING} if is_due else ())
             await asyncio.sleep(publisher_leases.RENEW_SECONDS)
+
+    async def take_over(self) -> None:
+        """Renew the registration of this process, and have everything published if another one is gone.
+
+        Raises: DBAPIError and other errors of Postgres.
+        """
+        async with self._backends.postgres.begin() as connection:
+            await publisher_leases.renew(connection, self.publisher)
+            adopted = await publisher_leases.take_over(connection, self.publisher)
+        if adopted is not None:
+            self._unpublished.adopted += adopted
+            self.queue_publish({EVERYTHING})
 
     async def flush(self) -> bool:
         """Refresh and publish now; return whether nothing is left to do."""
         refreshed = await self._refresh()
-        return await self._publish() and refreshed
+        published = await self._publish()
+        return await self._remove_published() and published and refreshed
 
     async def finish(self) -> None:
         """Refresh and publish for the last time. What is left to do, another process takes over."""
         if await self.flush():
             try:
                 async with asyncio.timeout(REMOVE_SECONDS), self._backends.postgres.begin() as connection:
-                    await publisher_leases.remove(connection, self._publisher)
+                    await publisher_leases.remove(connection, self.publisher)
             except BACKEND_ERRORS as error:
                 log.warning("publisher_not_removed", error=type(error).__name__)
 
@@ -183,6 +199,21 @@ class ChangeNotifier:
             return False
         self._unpublished_traces = self._unpublished_traces[len(traces) :]
         self.generation = generation
+        self._published_records.update(unpublished.records)
+        self._removal_due.set()
+        return True
+
+    async def _remove_published(self) -> bool:
+        if not self._published_records:
+            return True
+        try:
+            async with self._backends.postgres.begin() as connection:
+                removed = await unpublished_changes.remove(connection, self._published_records)
+        except BACKEND_ERRORS as error:
+            log.warning("published_not_removed", error=type(error).__name__)
+            return False
+        # Of a commit that failed nobody knows yet: what it has added may still appear.
+        self._published_records -= removed
         return True
 
     async def _debounced(self, step: Callable[[], Awaitable[bool]], due: asyncio.Event) -> None:

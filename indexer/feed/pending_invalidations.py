@@ -18,6 +18,8 @@ class WrittenDepartures:
     """None if it is not known what they were."""
     since: int
     """Generation that this process had published when the batch began."""
+    record: int | None = None
+    """Id of their row of unpublished changes in Postgres."""
 
     @property
     def changed_at(self) -> float:
@@ -31,6 +33,13 @@ class UnpublishedChanges:
     written: list[WrittenDepartures] = field(default_factory=list)
     has_others: bool = False
     """Whether departures changed that are not in `written`."""
+    adopted: list[int] = field(default_factory=list)
+    """Rows of unpublished changes of processes that are gone."""
+
+    @property
+    def records(self) -> list[int]:
+        """Ids of the rows of unpublished changes in Postgres that are published with these."""
+        return [*self.adopted, *(written.record for written in self.written if written.record is not None)]
 
     def add(self, kinds: Iterable[str]) -> None:
         """Add changes of which nothing else is known."""
@@ -48,6 +57,7 @@ class UnpublishedChanges:
         self.add(unpublished.kinds - {DEPARTURE})
         self.add_written(unpublished.written)
         self.add([DEPARTURE] if unpublished.has_others else ())
+        self.adopted += unpublished.adopted
 
     def listed_departures(self) -> DepartureChanges | None:
         """Return the changed departures, or None if they are not all known, or too many."""

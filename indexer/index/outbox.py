@@ -312,16 +312,15 @@ async def waiting_departures(connection: AsyncConnection, trip_ids: Collection[i
     return {trip_id for trip_id in await connection.scalars(locked) if trip_id is not None}
 
 
-async def were_claimed_otherwise(connection: AsyncConnection, rows: Collection[ClaimedRow]) -> bool:
-    """Return whether other rows of these departures were claimed, by a batch that runs, has failed or was killed."""
+def claimed_otherwise(rows: Collection[ClaimedRow]) -> Select[int]:
+    """Select other rows of these departures that were claimed, by a batch that runs, has failed or was killed."""
     row, claimed = OutboxRow, [row for row in rows if row.kind == DEPARTURE]
-    others = select(row.id).where(
+    return select(row.id).where(
         row.kind == DEPARTURE,
         in_array(row.row_id, {each.row_id for each in claimed}),
         ~in_array(row.id, [each.id for each in claimed]),
         or_(row.attempts > 0, ~_never_locked(row.__tablename__)),
     )
-    return bool(await connection.scalar(select(others.exists())))
 
 
 OUTBOX_IDS = any_(bindparam("ids", type_=ARRAY(BigInteger)))

@@ -30,6 +30,7 @@ from schemas.tables.sync import (
     Rollout,
     RolloutOutcome,
     StoredWeights,
+    UnpublishedChanges,
     UnverifiedBrowser,
 )
 from schemas.tables.tracking import BrowsingSession, Event, EventCategory, EventType, TripInteraction, User
@@ -68,6 +69,7 @@ __all__ = [
     "TripTemplateCountry",
     "TripTemplateTag",
     "TripType",
+    "UnpublishedChanges",
     "UnverifiedBrowser",
     "User",
     "effective_price",

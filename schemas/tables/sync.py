@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Identity, Index, Sequence, text
+from sqlalchemy import ARRAY, BigInteger, ForeignKey, Identity, Index, Sequence, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from schemas.tables.base import Base, Count, Instant, InstantNow, Small
@@ -206,3 +206,19 @@ class Publisher(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     renewed_at: Mapped[Instant] = mapped_column(server_default=text("clock_timestamp()"))
     """When it last ran; long ago if any worker is to publish in its place."""
+    records_changes: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether all that it has written and not published is in `UnpublishedChanges`."""
+
+
+class UnpublishedChanges(Base):
+    """The departures that a batch has written to the index, until caches are notified of them."""
+
+    __tablename__ = "unpublished_changes"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    id: Mapped[SerialId]
+    publisher: Mapped[UUID] = mapped_column(ForeignKey(Publisher.id, ondelete="CASCADE"))
+    """Which process is to publish them."""
+    departures: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    changes: Mapped[str | None] = mapped_column(Text)
+    """JSON of their `DepartureChange`s; NULL if they are not listed."""

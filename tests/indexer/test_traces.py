@@ -34,7 +34,7 @@ async def test_trace_of_a_change_ends_with_the_invalidation(
     await notifier.flush()
     await execute(database, "UPDATE trip_occurrences SET price_override = 4321 WHERE id = :id", id=ids["trip"])
     with collector.recording():
-        for batch in await drain(backends):
+        for batch in await drain(backends, notifier.publisher):
             notifier.record(batch)
         assert await notifier.flush()
     assert summary(collector.tree("process outbox")) == [
@@ -72,7 +72,7 @@ async def test_refresh_is_linked_to_all_batches_that_it_shows(
     with collector.recording():
         for name in ("trip", "other"):
             await execute(database, "UPDATE trip_occurrences SET price_override = 4321 WHERE id = :id", id=ids[name])
-            for batch in await drain(backends):
+            for batch in await drain(backends, notifier.publisher):
                 notifier.record(batch)
         await notifier.flush()
     batches = {span.span_id for span in collector.spans if span.name == "process outbox"}

@@ -1,6 +1,7 @@
 """Process the outbox without a worker, and inspect the index."""
 
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -29,10 +30,10 @@ async def waiting(engine: AsyncEngine) -> int:
         return await connection.scalar(select(func.count()).select_from(OutboxRow)) or 0
 
 
-async def drain(backends: Backends) -> list[BatchResult]:
-    """Process batches until no row can be claimed."""
+async def drain(backends: Backends, publisher: UUID | None = None) -> list[BatchResult]:
+    """Process batches until no row can be claimed; the publisher, if any, has to publish what they write."""
     batches = []
-    while (batch := await process_batch(backends, retry=True)).claimed:
+    while (batch := await process_batch(backends, retry=True, publisher=publisher)).claimed:
         batches.append(batch)
         assert not batch.failed_entirely, batch.written
     return batches

@@ -15,14 +15,13 @@ from app.cache import recent_departure_changes
 from core import clients
 from core.configuration.settings import Settings
 from indexer.backends import Backends, open_backends
-from indexer.feed.batch import process_batch
 from indexer.feed.notifier import ChangeNotifier
 from scripts.benchmark.load.workload import Ids, searches
 from tests.conftest import TODAY
 from tests.support.api.serving import serving
 from tests.support.eventually import eventually
 from tests.support.fault_proxy import FaultProxy, Mode
-from tests.support.sync import execute
+from tests.support.sync import drain, execute
 
 SEARCHES = [{}, *searches(Ids(range(1, 30), range(1, 8), range(1, 15), TODAY.year), 14, seed=5)]
 
@@ -58,7 +57,7 @@ class Scene:
     async def publish(self) -> None:
         """Bring the index up to date, and publish what changed."""
         since = self.notifier.generation
-        while (batch := await process_batch(self.backends, retry=True)).claimed:
+        for batch in await drain(self.backends, self.notifier.publisher):
             self.notifier.record(batch, since)
         assert await self.notifier.flush()
 
@@ -115,7 +114,7 @@ async def test_what_a_worker_without_redis_has_written_is_outdated_by_the_next_c
         await eventually(scene.is_kept_up_to_date)
         await proxy.switch(Mode.CUT)
         await scene.change(statement, status="Full")
-        while (batch := await process_batch(scene.backends, retry=True)).claimed:
+        for batch in await drain(scene.backends, other.publisher):
             other.record(batch)
         assert not await other.flush()
         await scene.change(statement, status="Cancelled")

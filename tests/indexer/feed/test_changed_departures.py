@@ -9,7 +9,7 @@ from redis.asyncio.client import PubSub
 from sqlalchemy import insert
 
 from core.clients import redis_key
-from indexer import invalidation_publisher, publisher_leases
+from indexer import invalidation_publisher
 from indexer.backends import Backends
 from indexer.feed import changed_departures
 from indexer.feed.batch import process_batch
@@ -36,7 +36,7 @@ def published(backends: Backends, notifier: ChangeNotifier, subscription: PubSub
 
     async def publish() -> DepartureChanges | None:
         since = notifier.generation
-        for batch in await drain(backends):
+        for batch in await drain(backends, notifier.publisher):
             notifier.record(batch, since)
         assert await notifier.flush()
         message = await subscription.get_message(timeout=5)
@@ -84,6 +84,7 @@ async def test_deleted_and_inserted_departures_have_one_state(
 async def test_departures_of_a_killed_batch_are_not_listed(  # noqa: PLR0917  # fixtures
     backends: Backends,
     ids: dict[str, int],
+    notifier: ChangeNotifier,
     published: Published,
     monkeypatch: pytest.MonkeyPatch,
     module: Any,
@@ -95,27 +96,16 @@ async def test_departures_of_a_killed_batch_are_not_listed(  # noqa: PLR0917  # 
     with monkeypatch.context() as patch:
         patch.setattr(module, step, deadly(getattr(module, step), moment))
         with pytest.raises(Killed):
-            await process_batch(backends, retry=True)
+            await process_batch(backends, retry=True, publisher=notifier.publisher)
     assert await published() is None
 
 
-async def test_departures_are_not_listed_while_another_worker_may_have_written_them(
-    backends: Backends, ids: dict[str, int], notifier: ChangeNotifier, redis: Redis, published: Published
-) -> None:
-    """What the index has may be a state that one has not published: it has no Redis, stalls or was killed."""
-    other = ChangeNotifier(backends, redis)
-    for registered, is_listed in ((notifier, True), (other, False)):
-        await registered.register()
-        await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = spots_left + 1")
-        assert (await published() is not None) == is_listed
-    async with backends.postgres.begin() as connection:
-        await publisher_leases.remove(connection, other._publisher)
-    await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = spots_left + 1")
-    assert await published() is not None
-
-
 async def test_departures_with_a_failed_write_are_not_listed(
-    backends: Backends, ids: dict[str, int], published: Published, monkeypatch: pytest.MonkeyPatch
+    backends: Backends,
+    ids: dict[str, int],
+    notifier: ChangeNotifier,
+    published: Published,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The index may have taken it later, and may take it until it is repeated."""
     write = bulk_writer.write
@@ -126,22 +116,25 @@ async def test_departures_with_a_failed_write_are_not_listed(
     await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 5 WHERE id = :id", id=ids["trip"])
     with monkeypatch.context() as patch:
         patch.setattr(bulk_writer, "write", time_out)
-        assert (await process_batch(backends, retry=True)).failed_entirely
+        assert (await process_batch(backends, retry=True, publisher=notifier.publisher)).failed_entirely
     await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 6 WHERE id = :id", id=ids["trip"])
-    batch = await process_batch(backends, retry=False)
+    batch = await process_batch(backends, retry=False, publisher=notifier.publisher)
     assert len(batch.done) == 1
     assert batch.changes is None
+    notifier.record(batch)
     assert await published() is None
     await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 7 WHERE id = :id", id=ids["trip"])
     assert await published() is not None
 
 
-async def test_departures_that_another_batch_writes_are_not_listed(backends: Backends, ids: dict[str, int]) -> None:
+async def test_departures_that_another_batch_writes_are_not_listed(
+    backends: Backends, ids: dict[str, int], notifier: ChangeNotifier
+) -> None:
     await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 5 WHERE id = :id", id=ids["trip"])
     async with backends.postgres.connect() as connection:
         await outbox.claim(connection, retry=True)
         await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 6 WHERE id = :id", id=ids["trip"])
-        assert (await process_batch(backends, retry=True)).changes is None
+        assert (await process_batch(backends, retry=True, publisher=notifier.publisher)).changes is None
         await connection.rollback()
 
 
@@ -158,7 +151,7 @@ async def test_departures_of_two_batches_are_listed_together(
 ) -> None:
     since = notifier.generation
     await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 5 WHERE id = :id", id=ids["trip"])
-    notifier.record(await process_batch(backends, retry=True), since)
+    notifier.record(await process_batch(backends, retry=True, publisher=notifier.publisher), since)
     await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 6 WHERE id = :id", id=ids["trip"])
     (_, _, first), (_, before, after) = states(await published())
     assert first == before

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from redis.asyncio import Redis
@@ -83,7 +84,7 @@ async def work(backends: Backends, redis: Redis) -> None:
     """Do what a worker does with a change."""
     worker = ChangeNotifier(backends, redis)
     await worker.register()
-    worker.record(await process_batch(backends, retry=True))
+    worker.record(await process_batch(backends, retry=True, publisher=worker.publisher))
     await worker.finish()
 
 
@@ -129,7 +130,8 @@ async def test_one_of_several_workers_takes_over(backends: Backends, index: str,
         age=age,
     )
     async with backends.postgres.begin() as first, backends.postgres.begin() as second:
-        assert [await publisher_leases.take_over(connection) for connection in (first, second)] == [True, False]
+        taken = [await publisher_leases.take_over(connection, uuid4()) for connection in (first, second)]
+        assert taken == [[], None]
 
 
 def bytes_sent(proxy: FaultProxy) -> int:

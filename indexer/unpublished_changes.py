@@ -1,0 +1,87 @@
+"""What batches have written to the index and caches were not notified of yet: a row for each batch until then.
+
+A batch adds its row in the transaction that removes its outbox rows. Whichever worker writes one of these departures
+next publishes their states with its own, so that each message holds all states since the last one that caches know.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from uuid import UUID
+
+from msgspec import ValidationError
+from msgspec.json import Decoder, encode
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Text, any_, bindparam, delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from indexer import publisher_leases
+from indexer.index import outbox
+from indexer.index.outbox import ClaimedRow
+from schemas.invalidation_message import DEPARTURE, DepartureChange
+from schemas.tables import Publisher, UnpublishedChanges
+
+MAX_ROWS = 200
+"""Rows that are looked at: with more, of workers that cannot publish, nothing is known of any departure."""
+
+_id = UnpublishedChanges.id
+_are_few = ~select(_id).offset(MAX_ROWS).limit(1).exists()
+_decode = Decoder(list[DepartureChange]).decode
+
+
+async def find(
+    connection: AsyncConnection, rows: Collection[ClaimedRow], publisher: UUID | None
+) -> list[DepartureChange] | None:
+    """Return what others than the publisher have written of the departures of these rows and not published yet.
+
+    Call it after the write.
+
+    None if that is not known: another batch has begun to write them, or has failed or was killed while it did; a
+    process is registered that does not record what it writes; or somebody wrote more than is listed.
+    """
+    trip_ids = {row.row_id for row in rows if row.kind == DEPARTURE and row.row_id is not None}
+    is_known = ~outbox.claimed_otherwise(rows).exists() & ~publisher_leases.without_records().exists() & _are_few
+    found = func.array_agg(UnpublishedChanges.changes, type_=ARRAY(Text))
+    texts = select(found).where(_overlaps(trip_ids), UnpublishedChanges.publisher != publisher).scalar_subquery()
+    # One statement: a batch that commits leaves the outbox and enters the table at once.
+    known, unpublished = (await connection.execute(select(is_known, texts))).one()
+    return _listed(unpublished or (), trip_ids) if known else None
+
+
+def _overlaps(trip_ids: Collection[int]) -> ColumnElement[bool]:
+    ids = bindparam("departures", [*trip_ids], ARRAY(BigInteger))
+    return UnpublishedChanges.departures.op("&&", is_comparison=True)(ids)
+
+
+def _listed(texts: Iterable[str | None], trip_ids: Collection[int]) -> list[DepartureChange] | None:
+    """Return the changes of these departures, or None if one of the texts does not list them."""
+    changes: dict[bytes, DepartureChange] = {}
+    for text in texts:
+        try:
+            listed = () if text is None else _decode(text)
+        except ValidationError:
+            # Of a release with other documents.
+            listed = ()
+        if not listed:
+            return None
+        # What a batch found unpublished is in its own row as well.
+        changes |= {encode(change): change for change in listed if change.id in trip_ids}
+    return [*changes.values()]
+
+
+async def record(
+    connection: AsyncConnection, publisher: UUID, trip_ids: Collection[int], changes: Sequence[DepartureChange] | None
+) -> int:
+    """Add the row of a batch that wrote these departures; return its id. `changes` are all of theirs, if known.
+
+    A publisher that has lost its registration, because it stood still, is registered again.
+    """
+    registered = insert(Publisher).values(id=publisher, records_changes=True).on_conflict_do_nothing()
+    text = None if changes is None else encode(changes).decode()
+    added = insert(UnpublishedChanges).values(publisher=publisher, departures=[*trip_ids], changes=text)
+    statement = added.returning(_id).add_cte(registered.cte("registered"))
+    return (await connection.execute(statement)).scalar_one()
+
+
+async def remove(connection: AsyncConnection, ids: Collection[int]) -> set[int]:
+    """Remove rows that are published; return the ids of those that were there."""
+    found = any_(bindparam("ids", [*ids], ARRAY(BigInteger)))
+    return {*await connection.scalars(delete(UnpublishedChanges).where(_id == found).returning(_id))}

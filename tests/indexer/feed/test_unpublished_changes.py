@@ -1,0 +1,211 @@
+"""What a worker has written and not published is published by whoever writes the same departure next."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+from sqlalchemy import func, select
+from sqlalchemy.engine.base import RootTransaction
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from indexer import publisher_leases, unpublished_changes
+from indexer.backends import Backends
+from indexer.feed import changed_departures
+from indexer.feed.batch import BatchResult, process_batch
+from indexer.feed.consumer import OutboxConsumer
+from indexer.feed.notifier import ChangeNotifier
+from indexer.index.outbox import DIRECT
+from schemas.index_document import SearchedFields
+from schemas.invalidation_message import DEPARTURE
+from schemas.tables import Publisher, UnpublishedChanges
+from tests.indexer.feed.test_notifier import next_message, notifier, redis, subscription
+from tests.support.sync import execute, waiting
+
+__all__ = ["notifier", "redis", "subscription"]
+
+Spots = tuple[int | None, int | None]
+
+
+@dataclass
+class Worker:
+    """A worker that registers, and publishes only when it is told to."""
+
+    backends: Backends
+    notifier: ChangeNotifier
+
+    async def write(self, trip_id: int, spots: int) -> BatchResult:
+        """Change the departure, and bring the index up to date."""
+        await self.notifier.register()
+        statement = "UPDATE trip_occurrences SET spots_left = :spots WHERE id = :id"
+        await execute(self.backends.postgres, statement, spots=spots, id=trip_id)
+        batch = await process_batch(self.backends, retry=True, publisher=self.notifier.publisher)
+        self.notifier.record(batch, self.notifier.generation)
+        return batch
+
+    async def spots(self, trip_id: int, spots: int) -> list[Spots] | None:
+        """Return the spots that the message about this write lists, before and after."""
+        changes = (await self.write(trip_id, spots)).changes
+        return None if changes is None else [(_spots(change.before), _spots(change.after)) for change in changes]
+
+
+def _spots(state: SearchedFields | None) -> int | None:
+    return None if state is None else state.spots
+
+
+@pytest.fixture
+async def workers(backends: Backends, ids: dict[str, int], notifier: ChangeNotifier, redis: Redis) -> list[Worker]:
+    """Three workers; the departure of `ids["trip"]` has one spot, and everything is published."""
+    others = [ChangeNotifier(backends, redis) for _ in range(2)]
+    workers = [Worker(backends, each) for each in (notifier, *others)]
+    await workers[0].write(ids["trip"], 1)
+    for worker in workers:
+        assert await worker.notifier.flush()
+    return workers
+
+
+async def count(engine: AsyncEngine, table: type[UnpublishedChanges] | type[Publisher]) -> int:
+    async with engine.connect() as connection:
+        return await connection.scalar(select(func.count()).select_from(table)) or 0
+
+
+async def test_unpublished_states_of_all_workers_are_listed(workers: list[Worker], ids: dict[str, int]) -> None:
+    first, second, third = workers
+    assert await first.spots(ids["trip"], 2) == [(1, 2)]
+    assert await second.spots(ids["trip"], 3) == [(1, 2), (2, 3)]
+    assert await third.spots(ids["trip"], 4) == [(1, 2), (2, 3), (3, 4)]
+
+
+async def test_published_states_are_not_listed_again(workers: list[Worker], ids: dict[str, int]) -> None:
+    first, second, _ = workers
+    await first.write(ids["trip"], 2)
+    assert await first.notifier.flush()
+    assert await count(first.backends.postgres, UnpublishedChanges) == 0
+    assert await second.spots(ids["trip"], 3) == [(2, 3)]
+
+
+async def test_unpublished_states_of_other_departures_are_not_listed(
+    workers: list[Worker], ids: dict[str, int]
+) -> None:
+    await workers[0].write(ids["other"], 2)
+    assert await workers[1].spots(ids["trip"], 3) == [(1, 3)]
+
+
+async def test_two_batches_that_write_a_departure_at_once_list_nothing(
+    workers: list[Worker], ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the index had when it was read is not what the write replaces."""
+    first, second, _ = workers
+    read_before = changed_departures.read_before
+
+    async def read_then_be_overtaken(*arguments: Any) -> Any:
+        before = await read_before(*arguments)
+        monkeypatch.setattr(changed_departures, "read_before", read_before)
+        assert await second.spots(ids["trip"], 2) is None
+        return before
+
+    monkeypatch.setattr(changed_departures, "read_before", read_then_be_overtaken)
+    assert await first.spots(ids["trip"], 3) is None
+
+
+async def test_departures_of_an_unlisted_batch_are_not_listed_until_it_is_published(
+    workers: list[Worker], ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, _ = workers
+    with monkeypatch.context() as patch:
+        patch.setattr(changed_departures, "MAX_CHANGES", 0)
+        assert await first.spots(ids["trip"], 2) is None
+    assert await second.spots(ids["trip"], 3) is None
+    assert await first.notifier.flush()
+    assert await second.notifier.flush()
+    assert await second.spots(ids["trip"], 4) == [(3, 4)]
+
+
+async def test_departures_are_not_listed_beside_a_process_without_records(
+    workers: list[Worker], ids: dict[str, int]
+) -> None:
+    """A worker of an earlier release, or a reindex."""
+    worker = workers[0]
+    await execute(worker.backends.postgres, "INSERT INTO smarttrip.publishers (id) VALUES (gen_random_uuid())")
+    assert await worker.spots(ids["trip"], 2) is None
+
+
+async def test_nothing_is_listed_beside_many_unpublished_batches(
+    workers: list[Worker], ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    none_is_more = ~select(UnpublishedChanges.id).exists()
+    monkeypatch.setattr(unpublished_changes, "_are_few", none_is_more)
+    await workers[0].write(ids["other"], 2)
+    assert await workers[1].spots(ids["trip"], 2) is None
+
+
+async def test_states_of_another_release_are_unknown(workers: list[Worker], ids: dict[str, int]) -> None:
+    first, second, _ = workers
+    await first.write(ids["trip"], 2)
+    await execute(first.backends.postgres, """UPDATE smarttrip.unpublished_changes SET changes = '[{"id": "x"}]'""")
+    assert await second.spots(ids["trip"], 3) is None
+
+
+async def test_unpublished_changes_of_a_killed_worker_are_kept_until_they_are_published(
+    workers: list[Worker], ids: dict[str, int], redis: Redis
+) -> None:
+    killed, other, third = workers
+    await killed.write(ids["trip"], 2)
+    await other.notifier.register()
+    old = "UPDATE smarttrip.publishers SET renewed_at = '-infinity' WHERE id = :id"
+    await execute(killed.backends.postgres, old, id=killed.notifier.publisher)
+    async with other.backends.postgres.begin() as connection:
+        adopted = await publisher_leases.take_over(connection, other.notifier.publisher)
+    assert adopted is not None
+    assert len(adopted) == 1
+    assert await third.spots(ids["trip"], 3) == [(1, 2), (2, 3)]
+
+
+async def test_worker_that_lost_its_registration_is_registered_again(
+    workers: list[Worker], ids: dict[str, int]
+) -> None:
+    worker = workers[1]
+    await worker.notifier.register()
+    await execute(worker.backends.postgres, "DELETE FROM smarttrip.publishers")
+    await worker.write(ids["trip"], 2)
+    assert await count(worker.backends.postgres, Publisher) == 1
+
+
+async def test_worker_whose_changes_are_not_all_published_leaves_its_row(
+    workers: list[Worker], ids: dict[str, int], redis: Redis
+) -> None:
+    """Another process publishes in its place: it was stopped before it took note of what it had committed."""
+    worker = workers[1]
+    await worker.notifier.register()
+    await execute(worker.backends.postgres, "UPDATE trip_occurrences SET spots_left = 7")
+    await process_batch(worker.backends, retry=True, publisher=worker.notifier.publisher)
+    await worker.notifier.finish()
+    assert await count(worker.backends.postgres, UnpublishedChanges) == 1
+
+
+async def test_batch_whose_commit_is_not_confirmed_is_published(
+    workers: list[Worker], ids: dict[str, int], subscription: PubSub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection is lost after the server has committed."""
+    worker = workers[0]
+    while await subscription.get_message(timeout=0.1) is not None:
+        pass
+    commit, record = RootTransaction._connection_commit_impl, unpublished_changes.record
+
+    def commit_unconfirmed(transaction: RootTransaction) -> None:
+        commit(transaction)
+        monkeypatch.setattr(RootTransaction, "_connection_commit_impl", commit)
+        raise OperationalError("COMMIT", {}, ConnectionError())
+
+    async def record_and_break(*arguments: Any) -> int:
+        monkeypatch.setattr(RootTransaction, "_connection_commit_impl", commit_unconfirmed)
+        return await record(*arguments)
+
+    monkeypatch.setattr(unpublished_changes, "record", record_and_break)
+    await execute(worker.backends.postgres, "UPDATE trip_occurrences SET spots_left = 7 WHERE id = :id", id=ids["trip"])
+    await OutboxConsumer(worker.backends, DIRECT, worker.notifier, lambda: None)._drain()
+    assert await waiting(worker.backends.postgres) == 0
+    assert await worker.notifier.flush()
+    assert (await next_message(subscription))["kinds"] == [DEPARTURE]
