@@ -127,14 +127,17 @@ def caching(
     seconds: Annotated[
         float, typer.Option(parser=seconds(1), metavar="SECONDS", help="Length of one run, in seconds.")
     ] = 15,
+    workers: Annotated[
+        int, typer.Option(parser=whole_number(1, 10), metavar="N", help="Number of workers that write to the index.")
+    ] = 1,
     json: JsonOption = False,
 ) -> None:
     """Measure how many searches the cache answers while departures change, and how soon responses show a change."""
     from scripts.benchmark.measurements.hit_rate import measure, table
     from scripts.dev_stack.paths import cache_root
 
-    measured = measure(cache_root() / "bench", split_sizes(sizes), seconds, _report_steps(json))
-    _print(measured, table, json, width=120)
+    measured = measure(cache_root() / "bench", split_sizes(sizes), seconds, _report_steps(json), workers=workers)
+    _print(measured, table, json, width=130)
 
 
 @app.command()

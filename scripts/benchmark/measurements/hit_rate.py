@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import product, starmap
 from pathlib import Path
@@ -50,6 +51,7 @@ class Load:
 @dataclass(frozen=True)
 class HitRate:
     departures: int
+    workers: int
     load: Load
     kept: float
     """Part of the answered searches that no search in the index was made for."""
@@ -59,23 +61,34 @@ class HitRate:
     """Seconds from commits until a response shows them; empty if that was not measured."""
 
 
-def measure(data: Path, sizes: Sequence[int], seconds: float, report: Report) -> list[HitRate]:
-    """Measure hit rates. Raises: CliError, if another benchmark runs, or a response is wrong."""
+def measure(data: Path, sizes: Sequence[int], seconds: float, report: Report, *, workers: int) -> list[HitRate]:
+    """Measure hit rates beside this number of workers.
+
+    Raises: CliError, if another benchmark runs, or a response is wrong.
+    """
     measured: list[HitRate] = []
     with running_stack(data, busy=BUSY) as services:
         for size in sizes:
             report(f"{size:,} departures: catalogue and index")
             made = catalogue(size, services, TODAY)
             asyncio.run(clear_outbox(made.settings))
-            with worker_process(made.env, data / "worker.log"), api_server(made.env, data / "api.log") as api:
+            with _working(data, made, workers), api_server(made.env, data / "api.log") as api:
                 for load in starmap(Load, product(POPULAR, RATES, CHANGES)):
-                    row = asyncio.run(_measure(made, api, load, seconds))
+                    row = asyncio.run(_measure(made, workers, api, load, seconds))
                     report(f"  {load}: {row.kept:.0%} kept, shown after {_lags(row) or 'unknown'}")
                     measured.append(row)
     return measured
 
 
-async def _measure(made: Catalogue, api: Server, load: Load, seconds: float) -> HitRate:
+@contextmanager
+def _working(data: Path, made: Catalogue, workers: int) -> Iterator[None]:
+    with ExitStack() as stack:
+        for number in range(1, workers + 1):
+            stack.enter_context(worker_process(made.env, data / f"worker-{number}.log"))
+        yield
+
+
+async def _measure(made: Catalogue, workers: int, api: Server, load: Load, seconds: float) -> HitRate:
     sender = SearchSender(api, searches(made.ids, load.popular, SEED), load.rate)
     await asyncio.to_thread(sender.send_each_once)
     async with open_writer(made.env["DATABASE_URL"], made.size) as writer, background_task(writer.run(load.changes)):
@@ -87,7 +100,7 @@ async def _measure(made: Catalogue, api: Server, load: Load, seconds: float) -> 
         if load.changes and load.popular == min(POPULAR):
             probe = writer.measure_lags(sender.most_popular, seconds)
             _, lags = await asyncio.gather(asyncio.to_thread(sender.run, seconds), probe)
-    return HitRate(made.size, load, kept, run.p95, lags)
+    return HitRate(made.size, workers, load, kept, run.p95, lags)
 
 
 def count_fills(api: Server) -> float:
@@ -123,10 +136,11 @@ class SearchSender:
 
 
 def table(measured: Sequence[HitRate]) -> Table:
-    columns = ("departures", "searches", "searches/s", "changes/s", "kept", "p95, ms", "shown after, p50, p99, s")
+    loads = ("departures", "workers", "searches", "searches/s", "changes/s")
+    columns = (*loads, "kept", "p95, ms", "shown after, p50, p99, s")
     rows = Table(*columns, title="Searches answered from the cache while departures change")
     for row in measured:
-        numbers = (row.departures, row.load.popular, row.load.rate, row.load.changes)
+        numbers = (row.departures, row.workers, row.load.popular, row.load.rate, row.load.changes)
         rows.add_row(*(f"{number:,}" for number in numbers), f"{row.kept:.0%}", f"{row.p95:.1f}", _lags(row))
     return rows
 
