@@ -82,6 +82,10 @@ class InvalidationState:
                 return False
         return True
 
+    def changed_last(self, kinds: Iterable[EntityKind]) -> int:
+        """Return the generation of the last change of one of the kinds."""
+        return max((self._changed.get(kind, 0) for kind in kinds), default=0) or self._oldest_valid
+
     def changed_within(self, seconds: float, kinds: Iterable[EntityKind]) -> bool:
         """Return whether one of the kinds changed in the last `seconds`."""
         latest = max((self._changed_at.get(kind, self._all_changed_at) for kind in kinds), default=self._all_changed_at)

@@ -19,7 +19,7 @@ MAX_CHANGES = 4000
 MAX_COMPARED = 500
 """Changes with which an entry is compared at most, in some milliseconds; after more it is outdated."""
 
-HOLD_SECONDS = 1.0
+HOLD_SECONDS = 1.25
 """Seconds after a change for which entries that it affects may still be used: frequent searches are then made at most
 once in that time, however often their departures change."""
 
@@ -86,6 +86,12 @@ class RecentDepartureChanges:
             return OUTDATED
         held = sorted((message for message in messages if message.until > now), key=attrgetter("until"))
         return next((message.until for message in held if is_affected(message.changes)), NOT_AFFECTED)
+
+    def over_until(self) -> int:
+        """Return the generation of the last change for which no entry is held any more."""
+        now = time.monotonic()
+        over = (message.generation for message in reversed(self._messages) if message.until <= now)
+        return max(next(over, 0), self._oldest_valid)
 
     def _since(self, generation: int) -> list[_Message]:
         return self._messages[bisect_right(self._messages, generation, key=attrgetter("generation")) :]

@@ -1,10 +1,11 @@
 """Second cache level, in Redis, shared by all processes. During an outage of Redis it behaves as if it were empty."""
 
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import TypeVar
 
 from prometheus_client import Counter
+from redis.commands.core import AsyncScript
 
 from app.backends.redis import ResilientRedis
 from app.cache.entry import StoredEntry
@@ -18,22 +19,48 @@ REDIS_ERRORS = Counter(
 PREFIX = "smarttrip:cache:3:"
 """Prefix of all keys. The number is the version of the entry format."""
 
-READ_OR_LOCK = """
+TAKE_LOCK = """
+local holder = redis.call('GET', KEYS[2])
+local locked = not holder or (tonumber(holder) or -1) < tonumber(ARGV[2])
+if locked then
+  redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[3])
+end
+"""
+"""Take the lock KEYS[2] for ARGV[3] seconds with the generation ARGV[1], unless it is that of a load since ARGV[2]:
+what an earlier one loads is of no use to the caller."""
+
+READ_OR_LOCK = f"""
 local packed = redis.call('GET', KEYS[1])
 if packed then
-  return {0, redis.call('PTTL', KEYS[1]), packed}
+  return {{0, redis.call('PTTL', KEYS[1]), packed}}
 end
-return {redis.call('SET', KEYS[2], '1', 'NX', 'EX', ARGV[1]) and 1 or 0, 0, false}
+{TAKE_LOCK}
+return {{locked and 1 or 0, 0, false}}
 """
-"""Return the entry in KEYS[1] with the milliseconds for which it is retained; if there is none, take the lock KEYS[2]
-for ARGV[1] seconds, and return whether it was free."""
+"""Return the entry in KEYS[1] with the milliseconds for which it is retained; if there is none, take the lock, and
+return whether it could be taken."""
+
+LOCK_AND_READ = f"""
+{TAKE_LOCK}
+return {{locked and 1 or 0, redis.call('PTTL', KEYS[1]), redis.call('GET', KEYS[1])}}
+"""
+"""The same, but take the lock also if there is an entry."""
+
+RELEASE = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  redis.call('DEL', KEYS[1])
+end
+"""
+"""Release the lock KEYS[1] of a load since ARGV[1], unless somebody else has taken it since."""
 
 WRITE = """
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-redis.call('DEL', KEYS[2])
+if redis.call('GET', KEYS[2]) == ARGV[3] then
+  redis.call('DEL', KEYS[2])
+end
 """
-"""Store the entry ARGV[1] in KEYS[1] for ARGV[2] milliseconds, and release the lock KEYS[2] in the same atomic step, so
-that no process finds neither."""
+"""Store the entry ARGV[1] in KEYS[1] for ARGV[2] milliseconds, and release the lock KEYS[2] of a load since ARGV[3] in
+the same atomic step, so that no process finds neither."""
 
 LOCK_SECONDS = 5
 """Lifetime of a lock: other processes wait at most this long for one that died while it loaded a body."""
@@ -43,22 +70,24 @@ Result = TypeVar("Result")
 
 class RedisStore:
     def __init__(self, redis: ResilientRedis) -> None:
-        self._call = redis.call
         self._run_script = redis.run_script
-        self._redis = redis.client
         self._prefix = redis_key(redis.client, PREFIX)
-        self._read_or_lock_script = redis.client.register_script(READ_OR_LOCK)
-        self._write_script = redis.client.register_script(WRITE)
-        self._held: set[str] = set()
-        """Keys of the locks that this process has."""
+        register = redis.client.register_script
+        self._read_or_lock, self._lock_and_read = register(READ_OR_LOCK), register(LOCK_AND_READ)
+        self._write_script, self._release = register(WRITE), register(RELEASE)
+        self._held: set[tuple[str, int]] = set()
+        """Keys and generations of the locks that this process has."""
 
-    async def read_or_lock(self, key: str, generation: int) -> tuple[bool, StoredEntry | None]:
-        """Return the present entry; without one, whether the caller got the lock to load this body."""
-        return await self._locked_and_entry(key, generation, self._read_or_lock)
+    async def read_or_lock(self, key: str, generation: int, oldest: int) -> tuple[bool, StoredEntry | None]:
+        """Return the present entry; without one, whether the caller got the lock to load this body.
 
-    async def lock_and_get(self, key: str, generation: int) -> tuple[bool, StoredEntry | None]:
+        It gets none while somebody loads the body who began at the generation `oldest` or later.
+        """
+        return await self._locked_and_entry(self._read_or_lock, key, generation, oldest)
+
+    async def lock_and_get(self, key: str, generation: int, oldest: int) -> tuple[bool, StoredEntry | None]:
         """Return whether the caller got the lock to load this body, and the present entry, in one atomic step."""
-        return await self._locked_and_entry(key, generation, self._lock_and_get)
+        return await self._locked_and_entry(self._lock_and_read, key, generation, oldest)
 
     async def write(self, key: str, entry: StoredEntry) -> None:
         """Store the entry, and release its lock: it is of no use any more, whoever has it."""
@@ -67,41 +96,27 @@ class RedisStore:
 
     async def unlock(self, key: str, generation: int) -> None:
         """Release the lock, unless it was released with an entry."""
-        lock = self._lock_key(key, generation)
-        if lock in self._held:
-            self._held.remove(lock)
-            await self._or_default(self._call(lambda: self._redis.delete(lock)), None)
+        if (key, generation) in self._held:
+            self._held.remove((key, generation))
+            release = self._run_script(self._release, [self._lock_key(key)], generation)
+            await self._or_default(release, None)
 
     async def _locked_and_entry(
-        self, key: str, generation: int, command: Callable[[str, int], Awaitable[tuple[bool, bytes | None, int]]]
+        self, script: AsyncScript, key: str, generation: int, oldest: int
     ) -> tuple[bool, StoredEntry | None]:
-        without_redis: tuple[bool, bytes | None, int] = (True, None, 0)
-        locked, packed, retained = await self._or_default(command(key, generation), without_redis)
+        keys = [self._prefix + key, self._lock_key(key)]
+        without_redis: tuple[bool, int, bytes | None] = (True, 0, None)
+        running = self._run_script(script, keys, generation, oldest, LOCK_SECONDS)
+        locked, retained, packed = await self._or_default(running, without_redis)
         if locked:
-            self._held.add(self._lock_key(key, generation))
-        return locked, _unpack(packed, retained)
+            self._held.add((key, generation))
+        return bool(locked), _unpack(packed, retained)
 
     async def _write(self, key: str, generation: int, packed: bytes, retained: int) -> None:
-        lock = self._lock_key(key, generation)
-        await self._run_script(self._write_script, [self._prefix + key, lock], packed, retained)
-        self._held.discard(lock)
-
-    async def _read_or_lock(self, key: str, generation: int) -> tuple[bool, bytes | None, int]:
-        keys = [self._prefix + key, self._lock_key(key, generation)]
-        locked, retained, packed = await self._run_script(self._read_or_lock_script, keys, LOCK_SECONDS)
-        return bool(locked), packed, retained
-
-    async def _lock_and_get(self, key: str, generation: int) -> tuple[bool, bytes | None, int]:
-        async def lock_and_get() -> tuple[bool, int, bytes | None]:
-            async with self._redis.pipeline(transaction=True) as pipeline:
-                pipeline.set(self._lock_key(key, generation), b"1", nx=True, ex=LOCK_SECONDS)
-                pipeline.pttl(self._prefix + key)
-                pipeline.get(self._prefix + key)
-                locked, retained, packed = await pipeline.execute()
-                return bool(locked), retained, packed
-
-        locked, retained, packed = await self._call(lock_and_get)
-        return locked, packed, retained
+        await self._run_script(
+            self._write_script, [self._prefix + key, self._lock_key(key)], packed, retained, generation
+        )
+        self._held.discard((key, generation))
 
     async def _or_default(self, answer: Awaitable[Result], default: Result) -> Result:
         """Return the answer of Redis, or the default while it fails."""
@@ -111,9 +126,8 @@ class RedisStore:
             REDIS_ERRORS.inc()
             return default
 
-    def _lock_key(self, key: str, generation: int) -> str:
-        """Return the lock's key, with the generation: a load that began before a change must not block one after it."""
-        return f"{self._prefix}lock:{generation}:{key}"
+    def _lock_key(self, key: str) -> str:
+        return f"{self._prefix}lock:{key}"
 
 
 def _unpack(packed: bytes | None, retained_milliseconds: int) -> StoredEntry | None:

@@ -16,7 +16,7 @@ from prometheus_client import Counter
 
 from app.cache.entry import StoredEntry
 from app.cache.invalidation_state import InvalidationState
-from app.cache.recent_departure_changes import NOT_AFFECTED, IsAffected, is_affected_by_any
+from app.cache.recent_departure_changes import NOT_AFFECTED, OUTDATED, IsAffected, is_affected_by_any
 from app.cache.redis_store import RedisStore
 from app.http.encoded_body import EncodedBody, encode_body
 from core.concurrency.tasks import discard_exception
@@ -24,7 +24,7 @@ from core.errors import BackendError
 from core.metrics.buffered_counter import BufferedCounter
 from core.metrics.labels import with_values
 from core.request_record import record_cache
-from schemas.invalidation_message import EntityKind
+from schemas.invalidation_message import DEPARTURE, EntityKind
 
 CacheLevel = Literal["process", "redis", "shared", "fill", "stale"]
 """What answered a lookup: a level of the cache, the load of another caller, its own load, or an old body."""
@@ -47,6 +47,8 @@ Loader = Callable[[], Awaitable[bytes]]
 
 ReadDependency = Callable[[EncodedBody], IsAffected]
 """Return which changes of departures affect a body that depends on some departures only."""
+
+DEPARTURES: frozenset[EntityKind] = frozenset((DEPARTURE,))
 
 PROCESS_SECONDS = 1.0
 """Seconds for which a process uses its local copy: the bound on staleness while no invalidation is received."""
@@ -80,6 +82,11 @@ class CacheRequest:
     keep_expired: bool
 
     @property
+    def invalidating(self) -> frozenset[EntityKind]:
+        """Kinds of which any change outdates the body."""
+        return self.depends_on - DEPARTURES if self.read_dependency else self.depends_on
+
+    @property
     def compress(self) -> bool:
         """Whether the cache compresses the body: recommendations are compressed already."""
         return self.kind != "recommendations"
@@ -95,7 +102,7 @@ class LocalEntry:
     size: int
     """Bytes in memory, the key included."""
     is_affected: IsAffected | None
-    """None if it depends on kinds of entities alone."""
+    """None if it depends on kinds of entities alone; otherwise changes of other departures do not outdate it."""
     compared: int
     """Generation of the last change that it was compared with."""
     usable_until: float = NOT_AFFECTED
@@ -162,17 +169,10 @@ class ResponseCache:
         body = self.get_local(key, depends_on, kind)
         if body is not None:
             return body
-        flight = self._in_flight.get(key)
-        try:
-            if flight is None or not self._may_join(flight, depends_on, read_dependency):
-                flight = self._start_load(CacheRequest(key, depends_on, load, ttl, kind, read_dependency, keep_expired))
-                return await asyncio.shield(flight.task)
-            # Shielded: a caller that is cancelled must not cancel the load for the others.
-            body = await asyncio.shield(flight.task)
-        finally:
-            # The task's error refers to this frame.
-            del flight
-        _count("shared", kind)
+        request = CacheRequest(key, depends_on, load, ttl, kind, read_dependency, keep_expired)
+        while (body := await self._get_loaded(request)) is None:
+            if (body := self.get_local(key, depends_on, kind)) is not None:
+                return body
         return body
 
     def get_local(self, key: str, depends_on: frozenset[EntityKind], kind: CacheKind = "lookups") -> EncodedBody | None:
@@ -182,6 +182,24 @@ class ResponseCache:
             return None
         _count("process", kind)
         return entry.body
+
+    async def _get_loaded(self, request: CacheRequest) -> EncodedBody | None:
+        """Return the body that is being loaded, or load it; None if it came too late for a caller that joined."""
+        flight = self._in_flight.get(request.key)
+        usable_until = self._joinable_until(flight, request) if flight else OUTDATED
+        try:
+            if flight is None or usable_until <= time.monotonic():
+                flight = self._start_load(request)
+                return await asyncio.shield(flight.task)
+            # Shielded: a caller that is cancelled must not cancel the load for the others.
+            body = await asyncio.shield(flight.task)
+        finally:
+            # The task's error refers to this frame.
+            del flight
+        if usable_until <= time.monotonic():
+            return None
+        _count("shared", request.kind)
+        return body
 
     async def close(self) -> None:
         """Wait for the loads under way."""
@@ -194,7 +212,7 @@ class ResponseCache:
         changes = self._invalidation
         if entry.compared == changes.current:
             return True
-        if not changes.is_current(entry.compared, depends_on):
+        if not changes.is_current(entry.compared, depends_on - DEPARTURES if entry.is_affected else depends_on):
             return False
         if entry.is_affected is not None:
             until = changes.departures.usable_until(entry.compared, entry.is_affected)
@@ -202,18 +220,21 @@ class ResponseCache:
         entry.compared = changes.current
         return not entry.is_expired
 
-    def _may_join(
-        self, flight: InFlight, depends_on: frozenset[EntityKind], read_dependency: ReadDependency | None
-    ) -> bool:
-        """Return whether what is being loaded will be of use to a caller that comes now."""
+    def _joinable_until(self, flight: InFlight, request: CacheRequest) -> float:
+        """Return until when (monotonic) what is being loaded may be used by a caller that comes now."""
         changes = self._invalidation
-        if not changes.is_current(flight.generation, depends_on):
-            return False
-        # It is not known yet which departures it depends on, nor when it will be there.
-        return (
-            read_dependency is None
-            or changes.departures.usable_until(flight.generation, is_affected_by_any) == NOT_AFFECTED
-        )
+        if not changes.is_current(flight.generation, request.invalidating):
+            return OUTDATED
+        if request.read_dependency is None:
+            return NOT_AFFECTED
+        # It is not known yet which departures it depends on.
+        return changes.departures.usable_until(flight.generation, is_affected_by_any)
+
+    def _oldest_usable(self, request: CacheRequest) -> int:
+        """Return the first generation at which a load may have begun that the caller waits for in another process."""
+        changes = self._invalidation
+        oldest = changes.changed_last(request.invalidating)
+        return oldest if request.read_dependency is None else max(oldest, changes.departures.over_until())
 
     def _start_load(self, request: CacheRequest) -> InFlight:
         generation = self._invalidation.current
@@ -232,13 +253,14 @@ class ResponseCache:
         """Return a current body from Redis, or load it once the lock is free or the wait is over."""
         if not self._invalidation.connected:
             return await self._load(request, generation, older=None)
-        locked, stored = await self._store.read_or_lock(request.key, generation)
+        locked, stored = await self._store.read_or_lock(request.key, generation, self._oldest_usable(request))
         if locked:
             return await self._load_with_lock(request, generation, stored, None)
         entry = self._shared_entry(request, stored, self._find_local(request.key))
         deadline = time.monotonic() + WAIT_SECONDS
         while entry is None or not self._is_current(entry, request.depends_on):
-            locked, stored = await self._store.lock_and_get(request.key, generation)
+            oldest = self._oldest_usable(request)
+            locked, stored = await self._store.lock_and_get(request.key, generation, oldest)
             entry = self._shared_entry(request, stored, entry)
             if locked:
                 return await self._load_with_lock(request, generation, stored, entry)
@@ -306,7 +328,7 @@ class ResponseCache:
         return self._store_local(request, entry)
 
     def _local_entry(self, request: CacheRequest, body: EncodedBody, generation: int, ttl: float) -> LocalEntry:
-        overhead = ENTRY_OVERHEAD + (DEPENDENCY_OVERHEAD if request.read_dependency else 0)
+        overhead = ENTRY_OVERHEAD + (DEPENDENCY_OVERHEAD if request.kind == "recommendations" else 0)
         size = len(request.key) + len(body.identity) + len(body.gzip or b"") + overhead
         fresh_until = time.monotonic() + min(ttl, PROCESS_SECONDS)
         is_affected = request.read_dependency and request.read_dependency(body)

@@ -56,17 +56,46 @@ async def search(redis: Redis) -> AsyncIterator[Search]:
         search.loader.gate.set()
 
 
-async def test_load_from_before_a_change_is_not_joined(redis: Redis, search: Search) -> None:
-    """It may end later than the time for which its body may be used."""
+async def texts_beside_a_change(redis: Redis, search: Search, *, age: float, seconds: float) -> list[str]:
+    """Return what a caller gets that comes before a change of this age, and one after it, if loads take so long."""
     search.loader.gate.clear()
     first = asyncio.create_task(search.text())
     await eventually(lambda: search.loader.calls == 1)
-    await search.publish_change(redis, age=0)
+    await search.publish_change(redis, age=age)
     search.loader.text = "second"
     second = asyncio.create_task(search.text())
-    await eventually(lambda: search.loader.calls == 2)
+    await asyncio.sleep(seconds)
     search.loader.gate.set()
-    assert [await first, await second] == ["first", "second"]
+    return [await first, await second]
+
+
+async def test_load_from_before_a_change_is_joined_while_it_may_lack_the_change(redis: Redis, search: Search) -> None:
+    assert await texts_beside_a_change(redis, search, age=0, seconds=0.1) == ["first", "first"]
+    assert search.loader.calls == 1
+
+
+async def test_joined_load_that_ends_too_late_is_not_used(redis: Redis, search: Search) -> None:
+    assert await texts_beside_a_change(redis, search, age=HOLD_SECONDS - 0.2, seconds=0.4) == ["first", "second"]
+
+
+async def test_load_from_before_a_change_is_not_joined_too_late(redis: Redis, search: Search) -> None:
+    assert await texts_beside_a_change(redis, search, age=HOLD_SECONDS, seconds=0.1) == ["first", "second"]
+
+
+async def test_slow_load_is_joined_by_all_processes_but_never_beyond_the_hold(redis: Redis, search: Search) -> None:
+    """Changes that come while a frequent search is loaded do not have it loaded once for each of them."""
+    search.loader.gate.clear()
+    async with simulated_process(redis) as process:
+        searches = [search, Search(process, search.loader)]
+        callers = []
+        for _ in range(4):
+            callers += [asyncio.create_task(each.text()) for each in searches for _ in range(5)]
+            await eventually(lambda: search.loader.calls >= 1)
+            await search.publish_change(redis, age=0)
+            await eventually(lambda: process.invalidation.current == search.process.invalidation.current)
+        search.loader.gate.set()
+        assert {*await asyncio.gather(*callers)} == {"first"}
+    assert search.loader.calls == 1
 
 
 async def test_entry_is_compared_once_while_another_process_loads_it(redis: Redis, search: Search) -> None:
@@ -74,7 +103,7 @@ async def test_entry_is_compared_once_while_another_process_loads_it(redis: Redi
     async with simulated_process(redis) as process:
         waiting = Search(process)
         await waiting.publish_change(redis, age=HOLD_SECONDS)
-        await RedisStore(ResilientRedis(redis)).lock_and_get("key", process.invalidation.current)
+        await RedisStore(ResilientRedis(redis)).lock_and_get("key", process.invalidation.current, 0)
         await waiting.text()
         assert (waiting.loader.calls, waiting.comparisons) == (1, 1)
 
