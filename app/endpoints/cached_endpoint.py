@@ -11,9 +11,11 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from app.backends.database import ReadSession
+from app.cache.recent_departure_changes import IsAffected
 from app.cache.response_cache import CacheKind
 from app.endpoints.serialization import serialize
 from app.http.conditional import NO_CACHE, PUBLIC_ONE_HOUR, cached_response
+from app.http.encoded_body import EncodedBody
 from app.http.errors import Thing, not_found
 from app.http.raw_response import RawResponse
 from app.repositories.valid_rows import valid_items
@@ -46,6 +48,8 @@ class CachePolicy:
     """Further kinds, by the boolean query parameter that adds them to the response."""
     depends_on_date: bool = False
     """Whether a response changes with the business date; the reader then gets the date as `today`."""
+    shows_departure: bool = False
+    """Whether of all departures a response shows only the one with the path's id: changes of others keep it."""
 
     def kinds(self, query: BaseModel | None) -> frozenset[EntityKind]:
         """Return the kinds that the response to this query depends on."""
@@ -61,6 +65,7 @@ def trip_policy(
     *kinds: EntityKind,
     optional_kinds: Mapping[str, frozenset[EntityKind]] | None = None,
     depends_on_date: bool = False,
+    shows_departure: bool = False,
 ) -> CachePolicy:
     """Return the policy for trips, which clients revalidate on every request."""
     return CachePolicy(
@@ -70,6 +75,7 @@ def trip_policy(
         depends_on=frozenset(kinds),
         optional_kinds=optional_kinds or {},
         depends_on_date=depends_on_date,
+        shows_departure=shows_departure,
     )
 
 
@@ -86,9 +92,14 @@ async def respond_cached(request: ApiRequest, policy: CachePolicy, reader: Reade
             response = await reader(session, *request.path_params.values(), **arguments)
         return response if isinstance(response, bytes) else await serialize(response)
 
-    body = await state["cache"].get(key, kinds, load, policy.ttl, kind=policy.kind)
+    shown = partial(_depends_on, request.path_params["id"]) if policy.shows_departure else None
+    body = await state["cache"].get(key, kinds, load, policy.ttl, kind=policy.kind, read_dependency=shown)
     state["fast_path"].register(request.scope, partial(_local_response, key, policy, kinds))
     return cached_response(state["context"].headers, body, policy.cache_control)
+
+
+def _depends_on(departure_id: int, body: EncodedBody) -> IsAffected:
+    return lambda changes: any(change.id == departure_id for change in changes)
 
 
 def _local_response(key: str, policy: CachePolicy, kinds: frozenset[EntityKind], scope: Scope) -> RawResponse | None:

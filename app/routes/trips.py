@@ -139,7 +139,7 @@ ENDPOINTS = (
         description="Return the departure with this id, whatever its status.",
         tag="trips",
         fast_path=True,
-        cache=trip_policy(*DEPARTURE_KINDS),
+        cache=trip_policy(*DEPARTURE_KINDS, shows_departure=True),
         response=DetailResponse[Departure],
     ),
     Endpoint(
