@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from scripts.commands.group import FastGroup
-from scripts.commands.options import JsonOption, new_file, seconds, sizes, split_sizes, whole_number
+from scripts.commands.options import JsonOption, folder, new_file, seconds, sizes, split_sizes, whole_number
 from scripts.commands.output import print_json
 from scripts.commands.settings import keep_logs_apart
 from scripts.errors import ExitCode
@@ -250,8 +250,28 @@ def tracing(
 
 
 @app.command()
+def profile(
+    departures: Departures = 100_000,
+    seconds: Annotated[
+        float, typer.Option(parser=seconds(1), metavar="SECONDS", help="Length of one recording, in seconds.")
+    ] = 10,
+    output: Annotated[
+        Path | None, typer.Option(parser=folder, metavar="FOLDER", help="Write the flame graphs into this folder.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Record with py-spy where the CPU time of cached and uncached searches and of events goes, with flame graphs."""
+    from scripts.benchmark.measurements.cpu_profile import measure, table
+    from scripts.dev_stack.paths import cache_root
+
+    data = cache_root() / "bench"
+    profiles = measure(data, departures, seconds, output or data / "profiles", _report_steps(json))
+    _print(profiles, table, json, width=120)
+
+
+@app.command()
 def starting(rounds: Rounds = 20, json: JsonOption = False) -> None:
-    """Measure the time from the start of the API until it is ready, of an installation that runs."""
+    """Measure the time from the start of the API until it is ready, and of its first search, while services run."""
     from scripts.benchmark.measurements.start_time import measure, table
     from scripts.dev_stack.paths import cache_root
 
