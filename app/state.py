@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import Receive, Scope
 
-from app.access.authentication import Identity, authenticate, has_service_key
+from app.access.authentication import ANONYMOUS, Identity, authenticate, has_service_key
 from app.access.client_ip import Address, client_ip
 from app.access.rate_limiter import RateLimiter
 from app.access.signing_keys import NO_KEYS, KeySet, SigningKeys
@@ -104,9 +104,13 @@ ClientClass = Literal["admin", "user", "guest"]
 
 def current_identity(request: ApiRequest) -> Identity:
     """Return who sent the request. The token is verified once per request."""
-    context = request.state["context"]
+    state: RequestState = request.scope["state"]
+    context = state["context"]
     if context.identity is None:
-        context.identity = authenticate(request.headers, request.state["settings"], context.signing_keys)
+        is_anonymous = b"authorization" not in context.headers
+        context.identity = (
+            ANONYMOUS if is_anonymous else authenticate(request.headers, state["settings"], context.signing_keys)
+        )
     return context.identity
 
 
@@ -123,7 +127,8 @@ def client_class(scope: Scope) -> ClientClass:
 def current_client_ip(request: ApiRequest) -> Address:
     """Return the address that the request came from, before any trusted proxies."""
     peer = request.client.host if request.client else None
-    return client_ip(request.headers, request.state["settings"], peer)
+    state: RequestState = request.scope["state"]
+    return client_ip(request.headers, state["settings"], peer)
 
 
 async def read_body(state: RequestState, receive: Receive, limit: int) -> bytes:

@@ -1,13 +1,15 @@
 """Middleware that enforces rate limits and reports them in the RateLimit headers."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from hashlib import sha256
 from ipaddress import IPv6Address, ip_network
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.access.rate_limiter import RateLimitGroup
+from app.access.client_ip import Address
+from app.access.rate_limiter import RateLimiter, RateLimitGroup
 from app.http.errors import rate_limited
 from app.http.raw_response import RESPONSE_STARTS, add_headers, is_public
 from app.state import ApiRequest, current_client_ip, current_identity
@@ -24,8 +26,8 @@ class RateLimitMiddleware:
         if group is None:
             await self.app(scope, receive, send)
             return
-        request: ApiRequest = Request(scope)
-        result = await request.state["rate_limiter"].check(group, *rate_limit_keys(request))
+        limiter: RateLimiter = scope["state"]["rate_limiter"]
+        result = await limiter.check(group, *rate_limit_keys(Request(scope)))
         if result is None:
             await self.app(scope, receive, send)
             return
@@ -53,7 +55,11 @@ def rate_limit_keys(request: ApiRequest) -> tuple[str, str | None]:
     if user is not None:
         # A digest: Redis stores no id of a person.
         return f"user:{sha256(user.encode()).hexdigest()[:32]}", None
-    address = current_client_ip(request)
+    return _address_keys(current_client_ip(request))
+
+
+@lru_cache(maxsize=4096)
+def _address_keys(address: Address) -> tuple[str, str | None]:
     if isinstance(address, IPv6Address):
         return f"address:{_network(address, 64)}", f"network:{_network(address, 48)}"
     return f"address:{address}", None
