@@ -51,6 +51,8 @@ class DepartureWriter:
         self._probed = 0
         """Departure that is changed by the probe alone."""
         self._choose = random.Random(1)
+        self.changes = 0
+        """Changes that were committed, without those of the probe."""
 
     async def run(self, rate: float) -> None:
         """Change `rate` departures a second until cancelled."""
@@ -60,6 +62,7 @@ class DepartureWriter:
             departure = self._choose.randint(1, self._departures)
             if departure != self._probed:
                 await self._database.execute(self._choose.choice(STATEMENTS), departure, self._choose.randrange(10_000))
+                self.changes += 1
 
     async def measure_lags(self, search: RawRequest, seconds: float) -> list[float]:
         """Change departures that the search shows; return the seconds from each commit until a response shows it."""

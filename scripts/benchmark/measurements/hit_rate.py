@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -53,6 +54,8 @@ class HitRate:
     departures: int
     workers: int
     load: Load
+    changes: float
+    """Changes a second that were made."""
     kept: float
     """Part of the answered searches that no search in the index was made for."""
     p95: float
@@ -75,7 +78,8 @@ def measure(data: Path, sizes: Sequence[int], seconds: float, report: Report, *,
             with _working(data, made, workers), api_server(made.env, data / "api.log") as api:
                 for load in starmap(Load, product(POPULAR, RATES, CHANGES)):
                     row = asyncio.run(_measure(made, workers, api, load, seconds))
-                    report(f"  {load}: {row.kept:.0%} kept, shown after {_lags(row) or 'unknown'}")
+                    made_changes = f"{row.changes:.1f} changes/s"
+                    report(f"  {load}: {made_changes}, {row.kept:.0%} kept, shown after {_lags(row) or 'unknown'}")
                     measured.append(row)
     return measured
 
@@ -93,14 +97,15 @@ async def _measure(made: Catalogue, workers: int, api: Server, load: Load, secon
     await asyncio.to_thread(sender.send_each_once)
     async with open_writer(made.env["DATABASE_URL"], made.size) as writer, background_task(writer.run(load.changes)):
         await asyncio.to_thread(sender.run, SETTLE_SECONDS)
-        before = count_fills(api)
+        before, changed, started = count_fills(api), writer.changes, time.monotonic()
         run = await asyncio.to_thread(sender.run, seconds)
+        changes = (writer.changes - changed) / (time.monotonic() - started)
         kept = 1 - (count_fills(api) - before) / run.requests
         lags: Sequence[float] = ()
         if load.changes and load.popular == min(POPULAR):
             probe = writer.measure_lags(sender.most_popular, seconds)
             _, lags = await asyncio.gather(asyncio.to_thread(sender.run, seconds), probe)
-    return HitRate(made.size, workers, load, kept, run.p95, lags)
+    return HitRate(made.size, workers, load, changes, kept, run.p95, lags)
 
 
 def count_fills(api: Server) -> float:
@@ -136,12 +141,18 @@ class SearchSender:
 
 
 def table(measured: Sequence[HitRate]) -> Table:
-    loads = ("departures", "workers", "searches", "searches/s", "changes/s")
+    loads = ("departures", "workers", "searches", "searches/s", "changes/s", "made")
     columns = (*loads, "kept", "p95, ms", "shown after, p50, p99, s")
     rows = Table(*columns, title="Searches answered from the cache while departures change")
     for row in measured:
         numbers = (row.departures, row.workers, row.load.popular, row.load.rate, row.load.changes)
-        rows.add_row(*(f"{number:,}" for number in numbers), f"{row.kept:.0%}", f"{row.p95:.1f}", _lags(row))
+        rows.add_row(
+            *(f"{number:,}" for number in numbers),
+            f"{row.changes:.1f}",
+            f"{row.kept:.0%}",
+            f"{row.p95:.1f}",
+            _lags(row),
+        )
     return rows
 
 
