@@ -19,7 +19,7 @@ MAX_CHANGES = 4000
 MAX_COMPARED = 500
 """Changes with which an entry is compared at most, in some milliseconds; after more it is outdated."""
 
-HOLD_SECONDS = 1.25
+HOLD_SECONDS = 1.0
 """Seconds after a change for which entries that it affects may still be used: frequent searches are then made at most
 once in that time, however often their departures change."""
 

@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from time import monotonic
 from uuid import uuid4
 
 import structlog
 from elasticsearch import ApiError, TransportError
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from core.errors import BACKEND_ERRORS
+from core.generation import current_generation
 from core.metrics.labels import with_values
 from core.tracing import spans
 from indexer import metrics, publisher_leases, unpublished_changes
@@ -65,7 +68,7 @@ class ChangeNotifier:
         """Identity of this process among those that publish."""
         self._registered = False
         self.generation = 0
-        """Number of the last change that was published."""
+        """Number of the last change that was published, as far as this process has seen."""
         self._refresh_due, self._publish_due, self._removal_due = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._publish_due.set()
 
@@ -121,7 +124,13 @@ class ChangeNotifier:
                 await self.take_over()
             except BACKEND_ERRORS as error:
                 log.warning("publisher_not_renewed", error=type(error).__name__)
+            await self._read_generation()
             await asyncio.sleep(publisher_leases.RENEW_SECONDS)
+
+    async def _read_generation(self) -> None:
+        """Take note of what others have published, so that caches need not assume that this process has missed it."""
+        with suppress(RedisError, ValueError):
+            self.generation = max(self.generation, await current_generation(self._redis, self.generation))
 
     async def take_over(self) -> None:
         """Renew the registration of this process, and have everything published if another one is gone.

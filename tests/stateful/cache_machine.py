@@ -21,6 +21,7 @@ from app.repositories.lookups import load_lookups
 from core import clients
 from core.configuration.settings import Settings
 from indexer.backends import Backends, open_backends
+from indexer.feed import changed_departures
 from indexer.feed.batch import BatchResult, process_batch
 from indexer.feed.notifier import ChangeNotifier
 from indexer.index import bulk_writer
@@ -45,18 +46,30 @@ OTHERS = 32
 CHANGED = (1, 2)
 """Ids of those that change."""
 WORKERS = 3
-CHANGES = (
+LATE = START + timedelta(2)
+"""Start of departures that are candidates, and that lists are too full to show."""
+UNSEEN = "UPDATE trip_occurrences SET status = 'Full' WHERE id = :id"
+SAME = "UPDATE trip_occurrences SET spots_left = spots_left + 1 WHERE id = :id"
+RESET = (
+    "INSERT INTO trip_occurrences (id, trip_template_id, start_date, end_date, spots_left)"
+    f" VALUES (:id, 1, '{LATE}', '{LATE}', 5) ON CONFLICT (id) DO NOTHING",
     "UPDATE trip_occurrences SET status = 'Open' WHERE id = :id",
-    "UPDATE trip_occurrences SET status = 'Full' WHERE id = :id",
     "UPDATE trip_occurrences SET price_override = 2500 WHERE id = :id",
-    "UPDATE trip_occurrences SET price_override = 9000 WHERE id = :id",
-    f"UPDATE trip_occurrences SET start_date = DATE '{START - timedelta(2)}' WHERE id = :id",
-    f"UPDATE trip_occurrences SET start_date = DATE '{START + timedelta(2)}' WHERE id = :id",
-    "DELETE FROM trip_occurrences WHERE id = :id",
-    f"INSERT INTO trip_occurrences (id, trip_template_id, start_date, end_date, spots_left)"
-    f" VALUES (:id, 1, '{START + timedelta(2)}', '{START + timedelta(9)}', 5) ON CONFLICT (id) DO NOTHING",
+    f"UPDATE trip_occurrences SET start_date = '{LATE}' WHERE id = :id",
 )
-RESET = [CHANGES[-1], *CHANGES[0:6:2]]
+CHANGES = (
+    *RESET,
+    UNSEEN,
+    SAME,
+    "UPDATE trip_occurrences SET price_override = 9000 WHERE id = :id",
+    f"UPDATE trip_occurrences SET start_date = '{START - timedelta(2)}' WHERE id = :id",
+    "DELETE FROM trip_occurrences WHERE id = :id",
+    # These alone change the number of candidates and nothing that is shown; often, since the others change both.
+    UNSEEN,
+    SAME,
+    UNSEEN,
+    SAME,
+)
 
 Found = tuple[list[int], int]
 """Ids of the primary results, and the number of candidates."""
@@ -64,6 +77,8 @@ Write = tuple[int, Collection[int]]
 """Version and departures of a write to the index."""
 
 _WRITES: ContextVar[list[Write] | None] = ContextVar("writes", default=None)
+_IS_TOLD: ContextVar[bool] = ContextVar("is_told", default=True)
+"""Whether the index tells what it has, so that the changes can be listed."""
 
 
 @dataclass
@@ -114,10 +129,11 @@ class Environment:
     lookups: SearchLookups
     history: IndexHistory
 
-    async def process(self, worker: Worker) -> BatchResult:
+    async def process(self, worker: Worker, *, is_told: bool = True) -> BatchResult:
         """Process a batch as the worker does."""
         notifier, writes = worker.notifier, list[Write]()
         _WRITES.set(writes)
+        _IS_TOLD.set(is_told)
 
         def record(batch: BatchResult) -> None:
             notifier.record(batch, since)
@@ -139,7 +155,10 @@ class Environment:
 
 
 def record_writes(patch: pytest.MonkeyPatch, history: IndexHistory) -> None:
-    write = bulk_writer.write
+    write, read_before = bulk_writer.write, changed_departures.read_before
+
+    async def reading(*arguments: Any) -> Any:
+        return await read_before(*arguments) if _IS_TOLD.get() else None
 
     async def recording(es: Any, names: Any, version: int, changes: Mapping[int, Any], *arguments: Any) -> Any:
         outcomes = await write(es, names, version, changes, *arguments)
@@ -149,6 +168,7 @@ def record_writes(patch: pytest.MonkeyPatch, history: IndexHistory) -> None:
         return outcomes
 
     patch.setattr(bulk_writer, "write", recording)
+    patch.setattr(changed_departures, "read_before", reading)
 
 
 async def ask(api: httpx2.AsyncClient, search: ReferencePreferences) -> Found:
@@ -217,9 +237,9 @@ class CacheMachine(RuleBasedStateMachine):
     def write(self, change: str, trip_id: int) -> None:
         self.run(execute(self.environment.backends.postgres, change, id=trip_id))
 
-    @rule(number=st.integers(0, WORKERS - 1))
-    def process(self, number: int) -> None:
-        self.run(self.environment.process(self._worker(number)))
+    @rule(number=st.integers(0, WORKERS - 1), is_told=st.booleans())
+    def process(self, number: int, *, is_told: bool) -> None:
+        self.run(self.environment.process(self._worker(number), is_told=is_told))
 
     @rule(number=st.integers(0, WORKERS - 1))
     def publish(self, number: int) -> None:
@@ -228,13 +248,14 @@ class CacheMachine(RuleBasedStateMachine):
     @rule(
         changes=st.lists(st.sampled_from(CHANGES), min_size=2, max_size=WORKERS),
         trip_id=st.sampled_from(CHANGED),
+        is_told=st.booleans(),
         kills=st.booleans(),
     )
-    def overtake(self, changes: list[str], trip_id: int, *, kills: bool) -> None:
+    def overtake(self, changes: list[str], trip_id: int, *, is_told: bool, kills: bool) -> None:
         """Have changes of a departure processed by a worker each, of which the last one alone publishes."""
         for number, change in enumerate(changes):
             self.write(change, trip_id)
-            self.process(number)
+            self.process(number, is_told=is_told or number > 0)
         self.publish(len(changes) - 1)
         if kills and len(self.workers) > 1:
             self.kill(0)

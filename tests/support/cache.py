@@ -56,6 +56,14 @@ class SimulatedProcess:
 
 
 @asynccontextmanager
+async def redis_store(redis: Redis) -> AsyncIterator[RedisStore]:
+    resilient = ResilientRedis(redis)
+    yield RedisStore(resilient)
+    # The client is the test's own.
+    await resilient._pipeline.close()
+
+
+@asynccontextmanager
 async def simulated_process(redis: Redis, *, replica_lag_seconds: float = 0.0) -> AsyncIterator[SimulatedProcess]:
     """Run a process that receives invalidation messages."""
     invalidation = InvalidationState()

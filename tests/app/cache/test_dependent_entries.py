@@ -8,15 +8,13 @@ from dataclasses import dataclass, field
 import pytest
 from redis.asyncio import Redis
 
-from app.backends.redis import ResilientRedis
 from app.cache.recent_departure_changes import HOLD_SECONDS
-from app.cache.redis_store import RedisStore
 from app.http.encoded_body import EncodedBody
 from indexer.invalidation_publisher import publish
 from schemas.invalidation_message import DepartureChange, DepartureChanges
 from scoring.change_impact import ChangedDeparture
 from tests.scoring.builders import departure
-from tests.support.cache import COUNTRY, FakeLoader, SimulatedProcess, simulated_process
+from tests.support.cache import COUNTRY, FakeLoader, SimulatedProcess, redis_store, simulated_process
 from tests.support.eventually import eventually
 
 
@@ -103,7 +101,8 @@ async def test_entry_is_compared_once_while_another_process_loads_it(redis: Redi
     async with simulated_process(redis) as process:
         waiting = Search(process)
         await waiting.publish_change(redis, age=HOLD_SECONDS)
-        await RedisStore(ResilientRedis(redis)).lock_and_get("key", process.invalidation.current, 0)
+        async with redis_store(redis) as store:
+            await store.lock_and_get("key", process.invalidation.current, 0)
         await waiting.text()
         assert (waiting.loader.calls, waiting.comparisons) == (1, 1)
 

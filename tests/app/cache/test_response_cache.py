@@ -16,7 +16,7 @@ from core import clients
 from core.errors import BackendUnavailableError
 from indexer.invalidation_publisher import publish
 from tests.support.api.silent_server import silent_server
-from tests.support.cache import COUNTRY, FakeLoader, SimulatedProcess, simulated_process
+from tests.support.cache import COUNTRY, FakeLoader, SimulatedProcess, redis_store, simulated_process
 from tests.support.eventually import eventually
 
 
@@ -250,7 +250,8 @@ async def test_cancelled_caller_does_not_affect_others(one: SimulatedProcess) ->
 
 
 async def test_lock_of_a_dead_process_is_waited_for_briefly(redis: Redis, one: SimulatedProcess) -> None:
-    locked, _ = await RedisStore(ResilientRedis(redis)).lock_and_get("key", one.invalidation.current, 0)
+    async with redis_store(redis) as store:
+        locked, _ = await store.lock_and_get("key", one.invalidation.current, 0)
     assert locked
     began = time.monotonic()
     assert await one.text(FakeLoader()) == "first"
@@ -261,7 +262,8 @@ async def test_bodies_expire_soon_after_a_change(redis: Redis) -> None:
     async with simulated_process(redis, replica_lag_seconds=60) as process:
         await changed(redis, "country", process)
         await process.get(FakeLoader(), ttl=3600)
-        _, entry = await RedisStore(ResilientRedis(redis)).lock_and_get("key", 0, 0)
+        async with redis_store(redis) as store:
+            _, entry = await store.lock_and_get("key", 0, 0)
     assert entry
     assert entry.fresh_seconds <= PROCESS_SECONDS
 

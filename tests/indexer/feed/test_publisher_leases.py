@@ -22,6 +22,7 @@ from indexer.feed.batch import process_batch
 from indexer.feed.notifier import ChangeNotifier
 from indexer.index import admin, outbox
 from indexer.index.reconcile import has_leftovers, rebuild_connection, reconcile
+from indexer.invalidation_publisher import publish
 from indexer.rebuild import reindex as reindex_module
 from indexer.rebuild import rollback as rollback_module
 from indexer.rebuild.reindex import reindex
@@ -132,6 +133,12 @@ async def test_one_of_several_workers_takes_over(backends: Backends, index: str,
     async with backends.postgres.begin() as first, backends.postgres.begin() as second:
         taken = [await publisher_leases.take_over(connection, uuid4()) for connection in (first, second)]
         assert taken == [[], None]
+
+
+async def test_worker_takes_note_of_what_others_have_published(scene: Scene, notifier: ChangeNotifier) -> None:
+    """Caches then need not assume that it has read the index before that."""
+    published = await publish(scene.redis, ["tag"])
+    await eventually(lambda: notifier.generation == published)
 
 
 def bytes_sent(proxy: FaultProxy) -> int:
