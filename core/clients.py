@@ -25,6 +25,9 @@ from core.postgres.pool import MeteredPool, ping_by_one_query
 from core.postgres.statement_timing import measure_statements
 from core.redis_connection import RedisPool
 
+KEPT_STATEMENTS = 50
+"""Prepared statements of a connection to Postgres: more than requests of web clients, or the worker's batches, need."""
+
 
 def postgres(  # noqa: PLR0913  # each is independent of the others
     url: str,

@@ -59,6 +59,7 @@ async def open_backends(settings: Settings) -> AsyncIterator[Backends]:
         pool_timeout=settings.background_pool_seconds,
         connect_timeout=settings.postgres_connect_seconds,
         command_timeout=settings.background_statement_seconds,
+        kept_statements=clients.KEPT_STATEMENTS,
     )
     meter_pool(postgres, "primary")
     elasticsearch = clients.own_elasticsearch(settings, timeout=settings.background_index_seconds, max_retries=0)

@@ -11,14 +11,12 @@ from app.backends.http_client import HttpClient
 from app.backends.redis import ResilientRedis
 from app.backends.replica_pool import replica_name
 from core import clients
+from core.clients import KEPT_STATEMENTS
 from core.configuration.settings import Settings
 from core.postgres.pool import meter_pool
 
 ADMIN_CONNECTIONS = 2
 """Connections to Elasticsearch for checks and administration; searches have their own."""
-
-KEPT_STATEMENTS = 50
-"""Prepared statements of a connection to Postgres: more than the requests of web clients need."""
 
 
 def database(settings: Settings) -> Database:

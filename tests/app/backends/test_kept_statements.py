@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.backends import factory
 from app.backends.database import Database
+from core.clients import KEPT_STATEMENTS
 from core.configuration.settings import Settings
 from core.postgres.driver_connection import NOT_KEPT
 from tests.support.sync import execute
@@ -69,10 +70,10 @@ async def test_repeated_statement_is_prepared_once(own_database: Database) -> No
 
 
 async def test_connection_keeps_a_limited_number(own_database: Database) -> None:
-    for number in range(factory.KEPT_STATEMENTS * 2):
+    for number in range(KEPT_STATEMENTS * 2):
         async with own_database.read() as session:
             assert await session.scalar(text(f"SELECT {number}")) == number
-    assert await kept(own_database) <= factory.KEPT_STATEMENTS + 1
+    assert await kept(own_database) <= KEPT_STATEMENTS + 1
 
 
 async def test_statement_that_is_marked_is_not_kept(own_database: Database) -> None:
