@@ -23,6 +23,7 @@ from core.errors import (
     TransactionConflictError,
 )
 from core.postgres.platform_columns import AGAIN_SECONDS, DEFAULT_ZONE, PlatformColumns
+from core.postgres.pool import repeating_statements
 from core.postgres.transactions import is_conflict, is_outdated, retry_conflicts
 
 log = structlog.get_logger()
@@ -39,16 +40,20 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 def _with_fallback(unsafe_method: Method) -> Method:
     """Let a method of ReadSession run on the primary if its replica fails or is silent.
 
-    It is repeated where a table has changed since its statement was prepared.
+    It is repeated where a table has changed since its statement was prepared, and on another connection where its own
+    turns out to be broken.
     """
 
-    async def method(*arguments: Any, **named: Any) -> Any:
+    async def method(session: "ReadSession", *arguments: Any, **named: Any) -> Any:
         try:
-            return await unsafe_method(*arguments, **named)
+            return await unsafe_method(session, *arguments, **named)
         except DBAPIError as error:
-            if not is_outdated(error):
+            if error.connection_invalidated:
+                # SQLAlchemy has dropped all connections that are as old.
+                await session.invalidate()
+            elif not is_outdated(error):
                 raise
-            return await unsafe_method(*arguments, **named)
+            return await unsafe_method(session, *arguments, **named)
 
     @wraps(unsafe_method)
     async def run(session: "ReadSession", *arguments: Any, **named: Any) -> Any:
@@ -124,7 +129,7 @@ class Database:
         replica = self._replicas.pick()
         if replica is None:
             # Closing the session rolls back on the server, which may fail as any statement may.
-            with self.breaker, self._map_errors():
+            with self.breaker, self._map_errors(), repeating_statements():
                 async with (
                     ReadSession(self.reading[self.primary], expire_on_commit=False) as session,
                     self._probe.watch(session),
@@ -132,7 +137,7 @@ class Database:
                     yield session
             return
         # A failing replica says nothing about the primary, so the breaker is not asked.
-        with self._map_errors():
+        with self._map_errors(), repeating_statements():
             async with ReadSession(self.reading[replica], expire_on_commit=False) as session:
                 session.fail_over = partial(self._fail_over, replica)
                 await session.connection()

@@ -1,5 +1,8 @@
 """Metrics of the pools of connections to Postgres: of the primary's, and of each replica's."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from time import perf_counter
 from typing import Any
 
@@ -44,10 +47,32 @@ class MeteredPool(AsyncAdaptedQueuePool):
                 self.wait_histogram.observe(perf_counter() - started_at)
 
 
+statements_are_repeated: ContextVar[bool] = ContextVar("statements_are_repeated", default=False)
+"""Whether a statement is repeated on another connection if its own turns out to be broken: it tests the connection."""
+
+
+@contextmanager
+def repeating_statements() -> Iterator[None]:
+    """Do without tests of connections in the block, whose statements are repeated if a connection is broken."""
+    token = statements_are_repeated.set(True)
+    try:
+        yield
+    finally:
+        statements_are_repeated.reset(token)
+
+
 def ping_by_one_query(engine: AsyncEngine) -> None:
-    """Have the pool's test before use take one round trip, not those of a transaction with a query."""
+    """Have the pool's test before use take one round trip, not those of a transaction with a query.
+
+    It takes none where the server has ended the connection and we know, or where `statements_are_repeated`.
+    """
 
     def ping(dbapi_connection: Any) -> bool:
+        # Of one that has ended, the pool drops all connections that are as old.
+        if dbapi_connection.driver_connection.is_closed():
+            return False
+        if statements_are_repeated.get():
+            return True
         try:
             dbapi_connection.run_async(lambda connection: connection.execute("SELECT 1"))
         except Exception as error:  # noqa: BLE001  # as the dialect's own test
