@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from typing import Generic, TypeVar
 
 from core.concurrency.tasks import cancel_and_wait
@@ -24,8 +25,13 @@ class Batcher(Generic[Item, Result]):
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._pending.append((item, future))
         if self._drain_task is None:
-            self._drain_task = asyncio.create_task(self._drain())
-        return await future
+            # Not in the context of one caller: its record and trace are not those of the others.
+            self._drain_task = asyncio.create_task(self._drain(), context=Context())
+        try:
+            return await future
+        finally:
+            # The future's error refers to this frame.
+            del future
 
     async def close(self) -> None:
         """Cancel the round trip under way. Callers must not be waiting any more."""

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from app.backends.circuit_breaker import CircuitBreaker
 from app.backends.labels import DATABASE_LABEL
 from app.backends.replica_pool import ReplicaPool
+from app.backends.shared_reads import SharedReads
 from app.backends.stall_probe import StallProbe
 from core.errors import (
     BackendUnavailableError,
@@ -118,6 +119,7 @@ class Database:
         self._probe = StallProbe(primary, self.breaker.trip)
         self._replicas = ReplicaPool(replicas, primary=primary, max_lag=max_lag)
         self.columns = PlatformColumns(primary, replicas, zone=zone)
+        self.by_id = SharedReads(self.read)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:
@@ -177,6 +179,7 @@ class Database:
         await self._probe.close()
 
     async def close(self) -> None:
+        await self.by_id.close()
         await self.stop_checks()
         await self._replicas.close()
         await self.primary.dispose()

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from starlette.responses import Response
 from starlette.types import Scope
 
-from app.backends.database import ReadSession
+from app.backends.database import Database, ReadSession
+from app.backends.shared_reads import Fetch
 from app.cache.recent_departure_changes import IsAffected
 from app.cache.response_cache import CacheKind
 from app.endpoints.serialization import serialize
@@ -20,6 +21,7 @@ from app.http.errors import Thing, not_found
 from app.http.raw_response import RawResponse
 from app.repositories.valid_rows import valid_items
 from app.state import ApiRequest, RequestState
+from core.dependency_calls import SharedCall
 from schemas.api.envelopes import DetailResponse, ListResponse
 from schemas.invalidation_message import EntityKind
 
@@ -27,6 +29,26 @@ Reader = Callable[..., Awaitable[BaseModel | bytes]]
 """`reader(session, *path_parameters, query=..., today=...)`; the last two only where the endpoint declares them.
 
 It returns a model, or the JSON of one."""
+
+
+@dataclass(frozen=True)
+class ItemReader:
+    """Reads the row with the path's id, together with those that other requests ask for at the same moment."""
+
+    envelope: type[DetailResponse[Any]]
+    fetch: Fetch
+    """Finds the JSON of rows."""
+    thing: Thing
+    """What the row is called where there is none, or none that can be shown."""
+
+    async def __call__(self, database: Database, row_id: int) -> bytes:
+        """Return the response's JSON. Raises: ApiError 404."""
+        with SharedCall("postgres", "select"):
+            found = await database.by_id.get(self.fetch, row_id)
+        if found is None:
+            raise not_found(self.thing)
+        return self.envelope.json_of(found)
+
 
 ReadRows = Callable[[ReadSession], Awaitable[Sequence[object]]]
 ReadRow = Callable[[ReadSession, int], Awaitable[object | None]]
@@ -88,6 +110,8 @@ async def respond_cached(request: ApiRequest, policy: CachePolicy, reader: Reade
     arguments = {name: value for name, value in (("query", query), ("today", today)) if value is not None}
 
     async def load() -> bytes:
+        if isinstance(reader, ItemReader):
+            return await reader(state["database"], *request.path_params.values())
         async with state["database"].read() as session:
             response = await reader(session, *request.path_params.values(), **arguments)
         return response if isinstance(response, bytes) else await serialize(response)

@@ -84,11 +84,6 @@ async def find_template_departures(session: ReadSession, template_id: int, page:
     return await _find_page(session, _select((equals_id(TripOccurrence.trip_template_id, template_id),)), page)
 
 
-async def get_departure(session: ReadSession, departure_id: int) -> bytes | None:
-    """Return the departure's JSON, or None if there is no such departure, or none that can be shown."""
-    return next(iter(await fetch_departures(session, [departure_id])), None)
-
-
 async def next_departures(
     session: ReadSession, template_ids: Sequence[int], today: date
 ) -> Mapping[int, Sequence[TripOccurrence]]:

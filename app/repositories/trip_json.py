@@ -92,6 +92,12 @@ _WITH_ALL = (
 
 async def fetch_departures(session: ReadSession, ids: Sequence[int]) -> list[bytes]:
     """Return the JSON of the departures that exist and can be shown, in the order of the ids."""
+    found = await find_departures(session, ids)
+    return [found[row_id] for row_id in ids if row_id in found]
+
+
+async def find_departures(session: ReadSession, ids: Sequence[int]) -> dict[int, bytes]:
+    """Return the JSON of these departures by id."""
     found: dict[int, bytes] = {}
     odd: list[int] = []
     for start in range(0, len(ids), SLICE):
@@ -102,7 +108,7 @@ async def fetch_departures(session: ReadSession, ids: Sequence[int]) -> list[byt
                 odd.append(row_id)
     if odd:
         found |= await _load_departures(session, odd)
-    return [found[row_id] for row_id in ids if row_id in found]
+    return found
 
 
 async def _load_departures(session: ReadSession, ids: Sequence[int]) -> dict[int, bytes]:

@@ -6,10 +6,11 @@ from datetime import date
 from pydantic import BaseModel
 
 from app.backends.database import ReadSession
-from app.endpoints.cached_endpoint import detail_reader, trip_policy
+from app.endpoints.cached_endpoint import ItemReader, detail_reader, trip_policy
 from app.endpoints.endpoint import Endpoint
 from app.http.errors import not_found
 from app.repositories import departures, statistics, templates
+from app.repositories.trip_json import find_departures
 from app.repositories.valid_rows import valid_items, valid_page
 from schemas.api.entities import Departure, Template
 from schemas.api.envelopes import DetailResponse, PageResponse, PageRows
@@ -69,14 +70,6 @@ async def list_available_departures(session: ReadSession, query: TripOccurrences
     return PageResponse[Departure].json_of(await departures.find_available(session, query, today), query)
 
 
-async def get_departure(session: ReadSession, departure_id: int) -> bytes:
-    """Return the departure. Raises: ApiError 404, if there is none, or none that can be shown."""
-    found = await departures.get_departure(session, departure_id)
-    if found is None:
-        raise not_found("Occurrence")
-    return DetailResponse[Departure].json_of(found)
-
-
 async def get_schema_info(session: ReadSession, today: date) -> SchemaInfo:
     return SchemaInfo(statistics=await statistics.count_trips(session, today), endpoints=ENDPOINT_INDEX)
 
@@ -134,7 +127,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/api/v2/occurrences/{id:int}",
-        handler=get_departure,
+        handler=ItemReader(DetailResponse[Departure], find_departures, thing="Occurrence"),
         summary="Return a departure",
         description="Return the departure with this id, whatever its status.",
         tag="trips",

@@ -10,8 +10,7 @@ from prometheus_client import REGISTRY
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.backends.factory import database as open_database
-from app.http.errors import ApiError
-from app.routes.trips import get_departure
+from app.repositories.trip_json import find_departures
 from core.configuration.settings import Settings
 from core.metrics.buffered_counter import report_counters
 from tests.app.recommendations.test_cached_responses import STATEMENTS, Scene, scene
@@ -35,15 +34,11 @@ async def page(api: httpx2.AsyncClient, departure: int) -> Any:
 
 async def fresh_pages(settings: Settings) -> Mapping[int, Any]:
     """Read the pages from Postgres."""
-    database, pages = open_database(settings), dict[int, Any]()
-    for departure in SHOWN:
-        try:
-            async with database.read() as session:
-                pages[departure] = orjson.loads(await get_departure(session, departure))["data"]
-        except ApiError:
-            pages[departure] = None
+    database = open_database(settings)
+    async with database.read() as session:
+        found = await find_departures(session, SHOWN)
     await database.close()
-    return pages
+    return {departure: orjson.loads(found[departure]) if departure in found else None for departure in SHOWN}
 
 
 async def are_fresh(settings: Settings, scene: Scene) -> bool:

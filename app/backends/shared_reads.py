@@ -1,0 +1,54 @@
+"""Reads of rows by their ids: those of the same moment share a session, its statements and their round trips."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import TypeAlias
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.backends.batching import Batcher
+from core.errors import BackendError
+from core.request_record import RequestRecord, record_var
+
+OpenSession: TypeAlias = Callable[[], AbstractAsyncContextManager[AsyncSession]]
+Fetch: TypeAlias = Callable[..., Awaitable[Mapping[int, bytes]]]
+"""`fetch(session, ids)` returns what it finds, by id. A function of a module: there is a batch for each."""
+
+
+class SharedReads:
+    def __init__(self, open_session: OpenSession) -> None:
+        self._open_session = open_session
+        self._batchers: dict[Fetch, Batcher[int, bytes | None]] = {}
+
+    async def get(self, fetch: Fetch, row_id: int) -> bytes | None:
+        """Return what `fetch` finds for the id, or None. Raises what the session or `fetch` raises."""
+        batcher = self._batchers.get(fetch)
+        if batcher is None:
+            batcher = self._batchers[fetch] = Batcher(partial(self._round_trip, fetch))
+        return await batcher.submit(row_id)
+
+    async def close(self) -> None:
+        """End what is under way. Callers must not be waiting any more."""
+        for batcher in self._batchers.values():
+            await batcher.close()
+
+    async def _round_trip(self, fetch: Fetch, ids: Sequence[int]) -> Sequence[bytes | Exception | None]:
+        # What it costs is nobody's alone, but it is done for requests.
+        record_var.set(RequestRecord())
+        try:
+            async with self._open_session() as session:
+                found = await fetch(session, ids)
+        except Exception as error:
+            # What one row causes concerns its own request; an outage concerns all of them.
+            if len(ids) == 1 or isinstance(error, BackendError):
+                raise
+            return [await self._read_alone(fetch, row_id) for row_id in ids]
+        return [found.get(row_id) for row_id in ids]
+
+    async def _read_alone(self, fetch: Fetch, row_id: int) -> bytes | Exception | None:
+        try:
+            (found,) = await self._round_trip(fetch, [row_id])
+        except Exception as error:  # noqa: BLE001  # raised in `get`
+            return error
+        return found
