@@ -1,16 +1,21 @@
 """Queries of departures."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
+from typing import Self, TypeVar
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Date,
+    Integer,
     Numeric,
     Select,
     SQLColumnExpression,
+    bindparam,
     case,
     extract,
     func,
@@ -48,10 +53,16 @@ WITHOUT_TEMPLATE: tuple[ORMOption, ...] = (
 
 BY_START = (TripOccurrence.start_date, TripOccurrence.id)
 
+KEPT_LISTS = 32
+"""Lists whose statements are kept: making one takes the API as long as decoding its page."""
+_OFFSET, _LIMIT = bindparam("offset", type_=Integer), bindparam("limit", type_=Integer)
+
+AnyPageQuery = TypeVar("AnyPageQuery", bound=PageQuery)
+
 
 async def find_bookable(session: ReadSession, query: OccurrencesQuery, today: date) -> PageRows[bytes]:
     """Return a page of future departures that can be booked, as JSON."""
-    return await _find_page(session, _bookable(query, today), query)
+    return await _find_page(session, _bookable_pages(_whole(query), today), query)
 
 
 async def find_bookable_only(session: ReadSession, query: OccurrencesQuery, today: date) -> PageRows[TripOccurrence]:
@@ -64,11 +75,7 @@ async def find_available(session: ReadSession, query: TripOccurrencesQuery, toda
 
     Private Groups have no fixed dates or places: of them all that can be booked are returned.
     """
-    available: Iterable[ColumnElement[bool]] = (to_sql(HAS_SPOTS), to_sql(upcoming(today)))
-    if query.trip_type_id is not None:
-        available = available_or_private(query.trip_type_id, today)
-    conditions = (to_sql(And((ACTIVE, ON_SALE))), *available, *_trip_conditions(query))
-    return await _find_page(session, _select(conditions), query)
+    return await _find_page(session, _available_pages(_whole(query), today), query)
 
 
 def available_or_private(trip_type_id: int, today: date) -> tuple[ColumnElement[bool], ...]:
@@ -81,7 +88,8 @@ def available_or_private(trip_type_id: int, today: date) -> tuple[ColumnElement[
 
 async def find_template_departures(session: ReadSession, template_id: int, page: PageQuery) -> PageRows[bytes]:
     """Return a page of all departures of a template, whatever their status, as JSON."""
-    return await _find_page(session, _select((equals_id(TripOccurrence.trip_template_id, template_id),)), page)
+    chosen = _select((equals_id(TripOccurrence.trip_template_id, template_id),))
+    return await _find_page(session, _Pages.of(chosen), page)
 
 
 async def next_departures(
@@ -101,6 +109,39 @@ async def next_departures(
     for row in await fetch_scalars(session, next_departures.order_by(*BY_START), TripOccurrence.id, WITHOUT_TEMPLATE):
         by_template[row.trip_template_id].append(row)
     return by_template
+
+
+@dataclass(frozen=True)
+class _Pages:
+    """The statements of all pages of a list."""
+
+    ids: Select[int, int]
+    """Of a page that begins at :offset and has :limit departures, each with the number of departures on all pages."""
+    chosen: Select[TripOccurrence]
+    """All departures of the list."""
+
+    @classmethod
+    def of(cls, chosen: Select[TripOccurrence]) -> Self:
+        columns = chosen.with_only_columns(TripOccurrence.id, func.count().over(), maintain_column_froms=True)
+        return cls(columns.order_by(*BY_START).offset(_OFFSET).limit(_LIMIT), chosen)
+
+
+@lru_cache(KEPT_LISTS)
+def _bookable_pages(query: OccurrencesQuery, today: date) -> _Pages:
+    return _Pages.of(_bookable(query, today))
+
+
+@lru_cache(KEPT_LISTS)
+def _available_pages(query: TripOccurrencesQuery, today: date) -> _Pages:
+    available: Iterable[ColumnElement[bool]] = (to_sql(HAS_SPOTS), to_sql(upcoming(today)))
+    if query.trip_type_id is not None:
+        available = available_or_private(query.trip_type_id, today)
+    return _Pages.of(_select((to_sql(And((ACTIVE, ON_SALE))), *available, *_trip_conditions(query))))
+
+
+def _whole(query: AnyPageQuery) -> AnyPageQuery:
+    """Return the query without the place of its page: the statements of all pages are the same."""
+    return query.model_copy(update={"offset": 0, "limit": 1})
 
 
 def _bookable(query: OccurrencesQuery, today: date) -> Select[TripOccurrence]:
@@ -154,10 +195,9 @@ def _select(conditions: Iterable[SQLColumnExpression[bool]]) -> Select[TripOccur
     return select(TripOccurrence).join(TripOccurrence.template).where(*conditions)
 
 
-async def _find_page(session: ReadSession, chosen: Select[TripOccurrence], page: PageQuery) -> PageRows[bytes]:
+async def _find_page(session: ReadSession, pages: _Pages, page: PageQuery) -> PageRows[bytes]:
     """Return a page of departures with their templates, as JSON."""
-    columns = chosen.with_only_columns(TripOccurrence.id, func.count().over(), maintain_column_froms=True)
-    found = (await session.execute(columns.order_by(*BY_START).offset(page.offset).limit(page.limit))).all()
+    found = (await session.execute(pages.ids, {"offset": page.offset, "limit": page.limit})).all()
     # A page beyond the last one has no row that knows the total.
-    total = found[0][1] if found else await count_rows(session, chosen)
+    total = found[0][1] if found else await count_rows(session, pages.chosen)
     return PageRows(await fetch_departures(session, [row[0] for row in found]), total)
