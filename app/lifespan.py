@@ -72,22 +72,32 @@ class Backends:
 
 
 def lifespan(
-    settings: Settings, exempt_from_shedding: Set[str], fast_path_endpoints: Mapping[tuple[str, str], Set[str]]
+    settings: Settings,
+    exempt_from_shedding: Set[str],
+    search_endpoints: Set[tuple[str, str]],
+    fast_path_endpoints: Mapping[tuple[str, str], Set[str]],
 ) -> Callable[[Starlette], AbstractAsyncContextManager[AppState]]:
     """Return the application's lifespan, which ends `drain_seconds` after SIGTERM.
 
-    Requests for the paths `exempt_from_shedding` are never rejected. `fast_path_endpoints` are the query
-    parameters of the endpoints that respond on the fast path, by method and path template.
+    Requests for the paths `exempt_from_shedding` are never rejected. `search_endpoints` are methods and paths whose
+    searches are limited. `fast_path_endpoints` are the query parameters of the endpoints that respond on the fast path,
+    by method and path template.
     """
 
     @asynccontextmanager
     async def run(app: Starlette) -> AsyncIterator[AppState]:
+        fast_path = FastPath(fast_path_endpoints)
         # Ends last: no request can begin a span any more.
         with stopping_tracing(), drain_on_sigterm(settings.drain_seconds) as draining:
             async with (
                 _open_backends(settings) as backends,
-                running_admission(settings.max_requests_in_flight, exempt_from_shedding) as admission,
-                _open_state(settings, backends, draining, admission, FastPath(fast_path_endpoints)) as state,
+                running_admission(
+                    settings.max_requests_in_flight,
+                    exempt_from_shedding,
+                    search_endpoints=search_endpoints,
+                    is_known=fast_path.contains,
+                ) as admission,
+                _open_state(settings, backends, draining, admission, fast_path) as state,
             ):
                 yield state
 
@@ -164,7 +174,12 @@ async def _open_state(
             cache=cache,
             fast_path=fast_path,
             recommendations=RecommendationService(
-                cache, database, search, fallback, cache_seconds=settings.answer_cache_seconds
+                cache,
+                database,
+                search,
+                fallback,
+                cache_seconds=settings.answer_cache_seconds,
+                limit=admission.searches,
             ),
             evaluation=EvaluationRunner(
                 RecommendationService(cache, database, backends.evaluation_search, fallback, cache_seconds=0)

@@ -50,6 +50,7 @@ def create_app(settings: Settings) -> Starlette:
         lifespan=lifespan(
             settings,
             exempt_from_shedding={endpoint.path for endpoint in endpoints if not endpoint.shed},
+            search_endpoints={(endpoint.method, endpoint.path) for endpoint in endpoints if endpoint.searches},
             fast_path_endpoints={
                 (endpoint.method, endpoint.path): frozenset(endpoint.query.model_fields if endpoint.query else ())
                 for endpoint in endpoints

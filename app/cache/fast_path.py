@@ -74,6 +74,10 @@ class FastPath:
         if head <= MAX_HEAD_BYTES and len(body) <= MAX_BODY_BYTES:
             self._entries[key] = Entry(respond, route, head + len(body) + ENTRY_OVERHEAD)
 
+    def contains(self, scope: Scope, body: bytes) -> bool:
+        """Return whether an equal request is registered; the scope is that of the server, without a context."""
+        return _key_of(scope, dict(scope["headers"]), body) in self._entries
+
     def lookup(self, scope: Scope, body: bytes) -> RawResponse | None:
         """Return the response to the request, or None if it has to take the usual path."""
         try:
@@ -94,7 +98,10 @@ def _names(query_string: bytes) -> Set[bytes]:
 
 
 def _request_key(scope: Scope, body: bytes) -> RequestKey:
-    headers: RequestHeaders = scope["state"]["context"].headers
+    return _key_of(scope, scope["state"]["context"].headers, body)
+
+
+def _key_of(scope: Scope, headers: RequestHeaders, body: bytes) -> RequestKey:
     return (
         scope["method"],
         scope["path"],

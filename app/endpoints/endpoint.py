@@ -66,6 +66,8 @@ class Endpoint:
     """Whether paths below it that no endpoint has belong to the same rate-limit group."""
     shed: bool = True
     """Whether its requests may be rejected with 503 while the process is overloaded."""
+    searches: bool = False
+    """Whether its requests search the index, unless they are answered from a cache: their number is limited."""
     bounds_itself: bool = False
     """Whether all that the handler waits for has a timeout of its own: another one costs an event a tenth."""
     fast_path: bool = False

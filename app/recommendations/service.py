@@ -29,6 +29,7 @@ from app.recommendations.trip_search.elasticsearch import STALE_INDEX, Elasticse
 from app.recommendations.trip_search.interface import CountingTripSearch
 from app.recommendations.trip_search.postgres import PostgresTripSearch
 from app.repositories.lookups import load_lookups
+from app.server.search_limit import SearchLimit
 from core.errors import BackendError, BackendUnavailableError
 from core.metrics.labels import with_values
 from core.tracing import spans
@@ -128,7 +129,7 @@ class CachedResponse(Struct, frozen=True):
 
 
 class RecommendationService:
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each is independent of the others
         self,
         cache: ResponseCache,
         database: Database,
@@ -136,12 +137,17 @@ class RecommendationService:
         fallback: PostgresTripSearch,
         *,
         cache_seconds: int,
+        limit: SearchLimit | None = None,
     ) -> None:
-        """Create a service that caches responses for `cache_seconds`; 0 disables the cache."""
+        """Create a service that caches responses for `cache_seconds`; 0 disables the cache.
+
+        Searches of the primary source are measured for the `limit`.
+        """
         self._cache = cache
         self._database = database
         self._index = index
         self._primary = DataSource("primary", index, self._load_lookups)
+        self._limit = limit
         self._fallbacks = (
             DataSource("postgres", fallback, self._load_lookups, FROM_DATABASE),
             DataSource("index", index, index.lookups, WITHOUT_DATABASE),
@@ -260,6 +266,12 @@ class RecommendationService:
 
     def _loader(self, request: SearchRequest, source: DataSource) -> Callable[[], Awaitable[bytes]]:
         async def load() -> bytes:
+            if source is self._primary and self._limit is not None:
+                with self._limit.measure():
+                    return await make()
+            return await make()
+
+        async def make() -> bytes:
             search = await self._search(request, source)
             started = time.monotonic()
             results = await _find(search, source)

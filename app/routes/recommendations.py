@@ -94,6 +94,7 @@ ENDPOINTS = (
         tag="recommendations",
         rate_limit="recommendations",
         fast_path=True,
+        searches=True,
         body=Preferences,
         response=RecommendationsResponse,
         errors=(401, 403, 404),

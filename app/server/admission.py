@@ -9,17 +9,21 @@ A timer measures how late the event loop is, and each of its ticks updates the l
   request queues for about that time. Requests that have been in flight for `long_request_seconds` can only be waiting
   for a dependency, therefore they do not count.
 
-`app.server.shedding_protocol` rejects a request while `can_admit` is False.
+`app.server.shedding_protocol` rejects a request while `can_admit` is False. Searches have a lower limit of their own
+(`app.server.search_limit`).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Set
+from collections.abc import AsyncIterator, Callable, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import monotonic
 
 from prometheus_client import Gauge
+from starlette.types import Scope
 from uvicorn.server import ServerState
+
+from app.server.search_limit import SearchLimit
 
 LIMIT = Gauge(
     "smarttrip_admission_limit",
@@ -50,12 +54,33 @@ class AdmissionTuning:
     """Age from which a request is taken to wait for a dependency."""
 
 
+IsKnown = Callable[[Scope, bytes], bool]
+"""Return whether the process has answered an equal request, with this body, and so may have kept the response."""
+
+
+def never_known(_scope: Scope, _body: bytes) -> bool:
+    return False
+
+
 class AdmissionController:
     def __init__(
-        self, max_concurrency: int, exempt_paths: Set[str] = frozenset(), tuning: AdmissionTuning | None = None
+        self,
+        max_concurrency: int,
+        exempt_paths: Set[str] = frozenset(),
+        tuning: AdmissionTuning | None = None,
+        *,
+        search_endpoints: Set[tuple[str, str]] = frozenset(),
+        is_known: IsKnown = never_known,
     ) -> None:
-        """Admit `max_concurrency` requests at most; requests for `exempt_paths` are never rejected."""
+        """Admit `max_concurrency` requests at most; requests for `exempt_paths` are never rejected.
+
+        Those to `search_endpoints` (methods and paths) have a limit of their own, unless `is_known` returns that the
+        process has answered an equal request before.
+        """
         self.exempt_paths = exempt_paths
+        self.search_endpoints = search_endpoints
+        self.is_known = is_known
+        self.searches = SearchLimit()
         self.server_state = ServerState()
         """Running tasks and number of responses, counted by uvicorn; each connection sets it."""
         self.rejected = 0
@@ -130,10 +155,17 @@ class AdmissionController:
 
 @asynccontextmanager
 async def running_admission(
-    max_concurrency: int, exempt_paths: Set[str] = frozenset(), tuning: AdmissionTuning | None = None
+    max_concurrency: int,
+    exempt_paths: Set[str] = frozenset(),
+    tuning: AdmissionTuning | None = None,
+    *,
+    search_endpoints: Set[tuple[str, str]] = frozenset(),
+    is_known: IsKnown = never_known,
 ) -> AsyncIterator[AdmissionController]:
     """Yield a controller whose ticks run as long as the block does."""
-    admission = AdmissionController(max_concurrency, exempt_paths, tuning)
+    admission = AdmissionController(
+        max_concurrency, exempt_paths, tuning, search_endpoints=search_endpoints, is_known=is_known
+    )
     admission.start()
     try:
         yield admission

@@ -202,10 +202,15 @@ class ParsingProtocol(HttpToolsProtocol):
         return True
 
     def _start(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Let the application serve the request. Its body is complete if it came with the head."""
+        self._run(cycle, app)
+
+    def _run(self, cycle: RequestResponseCycle, app: Any) -> asyncio.Task[None]:
         self._prepare(cycle)
         task = self.loop.create_task(cycle.run_asgi(app))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
+        return task
 
     def _prepare(self, cycle: RequestResponseCycle) -> None:
         """Do what is due before the application serves a request."""

@@ -2,8 +2,10 @@
 
 import asyncio
 from functools import lru_cache
+from typing import Any, cast
 
 from prometheus_client import Counter
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from app.http.errors import ApiError, overloaded
@@ -40,7 +42,9 @@ rejection_responses = lru_cache(maxsize=1)(RejectionResponses)
 
 
 class LoadSheddingProtocol(TimeoutProtocol):
-    """Reject requests while the `AdmissionController` of the application's state has no capacity.
+    """Reject requests while the `AdmissionController` of the application's state has no capacity for them.
+
+    Searches are rejected once their body is there, unless they are known to be answered from the process's cache.
 
     Those on a connection more than may be busy are rejected as well, and it is closed.
     """
@@ -66,6 +70,20 @@ class LoadSheddingProtocol(TimeoutProtocol):
         cycle.keep_alive = cycle.keep_alive and has_place
         self._reject(cycle)
         return False
+
+    def _start(self, cycle: RequestResponseCycle, app: Any) -> None:
+        scope = cycle.scope
+        if (scope["method"], scope["path"]) not in self._admission.search_endpoints:
+            self._run(cycle, app)
+        elif self._admission.searches.can_admit() or self._is_cached(cycle):
+            self._admission.searches.begin()
+            self._run(cycle, app).add_done_callback(self._admission.searches.end)
+        else:
+            self._reject(cast(RequestCycle, cycle))
+
+    def _is_cached(self, cycle: RequestResponseCycle) -> bool:
+        """Return whether the request is one that this process has answered before, and may have kept."""
+        return not cycle.more_body and self._admission.is_known(cast(Scope, cycle.scope), bytes(cycle.body))
 
     def _wait_for_body(self, cycle: RequestResponseCycle) -> None:
         self._receiving.add(self)

@@ -51,6 +51,13 @@ def test_equal_request_is_answered(fast_path: FastPath) -> None:
     assert repeated["route"] is ROUTES["/search"]
 
 
+def test_request_is_known_to_the_server_before_it_has_a_context(fast_path: FastPath) -> None:
+    fast_path.register(scope_of(), respond, body=b"{}")
+    scope = {"method": "POST", "path": "/search", "query_string": b"", "headers": [*JSON.items()]}
+    assert fast_path.contains(scope, b"{}")
+    assert not fast_path.contains(scope, b"{ }")
+
+
 @pytest.mark.parametrize(
     ("other", "body"),
     [

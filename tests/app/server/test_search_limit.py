@@ -1,0 +1,116 @@
+"""The limit of searches, against simulated servers of any capacity and distance."""
+
+from itertools import pairwise
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.server.search_limit import SearchLimit, SearchTuning
+from tests.app.server.simulated_server import SimulatedServer, Simulation
+
+TUNING = SearchTuning()
+SETTLING = 1.5
+"""Seconds after which the limit has found a flood, and the time in which what was admitted until then is finished."""
+SECONDS = 4.0
+NOISE = 1.5
+"""Factor by which a count of few searches may be wrong."""
+
+simulated = settings(deadline=None, max_examples=25)
+"""Some seconds of many searches are simulated in each example."""
+
+workers = st.integers(1, 8)
+capacities = st.floats(40, 2000)
+loads = st.floats(1.2, 12)
+"""Offered searches, in multiples of the capacity."""
+
+
+def make_server(workers: int, capacity: float, delay: float = 0.0) -> SimulatedServer:
+    return SimulatedServer(workers, workers / capacity, delay)
+
+
+def flooded(simulation: Simulation, load: float) -> None:
+    """Check that a flood is answered at capacity, and that nobody waits longer than the limit says."""
+    server = simulation.server
+    simulation.run(load * server.capacity, SETTLING + TUNING.burst / server.capacity)
+    counts = simulation.run(load * server.capacity, SECONDS)
+    assert len(counts.latencies) > 0.9 * server.capacity * SECONDS
+    longest = sorted(counts.latencies)[int(0.95 * len(counts.latencies))]
+    most = max(TUNING.lowest, TUNING.gain * max(server.workers, TUNING.few))
+    assert longest <= NOISE * most / server.capacity
+
+
+@simulated
+@given(workers, capacities, loads)
+def test_flood_is_answered_at_capacity_and_without_a_queue(workers: int, capacity: float, load: float) -> None:
+    flooded(Simulation(make_server(workers, capacity)), load)
+
+
+@simulated
+@given(workers, st.lists(capacities, min_size=2, max_size=4), loads)
+def test_limit_follows_the_capacity(workers: int, capacities: list[float], load: float) -> None:
+    simulation = Simulation(make_server(workers, capacities[0]))
+    for before, after in pairwise(capacities):
+        flooded(simulation, load)
+        # What is left of the faster server's searches is worked off first.
+        simulation.server.work *= before / after
+        simulation.run(load * simulation.server.capacity, TUNING.refresh_seconds)
+    flooded(simulation, load)
+
+
+@simulated
+@given(workers, capacities, st.floats(0.05, 0.7), st.floats(0, 0.3))
+def test_nothing_is_refused_within_the_capacity_however_far_the_server_is(
+    workers: int, capacity: float, load: float, delay: float
+) -> None:
+    rate = min(load * capacity, 0.9 * TUNING.burst / (delay + workers / capacity))
+    simulation = Simulation(make_server(workers, capacity, delay))
+    # The first searches tell how far it is.
+    simulation.run(rate, 2 * SECONDS)
+    assert simulation.run(rate, SECONDS).refused == 0
+
+
+@simulated
+@given(workers, capacities, loads)
+def test_all_is_normal_a_second_after_a_flood(workers: int, capacity: float, load: float) -> None:
+    simulation = Simulation(make_server(workers, capacity))
+    simulation.run(load * capacity, SECONDS)
+    simulation.run(capacity / 2, 1.0)
+    assert simulation.run(capacity / 2, SECONDS).refused == 0
+
+
+@simulated
+@given(st.floats(20, 100), st.floats(0.05, 0.3))
+def test_server_that_becomes_slow_but_not_busy_has_nothing_refused_after_some_seconds(
+    rate: float, delay: float
+) -> None:
+    rate = min(rate, 0.9 * TUNING.burst / delay)
+    simulation = Simulation(make_server(8, 2000))
+    simulation.run(rate, SECONDS)
+    simulation.server.delay = delay
+    simulation.run(rate, 2 * SECONDS)
+    assert simulation.run(rate, SECONDS).refused == 0
+
+
+@simulated
+@given(workers, capacities, st.integers(2, TUNING.burst))
+def test_burst_is_admitted(workers: int, capacity: float, number: int) -> None:
+    simulation = Simulation(make_server(workers, capacity))
+    simulation.run(capacity / 10, SECONDS)
+    counts = simulation.run(1e6, number / 1e6)
+    assert counts.refused == 0
+
+
+def test_requests_that_do_not_search_are_not_refused() -> None:
+    limit = SearchLimit(clock=lambda: 10.0)
+    for _ in range(10 * TUNING.highest):
+        assert limit.can_admit()
+        limit.begin()
+
+
+def test_server_that_finishes_nothing_gets_as_many_as_connections_allow() -> None:
+    """Probes find out whether it stalls."""
+    simulation = Simulation(make_server(4, 400))
+    simulation.run(200, 1.0)
+    simulation.server.work = 1000.0
+    counts = simulation.run(200, 2.0)
+    assert counts.offered - counts.refused in range(TUNING.highest - TUNING.lowest, TUNING.highest + 1)
