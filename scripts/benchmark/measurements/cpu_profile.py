@@ -2,8 +2,9 @@
 
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -95,22 +96,24 @@ class Recorder:
         cpu_us = (server.cpu_seconds() - before) / sent * 1e6
         stacks, graph = (self.folder / f"{requests.replace(' ', '-')}.{suffix}" for suffix in ("txt", "svg"))
         for path, form in ((stacks, "raw"), (graph, "flamegraph")):
-            with self.recording(server.pid, path, form):
-                generate(plan)
+            with ThreadPoolExecutor(1) as sender:
+                sending = sender.submit(generate, plan)
+                # The generator has to start first.
+                time.sleep(MARGIN_SECONDS)
+                self.record(server.pid, path, form)
+                sending.result()
         with stacks.open(encoding="utf-8") as lines:
             return CpuProfile(requests, cpu_us, shares_by_part(lines), str(graph))
 
-    @contextmanager
-    def recording(self, pid: int, path: Path, form: str) -> Iterator[None]:
-        """Record a process during the block, and wait for the file at its end. Raises: CliError."""
+    def record(self, pid: int, path: Path, form: str) -> None:
+        """Record a process into the file. Raises: CliError."""
         command = [self.py_spy, "record", "--pid", str(pid), "--duration", str(max(1, round(self.seconds)))]
         # Stopped for each sample, a process that waits would be woken each time, and take its waiting for work.
         command += ["--nonblocking", "--rate", SAMPLES_PER_SECOND, "--format", form, "--output", str(path)]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as spy:
-            yield
-            _, said = spy.communicate()
-        if spy.returncode or not path.is_file():
-            raise CliError(f"py-spy could not record: {' '.join(said.split()) or f'it ended with {spy.returncode}'}")
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode or not path.is_file():
+            said = " ".join(done.stderr.split()) or f"it ended with {done.returncode}"
+            raise CliError(f"py-spy could not record: {said}")
 
 
 def table(profiles: list[CpuProfile]) -> Table:

@@ -58,8 +58,5 @@ def test_refusal_of_the_profiler_is_passed_on(tmp_path: Path) -> None:
     refusing = tmp_path / "py-spy"
     refusing.write_text("#!/bin/sh\necho 'Error: Permission Denied' >&2\nexit 1\n")
     refusing.chmod(0o755)
-    with (
-        pytest.raises(CliError, match="could not record: Error: Permission Denied"),
-        Recorder(str(refusing), 1, tmp_path).recording(1, tmp_path / "cached.txt", "raw"),
-    ):
-        pass
+    with pytest.raises(CliError, match="could not record: Error: Permission Denied"):
+        Recorder(str(refusing), 1, tmp_path).record(1, tmp_path / "cached.txt", "raw")
