@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -66,6 +66,17 @@ def cpu_seconds(pid: int) -> float:
 def memory_mb(pid: int) -> float:
     """Return the resident memory of the largest of a process and its children."""
     return max(process.memory_info().rss for process in process_tree(pid)) / 1e6
+
+
+def thread_cpu_seconds(pid: int, without: tuple[str, ...]) -> float:
+    """Return the CPU time of the process's threads so far, without those whose names begin so."""
+    seconds = 0.0
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        # It may end meanwhile.
+        with suppress(FileNotFoundError, ProcessLookupError):
+            if not (thread / "comm").read_text().startswith(without):
+                seconds += int((thread / "schedstat").read_text().split()[0]) / 1e9
+    return seconds
 
 
 def process_tree(pid: int) -> list[psutil.Process]:

@@ -232,6 +232,25 @@ def sharding(
     _print(measured, table, json, width=160)
 
 
+@app.command("search-cost")
+def search_cost(
+    sizes: Annotated[
+        str, typer.Option(parser=sizes, metavar="N,N,...", help="Catalogue sizes, separated by commas.")
+    ] = "10000,100000",
+    searches: Annotated[
+        int, typer.Option(parser=whole_number(20, 100_000), metavar="N", help="Searches of each turn.")
+    ] = 200,
+    rounds: Rounds = 5,
+    json: JsonOption = False,
+) -> None:
+    """Compare Elasticsearch's CPU time for a search of the service with that of the raw reference, in turns."""
+    from scripts.benchmark.measurements.search_cost import measure, table
+    from scripts.dev_stack.paths import cache_root
+
+    measured = measure(cache_root() / "bench", split_sizes(sizes), searches, rounds, _report_steps(json))
+    _print(measured, table, json, width=120)
+
+
 @app.command()
 def tracing(
     departures: Departures = 10_000,

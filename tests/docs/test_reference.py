@@ -89,7 +89,7 @@ def test_table_lists_exactly_the_exit_codes() -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
 def test_named_commands_exist(document: Path) -> None:
     groups = {name.partition(" ")[0] for name in commands()}
-    named = re.findall(r"(?:^    |`)smarttrip ([a-z]+)(?: ([a-z]+))?", text(document), re.MULTILINE)
+    named = re.findall(r"(?:^    |`)smarttrip ([a-z]+)(?: ([a-z][a-z-]*))?", text(document), re.MULTILINE)
     for group, command in named:
         assert group in groups
         assert not command or f"{group} {command}" in commands() or (group == "completion" and command in SHELLS)
