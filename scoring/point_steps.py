@@ -3,17 +3,19 @@
 Of the alternatives in a group only the first that holds counts. Instead of asking for each of them whether an earlier
 one holds, the points of the worst case are given to all candidates, and each better alternative adds its difference to
 the next worse one wherever it or a better one holds: 12 points within the budget, 8 slightly over and 5 over are 4, 3
-and 5 points at three prices. Steps of several groups with the same condition become one.
+and 5 points at three prices. Steps of several groups with the same condition become one, and two values of a field that
+has only one are alternatives, too.
 """
 
 from collections.abc import Iterator, Sequence
 from itertools import chain, pairwise
+from operator import itemgetter
 
 from msgspec import Struct
 
 from scoring.predicates import ALWAYS, And, Condition, Equals, In, Or, Range
 from scoring.rules import RuleGroup
-from scoring.simplification import NOTHING, Facts, implies, negation, simplify, union
+from scoring.simplification import NOTHING, SINGLE_VALUED, Facts, implies, negation, simplify, union
 
 
 class PointSteps(Struct, frozen=True):
@@ -35,7 +37,28 @@ def point_steps(rules: Sequence[RuleGroup], candidates: Condition) -> PointSteps
     for fact in known:
         if isinstance(fact, Or):
             constant += sum(steps.pop(holds) for holds in [*steps] if isinstance(holds, Or) and implies(fact, holds))
+    _nest_exclusive(steps)
     return PointSteps(constant, {holds: points for holds, points in steps.items() if points})
+
+
+def _nest_exclusive(steps: dict[Condition, int]) -> None:
+    """Replace steps that exclude each other, as their field has one value, by such as include the ones before them.
+
+    The sum of all steps is then what a departure can have.
+    """
+    by_field: dict[str, list[Equals]] = {}
+    for holds in steps:
+        if isinstance(holds, Equals) and holds.field in SINGLE_VALUED:
+            by_field.setdefault(holds.field, []).append(holds)
+    for field, exclusive in by_field.items():
+        if len(exclusive) > 1:
+            best_first = sorted(
+                ((steps.pop(holds), holds.value) for holds in exclusive), key=itemgetter(0), reverse=True
+            )
+            for number, (better, worse) in enumerate(pairwise([*(points for points, _ in best_first), 0]), 1):
+                values = tuple(value for _, value in best_first[:number])
+                nested: Condition = In(field, values) if number > 1 else Equals(field, *values)
+                steps[nested] = steps.get(nested, 0) + better - worse
 
 
 def _group_steps(group: RuleGroup, facts: Facts) -> Iterator[tuple[int, Condition]]:

@@ -20,7 +20,7 @@ Facts: TypeAlias = Mapping[str, FieldCondition]
 
 NO_FACTS: Facts = {}
 
-_SINGLE_VALUED = frozenset(field.name for field in fields(SearchedFields) if field.type != list[str])
+SINGLE_VALUED = frozenset(field.name for field in fields(SearchedFields) if field.type != list[str])
 
 
 def simplify(condition: Condition, facts: Facts = NO_FACTS) -> Condition:
@@ -82,6 +82,8 @@ def implies(fact: Condition, condition: Condition) -> bool:
         return all(any(implies(part, other) for other in condition.conditions) for part in parts)
     if isinstance(condition, Range):
         return isinstance(fact, Range) and fact.field == condition.field and _common(fact, condition) == fact
+    if isinstance(condition, In) and isinstance(fact, Equals):
+        return fact.field == condition.field and fact.value in condition.values
     if isinstance(condition, In) and (isinstance(fact, In) or (isinstance(fact, AtLeastN) and fact.count > 0)):
         return fact.field == condition.field and {*fact.values} <= {*condition.values}
     return fact == condition
@@ -98,7 +100,7 @@ def _excludes(fact: FieldCondition, condition: FieldCondition) -> bool:
     if isinstance(fact, Range):
         return isinstance(condition, Range) and not _overlap(fact, condition)
     if isinstance(fact, Equals) and isinstance(condition, Equals):
-        return fact.value != condition.value and fact.field in _SINGLE_VALUED
+        return fact.value != condition.value and fact.field in SINGLE_VALUED
     return False
 
 

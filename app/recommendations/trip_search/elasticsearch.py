@@ -12,7 +12,8 @@ from app.backends.failover_client import FailoverHttpClient
 from app.backends.http_client import HttpClient
 from app.backends.index_freshness import IndexFreshnessMonitor
 from app.backends.labels import SEARCH_INDEX_LABEL
-from app.recommendations.trip_search.elasticsearch_responses import COUNT, FACETS, HITS, EsResponse, SearchResponse
+from app.recommendations.trip_search.elasticsearch_responses import COUNT, FACETS, HITS, EsResponse, Hits
+from app.recommendations.trip_search.expected_scores import ExpectedScores, search_kind
 from app.recommendations.trip_search.index_lookups import LOOKUP_QUERY, parse_lookups
 from app.recommendations.trip_search.interface import SearchHits
 from core.concurrency.stall_detector import ServerStalledError
@@ -21,8 +22,9 @@ from core.elasticsearch_node import elasticsearch_operation
 from core.errors import BackendUnavailableError, OverloadedError
 from core.tracing import spans
 from core.tracing.elasticsearch import response_attributes
+from scoring import weights
 from scoring.context import SearchLookups
-from scoring.elasticsearch import build_search
+from scoring.elasticsearch import build_search, score_offset
 from scoring.predicates import Condition
 from scoring.rules import RuleGroup
 
@@ -62,6 +64,7 @@ class ElasticsearchTripSearch:
         self._feed = feed
         self._search_path = search_path(alias, cached=cached)
         self._count_path = f"/{alias}/_count"
+        self.expected = ExpectedScores()
         self.breaker = CircuitBreaker(dependency, SEARCH_INDEX_LABEL)
 
     @property
@@ -71,9 +74,15 @@ class ElasticsearchTripSearch:
 
     async def find(self, condition: Condition, rules: Sequence[RuleGroup], size: int) -> SearchHits:
         """Return the `size` best departures for which the condition holds."""
-        with spans.span("build search"):
-            body = build_search(condition, rules, size)
-        return await self._query(self._search_path, body, HITS, _search_hits)
+        kind = search_kind(condition, rules, size)
+        expected = self.expected.lowest(kind)
+        hits, last = await self._search(condition, rules, size, expected)
+        while last < expected > weights.MIN_SHOWN_SCORE:
+            # So many departures had at least the last score; not any more if one of them has changed since.
+            expected = max(last, weights.MIN_SHOWN_SCORE)
+            hits, last = await self._search(condition, rules, size, expected)
+        self.expected.add(kind, last)
+        return SearchHits(hits.total.value, [hit.source for hit in hits.hits])
 
     async def count(self, condition: Condition) -> int:
         """Return the number of departures for which the condition holds."""
@@ -85,6 +94,16 @@ class ElasticsearchTripSearch:
         return await self._query(
             self._search_path, LOOKUP_QUERY, FACETS, lambda response: parse_lookups(response.aggregations)
         )
+
+    async def _search(
+        self, condition: Condition, rules: Sequence[RuleGroup], size: int, least: int
+    ) -> tuple[Hits, int]:
+        """Return hits that are complete down to the score `least`, and the score of the last; 0 if they are fewer."""
+        with spans.span("build search"):
+            body = build_search(condition, rules, size, least)
+        response = await self._query(self._search_path, body, HITS, lambda response: response)
+        hits = response.hits.hits
+        return response.hits, int(hits[-1].sort[0]) - score_offset(rules) if len(hits) == size else 0
 
     async def _query(
         self,
@@ -126,7 +145,3 @@ class ElasticsearchTripSearch:
     def _unavailable(self, reason: str) -> BackendUnavailableError:
         log.warning("search_unavailable", reason=reason)
         return BackendUnavailableError(SEARCH_INDEX_LABEL, reason=reason)
-
-
-def _search_hits(response: SearchResponse) -> SearchHits:
-    return SearchHits(response.hits.total.value, [hit.source for hit in response.hits.hits])

@@ -27,6 +27,8 @@ class Total(Struct):
 
 class Hit(Struct):
     source: TripDocument = field(name="_source")
+    sort: tuple[float, int, int]
+    """Score, start and id."""
 
 
 class Hits(Struct):
