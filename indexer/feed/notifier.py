@@ -140,9 +140,11 @@ class ChangeNotifier:
         async with self._backends.postgres.begin() as connection:
             await publisher_leases.renew(connection, self.publisher)
             adopted = await publisher_leases.take_over(connection, self.publisher)
-        if adopted is not None:
-            self._unpublished.adopted += adopted
-            self.queue_publish({EVERYTHING})
+            if adopted is not None:
+                # Before the commit, which may be done although it fails: nobody else would publish then. Those that
+                # are gone commit nothing more of their own: their rows are locked.
+                self._unpublished.adopted += adopted
+                self.queue_publish({EVERYTHING})
 
     async def flush(self) -> bool:
         """Refresh and publish now; return whether nothing is left to do."""

@@ -19,7 +19,7 @@ from indexer.feed.consumer import OutboxConsumer
 from indexer.feed.notifier import ChangeNotifier
 from indexer.index.outbox import DIRECT
 from schemas.index_document import SearchedFields
-from schemas.invalidation_message import DEPARTURE
+from schemas.invalidation_message import ALL_KINDS, DEPARTURE
 from schemas.tables import Publisher, UnpublishedChanges
 from tests.indexer.feed.test_notifier import next_message, notifier, redis, subscription
 from tests.support.sync import execute, waiting
@@ -69,6 +69,12 @@ async def workers(backends: Backends, ids: dict[str, int], notifier: ChangeNotif
 async def count(engine: AsyncEngine, table: type[UnpublishedChanges] | type[Publisher]) -> int:
     async with engine.connect() as connection:
         return await connection.scalar(select(func.count()).select_from(table)) or 0
+
+
+async def expire(worker: Worker) -> None:
+    """Have the worker count as gone."""
+    old = "UPDATE smarttrip.publishers SET renewed_at = '-infinity' WHERE id = :id"
+    await execute(worker.backends.postgres, old, id=worker.notifier.publisher)
 
 
 async def test_unpublished_states_of_all_workers_are_listed(workers: list[Worker], ids: dict[str, int]) -> None:
@@ -154,8 +160,7 @@ async def test_unpublished_changes_of_a_killed_worker_are_kept_until_they_are_pu
     killed, other, third = workers
     await killed.write(ids["trip"], 2)
     await other.notifier.register()
-    old = "UPDATE smarttrip.publishers SET renewed_at = '-infinity' WHERE id = :id"
-    await execute(killed.backends.postgres, old, id=killed.notifier.publisher)
+    await expire(killed)
     async with other.backends.postgres.begin() as connection:
         adopted = await publisher_leases.take_over(connection, other.notifier.publisher)
     assert adopted is not None
@@ -185,27 +190,52 @@ async def test_worker_whose_changes_are_not_all_published_leaves_its_row(
     assert await count(worker.backends.postgres, UnpublishedChanges) == 1
 
 
-async def test_batch_whose_commit_is_not_confirmed_is_published(
-    workers: list[Worker], ids: dict[str, int], subscription: PubSub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The connection is lost after the server has committed."""
-    worker = workers[0]
-    while await subscription.get_message(timeout=0.1) is not None:
-        pass
-    commit, record = RootTransaction._connection_commit_impl, unpublished_changes.record
+def break_commit_after(patch: pytest.MonkeyPatch, owner: Any, step: str) -> None:
+    """Have the connection lost after the server has committed the transaction of the next such step."""
+    commit, taken = RootTransaction._connection_commit_impl, getattr(owner, step)
 
     def commit_unconfirmed(transaction: RootTransaction) -> None:
         commit(transaction)
-        monkeypatch.setattr(RootTransaction, "_connection_commit_impl", commit)
+        patch.setattr(RootTransaction, "_connection_commit_impl", commit)
         raise OperationalError("COMMIT", {}, ConnectionError())
 
-    async def record_and_break(*arguments: Any) -> int:
-        monkeypatch.setattr(RootTransaction, "_connection_commit_impl", commit_unconfirmed)
-        return await record(*arguments)
+    async def take_step(*arguments: Any) -> Any:
+        patch.setattr(owner, step, taken)
+        patch.setattr(RootTransaction, "_connection_commit_impl", commit_unconfirmed)
+        return await taken(*arguments)
 
-    monkeypatch.setattr(unpublished_changes, "record", record_and_break)
+    patch.setattr(owner, step, take_step)
+
+
+async def drop_messages(subscription: PubSub) -> None:
+    while await subscription.get_message(timeout=0.1) is not None:
+        pass
+
+
+async def test_batch_whose_commit_is_not_confirmed_is_published(
+    workers: list[Worker], ids: dict[str, int], subscription: PubSub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = workers[0]
+    await drop_messages(subscription)
+    break_commit_after(monkeypatch, unpublished_changes, "record")
     await execute(worker.backends.postgres, "UPDATE trip_occurrences SET spots_left = 7 WHERE id = :id", id=ids["trip"])
     await OutboxConsumer(worker.backends, DIRECT, worker.notifier, lambda: None)._drain()
     assert await waiting(worker.backends.postgres) == 0
     assert await worker.notifier.flush()
     assert (await next_message(subscription))["kinds"] == [DEPARTURE]
+
+
+async def test_take_over_whose_commit_is_not_confirmed_is_published(
+    workers: list[Worker], subscription: PubSub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker that is gone has left nothing but its registration, which is removed by then."""
+    killed, other, _ = workers
+    await killed.notifier.register()
+    await expire(killed)
+    await drop_messages(subscription)
+    break_commit_after(monkeypatch, publisher_leases, "take_over")
+    with pytest.raises(OperationalError):
+        await other.notifier.take_over()
+    assert await count(other.backends.postgres, Publisher) == 1
+    assert await other.notifier.flush()
+    assert (await next_message(subscription))["kinds"] == sorted(ALL_KINDS)
