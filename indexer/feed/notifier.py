@@ -130,7 +130,9 @@ class ChangeNotifier:
     async def _read_generation(self) -> None:
         """Take note of what others have published, so that caches need not assume that this process has missed it."""
         with suppress(RedisError, ValueError):
-            self.generation = max(self.generation, await current_generation(self._redis, self.generation))
+            found = await current_generation(self._redis, self.generation)
+            # It may have published in the meantime.
+            self.generation = max(self.generation, found)
 
     async def take_over(self) -> None:
         """Renew the registration of this process, and have everything published if another one is gone.
@@ -209,7 +211,7 @@ class ChangeNotifier:
         if generation is None:
             return False
         self._unpublished_traces = self._unpublished_traces[len(traces) :]
-        self.generation = generation
+        self.generation = max(self.generation, generation)
         self._published_records.update(unpublished.records)
         self._removal_due.set()
         return True

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from sqlalchemy import func, select
 
-from core import clients
+from core import clients, generation
 from core.concurrency.tasks import background_task, cancel_and_wait
 from core.configuration.settings import Settings
 from indexer import publisher_leases
@@ -139,6 +139,23 @@ async def test_worker_takes_note_of_what_others_have_published(scene: Scene, not
     """Caches then need not assume that it has read the index before that."""
     published = await publish(scene.redis, ["tag"])
     await eventually(lambda: notifier.generation == published)
+
+
+async def test_what_a_worker_publishes_while_it_reads_the_generation_counts(
+    notifier: ChangeNotifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = generation.current_generation
+
+    async def read_and_publish(*arguments: Any) -> int:
+        found = await read(*arguments)
+        notifier.queue_publish(["tag"])
+        assert await notifier.flush()
+        return found
+
+    monkeypatch.setattr(notifier_module, "current_generation", read_and_publish)
+    before = notifier.generation
+    await notifier._read_generation()
+    assert notifier.generation == before + 1
 
 
 def bytes_sent(proxy: FaultProxy) -> int:
