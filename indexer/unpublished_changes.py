@@ -23,7 +23,6 @@ MAX_ROWS = 200
 """Rows that are looked at: with more, of workers that cannot publish, nothing is known of any departure."""
 
 _id = UnpublishedChanges.id
-_are_few = ~select(_id).offset(MAX_ROWS).limit(1).exists()
 _decode = Decoder(list[DepartureChange]).decode
 
 
@@ -38,12 +37,19 @@ async def find(
     process is registered that does not record what it writes; or somebody wrote more than is listed.
     """
     trip_ids = {row.row_id for row in rows if row.kind == DEPARTURE and row.row_id is not None}
-    is_known = ~outbox.claimed_otherwise(rows).exists() & ~publisher_leases.without_records().exists() & _are_few
+    are_few = _are_few()
+    is_known = ~outbox.claimed_otherwise(rows).exists() & ~publisher_leases.without_records().exists() & are_few
     found = func.array_agg(UnpublishedChanges.changes, type_=ARRAY(Text))
-    texts = select(found).where(_overlaps(trip_ids), UnpublishedChanges.publisher != publisher).scalar_subquery()
+    others = (UnpublishedChanges.publisher != publisher) & _overlaps(trip_ids)
+    # With `are_few`, which is evaluated once, so that many rows are not read.
+    texts = select(found).where(are_few, others).scalar_subquery()
     # One statement: a batch that commits leaves the outbox and enters the table at once.
     known, unpublished = (await connection.execute(select(is_known, texts))).one()
     return _listed(unpublished or (), trip_ids) if known else None
+
+
+def _are_few() -> ColumnElement[bool]:
+    return ~select(_id).correlate(None).offset(MAX_ROWS).limit(1).exists()
 
 
 def _overlaps(trip_ids: Collection[int]) -> ColumnElement[bool]:

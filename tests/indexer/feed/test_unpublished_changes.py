@@ -1,12 +1,15 @@
 """What a worker has written and not published is published by whoever writes the same departure next."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import monotonic
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select, text
 from sqlalchemy.engine.base import RootTransaction
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -17,7 +20,7 @@ from indexer.feed import changed_departures
 from indexer.feed.batch import BatchResult, process_batch
 from indexer.feed.consumer import OutboxConsumer
 from indexer.feed.notifier import ChangeNotifier
-from indexer.index.outbox import DIRECT
+from indexer.index.outbox import DIRECT, ClaimedRow
 from schemas.index_document import SearchedFields
 from schemas.invalidation_message import ALL_KINDS, DEPARTURE
 from schemas.tables import Publisher, UnpublishedChanges
@@ -69,6 +72,11 @@ async def workers(backends: Backends, ids: dict[str, int], notifier: ChangeNotif
 async def count(engine: AsyncEngine, table: type[UnpublishedChanges] | type[Publisher]) -> int:
     async with engine.connect() as connection:
         return await connection.scalar(select(func.count()).select_from(table)) or 0
+
+
+def departure(trip_id: int) -> ClaimedRow:
+    """Return a row of the outbox that was claimed."""
+    return ClaimedRow(trip_id, DEPARTURE, trip_id, DIRECT, 0, None, datetime.now(UTC), monotonic())
 
 
 async def expire(worker: Worker) -> None:
@@ -141,10 +149,25 @@ async def test_departures_are_not_listed_beside_a_process_without_records(
 async def test_nothing_is_listed_beside_many_unpublished_batches(
     workers: list[Worker], ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    none_is_more = ~select(UnpublishedChanges.id).exists()
-    monkeypatch.setattr(unpublished_changes, "_are_few", none_is_more)
+    monkeypatch.setattr(unpublished_changes, "MAX_ROWS", 1)
     await workers[0].write(ids["other"], 2)
-    assert await workers[1].spots(ids["trip"], 2) is None
+    assert await workers[1].spots(ids["trip"], 2) == [(1, 2)]
+    assert await workers[1].spots(ids["trip"], 3) is None
+
+
+async def test_look_reads_few_of_many_rows(
+    workers: list[Worker], ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = workers[0]
+    await worker.notifier.register()
+    rows = 50 * [{"publisher": worker.notifier.publisher, "departures": [ids["trip"]]}]
+    monkeypatch.setattr(unpublished_changes, "MAX_ROWS", 3)
+    read = select(func.pg_stat_get_xact_tuples_returned(text("'smarttrip.unpublished_changes'::regclass")))
+    async with worker.backends.postgres.connect() as connection:
+        await connection.execute(insert(UnpublishedChanges), rows)
+        before = await connection.scalar(read) or 0
+        assert await unpublished_changes.find(connection, [departure(ids["trip"])], uuid4()) is None
+        assert (await connection.scalar(read) or 0) - before < len(rows)
 
 
 async def test_states_of_another_release_are_unknown(workers: list[Worker], ids: dict[str, int]) -> None:
