@@ -19,7 +19,7 @@ from indexer import metrics, publisher_leases, unpublished_changes
 from indexer.backends import Backends
 from indexer.feed.batch import BatchResult
 from indexer.feed.batch_span import oldest_age
-from indexer.feed.pending_invalidations import UnpublishedChanges, WrittenDepartures
+from indexer.feed.pending_invalidations import PendingInvalidations, WrittenDepartures
 from indexer.index.outbox import DIRECT, FANNED_OUT, LANES
 from indexer.invalidation_publisher import publish
 from schemas.invalidation_message import DEPARTURE, EVERYTHING
@@ -57,7 +57,7 @@ class ChangeNotifier:
         self._debounce_seconds = debounce_seconds
         self._unrefreshed: list[WrittenDepartures] = []
         # A worker that was killed may have written changes that were not published.
-        self._unpublished = UnpublishedChanges()
+        self._unpublished = PendingInvalidations()
         self._unpublished.add([EVERYTHING])
         self._unrefreshed_traces: list[str] = []
         self._unpublished_traces: list[str] = []
@@ -193,7 +193,7 @@ class ChangeNotifier:
         return True
 
     async def _publish(self) -> bool:
-        unpublished, self._unpublished = self._unpublished, UnpublishedChanges()
+        unpublished, self._unpublished = self._unpublished, PendingInvalidations()
         kinds = unpublished.kinds
         if not kinds:
             return True

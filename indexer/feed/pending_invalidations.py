@@ -17,7 +17,7 @@ class WrittenDepartures:
     changes: Sequence[DepartureChange] | None
     """None if it is not known what they were."""
     since: int
-    """Generation that this process had published when the batch began."""
+    """The last generation that this process knew to be published when the batch began."""
     record: int | None = None
     """Id of their row of unpublished changes in Postgres."""
 
@@ -28,7 +28,9 @@ class WrittenDepartures:
 
 
 @dataclass
-class UnpublishedChanges:
+class PendingInvalidations:
+    """What a worker has to publish."""
+
     kinds: set[str] = field(default_factory=set)
     written: list[WrittenDepartures] = field(default_factory=list)
     has_others: bool = False
@@ -52,12 +54,12 @@ class UnpublishedChanges:
         self.kinds |= {DEPARTURE} if written else set()
         self.written += written
 
-    def add_back(self, unpublished: "UnpublishedChanges") -> None:
+    def add_back(self, failed: "PendingInvalidations") -> None:
         """Add changes whose publication failed."""
-        self.add(unpublished.kinds - {DEPARTURE})
-        self.add_written(unpublished.written)
-        self.add([DEPARTURE] if unpublished.has_others else ())
-        self.adopted += unpublished.adopted
+        self.add(failed.kinds - {DEPARTURE})
+        self.add_written(failed.written)
+        self.add([DEPARTURE] if failed.has_others else ())
+        self.adopted += failed.adopted
 
     def listed_departures(self) -> DepartureChanges | None:
         """Return the changed departures, or None if they are not all known, or too many."""
