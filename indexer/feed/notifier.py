@@ -145,7 +145,7 @@ class ChangeNotifier:
             if adopted is not None:
                 # Before the commit, which may be done although it fails: nobody else would publish then. Those that
                 # are gone commit nothing more of their own: their rows are locked.
-                self._unpublished.adopted += adopted
+                self._unpublished.records += adopted
                 self.queue_publish({EVERYTHING})
 
     async def flush(self) -> bool:

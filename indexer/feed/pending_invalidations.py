@@ -33,42 +33,47 @@ class PendingInvalidations:
 
     kinds: set[str] = field(default_factory=set)
     written: list[WrittenDepartures] = field(default_factory=list)
+    """Empty if they cannot be listed: a worker that cannot publish does not keep more and more of them."""
     has_others: bool = False
     """Whether departures changed that are not in `written`."""
-    adopted: list[int] = field(default_factory=list)
-    """Rows of unpublished changes of processes that are gone."""
-
-    @property
-    def records(self) -> list[int]:
-        """Ids of the rows of unpublished changes in Postgres that are published with these."""
-        return [*self.adopted, *(written.record for written in self.written if written.record is not None)]
+    records: list[int] = field(default_factory=list)
+    """Ids of the rows of unpublished changes in Postgres that are published with these."""
 
     def add(self, kinds: Iterable[str]) -> None:
         """Add changes of which nothing else is known."""
         added = set(kinds)
         self.kinds |= added
-        self.has_others |= bool(added & {DEPARTURE, EVERYTHING})
+        if added & {DEPARTURE, EVERYTHING}:
+            self._list_none()
 
     def add_written(self, written: Sequence[WrittenDepartures]) -> None:
         """Add departures that searches find by now."""
         self.kinds |= {DEPARTURE} if written else set()
-        self.written += written
+        self.records += [batch.record for batch in written if batch.record is not None]
+        self._list(written)
 
     def add_back(self, failed: "PendingInvalidations") -> None:
         """Add changes whose publication failed."""
-        self.add(failed.kinds - {DEPARTURE})
-        self.add_written(failed.written)
-        self.add([DEPARTURE] if failed.has_others else ())
-        self.adopted += failed.adopted
+        self.kinds |= failed.kinds
+        self.records += failed.records
+        if failed.has_others:
+            self._list_none()
+        self._list(failed.written)
+
+    def _list(self, written: Sequence[WrittenDepartures]) -> None:
+        self.written += written
+        numbers = [MAX_CHANGES + 1 if batch.changes is None else len(batch.changes) for batch in self.written]
+        if self.written and (self.has_others or sum(numbers) > MAX_CHANGES):
+            self._list_none()
+
+    def _list_none(self) -> None:
+        self.has_others = True
+        self.written.clear()
 
     def listed_departures(self) -> DepartureChanges | None:
         """Return the changed departures, or None if they are not all known, or too many."""
-        if not self.written or self.has_others:
+        if not self.written:
             return None
-        changes: list[DepartureChange] = []
-        for written in self.written:
-            if written.changes is None or len(changes) + len(written.changes) > MAX_CHANGES:
-                return None
-            changes += written.changes
-        oldest = min(written.changed_at for written in self.written)
-        return DepartureChanges(min(written.since for written in self.written), monotonic() - oldest, changes)
+        changes = [change for batch in self.written for change in batch.changes or ()]
+        oldest = min(batch.changed_at for batch in self.written)
+        return DepartureChanges(min(batch.since for batch in self.written), monotonic() - oldest, changes)
