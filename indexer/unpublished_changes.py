@@ -7,7 +7,7 @@ next publishes their states with its own, so that each message holds all states 
 from collections.abc import Collection, Iterable, Sequence
 from uuid import UUID
 
-from msgspec import ValidationError
+from msgspec import Struct, ValidationError
 from msgspec.json import Decoder, encode
 from sqlalchemy import ARRAY, BigInteger, ColumnElement, Text, any_, bindparam, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -22,16 +22,25 @@ from schemas.tables import Publisher, UnpublishedChanges
 MAX_ROWS = 200
 """Rows that are looked at: with more, of workers that cannot publish, nothing is known of any departure."""
 
+
+class ListedChanges(Struct, frozen=True):
+    """Departures before and after, with all states since what caches know: the JSON of a row."""
+
+    since: int
+    """The last generation known to be published before the first of the states before was read."""
+    changes: Sequence[DepartureChange]
+
+
 _id = UnpublishedChanges.id
-_decode = Decoder(list[DepartureChange]).decode
+_decode = Decoder(ListedChanges).decode
 
 
 async def find(
-    connection: AsyncConnection, rows: Collection[ClaimedRow], publisher: UUID | None
-) -> list[DepartureChange] | None:
+    connection: AsyncConnection, rows: Collection[ClaimedRow], publisher: UUID | None, since: int
+) -> ListedChanges | None:
     """Return what others than the publisher have written of the departures of these rows and not published yet.
 
-    Call it after the write.
+    Call it after the write, with the generation that was known before the index was read.
 
     None if that is not known: another batch has begun to write them, or has failed or was killed while it did; a
     process is registered that does not record what it writes; or somebody wrote more than is listed.
@@ -45,7 +54,7 @@ async def find(
     texts = select(found).where(are_few, others).scalar_subquery()
     # One statement: a batch that commits leaves the outbox and enters the table at once.
     known, unpublished = (await connection.execute(select(is_known, texts))).one()
-    return _listed(unpublished or (), trip_ids) if known else None
+    return _merge(unpublished or (), trip_ids, since) if known else None
 
 
 def _are_few() -> ColumnElement[bool]:
@@ -57,31 +66,32 @@ def _overlaps(trip_ids: Collection[int]) -> ColumnElement[bool]:
     return UnpublishedChanges.departures.op("&&", is_comparison=True)(ids)
 
 
-def _listed(texts: Iterable[str | None], trip_ids: Collection[int]) -> list[DepartureChange] | None:
+def _merge(texts: Iterable[str | None], trip_ids: Collection[int], since: int) -> ListedChanges | None:
     """Return the changes of these departures, or None if one of the texts does not list them."""
     changes: dict[bytes, DepartureChange] = {}
     for text in texts:
         try:
-            listed = () if text is None else _decode(text)
+            listed = None if text is None else _decode(text)
         except ValidationError:
             # Of a release with other documents.
-            listed = ()
-        if not listed:
+            listed = None
+        if listed is None:
             return None
         # What a batch found unpublished is in its own row as well.
-        changes |= {encode(change): change for change in listed if change.id in trip_ids}
-    return [*changes.values()]
+        changes |= {encode(change): change for change in listed.changes if change.id in trip_ids}
+        since = min(since, listed.since)
+    return ListedChanges(since, [*changes.values()])
 
 
 async def record(
-    connection: AsyncConnection, publisher: UUID, trip_ids: Collection[int], changes: Sequence[DepartureChange] | None
+    connection: AsyncConnection, publisher: UUID, trip_ids: Collection[int], listed: ListedChanges | None
 ) -> int:
-    """Add the row of a batch that wrote these departures; return its id. `changes` are all of theirs, if known.
+    """Add the row of a batch that wrote these departures; return its id. `listed` are all of their changes, if known.
 
     A publisher that has lost its registration, because it stood still, is registered again.
     """
     registered = insert(Publisher).values(id=publisher, records_changes=True).on_conflict_do_nothing()
-    text = None if changes is None else encode(changes).decode()
+    text = None if listed is None else encode(listed).decode()
     added = insert(UnpublishedChanges).values(publisher=publisher, departures=[*trip_ids], changes=text)
     statement = added.returning(_id).add_cte(registered.cte("registered"))
     return (await connection.execute(statement)).scalar_one()

@@ -25,8 +25,9 @@ from indexer.index.bulk_writer import Changes, WriteOutcome
 from indexer.index.outbox import DEFAULT_LIMITS, DIRECT, LANES, UPSTREAM, BatchLimits, ClaimedRow
 from indexer.index.reconcile import IndexProblem, check_origin
 from indexer.index.targets import Target, TargetState
+from indexer.unpublished_changes import ListedChanges
 from schemas.index_document import DOCUMENT_VERSION
-from schemas.invalidation_message import DEPARTURE, DepartureChange
+from schemas.invalidation_message import DEPARTURE
 
 log = structlog.get_logger()
 
@@ -74,7 +75,7 @@ class BatchResult:
     done: Sequence[ClaimedRow] = ()
     failed: Sequence[ClaimedRow] = ()
     written: WriteResult = field(default_factory=WriteResult)
-    changes: Sequence[DepartureChange] | None = None
+    listed: ListedChanges | None = None
     """The departures that are done, before and after; None if that is not known."""
     record: int | None = None
     """Id of the row of unpublished changes in Postgres."""
@@ -98,12 +99,14 @@ async def process_batch(  # noqa: PLR0913  # each is independent of the others
     *,
     retry: bool,
     publisher: UUID | None = None,
+    since: int = 0,
     before_commit: Callable[[BatchResult], None] | None = None,
 ) -> BatchResult:
     """Process one batch of the lanes; rows that failed before are included only with `retry`.
 
-    What it writes is recorded as unpublished for the `publisher`, without which no changes are listed. `before_commit`
-    is called with the result, which others may see before this returns, or if it raises an error.
+    What it writes is recorded as unpublished for the `publisher`, without which no changes are listed; `since` is the
+    last generation that it knows to be published. `before_commit` is called with the result, which others may see
+    before this returns, or if it raises an error.
     Raises: IndexNotWritableError, BatchStalledError, and errors of the backends; the rows then stay unchanged.
     """
     started = monotonic()
@@ -132,11 +135,11 @@ async def process_batch(  # noqa: PLR0913  # each is independent of the others
                 )
                 batch = _result(rows, expansion, _merge_outcomes(writable, outcomes, rows), span.trace)
                 if before is not None and not (batch.failed or batch.written.rejected):
-                    unpublished = await unpublished_changes.find(connection, rows, publisher)
-                    batch.changes = changed_departures.compare(before, documents, unpublished)
+                    unpublished = await unpublished_changes.find(connection, rows, publisher, since)
+                    batch.listed = changed_departures.compare(before, documents, unpublished)
                 await _finish(connection, batch)
                 if publisher is not None and (written := _trip_ids(batch.done)):
-                    batch.record = await unpublished_changes.record(connection, publisher, written, batch.changes)
+                    batch.record = await unpublished_changes.record(connection, publisher, written, batch.listed)
             if before_commit is not None:
                 before_commit(batch)
         return batch

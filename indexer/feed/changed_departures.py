@@ -5,9 +5,11 @@ from collections.abc import Collection, Mapping, Sequence
 import structlog
 from elasticsearch import ApiError, AsyncElasticsearch, TransportError
 from msgspec import ValidationError, convert
+from msgspec.structs import replace
 
 from indexer.index.bulk_writer import Changes
 from indexer.index.outbox import ClaimedRow
+from indexer.unpublished_changes import ListedChanges
 from schemas.index_document import SEARCHED_FIELDS, SearchedFields, decode_searched_fields
 from schemas.invalidation_message import DEPARTURE, DepartureChange
 
@@ -47,17 +49,15 @@ async def read_before(es: AsyncElasticsearch, index: str, trip_ids: Sequence[int
         return None
 
 
-def compare(
-    before: Before, written: Changes, unpublished: Sequence[DepartureChange] | None
-) -> list[DepartureChange] | None:
+def compare(before: Before, written: Changes, unpublished: ListedChanges | None) -> ListedChanges | None:
     """Return the changes with what others have not published of them; None if that is not known, or too much.
 
     Fields that a departure keeps are in both of its states.
     """
-    if unpublished is None or len(written) + len(unpublished) > MAX_CHANGES:
+    if unpublished is None or len(written) + len(unpublished.changes) > MAX_CHANGES:
         return None
     changes = [
         DepartureChange(trip_id, before[trip_id], None if document is None else decode_searched_fields(document))
         for trip_id, document in written.items()
     ]
-    return [*unpublished, *changes]
+    return replace(unpublished, changes=[*unpublished.changes, *changes])

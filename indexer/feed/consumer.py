@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import partial
 
 import structlog
 
@@ -106,8 +105,9 @@ class OutboxConsumer:
             self._size.limits,
             retry=retry,
             publisher=self._notifier.publisher,
+            since=self._notifier.generation,
             # A commit that fails may have been done all the same; and the index has been written to in any case.
-            before_commit=partial(self._notifier.record, since=self._notifier.generation),
+            before_commit=self._notifier.record,
         )
 
     def _back_off(self, error: Exception) -> float:

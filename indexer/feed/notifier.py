@@ -82,15 +82,15 @@ class ChangeNotifier:
                 await publisher_leases.renew(connection, self.publisher)
             self._registered = True
 
-    def record(self, batch: BatchResult, since: int = 0) -> None:
-        """Record the changes of a batch, before which `since` was the generation.
+    def record(self, batch: BatchResult) -> None:
+        """Record the changes of a batch.
 
         Rows that failed are published at their first attempt.
         """
         done = [row for row in batch.done if row.kind == DEPARTURE]
         done_ids = {row.id for row in done}
         if done:
-            self._unrefreshed.append(WrittenDepartures(done, batch.changes, since, batch.record))
+            self._unrefreshed.append(WrittenDepartures(done, batch.listed, batch.record))
             _add_traces(self._unrefreshed_traces, [batch.trace])
             self._refresh_due.set()
         kinds = {row.kind for row in batch.claimed if row.id not in done_ids and not row.attempts}

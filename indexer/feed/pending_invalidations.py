@@ -6,7 +6,8 @@ from time import monotonic
 
 from indexer.feed.changed_departures import MAX_CHANGES
 from indexer.index.outbox import ClaimedRow
-from schemas.invalidation_message import DEPARTURE, EVERYTHING, DepartureChange, DepartureChanges
+from indexer.unpublished_changes import ListedChanges
+from schemas.invalidation_message import DEPARTURE, EVERYTHING, DepartureChanges
 
 
 @dataclass(frozen=True)
@@ -14,10 +15,8 @@ class WrittenDepartures:
     """Departures that a batch has written to the index."""
 
     rows: Sequence[ClaimedRow]
-    changes: Sequence[DepartureChange] | None
+    listed: ListedChanges | None
     """None if it is not known what they were."""
-    since: int
-    """The last generation that this process knew to be published when the batch began."""
     record: int | None = None
     """Id of their row of unpublished changes in Postgres."""
 
@@ -62,8 +61,9 @@ class PendingInvalidations:
 
     def _list(self, written: Sequence[WrittenDepartures]) -> None:
         self.written += written
-        numbers = [MAX_CHANGES + 1 if batch.changes is None else len(batch.changes) for batch in self.written]
-        if self.written and (self.has_others or sum(numbers) > MAX_CHANGES):
+        listed = [batch.listed for batch in self.written]
+        number = sum(MAX_CHANGES + 1 if each is None else len(each.changes) for each in listed)
+        if listed and (self.has_others or number > MAX_CHANGES):
             self._list_none()
 
     def _list_none(self) -> None:
@@ -72,8 +72,9 @@ class PendingInvalidations:
 
     def listed_departures(self) -> DepartureChanges | None:
         """Return the changed departures, or None if they are not all known, or too many."""
-        if not self.written:
+        listed = [batch.listed for batch in self.written if batch.listed is not None]
+        if not listed:
             return None
-        changes = [change for batch in self.written for change in batch.changes or ()]
         oldest = min(batch.changed_at for batch in self.written)
-        return DepartureChanges(min(batch.since for batch in self.written), monotonic() - oldest, changes)
+        changes = [change for each in listed for change in each.changes]
+        return DepartureChanges(min(each.since for each in listed), monotonic() - oldest, changes)

@@ -221,4 +221,4 @@ class UnpublishedChanges(Base):
     """Which process is to publish them."""
     departures: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
     changes: Mapped[str | None] = mapped_column(Text)
-    """JSON of their `DepartureChange`s; NULL if they are not listed."""
+    """JSON of their `ListedChanges`; NULL if they are not listed."""

@@ -136,13 +136,18 @@ class Environment:
         _IS_TOLD.set(is_told)
 
         def record(batch: BatchResult) -> None:
-            notifier.record(batch, since)
+            notifier.record(batch)
             done = {row.row_id for row in batch.done if row.row_id is not None}
             worker.written += [(version, done.intersection(ids)) for version, ids in writes]
 
         await notifier.register()
-        since = notifier.generation
-        return await process_batch(self.backends, retry=True, publisher=notifier.publisher, before_commit=record)
+        return await process_batch(
+            self.backends,
+            retry=True,
+            publisher=notifier.publisher,
+            since=notifier.generation,
+            before_commit=record,
+        )
 
     async def are_right(self) -> bool:
         """Return whether each process answers each search as one of the possible worlds would."""

@@ -30,10 +30,10 @@ async def waiting(engine: AsyncEngine) -> int:
         return await connection.scalar(select(func.count()).select_from(OutboxRow)) or 0
 
 
-async def drain(backends: Backends, publisher: UUID | None = None) -> list[BatchResult]:
+async def drain(backends: Backends, publisher: UUID | None = None, since: int = 0) -> list[BatchResult]:
     """Process batches until no row can be claimed; the publisher, if any, has to publish what they write."""
     batches = []
-    while (batch := await process_batch(backends, retry=True, publisher=publisher)).claimed:
+    while (batch := await process_batch(backends, retry=True, publisher=publisher, since=since)).claimed:
         batches.append(batch)
         assert not batch.failed_entirely, batch.written
     return batches

@@ -56,9 +56,8 @@ class Scene:
 
     async def publish(self) -> None:
         """Bring the index up to date, and publish what changed."""
-        since = self.notifier.generation
-        for batch in await drain(self.backends, self.notifier.publisher):
-            self.notifier.record(batch, since)
+        for batch in await drain(self.backends, self.notifier.publisher, self.notifier.generation):
+            self.notifier.record(batch)
         assert await self.notifier.flush()
 
     async def is_kept_up_to_date(self) -> bool:
@@ -114,7 +113,7 @@ async def test_what_a_worker_without_redis_has_written_is_outdated_by_the_next_c
         await eventually(scene.is_kept_up_to_date)
         await proxy.switch(Mode.CUT)
         await scene.change(statement, status="Full")
-        for batch in await drain(scene.backends, other.publisher):
+        for batch in await drain(scene.backends, other.publisher, other.generation):
             other.record(batch)
         assert not await other.flush()
         await scene.change(statement, status="Cancelled")

@@ -35,9 +35,8 @@ def published(backends: Backends, notifier: ChangeNotifier, subscription: PubSub
     """Return a function that processes the outbox, and returns the changes of the message about departures."""
 
     async def publish() -> DepartureChanges | None:
-        since = notifier.generation
-        for batch in await drain(backends, notifier.publisher):
-            notifier.record(batch, since)
+        for batch in await drain(backends, notifier.publisher, notifier.generation):
+            notifier.record(batch)
         assert await notifier.flush()
         message = await subscription.get_message(timeout=5)
         assert message is not None
@@ -120,7 +119,7 @@ async def test_departures_with_a_failed_write_are_not_listed(
     await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 6 WHERE id = :id", id=ids["trip"])
     batch = await process_batch(backends, retry=False, publisher=notifier.publisher)
     assert len(batch.done) == 1
-    assert batch.changes is None
+    assert batch.listed is None
     notifier.record(batch)
     assert await published() is None
     await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 7 WHERE id = :id", id=ids["trip"])
@@ -134,7 +133,7 @@ async def test_departures_that_another_batch_writes_are_not_listed(
     async with backends.postgres.connect() as connection:
         await outbox.claim(connection, retry=True)
         await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 6 WHERE id = :id", id=ids["trip"])
-        assert (await process_batch(backends, retry=True, publisher=notifier.publisher)).changes is None
+        assert (await process_batch(backends, retry=True, publisher=notifier.publisher)).listed is None
         await connection.rollback()
 
 
@@ -149,9 +148,9 @@ async def test_many_departures_are_not_listed(
 async def test_departures_of_two_batches_are_listed_together(
     backends: Backends, ids: dict[str, int], notifier: ChangeNotifier, published: Published
 ) -> None:
-    since = notifier.generation
     await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 5 WHERE id = :id", id=ids["trip"])
-    notifier.record(await process_batch(backends, retry=True, publisher=notifier.publisher), since)
+    for batch in await drain(backends, notifier.publisher, notifier.generation):
+        notifier.record(batch)
     await execute(backends.postgres, "UPDATE trip_occurrences SET spots_left = 6 WHERE id = :id", id=ids["trip"])
     (_, _, first), (_, before, after) = states(await published())
     assert first == before

@@ -44,14 +44,15 @@ class Worker:
         await self.notifier.register()
         statement = "UPDATE trip_occurrences SET spots_left = :spots WHERE id = :id"
         await execute(self.backends.postgres, statement, spots=spots, id=trip_id)
-        batch = await process_batch(self.backends, retry=True, publisher=self.notifier.publisher)
-        self.notifier.record(batch, self.notifier.generation)
+        publisher, since = self.notifier.publisher, self.notifier.generation
+        batch = await process_batch(self.backends, retry=True, publisher=publisher, since=since)
+        self.notifier.record(batch)
         return batch
 
     async def spots(self, trip_id: int, spots: int) -> list[Spots] | None:
         """Return the spots that the message about this write lists, before and after."""
-        changes = (await self.write(trip_id, spots)).changes
-        return None if changes is None else [(_spots(change.before), _spots(change.after)) for change in changes]
+        listed = (await self.write(trip_id, spots)).listed
+        return None if listed is None else [(_spots(each.before), _spots(each.after)) for each in listed.changes]
 
 
 def _spots(state: SearchedFields | None) -> int | None:
@@ -90,6 +91,14 @@ async def test_unpublished_states_of_all_workers_are_listed(workers: list[Worker
     assert await first.spots(ids["trip"], 2) == [(1, 2)]
     assert await second.spots(ids["trip"], 3) == [(1, 2), (2, 3)]
     assert await third.spots(ids["trip"], 4) == [(1, 2), (2, 3), (3, 4)]
+
+
+async def test_listed_states_are_since_the_first_of_them_was_read(workers: list[Worker], ids: dict[str, int]) -> None:
+    """What was published after that is missing here, and caches add it."""
+    known = workers[0].notifier.generation
+    assert known < workers[1].notifier.generation < workers[2].notifier.generation
+    listed = [(await worker.write(ids["trip"], spots)).listed for spots, worker in enumerate(workers, 2)]
+    assert [each.since for each in listed if each is not None] == [known, known, known]
 
 
 async def test_published_states_are_not_listed_again(workers: list[Worker], ids: dict[str, int]) -> None:
@@ -166,14 +175,17 @@ async def test_look_reads_few_of_many_rows(
     async with worker.backends.postgres.connect() as connection:
         await connection.execute(insert(UnpublishedChanges), rows)
         before = await connection.scalar(read) or 0
-        assert await unpublished_changes.find(connection, [departure(ids["trip"])], uuid4()) is None
+        assert await unpublished_changes.find(connection, [departure(ids["trip"])], uuid4(), 0) is None
         assert (await connection.scalar(read) or 0) - before < len(rows)
 
 
 async def test_states_of_another_release_are_unknown(workers: list[Worker], ids: dict[str, int]) -> None:
     first, second, _ = workers
     await first.write(ids["trip"], 2)
-    await execute(first.backends.postgres, """UPDATE smarttrip.unpublished_changes SET changes = '[{"id": "x"}]'""")
+    await execute(
+        first.backends.postgres,
+        """UPDATE smarttrip.unpublished_changes SET changes = '{"since": 0, "changes": [{"id": "x"}]}'""",
+    )
     assert await second.spots(ids["trip"], 3) is None
 
 
