@@ -5,6 +5,7 @@ next publishes their states with its own, so that each message holds all states 
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from msgspec import Struct, ValidationError
@@ -28,6 +29,8 @@ class ListedChanges(Struct, frozen=True):
 
     since: int
     """The last generation known to be published before the first of the states before was read."""
+    changed_at: datetime
+    """Time of the first change (by the clock of Postgres)."""
     changes: Sequence[DepartureChange]
 
 
@@ -45,7 +48,8 @@ async def find(
     None if that is not known: another batch has begun to write them, or has failed or was killed while it did; a
     process is registered that does not record what it writes; or somebody wrote more than is listed.
     """
-    trip_ids = {row.row_id for row in rows if row.kind == DEPARTURE and row.row_id is not None}
+    departures = [row for row in rows if row.kind == DEPARTURE]
+    trip_ids = {row.row_id for row in departures if row.row_id is not None}
     are_few = _are_few()
     is_known = ~outbox.claimed_otherwise(rows).exists() & ~publisher_leases.without_records().exists() & are_few
     found = func.array_agg(UnpublishedChanges.changes, type_=ARRAY(Text))
@@ -54,7 +58,8 @@ async def find(
     texts = select(found).where(are_few, others).scalar_subquery()
     # One statement: a batch that commits leaves the outbox and enters the table at once.
     known, unpublished = (await connection.execute(select(is_known, texts))).one()
-    return _merge(unpublished or (), trip_ids, since) if known else None
+    own = ListedChanges(since, min(row.created_at for row in departures), ())
+    return _merge(own, unpublished or (), trip_ids) if known else None
 
 
 def _are_few() -> ColumnElement[bool]:
@@ -66,8 +71,9 @@ def _overlaps(trip_ids: Collection[int]) -> ColumnElement[bool]:
     return UnpublishedChanges.departures.op("&&", is_comparison=True)(ids)
 
 
-def _merge(texts: Iterable[str | None], trip_ids: Collection[int], since: int) -> ListedChanges | None:
+def _merge(own: ListedChanges, texts: Iterable[str | None], trip_ids: Collection[int]) -> ListedChanges | None:
     """Return the changes of these departures, or None if one of the texts does not list them."""
+    since, changed_at = own.since, own.changed_at
     changes: dict[bytes, DepartureChange] = {}
     for text in texts:
         try:
@@ -79,8 +85,8 @@ def _merge(texts: Iterable[str | None], trip_ids: Collection[int], since: int) -
             return None
         # What a batch found unpublished is in its own row as well.
         changes |= {encode(change): change for change in listed.changes if change.id in trip_ids}
-        since = min(since, listed.since)
-    return ListedChanges(since, [*changes.values()])
+        since, changed_at = min(since, listed.since), min(changed_at, listed.changed_at)
+    return ListedChanges(since, changed_at, [*changes.values()])
 
 
 async def record(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from time import monotonic
 
 from indexer.feed.changed_departures import MAX_CHANGES
@@ -22,8 +23,10 @@ class WrittenDepartures:
 
     @property
     def changed_at(self) -> float:
-        """Time of the oldest change (monotonic)."""
-        return min(row.changed_at for row in self.rows)
+        """Time of the oldest change, also of those of others that are listed (monotonic)."""
+        first = min(self.rows, key=attrgetter("created_at"))
+        before = 0.0 if self.listed is None else (first.created_at - self.listed.changed_at).total_seconds()
+        return min(row.changed_at for row in self.rows) - max(0.0, before)
 
 
 @dataclass

@@ -15,7 +15,7 @@ from schemas.invalidation_message import DEPARTURE, DepartureChange
 def batch(number: int | None, record: int) -> WrittenDepartures:
     """Return a batch of so many departures, or of departures that are not listed."""
     row = ClaimedRow(record, DEPARTURE, record, DIRECT, 0, None, datetime.now(UTC), monotonic())
-    listed = None if number is None else ListedChanges(0, number * [DepartureChange(1, None, None)])
+    listed = None if number is None else ListedChanges(0, row.created_at, number * [DepartureChange(1, None, None)])
     return WrittenDepartures([row], listed, record)
 
 

@@ -1,5 +1,6 @@
 """What a worker has written and not published is published by whoever writes the same departure next."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
@@ -101,6 +102,20 @@ async def test_listed_states_are_since_the_first_of_them_was_read(workers: list[
     assert [each.since for each in listed if each is not None] == [known, known, known]
 
 
+async def test_message_is_as_old_as_the_first_state_that_it_lists(
+    workers: list[Worker], ids: dict[str, int], subscription: PubSub
+) -> None:
+    """Also of others: entries that it affects are not held for longer."""
+    first, second, third = workers
+    await drop_messages(subscription)
+    await first.write(ids["trip"], 2)
+    await asyncio.sleep(0.5)
+    await second.write(ids["trip"], 3)
+    await third.write(ids["trip"], 4)
+    assert await third.notifier.flush()
+    assert (await next_message(subscription))["departures"]["age"] > 0.5
+
+
 async def test_published_states_are_not_listed_again(workers: list[Worker], ids: dict[str, int]) -> None:
     first, second, _ = workers
     await first.write(ids["trip"], 2)
@@ -182,10 +197,8 @@ async def test_look_reads_few_of_many_rows(
 async def test_states_of_another_release_are_unknown(workers: list[Worker], ids: dict[str, int]) -> None:
     first, second, _ = workers
     await first.write(ids["trip"], 2)
-    await execute(
-        first.backends.postgres,
-        """UPDATE smarttrip.unpublished_changes SET changes = '{"since": 0, "changes": [{"id": "x"}]}'""",
-    )
+    renamed = """UPDATE smarttrip.unpublished_changes SET changes = replace(changes, '"before":', '"earlier":')"""
+    await execute(first.backends.postgres, renamed)
     assert await second.spots(ids["trip"], 3) is None
 
 
