@@ -103,7 +103,8 @@ async def record(
     return (await connection.execute(statement)).scalar_one()
 
 
-async def remove(connection: AsyncConnection, ids: Collection[int]) -> set[int]:
-    """Remove rows that are published; return the ids of those that were there."""
-    found = any_(bindparam("ids", [*ids], ARRAY(BigInteger)))
-    return {*await connection.scalars(delete(UnpublishedChanges).where(_id == found).returning(_id))}
+async def remove(connection: AsyncConnection, publisher: UUID, ids: Collection[int]) -> set[int]:
+    """Remove rows of this publisher, which has published them; return the ids of those that were there."""
+    found = _id == any_(bindparam("ids", [*ids], ARRAY(BigInteger)))
+    removed = delete(UnpublishedChanges).where(found, UnpublishedChanges.publisher == publisher)
+    return {*await connection.scalars(removed.returning(_id))}

@@ -32,6 +32,10 @@ RETRY_SECONDS = 1.0
 REMOVE_SECONDS = 1.0
 """Seconds that a shutdown waits for Postgres, when all is published."""
 
+REMEMBER_SECONDS = 60.0
+"""Seconds after a publication in which its rows are looked for in Postgres. Those of a commit that failed may never
+appear, and another row may get the id of one that a server has lost."""
+
 with_values(metrics.LAG, [LANES[DIRECT], LANES[FANNED_OUT]])
 
 
@@ -62,8 +66,8 @@ class ChangeNotifier:
         self._unrefreshed_traces: list[str] = []
         self._unpublished_traces: list[str] = []
         """Traces of the batches with these changes, as far as they are recorded."""
-        self._published_records: set[int] = set()
-        """Rows of unpublished changes in Postgres that are published."""
+        self._published_records: dict[int, float] = {}
+        """Ids of rows of unpublished changes in Postgres that are published, with the time of the publication."""
         self.publisher = uuid4()
         """Identity of this process among those that publish."""
         self._registered = False
@@ -147,6 +151,8 @@ class ChangeNotifier:
                 # are gone commit nothing more of their own: their rows are locked.
                 self._unpublished.records += adopted
                 self.queue_publish({EVERYTHING})
+        # What is published already may have become this publisher's by the commit only.
+        self._removal_due.set()
 
     async def flush(self) -> bool:
         """Refresh and publish now; return whether nothing is left to do."""
@@ -212,7 +218,7 @@ class ChangeNotifier:
             return False
         self._unpublished_traces = self._unpublished_traces[len(traces) :]
         self.generation = max(self.generation, generation)
-        self._published_records.update(unpublished.records)
+        self._published_records |= dict.fromkeys(unpublished.records, monotonic())
         self._removal_due.set()
         return True
 
@@ -221,12 +227,14 @@ class ChangeNotifier:
             return True
         try:
             async with self._backends.postgres.begin() as connection:
-                removed = await unpublished_changes.remove(connection, self._published_records)
+                removed = await unpublished_changes.remove(connection, self.publisher, self._published_records)
         except BACKEND_ERRORS as error:
             log.warning("published_not_removed", error=type(error).__name__)
             return False
         # Of a commit that failed nobody knows yet: what it has added may still appear.
-        self._published_records -= removed
+        since = monotonic() - REMEMBER_SECONDS
+        left = {id_: at for id_, at in self._published_records.items() if id_ not in removed and at > since}
+        self._published_records = left
         return True
 
     async def _debounced(self, step: Callable[[], Awaitable[bool]], due: asyncio.Event) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from indexer import publisher_leases, unpublished_changes
 from indexer.backends import Backends
 from indexer.feed import changed_departures
+from indexer.feed import notifier as notifier_module
 from indexer.feed.batch import BatchResult, process_batch
 from indexer.feed.consumer import OutboxConsumer
 from indexer.feed.notifier import ChangeNotifier
@@ -287,3 +288,27 @@ async def test_take_over_whose_commit_is_not_confirmed_is_published(
     assert await count(other.backends.postgres, Publisher) == 1
     assert await other.notifier.flush()
     assert (await next_message(subscription))["kinds"] == sorted(ALL_KINDS)
+
+
+async def test_rows_of_others_are_not_removed(workers: list[Worker], ids: dict[str, int]) -> None:
+    """They get the ids of rows that a server has lost."""
+    worker, other, _ = workers
+    record = (await other.write(ids["trip"], 2)).record
+    assert record is not None
+    worker.notifier._published_records[record] = monotonic()
+    assert await worker.notifier.flush()
+    assert await count(worker.backends.postgres, UnpublishedChanges) == 1
+
+
+async def test_rows_that_do_not_appear_are_forgotten(
+    workers: list[Worker], ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their commit has failed. They may appear for a while."""
+    notifier = workers[0].notifier
+    await workers[0].write(ids["trip"], 2)
+    await execute(workers[0].backends.postgres, "DELETE FROM smarttrip.unpublished_changes")
+    assert await notifier.flush()
+    assert len(notifier._published_records) == 1
+    monkeypatch.setattr(notifier_module, "REMEMBER_SECONDS", 0.0)
+    assert await notifier.flush()
+    assert not notifier._published_records
