@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from core import clients, generation
 from core.concurrency.tasks import background_task, cancel_and_wait
 from core.configuration.settings import Settings
-from indexer import publisher_leases
+from indexer import invalidation_publisher, publisher_leases
 from indexer.backends import Backends
 from indexer.feed import notifier as notifier_module
 from indexer.feed.batch import process_batch
@@ -97,8 +97,8 @@ async def work(backends: Backends, redis: Redis) -> None:
         ("before", ChangeNotifier, "flush"),
         ("before", ChangeNotifier, "_refresh"),
         ("before", notifier_module, "publish"),
-        ("before", Redis, "eval"),
-        ("after", Redis, "eval"),
+        ("before", invalidation_publisher, "_publish"),
+        ("after", invalidation_publisher, "_publish"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
