@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from app.server import protocol
+from app.server.admission import AdmissionController
 from app.server.framing import MAX_CHUNK_FRAMING, MAX_HEAD
 from app.server.parsing_protocol import MAX_PIPELINED
 from core.configuration.settings import Settings
@@ -252,7 +253,7 @@ async def test_few_requests_of_a_connection_wait(connect: Connect) -> None:
 
 async def test_other_tasks_run_between_slices_of_a_pipeline(connect: Connect) -> None:
     """Also while requests are shed, which needs no task."""
-    connection = connect(max_requests=0)
+    connection = connect(admission=AdmissionController(0))
     connection.protocol.data_received(b"".join(GET % number for number in range(1000)))
     assert len(connection.statuses) <= MAX_PIPELINED + 1
     while len(connection.statuses) < 1000:
@@ -316,7 +317,7 @@ async def test_error_is_sent_after_earlier_responses(connect: Connect, broken: b
 async def test_error_is_no_second_response(connect: Connect, broken: bytes) -> None:
     """Here the request has been shed before its body arrived."""
     head, body = broken.split(b"\r\n\r\n", 1)
-    connection = connect(max_requests=0)
+    connection = connect(admission=AdmissionController(0))
     await connection.send(head + b"\r\n\r\n", body, SMUGGLED)
     assert connection.statuses == [503]
     assert connection.transport.closed
@@ -361,7 +362,7 @@ async def test_idle_connection_is_closed(
 ) -> None:
     """Also if the response was sent before the request's body had arrived."""
     monkeypatch.setattr(protocol, "IDLE_SECONDS", 0.05)
-    connection = connect(max_requests=max_requests)
+    connection = connect(admission=AdmissionController(max_requests))
     await connection.send(*cut(POST + FRAMINGS["length"], *positions))
     assert len(connection.statuses) == 1
     await eventually(lambda: connection.transport.closed)

@@ -96,14 +96,14 @@ class Connection:
         app: ASGIApp,
         settings: Settings,
         *,
-        max_requests: int = 10_000,
+        admission: AdmissionController | None = None,
         receiving: ReceivingLimit | None = None,
         parsing_turns: ParsingTurns | None = None,
     ) -> None:
         config = uvicorn.Config(app, http=LoadSheddingProtocol, ws="none", log_config=None, access_log=False)
         state = {
             "settings": settings,
-            "admission": AdmissionController(max_requests),
+            "admission": admission or AdmissionController(10_000),
             "connections": ConnectionLimit(1000),
             "receiving": receiving or ReceivingLimit(1000),
             "parsing_turns": parsing_turns or ParsingTurns(),
