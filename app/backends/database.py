@@ -7,6 +7,7 @@ from functools import partial, wraps
 from typing import Any, TypeVar, cast
 
 import structlog
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
@@ -144,6 +145,14 @@ class Database:
                 session.fail_over = partial(self._fail_over, replica)
                 await session.connection()
                 yield session
+
+    async def ping(self) -> None:
+        """Return once a server has responded. Raises: BackendUnavailableError.
+
+        A session alone does not ask it: a connection of the pool is not tested before a read.
+        """
+        async with self.read() as session:
+            await session.execute(text("SELECT 1"))
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[WriteSession]:

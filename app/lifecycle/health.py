@@ -64,9 +64,7 @@ class HealthCheck:
         )
 
     async def _check_postgres(self) -> DependencyState:
-        async with self.database.read() as session:
-            # The pool tests a connection before it hands it out.
-            await session.connection()
+        await self.database.ping()
         return "incomplete" if self.database.columns.differences.are_disabling else "up"
 
     async def _check_redis(self) -> DependencyState:

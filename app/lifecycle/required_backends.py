@@ -66,7 +66,7 @@ class SearchBackends:
                 versioned_aliases(self._settings.elasticsearch_alias)
             ):
                 raise
-            await _connect(self._database)
+            await self._database.ping()
 
     @property
     def _is_starting(self) -> bool:
@@ -96,14 +96,9 @@ class StoreBackends:
 
     async def check(self) -> None:
         try:
-            await _connect(self._database)
+            await self._database.ping()
         except BackendError:
             await self._redis.call(self._redis.client.ping)
-
-
-async def _connect(database: Database) -> None:
-    async with database.read() as session:
-        await session.connection()
 
 
 def not_ready(code: ErrorCode, message: Message) -> ApiError:

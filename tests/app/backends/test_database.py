@@ -227,6 +227,19 @@ async def test_failures_because_of_a_lock_open_no_circuit(
     await api.close()
 
 
+async def test_silent_database_closes_no_circuit(ways: Ways) -> None:
+    database = Database(clients.postgres(ways[0].url))
+    await database.ping()
+    await ways[0].switch(Mode.STALL)
+    database.breaker.trip()
+    database.breaker._open_seconds = 0
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await database.ping()
+    assert database.breaker.state is CircuitState.OPEN
+    await database.close()
+
+
 async def test_full_pool_opens_no_circuit(settings: Settings) -> None:
     database = Database(clients.postgres(settings.database_url, pool_size=1, pool_timeout=0.05))
     async with database.read() as session:

@@ -14,6 +14,7 @@ from core.configuration.settings import Settings
 from schemas.index_document import DOCUMENT_VERSION
 from tests.conftest import drop_indices
 from tests.support.api.serving import serving
+from tests.support.dependency_proxies import dependency_proxies
 from tests.support.eventually import eventually
 from tests.support.fault_proxy import FaultProxy, Mode
 
@@ -97,6 +98,18 @@ async def test_running_process_needs_index_or_database(settings: Settings) -> No
             assert await code(api) == "unavailable"
             await index.switch(Mode.PASS)
             assert await code(api) == "ok"
+
+
+@pytest.mark.usefixtures("database", "index")
+async def test_silent_database_does_not_suffice(settings: Settings) -> None:
+    async with dependency_proxies(settings) as dependencies, serving(dependencies.settings) as api:
+        assert await code(api) == "ok"
+        await dependencies["elasticsearch"].switch(Mode.CUT)
+        assert await code(api) == "ok"
+        await dependencies["postgres"].switch(Mode.STALL)
+        assert await code(api) == "unavailable"
+        await dependencies["postgres"].switch(Mode.PASS)
+        await eventually(lambda: has_code(api, "ok"))
 
 
 @pytest.mark.usefixtures("database", "index")
