@@ -183,6 +183,10 @@ class ResponseCache:
         _count("process", kind)
         return entry.body
 
+    def is_loading(self, key: str) -> bool:
+        """Return whether a body is being loaded that others may wait for."""
+        return key in self._in_flight
+
     async def _get_loaded(self, request: CacheRequest) -> EncodedBody | None:
         """Return the body that is being loaded, or load it; None if it came too late for a caller that joined."""
         flight = self._in_flight.get(request.key)

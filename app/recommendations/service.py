@@ -29,7 +29,7 @@ from app.recommendations.trip_search.elasticsearch import STALE_INDEX, Elasticse
 from app.recommendations.trip_search.interface import CountingTripSearch
 from app.recommendations.trip_search.postgres import PostgresTripSearch
 from app.repositories.lookups import load_lookups
-from app.server.search_limit import SearchLimit
+from app.server.search_limit import SearchLimit, rule_out_search
 from core.errors import BackendError, BackendUnavailableError
 from core.metrics.labels import with_values
 from core.tracing import spans
@@ -165,6 +165,7 @@ class RecommendationService:
         Raises: BackendError if there is none of them.
         """
         if self._index.is_stale:
+            rule_out_search()
             # Responses that were cached since its worker stopped may be outdated too.
             return await self._get_degraded(request, STALE_INDEX)
         try:
@@ -176,6 +177,8 @@ class RecommendationService:
 
     async def _get_primary(self, request: SearchRequest) -> CachedResponse:
         """Return a response from the primary source; only when that fails, from a fallback."""
+        if self._cache.is_loading(request.key):
+            rule_out_search()
         try:
             body = await self._get_cached(
                 request.key,

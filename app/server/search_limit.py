@@ -8,14 +8,18 @@ finishes more the more it is sent, so its limit doubles until it is high enough;
 - *Latency* is the median of the last searches that began and ended beside few others. In a flood there are none, so
   that only `few` are admitted for a moment when it begins, and every `refresh_seconds`.
 
+A request that was admitted counts as a search until it is known whether it becomes one: on a late event loop, or one
+that floods, that takes a while. So the latency is that from the admission on.
+
 A burst is no overload: searches are refused once as many as the limit have been in flight without a pause for
-`standing_seconds`, or for `LATENCIES`, after which the throughput is known. They are not while no search finishes at
-all: a server that stalls is found by probes (`core/concurrency/stall_detector.py`).
+`standing_seconds`, or for `LATENCIES`, after which the throughput is known. They are not while no search has finished
+for as long: a server that stalls is found by probes (`core/concurrency/stall_detector.py`).
 """
 
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from statistics import median
 from time import monotonic
@@ -47,8 +51,6 @@ class SearchTuning:
     """Searches at a time that do not wait for each other, nearly; the latency is measured of as many."""
     refresh_seconds: float = 3.0
     standing_seconds: float = 0.1
-    silent_seconds: float = 0.1
-    """Time without a finished search from which the server may stall; no longer than a burst may stand."""
     relax_seconds: float = 1.0
     """Time after the last refusal until a burst is admitted again."""
     window_seconds: float = 0.05
@@ -56,14 +58,50 @@ class SearchTuning:
     """Length of the windows in which the throughput is counted, at least."""
 
 
+_current_search: ContextVar["PossibleSearch | None"] = ContextVar("current_search", default=None)
+
+
+class PossibleSearch:
+    """A request that was admitted, and may search or not."""
+
+    def __init__(self, limit: "SearchLimit", began: float) -> None:
+        self._limit = limit
+        self.began = began
+        self.is_undecided = True
+
+    def decide(self) -> None:
+        """Count it no longer as one that may search later: it begins to, or will not."""
+        if self.is_undecided:
+            self.is_undecided = False
+            self._limit.undecided -= 1
+
+    @contextmanager
+    def as_current(self) -> Iterator[None]:
+        """Let tasks that begin in the block be parts of the request."""
+        token = _current_search.set(self)
+        try:
+            yield
+        finally:
+            _current_search.reset(token)
+
+
+def rule_out_search() -> None:
+    """Say that the current request does not search in Elasticsearch, or that another one does so for it."""
+    request = _current_search.get()
+    if request is not None:
+        request.decide()
+
+
 class SearchLimit:
     def __init__(self, tuning: SearchTuning | None = None, clock: Callable[[], float] = monotonic) -> None:
         self._tuning = tuning or SearchTuning()
         self._clock = clock
         self.in_flight = 0
-        """Requests that were admitted and may search, or are answered from a cache."""
+        """Requests that were admitted and have not ended."""
+        self.undecided = 0
+        """Those of them that may search later."""
         self.searching = 0
-        """Those of them that search in Elasticsearch."""
+        """Searches in Elasticsearch."""
         self._limit = self._tuning.lowest
         LIMIT.set(self._limit)
         self._throughput = self._last_throughput = 0.0
@@ -83,8 +121,8 @@ class SearchLimit:
         now, tuning = self._clock(), self._tuning
         is_refusing = now - self._refused_at < tuning.relax_seconds
         limit = tuning.few if is_refusing and not self._is_fresh(now) else self._limit
-        # Requests that are answered from a cache crowd nothing.
-        if self.in_flight < limit or 2 * self.searching < limit:
+        # Requests that wait for another one's search crowd nothing.
+        if self.in_flight < limit or 2 * (self.searching + self.undecided) < limit:
             return True
         if self._crowded_since is None:
             self._crowded_since = now
@@ -99,27 +137,37 @@ class SearchLimit:
     def _is_burst(self, now: float) -> bool:
         """Return whether more are in flight than the limit, but not for long, or for want of any response."""
         tuning = self._tuning
-        if now - self._finished_at >= tuning.silent_seconds:
-            return self.searching < tuning.highest
         assert self._crowded_since is not None
         standing = max(tuning.standing_seconds, LATENCIES * self._latency)
+        # A process that had nothing to search for has finished nothing either.
+        if now - max(self._finished_at, self._crowded_since) >= standing:
+            return self.searching + self.undecided < tuning.highest
         return self.in_flight < tuning.burst and now - self._crowded_since < standing
 
-    def begin(self) -> None:
+    def begin(self) -> PossibleSearch:
         """Count a request that was admitted."""
         self.in_flight += 1
+        self.undecided += 1
+        return PossibleSearch(self, self._clock())
 
-    def end(self, _finished: object = None) -> None:
-        """Count the end of a request: a callback of its task."""
+    def end(self, request: PossibleSearch) -> None:
+        """Count the end of a request."""
+        request.decide()
         self.in_flight -= 1
         if self.in_flight < self._limit:
             self._crowded_since = None
 
     @contextmanager
     def measure(self) -> Iterator[None]:
-        """Measure a search; one that fails says nothing about the latency."""
+        """Measure a search, from the admission of the request that makes it; one that fails says nothing about the
+        latency."""
+        request = _current_search.get()
+        began = self._clock()
+        if request is not None and request.is_undecided:
+            began = request.began
+            request.decide()
         self.searching += 1
-        among, began = self.searching, self._clock()
+        among = self.searching
         try:
             yield
             self._finish(among, began)

@@ -76,10 +76,15 @@ class LoadSheddingProtocol(TimeoutProtocol):
         if (scope["method"], scope["path"]) not in self._admission.search_endpoints:
             self._run(cycle, app)
         elif self._admission.searches.can_admit() or self._is_cached(cycle):
-            self._admission.searches.begin()
-            self._run(cycle, app).add_done_callback(self._admission.searches.end)
+            self._run_search(cycle, app)
         else:
             self._reject(cast(RequestCycle, cycle))
+
+    def _run_search(self, cycle: RequestResponseCycle, app: Any) -> None:
+        limit = self._admission.searches
+        search = limit.begin()
+        with search.as_current():
+            self._run(cycle, app).add_done_callback(lambda _: limit.end(search))
 
     def _is_cached(self, cycle: RequestResponseCycle) -> bool:
         """Return whether the request is one that this process has answered before, and may have kept."""

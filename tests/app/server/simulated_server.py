@@ -5,8 +5,9 @@ from collections import deque
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import count
+from math import inf
 
-from app.server.search_limit import SearchLimit
+from app.server.search_limit import PossibleSearch, SearchLimit
 
 
 @dataclass
@@ -34,17 +35,21 @@ class Counts:
 
 @dataclass
 class Search:
-    began: float
+    request: PossibleSearch
     measured: AbstractContextManager[None]
 
 
 class Simulation:
     """Searches that arrive at a steady rate; the server may be changed between two calls of `run`."""
 
-    def __init__(self, server: SimulatedServer) -> None:
+    def __init__(self, server: SimulatedServer, *, before: float = 0.0) -> None:
+        """Let `before` seconds pass between the admission of a request and its search."""
         self.now = 0.0
         self.server = server
         self.limit = SearchLimit(clock=lambda: self.now)
+        self.before = before
+        self._admitted: deque[tuple[float, PossibleSearch]] = deque()
+        """Requests that do not search yet, with the times at which they will."""
         self._arriving: deque[tuple[float, Search]] = deque()
         """Searches on the way to the server, with their times of arrival."""
         self._queue: deque[Search] = deque()
@@ -58,27 +63,30 @@ class Simulation:
             self._advance(began + number / rate, counts)
             counts.offered += 1
             if self.limit.can_admit():
-                self._begin()
+                self._admitted.append((self.now + self.before, self.limit.begin()))
             else:
                 counts.refused += 1
         self._advance(began + seconds, counts)
         return counts
 
-    def _begin(self) -> None:
-        self.limit.begin()
-        search = Search(self.now, self.limit.measure())
-        search.measured.__enter__()
+    def _search(self, request: PossibleSearch) -> None:
+        search = Search(request, self.limit.measure())
+        with request.as_current():
+            search.measured.__enter__()
         self._arriving.append((self.now + self.server.delay, search))
 
     def _advance(self, until: float, counts: Counts) -> None:
         """Let all happen that is due until a time."""
         while True:
-            arrival = self._arriving[0][0] if self._arriving else until
-            end = self._working[0][0] if self._working else until
-            if min(arrival, end) >= until:
+            beginning = self._admitted[0][0] if self._admitted else inf
+            arrival = self._arriving[0][0] if self._arriving else inf
+            end = self._working[0][0] if self._working else inf
+            if min(beginning, arrival, end) > until:
                 break
-            self.now = min(arrival, end)
-            if arrival <= end:
+            self.now = min(beginning, arrival, end)
+            if beginning == self.now:
+                self._search(self._admitted.popleft()[1])
+            elif arrival == self.now:
                 self._queue.append(self._arriving.popleft()[1])
             else:
                 self._end(heapq.heappop(self._working)[2], counts)
@@ -88,5 +96,5 @@ class Simulation:
 
     def _end(self, search: Search, counts: Counts) -> None:
         search.measured.__exit__(None, None, None)
-        self.limit.end()
-        counts.latencies.append(self.now - search.began)
+        self.limit.end(search.request)
+        counts.latencies.append(self.now - search.request.began)

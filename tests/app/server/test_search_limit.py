@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.server.search_limit import SearchLimit, SearchTuning
+from app.server.search_limit import SearchLimit, SearchTuning, rule_out_search
 from tests.app.server.simulated_server import SimulatedServer, Simulation
 
 TUNING = SearchTuning()
@@ -20,12 +20,21 @@ simulated = settings(deadline=None, max_examples=25)
 
 workers = st.integers(1, 8)
 capacities = st.floats(40, 2000)
+befores = st.just(0.0) | st.floats(0.0005, 0.03)
+"""Seconds between the admission of a request and its search."""
 loads = st.floats(1.2, 12)
 """Offered searches, in multiples of the capacity."""
 
 
 def make_server(workers: int, capacity: float, delay: float = 0.0) -> SimulatedServer:
     return SimulatedServer(workers, workers / capacity, delay)
+
+
+def most_in_flight(simulation: Simulation) -> float:
+    """Return how many searches the limit may admit once it is found."""
+    server = simulation.server
+    busy = max(server.workers, TUNING.few) + simulation.before * server.capacity
+    return NOISE * max(TUNING.lowest, TUNING.gain * busy)
 
 
 def flooded(simulation: Simulation, load: float) -> None:
@@ -35,14 +44,15 @@ def flooded(simulation: Simulation, load: float) -> None:
     counts = simulation.run(load * server.capacity, SECONDS)
     assert len(counts.latencies) > 0.9 * server.capacity * SECONDS
     longest = sorted(counts.latencies)[int(0.95 * len(counts.latencies))]
-    most = max(TUNING.lowest, TUNING.gain * max(server.workers, TUNING.few))
-    assert longest <= NOISE * most / server.capacity
+    assert longest <= most_in_flight(simulation) / server.capacity
 
 
 @simulated
-@given(workers, capacities, loads)
-def test_flood_is_answered_at_capacity_and_without_a_queue(workers: int, capacity: float, load: float) -> None:
-    flooded(Simulation(make_server(workers, capacity)), load)
+@given(workers, capacities, loads, befores)
+def test_flood_is_answered_at_capacity_and_without_a_queue(
+    workers: int, capacity: float, load: float, before: float
+) -> None:
+    flooded(Simulation(make_server(workers, capacity), before=before), load)
 
 
 @simulated
@@ -58,12 +68,12 @@ def test_limit_follows_the_capacity(workers: int, capacities: list[float], load:
 
 
 @simulated
-@given(workers, capacities, st.floats(0.05, 0.7), st.floats(0, 0.3))
+@given(workers, capacities, st.floats(0.05, 0.7), st.floats(0, 0.3), befores)
 def test_nothing_is_refused_within_the_capacity_however_far_the_server_is(
-    workers: int, capacity: float, load: float, delay: float
+    workers: int, capacity: float, load: float, delay: float, before: float
 ) -> None:
-    rate = min(load * capacity, 0.9 * TUNING.burst / (delay + workers / capacity))
-    simulation = Simulation(make_server(workers, capacity, delay))
+    rate = min(load * capacity, 0.9 * TUNING.burst / (before + delay + workers / capacity))
+    simulation = Simulation(make_server(workers, capacity, delay), before=before)
     # The first searches tell how far it is.
     simulation.run(rate, 2 * SECONDS)
     assert simulation.run(rate, SECONDS).refused == 0
@@ -100,11 +110,24 @@ def test_burst_is_admitted(workers: int, capacity: float, number: int) -> None:
     assert counts.refused == 0
 
 
-def test_requests_that_do_not_search_are_not_refused() -> None:
+@simulated
+@given(workers, capacities, befores, st.floats(0, 2 * SECONDS), st.integers(TUNING.burst, 10 * TUNING.highest))
+def test_flood_that_meets_a_quiet_process_is_a_burst(
+    workers: int, capacity: float, before: float, quiet: float, number: int
+) -> None:
+    simulation = Simulation(make_server(workers, capacity), before=before)
+    simulation.run(capacity / 2, SECONDS)
+    simulation.run(0.0, quiet)
+    counts = simulation.run(1e7, number / 1e7)
+    assert counts.offered - counts.refused <= max(TUNING.burst, most_in_flight(simulation))
+
+
+def test_requests_that_wait_for_the_search_of_another_are_not_refused() -> None:
     limit = SearchLimit(clock=lambda: 10.0)
     for _ in range(10 * TUNING.highest):
         assert limit.can_admit()
-        limit.begin()
+        with limit.begin().as_current():
+            rule_out_search()
 
 
 def test_server_that_finishes_nothing_gets_as_many_as_connections_allow() -> None:
