@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from functools import lru_cache
 from hashlib import sha256
-from ipaddress import IPv6Address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.access.client_ip import Address
 from app.access.rate_limiter import RateLimiter, RateLimitGroup
 from app.http.errors import rate_limited
 from app.http.raw_response import RESPONSE_STARTS, add_headers, is_public
@@ -55,11 +54,13 @@ def rate_limit_keys(request: ApiRequest) -> tuple[str, str | None]:
     if user is not None:
         # A digest: Redis stores no id of a person.
         return f"user:{sha256(user.encode()).hexdigest()[:32]}", None
-    return _address_keys(current_client_ip(request))
+    # Hashes of bytes are salted; those of addresses are known, and one network has thousands that are equal.
+    return _address_keys(current_client_ip(request).packed)
 
 
 @lru_cache(maxsize=4096)
-def _address_keys(address: Address) -> tuple[str, str | None]:
+def _address_keys(packed: bytes) -> tuple[str, str | None]:
+    address = ip_address(packed)
     if isinstance(address, IPv6Address):
         return f"address:{_network(address, 64)}", f"network:{_network(address, 48)}"
     return f"address:{address}", None

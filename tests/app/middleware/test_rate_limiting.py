@@ -1,6 +1,7 @@
 import asyncio
+import sys
 from collections.abc import AsyncIterator
-from ipaddress import ip_network
+from ipaddress import IPv6Address, ip_network
 from uuid import uuid4
 
 import httpx2
@@ -130,6 +131,26 @@ async def test_rotating_networks_share_wider_limits(api: httpx2.AsyncClient) -> 
         for number in range(NETWORK_FACTOR * 3 + 2)
     ]
     assert seen == [404] * NETWORK_FACTOR * 3 + [429] * 2
+
+
+async def test_addresses_with_equal_hashes_are_not_compared(
+    api: httpx2.AsyncClient, origin: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python's hashes of numbers are modulo a prime."""
+    first = IPv6Address(origin["X-Forwarded-For"])
+    addresses = [first + number * sys.hash_info.modulus for number in range(20)]
+    assert len({hash(address) for address in addresses}) == 1
+    compared, equals = 0, IPv6Address.__eq__
+
+    def count_and_compare(address: IPv6Address, other: object) -> bool:
+        nonlocal compared
+        compared += 1
+        return equals(address, other)
+
+    monkeypatch.setattr(IPv6Address, "__eq__", count_and_compare)
+    for address in addresses:
+        await api.get("/api/nothing", headers={"X-Forwarded-For": str(address)})
+    assert compared == 0
 
 
 async def test_probes_and_preflights_are_unlimited(api: httpx2.AsyncClient, origin: dict[str, str]) -> None:
