@@ -39,16 +39,19 @@ class SharedReads:
         try:
             async with self._open_session() as session:
                 found = await fetch(session, ids)
-        except Exception as error:
-            # What one row causes concerns its own request; an outage concerns all of them.
-            if len(ids) == 1 or isinstance(error, BackendError):
-                raise
+        except BackendError:
+            # An outage concerns all requests, also those that have arrived meanwhile.
+            raise
+        except Exception as error:  # noqa: BLE001  # raised in `get`
+            # What one row causes concerns its own request.
+            if len(ids) == 1:
+                return [error]
             return [await self._read_alone(fetch, row_id) for row_id in ids]
         return [found.get(row_id) for row_id in ids]
 
     async def _read_alone(self, fetch: Fetch, row_id: int) -> bytes | Exception | None:
         try:
-            (found,) = await self._round_trip(fetch, [row_id])
-        except Exception as error:  # noqa: BLE001  # raised in `get`
+            (result,) = await self._round_trip(fetch, [row_id])
+        except BackendError as error:
             return error
-        return found
+        return result

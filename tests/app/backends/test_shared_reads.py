@@ -71,6 +71,15 @@ async def test_row_that_fails_concerns_its_own_request_only() -> None:
     assert opened.read == [[1, BROKEN, 2], [1], [BROKEN], [2]]
 
 
+async def test_row_that_fails_concerns_no_request_that_arrives_meanwhile() -> None:
+    reads = SharedReads(Opened().open)
+    failing = asyncio.create_task(reads.get(fetch, BROKEN))
+    await asyncio.sleep(0.005)
+    assert await ask(reads, 2, 3) == [b"two", b"three"]
+    with pytest.raises(ValueError, match="broken"):
+        await failing
+
+
 async def test_outage_concerns_all_and_is_met_once() -> None:
     opened = Opened()
     opened.is_down = True
