@@ -95,7 +95,7 @@ def lifespan(
                     settings.max_requests_in_flight,
                     exempt_from_shedding,
                     search_endpoints=search_endpoints,
-                    is_known=fast_path.contains,
+                    is_cached=fast_path.is_cached,
                 ) as admission,
                 _open_state(settings, backends, draining, admission, fast_path) as state,
             ):

@@ -30,6 +30,13 @@ ENTRY_OVERHEAD = 1000
 LocalResponse = Callable[[Scope], RawResponse | None]
 """Return the response if the process's cache has a current one, else None."""
 
+IsCached = Callable[[Scope], bool]
+"""Return whether there is a current response in the process or in Redis; the scope is that of the server."""
+
+
+def never_cached(_scope: Scope) -> bool:
+    return False
+
 
 RequestKey = tuple[str, str, bytes, bytes, bytes | None, bool]
 """Whatever a cached response can depend on, apart from the time and conditional headers.
@@ -40,6 +47,7 @@ Method, path, query string, body, content type, and whether the response may be 
 
 class Entry(NamedTuple):
     respond: LocalResponse
+    is_cached: IsCached
     route: Route
     """Route under which the request is counted in metrics."""
     size: int
@@ -59,8 +67,10 @@ class FastPath:
         method = scope["method"]
         return method == "GET" or (method, scope["path"]) in self._parameters
 
-    def register(self, scope: Scope, respond: LocalResponse, *, body: bytes = b"") -> None:
-        """Let requests that equal this one be answered by `respond`, which must not hold on to the request.
+    def register(
+        self, scope: Scope, respond: LocalResponse, *, body: bytes = b"", is_cached: IsCached = never_cached
+    ) -> None:
+        """Let requests that equal this one be answered by `respond`; neither function may hold on to the request.
 
         Long requests and those with unknown parameters are not registered: nobody but an attacker repeats them.
         """
@@ -72,11 +82,12 @@ class FastPath:
         _, path, query_string, _, content_type, _ = key
         head = len(path) + len(query_string) + len(content_type or b"")
         if head <= MAX_HEAD_BYTES and len(body) <= MAX_BODY_BYTES:
-            self._entries[key] = Entry(respond, route, head + len(body) + ENTRY_OVERHEAD)
+            self._entries[key] = Entry(respond, is_cached, route, head + len(body) + ENTRY_OVERHEAD)
 
-    def contains(self, scope: Scope, body: bytes) -> bool:
-        """Return whether an equal request is registered; the scope is that of the server, without a context."""
-        return _key_of(scope, dict(scope["headers"]), body) in self._entries
+    def is_cached(self, scope: Scope, body: bytes) -> bool:
+        """Return whether an equal request is registered whose response is cached; the scope has no context yet."""
+        entry = self._entries.get(_key_of(scope, dict(scope["headers"]), body))
+        return entry is not None and entry.is_cached(scope)
 
     def lookup(self, scope: Scope, body: bytes) -> RawResponse | None:
         """Return the response to the request, or None if it has to take the usual path."""

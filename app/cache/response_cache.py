@@ -105,6 +105,8 @@ class LocalEntry:
     """None if it depends on kinds of entities alone; otherwise changes of other departures do not outdate it."""
     compared: int
     """Generation of the last change that it was compared with."""
+    kept_until: float
+    """End of its time to live in Redis, which has it longer than the process uses its copy."""
     usable_until: float = NOT_AFFECTED
     """End of the time for which it is used after a change that affects it."""
 
@@ -183,6 +185,15 @@ class ResponseCache:
         _count("process", kind)
         return entry.body
 
+    def has_current(self, key: str, depends_on: frozenset[EntityKind]) -> bool:
+        """Return whether no change has outdated the body that this process had last, so that it or Redis has it."""
+        entry = self._find_local(key)
+        if entry is None or entry.body.stale or not self._invalidation.connected:
+            return False
+        return self._reflects_changes(entry, depends_on) and time.monotonic() < min(
+            entry.kept_until, entry.usable_until
+        )
+
     def is_loading(self, key: str) -> bool:
         """Return whether a body is being loaded that others may wait for."""
         return key in self._in_flight
@@ -210,9 +221,11 @@ class ResponseCache:
         await asyncio.gather(*(flight.task for flight in self._in_flight.values()), return_exceptions=True)
 
     def _is_current(self, entry: LocalEntry, depends_on: frozenset[EntityKind]) -> bool:
-        """Return whether the entry may be used; it is compared with each change once."""
-        if entry.is_expired:
-            return False
+        """Return whether the entry may be used."""
+        return not entry.is_expired and self._reflects_changes(entry, depends_on) and not entry.is_expired
+
+    def _reflects_changes(self, entry: LocalEntry, depends_on: frozenset[EntityKind]) -> bool:
+        """Return whether no change has outdated the entry before its `usable_until`; it is compared with each once."""
         changes = self._invalidation
         if entry.compared == changes.current:
             return True
@@ -222,7 +235,7 @@ class ResponseCache:
             until = changes.departures.usable_until(entry.compared, entry.is_affected)
             entry.usable_until = min(entry.usable_until, until)
         entry.compared = changes.current
-        return not entry.is_expired
+        return True
 
     def _joinable_until(self, flight: InFlight, request: CacheRequest) -> float:
         """Return until when (monotonic) what is being loaded may be used by a caller that comes now."""
@@ -336,7 +349,8 @@ class ResponseCache:
         size = len(request.key) + len(body.identity) + len(body.gzip or b"") + overhead
         fresh_until = time.monotonic() + min(ttl, PROCESS_SECONDS)
         is_affected = request.read_dependency and request.read_dependency(body)
-        return LocalEntry(body, generation, fresh_until, size, is_affected, compared=generation)
+        kept_until = time.monotonic() + ttl
+        return LocalEntry(body, generation, fresh_until, size, is_affected, compared=generation, kept_until=kept_until)
 
     def _find_local(self, key: str) -> LocalEntry | None:
         return self._local.get(key) or self._brief.get(key)

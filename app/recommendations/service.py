@@ -213,6 +213,10 @@ class RecommendationService:
         body = self._cache.get_local(key, LOOKUP_KINDS, "recommendations")
         return None if body is None or body.stale else CachedResponse(_unpack(body))
 
+    def has_current(self, key: str) -> bool:
+        """Return whether the `SearchRequest` with this key is answered from a cache, that of the process or Redis."""
+        return not self._index.is_stale and self._cache.has_current(key, LOOKUP_KINDS)
+
     async def recommend(self, preferences: Preferences, today: date, weights: WeightSet) -> RankedResults:
         """Compute recommendations from the primary source, without the cache. Raises: BackendError."""
         request = SearchRequest(preferences, today, gzipped=False, assignment=Assignment(weights))

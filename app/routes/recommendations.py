@@ -28,8 +28,13 @@ async def recommend(request: ApiRequest, body: Preferences) -> Response:
     gzipped = accepts_gzip_response(state["context"].headers)
     search = SearchRequest(body, state["today"](), gzipped, assignment)
     response = await _get_response(state["recommendations"], search)
-    respond = partial(_local_response, search.key, assignment.weights.key, search.today)
-    state["fast_path"].register(request.scope, respond, body=state["context"].content or b"")
+    what = search.key, assignment.weights.key, search.today
+    state["fast_path"].register(
+        request.scope,
+        partial(_local_response, *what),
+        body=state["context"].content or b"",
+        is_cached=partial(_is_cached, *what),
+    )
     return build_response(request.scope, response, assignment, started)
 
 
@@ -46,6 +51,16 @@ def _local_response(key: str, weights_key: str, today: date, scope: Scope) -> Ra
         key = key.replace(weights_key, assignment.weights.key, 1)
     response = state["recommendations"].get_local(key)
     return None if response is None else build_response(scope, response, assignment, time.monotonic())
+
+
+def _is_cached(key: str, weights_key: str, today: date, scope: Scope) -> bool:
+    """Return whether the request is answered from a cache, with whichever weights of a rollout."""
+    state: RequestState = scope["state"]
+    plan = state["rollout"].plan
+    variants = [plan.stable] if plan.candidate is None else [plan.stable, plan.candidate]
+    return state["today"]() == today and all(
+        state["recommendations"].has_current(key.replace(weights_key, variant.weights.key, 1)) for variant in variants
+    )
 
 
 async def _get_response(service: RecommendationService, search: SearchRequest) -> CachedResponse:

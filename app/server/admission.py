@@ -54,11 +54,11 @@ class AdmissionTuning:
     """Age from which a request is taken to wait for a dependency."""
 
 
-IsKnown = Callable[[Scope, bytes], bool]
-"""Return whether the process has answered an equal request, with this body, and so may have kept the response."""
+IsCached = Callable[[Scope, bytes], bool]
+"""Return whether the request with this body is answered from a cache."""
 
 
-def never_known(_scope: Scope, _body: bytes) -> bool:
+def never_cached(_scope: Scope, _body: bytes) -> bool:
     return False
 
 
@@ -70,16 +70,16 @@ class AdmissionController:
         tuning: AdmissionTuning | None = None,
         *,
         search_endpoints: Set[tuple[str, str]] = frozenset(),
-        is_known: IsKnown = never_known,
+        is_cached: IsCached = never_cached,
     ) -> None:
         """Admit `max_concurrency` requests at most; requests for `exempt_paths` are never rejected.
 
-        Those to `search_endpoints` (methods and paths) have a limit of their own, unless `is_known` returns that the
-        process has answered an equal request before.
+        Those to `search_endpoints` (methods and paths) have a limit of their own, unless `is_cached` returns that they
+        are answered from a cache.
         """
         self.exempt_paths = exempt_paths
         self.search_endpoints = search_endpoints
-        self.is_known = is_known
+        self.is_cached = is_cached
         self.searches = SearchLimit()
         self.server_state = ServerState()
         """Running tasks and number of responses, counted by uvicorn; each connection sets it."""
@@ -160,11 +160,11 @@ async def running_admission(
     tuning: AdmissionTuning | None = None,
     *,
     search_endpoints: Set[tuple[str, str]] = frozenset(),
-    is_known: IsKnown = never_known,
+    is_cached: IsCached = never_cached,
 ) -> AsyncIterator[AdmissionController]:
     """Yield a controller whose ticks run as long as the block does."""
     admission = AdmissionController(
-        max_concurrency, exempt_paths, tuning, search_endpoints=search_endpoints, is_known=is_known
+        max_concurrency, exempt_paths, tuning, search_endpoints=search_endpoints, is_cached=is_cached
     )
     admission.start()
     try:

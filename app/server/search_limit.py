@@ -116,8 +116,14 @@ class SearchLimit:
         self._refused_at = self._flooded_at = -self._tuning.relax_seconds
         """When a search was refused last, and when the flood began that it was a part of."""
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether so few are in flight that one more fits in any case, whatever it is answered from."""
+        return self.in_flight < self._tuning.few
+
     def can_admit(self) -> bool:
-        """Return whether one more request that may search fits."""
+        """Return whether one more request that may search fits. Ask only for one that is not cached: a refusal counts
+        as a sign of a flood."""
         now, tuning = self._clock(), self._tuning
         is_refusing = now - self._refused_at < tuning.relax_seconds
         limit = tuning.few if is_refusing and not self._is_fresh(now) else self._limit

@@ -44,7 +44,7 @@ rejection_responses = lru_cache(maxsize=1)(RejectionResponses)
 class LoadSheddingProtocol(TimeoutProtocol):
     """Reject requests while the `AdmissionController` of the application's state has no capacity for them.
 
-    Searches are rejected once their body is there, unless they are known to be answered from the process's cache.
+    Searches are rejected once their body is there, unless they are known to be answered from a cache.
 
     Those on a connection more than may be busy are rejected as well, and it is closed.
     """
@@ -72,10 +72,14 @@ class LoadSheddingProtocol(TimeoutProtocol):
         return False
 
     def _start(self, cycle: RequestResponseCycle, app: Any) -> None:
-        scope = cycle.scope
+        scope, searches = cycle.scope, self._admission.searches
         if (scope["method"], scope["path"]) not in self._admission.search_endpoints:
             self._run(cycle, app)
-        elif self._admission.searches.can_admit() or self._is_cached(cycle):
+        elif searches.is_idle:
+            self._run_search(cycle, app)
+        elif self._is_cached(cycle):
+            self._run(cycle, app)
+        elif searches.can_admit():
             self._run_search(cycle, app)
         else:
             self._reject(cast(RequestCycle, cycle))
@@ -87,8 +91,7 @@ class LoadSheddingProtocol(TimeoutProtocol):
             self._run(cycle, app).add_done_callback(lambda _: limit.end(search))
 
     def _is_cached(self, cycle: RequestResponseCycle) -> bool:
-        """Return whether the request is one that this process has answered before, and may have kept."""
-        return not cycle.more_body and self._admission.is_known(cast(Scope, cycle.scope), bytes(cycle.body))
+        return not cycle.more_body and self._admission.is_cached(cast(Scope, cycle.scope), bytes(cycle.body))
 
     def _wait_for_body(self, cycle: RequestResponseCycle) -> None:
         self._receiving.add(self)

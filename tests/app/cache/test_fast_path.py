@@ -51,11 +51,12 @@ def test_equal_request_is_answered(fast_path: FastPath) -> None:
     assert repeated["route"] is ROUTES["/search"]
 
 
-def test_request_is_known_to_the_server_before_it_has_a_context(fast_path: FastPath) -> None:
-    fast_path.register(scope_of(), respond, body=b"{}")
+@pytest.mark.parametrize("cached", [True, False])
+def test_server_knows_before_a_request_has_a_context_whether_it_is_cached(fast_path: FastPath, *, cached: bool) -> None:
+    fast_path.register(scope_of(), respond, body=b"{}", is_cached=lambda scope: cached)
     scope = {"method": "POST", "path": "/search", "query_string": b"", "headers": [*JSON.items()]}
-    assert fast_path.contains(scope, b"{}")
-    assert not fast_path.contains(scope, b"{ }")
+    assert fast_path.is_cached(scope, b"{}") is cached
+    assert not fast_path.is_cached(scope, b"{ }")
 
 
 @pytest.mark.parametrize(

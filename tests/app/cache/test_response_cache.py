@@ -156,6 +156,28 @@ async def test_expired_body_is_loaded_again(one: SimulatedProcess) -> None:
     await eventually(is_reloaded)
 
 
+async def test_body_is_current_while_it_is_in_redis(redis: Redis, one: SimulatedProcess) -> None:
+    assert not one.cache.has_current("key", COUNTRY)
+    await one.get(FakeLoader(), ttl=PROCESS_SECONDS + 0.5)
+    await asyncio.sleep(PROCESS_SECONDS)
+    assert one.cache.get_local("key", COUNTRY) is None
+    assert one.cache.has_current("key", COUNTRY)
+    await asyncio.sleep(0.6)
+    assert not one.cache.has_current("key", COUNTRY)
+
+
+async def test_body_is_not_current_after_a_change(redis: Redis, one: SimulatedProcess) -> None:
+    loader = FakeLoader()
+    await one.get(loader)
+    await changed(redis, "guide", one)
+    assert one.cache.has_current("key", COUNTRY)
+    await changed(redis, "country", one)
+    assert not one.cache.has_current("key", COUNTRY)
+    loader.error = BackendUnavailableError(DATABASE_LABEL)
+    assert (await one.get(loader)).stale
+    assert not one.cache.has_current("key", COUNTRY)
+
+
 async def test_stale_body_is_served_when_loading_fails(redis: Redis, one: SimulatedProcess) -> None:
     loader = FakeLoader()
     fresh = await one.get(loader)

@@ -106,6 +106,20 @@ async def test_fast_path_counts_its_route(app: Starlette, api: httpx2.AsyncClien
     assert after == [count + 1 for count in before]
 
 
+async def test_search_is_cached_until_a_change(app: Starlette, api: httpx2.AsyncClient, redis: Redis) -> None:
+    """The server then knows that it needs no search."""
+    state = app.state.lifespan_state
+    headers = [(b"content-type", b"application/json"), (b"accept-encoding", b"gzip")]
+    scope = {"method": "POST", "path": RECOMMENDATIONS, "query_string": b"", "headers": headers, "state": dict(state)}
+    await search(api, {"Accept-Encoding": "gzip"})
+    assert state["fast_path"].is_cached(scope, SEARCH)
+    assert not state["fast_path"].is_cached(scope, SEARCH + b" ")
+    await publish(redis, ["country"])
+    await eventually(lambda: not state["fast_path"].is_cached(scope, SEARCH))
+    await search(api, {"Accept-Encoding": "gzip"})
+    assert state["fast_path"].is_cached(scope, SEARCH)
+
+
 async def test_change_invalidates_fast_path(api: httpx2.AsyncClient, redis: Redis, catalogue: CatalogueFactory) -> None:
     before = (await api.get(LOCATIONS)).json()["count"]
     await catalogue.country()

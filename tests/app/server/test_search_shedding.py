@@ -15,16 +15,18 @@ CHUNKED = b"POST /search HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r
 OTHER = b"%b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nnew"
 BUSY = 100
 """Searches in flight, more than any limit."""
+FEW = 5
+"""Searches in flight from which it counts what a search is answered from, fewer than the lowest limit."""
 
 
-def is_known(_scope: Scope, body: bytes) -> bool:
+def is_cached(_scope: Scope, body: bytes) -> bool:
     return body == b"old"
 
 
 @pytest.fixture
 def admission() -> AdmissionController:
     """Return a controller of a process that makes too many searches."""
-    controller = AdmissionController(10_000, search_endpoints={("POST", "/search")}, is_known=is_known)
+    controller = AdmissionController(10_000, search_endpoints={("POST", "/search")}, is_cached=is_cached)
     controller.searches.in_flight = controller.searches.searching = BUSY
     return controller
 
@@ -44,7 +46,7 @@ async def connection(
 
 
 @pytest.mark.parametrize("request_bytes", [SEARCH, CHUNKED], ids=["length", "chunked"])
-async def test_new_search_is_refused_and_a_known_one_served(
+async def test_new_search_is_refused_and_a_cached_one_served(
     connection: Connection, app: RecordingApp, request_bytes: bytes
 ) -> None:
     await connection.send(request_bytes % b"new", request_bytes % b"old", request_bytes % b"new")
@@ -84,3 +86,24 @@ async def test_refused_search_counts_nowhere(connection: Connection, admission: 
     await connection.send(SEARCH % b"new", SEARCH % b"new")
     assert admission.searches.in_flight == BUSY
     assert admission.rejected == 2
+
+
+async def test_cached_search_is_no_sign_of_a_flood(connection: Connection, admission: AdmissionController) -> None:
+    await connection.send(SEARCH % b"old")
+    admission.searches.in_flight, admission.searches.searching = FEW, 0
+    await connection.send(SEARCH % b"new", SEARCH % b"old")
+    assert connection.statuses == [200, 200, 200]
+
+
+async def test_cached_searches_crowd_nothing(settings: Settings, admission: AdmissionController) -> None:
+    admission.searches.in_flight = admission.searches.searching = FEW
+    gate = asyncio.Event()
+    connections = [Connection(RecordingApp(gate), settings, admission=admission) for _ in range(BUSY)]
+    for connection in connections:
+        await connection.send(SEARCH % b"old")
+    assert admission.searches.in_flight == FEW
+    gate.set()
+    for connection in connections:
+        await connection.settle()
+        assert connection.statuses == [200]
+        connection.lose()
