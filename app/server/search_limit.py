@@ -62,12 +62,26 @@ _current_search: ContextVar["PossibleSearch | None"] = ContextVar("current_searc
 
 
 class PossibleSearch:
-    """A request that was admitted, and may search or not."""
+    """A request that may search or not, and is counted from when it begins."""
 
-    def __init__(self, limit: "SearchLimit", began: float) -> None:
+    def __init__(self, limit: "SearchLimit") -> None:
         self._limit = limit
-        self.began = began
-        self.is_undecided = True
+        self._is_counted = False
+        self.began = 0.0
+        self.is_undecided = False
+
+    def begin(self) -> None:
+        """Count the request: it was admitted."""
+        self._limit.in_flight += 1
+        self._limit.undecided += 1
+        self._is_counted = self.is_undecided = True
+        self.began = self._limit.clock()
+
+    def end(self, _finished: object = None) -> None:
+        """Count the end of the request: a callback of its task."""
+        self.decide()
+        if self._is_counted:
+            self._limit.end()
 
     def decide(self) -> None:
         """Count it no longer as one that may search later: it begins to, or will not."""
@@ -95,7 +109,7 @@ def rule_out_search() -> None:
 class SearchLimit:
     def __init__(self, tuning: SearchTuning | None = None, clock: Callable[[], float] = monotonic) -> None:
         self._tuning = tuning or SearchTuning()
-        self._clock = clock
+        self.clock = clock
         self.in_flight = 0
         """Requests that were admitted and have not ended."""
         self.undecided = 0
@@ -124,11 +138,12 @@ class SearchLimit:
     def can_admit(self) -> bool:
         """Return whether one more request that may search fits. Ask only for one that is not cached: a refusal counts
         as a sign of a flood."""
-        now, tuning = self._clock(), self._tuning
+        now, tuning = self.clock(), self._tuning
         is_refusing = now - self._refused_at < tuning.relax_seconds
         limit = tuning.few if is_refusing and not self._is_fresh(now) else self._limit
         # Requests that wait for another one's search crowd nothing.
         if self.in_flight < limit or 2 * (self.searching + self.undecided) < limit:
+            self._crowded_since = None
             return True
         if self._crowded_since is None:
             self._crowded_since = now
@@ -152,13 +167,12 @@ class SearchLimit:
 
     def begin(self) -> PossibleSearch:
         """Count a request that was admitted."""
-        self.in_flight += 1
-        self.undecided += 1
-        return PossibleSearch(self, self._clock())
+        request = PossibleSearch(self)
+        request.begin()
+        return request
 
-    def end(self, request: PossibleSearch) -> None:
+    def end(self) -> None:
         """Count the end of a request."""
-        request.decide()
         self.in_flight -= 1
         if self.in_flight < self._limit:
             self._crowded_since = None
@@ -168,7 +182,7 @@ class SearchLimit:
         """Measure a search, from the admission of the request that makes it; one that fails says nothing about the
         latency."""
         request = _current_search.get()
-        began = self._clock()
+        began = self.clock()
         if request is not None and request.is_undecided:
             began = request.began
             request.decide()
@@ -191,7 +205,7 @@ class SearchLimit:
         return len(samples) == tuning.few and samples[0][0] > max(self._flooded_at, now - tuning.refresh_seconds)
 
     def _finish(self, among: int, began: float) -> None:
-        now = self._finished_at = self._clock()
+        now = self._finished_at = self.clock()
         self._finished += 1
         if max(among, self.searching) <= self._tuning.few:
             self._latencies.append((now, now - began))

@@ -14,6 +14,7 @@ from app.server.protocol import TimeoutProtocol
 from app.server.receiving_limit import ReceivingLimit
 from app.server.request_cycle import RequestCycle
 from app.server.request_head import RequestError
+from app.server.search_limit import PossibleSearch
 from app.server.static_error import StaticErrorResponse
 from core.configuration.settings import Settings
 from schemas.messages.message import Message
@@ -44,7 +45,8 @@ rejection_responses = lru_cache(maxsize=1)(RejectionResponses)
 class LoadSheddingProtocol(TimeoutProtocol):
     """Reject requests while the `AdmissionController` of the application's state has no capacity for them.
 
-    Searches are rejected once their body is there, unless they are known to be answered from a cache.
+    Searches are rejected once their body is there, unless they are known to be answered from a cache. The application
+    does nothing for those whose body comes with the head, and for others what comes before the body.
 
     Those on a connection more than may be busy are rejected as well, and it is closed.
     """
@@ -56,6 +58,8 @@ class LoadSheddingProtocol(TimeoutProtocol):
         self._admission: AdmissionController = self.app_state["admission"]
         self._admission.server_state = self.server_state
         self._receiving: ReceivingLimit = self.app_state["receiving"]
+        self._late_search: tuple[RequestResponseCycle, PossibleSearch] | None = None
+        """The search whose body is arriving."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._receiving.discard(self)
@@ -75,23 +79,46 @@ class LoadSheddingProtocol(TimeoutProtocol):
         scope, searches = cycle.scope, self._admission.searches
         if (scope["method"], scope["path"]) not in self._admission.search_endpoints:
             self._run(cycle, app)
-        elif searches.is_idle:
-            self._run_search(cycle, app)
+        elif cycle.more_body:
+            # Slow clients must not hold the places of others, so it is decided and counted once its body is there.
+            search = PossibleSearch(searches)
+            self._run_search(cycle, app, search)
+            self._late_search = cycle, search
         elif self._is_cached(cycle):
             self._run(cycle, app)
         elif searches.can_admit():
-            self._run_search(cycle, app)
+            self._run_search(cycle, app, searches.begin())
         else:
             self._reject(cast(RequestCycle, cycle))
 
-    def _run_search(self, cycle: RequestResponseCycle, app: Any) -> None:
-        limit = self._admission.searches
-        search = limit.begin()
+    def _run_search(self, cycle: RequestResponseCycle, app: Any, search: PossibleSearch) -> None:
         with search.as_current():
-            self._run(cycle, app).add_done_callback(lambda _: limit.end(search))
+            self._run(cycle, app).add_done_callback(search.end)
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        if self._late_search is not None:
+            (cycle, search), self._late_search = self._late_search, None
+            if not cycle.response_started:
+                self._admit_late(cycle, search)
+
+    def _admit_late(self, cycle: RequestResponseCycle, search: PossibleSearch) -> None:
+        """Decide on a search that the application has begun to receive; to it, a refusal is a client that left."""
+        if self._is_cached(cycle):
+            return
+        if self._admission.searches.can_admit():
+            search.begin()
+        else:
+            # A client that has not waited for it gets it no more.
+            cycle.waiting_for_100_continue = False
+            self._reject(cast(RequestCycle, cycle))
+            self._disconnect(cycle)
 
     def _is_cached(self, cycle: RequestResponseCycle) -> bool:
-        return not cycle.more_body and self._admission.is_cached(cast(Scope, cycle.scope), bytes(cycle.body))
+        """Return whether the search is known to be answered from a cache; not asked while there is room anyway."""
+        return not self._admission.searches.is_idle and self._admission.is_cached(
+            cast(Scope, cycle.scope), bytes(cycle.body)
+        )
 
     def _wait_for_body(self, cycle: RequestResponseCycle) -> None:
         self._receiving.add(self)

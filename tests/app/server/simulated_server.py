@@ -96,5 +96,5 @@ class Simulation:
 
     def _end(self, search: Search, counts: Counts) -> None:
         search.measured.__exit__(None, None, None)
-        self.limit.end(search.request)
+        search.request.end()
         counts.latencies.append(self.now - search.request.began)

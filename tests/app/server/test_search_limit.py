@@ -130,6 +130,22 @@ def test_requests_that_wait_for_the_search_of_another_are_not_refused() -> None:
             rule_out_search()
 
 
+def test_crowd_ends_when_few_search() -> None:
+    """Although as many requests as before are in flight."""
+    now = 0.0
+    limit = SearchLimit(clock=lambda: now)
+    requests = [limit.begin() for _ in range(TUNING.lowest)]
+    assert limit.can_admit()
+    for request in requests:
+        request.decide()
+    assert limit.can_admit()
+    requests = [limit.begin() for _ in range(TUNING.lowest)]
+    now = 10 * TUNING.standing_seconds
+    with limit.measure():
+        pass
+    assert limit.can_admit()
+
+
 def test_server_that_finishes_nothing_gets_as_many_as_connections_allow() -> None:
     """Probes find out whether it stalls."""
     simulation = Simulation(make_server(4, 400))

@@ -12,6 +12,7 @@ from tests.support.api.connection import Connection, RecordingApp
 
 SEARCH = b"POST /search HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n%b"
 CHUNKED = b"POST /search HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n%b\r\n0\r\n\r\n"
+EXPECTING = b"POST /search HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n%b"
 OTHER = b"%b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nnew"
 BUSY = 100
 """Searches in flight, more than any limit."""
@@ -106,4 +107,46 @@ async def test_cached_searches_crowd_nothing(settings: Settings, admission: Admi
     for connection in connections:
         await connection.settle()
         assert connection.statuses == [200]
+        connection.lose()
+
+
+@pytest.mark.parametrize("request_bytes", [SEARCH, CHUNKED, EXPECTING], ids=["length", "chunked", "expecting"])
+async def test_search_whose_body_is_late_is_decided_on_once_it_is_there(
+    connection: Connection, app: RecordingApp, admission: AdmissionController, request_bytes: bytes
+) -> None:
+    for body in (b"new", b"old", b"new"):
+        head, _, rest = (request_bytes % body).partition(b"\r\n\r\n")
+        await connection.send(head + b"\r\n\r\n", rest)
+    assert [status for status in connection.statuses if status != 100] == [503, 200, 503]
+    assert (app.bodies, app.disconnected) == ([b"old"], 2)
+    assert (admission.searches.in_flight, admission.rejected) == (BUSY, 2)
+
+
+async def test_refused_search_is_not_asked_to_continue(connection: Connection) -> None:
+    connection.protocol.data_received(EXPECTING % b"")
+    await connection.send(b"new")
+    assert connection.statuses == [503]
+
+
+async def test_late_body_counts_until_its_response(settings: Settings, admission: AdmissionController) -> None:
+    admission.searches.in_flight = admission.searches.searching = 0
+    gate = asyncio.Event()
+    connection = Connection(RecordingApp(gate), settings, admission=admission)
+    await connection.send(SEARCH % b"", b"new")
+    assert admission.searches.in_flight == 1
+    gate.set()
+    await connection.settle()
+    assert (connection.statuses, admission.searches.in_flight) == ([200], 0)
+    connection.lose()
+
+
+async def test_slow_bodies_hold_no_places(settings: Settings, app: RecordingApp) -> None:
+    admission = AdmissionController(10_000, search_endpoints={("POST", "/search")})
+    slow = [Connection(app, settings, admission=admission) for _ in range(BUSY)]
+    for connection in slow:
+        await connection.send(SEARCH % b"n")
+    quick = Connection(app, settings, admission=admission)
+    await quick.send(SEARCH % b"new")
+    assert quick.statuses == [200]
+    for connection in (*slow, quick):
         connection.lose()
