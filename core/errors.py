@@ -43,6 +43,12 @@ class BackendUnavailableError(BackendError):
         return self._reason or type(self.__cause__ or self).__name__
 
 
+class BackendBusyError(BackendUnavailableError):
+    """A call took too long while the backend responded to others: it works, but has more to do than it can."""
+
+    is_outage = None
+
+
 class TransactionConflictError(BackendUnavailableError):
     """Transactions conflicted again and again; the database itself works."""
 

@@ -19,7 +19,7 @@ from app.recommendations.trip_search.interface import SearchHits
 from core.concurrency.stall_detector import ServerStalledError
 from core.dependency_calls import Call
 from core.elasticsearch_node import elasticsearch_operation
-from core.errors import BackendUnavailableError, OverloadedError
+from core.errors import BackendBusyError, BackendUnavailableError, OverloadedError
 from core.tracing import spans
 from core.tracing.elasticsearch import response_attributes
 from scoring import weights
@@ -32,6 +32,9 @@ log = structlog.get_logger()
 
 STALE_INDEX = "the index lacks changes that no worker writes"
 """Reason for which the index is not asked."""
+
+BUSY_INDEX = "a search took too long while others succeeded"
+"""Reason of a failure that opens no circuit breaker."""
 
 Response = TypeVar("Response", bound=EsResponse)
 Result = TypeVar("Result")
@@ -66,6 +69,8 @@ class ElasticsearchTripSearch:
         self._count_path = f"/{alias}/_count"
         self.expected = ExpectedScores()
         self.breaker = CircuitBreaker(dependency, SEARCH_INDEX_LABEL)
+        self._succeeded = 0
+        """Number of calls that succeeded."""
 
     @property
     def is_stale(self) -> bool:
@@ -129,6 +134,7 @@ class ElasticsearchTripSearch:
                 raise self._unavailable("malformed response") from error
 
     async def _post(self, path: str, body: bytes) -> bytes:
+        succeeded_before = self._succeeded
         try:
             with Call("elasticsearch", elasticsearch_operation(path)) as span:
                 response = await self._elasticsearch.post(path, body, spans.outgoing_headers())
@@ -137,11 +143,16 @@ class ElasticsearchTripSearch:
         except OSError as error:
             if isinstance(error, ServerStalledError):
                 self.breaker.trip()
+            elif isinstance(error, TimeoutError) and self._succeeded > succeeded_before:
+                raise self._unavailable(BUSY_INDEX, BackendBusyError) from error
             raise self._unavailable(type(error).__name__) from error
         if response.status != 200:
             raise self._unavailable(f"status {response.status}")
+        self._succeeded += 1
         return response.body
 
-    def _unavailable(self, reason: str) -> BackendUnavailableError:
+    def _unavailable(
+        self, reason: str, error: type[BackendUnavailableError] = BackendUnavailableError
+    ) -> BackendUnavailableError:
         log.warning("search_unavailable", reason=reason)
-        return BackendUnavailableError(SEARCH_INDEX_LABEL, reason=reason)
+        return error(SEARCH_INDEX_LABEL, reason=reason)
