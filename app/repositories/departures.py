@@ -122,7 +122,9 @@ class _Pages:
 
     @classmethod
     def of(cls, chosen: Select[TripOccurrence]) -> Self:
-        columns = chosen.with_only_columns(TripOccurrence.id, func.count().over(), maintain_column_froms=True)
+        count = chosen.with_only_columns(func.count(), maintain_column_froms=True).correlate(None)
+        # A subquery: a window function would have all departures of the list sorted, not those up to the page alone.
+        columns = chosen.with_only_columns(TripOccurrence.id, count.scalar_subquery(), maintain_column_froms=True)
         return cls(columns.order_by(*BY_START).offset(_OFFSET).limit(_LIMIT), chosen)
 
 
