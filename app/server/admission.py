@@ -46,9 +46,10 @@ class AdmissionTuning:
     """Lag of a tick from which the loop has more to do than it can."""
     max_queue_seconds: float = 0.03
     """How long a request may queue for the CPU: a small part of a response's budget, since all else slows down too."""
-    min_concurrency: int = 24
-    """Lowest limit, however late the loop is: so many may arrive while the process is not scheduled."""
-    burst: int = 32
+    min_concurrency: int = 64
+    """Lowest limit, however late the loop is: so many may arrive while the process is not scheduled. Searches, of which
+    so many would take long, have a lower limit of their own."""
+    burst: int = 64
     """Requests admitted beyond those in flight at the last tick: their effect on the loop shows at the next one."""
     long_request_seconds: float = 0.5
     """Age from which a request is taken to wait for a dependency."""

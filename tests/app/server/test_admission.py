@@ -8,6 +8,8 @@ from tests.support.eventually import eventually
 
 TUNING = AdmissionTuning()
 ON_TIME, LATE = 0.0, 2 * TUNING.late_seconds
+MANY = TUNING.min_concurrency + 20
+"""Requests finished in a moment, more than the lowest limit."""
 
 
 class Clock:
@@ -57,22 +59,22 @@ def test_max_concurrency_is_never_exceeded(clock: Clock) -> None:
 
 
 def test_late_loop_admits_its_throughput(clock: Clock) -> None:
-    clock.tick(LATE, finished=40)
-    assert fill(clock.admission) == 40
+    clock.tick(LATE, finished=MANY)
+    assert fill(clock.admission) == MANY
 
 
 def test_one_count_without_cpu_does_not_lower_limit(clock: Clock) -> None:
-    clock.tick(LATE, finished=40)
+    clock.tick(LATE, finished=MANY)
     clock.tick(LATE)
-    assert fill(clock.admission) == 40
+    assert fill(clock.admission) == MANY
     clock.tick(LATE)
     assert not clock.admission.can_admit()
 
 
 def test_rejections_are_not_throughput(clock: Clock) -> None:
     clock.admission.rejected = 1000
-    clock.tick(LATE, finished=1000 + 40)
-    assert fill(clock.admission) == 40
+    clock.tick(LATE, finished=1000 + MANY)
+    assert fill(clock.admission) == MANY
 
 
 def test_long_requests_do_not_count(clock: Clock) -> None:
@@ -96,9 +98,9 @@ def test_slow_process_admits_min_concurrency(clock: Clock) -> None:
 
 
 def test_limit_recovers_after_queue_time(clock: Clock) -> None:
-    clock.tick(LATE, finished=40)
+    clock.tick(LATE, finished=MANY)
     clock.tick(ON_TIME, after=TUNING.max_queue_seconds / 5)
-    assert fill(clock.admission) == 40
+    assert fill(clock.admission) == MANY
     clock.tick(ON_TIME)
     assert fill(clock.admission) == TUNING.burst
 
