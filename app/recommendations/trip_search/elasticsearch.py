@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 import orjson
 import structlog
+from prometheus_client import Counter
 
 from app.backends.circuit_breaker import CircuitBreaker, Dependency
 from app.backends.failover_client import FailoverHttpClient
@@ -35,6 +36,10 @@ STALE_INDEX = "the index lacks changes that no worker writes"
 
 BUSY_INDEX = "a search took too long while others succeeded"
 """Reason of a failure that opens no circuit breaker."""
+
+REPEATED_SEARCHES = Counter(
+    "smarttrip_repeated_searches_total", "Searches made once more because too high a score was expected"
+)
 
 Response = TypeVar("Response", bound=EsResponse)
 Result = TypeVar("Result")
@@ -84,6 +89,7 @@ class ElasticsearchTripSearch:
         hits, last = await self._search(condition, rules, size, expected)
         while last < expected > weights.MIN_SHOWN_SCORE:
             # So many departures had at least the last score; not any more if one of them has changed since.
+            REPEATED_SEARCHES.inc()
             expected = max(last, weights.MIN_SHOWN_SCORE)
             hits, last = await self._search(condition, rules, size, expected)
         self.expected.add(kind, last)

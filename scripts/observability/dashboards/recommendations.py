@@ -9,6 +9,7 @@ LATENCY = "smarttrip_http_request_seconds"
 ANSWERS = "rate(smarttrip_recommendations_total[5m])"
 DEGRADED = 'rate(smarttrip_recommendations_total{source!="index"}[5m])'
 SEARCHES = "rate(smarttrip_recommendation_searches_total[5m])"
+REPEATED = "rate(smarttrip_repeated_searches_total[5m])"
 EMPTY = 'rate(smarttrip_recommendation_searches_total{results="none"}[5m])'
 LOOKUPS = "sum by (source) (rate(smarttrip_cache_lookups_total[5m]))"
 
@@ -47,6 +48,7 @@ def _sources() -> Row:
                 {"degraded": f"sum({DEGRADED}) / sum({ANSWERS})"},
             ),
             chart("Share without results", "percentunit", {"none": f"sum({EMPTY}) / sum({SEARCHES})"}),
+            chart("Share repeated", "percentunit", {"repeated": f"sum({REPEATED}) / sum({SEARCHES})"}),
         ],
     )
 

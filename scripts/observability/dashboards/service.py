@@ -61,7 +61,11 @@ def _saturation() -> Row:
             chart("Memory by process", "bytes", {"{{job}} {{instance}} {{pid}}": "process_resident_memory_bytes"}),
             chart("Open files by process", "short", {"{{job}} {{instance}} {{pid}}": "process_open_fds"}),
             chart("Traffic", "Bps", TRAFFIC),
-            chart("Limit of load shedding", "short", {"limit": "sum(smarttrip_admission_limit)"}),
+            chart(
+                "Limits of load shedding",
+                "short",
+                {"requests": "sum(smarttrip_admission_limit)", "searches": "sum(smarttrip_search_limit)"},
+            ),
         ],
     )
 

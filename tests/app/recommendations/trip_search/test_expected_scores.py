@@ -9,6 +9,7 @@ from elasticsearch import AsyncElasticsearch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.json import encode
+from prometheus_client import REGISTRY
 
 from app.backends.http_client import HttpClient, HttpResponse
 from app.recommendations.trip_search.elasticsearch import ElasticsearchTripSearch
@@ -99,9 +100,15 @@ async def test_search_is_made_again_until_nothing_is_missing(
     monkeypatch.setattr(client, "post", respond)
     trips = ElasticsearchTripSearch(client, "any")
     trips.expected = FixedExpectation(expected)
+    before = repeated_searches()
     await trips.find(candidate_filter(search()), applicable_rules(search()), 1)
     assert [*responses] == []
+    assert repeated_searches() - before == len(last_scores) - 1
     assert trips.expected.added == last_scores[-1:]
+
+
+def repeated_searches() -> float:
+    return REGISTRY.get_sample_value("smarttrip_repeated_searches_total") or 0.0
 
 
 def response_of(score: int) -> bytes:
