@@ -6,7 +6,7 @@ finishes more the more it is sent, so its limit doubles until it is high enough;
 
 - *Throughput* is counted in windows; the better of the last two counts.
 - *Latency* is the median of the last searches that began and ended beside few others. In a flood there are none, so
-  that only `few` are admitted for a moment when it begins, and every `refresh_seconds`.
+  that only `few` are admitted for a moment when it begins, and every `refresh_seconds`, or `REFRESH_LATENCIES`.
 
 A request that was admitted counts as a search until it is known whether it becomes one: on a late event loop, or one
 that floods, that takes a while. So the latency is that from the admission on.
@@ -35,6 +35,9 @@ LIMIT = Gauge(
 
 LATENCIES = 3
 """Length of a burst that is none any more, in latencies."""
+REFRESH_LATENCIES = 20
+"""Time between two measurements of the latency in a flood, in latencies, each of which takes one or two: while so few
+are admitted, a slow server with many cores idles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +205,8 @@ class SearchLimit:
     def _is_fresh(self, now: float) -> bool:
         """Return whether all samples of the latency are recent, and of this flood."""
         samples, tuning = self._latencies, self._tuning
-        return len(samples) == tuning.few and samples[0][0] > max(self._flooded_at, now - tuning.refresh_seconds)
+        seconds = max(tuning.refresh_seconds, REFRESH_LATENCIES * self._latency)
+        return len(samples) == tuning.few and samples[0][0] > max(self._flooded_at, now - seconds)
 
     def _finish(self, among: int, began: float) -> None:
         now = self._finished_at = self.clock()
