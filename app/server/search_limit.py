@@ -35,7 +35,7 @@ LIMIT = Gauge(
 
 LATENCIES = 3
 """Length of a burst that is none any more, in latencies."""
-REFRESH_LATENCIES = 20
+REFRESH_LATENCIES = 60
 """Time between two measurements of the latency in a flood, in latencies, each of which takes one or two: while so few
 are admitted, a slow server with many cores idles."""
 

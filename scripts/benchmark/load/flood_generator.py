@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import astuple
-from itertools import count
+from itertools import count, cycle
 from typing import Any
 
 import orjson
@@ -31,7 +31,7 @@ END_SECONDS = 10.0
 SPARE = 2.0
 """How many times the fastest server's searches a closed loop has ready."""
 FASTEST = 6000
-"""Responses per second that no server exceeds here, refusals included."""
+"""Responses per second up to which all searches of a closed loop differ."""
 
 
 class Connection:
@@ -182,9 +182,10 @@ def distinct_searches(ids: Ids, number: int, seed: int) -> Iterator[dict[str, An
 
 
 def build_requests(plan: FloodPlan) -> Iterator[bytes]:
+    """Yield searches without end; they differ, unless a closed loop of refusals needs more than expected."""
     number = sum(int(phase.seconds * (phase.rate or SPARE * FASTEST)) for phase in plan.phases)
     bodies = distinct_searches(plan.ids, number + 1, plan.seed)
-    return iter([RawRequest.build("POST", plan.url, orjson.dumps(body)).raw for body in bodies])
+    return cycle([RawRequest.build("POST", plan.url, orjson.dumps(body)).raw for body in bodies])
 
 
 def run(plan: FloodPlan) -> Sequence[PhaseResult]:
