@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextvars import Context
+from contextvars import Context, copy_context
 from typing import Generic, TypeVar
 
 from core.concurrency.tasks import cancel_and_wait
@@ -14,9 +14,17 @@ Result = TypeVar("Result")
 class Batcher(Generic[Item, Result]):
     """Collects items of concurrent callers into batches; one round trip is under way at a time."""
 
-    def __init__(self, round_trip: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]]) -> None:
-        """`round_trip` returns a result or an exception for each item, or raises for all of them."""
+    def __init__(
+        self,
+        round_trip: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]],
+        new_context: Callable[[], Context] = copy_context,
+    ) -> None:
+        """`round_trip` returns a result or an exception for each item, or raises for all of them.
+
+        Round trips run in a new context: by default with the trace and the record of the caller who begins them.
+        """
         self._round_trip = round_trip
+        self._new_context = new_context
         self._pending: list[tuple[Item, asyncio.Future[Result]]] = []
         self._drain_task: asyncio.Task[None] | None = None
 
@@ -25,8 +33,7 @@ class Batcher(Generic[Item, Result]):
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._pending.append((item, future))
         if self._drain_task is None:
-            # Not in the context of one caller: its record and trace are not those of the others.
-            self._drain_task = asyncio.create_task(self._drain(), context=Context())
+            self._drain_task = asyncio.create_task(self._drain(), context=self._new_context())
         try:
             return await future
         finally:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from contextvars import Context
 from functools import partial
 from typing import TypeAlias
 
@@ -25,7 +26,7 @@ class SharedReads:
         """Return what `fetch` finds for the id, or None. Raises what the session or `fetch` raises."""
         batcher = self._batchers.get(fetch)
         if batcher is None:
-            batcher = self._batchers[fetch] = Batcher(partial(self._round_trip, fetch))
+            batcher = self._batchers[fetch] = Batcher(partial(self._round_trip, fetch), Context)
         return await batcher.submit(row_id)
 
     async def close(self) -> None:
