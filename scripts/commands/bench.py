@@ -274,7 +274,7 @@ def profile(
     seconds: Annotated[
         float, typer.Option(parser=seconds(1), metavar="SECONDS", help="Length of one recording, in seconds.")
     ] = 10,
-    output: Annotated[
+    flames: Annotated[
         Path | None, typer.Option(parser=folder, metavar="FOLDER", help="Write the flame graphs into this folder.")
     ] = None,
     json: JsonOption = False,
@@ -284,7 +284,7 @@ def profile(
     from scripts.dev_stack.paths import cache_root
 
     data = cache_root() / "bench"
-    profiles = measure(data, departures, seconds, output or data / "profiles", _report_steps(json))
+    profiles = measure(data, departures, seconds, flames or data / "profiles", _report_steps(json))
     _print(profiles, table, json, width=120)
 
 

@@ -21,7 +21,10 @@ LIBRARY_TEXTS = re.compile(r"Input|Value error|valid |Invalid|Traceback|Errno|\[
 WRONG_OPTIONS = ("", "abc", "0x1F", "nan", "inf", "-1", "1,,2", "9" * 30, "/dev/null/folder", "/nowhere/at/all/x", "🤷")
 ACCEPTED = {
     # Any of these is a path, or an address that only the operating system can judge.
-    "data": {"abc", "0x1F", "nan", "inf", "-1", "1,,2", "9" * 30, "/nowhere/at/all/x", "🤷"},
+    **{
+        folder: {"abc", "0x1F", "nan", "inf", "-1", "1,,2", "9" * 30, "/nowhere/at/all/x", "🤷"}
+        for folder in ("data", "flames")
+    },
     "output": {"abc", "0x1F", "nan", "inf", "-1", "1,,2", "9" * 30, "🤷"},
     "host": set(WRONG_OPTIONS) - {""},
     "seed": set(),
@@ -60,7 +63,7 @@ def assert_usage_error(result: tuple[object, str], word: str) -> None:
     assert code == ExitCode.USAGE, error
     assert len(error.splitlines()) == 1
     assert word in error
-    assert re.search(r"[.?] See: smarttrip[a-z ]* --help\n$", error)
+    assert re.search(r"[.?] See: smarttrip[a-z -]* --help\n$", error)
     assert not LIBRARY_TEXTS.search(error)
 
 
