@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Set
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import partial
+from typing import TypedDict
 
 from elasticsearch import AsyncElasticsearch
 from prometheus_client.openmetrics import exposition as openmetrics
@@ -146,7 +147,6 @@ async def _open_state(
     readiness = ReadinessProbe(_required_backends(settings, backends), draining)
     tracking = TrackingProducer(redis, database, settings.tracking_limit, settings.tracking_limit_bytes)
     replica_lag_seconds = REPLICA_BEHIND_SECONDS if settings.database_replica_urls else 0.0
-    fallback = PostgresTripSearch(database, max_candidates=settings.fallback_candidates)
     breakers = {"postgres": database.breaker, "redis": redis.breaker, "elasticsearch": search.breaker}
     async with (
         open_cache(
@@ -173,17 +173,7 @@ async def _open_state(
             breakers=breakers,
             cache=cache,
             fast_path=fast_path,
-            recommendations=RecommendationService(
-                cache,
-                database,
-                search,
-                fallback,
-                cache_seconds=settings.answer_cache_seconds,
-                limit=admission.searches,
-            ),
-            evaluation=EvaluationRunner(
-                RecommendationService(cache, database, backends.evaluation_search, fallback, cache_seconds=0)
-            ),
+            **_recommendation_services(settings, backends, cache, admission),
             rollout=backends.rollout,
             rate_limiter=RateLimiter(redis, settings),
             signing_keys=signing_keys,
@@ -199,6 +189,28 @@ async def _open_state(
             receiving=ReceivingLimit(receiving_limit(settings)),
             parsing_turns=ParsingTurns(),
         )
+
+
+class RecommendationServices(TypedDict):
+    """Those of `AppState`."""
+
+    recommendations: RecommendationService
+    evaluation: EvaluationRunner
+
+
+def _recommendation_services(
+    settings: Settings, backends: Backends, cache: ResponseCache, admission: AdmissionController
+) -> RecommendationServices:
+    database = backends.database
+    fallback = PostgresTripSearch(database, max_candidates=settings.fallback_candidates)
+    service = partial(RecommendationService, cache, database, fallback=fallback)
+    return RecommendationServices(
+        recommendations=service(
+            index=backends.search, cache_seconds=settings.answer_cache_seconds, limit=admission.searches
+        ),
+        # Without a cache, and apart from the limit of visitors' searches.
+        evaluation=EvaluationRunner(service(index=backends.evaluation_search, cache_seconds=0)),
+    )
 
 
 def _required_backends(settings: Settings, backends: Backends) -> RequiredBackends:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 
+from scripts.benchmark.load.flood_plan import FloodPlan
 from scripts.benchmark.load.plan import LoadPlan, LoadResult, median_run
 from scripts.benchmark.processes import Server
 from scripts.errors import CliError
@@ -68,16 +69,17 @@ def _memory_mb(contestant: Contestant) -> float | None:
 
 def generate(plan: LoadPlan) -> LoadResult:
     """Run the load generator in a process of its own. Raises CliError if no response was correct."""
+    return LoadResult(**json.loads(run_generator("scripts.benchmark.load.generator", plan)))
+
+
+def run_generator(module: str, plan: LoadPlan | FloodPlan) -> str:
+    """Run a load generator in a process of its own, and return what it prints. Raises CliError if it fails."""
     completed = subprocess.run(
-        [sys.executable, "-m", "scripts.benchmark.load.generator"],
-        input=json.dumps(asdict(plan)),
-        capture_output=True,
-        text=True,
-        check=False,
+        [sys.executable, "-m", module], input=json.dumps(asdict(plan)), capture_output=True, text=True, check=False
     )
     if completed.returncode:
         raise CliError(f"{plan.url}: {completed.stderr.strip()}")
-    return LoadResult(**json.loads(completed.stdout))
+    return completed.stdout
 
 
 def _per_request(runs: list[LoadResult], used: list[Mapping[str, float]]) -> dict[str, float]:

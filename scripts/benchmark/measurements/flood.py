@@ -2,13 +2,12 @@
 
 import json
 import random
-import subprocess
 import sys
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 
+from scripts.benchmark.comparison.contestants import run_generator
 from scripts.benchmark.comparison.suite import BUSY, TODAY, Report
 from scripts.benchmark.datasets import Catalogue, catalogue
 from scripts.benchmark.load.flood_plan import FloodPlan, Phase, PhaseResult
@@ -106,19 +105,8 @@ class Flooding:
         phases = [phase] if after is None else [phase, after]
         plan = FloodPlan(url=self._url, ids=self._made.ids, seed=random.getrandbits(32), phases=phases)
         logged, before = self.log.stat().st_size, self._cpu()
-        results = self._generate(plan)
+        printed = run_generator("scripts.benchmark.load.flood_generator", plan)
+        results = [PhaseResult.from_json(json.loads(line)) for line in printed.splitlines()]
         used = {part: now - before[part] for part, now in self._cpu().items()}
         opened = BREAKER_EVENT in self.log.read_text()[logged:]
         return Run(phase.seconds, results[0], results[1].exchanges if after else (), used, breaker_opened=opened)
-
-    def _generate(self, plan: FloodPlan) -> list[PhaseResult]:
-        completed = subprocess.run(
-            [sys.executable, "-m", "scripts.benchmark.load.flood_generator"],
-            input=json.dumps(asdict(plan)),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if completed.returncode:
-            raise CliError(f"{plan.url}: {completed.stderr.strip()}")
-        return [PhaseResult.from_json(json.loads(line)) for line in completed.stdout.splitlines()]
