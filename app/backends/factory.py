@@ -11,7 +11,6 @@ from app.backends.http_client import HttpClient
 from app.backends.redis import ResilientRedis
 from app.backends.replica_pool import replica_name
 from core import clients
-from core.clients import KEPT_STATEMENTS
 from core.configuration.settings import Settings
 from core.postgres.pool import meter_pool
 
@@ -27,7 +26,7 @@ def database(settings: Settings) -> Database:
             pool_timeout=settings.postgres_pool_seconds,
             connect_timeout=settings.postgres_connect_seconds,
             command_timeout=settings.postgres_statement_seconds,
-            kept_statements=KEPT_STATEMENTS,
+            kept_statements=clients.KEPT_STATEMENTS,
         )
         meter_pool(engine, name)
         return engine

@@ -87,7 +87,7 @@ class RecentDepartureChanges:
         held = sorted((message for message in messages if message.until > now), key=attrgetter("until"))
         return next((message.until for message in held if is_affected(message.changes)), NOT_AFFECTED)
 
-    def over_until(self) -> int:
+    def last_not_held(self) -> int:
         """Return the generation of the last change for which no entry is held any more."""
         now = time.monotonic()
         over = (message.generation for message in reversed(self._messages) if message.until <= now)

@@ -251,7 +251,7 @@ class ResponseCache:
         """Return the first generation at which a load may have begun that the caller waits for in another process."""
         changes = self._invalidation
         oldest = changes.changed_last(request.invalidating)
-        return oldest if request.read_dependency is None else max(oldest, changes.departures.over_until())
+        return oldest if request.read_dependency is None else max(oldest, changes.departures.last_not_held())
 
     def _start_load(self, request: CacheRequest) -> InFlight:
         generation = self._invalidation.current

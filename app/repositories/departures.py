@@ -62,7 +62,7 @@ AnyPageQuery = TypeVar("AnyPageQuery", bound=PageQuery)
 
 async def find_bookable(session: ReadSession, query: OccurrencesQuery, today: date) -> PageRows[bytes]:
     """Return a page of future departures that can be booked, as JSON."""
-    return await _find_page(session, _bookable_pages(_whole(query), today), query)
+    return await _find_page(session, _bookable_pages(_without_page(query), today), query)
 
 
 async def find_bookable_only(session: ReadSession, query: OccurrencesQuery, today: date) -> PageRows[TripOccurrence]:
@@ -75,7 +75,7 @@ async def find_available(session: ReadSession, query: TripOccurrencesQuery, toda
 
     Private Groups have no fixed dates or places: of them all that can be booked are returned.
     """
-    return await _find_page(session, _available_pages(_whole(query), today), query)
+    return await _find_page(session, _available_pages(_without_page(query), today), query)
 
 
 def available_or_private(trip_type_id: int, today: date) -> tuple[ColumnElement[bool], ...]:
@@ -141,8 +141,8 @@ def _available_pages(query: TripOccurrencesQuery, today: date) -> _Pages:
     return _Pages.of(_select((to_sql(And((ACTIVE, ON_SALE))), *available, *_trip_conditions(query))))
 
 
-def _whole(query: AnyPageQuery) -> AnyPageQuery:
-    """Return the query without the place of its page: the statements of all pages are the same."""
+def _without_page(query: AnyPageQuery) -> AnyPageQuery:
+    """Return the same query for each page: all have the same statements."""
     return query.model_copy(update={"offset": 0, "limit": 1})
 
 

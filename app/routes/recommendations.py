@@ -28,12 +28,12 @@ async def recommend(request: ApiRequest, body: Preferences) -> Response:
     gzipped = accepts_gzip_response(state["context"].headers)
     search = SearchRequest(body, state["today"](), gzipped, assignment)
     response = await _get_response(state["recommendations"], search)
-    what = search.key, assignment.weights.key, search.today
+    identity = search.key, assignment.weights.key, search.today
     state["fast_path"].register(
         request.scope,
-        partial(_local_response, *what),
+        partial(_local_response, *identity),
         body=state["context"].content or b"",
-        is_cached=partial(_is_cached, *what),
+        is_cached=partial(_is_cached, *identity),
     )
     return build_response(request.scope, response, assignment, started)
 

@@ -198,7 +198,7 @@ class ParsingProtocol(HttpToolsProtocol):
             self._start(cycle, app)
 
     def _admit(self, cycle: RequestCycle) -> bool:
-        """Return whether the application may serve the request, or else respond to it."""
+        """Return whether the application may serve the request; respond to one that it may not."""
         return True
 
     def _start(self, cycle: RequestResponseCycle, app: Any) -> None:

@@ -32,7 +32,6 @@ LIMIT = Gauge(
     multiprocess_mode="livesum",
 )
 
-
 LATENCIES = 3
 """Length of a burst that is none any more, in latencies."""
 REFRESH_LATENCIES = 60

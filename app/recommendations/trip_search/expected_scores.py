@@ -34,7 +34,7 @@ class ExpectedScores:
         self._recent: OrderedDict[SearchKind, deque[int]] = OrderedDict()
 
     def lowest(self, kind: SearchKind) -> int:
-        """Return the lowest recent score; that of any departure shown if little is known of the kind."""
+        """Return the lowest of the recent scores of the kind; MIN_SHOWN_SCORE if there are too few."""
         recent = self._recent.get(kind, ())
         return MIN_SHOWN_SCORE if len(recent) < MIN_RECENT else min(recent)
 

@@ -33,7 +33,7 @@ class Thresholds:
         return min(max(wanted, self.least), self.most)
 
     def ratios(self, seen: Sequence[Second]) -> list[float]:
-        """Return how much of each threshold is used, on average of the seconds; at 1 nothing changes."""
+        """Return the ratio of each metric, averaged over the seconds, to its target; at 1 nothing changes."""
         busy = fmean(second.busy for second in seen) / self.cores
         memory = figures.API_MIB / self.memory_mib
         ratios = [busy / (self.cpu_percent / 100), memory / (self.memory_percent / 100)]

@@ -1,4 +1,4 @@
-"""A process that is stopped or killed while it publishes changes forgets none: they are published again, by another."""
+"""Changes of a process that is stopped or killed while it publishes them are published by another."""
 
 import asyncio
 from collections.abc import AsyncIterator
