@@ -22,6 +22,7 @@ from core.gc_tuning import tune_gc
 from core.tracing.provider import ELASTICSEARCH_SPANS
 from schemas.tables import Base
 from tests.support.factories import CatalogueFactory
+from tests.support.log_configuration import preserve_log_configuration
 from tests.support.otlp import Collector, collecting
 
 # Clients read it when they are made, which fixtures do before a test starts traces.
@@ -125,6 +126,13 @@ def require_services() -> None:
             '`smarttrip stack up && eval "$(smarttrip stack env)"` before pytest.',
             returncode=2,
         )
+
+
+@pytest.fixture(autouse=True)
+def log_configuration() -> Iterator[None]:
+    """Leave logs as they were, whatever command the test runs in this process."""
+    with preserve_log_configuration():
+        yield
 
 
 @pytest.fixture(scope="session")

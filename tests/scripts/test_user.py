@@ -58,8 +58,6 @@ async def test_person_is_exported_erased_and_then_unknown(settings: Settings, da
 def in_process(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
     for name in ("database_url", "redis_url", "elasticsearch_url"):
         monkeypatch.setenv(name.upper(), getattr(settings, name))
-    # Loggers remember how they were set up; those of other tests are left as they are.
-    monkeypatch.setattr("core.logs.configuration.configure_logs", lambda level: None)
     return CliRunner()
 
 

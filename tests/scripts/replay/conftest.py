@@ -53,8 +53,6 @@ def api(settings: Settings, installation: str) -> Iterator[str]:
 def run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Replay:
     for name, value in environment(settings, ELASTICSEARCH_SECONDS="30").items():
         monkeypatch.setenv(name, value)
-    # Loggers remember how they were set up; those of other tests are left as they are.
-    monkeypatch.setattr("core.logs.configuration.configure_logs", lambda level: None)
 
     def invoke(*arguments: str) -> Awaitable[Result]:
         return asyncio.to_thread(CliRunner().invoke, app, ["replay", *arguments])
