@@ -1,7 +1,11 @@
 """The tracking stream, as the benchmark sees it: events and request logs on their way to the worker."""
 
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Event
 
 from redis import Redis
 
@@ -9,6 +13,7 @@ from schemas.redis_keys import TRACKING_STREAM
 from scripts.errors import CliError
 
 POLL_SECONDS = 0.02
+CLEAR_SECONDS = 0.5
 TIMEOUT_SECONDS = 120.0
 
 
@@ -21,6 +26,23 @@ class BenchStream:
         """Delete all entries, as a worker would."""
         with Redis.from_url(self.redis_url) as redis:
             redis.delete(self._key)
+
+    @contextmanager
+    def kept_empty(self) -> Iterator[None]:
+        """Delete all entries again and again during the block, so that none is refused because the stream is full."""
+        ended = Event()
+
+        def clear_until_ended() -> None:
+            while not ended.wait(CLEAR_SECONDS):
+                self.clear()
+
+        with ThreadPoolExecutor(1) as threads:
+            clearing = threads.submit(clear_until_ended)
+            try:
+                yield
+            finally:
+                ended.set()
+            clearing.result()
 
     def length(self) -> int:
         with Redis.from_url(self.redis_url) as redis:

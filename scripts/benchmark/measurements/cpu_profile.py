@@ -14,6 +14,7 @@ from scripts.benchmark.comparison.bench import Bench
 from scripts.benchmark.comparison.contestants import Contestant, generate
 from scripts.benchmark.comparison.scenarios import CACHED, LIMITED, UNCACHED, events, recommendations
 from scripts.benchmark.comparison.suite import BUSY, DISTINCT_EVENTS, POPULAR, TODAY, Report
+from scripts.benchmark.comparison.tracking_stream import BenchStream
 from scripts.benchmark.datasets import catalogue
 from scripts.benchmark.measurements.profile_parts import shares_by_part
 from scripts.benchmark.processes import Server
@@ -56,10 +57,14 @@ def measure(data: Path, departures: int, seconds: float, folder: Path, report: R
     with running_stack(data, busy=BUSY) as services:
         report(f"{departures:,} departures: catalogue and index")
         bench = Bench(catalogue(departures, services, TODAY), data)
+        env = bench.catalogue.env
         profiles = []
         for requests, settings in PROFILED.items():
             report(requests)
-            with bench.api("profile", **settings) as server:
+            with (
+                bench.api("profile", **settings) as server,
+                BenchStream(env["REDIS_URL"], env["REDIS_PREFIX"]).kept_empty(),
+            ):
                 profiles.append(recorder.profile(requests, _contestant(bench, requests, server), server))
         return profiles
 
