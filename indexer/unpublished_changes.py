@@ -4,6 +4,7 @@ A batch adds its row in the transaction that removes its outbox rows. Whichever 
 next publishes their states with its own, so that each message holds all states since the last one that caches know.
 """
 
+import secrets
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
@@ -98,9 +99,11 @@ async def record(
     """
     registered = insert(Publisher).values(id=publisher, records_changes=True).on_conflict_do_nothing()
     text = None if listed is None else encode(listed).decode()
-    added = insert(UnpublishedChanges).values(publisher=publisher, departures=[*trip_ids], changes=text)
-    statement = added.returning(_id).add_cte(registered.cte("registered"))
-    return (await connection.execute(statement)).scalar_one()
+    # Not of a sequence: it would give the id of a row that a failed server has lost to another one.
+    id_ = secrets.randbits(63)
+    added = insert(UnpublishedChanges).values(id=id_, publisher=publisher, departures=[*trip_ids], changes=text)
+    await connection.execute(added.add_cte(registered.cte("registered")))
+    return id_
 
 
 async def remove(connection: AsyncConnection, publisher: UUID, ids: Collection[int]) -> set[int]:

@@ -34,7 +34,7 @@ REMOVE_SECONDS = 1.0
 
 REMEMBER_SECONDS = 60.0
 """Seconds after a publication in which its rows are looked for in Postgres. Those of a commit that failed may never
-appear, and another row may get the id of one that a server has lost."""
+appear."""
 
 with_values(metrics.LAG, [LANES[DIRECT], LANES[FANNED_OUT]])
 

@@ -180,6 +180,30 @@ async def test_nothing_is_listed_beside_many_unpublished_batches(
     assert await workers[1].spots(ids["trip"], 3) is None
 
 
+async def test_states_are_not_stored_beside_many_unpublished_batches(
+    workers: list[Worker], ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While Redis is down for a day, what nobody looks at does not fill the disk of Postgres."""
+    monkeypatch.setattr(unpublished_changes, "MAX_ROWS", 2)
+    for spots in range(2, 7):
+        await workers[0].write(ids["trip"], spots)
+    async with workers[0].backends.postgres.connect() as connection:
+        stored = await connection.scalars(select(UnpublishedChanges.changes))
+    assert [changes is not None for changes in stored] == [True, True, True, False, False]
+
+
+async def test_row_that_was_not_published_is_kept_after_a_failover(workers: list[Worker], ids: dict[str, int]) -> None:
+    """A server that takes over may count from a number that the failed one has given already."""
+    worker, other, _ = workers
+    lost = (await worker.write(ids["trip"], 2)).record
+    await execute(worker.backends.postgres, "DELETE FROM smarttrip.unpublished_changes")
+    await execute(worker.backends.postgres, f"ALTER TABLE smarttrip.unpublished_changes ALTER id RESTART WITH {lost}")
+    assert await worker.notifier.flush()
+    await worker.write(ids["trip"], 3)
+    assert await worker.notifier._remove_published()
+    assert await other.spots(ids["trip"], 4) == [(2, 3), (3, 4)]
+
+
 async def test_look_reads_few_of_many_rows(
     workers: list[Worker], ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -291,7 +315,7 @@ async def test_take_over_whose_commit_is_not_confirmed_is_published(
 
 
 async def test_rows_of_others_are_not_removed(workers: list[Worker], ids: dict[str, int]) -> None:
-    """They get the ids of rows that a server has lost."""
+    """Another process has taken them over from one that stood still."""
     worker, other, _ = workers
     record = (await other.write(ids["trip"], 2)).record
     assert record is not None
