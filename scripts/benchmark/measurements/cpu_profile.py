@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 
 from rich.table import Table
@@ -105,12 +106,12 @@ class Recorder:
                 sending = sender.submit(generate, plan)
                 # The generator has to start first.
                 time.sleep(MARGIN_SECONDS)
-                self.record(server.pid, path, form)
+                self.record(server.pid, path, form, requests)
                 sending.result()
         with stacks.open(encoding="utf-8") as lines:
             return CpuProfile(requests, cpu_us, shares_by_part(lines), str(graph))
 
-    def record(self, pid: int, path: Path, form: str) -> None:
+    def record(self, pid: int, path: Path, form: str, title: str) -> None:
         """Record a process into the file. Raises: CliError."""
         command = [self.py_spy, "record", "--pid", str(pid), "--duration", str(max(1, round(self.seconds)))]
         # Stopped for each sample, a process that waits would be woken each time, and take its waiting for work.
@@ -119,6 +120,8 @@ class Recorder:
         if done.returncode or not path.is_file():
             said = " ".join(done.stderr.split()) or f"it ended with {done.returncode}"
             raise CliError(f"py-spy could not record: {said}")
+        # By default a graph's title is the command, with paths of this machine.
+        path.write_text(path.read_text("utf-8").replace(escape(" ".join(command)), escape(title)), "utf-8")
 
 
 def table(profiles: list[CpuProfile]) -> Table:

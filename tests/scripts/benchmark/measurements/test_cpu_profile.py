@@ -54,9 +54,22 @@ def test_missing_profiler_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         find_py_spy()
 
 
+def make_profiler(folder: Path, script: str) -> Recorder:
+    profiler = folder / "py-spy"
+    profiler.write_text(f"#!/bin/sh\n{script}\n")
+    profiler.chmod(0o755)
+    return Recorder(str(profiler), 1, folder)
+
+
 def test_refusal_of_the_profiler_is_passed_on(tmp_path: Path) -> None:
-    refusing = tmp_path / "py-spy"
-    refusing.write_text("#!/bin/sh\necho 'Error: Permission Denied' >&2\nexit 1\n")
-    refusing.chmod(0o755)
+    refusing = make_profiler(tmp_path, "echo 'Error: Permission Denied' >&2; exit 1")
     with pytest.raises(CliError, match="could not record: Error: Permission Denied"):
-        Recorder(str(refusing), 1, tmp_path).record(1, tmp_path / "cached.txt", "raw")
+        refusing.record(1, tmp_path / "cached.txt", "raw", "cached")
+
+
+def test_flame_graph_has_the_requests_as_its_title(tmp_path: Path) -> None:
+    """And no path of the machine."""
+    graph = tmp_path / "cached.svg"
+    recorder = make_profiler(tmp_path, f'echo "<text>$0 $*</text>" > {graph}')
+    recorder.record(1, graph, "flamegraph", "cached, <limits>")
+    assert graph.read_text() == "<text>cached, &lt;limits&gt;</text>\n"
