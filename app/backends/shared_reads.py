@@ -16,6 +16,11 @@ OpenSession: TypeAlias = Callable[[], AbstractAsyncContextManager[AsyncSession]]
 Fetch: TypeAlias = Callable[..., Awaitable[Mapping[int, bytes]]]
 """`fetch(session, ids)` returns what it finds, by id. A function of a module: there is a batch for each."""
 
+PATIENCE_SECONDS = 0.1
+"""Seconds after which others no longer wait for a read: its connection may be dead, and its timeout takes seconds."""
+MAX_ROUND_TRIPS = 4
+"""Reads of a kind under way at a time, overdue ones included: a pool has five connections by default."""
+
 
 class SharedReads:
     def __init__(self, open_session: OpenSession) -> None:
@@ -26,7 +31,10 @@ class SharedReads:
         """Return what `fetch` finds for the id, or None. Raises what the session or `fetch` raises."""
         batcher = self._batchers.get(fetch)
         if batcher is None:
-            batcher = self._batchers[fetch] = Batcher(partial(self._round_trip, fetch), Context)
+            batcher = Batcher(
+                partial(self._round_trip, fetch), Context, patience=PATIENCE_SECONDS, most=MAX_ROUND_TRIPS
+            )
+            self._batchers[fetch] = batcher
         return await batcher.submit(row_id)
 
     async def close(self) -> None:

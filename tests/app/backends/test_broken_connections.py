@@ -1,7 +1,7 @@
 """Connections of the pool that Postgres has ended cost no request, and reading does not test them first."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from app.backends.database import Database
 from core.configuration.settings import Settings
 from core.errors import BackendUnavailableError
 from core.postgres.driver_connection import PostgresConnection
+from tests.support.fault_proxy import FaultProxy
 
 CONNECTIONS = 4
 NAME = "smarttrip broken"
@@ -90,3 +91,27 @@ async def test_only_writing_tests_the_connection(
     monkeypatch.setattr(PostgresConnection, "execute", recorded)
     await use(own_database)
     assert executed.count(TEST) == tests
+
+
+async def find(session: AsyncSession, ids: Sequence[int]) -> Mapping[int, bytes]:
+    rows = await session.scalars(text("SELECT unnest(CAST(:ids AS bigint[]))"), {"ids": [*ids]})
+    return {row_id: b"%d" % row_id for row_id in rows}
+
+
+async def test_connections_that_a_firewall_has_dropped_fail_as_many_shared_reads(settings: Settings) -> None:
+    dropped, asked = 2, 40
+    async with FaultProxy(settings.database_url) as proxy:
+        changed = {"database_url": proxy.url, "postgres_connections": CONNECTIONS, "postgres_statement_seconds": 1.0}
+        database = factory.database(settings.model_copy(update=changed))
+        assert await asyncio.gather(*(read(database) for _ in range(dropped))) == [7] * dropped
+        proxy.drop_packets()
+        reads: list[asyncio.Task[bytes | None]] = []
+        for number in range(asked):
+            reads.append(asyncio.create_task(database.by_id.get(find, number)))
+            await asyncio.sleep(0.05)
+        found = await asyncio.gather(*reads, return_exceptions=True)
+        await database.close()
+    failed = [result for result in found if isinstance(result, BackendUnavailableError)]
+    # A dropped connection fails what was asked for at the same moment.
+    assert len(failed) <= dropped * 2
+    assert len(failed) + sum(result == b"%d" % number for number, result in enumerate(found)) == asked
