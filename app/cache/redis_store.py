@@ -7,6 +7,7 @@ from typing import TypeVar
 from prometheus_client import Counter
 from redis.commands.core import AsyncScript
 
+from app.backends.circuit_breaker import CircuitState
 from app.backends.redis import ResilientRedis
 from app.cache.entry import StoredEntry
 from core.clients import redis_key
@@ -71,12 +72,18 @@ Result = TypeVar("Result")
 class RedisStore:
     def __init__(self, redis: ResilientRedis) -> None:
         self._run_script = redis.run_script
+        self._breaker = redis.breaker
         self._prefix = redis_key(redis.client, PREFIX)
         register = redis.client.register_script
         self._read_or_lock, self._lock_and_read = register(READ_OR_LOCK), register(LOCK_AND_READ)
         self._write_script, self._release = register(WRITE), register(RELEASE)
         self._held: set[tuple[str, int]] = set()
         """Keys and generations of the locks that this process has."""
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether the last calls to Redis have not all failed."""
+        return self._breaker.state is CircuitState.CLOSED
 
     async def read_or_lock(self, key: str, generation: int, oldest: int) -> tuple[bool, StoredEntry | None]:
         """Return the present entry; without one, whether the caller got the lock to load this body.

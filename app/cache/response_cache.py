@@ -186,12 +186,17 @@ class ResponseCache:
         return entry.body
 
     def has_current(self, key: str, depends_on: frozenset[EntityKind]) -> bool:
-        """Return whether no change has outdated the body that this process had last, so that it or Redis has it."""
+        """Return whether this process has a current copy, or had one that Redis still has and no change outdated."""
         entry = self._find_local(key)
-        if entry is None or entry.body.stale or not self._invalidation.connected:
+        if entry is None or entry.body.stale:
             return False
-        return self._reflects_changes(entry, depends_on) and time.monotonic() < min(
-            entry.kept_until, entry.usable_until
+        if self._is_current(entry, depends_on):
+            return True
+        is_shared = self._invalidation.connected and self._store.is_answering
+        return (
+            is_shared
+            and self._reflects_changes(entry, depends_on)
+            and time.monotonic() < min(entry.kept_until, entry.usable_until)
         )
 
     def is_loading(self, key: str) -> bool:

@@ -6,7 +6,7 @@ import pytest
 from redis.asyncio import Redis
 
 from app.backends.labels import DATABASE_LABEL
-from app.backends.redis import ResilientRedis
+from app.backends.redis import MAX_FAILURES, ResilientRedis
 from app.cache import response_cache
 from app.cache.invalidation_state import InvalidationState
 from app.cache.redis_store import PREFIX, REDIS_ERRORS, RedisStore
@@ -18,6 +18,7 @@ from indexer.invalidation_publisher import publish
 from tests.support.api.silent_server import silent_server
 from tests.support.cache import COUNTRY, FakeLoader, SimulatedProcess, redis_store, simulated_process
 from tests.support.eventually import eventually
+from tests.support.fault_proxy import FaultProxy, Mode
 
 
 @pytest.fixture
@@ -164,6 +165,39 @@ async def test_body_is_current_while_it_is_in_redis(redis: Redis, one: Simulated
     assert one.cache.has_current("key", COUNTRY)
     await asyncio.sleep(0.6)
     assert not one.cache.has_current("key", COUNTRY)
+
+
+async def test_body_of_the_process_is_current_without_messages(redis: Redis) -> None:
+    async with redis_store(redis) as store:
+        cache = ResponseCache(store, InvalidationState())
+        await cache.get("key", COUNTRY, FakeLoader().load, 60)
+        assert cache.has_current("key", COUNTRY)
+        await asyncio.sleep(PROCESS_SECONDS)
+        assert not cache.has_current("key", COUNTRY)
+
+
+async def test_body_is_not_current_while_commands_to_redis_fail(redis: Redis, proxy: FaultProxy) -> None:
+    async with clients.redis(proxy.url) as client:
+        resilient = ResilientRedis(client, seconds=0.05)
+        async with simulated_process(redis) as process:
+            cache = ResponseCache(RedisStore(resilient), process.invalidation)
+            await cache.get("key", COUNTRY, FakeLoader().load, 60)
+            await proxy.switch(Mode.STALL)
+            for number in range(MAX_FAILURES):
+                await cache.get(f"other {number}", COUNTRY, FakeLoader().load, 60)
+            assert cache.has_current("key", COUNTRY)
+            await asyncio.sleep(PROCESS_SECONDS)
+            assert process.invalidation.connected
+            assert not cache.has_current("key", COUNTRY)
+            await proxy.switch(Mode.PASS)
+
+            async def is_current_again() -> bool:
+                await cache.get("another", COUNTRY, FakeLoader().load, 0.001)
+                return cache.has_current("key", COUNTRY)
+
+            await eventually(is_current_again)
+            await cache.close()
+        await resilient.close()
 
 
 async def test_body_is_not_current_after_a_change(redis: Redis, one: SimulatedProcess) -> None:
