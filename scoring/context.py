@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from decimal import Decimal
 
 from schemas.api.preferences import Preferences
 from scoring.predicates import Condition, Equals, Range
@@ -64,7 +65,11 @@ class SearchContext:
         return Equals("type", str(self.lookups.private_type_id))
 
     def price_within(self, percent: int) -> Condition:
-        """Price <= percent % of the budget. Exact: the hundredth and the hundred minor units per unit cancel out."""
         assert self.preferences.budget is not None
-        numerator, denominator = self.preferences.budget.as_integer_ratio()
-        return Range("price", None, numerator * percent // denominator)
+        return price_within(percent, self.preferences.budget)
+
+
+def price_within(percent: int, budget: Decimal) -> Condition:
+    """Price <= percent % of the budget. Exact: the hundredth and the hundred minor units per unit cancel out."""
+    numerator, denominator = budget.as_integer_ratio()
+    return Range("price", None, numerator * percent // denominator)

@@ -6,7 +6,7 @@ from itertools import compress
 
 from schemas.index_document import SearchedFields, TripDocument
 from scoring import weights
-from scoring.rules import BASE, RuleGroup, ScoreLine
+from scoring.rules import BASE, Rule, RuleGroup, ScoreLine
 
 
 @dataclass(slots=True)
@@ -36,20 +36,11 @@ def score_documents(
 
 def score_all(documents: Sequence[SearchedFields], rules: Sequence[RuleGroup]) -> list[int]:
     """Return the score of each document, without its explanation."""
-    points = [0] * len(documents)
-    for group in rules:
-        _add_points(documents, points, group)
-    return [*map(_clamp, points)]
-
-
-def _add_points(documents: Sequence[SearchedFields], points: list[int], group: RuleGroup) -> None:
-    """Add the points of the first rule of the group that holds, if one does, to those of each document."""
-    remaining: Sequence[int] = range(len(documents))
-    for rule in group:
-        holds = rule.condition.matches_all([documents[number] for number in remaining])
-        for number in compress(remaining, holds):
-            points[number] += rule.points
-        remaining = [number for number, held in zip(remaining, holds, strict=True) if not held]
+    applying = [_first_rules(documents, group) for group in rules]
+    return [
+        _clamp(sum([rule.points for rule in each if rule is not None]))
+        for _, *each in zip(documents, *applying, strict=True)
+    ]
 
 
 def _clamp(points: int) -> int:
@@ -58,18 +49,23 @@ def _clamp(points: int) -> int:
 
 def explain(documents: Sequence[SearchedFields], rules: Sequence[RuleGroup]) -> list[list[ScoreLine]]:
     """Return for each document the rules that apply to it. Their points sum to its score before clamping to 0..100."""
-    breakdowns: list[list[ScoreLine]] = [[] for _ in documents]
-    for group in rules:
-        _append_lines(documents, breakdowns, group)
-    return breakdowns
+    applying = [_first_rules(documents, group) for group in rules]
+    return [
+        # Most lines are constant; they need no call.
+        [rule.constant_line or rule.explain(document) for rule in each if rule is not None]
+        for document, *each in zip(documents, *applying, strict=True)
+    ]
 
 
-def _append_lines(documents: Sequence[SearchedFields], breakdowns: list[list[ScoreLine]], group: RuleGroup) -> None:
-    """Append the line of the first rule of the group that holds, if one does, to each document's breakdown."""
-    for rule in group:
-        holds = rule.condition.matches_all(documents)
-        for document, lines in compress(zip(documents, breakdowns, strict=True), holds):
-            lines.append(rule.explain(document))
-        if rule is not group[-1]:
-            remaining = [not held for held in holds]
-            documents, breakdowns = [*compress(documents, remaining)], [*compress(breakdowns, remaining)]
+def _first_rules(documents: Sequence[SearchedFields], group: RuleGroup) -> list[Rule | None]:
+    """Return for each document the first rule of the group that holds."""
+    first, *others = group
+    found: list[Rule | None] = [first if held else None for held in first.condition.matches_all(documents)]
+    for rule in others:
+        remaining = [number for number, earlier in enumerate(found) if earlier is None]
+        if not remaining:
+            break
+        holds = rule.condition.matches_all([documents[number] for number in remaining])
+        for number in compress(remaining, holds):
+            found[number] = rule
+    return found

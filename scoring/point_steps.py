@@ -7,15 +7,29 @@ and 5 points at three prices. Steps of several groups with the same condition be
 has only one are alternatives, too.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import chain, pairwise
+from collections.abc import Iterator, Sequence, Set
+from functools import lru_cache
+from itertools import pairwise
 from operator import itemgetter
 
 from msgspec import Struct
 
 from scoring.predicates import ALWAYS, And, Condition, Equals, In, Or, Range
 from scoring.rules import RuleGroup
-from scoring.simplification import NOTHING, SINGLE_VALUED, Facts, implies, negation, simplify, union
+from scoring.simplification import (
+    NOTHING,
+    SINGLE_VALUED,
+    Facts,
+    FieldCondition,
+    fields_of,
+    implies,
+    negation,
+    simplify,
+    union,
+)
+
+MAX_KEPT = 1024
+"""Groups of rules, of all kinds, whose steps are kept."""
 
 
 class PointSteps(Struct, frozen=True):
@@ -30,8 +44,11 @@ def point_steps(rules: Sequence[RuleGroup], candidates: Condition) -> PointSteps
     known = candidates.conditions if isinstance(candidates, And) else (candidates,)
     facts = {fact.field: fact for fact in known if isinstance(fact, Equals | In | Range)}
     steps: dict[Condition, int] = {}
-    for points, holds in chain.from_iterable(_group_steps(group, facts) for group in rules):
-        steps[holds] = steps.get(holds, 0) + points
+    for group in rules:
+        # Steps of equal groups are made once for equal facts on their fields.
+        related = tuple([facts[field] for field in _fields(group) if field in facts])
+        for points, holds in _group_steps(group, related):
+            steps[holds] = steps.get(holds, 0) + points
     constant = steps.pop(ALWAYS, 0)
     steps.pop(NOTHING, None)
     for fact in known:
@@ -61,8 +78,19 @@ def _nest_exclusive(steps: dict[Condition, int]) -> None:
                 steps[nested] = steps.get(nested, 0) + better - worse
 
 
-def _group_steps(group: RuleGroup, facts: Facts) -> Iterator[tuple[int, Condition]]:
-    """Yield points, and where they are added."""
+@lru_cache(MAX_KEPT)
+def _fields(group: RuleGroup) -> Set[str]:
+    """Return the fields that the conditions of the rules refer to."""
+    return frozenset().union(*[fields_of(rule.condition) for rule in group])
+
+
+@lru_cache(MAX_KEPT)
+def _group_steps(group: RuleGroup, facts: tuple[FieldCondition, ...]) -> Sequence[tuple[int, Condition]]:
+    """Return points, and where they are added to those of departures that meet the facts."""
+    return (*_steps(group, {fact.field: fact for fact in facts}),)
+
+
+def _steps(group: RuleGroup, facts: Facts) -> Iterator[tuple[int, Condition]]:
     conditions = [simplify(rule.condition, facts) for rule in group]
     points = [rule.points for rule in group]
     otherwise = 0

@@ -62,7 +62,7 @@ def must_not(queries: list[dict[str, Any]]) -> dict[str, Any]:
     return {"bool": {"must_not": queries}}
 
 
-class Equals(Struct, frozen=True):
+class Equals(Struct, frozen=True, cache_hash=True):
     field: str
     value: Scalar
 
@@ -76,7 +76,7 @@ class Equals(Struct, frozen=True):
         return {"term": {self.field: self.value}}
 
 
-class In(Struct, frozen=True):
+class In(Struct, frozen=True, cache_hash=True):
     field: str
     values: tuple[Scalar, ...]
 
@@ -91,7 +91,7 @@ class In(Struct, frozen=True):
         return {"terms": {self.field: list(self.values)}}
 
 
-class Range(Struct, frozen=True):
+class Range(Struct, frozen=True, cache_hash=True):
     """For fields with one value. Both ends are included; None leaves an end open."""
 
     field: str
@@ -110,7 +110,7 @@ class Range(Struct, frozen=True):
         return {"range": {self.field: {end: value for end, value in ends.items() if value is not None}}}
 
 
-class AtLeastN(Struct, frozen=True):
+class AtLeastN(Struct, frozen=True, cache_hash=True):
     """The field contains at least `count` of the values, which are distinct."""
 
     count: int
@@ -128,7 +128,7 @@ class AtLeastN(Struct, frozen=True):
         return _should(self.count, [Equals(self.field, value).to_elasticsearch() for value in self.values])
 
 
-class And(Struct, frozen=True):
+class And(Struct, frozen=True, cache_hash=True):
     conditions: tuple[Condition, ...]
 
     def matches_all(self, documents: Sequence[SearchedFields]) -> list[bool]:
@@ -138,7 +138,7 @@ class And(Struct, frozen=True):
         return {"bool": {"filter": [condition.to_elasticsearch() for condition in self.conditions]}}
 
 
-class Or(Struct, frozen=True):
+class Or(Struct, frozen=True, cache_hash=True):
     conditions: tuple[Condition, ...]
 
     def matches_all(self, documents: Sequence[SearchedFields]) -> list[bool]:
@@ -148,7 +148,7 @@ class Or(Struct, frozen=True):
         return _should(1, [condition.to_elasticsearch() for condition in self.conditions])
 
 
-class Not(Struct, frozen=True):
+class Not(Struct, frozen=True, cache_hash=True):
     condition: Condition
 
     def matches_all(self, documents: Sequence[SearchedFields]) -> list[bool]:
@@ -158,7 +158,7 @@ class Not(Struct, frozen=True):
         return must_not([self.condition.to_elasticsearch()])
 
 
-class Everything(Struct, frozen=True):
+class Everything(Struct, frozen=True, cache_hash=True):
     def matches_all(self, documents: Sequence[SearchedFields]) -> list[bool]:
         return [True] * len(documents)
 

@@ -3,7 +3,7 @@
 Only what rules and filters contain is recognised, because each search pays for it; other conditions stay as they are.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from functools import reduce
 from typing import Any, TypeAlias
 
@@ -34,6 +34,17 @@ def simplify(condition: Condition, facts: Facts = NO_FACTS) -> Condition:
     if isinstance(condition, Or):
         return reduce(union, [simplify(part, facts) for part in condition.conditions], NOTHING)
     return condition
+
+
+def fields_of(condition: Condition) -> Set[str]:
+    """Return the fields that the condition refers to."""
+    if isinstance(condition, FieldCondition):
+        return frozenset((condition.field,))
+    if isinstance(condition, Not):
+        return fields_of(condition.condition)
+    if isinstance(condition, And | Or):
+        return frozenset().union(*map(fields_of, condition.conditions))
+    return frozenset()
 
 
 def negation(condition: Condition) -> Condition:

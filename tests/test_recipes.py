@@ -52,7 +52,7 @@ def add_rule(tree: TreeCopy) -> None:
     tree.insert_after(
         "scoring/rules.py",
         ("from scoring.context import SearchContext", ", as_terms"),
-        ('"Continent Match", In("continent", search.continents))\n', RULE),
+        ('"Continent Match", In("continent", continents))\n', RULE),
         ("    departing_soon,\n    location,\n", "    company,\n"),
     )
     tree.insert_after(
