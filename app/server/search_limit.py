@@ -135,7 +135,12 @@ class SearchLimit:
     @property
     def is_idle(self) -> bool:
         """Whether so few are in flight that one more fits in any case, whatever it is answered from."""
-        return self.in_flight < self._tuning.few
+        return self._occupied < self._tuning.few
+
+    @property
+    def _occupied(self) -> int:
+        """How many places are taken. A search goes on when its request has been answered from elsewhere."""
+        return max(self.in_flight, self.searching)
 
     def can_admit(self) -> bool:
         """Return whether one more request that may search fits. Ask only for one that is not cached: a refusal counts
@@ -144,7 +149,7 @@ class SearchLimit:
         is_refusing = now - self._refused_at < tuning.relax_seconds
         limit = tuning.few if is_refusing and not self._is_fresh(now) else self._limit
         # Requests that wait for another one's search crowd nothing.
-        if self.in_flight < limit or 2 * (self.searching + self.undecided) < limit:
+        if self._occupied < limit or 2 * (self.searching + self.undecided) < limit:
             self._crowded_since = None
             return True
         if self._crowded_since is None:
@@ -165,7 +170,7 @@ class SearchLimit:
         # A process that had nothing to search for has finished nothing either.
         if now - max(self._finished_at, self._crowded_since) >= standing:
             return self.searching + self.undecided < tuning.highest
-        return self.in_flight < tuning.burst and now - self._crowded_since < standing
+        return self._occupied < tuning.burst and now - self._crowded_since < standing
 
     def begin(self) -> PossibleSearch:
         """Count a request that was admitted."""
@@ -176,7 +181,7 @@ class SearchLimit:
     def end(self) -> None:
         """Count the end of a request."""
         self.in_flight -= 1
-        if self.in_flight < self._limit:
+        if self._occupied < self._limit:
             self._crowded_since = None
 
     @contextmanager

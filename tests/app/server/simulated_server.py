@@ -37,15 +37,25 @@ class Counts:
 class Search:
     request: PossibleSearch
     measured: AbstractContextManager[None]
+    is_answered: bool = False
+
+    def end_request(self) -> None:
+        if not self.is_answered:
+            self.is_answered = True
+            self.request.end()
 
 
 class Simulation:
     """Searches that arrive at a steady rate; the server may be changed between two calls of `run`."""
 
-    def __init__(self, server: SimulatedServer, *, before: float = 0.0) -> None:
-        """Let `before` seconds pass between the admission of a request and its search."""
+    def __init__(self, server: SimulatedServer, *, before: float = 0.0, patience: float = inf) -> None:
+        """Let `before` seconds pass between the admission of a request and its search.
+
+        Requests are answered from elsewhere `patience` seconds after their searches began, which go on.
+        """
         self.now = 0.0
         self.server = server
+        self.patience = patience
         self.limit = SearchLimit(clock=lambda: self.now)
         self.before = before
         self._admitted: deque[tuple[float, PossibleSearch]] = deque()
@@ -54,6 +64,8 @@ class Simulation:
         """Searches on the way to the server, with their times of arrival."""
         self._queue: deque[Search] = deque()
         self._working: list[tuple[float, int, Search]] = []
+        self._hedged: deque[tuple[float, Search]] = deque()
+        """Searches with the times at which their requests wait no longer."""
         self._number = count()
 
     def run(self, rate: float, seconds: float) -> Counts:
@@ -74,6 +86,8 @@ class Simulation:
         with request.as_current():
             search.measured.__enter__()
         self._arriving.append((self.now + self.server.delay, search))
+        if self.patience < inf:
+            self._hedged.append((self.now + self.patience, search))
 
     def _advance(self, until: float, counts: Counts) -> None:
         """Let all happen that is due until a time."""
@@ -81,10 +95,13 @@ class Simulation:
             beginning = self._admitted[0][0] if self._admitted else inf
             arrival = self._arriving[0][0] if self._arriving else inf
             end = self._working[0][0] if self._working else inf
-            if min(beginning, arrival, end) > until:
+            hedge = self._hedged[0][0] if self._hedged else inf
+            if min(beginning, arrival, end, hedge) > until:
                 break
-            self.now = min(beginning, arrival, end)
-            if beginning == self.now:
+            self.now = min(beginning, arrival, end, hedge)
+            if hedge == self.now:
+                self._hedged.popleft()[1].end_request()
+            elif beginning == self.now:
                 self._search(self._admitted.popleft()[1])
             elif arrival == self.now:
                 self._queue.append(self._arriving.popleft()[1])
@@ -96,5 +113,5 @@ class Simulation:
 
     def _end(self, search: Search, counts: Counts) -> None:
         search.measured.__exit__(None, None, None)
-        search.request.end()
+        search.end_request()
         counts.latencies.append(self.now - search.request.began)

@@ -111,6 +111,20 @@ def test_server_that_becomes_slow_but_not_busy_has_nothing_refused_after_some_se
 
 
 @simulated
+@given(st.integers(TUNING.lowest, TUNING.burst), st.floats(0.05, 1.0), st.floats(0.3, 1.0), loads)
+def test_searches_whose_requests_are_answered_from_elsewhere_take_places(
+    workers: int, work: float, patience: float, load: float
+) -> None:
+    """Otherwise more are under way than the limit says, and none is measured that has few others beside it."""
+    server = SimulatedServer(workers, work)
+    simulation = Simulation(server, patience=patience * work)
+    offered = load * server.capacity
+    simulation.run(offered, 2 * refresh_seconds(simulation))
+    counts = simulation.run(offered, refresh_seconds(simulation))
+    assert len(counts.latencies) > 0.75 * server.capacity * refresh_seconds(simulation)
+
+
+@simulated
 @given(workers, capacities, st.integers(2, TUNING.burst))
 def test_burst_is_admitted(workers: int, capacity: float, number: int) -> None:
     simulation = Simulation(make_server(workers, capacity))
