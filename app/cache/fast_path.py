@@ -15,8 +15,9 @@ from starlette.types import Scope
 from app.http.conditional import accepts_gzip_response
 from app.http.raw_response import RawResponse, RequestHeaders
 
-MAX_BYTES = 8 * 1024 * 1024
-"""Bytes of the requests that a process can respond to on the fast path; the least recently used are dropped."""
+MAX_BYTES = 4 * 1024 * 1024
+"""Bytes of the requests that a process can respond to on the fast path; the least recently used are dropped. That is
+nearly 3,000 searches: more than a process has responses of, fewer than a flood of different ones would leave."""
 
 MAX_BODY_BYTES = 2000
 """Requests with longer bodies are not registered; the web client's have a few hundred bytes."""

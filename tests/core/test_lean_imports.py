@@ -32,3 +32,16 @@ def test_processes_do_not_load_what_they_do_not_use(package: str, program: str) 
         f"import {program}, indexer.preflight.start, sys; print({package!r} in sys.modules)"
     )
     assert run(code) == "False\n"
+
+
+@pytest.mark.parametrize("program", ["app.server.run, app.main", "indexer.worker"])
+def test_processes_load_no_blocking_client_of_elasticsearch(program: str) -> None:
+    loaded = "[name for name in sys.modules if name.startswith('elasticsearch._sync.')]"
+    assert run(f"import core.lean_imports, {program}, sys; print(*{loaded})").split() == [
+        "elasticsearch._sync.client.utils"
+    ]
+
+
+def test_blocking_client_is_not_there_by_its_name() -> None:
+    code = "import core.lean_imports, elasticsearch; print(hasattr(elasticsearch, 'Elasticsearch'))"
+    assert run(code) == "False\n"
