@@ -44,12 +44,6 @@ def load_asynchronous_client() -> None:
     del elasticsearch.Elasticsearch
 
 
-def load_alembic() -> None:
-    """Load Alembic's templates without `pygments`, with which they would highlight errors: 5 MB."""
-    with hidden_package("pygments"):
-        import mako.exceptions  # type: ignore[import-untyped]  # noqa: F401, PLC0415  # in processes that need it
-
-
 with hidden_package("requests"):
     import elastic_transport  # noqa: F401
 with hidden_package("rich"):

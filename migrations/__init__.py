@@ -4,13 +4,14 @@ The platform writes to the database during a migration, so no step may hold a lo
 step commits by itself, stops waiting for a lock after LOCK_TIMEOUT and tries again, and may be repeated.
 """
 
+# ruff: noqa: PLC0415 -- processes that check the database only import this package as well, without Alembic.
+
 import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 from sqlalchemy.pool import NullPool
@@ -21,6 +22,9 @@ from migrations.index_steps import create_missing
 from migrations.inspection import OWN_INDEXES, PLATFORM_INDEXES
 from migrations.preflight import check_database
 from migrations.role_path import keep_schema_off_path
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 __all__ = ["MigrationError", "downgrade", "upgrade"]
 
@@ -40,16 +44,18 @@ def upgrade(url: str, revision: str = "head") -> None:
 
 def downgrade(url: str, revision: str = "base") -> None:
     """Remove what we added; the platform's own tables and rows stay. Raises MigrationError."""
+    from alembic import command
+
     asyncio.run(_migrate(url, lambda config: command.downgrade(config, revision)))
 
 
-async def _migrate(url: str, step: Callable[[Config], None]) -> None:
+async def _migrate(url: str, step: Callable[["Config"], None]) -> None:
     engine = clients.postgres_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     async with engine.connect() as connection:
         await connection.run_sync(lambda sync_connection: _take_turn(sync_connection, step))
 
 
-def _take_turn(connection: Connection, step: Callable[[Config], None]) -> None:
+def _take_turn(connection: Connection, step: Callable[["Config"], None]) -> None:
     """Run the step once the lock is free.
 
     Polled: a statement that waits in Postgres would block the index builds of the migration that holds the lock.
@@ -60,7 +66,9 @@ def _take_turn(connection: Connection, step: Callable[[Config], None]) -> None:
     step(_config(connection))
 
 
-def _upgrade(config: Config, revision: str) -> None:
+def _upgrade(config: "Config", revision: str) -> None:
+    from alembic import command
+
     connection: Connection = config.attributes["connection"]
     check_database(connection)
     keep_schema_off_path(connection)
@@ -71,7 +79,9 @@ def _upgrade(config: Config, revision: str) -> None:
             index.create(connection, checkfirst=True)
 
 
-def _config(connection: Connection) -> Config:
+def _config(connection: Connection) -> "Config":
+    from alembic.config import Config
+
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(Path(__file__).parent))
     return config

@@ -3,13 +3,10 @@
 import re
 from collections.abc import Mapping
 
-from alembic import op
-from alembic.migration import MigrationContext
-from alembic.operations import Operations
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
-from migrations.steps import MARK, exists
+from migrations.steps import MARK, bind, exists
 
 DEFINITION = re.compile(r"(?P<unique>UNIQUE )?INDEX ON (?P<table>\w+) \((?P<keys>.+?)\)(?: WHERE (?P<condition>.+))?")
 
@@ -37,17 +34,17 @@ def create_index(name: str, definition: str) -> None:
 
     It is built while writers go on; the build waits for their transactions as long as they take.
     """
-    op.execute("SET lock_timeout = 0")
+    bind().exec_driver_sql("SET lock_timeout = 0")
     # An interrupted build leaves an invalid index of the name behind.
     if not _is_valid(name):
-        op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
-    if find_equal(op.get_bind(), definition):
+        bind().exec_driver_sql(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+    if find_equal(bind(), definition):
         return
     if exists(name):
         # The platform uses the name for something else.
         name = alternative(name)
-    op.execute(f"CREATE {definition.replace('INDEX', f'INDEX CONCURRENTLY IF NOT EXISTS {name}', 1)}")
-    op.execute(f"COMMENT ON INDEX {name} IS '{MARK}'")
+    bind().exec_driver_sql(f"CREATE {definition.replace('INDEX', f'INDEX CONCURRENTLY IF NOT EXISTS {name}', 1)}")
+    bind().exec_driver_sql(f"COMMENT ON INDEX {name} IS '{MARK}'")
 
 
 def create_missing(connection: Connection, indexes: Mapping[str, str]) -> None:
@@ -55,6 +52,9 @@ def create_missing(connection: Connection, indexes: Mapping[str, str]) -> None:
 
     One whose table or column the platform has dropped is left out; the comparison names those.
     """
+    from alembic.migration import MigrationContext  # noqa: PLC0415  # not in processes that only compare
+    from alembic.operations import Operations  # noqa: PLC0415
+
     with Operations.context(MigrationContext.configure(connection)):
         for name, definition in indexes.items():
             try:
@@ -66,15 +66,15 @@ def create_missing(connection: Connection, indexes: Mapping[str, str]) -> None:
 
 def drop_index(name: str) -> None:
     """Drop an index that we created; the platform's own stays."""
-    op.execute("SET lock_timeout = 0")
+    bind().exec_driver_sql("SET lock_timeout = 0")
     for own in (name, alternative(name)):
         if exists(own) and _scalar("SELECT obj_description($1::regclass)", own) == MARK:
-            op.execute(f"DROP INDEX CONCURRENTLY {own}")
+            bind().exec_driver_sql(f"DROP INDEX CONCURRENTLY {own}")
 
 
 def drop_duplicate(name: str, definition: str) -> None:
     """Drop our index if the platform has an equal one."""
-    equal = find_equal(op.get_bind(), definition)
+    equal = find_equal(bind(), definition)
     if any(not is_ours for _, is_ours in equal):
         drop_index(name)
 
@@ -129,4 +129,4 @@ def _is_valid(name: str) -> bool:
 
 
 def _scalar(statement: str, name: str) -> object:
-    return op.get_bind().exec_driver_sql(statement, (name,)).scalar()
+    return bind().exec_driver_sql(statement, (name,)).scalar()

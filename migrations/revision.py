@@ -1,10 +1,10 @@
 """Refuse to run on a database that lacks revisions of this release."""
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import structlog
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from asyncpg import PostgresError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -16,6 +16,9 @@ from migrations.errors import MigrationError
 from schemas.tables import SCHEMA
 
 log = structlog.get_logger()
+
+NAMES = re.compile(r'^(revision|down_revision) = "(\w+)"$', re.MULTILINE)
+"""The lines of a revision that say what it and the one before it are called."""
 
 IS_MIGRATED = text("SELECT to_regclass(:name) IS NOT NULL").bindparams(name=f"{SCHEMA}.alembic_version")
 REVISIONS = text(f"SELECT version_num FROM {SCHEMA}.alembic_version")  # noqa: S608 -- a constant
@@ -47,14 +50,22 @@ async def _read_revisions(connection: AsyncConnection) -> set[str]:
 
 
 def _require_newest(applied: set[str]) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
-    script = ScriptDirectory.from_config(config)
-    known = {revision.revision for revision in script.walk_revisions()}
+    revisions = read_order()
+    (newest,) = revisions.keys() - revisions.values()
     if not applied:
         raise MigrationError("The database is not migrated; run: smarttrip migrate.")
-    if applied <= known and script.get_current_head() not in applied:
+    if applied <= revisions.keys() and newest not in applied:
         raise MigrationError(
-            f"The database is at revision {', '.join(sorted(applied))}, but this release needs "
-            f"{script.get_current_head()}; run: smarttrip migrate."
+            f"The database is at revision {', '.join(sorted(applied))}, but this release needs {newest}; "
+            "run: smarttrip migrate."
         )
+
+
+def read_order() -> Mapping[str, str | None]:
+    """Return the revisions of this release, each with the one before it.
+
+    They are read, not imported: each process checks them, and Alembic takes 3 MB and a tenth of the time of its start.
+    """
+    texts = (path.read_text(encoding="utf-8") for path in (Path(__file__).parent / "versions").glob("*.py"))
+    named = [dict(NAMES.findall(text)) for text in texts]
+    return {names["revision"]: names.get("down_revision") for names in named}

@@ -4,8 +4,8 @@ import re
 import time
 from pathlib import Path
 
-from alembic import op
 from asyncpg import LockNotAvailableError
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
 from migrations.errors import MigrationError
@@ -17,6 +17,13 @@ PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, *[3.0] * 20)
 
 MARK = "made by smarttrip"
 """Comment on objects of ours among the platform's own, so that a downgrade removes only these."""
+
+
+def bind() -> Connection:
+    """Return the connection of the migration under way."""
+    from alembic import op  # noqa: PLC0415  # not in processes that only compare the database with the code
+
+    return op.get_bind()
 
 
 def read_sql(name: str) -> str:
@@ -31,7 +38,7 @@ def blocks(script: str) -> dict[str, str]:
 
 def atomically(script: str) -> None:
     """Run all of the statements or none; retry while others hold the locks. Raises MigrationError."""
-    op.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
+    bind().exec_driver_sql(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
     for pause in PAUSES:
         if _attempt(f"DO $script$ BEGIN\n{script}\nEND $script$"):
             return
@@ -41,7 +48,7 @@ def atomically(script: str) -> None:
 
 def _attempt(statement: str) -> bool:
     try:
-        op.get_bind().exec_driver_sql(statement)
+        bind().exec_driver_sql(statement)
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) != LockNotAvailableError.sqlstate:
             raise
@@ -51,5 +58,5 @@ def _attempt(statement: str) -> bool:
 
 def exists(name: str) -> bool:
     """Return whether a type, table, view or index has this name."""
-    row = op.get_bind().exec_driver_sql("SELECT coalesce(to_regtype($1)::oid, to_regclass($1)::oid)", (name,))
+    row = bind().exec_driver_sql("SELECT coalesce(to_regtype($1)::oid, to_regclass($1)::oid)", (name,))
     return row.scalar() is not None

@@ -1,9 +1,7 @@
 """Identity: e-mail addresses are found in any case, and browsers that named an address without proof are recorded."""
 
-from alembic import op
-
 from migrations.index_steps import create_index, drop_index
-from migrations.steps import atomically
+from migrations.steps import atomically, bind
 
 revision = "identity"
 down_revision = "event_ids"
@@ -28,4 +26,4 @@ CREATE TABLE IF NOT EXISTS smarttrip.unverified_browsers (
 def downgrade() -> None:
     for name in INDEXES:
         drop_index(name)
-    op.execute("DROP TABLE IF EXISTS smarttrip.unverified_browsers")
+    bind().exec_driver_sql("DROP TABLE IF EXISTS smarttrip.unverified_browsers")

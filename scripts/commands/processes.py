@@ -26,9 +26,6 @@ def serve(
     from core.gc_tuning import pause_gc
 
     pause_gc()
-    from core.lean_imports import load_alembic
-
-    load_alembic()
     from app.server import run
     from app.server.sockets import PortInUse
     from core.configuration.settings import load_settings
@@ -54,9 +51,6 @@ def worker() -> None:
     from core.gc_tuning import pause_gc
 
     pause_gc()
-    from core.lean_imports import load_alembic
-
-    load_alembic()
     from core.configuration.settings import load_settings
     from core.logs.configuration import configure_logs
     from indexer import worker

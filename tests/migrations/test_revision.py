@@ -13,6 +13,7 @@ from app.server import run
 from core.logs import configuration
 from indexer import worker
 from migrations import MigrationError
+from migrations.revision import read_order
 from scripts.cli import app
 from scripts.dev_stack.ports import free_port
 from tests.docs.documents import ROOT
@@ -21,6 +22,10 @@ from tests.migrations.databases import execute
 SCRIPT = ScriptDirectory(str(ROOT / "migrations"))
 BEHIND = [revision.revision for revision in SCRIPT.walk_revisions() if not revision.is_head]
 COMMANDS = ("serve", "worker")
+
+
+def test_revisions_are_read_as_alembic_orders_them() -> None:
+    assert read_order() == {revision.revision: revision.down_revision for revision in SCRIPT.walk_revisions()}
 
 
 async def test_process_refuses_a_database_that_is_behind(monkeypatch: pytest.MonkeyPatch, platform_url: str) -> None:
