@@ -2,7 +2,7 @@
 
 # ruff: noqa: PLC0415 -- imports inside the commands keep --help fast.
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from scripts.commands.group import FastGroup
-from scripts.commands.options import JsonOption, folder, new_file, seconds, sizes, split_sizes, whole_number
+from scripts.commands.options import JsonOption, folder, new_file, one_of, seconds, sizes, split_sizes, whole_number
 from scripts.commands.output import print_json
 from scripts.commands.settings import keep_logs_apart
 from scripts.errors import ExitCode
@@ -30,6 +30,12 @@ Departures = Annotated[
 ChangeRate = Annotated[int, typer.Option(parser=whole_number(1, 100_000), metavar="N", help="Changes per second.")]
 MILLION = 1_000_000
 Result = TypeVar("Result")
+
+
+def _flood_variants() -> Iterable[str]:
+    from scripts.benchmark.measurements.flood import VARIANTS
+
+    return VARIANTS
 
 
 @app.callback()
@@ -146,14 +152,24 @@ def flood(
     seconds: Annotated[
         float, typer.Option(parser=seconds(1), metavar="SECONDS", help="Length of each flood, in seconds.")
     ] = 6,
+    variant: Annotated[
+        str | None,
+        typer.Option(
+            **one_of(_flood_variants),
+            metavar="NAME",
+            help="Alone, beside a busy process, or with a slow Elasticsearch; else all three.",
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Measure what a process answers and refuses when it is offered up to ten times what it can answer."""
-    from scripts.benchmark.measurements.flood import measure
+    from scripts.benchmark.measurements.flood import VARIANTS, measure
     from scripts.benchmark.measurements.flood_figures import table
     from scripts.dev_stack.paths import cache_root
 
-    _print(measure(cache_root() / "bench", departures, seconds, _report_steps(json)), table, json, width=180)
+    variants = [variant] if variant else list(VARIANTS)
+    measured = measure(cache_root() / "bench", departures, seconds, _report_steps(json), variants)
+    _print(measured, table, json, width=180)
 
 
 @app.command()
