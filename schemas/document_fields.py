@@ -134,15 +134,20 @@ FIELDS: Mapping[str, DocumentField] = {
 NOT_SEARCHED: Mapping[str, dict[str, Any]] = {"trip": {"type": "object", "enabled": False}, "version": {"type": "long"}}
 """Mappings of the fields that no condition refers to."""
 
+DERIVED: Mapping[str, dict[str, Any]] = {"offered_start": {"type": "date", "format": "strict_date"}}
+"""Mappings of the fields that follow from others, in place of which only Elasticsearch compares them."""
+
 _DECLARED = {field.name: NoneType in get_args(field.type) for field in fields(TripDocument)}
 """Whether each field of TripDocument is nullable, by name."""
 
-if {name: field.nullable for name, field in FIELDS.items()} | dict.fromkeys(NOT_SEARCHED, False) != _DECLARED:
+if {name: field.nullable for name, field in FIELDS.items()} | dict.fromkeys(
+    [*DERIVED, *NOT_SEARCHED], False
+) != _DECLARED:
     raise TypeError("schemas/document_fields.py and TripDocument should name the same fields, as nullable or not.")
 
 MAPPING: dict[str, Any] = {
     "dynamic": "strict",
-    "properties": {**{name: field.mapping for name, field in FIELDS.items()}, **NOT_SEARCHED},
+    "properties": {**{name: field.mapping for name, field in FIELDS.items()}, **DERIVED, **NOT_SEARCHED},
 }
 
 

@@ -1,10 +1,11 @@
 """The index document: one flat object per departure, and the trip as JSON. `_id` is the departure's id."""
 
+from datetime import date
 from typing import Any
 
 import msgspec
 
-DOCUMENT_VERSION = 1
+DOCUMENT_VERSION = 2
 """Version of the document's shape, mapping and index settings; stored with each index.
 
 Raise it when the golden document of the tests changes. Each version has an alias and indexes of its own, so that two
@@ -20,6 +21,11 @@ def versioned_alias(alias: str) -> str:
 def versioned_aliases(alias: str) -> str:
     """Return the wildcard of the aliases of all document versions."""
     return f"{alias}-v*"
+
+
+NOT_OFFERED = date.min.isoformat()
+"""Start of the departures that are not on offer: a day on which none starts, since each has a value where an index is
+sorted by a field."""
 
 
 class SearchedFields(msgspec.Struct, kw_only=True):
@@ -46,7 +52,10 @@ class SearchedFields(msgspec.Struct, kw_only=True):
 
 
 class TripDocument(SearchedFields, kw_only=True):
-    """The searched fields, and `trip`, which is only stored."""
+    """The searched fields, what follows from them, and `trip`, which is only stored."""
+
+    offered_start: str = NOT_OFFERED
+    """The start of a departure that is on offer (see scoring/offered_start.py). Only Elasticsearch reads it."""
 
     trip: msgspec.Raw
     """The departure as the API shows it: JSON that responses copy unchanged."""
@@ -66,5 +75,5 @@ INDEX_SETTINGS: dict[str, Any] = {
     "refresh_interval": "1s",
     # How long the tombstone of a deleted departure keeps its version: longer than any delayed write.
     "gc_deletes": "1h",
-    "sort": {"field": ["start", "id"], "order": ["asc", "asc"]},
+    "sort": {"field": ["offered_start", "id"], "order": ["asc", "asc"]},
 }

@@ -1,4 +1,4 @@
-"""Definitions of "active", "on sale", "upcoming" and "bookable", for searches and SQL alike."""
+"""Definitions of "active", "on sale", "on offer", "upcoming" and "bookable", for searches and SQL alike."""
 
 from datetime import date
 
@@ -11,6 +11,8 @@ NOT_CANCELLED = Not(Equals("status", Status.CANCELLED.value))
 ON_SALE = Not(In("status", tuple(status.value for status in NOT_ON_SALE)))
 """Neither cancelled nor full."""
 HAS_SPOTS = Range("spots", 1, None)
+ON_OFFER = And((ACTIVE, ON_SALE, HAS_SPOTS))
+"""What a departure needs whatever the day (see scoring/offered_start.py)."""
 
 
 def upcoming(today: date) -> Condition:
@@ -20,4 +22,4 @@ def upcoming(today: date) -> Condition:
 
 def bookable(today: date) -> Condition:
     """Match departures that a traveller can book."""
-    return And((ACTIVE, ON_SALE, HAS_SPOTS, upcoming(today)))
+    return And((*ON_OFFER.conditions, upcoming(today)))

@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Any
 
 from scoring import weights
+from scoring.offered_start import with_offered_start
 from scoring.point_steps import PointSteps, point_steps
 from scoring.predicates import ALWAYS, And, Condition, Not
 from scoring.rules import RuleGroup
@@ -33,9 +34,9 @@ def build_search(
     # What is required of any departure that is shown would exclude too few.
     if needed.conditions and least > weights.MIN_SHOWN_SCORE:
         scored = _score(_filter_query(needed.conditions), needed.points, offset)
-        query = _filter_query(_conjuncts(candidates), scored)
+        query = _candidates_query(candidates, scored)
     else:
-        query = _score(_filter_query(_conjuncts(candidates)), points, offset)
+        query = _score(_candidates_query(candidates), points, offset)
     return {
         "query": query,
         "sort": [{"_score": "desc"}, {"start": "asc"}, {"id": "asc"}],
@@ -66,8 +67,9 @@ def _score(query: dict[str, Any], points: PointSteps, offset: int) -> dict[str, 
     }
 
 
-def _conjuncts(condition: Condition) -> Sequence[Condition]:
-    return condition.conditions if isinstance(condition, And) else (condition,)
+def _candidates_query(condition: Condition, *scored: dict[str, Any]) -> dict[str, Any]:
+    conjuncts = condition.conditions if isinstance(condition, And) else (condition,)
+    return _filter_query(with_offered_start(conjuncts), *scored)
 
 
 def _filter_query(conditions: Sequence[Condition], *scored: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from schemas import tables
 from schemas.api import entities
 from schemas.document_fields import check_ranges, departure_values
 from schemas.row_errors import ROW_ERRORS, describe_row_error
+from scoring.offered_start import offered_start
 
 DEPARTURES = select_entity(tables.TripOccurrence, entities.OccurrenceFields)
 
@@ -71,7 +72,7 @@ def make_document(row: Row, template: TemplateDocument, guide: bytes) -> bytes:
     fields = {**template.fields, **departure_values(departure)}
     check_ranges(fields)
     trip = TRIP % (entities.to_json(departure)[:-1], template.trip, guide)
-    return orjson.dumps({**fields, "trip": orjson.Fragment(trip)})
+    return orjson.dumps({**fields, "offered_start": offered_start(fields), "trip": orjson.Fragment(trip)})
 
 
 TRIP = b'%b,"template":%b,"guide":%b}'

@@ -155,6 +155,10 @@ def share(trip: TripDocument, budget: Decimal) -> Fraction:
     return Fraction(trip.price, 100) / Fraction(budget)
 
 
+def offered_start(start: str, *, active: bool, spots: int, status: str) -> str:
+    return start if active and spots > 0 and status not in ("Cancelled", "Full") else "0001-01-01"
+
+
 def is_bookable(trip: TripDocument, world: World) -> bool:
     start = date.fromisoformat(trip.start)
     return trip.spots > 0 and start >= world.today and start.year <= world.today.year + 1

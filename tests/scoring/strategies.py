@@ -13,7 +13,7 @@ from schemas.api.preferences import Preferences
 from schemas.enums import Continent, Status
 from schemas.index_document import TripDocument
 from scoring.weights import DESCENDING, MIN_SHOWN_SCORE
-from tests.scoring.reference import OWN, ReferencePreferences, ReferenceWeights, World
+from tests.scoring.reference import OWN, ReferencePreferences, ReferenceWeights, World, offered_start
 
 TODAYS = (date(2026, 11, 24), date(2027, 1, 1), date(2027, 12, 31), date(2028, 2, 29), date(2027, 6, 15))
 CONTINENTS = dict(enumerate(list(Continent) * 2, 1))
@@ -37,9 +37,10 @@ def world(seed: int, size: int = 400) -> World:
 def random_departure(choose: random.Random, id_: int, today: date) -> TripDocument:
     country = choose.choice((None, *CONTINENTS))
     start = _start(choose, today)
+    active, spots, status = choose.random() < 0.95, choose.choice((0, 1, 1, 5)), choose.choice(STATUSES).value
     return TripDocument(
         id=id_,
-        active=choose.random() < 0.95,
+        active=active,
         country=None if country is None else str(country),
         continent=None if country is None else CONTINENTS[country].value,
         antarctica=country == ANTARCTICA,
@@ -50,8 +51,9 @@ def random_departure(choose: random.Random, id_: int, today: date) -> TripDocume
         month=start.month,
         days=max(1, choose.choice(DURATIONS) + choose.choice((-11, -8, -7, -5, -4, -1, 0, 0, 0, 1, 4, 5, 7, 8, 11))),
         price=_price(choose),
-        spots=choose.choice((0, 1, 1, 5)),
-        status=choose.choice(STATUSES).value,
+        spots=spots,
+        status=status,
+        offered_start=offered_start(start.isoformat(), active=active, spots=spots, status=status),
         version=1,
         trip=Raw(b"{}"),
     )

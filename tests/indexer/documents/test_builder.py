@@ -11,7 +11,7 @@ from sqlalchemy.orm import joinedload
 from indexer.documents.builder import DocumentBatch, build_documents
 from indexer.documents.rows import snapshot
 from schemas.api.entities import RecommendedDeparture, to_json
-from schemas.document_fields import FIELDS
+from schemas.document_fields import DERIVED, FIELDS
 from schemas.enums import Continent
 from schemas.tables import TripOccurrence, TripTemplate
 from tests.support.factories import CatalogueFactory
@@ -59,9 +59,10 @@ async def test_document_has_the_fields_of_the_rules(catalogue: CatalogueFactory,
         "price": 123450,
         "spots": 3,
         "status": "Last Places",
+        "offered_start": "2027-02-27",
     }
     assert {key: found[key] for key in expected} == expected
-    assert found.keys() == {*FIELDS, "trip"}
+    assert found.keys() == {*FIELDS, *DERIVED, "trip"}
 
 
 async def test_absent_country_and_type_are_null(catalogue: CatalogueFactory, database: AsyncEngine) -> None:
