@@ -35,9 +35,9 @@ FIELD = """    "company": DocumentField(
 REFERENCE_RULE = """
 
 def company_points(
-    trip: TripDocument, wants: ReferencePreferences, gives: ReferencePoints
+    trip: TripDocument, preferences: ReferencePreferences, weights: ReferenceWeights
 ) -> list[tuple[int, str]]:
-    return [(gives.company, "Preferred Company")] if int(trip.company) in wants.companies else []
+    return [(weights.company, "Preferred Company")] if int(trip.company) in preferences.companies else []
 """
 
 
@@ -65,16 +65,16 @@ def add_rule(tree: TreeCopy) -> None:
     tree.insert_after(
         "tests/scoring/reference.py",
         ("    themes: frozenset[int] = frozenset()\n", "    companies: frozenset[int] = frozenset()\n"),
-        ("    return points + stays + others", " + company_points(trip, wants, gives)"),
+        ("    return points + stays + others", " + company_points(trip, preferences, weights)"),
         ("    continent: int = 5\n", "    company: int = 5\n"),
-        ('        return [(gives.continent, "Continent Match")]\n    return []\n', REFERENCE_RULE),
+        ('        return [(weights.continent, "Continent Match")]\n    return []\n', REFERENCE_RULE),
     )
     tree.insert_after(
         "tests/scoring/strategies.py",
         ("THEMES = (1, 2, 3, 4, 5)\n", "COMPANIES = (1, 2, 3)\n"),
-        ("        status=choose.choice(STATUSES).value,\n", "        company=str(choose.choice(COMPANIES)),\n"),
-        ("some((*THEMES, 99_999)),\n", "        companies=perhaps(frozenset(), some((*COMPANIES, 99_999))),\n"),
-        ("number(id_) for id_ in wants.themes],\n", '        "preferred_companies": [*wants.companies],\n'),
+        ("        status=status,\n", "        company=str(choose.choice(COMPANIES)),\n"),
+        ("some((*THEMES, 99_999)),\n", "        companies=st.just(frozenset()) | some((*COMPANIES, 99_999)),\n"),
+        ("number(id_) for id_ in preferences.themes],\n", '        "preferred_companies": [*preferences.companies],\n'),
         ('    "preferred_theme_ids": _IDS,\n', '    "preferred_companies": _IDS,\n'),
     )
 
