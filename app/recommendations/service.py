@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 
 from msgspec import Struct
 from prometheus_client import Counter
@@ -76,14 +76,14 @@ def _parse_lookups(body: bytes) -> SearchLookups:
     return _LOOKUPS.validate_json(body)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SearchRequest:
     preferences: Preferences
     today: date
     gzipped: bool
     assignment: Assignment = OWN_ASSIGNMENT
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Cache key; equal for requests that mean the same, to releases that read the same index."""
         coding = "gzip" if self.gzipped else "identity"
