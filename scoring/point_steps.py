@@ -28,7 +28,7 @@ from scoring.simplification import (
     union,
 )
 
-MAX_KEPT = 1024
+MAX_KEPT = 4096
 """Groups of rules, of all kinds, whose steps are kept."""
 
 

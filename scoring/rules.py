@@ -69,7 +69,7 @@ class Rule(Struct, frozen=True, dict=True, cache_hash=True):
 RuleGroup: TypeAlias = tuple[Rule, ...]
 """Mutually exclusive rules: only the first that holds applies."""
 
-MAX_KEPT = 256
+MAX_KEPT = 1024
 """Groups of rules of one kind that are kept: many searches share the values that their groups are made of."""
 
 Values = ParamSpec("Values")
