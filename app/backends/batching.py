@@ -1,8 +1,7 @@
 """Group commit: items that arrive at the same moment, or during a round trip, share the next round trip."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context, copy_context
 from typing import Generic, TypeVar
 
@@ -72,32 +71,24 @@ class Batcher(Generic[Item, Result]):
         await asyncio.sleep(0)
         batch, self._pending = self._pending, []
         results: Sequence[Result | Exception]
+        overdue = None
+        if self._patience is not None:
+            overdue = asyncio.get_running_loop().call_later(self._patience, self._let_next_begin, task)
         try:
-            with self._limited_wait(task):
-                results = await self._round_trip([item for item, _ in batch])
+            results = await self._round_trip([item for item, _ in batch])
         except Exception as error:  # noqa: BLE001  # raised in `submit`
             if task is self._awaited:
                 # Items that wait for it fail too, instead of waiting for the same failure.
                 batch, self._pending = [*batch, *self._pending], []
             results = [error] * len(batch)
+        if overdue is not None:
+            overdue.cancel()
         for (_, future), result in zip(batch, results, strict=True):
             _resolve(future, result)
         self._under_way.discard(task)
         if task is self._awaited:
             self._awaited = None
         self._begin_if_due()
-
-    @contextmanager
-    def _limited_wait(self, task: asyncio.Task[None]) -> Iterator[None]:
-        """Let the next round trip begin once this one is overdue."""
-        if self._patience is None:
-            yield
-            return
-        overdue = asyncio.get_running_loop().call_later(self._patience, self._let_next_begin, task)
-        try:
-            yield
-        finally:
-            overdue.cancel()
 
     def _let_next_begin(self, task: asyncio.Task[None]) -> None:
         if task is self._awaited:
