@@ -43,6 +43,7 @@ from core.concurrency.shared_result import SharedResult
 from core.concurrency.tasks import background_task
 from core.configuration.roles import Role
 from core.configuration.settings import Settings
+from core.freed_memory import keep_trimmed
 from core.process_metrics import watch_event_loop
 from core.tracing.process import stopping_tracing
 from indexer.invalidation_publisher import publish_all_changed
@@ -163,6 +164,7 @@ async def _open_state(
         ) as open_metrics,
         background_task(watch_clock()),
         background_task(watch_event_loop()),
+        background_task(keep_trimmed()),
     ):
         yield AppState(
             settings=settings,
