@@ -18,7 +18,7 @@ from app.backends.database import Database
 from app.backends.index_freshness import IndexFreshnessMonitor
 from app.backends.redis import ResilientRedis
 from app.cache.fast_path import FastPath
-from app.cache.response_cache import ResponseCache
+from app.cache.response_cache import PROCESS_SECONDS, ResponseCache
 from app.cache.subscriber import open_cache
 from app.lifecycle.health import HEALTH_SECONDS, HealthCheck
 from app.lifecycle.readiness import ReadinessProbe, logging_until_ready
@@ -147,7 +147,8 @@ async def _open_state(
     database, redis, search = backends.database, backends.redis, backends.search
     readiness = ReadinessProbe(_required_backends(settings, backends), draining)
     tracking = TrackingProducer(redis, database, settings.tracking_limit, settings.tracking_limit_bytes)
-    replica_lag_seconds = REPLICA_BEHIND_SECONDS if settings.database_replica_urls else 0.0
+    # A page may have a total that was read from a lagging replica, and kept as briefly as such a page.
+    replica_lag_seconds = REPLICA_BEHIND_SECONDS + PROCESS_SECONDS if settings.database_replica_urls else 0.0
     breakers = {"postgres": database.breaker, "redis": redis.breaker, "elasticsearch": search.breaker}
     async with (
         open_cache(

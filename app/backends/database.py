@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial, wraps
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, TypeVarTuple, cast
 
 import structlog
-from sqlalchemy import text
+from sqlalchemy import Select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
@@ -24,6 +24,7 @@ from core.errors import (
     PoolExhaustedError,
     TransactionConflictError,
 )
+from core.postgres.driver_reads import fetch_rows
 from core.postgres.platform_columns import AGAIN_SECONDS, DEFAULT_ZONE, PlatformColumns
 from core.postgres.pool import repeating_statements
 from core.postgres.transactions import is_conflict, is_outdated, retry_conflicts
@@ -31,6 +32,7 @@ from core.postgres.transactions import is_conflict, is_outdated, retry_conflicts
 log = structlog.get_logger()
 
 Result = TypeVar("Result")
+Columns = TypeVarTuple("Columns")
 
 
 REPLICA_SECONDS = 1.0
@@ -65,10 +67,7 @@ def _with_fallback(unsafe_method: Method) -> Method:
             async with asyncio.timeout(REPLICA_SECONDS):
                 return await method(session, *arguments, **named)
         except (DBAPIError, PoolTimeoutError, OSError) as error:
-            if not is_unavailable(error):
-                raise
-            log.warning("replica_failed", error=type(error).__name__)
-        database = session.fail_over()
+            database = session.fail_over(error)
         await session.move_to(database.reading[database.primary])
         async with database.guard(session):
             return await method(session, *arguments, **named)
@@ -79,8 +78,8 @@ def _with_fallback(unsafe_method: Method) -> Method:
 class ReadSession(AsyncSession):
     """A session that may run on a replica, which lags a little behind the primary."""
 
-    fail_over: "Callable[[], Database] | None" = None
-    """On a replica: marks it as failed, and returns the database whose primary takes over."""
+    fail_over: "Callable[[Exception], Database] | None" = None
+    """On a replica: marks it as failed, and returns the database whose primary takes over; raises other errors."""
 
     async def move_to(self, engine: AsyncEngine) -> None:
         """Go on with another server, and drop the connection to the present one."""
@@ -120,7 +119,7 @@ class Database:
         self._probe = StallProbe(primary, self.breaker.trip)
         self._replicas = ReplicaPool(replicas, primary=primary, max_lag=max_lag)
         self.columns = PlatformColumns(primary, replicas, zone=zone)
-        self.by_id = SharedReads(self.read)
+        self.by_id = SharedReads(self)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:
@@ -145,6 +144,26 @@ class Database:
                 session.fail_over = partial(self._fail_over, replica)
                 await session.connection()
                 yield session
+
+    async def fetch(self, statement: Select[*Columns], **parameters: Any) -> Sequence[tuple[*Columns]]:
+        """Return the rows of one statement that reads, without a session, which costs more than the statement.
+
+        Where it runs, and what happens while a server fails, is as in a session of `read`.
+        Raises: BackendUnavailableError.
+        """
+        self.columns.check_soon()
+        replica = self._replicas.pick()
+        if replica is not None:
+            with self._map_errors():
+                try:
+                    async with asyncio.timeout(REPLICA_SECONDS):
+                        return await fetch_rows(replica, statement, parameters)
+                except (DBAPIError, PoolTimeoutError, OSError) as error:
+                    self._leave_replica(replica, error)
+        with self.breaker, self._map_errors():
+            # Who has waited for a replica has been patient already.
+            async with self._probe.watch_call(patience=None if replica is None else 0):
+                return await fetch_rows(self.primary, statement, parameters)
 
     async def ping(self) -> None:
         """Return once a server has responded. Raises: BackendUnavailableError.
@@ -216,9 +235,16 @@ class Database:
         ):
             yield session
 
-    def _fail_over(self, replica: AsyncEngine) -> "Database":
-        self._replicas.mark_failed(replica)
+    def _fail_over(self, replica: AsyncEngine, error: Exception) -> "Database":
+        self._leave_replica(replica, error)
         return self
+
+    def _leave_replica(self, replica: AsyncEngine, error: Exception) -> None:
+        """Do not use the replica for now. Raises the error if it does not say that the replica fails."""
+        if not is_unavailable(error):
+            raise error
+        log.warning("replica_failed", error=type(error).__name__)
+        self._replicas.mark_failed(replica)
 
 
 @contextmanager

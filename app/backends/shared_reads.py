@@ -1,20 +1,17 @@
-"""Reads of rows by their ids: those of the same moment share a session, its statements and their round trips."""
+"""Reads of rows by their ids: those of the same moment share statements and their round trips."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from contextvars import Context
 from functools import partial
-from typing import TypeAlias
-
-from sqlalchemy.ext.asyncio import AsyncSession
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from app.backends.batching import Batcher
 from core.errors import BackendError
 from core.request_record import RequestRecord, record_var
 
-OpenSession: TypeAlias = Callable[[], AbstractAsyncContextManager[AsyncSession]]
-Fetch: TypeAlias = Callable[..., Awaitable[Mapping[int, bytes]]]
-"""`fetch(session, ids)` returns what it finds, by id. A function of a module: there is a batch for each."""
+Source = TypeVar("Source")
+Fetch: TypeAlias = Callable[[Any, Sequence[int]], Awaitable[Mapping[int, bytes]]]
+"""`fetch(source, ids)` returns what it finds, by id. A function of a module: there is a batch for each."""
 
 PATIENCE_SECONDS = 0.1
 """Seconds after which others no longer wait for a read: its connection may be dead, and its timeout takes seconds."""
@@ -22,13 +19,13 @@ MAX_ROUND_TRIPS = 4
 """Reads of a kind under way at a time, overdue ones included: a pool has five connections by default."""
 
 
-class SharedReads:
-    def __init__(self, open_session: OpenSession) -> None:
-        self._open_session = open_session
+class SharedReads(Generic[Source]):
+    def __init__(self, source: Source) -> None:
+        self._source = source
         self._batchers: dict[Fetch, Batcher[int, bytes | None]] = {}
 
     async def get(self, fetch: Fetch, row_id: int) -> bytes | None:
-        """Return what `fetch` finds for the id, or None. Raises what the session or `fetch` raises."""
+        """Return what `fetch` finds for the id, or None. Raises what `fetch` raises."""
         batcher = self._batchers.get(fetch)
         if batcher is None:
             batcher = Batcher(
@@ -46,8 +43,7 @@ class SharedReads:
         # What it costs is nobody's alone, but it is done for requests.
         record_var.set(RequestRecord())
         try:
-            async with self._open_session() as session:
-                found = await fetch(session, ids)
+            found = await fetch(self._source, ids)
         except BackendError:
             # An outage concerns all requests, also those that have arrived meanwhile.
             raise

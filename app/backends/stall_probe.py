@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -48,6 +48,10 @@ class StallProbe:
             # A rollback would wait for the server, too.
             await session.invalidate()
             raise
+
+    def watch_call(self, *, patience: float | None = None) -> AbstractAsyncContextManager[None]:
+        """Watch as `watch` does: the call in the block drops its connection itself when it is cancelled."""
+        return self._detector.watch(patience=patience)
 
     async def close(self) -> None:
         await self._detector.close()

@@ -13,7 +13,7 @@ from starlette.types import Scope
 from app.backends.database import Database, ReadSession
 from app.backends.shared_reads import Fetch
 from app.cache.recent_departure_changes import IsAffected
-from app.cache.response_cache import CacheKind
+from app.cache.response_cache import CacheKind, ResponseCache
 from app.endpoints.serialization import serialize
 from app.http.conditional import NO_CACHE, PUBLIC_ONE_HOUR, cached_response
 from app.http.encoded_body import EncodedBody
@@ -23,6 +23,7 @@ from app.repositories.valid_rows import valid_items
 from app.state import ApiRequest, RequestState
 from core.dependency_calls import SharedCall
 from schemas.api.envelopes import DetailResponse, ListResponse
+from schemas.api.queries import PageQuery
 from schemas.invalidation_message import EntityKind
 
 Reader = Callable[..., Awaitable[BaseModel | bytes]]
@@ -50,6 +51,34 @@ class ItemReader:
         return self.envelope.json_of(found)
 
 
+LIST_TOTAL_SECONDS = 10.0
+"""Seconds for which the pages of a list share its total, unless a change outdates it before."""
+TRIP_SECONDS = 60.0
+"""Longest time for which trips are shown as they were before a change of which nobody tells."""
+
+
+@dataclass(frozen=True)
+class ListTotal:
+    """The number of rows of a list, which takes longer to count than a page to read."""
+
+    cache: ResponseCache
+    key: str
+    depends_on: frozenset[EntityKind]
+
+    async def __call__(self, count: Callable[[], Awaitable[int]]) -> int:
+        """Return what `count` returns, or has returned for another page.
+
+        The caller must hold no connection: all of them may be needed to count.
+        """
+
+        async def load() -> bytes:
+            return b"%d" % await count()
+
+        body = await self.cache.get(self.key, self.depends_on, load, LIST_TOTAL_SECONDS)
+        # An outdated one must not become part of a page that counts as current.
+        return await count() if body.stale else int(body.identity)
+
+
 ReadRows = Callable[[ReadSession], Awaitable[Sequence[object]]]
 ReadRow = Callable[[ReadSession, int], Awaitable[object | None]]
 
@@ -72,6 +101,10 @@ class CachePolicy:
     """Whether a response changes with the business date; the reader then gets the date as `today`."""
     shows_departure: bool = False
     """Whether of all departures a response shows only the one with the path's id: changes of others keep it."""
+    shares_total: bool = False
+    """Whether a response is a page of a list, and all pages of the list share its total.
+
+    Its reader gets, in place of a session, the database, and a ListTotal as `total`."""
 
     def kinds(self, query: BaseModel | None) -> frozenset[EntityKind]:
         """Return the kinds that the response to this query depends on."""
@@ -88,16 +121,19 @@ def trip_policy(
     optional_kinds: Mapping[str, frozenset[EntityKind]] | None = None,
     depends_on_date: bool = False,
     shows_departure: bool = False,
+    shares_total: bool = False,
 ) -> CachePolicy:
     """Return the policy for trips, which clients revalidate on every request."""
     return CachePolicy(
-        ttl=60,
+        # A page is as old as its total, which may have been kept already.
+        ttl=TRIP_SECONDS - LIST_TOTAL_SECONDS if shares_total else TRIP_SECONDS,
         cache_control=NO_CACHE,
         kind="trips",
         depends_on=frozenset(kinds),
         optional_kinds=optional_kinds or {},
         depends_on_date=depends_on_date,
         shows_departure=shows_departure,
+        shares_total=shares_total,
     )
 
 
@@ -112,8 +148,12 @@ async def respond_cached(request: ApiRequest, policy: CachePolicy, reader: Reade
     async def load() -> bytes:
         if isinstance(reader, ItemReader):
             return await reader(state["database"], *request.path_params.values())
-        async with state["database"].read() as session:
-            response = await reader(session, *request.path_params.values(), **arguments)
+        if policy.shares_total:
+            total = ListTotal(state["cache"], _total_key(request, query, today), kinds)
+            response = await reader(state["database"], *request.path_params.values(), total=total, **arguments)
+        else:
+            async with state["database"].read() as session:
+                response = await reader(session, *request.path_params.values(), **arguments)
         return response if isinstance(response, bytes) else await serialize(response)
 
     shown = partial(_depends_on, request.path_params["id"]) if policy.shows_departure else None
@@ -139,6 +179,12 @@ def cache_key(
     """Return the key of a response; the path tells endpoints apart, all that a reader gets tells responses apart."""
     path = path_format.format(**path_parameters)
     return f"{path}?{query.model_dump_json() if query else ''}@{today or ''}"
+
+
+def _total_key(request: ApiRequest, query: BaseModel | None, today: date | None) -> str:
+    """Return the key of the total that all pages of the list share."""
+    same = query.without_page() if isinstance(query, PageQuery) else query
+    return f"total:{cache_key(request.scope['route'].path_format, request.path_params, same, today)}"
 
 
 def list_reader(envelope: type[ListResponse[Any]], read_rows: ReadRows) -> Reader:

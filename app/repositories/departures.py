@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from functools import lru_cache
-from typing import Self, TypeVar
+from functools import lru_cache, partial
+from typing import Any, Self
 
 from sqlalchemy import (
     BigInteger,
@@ -26,11 +26,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import joinedload
 from sqlalchemy.orm.interfaces import ORMOption
+from sqlalchemy.sql.visitors import iterate
 
-from app.backends.database import ReadSession
+from app.backends.database import Database, ReadSession
 from app.repositories.lookups import PRIVATE_TYPE_ID
 from app.repositories.predicates import to_sql
-from app.repositories.queries import count_rows, equals_id, paginate
+from app.repositories.queries import Total, count_anew, count_of, equals_id, fetch_page
 from app.repositories.trip_json import fetch_departures
 from app.repositories.valid_rows import fetch_scalars
 from schemas.api.envelopes import PageRows
@@ -57,25 +58,31 @@ KEPT_LISTS = 32
 """Lists whose statements are kept: making one takes the API as long as decoding its page."""
 _OFFSET, _LIMIT = bindparam("offset", type_=Integer), bindparam("limit", type_=Integer)
 
-AnyPageQuery = TypeVar("AnyPageQuery", bound=PageQuery)
 
-
-async def find_bookable(session: ReadSession, query: OccurrencesQuery, today: date) -> PageRows[bytes]:
+async def find_bookable(database: Database, query: OccurrencesQuery, today: date, total: Total) -> PageRows[bytes]:
     """Return a page of future departures that can be booked, as JSON."""
-    return await _find_page(session, _bookable_pages(_without_page(query), today), query)
+    chosen = _bookable_list(query.without_page(), today)
+    return await _find_page(database, chosen, query, count_anew if _is_short(query) else total)
 
 
-async def find_bookable_only(session: ReadSession, query: OccurrencesQuery, today: date) -> PageRows[TripOccurrence]:
+async def find_bookable_only(
+    database: Database, query: OccurrencesQuery, today: date, total: Total
+) -> PageRows[TripOccurrence]:
     """Return such a page of departures without their templates."""
-    return await paginate(session, _bookable(query, today), BY_START, query, WITHOUT_TEMPLATE)
+    count = partial(_count, database, _bookable_list(query.without_page(), today))
+    number = await (count_anew if _is_short(query) else total)(count)
+    async with database.read() as session:
+        rows = await fetch_page(session, _bookable(query, today), BY_START, query, WITHOUT_TEMPLATE)
+    return PageRows(rows, number)
 
 
-async def find_available(session: ReadSession, query: TripOccurrencesQuery, today: date) -> PageRows[bytes]:
+async def find_available(database: Database, query: TripOccurrencesQuery, today: date, total: Total) -> PageRows[bytes]:
     """Return a page of departures of active templates with places left, as JSON.
 
     Private Groups have no fixed dates or places: of them all that can be booked are returned.
     """
-    return await _find_page(session, _available_pages(_without_page(query), today), query)
+    chosen = _available_list(query.without_page(), today)
+    return await _find_page(database, chosen, query, total)
 
 
 def available_or_private(trip_type_id: int, today: date) -> tuple[ColumnElement[bool], ...]:
@@ -86,10 +93,11 @@ def available_or_private(trip_type_id: int, today: date) -> tuple[ColumnElement[
     return or_(is_private, to_sql(HAS_SPOTS)), TripOccurrence.start_date >= first
 
 
-async def find_template_departures(session: ReadSession, template_id: int, page: PageQuery) -> PageRows[bytes]:
+async def find_template_departures(
+    database: Database, template_id: int, page: PageQuery, total: Total
+) -> PageRows[bytes]:
     """Return a page of all departures of a template, whatever their status, as JSON."""
-    chosen = _select((equals_id(TripOccurrence.trip_template_id, template_id),))
-    return await _find_page(session, _Pages.of(chosen), page)
+    return await _find_page(database, _TEMPLATE_DEPARTURES, page, total, template_id=template_id)
 
 
 async def next_departures(
@@ -112,42 +120,40 @@ async def next_departures(
 
 
 @dataclass(frozen=True)
-class _Pages:
-    """The statements of all pages of a list."""
+class _List:
+    """The statements of a list of departures."""
 
-    ids: Select[int, int]
-    """Of a page that begins at :offset and has :limit departures, each with the number of departures on all pages."""
-    chosen: Select[TripOccurrence]
-    """All departures of the list."""
+    ids: Select[int]
+    """Of the page that begins at :offset and has :limit departures."""
+    total: Select[int]
+    """The number of departures on all pages."""
 
     @classmethod
     def of(cls, chosen: Select[TripOccurrence]) -> Self:
-        count = chosen.with_only_columns(func.count(), maintain_column_froms=True).correlate(None)
-        # A subquery: a window function would have all departures of the list sorted, not those up to the page alone.
-        columns = chosen.with_only_columns(TripOccurrence.id, count.scalar_subquery(), maintain_column_froms=True)
-        return cls(columns.order_by(*BY_START).offset(_OFFSET).limit(_LIMIT), chosen)
+        ids = chosen.with_only_columns(TripOccurrence.id, maintain_column_froms=True)
+        return cls(ids.order_by(*BY_START).offset(_OFFSET).limit(_LIMIT), count_of(chosen))
 
 
 @lru_cache(KEPT_LISTS)
-def _bookable_pages(query: OccurrencesQuery, today: date) -> _Pages:
-    return _Pages.of(_bookable(query, today))
+def _bookable_list(query: OccurrencesQuery, today: date) -> _List:
+    return _List.of(_bookable(query, today))
 
 
 @lru_cache(KEPT_LISTS)
-def _available_pages(query: TripOccurrencesQuery, today: date) -> _Pages:
+def _available_list(query: TripOccurrencesQuery, today: date) -> _List:
     available: Iterable[ColumnElement[bool]] = (to_sql(HAS_SPOTS), to_sql(upcoming(today)))
     if query.trip_type_id is not None:
         available = available_or_private(query.trip_type_id, today)
-    return _Pages.of(_select((to_sql(And((ACTIVE, ON_SALE))), *available, *_trip_conditions(query))))
-
-
-def _without_page(query: AnyPageQuery) -> AnyPageQuery:
-    """Return the same query for each page: all have the same statements."""
-    return query.model_copy(update={"offset": 0, "limit": 1})
+    return _List.of(_select((to_sql(And((ACTIVE, ON_SALE))), *available, *_trip_conditions(query))))
 
 
 def _bookable(query: OccurrencesQuery, today: date) -> Select[TripOccurrence]:
     return _select((to_sql(ON_SALE), to_sql(upcoming(today)), *_conditions(query)))
+
+
+def _is_short(query: OccurrencesQuery) -> bool:
+    """Return whether the list is short, because an index finds it: counting it takes less than sharing its total."""
+    return query.template_id is not None or query.guide_id is not None
 
 
 def _conditions(query: OccurrencesQuery) -> Iterator[ColumnElement[bool]]:
@@ -193,13 +199,31 @@ def _trip_conditions(query: TripOccurrencesQuery) -> Iterator[ColumnElement[bool
         yield TripOccurrence.status == query.status
 
 
-def _select(conditions: Iterable[SQLColumnExpression[bool]]) -> Select[TripOccurrence]:
-    return select(TripOccurrence).join(TripOccurrence.template).where(*conditions)
+def _select(conditions: Sequence[SQLColumnExpression[bool]]) -> Select[TripOccurrence]:
+    """Select departures, without their templates where no condition names one: each departure has one."""
+    chosen = select(TripOccurrence).where(*conditions)
+    return chosen.join(TripOccurrence.template) if any(map(_names_template, conditions)) else chosen
 
 
-async def _find_page(session: ReadSession, pages: _Pages, page: PageQuery) -> PageRows[bytes]:
+def _names_template(condition: Any) -> bool:
+    tables = (getattr(element, "table", None) for element in iterate(condition))
+    return any(table is not None and table.name == TripTemplate.__tablename__ for table in tables)
+
+
+_TEMPLATE_DEPARTURES = _List.of(
+    _select((TripOccurrence.trip_template_id == bindparam("template_id", type_=BigInteger),))
+)
+
+
+async def _find_page(
+    database: Database, chosen: _List, page: PageQuery, total: Total, **parameters: int
+) -> PageRows[bytes]:
     """Return a page of departures with their templates, as JSON."""
-    found = (await session.execute(pages.ids, {"offset": page.offset, "limit": page.limit})).all()
-    # A page beyond the last one has no row that knows the total.
-    total = found[0][1] if found else await count_rows(session, pages.chosen)
-    return PageRows(await fetch_departures(session, [row[0] for row in found]), total)
+    number = await total(partial(_count, database, chosen, **parameters))
+    found = await database.fetch(chosen.ids, offset=page.offset, limit=page.limit, **parameters)
+    return PageRows(await fetch_departures(database, [row_id for (row_id,) in found]), number)
+
+
+async def _count(database: Database, chosen: _List, **parameters: int) -> int:
+    ((number,),) = await database.fetch(chosen.total, **parameters)
+    return number

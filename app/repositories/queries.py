@@ -1,6 +1,6 @@
 """Parts of queries that several repositories share."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import BigInteger, ColumnElement, Select, func, literal
@@ -13,6 +13,10 @@ from schemas.api.envelopes import PageRows
 from schemas.api.queries import PageQuery
 
 Row = TypeVar("Row")
+
+Count = Callable[[], Awaitable[int]]
+Total = Callable[[Count], Awaitable[int]]
+"""Returns the number of rows of a list: what another page has counted, or what is counted now."""
 
 
 def equals_id(column: InstrumentedAttribute[Any], number: int) -> ColumnElement[bool]:
@@ -27,12 +31,28 @@ async def paginate(
     page: PageQuery,
     options: Sequence[ORMOption],
 ) -> PageRows[Row]:
-    """Return one page of the rows that `statement` selects, and their total number. The id is the last of `order`."""
+    """Return one page of the rows that `statement` selects, and their total number."""
+    rows = await fetch_page(session, statement, order, page, options)
+    return PageRows(rows, await session.scalar(count_of(statement)) or 0)
+
+
+async def fetch_page(
+    session: ReadSession,
+    statement: Select[Row],
+    order: Sequence[InstrumentedAttribute[Any]],
+    page: PageQuery,
+    options: Sequence[ORMOption],
+) -> Sequence[Row]:
+    """Return one page of the rows that `statement` selects. The id is the last of `order`."""
     chosen = statement.order_by(*order).offset(page.offset)
-    rows = await fetch_scalars(session, chosen, order[-1], options, limit=page.limit)
-    return PageRows(rows, await count_rows(session, statement))
+    return await fetch_scalars(session, chosen, order[-1], options, limit=page.limit)
 
 
-async def count_rows(session: ReadSession, statement: Select[Any]) -> int:
-    """Return the number of rows that `statement` selects."""
-    return await session.scalar(statement.with_only_columns(func.count(), maintain_column_froms=True)) or 0
+def count_of(statement: Select[Any]) -> Select[int]:
+    """Return the statement that counts the rows which `statement` selects."""
+    return statement.with_only_columns(func.count(), maintain_column_froms=True)
+
+
+async def count_anew(count: Count) -> int:
+    """Return a total that is shared with nobody."""
+    return await count()

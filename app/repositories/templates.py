@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import BigInteger, ColumnElement, bindparam, or_, select
 from sqlalchemy.orm import joinedload, selectinload
 
-from app.backends.database import ReadSession
+from app.backends.database import Database, ReadSession
 from app.repositories.queries import equals_id, paginate
 from app.repositories.valid_rows import fetch_scalars
 from schemas.api.envelopes import PageRows
@@ -19,6 +19,8 @@ WITH_RELATED = (
     selectinload(TripTemplate.countries),
     selectinload(TripTemplate.tags),
 )
+
+_BY_ID = select(TripTemplate.id).where(TripTemplate.id == bindparam("template_id", type_=BigInteger))
 
 
 async def find_templates(session: ReadSession, query: TemplatesQuery) -> PageRows[TripTemplate]:
@@ -34,8 +36,8 @@ async def get_template(session: ReadSession, template_id: int) -> TripTemplate |
     return next(iter(await fetch_scalars(session, found, TripTemplate.id, WITH_RELATED)), None)
 
 
-async def template_exists(session: ReadSession, template_id: int) -> bool:
-    return await session.scalar(select(TripTemplate.id).where(equals_id(TripTemplate.id, template_id))) is not None
+async def template_exists(database: Database, template_id: int) -> bool:
+    return bool(await database.fetch(_BY_ID, template_id=template_id))
 
 
 async def _find_active(

@@ -7,7 +7,7 @@ from sqlalchemy import ARRAY, BigInteger, any_, bindparam, case, func, null, sel
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import aliased, joinedload
 
-from app.backends.database import ReadSession
+from app.backends.database import Database
 from app.repositories.entity_json import JsonBytes, Sql, constant, is_plain, json_object, money, optional_object
 from app.repositories.templates import WITH_RELATED
 from app.repositories.valid_rows import SLICE, fetch_scalars, valid_items
@@ -90,29 +90,30 @@ _WITH_ALL = (
 )
 
 
-async def fetch_departures(session: ReadSession, ids: Sequence[int]) -> list[bytes]:
+async def fetch_departures(database: Database, ids: Sequence[int]) -> list[bytes]:
     """Return the JSON of the departures that exist and can be shown, in the order of the ids."""
-    found = await find_departures(session, ids)
+    found = await find_departures(database, ids)
     return [found[row_id] for row_id in ids if row_id in found]
 
 
-async def find_departures(session: ReadSession, ids: Sequence[int]) -> dict[int, bytes]:
+async def find_departures(database: Database, ids: Sequence[int]) -> dict[int, bytes]:
     """Return the JSON of these departures by id."""
     found: dict[int, bytes] = {}
     odd: list[int] = []
     for start in range(0, len(ids), SLICE):
-        for row_id, json in await session.execute(_DEPARTURES, {"ids": ids[start : start + SLICE]}):
+        for row_id, json in await database.fetch(_DEPARTURES, ids=ids[start : start + SLICE]):
             if is_plain(json):
                 found[row_id] = json
             else:
                 odd.append(row_id)
     if odd:
-        found |= await _load_departures(session, odd)
+        found |= await _load_departures(database, odd)
     return found
 
 
-async def _load_departures(session: ReadSession, ids: Sequence[int]) -> dict[int, bytes]:
+async def _load_departures(database: Database, ids: Sequence[int]) -> dict[int, bytes]:
     """Return what the models make of the departures, without those that cannot be shown."""
     chosen = select(TripOccurrence).where(TripOccurrence.id.in_(ids))
-    rows = await fetch_scalars(session, chosen, TripOccurrence.id, _WITH_ALL)
+    async with database.read() as session:
+        rows = await fetch_scalars(session, chosen, TripOccurrence.id, _WITH_ALL)
     return {item.id: to_json(item) for item in await valid_items(entities.Departure, rows)}

@@ -5,11 +5,12 @@ from datetime import date
 
 from pydantic import BaseModel
 
-from app.backends.database import ReadSession
+from app.backends.database import Database, ReadSession
 from app.endpoints.cached_endpoint import ItemReader, detail_reader, trip_policy
 from app.endpoints.endpoint import Endpoint
 from app.http.errors import not_found
 from app.repositories import departures, statistics, templates
+from app.repositories.queries import Total
 from app.repositories.trip_json import find_departures
 from app.repositories.valid_rows import valid_items, valid_page
 from schemas.api.entities import Departure, Template
@@ -51,23 +52,27 @@ async def _with_next_departures(
     ]
 
 
-async def list_template_departures(session: ReadSession, template_id: int, query: PageQuery) -> bytes:
+async def list_template_departures(database: Database, template_id: int, total: Total, query: PageQuery) -> bytes:
     """Return the template's departures. Raises: ApiError 404, if there is no such template."""
-    if not await templates.template_exists(session, template_id):
+    if not await templates.template_exists(database, template_id):
         raise not_found("Template")
-    found = await departures.find_template_departures(session, template_id, query)
+    found = await departures.find_template_departures(database, template_id, query, total)
     return PageResponse[Departure].json_of(found, query)
 
 
-async def list_bookable_departures(session: ReadSession, query: OccurrencesQuery, today: date) -> BaseModel | bytes:
+async def list_bookable_departures(
+    database: Database, total: Total, query: OccurrencesQuery, today: date
+) -> BaseModel | bytes:
     if query.include_template:
-        return PageResponse[Departure].json_of(await departures.find_bookable(session, query, today), query)
-    found = await departures.find_bookable_only(session, query, today)
+        return PageResponse[Departure].json_of(await departures.find_bookable(database, query, today, total), query)
+    found = await departures.find_bookable_only(database, query, today, total)
     return PageResponse[OccurrenceOnly].of(await valid_page(OccurrenceOnly, found), query)
 
 
-async def list_available_departures(session: ReadSession, query: TripOccurrencesQuery, today: date) -> bytes:
-    return PageResponse[Departure].json_of(await departures.find_available(session, query, today), query)
+async def list_available_departures(
+    database: Database, total: Total, query: TripOccurrencesQuery, today: date
+) -> bytes:
+    return PageResponse[Departure].json_of(await departures.find_available(database, query, today, total), query)
 
 
 async def get_schema_info(session: ReadSession, today: date) -> SchemaInfo:
@@ -108,7 +113,7 @@ ENDPOINTS = (
         description="Return a page of all departures of a template by start date, whatever their status.",
         tag="trips",
         fast_path=True,
-        cache=trip_policy(*DEPARTURE_KINDS),
+        cache=trip_policy(*DEPARTURE_KINDS, shares_total=True),
         query=PageQuery,
         response=PageResponse[Departure],
     ),
@@ -120,7 +125,7 @@ ENDPOINTS = (
         description="Return a page of future departures by start date that are neither cancelled nor full.",
         tag="trips",
         fast_path=True,
-        cache=trip_policy(*DEPARTURE_KINDS, depends_on_date=True),
+        cache=trip_policy(*DEPARTURE_KINDS, depends_on_date=True, shares_total=True),
         query=OccurrencesQuery,
         response=PageResponse[Departure | OccurrenceOnly],
     ),
@@ -146,7 +151,7 @@ ENDPOINTS = (
         ),
         tag="trips",
         fast_path=True,
-        cache=trip_policy(*DEPARTURE_KINDS, depends_on_date=True),
+        cache=trip_policy(*DEPARTURE_KINDS, depends_on_date=True, shares_total=True),
         query=TripOccurrencesQuery,
         response=PageResponse[Departure],
     ),

@@ -3,7 +3,7 @@
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
@@ -60,6 +60,10 @@ class PageQuery(Query):
     """Highest number of items on a page."""
     offset: Annotated[int, Field(ge=0, le=MAX_OFFSET)] = 0
     """Number of items to skip."""
+
+    def without_page(self) -> Self:
+        """Return the query that is the same for all pages of the list."""
+        return self.model_copy(update={"offset": 0, "limit": 1})
 
 
 class TemplatesQuery(PageQuery):

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
-from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from core.postgres.driver_connection import PostgresConnection
 from core.request_record import record_var
 
 Statements = list[str]
@@ -16,13 +17,14 @@ Statements = list[str]
 def recorded_statements(engine: AsyncEngine) -> Iterator[Statements]:
     """Record what requests send during the block; what the process polls for itself comes at any time."""
     statements: Statements = []
+    prepare = PostgresConnection.prepare
+    database = engine.url.database
 
-    def record(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        if record_var.get() is not None:
-            statements.append(statement)
+    async def recorded(connection: PostgresConnection, query: str, **named: Any) -> Any:
+        # SQLAlchemy, too, has each statement prepared before it is executed, prepared already or not.
+        if record_var.get() is not None and connection._params.database == database:  # type: ignore[attr-defined]
+            statements.append(query)
+        return await prepare(connection, query, **named)
 
-    event.listen(engine.sync_engine, "before_cursor_execute", record)
-    try:
+    with patch.object(PostgresConnection, "prepare", recorded):
         yield statements
-    finally:
-        event.remove(engine.sync_engine, "before_cursor_execute", record)

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from threading import Thread
 from typing import Any
 
+import asyncpg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import ARRAY, BigInteger, Integer, bindparam, func, literal_column, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.backends import factory
@@ -37,6 +39,12 @@ async def read(database: Database) -> int:
         return await session.scalar(text("SELECT 7 FROM pg_sleep(0.02)")) or 0
 
 
+async def fetch(database: Database) -> int:
+    """Read without a session."""
+    ((found,),) = await database.fetch(select(literal_column("7", Integer)).select_from(func.pg_sleep(0.02)))
+    return found
+
+
 async def write(database: Database) -> int:
     async def work(session: AsyncSession) -> int:
         return await session.scalar(text("SELECT 7 FROM pg_sleep(0.02)")) or 0
@@ -48,7 +56,7 @@ async def fill_pool(database: Database) -> None:
     assert await asyncio.gather(*(read(database) for _ in range(CONNECTIONS))) == [7] * CONNECTIONS
 
 
-@pytest.mark.parametrize(("use", "seconds"), [(read, 0), (read, 0.2), (write, 0.2)])
+@pytest.mark.parametrize(("use", "seconds"), [(read, 0), (read, 0.2), (fetch, 0), (fetch, 0.2), (write, 0.2)])
 async def test_ended_connections_cost_no_request(
     own_database: Database, database: AsyncEngine, use: Use, seconds: float
 ) -> None:
@@ -71,12 +79,37 @@ async def test_statement_is_repeated_where_the_connection_breaks_before_it(
 
 
 async def test_statement_that_always_breaks_its_connection_fails(own_database: Database) -> None:
+    ending = func.pg_terminate_backend(func.pg_backend_pid())
     with pytest.raises(BackendUnavailableError):
         async with own_database.read() as session:
-            await session.scalar(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+            await session.scalar(select(ending))
+    with pytest.raises(BackendUnavailableError):
+        await own_database.fetch(select(ending))
 
 
-@pytest.mark.parametrize(("use", "tests"), [(read, 0), (write, 1)])
+def end_all_unnoticed(url: str) -> None:
+    """End the connections while the loop stands still, so that nothing tells this process."""
+
+    async def end_all() -> None:
+        connection = await asyncpg.connect(url)
+        await connection.execute(str(END_ALL))
+        await connection.close()
+
+    thread = Thread(target=lambda: asyncio.run(end_all()))
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.parametrize("use", [read, fetch, write])
+async def test_connections_that_broke_unnoticed_cost_no_request(
+    own_database: Database, settings: Settings, use: Use
+) -> None:
+    await fill_pool(own_database)
+    end_all_unnoticed(settings.database_url.replace("+asyncpg", ""))
+    assert await use(own_database) == 7
+
+
+@pytest.mark.parametrize(("use", "tests"), [(read, 0), (fetch, 0), (write, 1)])
 async def test_only_writing_tests_the_connection(
     own_database: Database, monkeypatch: pytest.MonkeyPatch, use: Use, tests: int
 ) -> None:
@@ -93,9 +126,11 @@ async def test_only_writing_tests_the_connection(
     assert executed.count(TEST) == tests
 
 
-async def find(session: AsyncSession, ids: Sequence[int]) -> Mapping[int, bytes]:
-    rows = await session.scalars(text("SELECT unnest(CAST(:ids AS bigint[]))"), {"ids": [*ids]})
-    return {row_id: b"%d" % row_id for row_id in rows}
+FIND = select(func.unnest(bindparam("ids", type_=ARRAY(BigInteger)), type_=BigInteger))
+
+
+async def find(database: Database, ids: Sequence[int]) -> Mapping[int, bytes]:
+    return {row_id: b"%d" % row_id for (row_id,) in await database.fetch(FIND, ids=ids)}
 
 
 async def test_connections_that_a_firewall_has_dropped_fail_as_many_shared_reads(settings: Settings) -> None:

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from sqlalchemy import make_url, text
+from sqlalchemy import literal, make_url, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
@@ -45,9 +45,22 @@ def usable(database: Database) -> set[AsyncEngine | None]:
     return {database._replicas.pick() for _ in range(4)} - {None}
 
 
-async def read(database: Database) -> None:
+Use = Callable[[Database], Awaitable[None]]
+
+
+async def read_in_session(database: Database) -> None:
     async with database.read() as session:
         assert await session.scalar(text("SELECT 1")) == 1
+
+
+async def read_by_driver(database: Database) -> None:
+    assert [*map(tuple, await database.fetch(select(literal(1))))] == [(1,)]
+
+
+@pytest.fixture(params=[read_in_session, read_by_driver])
+def read(request: pytest.FixtureRequest) -> Use:
+    use: Use = request.param
+    return use
 
 
 async def write(database: Database) -> None:
@@ -64,7 +77,7 @@ def received(way: FaultProxy) -> int:
     [{"database": "restored_elsewhere"}, {"database": "template0"}, {"username": "locked_out"}],
     ids=["no such database", "lets nobody in", "no such role"],
 )
-async def test_rejected_connection_is_unavailable(settings: Settings, change: dict[str, Any]) -> None:
+async def test_rejected_connection_is_unavailable(settings: Settings, change: dict[str, Any], read: Use) -> None:
     url = make_url(settings.database_url).set(**change)
     database = Database(clients.postgres(url.render_as_string(hide_password=False)))
     for use in (read, write):
@@ -80,7 +93,7 @@ async def test_replicas_are_checked_again_after_a_pause(replicated: Database) ->
     await eventually(lambda: len(usable(replicated)) == 2)
 
 
-async def test_replicas_serve_reads_and_primary_serves_writes(replicated: Database, ways: Ways) -> None:
+async def test_replicas_serve_reads_and_primary_serves_writes(replicated: Database, ways: Ways, read: Use) -> None:
     before = [received(way) for way in ways]
     for _ in range(4):
         await read(replicated)
@@ -92,7 +105,9 @@ async def test_replicas_serve_reads_and_primary_serves_writes(replicated: Databa
 
 
 @pytest.mark.parametrize("mode", [Mode.CUT, Mode.RESET])
-async def test_failed_replica_is_skipped_until_it_works(replicated: Database, ways: Ways, mode: Mode) -> None:
+async def test_failed_replica_is_skipped_until_it_works(
+    replicated: Database, ways: Ways, mode: Mode, read: Use
+) -> None:
     _, broken, _ = ways
     await broken.switch(mode)
     for _ in range(10):
@@ -108,7 +123,7 @@ async def test_failed_replica_is_skipped_until_it_works(replicated: Database, wa
     await eventually(used_again, within=10)
 
 
-async def test_primary_serves_reads_without_replicas(replicated: Database, ways: Ways) -> None:
+async def test_primary_serves_reads_without_replicas(replicated: Database, ways: Ways, read: Use) -> None:
     for way in ways[1:]:
         await way.switch(Mode.CUT)
     for _ in range(4):
@@ -116,7 +131,7 @@ async def test_primary_serves_reads_without_replicas(replicated: Database, ways:
     assert received(ways[0]) > 0
 
 
-async def test_unchecked_replica_is_not_used(ways: Ways) -> None:
+async def test_unchecked_replica_is_not_used(ways: Ways, read: Use) -> None:
     primary, *replicas = (clients.postgres(way.url) for way in ways)
     database = Database(primary, replicas)
     await read(database)
@@ -124,7 +139,7 @@ async def test_unchecked_replica_is_not_used(ways: Ways) -> None:
     await database.close()
 
 
-async def test_silent_replica_is_skipped_soon(replicated: Database, ways: Ways) -> None:
+async def test_silent_replica_is_skipped_soon(replicated: Database, ways: Ways, read: Use) -> None:
     _, silent, _ = ways
     await silent.switch(Mode.STALL)
     await eventually(lambda: len(usable(replicated)) == 1, within=10)
@@ -134,7 +149,7 @@ async def test_silent_replica_is_skipped_soon(replicated: Database, ways: Ways) 
 
 
 @pytest.mark.parametrize("mode", [Mode.STALL, Mode.MUTE])
-async def test_silent_replica_costs_a_second(replicated: Database, ways: Ways, mode: Mode) -> None:
+async def test_silent_replica_costs_a_second(replicated: Database, ways: Ways, mode: Mode, read: Use) -> None:
     for way in ways[1:]:
         await way.switch(mode)
     async with asyncio.timeout(2.5):
@@ -153,7 +168,7 @@ async def test_read_begun_on_a_replica_ends_on_the_primary(replicated: Database,
 
 
 async def start_reading(database: Database, way: FaultProxy) -> None:
-    await read(database)
+    await read_in_session(database)
     async with database.read() as session:
         await way.switch(Mode.STALL)
         await session.scalar(text("SELECT 1"))
@@ -167,13 +182,19 @@ async def start_writing(database: Database, way: FaultProxy) -> None:
 
 
 async def read_later(database: Database, way: FaultProxy) -> None:
-    await read(database)
+    await read_in_session(database)
     await way.switch(Mode.STALL)
-    await asyncio.gather(*(read(database) for _ in range(20)))
+    await asyncio.gather(*(read_in_session(database) for _ in range(20)))
+
+
+async def fetch_later(database: Database, way: FaultProxy) -> None:
+    await read_by_driver(database)
+    await way.switch(Mode.STALL)
+    await asyncio.gather(*(read_by_driver(database) for _ in range(20)))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("use", [start_reading, start_writing, read_later])
+@pytest.mark.parametrize("use", [start_reading, start_writing, read_later, fetch_later])
 async def test_stalled_primary_is_unavailable_within_3_seconds(
     ways: Ways, use: Callable[[Database, FaultProxy], Awaitable[None]]
 ) -> None:
@@ -185,7 +206,7 @@ async def test_stalled_primary_is_unavailable_within_3_seconds(
     assert time.monotonic() - started < 3
     # Nobody else has to find out.
     with pytest.raises(BackendUnavailableError):
-        await read(database)
+        await read_by_driver(database)
     assert time.monotonic() - started < 3
     await way.switch(Mode.PASS)
     await eventually(lambda: is_up(database))
@@ -240,7 +261,7 @@ async def test_silent_database_closes_no_circuit(ways: Ways) -> None:
     await database.close()
 
 
-async def test_full_pool_opens_no_circuit(settings: Settings) -> None:
+async def test_full_pool_opens_no_circuit(settings: Settings, read: Use) -> None:
     database = Database(clients.postgres(settings.database_url, pool_size=1, pool_timeout=0.05))
     async with database.read() as session:
         await session.connection()

@@ -1,9 +1,10 @@
 """Prepared statements that connections of the API keep, while the platform changes its tables."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
-from sqlalchemy import literal, select, text
+from sqlalchemy import Select, literal, literal_column, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.backends import factory
@@ -37,6 +38,18 @@ async def read_value(database: Database) -> int:
         return int(await session.scalar(text("SELECT value FROM changed WHERE id = 1")) or 0)
 
 
+VALUE: Select[Any] = select(literal_column("value")).select_from(text("changed")).where(text("id = 1"))
+
+
+async def fetch_value(database: Database) -> int:
+    """Read without a session."""
+    ((found,),) = await database.fetch(VALUE)
+    return int(found)
+
+
+READS = (read_value, fetch_value)
+
+
 async def update_value(session: AsyncSession) -> int:
     found = await session.scalar(text("UPDATE changed SET value = 7 WHERE id = 1 RETURNING value"))
     return int(found or 0)
@@ -47,25 +60,31 @@ async def kept(database: Database) -> int:
         return await session.scalar(text("SELECT count(*) FROM pg_prepared_statements")) or 0
 
 
+@pytest.mark.parametrize("read", READS)
 @pytest.mark.parametrize("change", CHANGES)
-async def test_changed_table_costs_no_request(own_database: Database, database: AsyncEngine, change: str) -> None:
+async def test_changed_table_costs_no_request(
+    own_database: Database, database: AsyncEngine, change: str, read: Callable[[Database], Awaitable[int]]
+) -> None:
     for _ in range(3):
-        assert await read_value(own_database) == 7
+        assert await read(own_database) == 7
         assert await own_database.transact(update_value) == 7
     for statement in change.split("; "):
         await execute(database, statement)
     for _ in range(3):
-        assert await read_value(own_database) == 7
+        assert await read(own_database) == 7
         assert await own_database.transact(update_value) == 7
 
 
-async def test_repeated_statement_is_prepared_once(own_database: Database) -> None:
+@pytest.mark.parametrize("read", READS)
+async def test_repeated_statement_is_prepared_once(
+    own_database: Database, read: Callable[[Database], Awaitable[int]]
+) -> None:
     for _ in range(3):
-        await read_value(own_database)
+        await read(own_database)
     before = await kept(own_database)
     assert before > 0
     for _ in range(3):
-        await read_value(own_database)
+        await read(own_database)
     assert await kept(own_database) == before
 
 

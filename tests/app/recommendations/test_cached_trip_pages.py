@@ -35,8 +35,7 @@ async def page(api: httpx2.AsyncClient, departure: int) -> Any:
 async def fresh_pages(settings: Settings) -> Mapping[int, Any]:
     """Read the pages from Postgres."""
     database = open_database(settings)
-    async with database.read() as session:
-        found = await find_departures(session, SHOWN)
+    found = await find_departures(database, SHOWN)
     await database.close()
     return {departure: orjson.loads(found[departure]) if departure in found else None for departure in SHOWN}
 

@@ -12,7 +12,7 @@ from sqlalchemy import Date, DateTime, Integer, Numeric, String
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.backends.database import Database, ReadSession
+from app.backends.database import Database
 from app.repositories import trip_json
 from app.repositories.entity_json import ODD
 from tests.app.routes.test_odd_rows import TABLES
@@ -43,11 +43,9 @@ VALUES: dict[type, Sequence[str]] = {
 
 
 @pytest.fixture
-async def session(database: AsyncEngine) -> AsyncIterator[ReadSession]:
+async def shared(database: AsyncEngine) -> AsyncIterator[Database]:
     async with database_on(database) as shared:
-        assert isinstance(shared, Database)
-        async with shared.read() as session:
-            yield session
+        yield shared
 
 
 async def create_trips(database: AsyncEngine) -> dict[int, str]:
@@ -65,20 +63,20 @@ async def create_trips(database: AsyncEngine) -> dict[int, str]:
     return special
 
 
-async def test_json_is_that_of_the_models(database: AsyncEngine, session: ReadSession) -> None:
+async def test_json_is_that_of_the_models(database: AsyncEngine, shared: Database) -> None:
     special = await create_trips(database)
-    by_models = await trip_json._load_departures(session, [*special])
-    written = {item["id"]: item for item in map(json.loads, await trip_json.fetch_departures(session, [*special]))}
+    by_models = await trip_json._load_departures(shared, [*special])
+    written = {item["id"]: item for item in map(json.loads, await trip_json.fetch_departures(shared, [*special]))}
     shown = {row_id: json.loads(item) for row_id, item in by_models.items()}
     assert [special[row_id] for row_id in special if written.get(row_id) != shown.get(row_id)] == []
 
 
 async def test_most_rows_need_no_models(
-    database: AsyncEngine, session: ReadSession, monkeypatch: pytest.MonkeyPatch
+    database: AsyncEngine, shared: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded: list[int] = []
 
-    async def load(_session: ReadSession, ids: Sequence[int]) -> dict[int, bytes]:
+    async def load(_database: Database, ids: Sequence[int]) -> dict[int, bytes]:
         loaded.extend(ids)
         return {}
 
@@ -86,5 +84,5 @@ async def test_most_rows_need_no_models(
     catalogue = CatalogueFactory(database)
     ids = [(await create_trip(catalogue))["trip_occurrences"] for _ in range(3)]
     assert await set_value(database, "trip_occurrences", "created_at", "'infinity'", ids[1])
-    assert len(await trip_json.fetch_departures(session, [*ids, 10**9])) == 2
+    assert len(await trip_json.fetch_departures(shared, [*ids, 10**9])) == 2
     assert loaded == [ids[1]]

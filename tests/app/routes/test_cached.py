@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.backends.database import Database
+from app.endpoints.cached_endpoint import LIST_TOTAL_SECONDS
 from app.routes import ENDPOINTS as ALL_ENDPOINTS
 from core import clients
 from core.configuration.settings import Settings
@@ -55,13 +56,13 @@ STATEMENTS = {
     "/api/v2/templates": 4,
     "/api/v2/templates?include_occurrences=true": 5,
     "/api/v2/templates/{id:int}": 3,
-    "/api/v2/templates/{id:int}/occurrences": 3,
-    "/api/v2/occurrences": 2,
+    "/api/v2/templates/{id:int}/occurrences": 4,
+    "/api/v2/occurrences": 3,
     "/api/v2/occurrences?include_template=false": 2,
-    "/api/v2/trip-occurrences": 2,
+    "/api/v2/trip-occurrences": 3,
 }
 """Number of statements where it is not 1: a page, its total, and the parent of the list; countries and tags of
-templates; of departures with templates first the ids with the total."""
+templates; of departures with templates first the ids."""
 
 FORMS = [*ENDPOINTS, *(path for path in STATEMENTS if "?" in path)]
 
@@ -155,7 +156,8 @@ def test_trips_are_revalidated_each_time(path: str) -> None:
     policy = ENDPOINTS[path].cache
     assert policy is not None
     assert policy.cache_control == "no-cache"
-    assert policy.ttl == 60
+    # A page may have a total that was kept before.
+    assert policy.ttl + (LIST_TOTAL_SECONDS if policy.shares_total else 0) == 60
 
 
 @pytest.mark.usefixtures("world")
