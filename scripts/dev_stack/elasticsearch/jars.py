@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import jgo
+import truststore
 
 from scripts.connection_failures import OTHER, describe_failure
 from scripts.errors import CliError
@@ -23,6 +24,8 @@ SUMS = Path(__file__).with_name("jars.sha256")
 
 def fetch(coordinate: str) -> list[Path]:
     """Return an artifact and its dependencies. Raises CliError if a jar is unavailable or its checksum differs."""
+    # jgo would trust its own list of authorities only, not one that the system's owner has added.
+    truststore.inject_into_ssl()
     sums = _sums()
     try:
         return list(_fetch_each(coordinate, sums))
@@ -30,6 +33,8 @@ def fetch(coordinate: str) -> list[Path]:
         raise CliError(
             f"{coordinate} could not be fetched from Maven Central: {_reason(error)}; what has been fetched is kept."
         ) from error
+    finally:
+        truststore.extract_from_ssl()
 
 
 def _reason(error: BaseException) -> str:
