@@ -1,1 +1,1 @@
-"""Connections and pools, session settings, transactions, changed columns of the platform, deletion by age."""
+"""Connections and pools, driver reads, session settings, transactions, changed platform columns, deletion by age."""
