@@ -5,10 +5,12 @@ import time
 from dataclasses import dataclass
 from typing import Self
 
-from app.http.encoded_body import EncodedBody, etag_of
+from app.http.encoded_body import EncodedBody
 
-_HEADER = struct.Struct(">qdI")
-"""generation, stale_seconds, number of bytes of the uncompressed body; the two forms of the body follow."""
+_HEADER = struct.Struct(">qd?")
+"""generation, stale_seconds, whether the body is compressed; the body follows in one form.
+
+Both forms of a list would be seven times as many bytes to send, to store and to receive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,7 @@ class StoredEntry:
         return self.fresh_until - time.monotonic()
 
     def pack(self) -> bytes:
-        identity, compressed = self.body.identity, self.body.gzip or b""
-        return _HEADER.pack(self.generation, self.stale_seconds, len(identity)) + identity + compressed
+        return _HEADER.pack(self.generation, self.stale_seconds, self.body.gzip is not None) + self.body.stored
 
     @classmethod
     def unpack(cls, packed: bytes, retained_seconds: float) -> Self:
@@ -38,8 +39,8 @@ class StoredEntry:
 
         Raises: struct.error, if the bytes are not a packed entry.
         """
-        generation, stale_seconds, length = _HEADER.unpack_from(packed)
+        generation, stale_seconds, is_compressed = _HEADER.unpack_from(packed)
         fresh_until = time.monotonic() + retained_seconds - stale_seconds
-        identity = packed[_HEADER.size : _HEADER.size + length]
-        compressed = packed[_HEADER.size + length :] or None
-        return cls(EncodedBody(identity, compressed, etag_of(identity)), generation, fresh_until, stale_seconds)
+        stored = packed[_HEADER.size :]
+        body = EncodedBody.of(None, stored) if is_compressed else EncodedBody.of(stored, None)
+        return cls(body, generation, fresh_until, stale_seconds)

@@ -17,7 +17,7 @@ REDIS_ERRORS = Counter(
     "smarttrip_cache_redis_errors_total", "Accesses without Redis: it failed, or its circuit breaker was open"
 )
 
-PREFIX = "smarttrip:cache:3:"
+PREFIX = "smarttrip:cache:4:"
 """Prefix of all keys. The number is the version of the entry format."""
 
 TAKE_LOCK = """

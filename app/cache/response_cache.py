@@ -117,7 +117,7 @@ class LocalEntry:
 
     def has_body_of(self, stored: StoredEntry) -> bool:
         """Return whether it was made from the same load. A body marked stale is older than its generation."""
-        is_same = self.generation == stored.generation and self.body.identity == stored.body.identity
+        is_same = self.generation == stored.generation and self.body.etag == stored.body.etag
         return is_same and not self.body.stale
 
 
@@ -351,7 +351,7 @@ class ResponseCache:
 
     def _local_entry(self, request: CacheRequest, body: EncodedBody, generation: int, ttl: float) -> LocalEntry:
         overhead = ENTRY_OVERHEAD + (DEPENDENCY_OVERHEAD if request.kind == "recommendations" else 0)
-        size = len(request.key) + len(body.identity) + len(body.gzip or b"") + overhead
+        size = len(request.key) + body.size + overhead
         fresh_until = time.monotonic() + min(ttl, PROCESS_SECONDS)
         is_affected = request.read_dependency and request.read_dependency(body)
         kept_until = time.monotonic() + ttl

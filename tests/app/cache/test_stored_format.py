@@ -4,6 +4,7 @@ Processes of two releases share the entries. Whoever changes the format raises t
 other's: change `PREFIX` in `app/cache/redis_store.py`, and record the new bytes here.
 """
 
+import pytest
 from msgspec.json import encode
 
 from app.cache.entry import StoredEntry
@@ -13,15 +14,17 @@ from app.recommendations.appendable_body import AppendableJsonBody
 from app.recommendations.dependency import Dependency
 from scoring.change_impact import ShownList, ShownResults
 
-VERSION = "3"
-ENTRY = bytes.fromhex("0000000000000007404e00000000000000000008") + b"identitygzip"
+VERSION = "4"
+HEADER = "0000000000000007404e000000000000"
+COMPRESSED, PLAIN = bytes.fromhex(f"{HEADER}01") + b"gzip", bytes.fromhex(f"{HEADER}00") + b"identity"
 BODY = bytes.fromhex("0000000600000007000000000600000000") + b'recorddepends{"a":1'
 DEPENDENCY = b'[1,{"2":"Asia"},[[[3,4],[-90,"2027-01-01",4]],[[5],null]]]'
 
 
-def test_entry_has_the_format_of_its_version() -> None:
-    entry = StoredEntry(EncodedBody(b"identity", b"gzip", "tag"), generation=7, fresh_until=0.0, stale_seconds=60.0)
-    assert (PREFIX.split(":")[-2], entry.pack()) == (VERSION, ENTRY)
+@pytest.mark.parametrize(("compressed", "packed"), [(b"gzip", COMPRESSED), (None, PLAIN)])
+def test_entry_has_the_format_of_its_version(compressed: bytes | None, packed: bytes) -> None:
+    entry = StoredEntry(EncodedBody(b"identity", compressed, "tag"), generation=7, fresh_until=0.0, stale_seconds=60.0)
+    assert (PREFIX.split(":")[-2], entry.pack()) == (VERSION, packed)
 
 
 def test_recommendations_have_the_format_of_their_version() -> None:
