@@ -56,7 +56,7 @@ def uncacheable_requests(bodies: SearchBodies) -> Iterator[Request]:
 
 async def test_api_works_through_pgbouncer(pooled: Settings, search_bodies: SearchBodies) -> None:
     async with serve_process(pooled, port=None, **POSTGRES_ONLY) as serving, load_client(serving.url) as client:
-        # Two searches run in Postgres at a time, and others are refused: some were at twice the rate beside other tests.
+        # Two searches run in Postgres at a time, others are refused: some were at twice the rate, beside other tests.
         outcomes = await client.run(uncacheable_requests(search_bodies), rate=10, seconds=8)
     assert [outcome for outcome in outcomes if not outcome.succeeded] == []
     assert await prepared_statements(pooled) == 0
