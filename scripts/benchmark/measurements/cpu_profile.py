@@ -24,7 +24,7 @@ from scripts.dev_stack.processes import SMARTTRIP
 from scripts.errors import CliError
 
 CONCURRENCY = 8
-SAMPLES_PER_SECOND = "500"
+SAMPLES_PER_SECOND = "200"
 MARGIN_SECONDS = 2.0
 """For which requests are sent before and after a recording."""
 
@@ -114,8 +114,9 @@ class Recorder:
     def record(self, pid: int, path: Path, form: str, title: str) -> None:
         """Record a process into the file. Raises: CliError."""
         command = [self.py_spy, "record", "--pid", str(pid), "--duration", str(max(1, round(self.seconds)))]
-        # Stopped for each sample, a process that waits would be woken each time, and take its waiting for work.
-        command += ["--nonblocking", "--rate", SAMPLES_PER_SECOND, "--format", form, "--output", str(path)]
+        # Stopped for each sample, as stacks that are read while a process runs are torn. Its main thread has the GIL
+        # whenever it works, and not while it waits.
+        command += ["--gil", "--rate", SAMPLES_PER_SECOND, "--format", form, "--output", str(path)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode or not path.is_file():
             said = " ".join(done.stderr.split()) or f"it ended with {done.returncode}"
