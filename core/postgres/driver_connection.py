@@ -34,6 +34,17 @@ class SingleStatements(Transaction):
     async def rollback(self) -> None: ...
 
 
+class ClosingTransaction(Transaction):
+    """Closes its connection if it cannot begin: the driver would make the next transaction a savepoint of this one."""
+
+    async def start(self) -> None:
+        try:
+            await super().start()
+        except BaseException:
+            self._connection.terminate()  # type: ignore[attr-defined]  # of asyncpg
+            raise
+
+
 class PostgresConnection(asyncpg.Connection):
     """A connection that raises ConnectionError when it breaks during its set-up, as when it cannot connect at all."""
 
@@ -74,7 +85,7 @@ class PostgresConnection(asyncpg.Connection):
         """
         if readonly and isolation is None and self.pooled_address is None:
             return SingleStatements(self, isolation, readonly, deferrable)
-        return super().transaction(isolation=isolation, readonly=readonly, deferrable=deferrable)
+        return ClosingTransaction(self, isolation, readonly, deferrable)
 
     async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109  # of asyncpg
         """Close, without waiting long for a server that does not respond: the connection is dropped then."""
