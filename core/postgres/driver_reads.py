@@ -3,16 +3,17 @@
 Its session, connection, cursor and result cost several times as much as the driver takes for a small statement.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVarTuple, cast
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import PoolProxiedConnection, Select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.compiler import ExpandedState
-from sqlalchemy.util import await_only, greenlet_spawn
+from sqlalchemy.util import await_only, greenlet_spawn, is_exit_exception
 
 from core.dependency_calls import record_call
 from core.postgres.driver_connection import PostgresConnection
@@ -63,27 +64,39 @@ def _compile(engine: AsyncEngine, statement: Select[*Columns]) -> _Compiled:
 
     Looking up an equal statement takes a tenth of compiling it, and the same one next to nothing.
     """
-    sync_engine = engine.sync_engine
-    kept: Any = sync_engine._compiled_cache
-    found: _Compiled | None = kept.get(statement)
+    by_statement = compiled_statements(engine)
+    found = by_statement.get(statement)
     if found is None:
-        compiled, values, given, _ = statement._compile_w_cache(
-            sync_engine.dialect, compiled_cache=kept, column_keys=[]
+        sync_engine = engine.sync_engine
+        compiled, extracted, parameters, _ = statement._compile_w_cache(
+            sync_engine.dialect, compiled_cache=sync_engine._compiled_cache, column_keys=[]
         )
-        found = kept[statement] = _expand(compiled, values, given)
+        found = by_statement[statement] = _bind(compiled, extracted, parameters)
     return found
 
 
-def _expand(compiled: Any, values: Any, given: Any) -> _Compiled:
-    """Return what is sent: the text of an equal statement, with this one's own values."""
-    own = compiled.construct_params(given, extracted_parameters=values, _check=False)
-    state: ExpandedState = compiled.construct_expanded_state(own)
+def compiled_statements(engine: AsyncEngine) -> MutableMapping[Any, _Compiled]:
+    """Return what has been compiled, by statement: of statements in use, until the cache of the engine is cleared."""
+    cache: Any = engine.sync_engine._compiled_cache
+    by_statement: MutableMapping[Any, _Compiled] | None = cache.get(_Compiled)
+    if by_statement is None:
+        by_statement = cache[_Compiled] = WeakKeyDictionary()
+    return by_statement
+
+
+def _bind(compiled: Any, extracted: Any, parameters: Any) -> _Compiled:
+    """Return the text, which equal statements share, with the values of this statement."""
+    values = compiled.construct_params(parameters, extracted_parameters=extracted, _check=False)
+    state: ExpandedState = compiled.construct_expanded_state(values)
     converters = {**compiled._bind_processors, **state.processors}
     return _Compiled(state.statement, state.positiontup or (), state.parameters, converters)
 
 
 def _fetch(engine: AsyncEngine, text: str, arguments: Sequence[Any]) -> Sequence[Any]:
-    """Run the statement on a connection of the pool. Called in a greenlet, as the pool wants it."""
+    """Run the statement on a connection of the pool, which is dropped if the statement is cancelled or too late.
+
+    Called in a greenlet, as the pool wants it.
+    """
     pool = engine.sync_engine.pool
     with _errors_of_sqlalchemy(engine, text):
         connection = pool.connect()
@@ -91,8 +104,8 @@ def _fetch(engine: AsyncEngine, text: str, arguments: Sequence[Any]) -> Sequence
         with _errors_of_sqlalchemy(engine, text, connection):
             return await_only(_run(engine, connection, text, arguments))
     except BaseException as error:
-        if not isinstance(error, Exception):
-            # Cancelled: what the server sends next belongs to this statement.
+        if is_exit_exception(error):
+            # Cancelled or too late: what the server sends next belongs to this statement.
             connection.invalidate()
         elif isinstance(error, DBAPIError) and error.connection_invalidated:
             # And all connections that are as old, as after statements of SQLAlchemy.

@@ -1,9 +1,11 @@
 """Reading by the driver itself behaves as reading in a session does, whatever goes wrong."""
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator
 from typing import Any
+from weakref import ref
 
 import pytest
 from sqlalchemy import Integer, Select, bindparam, column, func, literal, literal_column, select, table, text
@@ -15,6 +17,7 @@ from core.configuration.postgres_url import parse_postgres_url
 from core.configuration.settings import Settings
 from core.errors import BackendUnavailableError, DatabaseDiffersError, PoolExhaustedError
 from core.postgres.driver_connection import PostgresConnection
+from core.postgres.driver_reads import compiled_statements
 from core.request_record import RequestRecord, record_var
 from schemas.tables import Company, TripOccurrence
 
@@ -147,10 +150,20 @@ async def test_values_of_the_statement_and_of_the_call_are_sent(own_database: Da
 
 async def test_text_follows_what_differs_in_the_database(own_database: Database) -> None:
     assert await own_database.fetch(BY_ID, id=-1) == []
-    kept: Any = own_database.primary.sync_engine._compiled_cache
-    assert BY_ID in kept
+    assert BY_ID in compiled_statements(own_database.primary)
     own_database.primary.clear_compiled_cache()
-    assert BY_ID not in kept
+    assert BY_ID not in compiled_statements(own_database.primary)
+
+
+async def test_statements_that_are_no_longer_used_are_not_kept(own_database: Database) -> None:
+    statements = [select(literal(number)) for number in range(3)]
+    for number, statement in enumerate(statements):
+        assert [*await own_database.fetch(statement)] == [(number,)]
+    kept = [ref(statement) for statement in statements]
+    del statement, statements
+    gc.collect()
+    # SQLAlchemy itself keeps the first of equal statements.
+    assert [statement() for statement in kept[1:]] == [None, None]
 
 
 async def test_read_counts_for_the_request_and_fails_as_what_it_is(own_database: Database) -> None:
