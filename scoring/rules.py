@@ -18,7 +18,7 @@ from scoring.weights import SearchLimits
 BASE = "base"
 
 
-class ScoreLine(Struct):
+class ScoreLine(Struct, frozen=True):
     """One rule that applies to a departure."""
 
     rule: str
