@@ -1,6 +1,5 @@
 """Sessions on Postgres. Read and write sessions have different types: a signature shows where a query may run."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial, wraps
@@ -17,6 +16,7 @@ from app.backends.labels import DATABASE_LABEL
 from app.backends.replica_pool import ReplicaPool
 from app.backends.shared_reads import SharedReads
 from app.backends.stall_probe import StallProbe
+from core.concurrency.time_limit import time_limit
 from core.errors import (
     BackendUnavailableError,
     DatabaseBlockedError,
@@ -64,7 +64,7 @@ def _with_fallback(unsafe_method: Method) -> Method:
         if session.fail_over is None:
             return await method(session, *arguments, **named)
         try:
-            async with asyncio.timeout(REPLICA_SECONDS):
+            async with time_limit(REPLICA_SECONDS):
                 return await method(session, *arguments, **named)
         except (DBAPIError, PoolTimeoutError, OSError) as error:
             database = session.fail_over(error)
@@ -156,7 +156,7 @@ class Database:
         if replica is not None:
             with self._map_errors():
                 try:
-                    async with asyncio.timeout(REPLICA_SECONDS):
+                    async with time_limit(REPLICA_SECONDS):
                         return await fetch_rows(replica, statement, parameters)
                 except (DBAPIError, PoolTimeoutError, OSError) as error:
                     self._leave_replica(replica, error)

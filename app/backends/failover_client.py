@@ -15,6 +15,7 @@ from app.backends.http_client import NO_FIELDS, HttpClient, HttpResponse
 from core.clients import UNAVAILABLE_STATUSES
 from core.concurrency.stall_detector import ServerStalledError
 from core.concurrency.tasks import cancel_and_wait, discard_exception
+from core.concurrency.time_limit import time_limit
 
 log = structlog.get_logger()
 
@@ -70,7 +71,7 @@ class FailoverHttpClient:
         Raises: OSError, of which TimeoutError and ServerStalledError are subclasses.
         """
         attempts: Attempts = {}
-        async with asyncio.timeout(self._seconds), self._limit.slot():
+        async with time_limit(self._seconds), self._limit.slot():
             try:
                 response = await self._post(attempts, target, body, fields)
             except ServerStalledError:

@@ -94,8 +94,10 @@ class HttpConnection(asyncio.Protocol):
             pending.set_result(response)
 
     def _fail(self, error: OSError) -> None:
-        if self._pending is not None and not self._pending.done():
-            self._pending.set_exception(error)
+        # The error refers to the connection, by the frame that waits for the response.
+        pending, self._pending = self._pending, None
+        if pending is not None and not pending.done():
+            pending.set_exception(error)
 
 
 def encode_fields(fields: Mapping[str, str]) -> bytes:

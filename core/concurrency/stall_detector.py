@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from core.concurrency.tasks import cancel_and_wait
+from core.concurrency.time_limit import time_limit
 
 TICK_SECONDS = 0.05
 """A tick that takes twice as long does not count: the event loop was late, which says nothing about the server."""
@@ -52,7 +53,7 @@ class StallDetector:
         patience = self._patience if patience is None else patience
         timer = asyncio.get_running_loop().call_later(patience, self._start)
         try:
-            async with asyncio.timeout(seconds) as limit:
+            async with time_limit(seconds) as limit:
                 self._waiting.add(limit)
                 try:
                     yield

@@ -121,7 +121,7 @@ async def _run(
     dialect: Any = engine.dialect
     adapter: Any = connection.dbapi_connection
     driver = cast("PostgresConnection", connection.driver_connection)
-    started_at, failure = perf_counter(), None
+    started_at = perf_counter()
     try:
         # A statement on another connection may have met a table that has changed.
         await adapter._check_type_cache_invalidation(dialect._invalidate_schema_cache_asof)
@@ -130,12 +130,13 @@ async def _run(
         # The pool ends it, as it does SQLAlchemy's own.
         adapter._transaction = transaction
         statement = await driver.prepare(text)
-        return cast("Sequence[Any]", await statement.fetch(*arguments))
+        rows = cast("Sequence[Any]", await statement.fetch(*arguments))
     except BaseException as error:
-        failure = error
+        # Kept in a variable, it would refer to itself through this frame.
+        record_call("postgres", "select", perf_counter() - started_at, error)
         raise
-    finally:
-        record_call("postgres", "select", perf_counter() - started_at, failure)
+    record_call("postgres", "select", perf_counter() - started_at)
+    return rows
 
 
 @contextmanager
@@ -161,7 +162,11 @@ def _errors_of_sqlalchemy(
         )
         if is_outdated(raised):
             dialect._invalidate_schema_cache()
-        raise raised from error
+        try:
+            raise raised from error
+        finally:
+            # The error refers to this frame.
+            del raised
 
 
 @contextmanager

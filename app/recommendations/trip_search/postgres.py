@@ -7,6 +7,7 @@ from functools import partial
 from app.backends.database import Database
 from app.recommendations.trip_search.interface import SearchHits
 from app.recommendations.trip_search.postgres_ranking import count_query, ranking_query
+from core.concurrency.time_limit import time_limit
 from core.errors import OverloadedError
 from core.postgres.driver_connection import NOT_KEPT
 from indexer.documents.builder import build_documents
@@ -39,7 +40,7 @@ class PostgresTripSearch:
         Raises: BackendUnavailableError, OverloadedError.
         """
         try:
-            async with asyncio.timeout(self._queue_timeout):
+            async with time_limit(self._queue_timeout):
                 await self._slots.acquire()
         except TimeoutError:
             raise OverloadedError() from None
