@@ -15,4 +15,4 @@ async def time_limit(seconds: float | None) -> AsyncIterator[asyncio.Timeout]:
     finally:
         # The error refers to the limit by a frame, and a task that it ends refers to the error: with the task, all
         # frames of its request would be kept until a collection.
-        limit._task = None
+        limit._task = None  # type: ignore[attr-defined]

@@ -1,13 +1,14 @@
 import asyncio
 import base64
 import ssl
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from app.backends.http_client import HttpClient, HttpResponse
+from app.backends.http_client import HttpClient, HttpConnection, HttpResponse, request
 from core.concurrency.stall_detector import ServerStalledError
 from tests.support.eventually import eventually
 
@@ -289,6 +290,28 @@ async def test_unsolicited_response_closes_the_connection() -> None:
 async def test_unreachable_server_raises() -> None:
     with pytest.raises(ConnectionRefusedError):
         await client("127.0.0.1:1").post("/_search", b"{}")
+
+
+async def test_connection_that_breaks_keeps_no_error() -> None:
+    async def hang_up(conversation: Conversation) -> None:
+        await conversation.hear()
+
+    async def ask(made: set[int]) -> None:
+        assert not made
+        await connection.send(request("GET", "/", b"", b""))
+
+    server = await asyncio.start_server(Server(hang_up).serve, "127.0.0.1", 0)
+    connection = await HttpConnection.open(*server.sockets[0].getsockname())
+    made: set[int] = set()
+    kept = weakref.ref(made)
+    sending = asyncio.create_task(ask(made))
+    del made
+    await asyncio.wait([sending])
+    assert isinstance(sending.exception(), OSError)
+    del sending
+    await asyncio.sleep(0)
+    server.close()
+    assert kept() is None
 
 
 async def test_close_closes_all_connections() -> None:
