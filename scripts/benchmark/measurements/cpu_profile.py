@@ -114,8 +114,8 @@ class Recorder:
     def record(self, pid: int, path: Path, form: str, title: str) -> None:
         """Record a process into the file. Raises: CliError."""
         command = [self.py_spy, "record", "--pid", str(pid), "--duration", str(max(1, round(self.seconds)))]
-        # Stopped for each sample, as stacks that are read while a process runs are torn. Its main thread has the GIL
-        # whenever it works, and not while it waits.
+        # Stopped for each sample, as stacks that are read while a process runs are torn. Only threads with the GIL
+        # count: the main one is without it while it waits, and while uvloop reads from sockets.
         command += ["--gil", "--rate", SAMPLES_PER_SECOND, "--format", form, "--output", str(path)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode or not path.is_file():
