@@ -14,7 +14,7 @@ from app.access.rate_limiter import RateLimiter
 from app.access.signing_keys import SigningKeys
 from app.backends import factory
 from app.backends.circuit_breaker import CircuitBreaker
-from app.backends.database import Database
+from app.backends.database import REPLICA_SECONDS, Database
 from app.backends.index_freshness import IndexFreshnessMonitor
 from app.backends.redis import ResilientRedis
 from app.cache.fast_path import FastPath
@@ -148,7 +148,8 @@ async def _open_state(
     readiness = ReadinessProbe(_required_backends(settings, backends), draining)
     tracking = TrackingProducer(redis, database, settings.tracking_limit, settings.tracking_limit_bytes)
     # A page may have a total that was read from a lagging replica, and kept as briefly as such a page.
-    replica_lag_seconds = REPLICA_BEHIND_SECONDS + PROCESS_SECONDS if settings.database_replica_urls else 0.0
+    longest = REPLICA_BEHIND_SECONDS + REPLICA_SECONDS + PROCESS_SECONDS
+    replica_lag_seconds = longest if settings.database_replica_urls else 0.0
     breakers = {"postgres": database.breaker, "redis": redis.breaker, "elasticsearch": search.breaker}
     async with (
         open_cache(

@@ -319,6 +319,8 @@ class ResponseCache:
             await self._store.unlock(request.key, generation)
 
     async def _load(self, request: CacheRequest, generation: int, older: StoredEntry | None) -> EncodedBody:
+        # A replica may lack the last change. What changes during the load outdates the body anyway.
+        may_lack_changes = self._invalidation.changed_within(self._replica_lag_seconds, request.depends_on)
         try:
             identity = await request.load()
         except BackendError:
@@ -328,9 +330,7 @@ class ResponseCache:
             return self._serve_stale(request, generation, outdated.body)
         _count("fill", request.kind)
         body = await encode_body(identity, compress=request.compress)
-        ttl = request.ttl
-        if self._invalidation.changed_within(self._replica_lag_seconds, request.depends_on):
-            ttl = min(ttl, PROCESS_SECONDS)
+        ttl = min(request.ttl, PROCESS_SECONDS) if may_lack_changes else request.ttl
         # A change during the load may be missing from this body: callers that came before it get the body, later ones
         # do not.
         entry = self._local_entry(request, body, generation, ttl)

@@ -324,6 +324,24 @@ async def test_bodies_expire_soon_after_a_change(redis: Redis) -> None:
     assert entry.fresh_seconds <= PROCESS_SECONDS
 
 
+async def test_body_whose_load_began_soon_after_a_change_expires_soon(redis: Redis) -> None:
+    seconds = 0.5
+    async with simulated_process(redis, replica_lag_seconds=seconds) as process:
+        await changed(redis, "country", process)
+        loader = FakeLoader()
+        loader.gate.clear()
+        getting = asyncio.create_task(process.get(loader, ttl=3600))
+        await eventually(lambda: loader.calls == 1)
+        assert process.invalidation.changed_within(seconds, COUNTRY)
+        await eventually(lambda: not process.invalidation.changed_within(seconds, COUNTRY))
+        loader.gate.set()
+        await getting
+        async with redis_store(redis) as store:
+            _, entry = await store.lock_and_get("key", 0, 0)
+    assert entry
+    assert entry.fresh_seconds <= PROCESS_SECONDS
+
+
 async def test_local_cache_is_bounded_by_bytes(unreachable: Redis) -> None:
     process = SimulatedProcess(
         ResponseCache(RedisStore(ResilientRedis(unreachable)), InvalidationState(), max_bytes=250_000),
