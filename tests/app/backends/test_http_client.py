@@ -83,7 +83,7 @@ def client(address: str, *, seconds: float = 5, connections: int = 8) -> HttpCli
 
 
 async def found_each_time(script: Callable[[Conversation], Awaitable[None]], times: int) -> Server:
-    """The server, after so many requests one after the other."""
+    """Send so many requests one after the other, and return the server."""
     async with server(script) as (served, address):
         asking = client(address)
         assert [await asking.post("/_search", b"{}") for _ in range(times)] == [HttpResponse(200, b"found")] * times
