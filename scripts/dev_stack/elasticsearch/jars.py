@@ -24,9 +24,9 @@ SUMS = Path(__file__).with_name("jars.sha256")
 
 def fetch(coordinate: str) -> list[Path]:
     """Return an artifact and its dependencies. Raises CliError if a jar is unavailable or its checksum differs."""
+    sums = _sums()
     # jgo would trust its own list of authorities only, not one that the system's owner has added.
     truststore.inject_into_ssl()
-    sums = _sums()
     try:
         return list(_fetch_each(coordinate, sums))
     except (OSError, RuntimeError) as error:
