@@ -295,7 +295,7 @@ def profile(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Record with py-spy where the CPU time of cached and uncached searches and of events goes, with flame graphs."""
+    """Record with py-spy where the CPU time of searches, events, trip pages and lists goes, with flame graphs."""
     from scripts.benchmark.measurements.cpu_profile import measure, table
     from scripts.dev_stack.paths import cache_root
 

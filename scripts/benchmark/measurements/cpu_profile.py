@@ -3,10 +3,9 @@
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from html import escape
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.table import Table
@@ -16,8 +15,11 @@ from scripts.benchmark.comparison.contestants import Contestant, generate
 from scripts.benchmark.comparison.scenarios import CACHED, LIMITED, UNCACHED, events, recommendations
 from scripts.benchmark.comparison.suite import BUSY, DISTINCT_EVENTS, POPULAR, TODAY, Report
 from scripts.benchmark.comparison.tracking_stream import BenchStream
+from scripts.benchmark.comparison.visitor_requests import lists, trip_pages
+from scripts.benchmark.comparison.visitor_rows import LIST, TRIP_PAGE
 from scripts.benchmark.datasets import catalogue
-from scripts.benchmark.measurements.profile_parts import shares_by_part
+from scripts.benchmark.measurements.flame_graph import draw
+from scripts.benchmark.measurements.profile_parts import read_event_loop_samples, shares_by_part
 from scripts.benchmark.processes import Server
 from scripts.dev_stack.context import running_stack
 from scripts.dev_stack.processes import SMARTTRIP
@@ -27,14 +29,30 @@ CONCURRENCY = 8
 SAMPLES_PER_SECOND = "200"
 MARGIN_SECONDS = 2.0
 """For which requests are sent before and after a recording."""
+UNCACHED_SETTINGS = {"ANSWER_CACHE_SECONDS": "0"}
 
-PROFILED: Mapping[str, Mapping[str, str]] = {
-    CACHED: {},
-    LIMITED: {"RATE_LIMIT_ENABLED": "true", "RATE_LIMIT_RECOMMENDATIONS": "1000000/minute"},
-    "events": {},
-    UNCACHED: {"ANSWER_CACHE_SECONDS": "0"},
-}
-"""Settings of the server by kind of request."""
+
+@dataclass(frozen=True)
+class ProfiledRequest:
+    """A kind of request, and the settings of the server that gets it."""
+
+    name: str
+    contestant: Callable[[Bench, Server], Contestant]
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+def _popular(bench: Bench, server: Server) -> Contestant:
+    return recommendations(server, bench.mix[:POPULAR])
+
+
+PROFILED = (
+    ProfiledRequest(CACHED, _popular),
+    ProfiledRequest(LIMITED, _popular, {"RATE_LIMIT_ENABLED": "true", "RATE_LIMIT_RECOMMENDATIONS": "1000000/minute"}),
+    ProfiledRequest("events", lambda _, server: events(server, DISTINCT_EVENTS)),
+    ProfiledRequest(UNCACHED, lambda bench, server: recommendations(server, bench.mix), UNCACHED_SETTINGS),
+    ProfiledRequest(TRIP_PAGE, lambda bench, server: trip_pages(server, bench.catalogue.size)),
+    ProfiledRequest(LIST, lambda bench, server: lists(server, bench.catalogue.size)),
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +67,7 @@ class CpuProfile:
 
 
 def measure(data: Path, departures: int, seconds: float, folder: Path, report: Report) -> list[CpuProfile]:
-    """Record each kind of request twice for `seconds`: for shares, and for a flame graph in the folder.
+    """Record each kind of request for `seconds`, and draw its flame graph into the folder.
 
     Raises: CliError, if py-spy is missing or may not record, another benchmark runs or a response is wrong.
     """
@@ -60,13 +78,13 @@ def measure(data: Path, departures: int, seconds: float, folder: Path, report: R
         bench = Bench(catalogue(departures, services, TODAY), data)
         env = bench.catalogue.env
         profiles = []
-        for requests, settings in PROFILED.items():
-            report(requests)
+        for requests in PROFILED:
+            report(requests.name)
             with (
-                bench.api("profile", **settings) as server,
+                bench.api("profile", **requests.settings) as server,
                 BenchStream(env["REDIS_URL"], env["REDIS_PREFIX"]).kept_empty(),
             ):
-                profiles.append(recorder.profile(requests, _contestant(bench, requests, server), server))
+                profiles.append(recorder.profile(requests.name, requests.contestant(bench, server), server))
         return profiles
 
 
@@ -75,19 +93,13 @@ def find_py_spy() -> str:
     beside = Path(SMARTTRIP).with_name("py-spy")
     found = str(beside) if beside.is_file() else shutil.which("py-spy")
     if found is None:
-        raise CliError("py-spy is not installed; `.venv/bin/pip install py-spy` installs it.")
+        raise CliError("py-spy is not installed; ./scripts/setup installs it.")
     return found
-
-
-def _contestant(bench: Bench, requests: str, server: Server) -> Contestant:
-    if requests == "events":
-        return events(server, DISTINCT_EVENTS)
-    return recommendations(server, bench.mix if requests == UNCACHED else bench.mix[:POPULAR])
 
 
 @dataclass(frozen=True)
 class Recorder:
-    """Runs py-spy: each recording takes so many seconds, and ends up as a file in the folder."""
+    """Runs py-spy: each recording takes so many seconds, and ends up as two files in the folder."""
 
     py_spy: str
     seconds: float
@@ -100,37 +112,45 @@ class Recorder:
         before = server.cpu_seconds()
         sent = generate(plan).sent
         cpu_us = (server.cpu_seconds() - before) / sent * 1e6
-        stacks, graph = (self.folder / f"{requests.replace(' ', '-')}.{suffix}" for suffix in ("txt", "svg"))
-        for path, form in ((stacks, "raw"), (graph, "flamegraph")):
-            with ThreadPoolExecutor(1) as sender:
-                sending = sender.submit(generate, plan)
-                # The generator has to start first.
-                time.sleep(MARGIN_SECONDS)
-                self.record(server.pid, path, form, requests)
-                sending.result()
-        with stacks.open(encoding="utf-8") as lines:
-            return CpuProfile(requests, cpu_us, shares_by_part(lines), str(graph))
+        stacks = self.folder / f"{requests.replace(' ', '-')}.txt"
+        with ThreadPoolExecutor(1) as sender:
+            sending = sender.submit(generate, plan)
+            # The generator has to start first.
+            time.sleep(MARGIN_SECONDS)
+            self.record(server.pid, stacks)
+            sending.result()
+        shares, graph = summarise(stacks, requests)
+        return CpuProfile(requests, cpu_us, shares, str(graph))
 
-    def record(self, pid: int, path: Path, form: str, title: str) -> None:
-        """Record a process into the file. Raises: CliError."""
+    def record(self, pid: int, path: Path) -> None:
+        """Record the stacks of a process into the file. Raises: CliError."""
         command = [self.py_spy, "record", "--pid", str(pid), "--duration", str(max(1, round(self.seconds)))]
         # Stopped for each sample, as stacks that are read while a process runs are torn. Only threads with the GIL
         # count: the main one is without it while it waits, and while uvloop reads from sockets.
-        command += ["--gil", "--rate", SAMPLES_PER_SECOND, "--format", form, "--output", str(path)]
+        command += ["--gil", "--function", "--rate", SAMPLES_PER_SECOND, "--format", "raw", "--output", str(path)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode or not path.is_file():
             said = " ".join(done.stderr.split()) or f"it ended with {done.returncode}"
             raise CliError(f"py-spy could not record: {said}")
-        # By default a graph's title is the command, with paths of this machine.
-        path.write_text(path.read_text("utf-8").replace(escape(" ".join(command)), escape(title)), "utf-8")
+
+
+def summarise(stacks: Path, title: str) -> tuple[Mapping[str, float], Path]:
+    """Return the share of each part in recorded stacks, and the flame graph drawn beside them. Raises: CliError."""
+    with stacks.open(encoding="utf-8") as lines:
+        samples = read_event_loop_samples(lines)
+    if not samples:
+        raise CliError(f"py-spy recorded no sample of the event loop ({title}); record for longer with --seconds.")
+    graph = stacks.with_suffix(".svg")
+    graph.write_text(draw(samples, title), "utf-8")
+    return shares_by_part(samples), graph
 
 
 def table(profiles: list[CpuProfile]) -> Table:
     parts = dict.fromkeys(part for profile in profiles for part in profile.shares)
-    rows = Table("part, µs per request", *(profile.requests for profile in profiles), title="Where the CPU time goes")
+    rows = Table("part, % of the samples", *(profile.requests for profile in profiles), title="Where the CPU time goes")
     for part in parts:
-        rows.add_row(part, *(f"{profile.cpu_us * profile.shares.get(part, 0):.1f}" for profile in profiles))
+        rows.add_row(part, *(f"{profile.shares.get(part, 0):.1%}" for profile in profiles))
     rows.add_section()
-    rows.add_row("all", *(f"{profile.cpu_us:.0f}" for profile in profiles))
+    rows.add_row("CPU µs of a request", *(f"{profile.cpu_us:.0f}" for profile in profiles))
     rows.caption = "\n".join(profile.flame_graph for profile in profiles)
     return rows

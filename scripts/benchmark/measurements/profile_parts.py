@@ -3,8 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import TypeAlias
 
 OTHER = "other"
+LOOP = "event loop"
+EVENT_LOOP = "asyncio/runners.py"
+"""File of the main thread's frame that runs the loop."""
 
 FILES: Mapping[str, str] = {
     "app/server/coalescing_transport.py": "writing the response",
@@ -13,6 +17,7 @@ FILES: Mapping[str, str] = {
     "uvicorn/": "HTTP server",
     "app/http/requests.py": "validation",
     "schemas/": "validation",
+    "app/http/encoded_body.py": "compression",
     "app/endpoints/": "routing, handlers",
     "app/routes/": "routing, handlers",
     "starlette/routing.py": "routing, handlers",
@@ -24,10 +29,18 @@ FILES: Mapping[str, str] = {
     "app/state.py": "middleware, metrics, access log",
     "app/cache/": "cache",
     "app/backends/redis": "Redis",
-    "app/backends/batching.py": "Redis",
     "redis/": "Redis",
     "app/tracking/": "events, request log",
-    "app/backends/": "sending the search",
+    "app/backends/database.py": "Postgres",
+    "app/backends/replica": "Postgres",
+    "app/backends/shared_reads.py": "Postgres",
+    "app/repositories/": "Postgres",
+    "core/postgres/": "Postgres",
+    "sqlalchemy/": "Postgres",
+    "asyncpg/": "Postgres",
+    "app/backends/http_client.py": "sending the search",
+    "app/backends/failover_client.py": "sending the search",
+    "app/backends/circuit_breaker.py": "sending the search",
     "core/concurrency/stall_detector.py": "sending the search",
     "app/recommendations/trip_search/": "decoding the hits",
     "scoring/explain.py": "scores and reasons",
@@ -38,32 +51,43 @@ FILES: Mapping[str, str] = {
     "scoring/point_steps.py": "rules, candidate filter, search body",
     "scoring/simplification.py": "rules, candidate filter, search body",
     "app/recommendations/": "text of the response, its records",
-    "asyncio/runners.py": "event loop, reading from sockets",
+    EVENT_LOOP: LOOP,
 }
 """Parts by the beginning of a path; the first entry that fits counts."""
 
+Stack: TypeAlias = tuple[str, ...]
+"""Frames such as `RequestCycle.send (app/server/request_cycle.py)`, the outermost first."""
 
-def shares_by_part(stacks: Iterable[str]) -> dict[str, float]:
-    """Return the share of each part in the samples of the main thread, the largest first.
 
-    `stacks` are lines of py-spy's format `raw`: frames from the outermost to the innermost, and a number of samples.
+def read_event_loop_samples(lines: Iterable[str]) -> Counter[Stack]:
+    """Read py-spy's format `raw`, and return the number of samples by stack, from the frame that runs the event loop.
+
+    Other threads are left out: they wait nearly always, which py-spy can take for work.
     """
-    samples: Counter[str] = Counter()
-    for line in stacks:
-        frames, _, count = line.rpartition(" ")
-        # Other threads wait nearly always, which py-spy can take for work.
-        if "asyncio/runners.py" in frames:
-            samples[_part(frames)] += int(count)
-    total = samples.total()
-    return {part: number / total for part, number in samples.most_common()}
+    samples: Counter[Stack] = Counter()
+    for line in lines:
+        text, _, count = line.rpartition(" ")
+        frames = text.split(";")
+        start = next((index for index, frame in enumerate(frames) if EVENT_LOOP in frame), None)
+        if start is not None:
+            samples[tuple(frames[start:])] += int(count)
+    return samples
 
 
-def _part(frames: str) -> str:
-    return next((part for frame in reversed(frames.split(";")) if (part := _part_of_frame(frame)) != OTHER), OTHER)
+def shares_by_part(samples: Counter[Stack]) -> dict[str, float]:
+    """Return the share of each part in the samples, the largest first."""
+    by_part: Counter[str] = Counter()
+    for stack, number in samples.items():
+        by_part[_part(stack)] += number
+    return {part: number / samples.total() for part, number in by_part.most_common()}
+
+
+def _part(stack: Stack) -> str:
+    return next((part for frame in reversed(stack) if (part := part_of_frame(frame)) != OTHER), OTHER)
 
 
 @lru_cache(maxsize=4096)
-def _part_of_frame(frame: str) -> str:
-    """Return the part of a frame such as `RequestCycle.send (app/server/request_cycle.py:15)`."""
+def part_of_frame(frame: str) -> str:
+    """Return the part that a frame's file belongs to, OTHER if the file is in none."""
     path = frame.rpartition(" (")[2]
     return next((part for beginning, part in FILES.items() if path.startswith(beginning)), OTHER)

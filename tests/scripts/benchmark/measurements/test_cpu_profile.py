@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from scripts.benchmark.measurements import cpu_profile
-from scripts.benchmark.measurements.cpu_profile import CpuProfile, Recorder, find_py_spy, table
-from scripts.benchmark.measurements.profile_parts import FILES, OTHER, shares_by_part
+from scripts.benchmark.measurements.cpu_profile import CpuProfile, Recorder, find_py_spy, summarise, table
+from scripts.benchmark.measurements.profile_parts import FILES, LOOP, OTHER, read_event_loop_samples, shares_by_part
 from scripts.errors import CliError
 from tests.support.recipes import ROOT
 
-RUN = "<module> (smarttrip:8);Runner.run (asyncio/runners.py:118)"
+RUN = "<module> (smarttrip);run (asyncio/runners.py)"
 
 
 def stack(*frames: str, samples: int = 1) -> str:
@@ -19,21 +19,19 @@ def stack(*frames: str, samples: int = 1) -> str:
 
 
 def share_of(*frames: str) -> Sequence[str]:
-    return [*shares_by_part([stack(*frames)])]
+    return [*shares_by_part(read_event_loop_samples([stack(*frames)]))]
 
 
 def test_sample_belongs_to_its_deepest_known_frame() -> None:
-    assert share_of("Cycle.send (app/server/request_cycle.py:9)", "dumps (json/__init__.py:1)") == ["HTTP server"]
-    assert share_of("explain (scoring/explain.py:60)", "In.matches_all (scoring/predicates.py:99)") == [
-        "scores and reasons"
-    ]
-    assert share_of() == ["event loop, reading from sockets"]
+    assert share_of("Cycle.send (app/server/request_cycle.py)", "dumps (json/__init__.py)") == ["HTTP server"]
+    assert share_of("explain (scoring/explain.py)", "In.matches_all (scoring/predicates.py)") == ["scores and reasons"]
+    assert share_of() == [LOOP]
 
 
 def test_shares_are_those_of_the_main_thread() -> None:
-    waiting = "Thread._bootstrap (threading.py:1002);LogWriter._write_forever (core/logs/writer.py:80) 900"
-    shares = shares_by_part([stack("_drain (app/backends/batching.py:4)", samples=30), stack(samples=10), waiting])
-    assert shares == {"Redis": 0.75, "event loop, reading from sockets": 0.25}
+    waiting = "Thread._bootstrap (threading.py);LogWriter._write_forever (core/logs/writer.py) 900"
+    lines = [stack("execute (app/backends/redis_pipeline.py)", samples=30), stack(samples=10), waiting]
+    assert shares_by_part(read_event_loop_samples(lines)) == {"Redis": 0.75, LOOP: 0.25}
 
 
 def test_parts_name_files_that_exist() -> None:
@@ -64,12 +62,20 @@ def make_profiler(folder: Path, script: str) -> Recorder:
 def test_refusal_of_the_profiler_is_passed_on(tmp_path: Path) -> None:
     refusing = make_profiler(tmp_path, "echo 'Error: Permission Denied' >&2; exit 1")
     with pytest.raises(CliError, match="could not record: Error: Permission Denied"):
-        refusing.record(1, tmp_path / "cached.txt", "raw", "cached")
+        refusing.record(1, tmp_path / "cached.txt")
 
 
-def test_flame_graph_has_the_requests_as_its_title(tmp_path: Path) -> None:
-    """And no path of the machine."""
-    graph = tmp_path / "cached.svg"
-    recorder = make_profiler(tmp_path, f'echo "<text>$0 $*</text>" > {graph}')
-    recorder.record(1, graph, "flamegraph", "cached, <limits>")
-    assert graph.read_text() == "<text>cached, &lt;limits&gt;</text>\n"
+def test_recording_without_the_event_loop_is_reported(tmp_path: Path) -> None:
+    stacks = tmp_path / "cached.txt"
+    stacks.write_text("Thread._bootstrap (threading.py) 900\n")
+    with pytest.raises(CliError, match=r"no sample of the event loop \(cached\); record for longer"):
+        summarise(stacks, "cached")
+
+
+def test_flame_graph_is_drawn_beside_its_stacks(tmp_path: Path) -> None:
+    stacks = tmp_path / "trip-page.txt"
+    stacks.write_text(stack("render (app/cache/entry.py)", samples=3) + "\n" + stack(samples=1) + "\n")
+    shares, graph = summarise(stacks, "trip page")
+    assert shares == {"cache": 0.75, LOOP: 0.25}
+    assert graph == tmp_path / "trip-page.svg"
+    assert "render (app/cache/entry.py): 75.0%" in graph.read_text()
