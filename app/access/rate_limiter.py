@@ -4,13 +4,14 @@ The library `limits` takes two round trips for each window, and counts a request
 """
 
 from collections.abc import Mapping, Sequence
-from math import ceil, floor
 from pathlib import Path
+from time import monotonic
 from typing import Literal, NamedTuple, get_args
 
-from msgspec import Struct
 from prometheus_client import Counter, Gauge
 
+from app.access.recent_refusals import RecentRefusals
+from app.access.sliding_window import RateLimitResult, SlidingWindow
 from app.backends.redis import ResilientRedis
 from core.clients import redis_key
 from core.configuration.rates import Rate, parse_rates
@@ -57,69 +58,6 @@ REJECTED = with_values(
 )
 
 
-class SlidingWindow(Struct, frozen=True):
-    """A sliding window after a request.
-
-    It is approximated by two fixed windows: the previous one counts in proportion to the part that still overlaps.
-    """
-
-    limit: int
-    seconds: int
-    previous: int
-    """Requests in the previous fixed window."""
-    current: int
-    """Requests in the current fixed window."""
-    since: float
-    """Seconds since the current fixed window began."""
-    cost: int = 1
-    """Of a request."""
-
-    @property
-    def used(self) -> float:
-        return self.previous * (1 - self.since / self.seconds) + self.current
-
-    @property
-    def remaining(self) -> int:
-        return max(0, floor(self.limit - self.used))
-
-    @property
-    def wait(self) -> float:
-        """Seconds until one more request of this cost fits."""
-        allowed = self.limit - self.cost
-        if self.used <= allowed:
-            return 0
-        if self.current <= allowed:
-            return self.seconds * (1 - (allowed - self.current) / self.previous) - self.since
-        # The current window alone is full: it has to become the previous one, and its share to shrink.
-        return self.seconds * (2 - max(allowed, 0) / self.current) - self.since if self.current else self.seconds
-
-
-class RateLimitResult(Struct, frozen=True):
-    allowed: bool
-    windows: Sequence[SlidingWindow]
-    policy: str = ""
-    """The client's own limits, as the header RateLimit-Policy gives them."""
-
-    @property
-    def tightest(self) -> SlidingWindow:
-        return min(self.windows, key=lambda window: (window.remaining, -window.wait))
-
-    @property
-    def retry_after(self) -> int:
-        return max(1, ceil(max(window.wait for window in self.windows)))
-
-    @property
-    def headers(self) -> dict[str, str]:
-        tightest = self.tightest
-        reset = self.retry_after if not self.allowed else ceil(tightest.seconds - tightest.since)
-        return {
-            "RateLimit-Limit": str(tightest.limit),
-            "RateLimit-Remaining": str(tightest.remaining),
-            "RateLimit-Reset": str(reset),
-            "RateLimit-Policy": self.policy,
-        }
-
-
 class GroupLimits(NamedTuple):
     """Limits of a group as the script and the responses need them, so that no request builds them anew."""
 
@@ -158,6 +96,7 @@ class RateLimiter:
             for group in rates
             for with_network in (False, True)
         }
+        self._refusals = RecentRefusals()
         _report_limits(rates)
 
     async def check(
@@ -165,22 +104,36 @@ class RateLimiter:
     ) -> RateLimitResult | None:
         """Count a request; return whether it is allowed, or None if Redis fails and the request is admitted.
 
-        It counts `cost` times for `client`, and for the `network` with wider limits if there is one.
+        It counts `cost` times for `client`, and for the `network` with wider limits if there is one. A client that was
+        refused a moment ago is refused again without asking Redis.
         """
+        asked_at = monotonic()
+        result = self._refusals.find((group, client), cost, asked_at)
+        if result is None:
+            result = await self._ask_redis(group, client, network, cost)
+            if result is None:
+                FAILURES.inc()
+                _decisions[group, "unlimited"].inc()
+                return None
+            if not result.allowed:
+                self._refusals.add((group, client), cost, asked_at, result)
+        _decisions[group, "allowed" if result.allowed else "refused"].inc()
+        if not result.allowed:
+            REJECTED.labels(group).inc()
+        return result
+
+    async def _ask_redis(
+        self, group: RateLimitGroup, client: str, network: str | None, cost: int
+    ) -> RateLimitResult | None:
+        """Count a request in Redis; None if Redis fails."""
         names = (client,) if network is None else (client, network)
         keys = [f"{self._prefix}:{group}:{name}" for name in names]
         limits = self._limits[group, network is not None]
         try:
             counted = await self._redis.run_script(self._count, keys, cost, *limits.arguments)
         except BackendError:
-            FAILURES.inc()
-            _decisions[group, "unlimited"].inc()
             return None
-        result = _parse_result(limits, counted, cost)
-        _decisions[group, "allowed" if result.allowed else "refused"].inc()
-        if not result.allowed:
-            REJECTED.labels(group).inc()
-        return result
+        return _parse_result(limits, counted, cost)
 
 
 def _report_limits(rates_by_group: Mapping[RateLimitGroup, Sequence[Rate]]) -> None:

@@ -3,17 +3,14 @@ import time
 from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack
 from itertools import count
-from math import ceil
 from typing import Protocol
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from msgspec.structs import replace
 from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
-from app.access.rate_limiter import PREFIX, RateLimiter, RateLimitGroup, RateLimitResult, SlidingWindow
+from app.access.rate_limiter import PREFIX, RateLimiter, RateLimitGroup
+from app.access.sliding_window import RateLimitResult
 from app.backends.redis import ResilientRedis
 from core import clients
 from core.concurrency.resource_limits import DEFAULTS
@@ -55,44 +52,6 @@ async def limits(settings: Settings) -> AsyncIterator[MakeLimits]:
             return RateLimiter(redis, settings.model_copy(update={"rate_limit_default": rates}))
 
         yield make
-
-
-@st.composite
-def windows(draw: st.DrawFn) -> SlidingWindow:
-    limit, seconds = draw(st.integers(1, 300)), draw(st.sampled_from([1, 60, 3600]))
-    before, current = draw(st.integers(0, limit)), draw(st.integers(0, limit))
-    return SlidingWindow(limit, seconds, before, current, since=draw(st.floats(0, seconds, exclude_max=True)))
-
-
-def after(window: SlidingWindow, seconds: float) -> SlidingWindow:
-    """The same window later, without requests in between."""
-    passed = window.since + seconds
-    ended, since = divmod(passed, window.seconds)
-    if ended == 0:
-        return replace(window, since=since)
-    return replace(window, previous=window.current if ended == 1 else 0, current=0, since=since)
-
-
-@given(windows())
-def test_request_fits_if_and_only_if_some_remain(window: SlidingWindow) -> None:
-    assert (window.remaining >= 1) == (window.wait == 0)
-
-
-@given(windows())
-def test_request_fits_after_the_wait(window: SlidingWindow) -> None:
-    assert after(window, ceil(window.wait)).remaining >= 1
-
-
-@given(windows())
-def test_no_request_fits_before_the_wait(window: SlidingWindow) -> None:
-    if window.wait > 0.002:
-        assert after(window, window.wait - 0.001).remaining == 0
-
-
-@given(st.lists(windows(), min_size=1, max_size=3))
-def test_retry_after_satisfies_every_window(several: list[SlidingWindow]) -> None:
-    result = RateLimitResult(allowed=False, windows=several)
-    assert all(after(window, result.retry_after).remaining >= 1 for window in several)
 
 
 async def test_rate_allows_its_amount(limits: MakeLimits, client: str) -> None:
@@ -154,6 +113,28 @@ async def test_check_takes_one_round_trip(limits: MakeLimits, client: str, sent:
     sent.clear()
     await hit(both, client)
     assert len(sent) == 1
+
+
+async def test_refused_client_is_refused_again_without_asking_redis(
+    limits: MakeLimits, client: str, sent: list[Collection[bytes]]
+) -> None:
+    hourly = limits("1/hour; 5/day")
+    await hit(hourly, client)
+    refused = await hit(hourly, client)
+    sent.clear()
+    again = await hit(hourly, client)
+    assert not again.allowed
+    assert sent == []
+    assert [(window.previous, window.current) for window in again.windows] == [(0, 1), (0, 1)]
+    assert again.retry_after <= refused.retry_after
+
+
+async def test_refusal_costs_no_other_client_or_group(limits: MakeLimits, client: str) -> None:
+    once = limits("1/hour")
+    while (await hit(once, client)).allowed:
+        pass
+    assert (await hit(once, f"{client}-b")).allowed
+    assert (await hit(once, client, "events")).allowed
 
 
 async def test_redis_failure_admits_requests_and_is_counted(limits: MakeLimits, client: str) -> None:
