@@ -106,7 +106,14 @@ class AdmissionController:
         in_flight = len(self.server_state.tasks)
         if self._idle and in_flight >= self._tuning.busy_threshold:
             self.start()
-        return in_flight < self._limit
+        return in_flight < self._limit or self._count_unfinished() < self._limit
+
+    def _count_unfinished(self) -> int:
+        """Count the requests in flight without those that have finished and are removed in the loop's next turn.
+
+        Their clients may have sent the next request already.
+        """
+        return sum(not task.done() for task in self.server_state.tasks)
 
     def start(self) -> None:
         """Schedule the next tick, and all later ones until `stop`."""

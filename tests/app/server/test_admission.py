@@ -12,6 +12,15 @@ MANY = TUNING.min_concurrency + 20
 """Requests finished in a moment, more than the lowest limit."""
 
 
+class Request:
+    """A task of a request."""
+
+    is_done = False
+
+    def done(self) -> bool:
+        return self.is_done
+
+
 class Clock:
     """Ticks with a given lag."""
 
@@ -32,10 +41,10 @@ def clock() -> Clock:
 
 def fill(admission: AdmissionController) -> int:
     """Add requests until one is rejected, and return how many were admitted."""
-    in_flight = cast(set[object], admission.server_state.tasks)
+    in_flight = cast(set[Request], admission.server_state.tasks)
     before = len(in_flight)
     while admission.can_admit():
-        in_flight.add(object())
+        in_flight.add(Request())
     return len(in_flight) - before
 
 
@@ -95,6 +104,15 @@ def test_new_requests_count(clock: Clock) -> None:
 def test_slow_process_admits_min_concurrency(clock: Clock) -> None:
     clock.tick(LATE, finished=1)
     assert fill(clock.admission) == TUNING.min_concurrency
+
+
+def test_finished_requests_do_not_count_until_they_are_removed(clock: Clock) -> None:
+    clock.tick(LATE)
+    assert fill(clock.admission) == TUNING.min_concurrency
+    finished = [*cast(set[Request], clock.admission.server_state.tasks)][:10]
+    for request in finished:
+        request.is_done = True
+    assert fill(clock.admission) == len(finished)
 
 
 def test_limit_recovers_after_queue_time(clock: Clock) -> None:

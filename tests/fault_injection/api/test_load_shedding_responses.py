@@ -6,8 +6,10 @@ from contextlib import AsyncExitStack
 import httpx2
 import pytest
 
+from app.backends.http_client import HttpConnection
 from app.routes import ENDPOINTS
 from core.configuration.settings import Settings
+from scripts.benchmark.load.raw_request import RawRequest
 from tests.support.api.serve_process import serve_process
 from tests.support.eventually import eventually
 from tests.support.http_client import http_client
@@ -107,3 +109,12 @@ async def test_exempt_path_is_not_shed(api: httpx2.AsyncClient, path: str) -> No
 
 async def test_capacity_returns_when_requests_end(api: httpx2.AsyncClient) -> None:
     await eventually(lambda: has_status(api, 200))
+
+
+async def test_client_that_waits_for_its_responses_is_never_shed(api: httpx2.AsyncClient) -> None:
+    """Its request before has finished, also if the loop has not removed it yet."""
+    await eventually(lambda: has_status(api, 200))
+    connection = await HttpConnection.open(api.base_url.host, api.base_url.port)
+    request = RawRequest.build("POST", f"{api.base_url}/api/events", b"{}").raw
+    assert {(await connection.send(request)).status for _ in range(500)} == {400}
+    connection.abort()
