@@ -7,6 +7,9 @@ from typing import Generic, TypeVar
 
 from core.concurrency.tasks import cancel_and_wait
 
+GATHERING_TURNS = 2
+"""Turns of the loop in which other callers can add their items: fewer, larger round trips are cheaper."""
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -67,8 +70,8 @@ class Batcher(Generic[Item, Result]):
     async def _make_round_trip(self) -> None:
         task = asyncio.current_task()
         assert task is not None
-        # Yield to the loop once, so that other callers can add their items: fewer, larger round trips are cheaper.
-        await asyncio.sleep(0)
+        for _ in range(GATHERING_TURNS):
+            await asyncio.sleep(0)
         batch, self._pending = self._pending, []
         results: Sequence[Result | Exception]
         overdue = None

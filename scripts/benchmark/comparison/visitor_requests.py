@@ -15,7 +15,9 @@ from scripts.benchmark.load.visit import Kind, Step, visit
 from scripts.benchmark.load.workload import cumulative_popularity
 from scripts.benchmark.processes import Server
 
-REQUESTS = 20_000
+TRIP_PAGES = 100_000
+"""At most, so that no run of a minute gets to one that is cached."""
+SESSIONS = 20_000
 PAGE = 50
 BATCHES = 2000
 EVENTS = 10
@@ -27,7 +29,7 @@ DESKTOP = {"device_type": "desktop", "referrer": ""}
 
 
 def trip_pages(server: Server, departures: int) -> Contestant:
-    ids = random.sample(range(1, departures + 1), min(departures, REQUESTS))
+    ids = random.sample(range(1, departures + 1), min(departures, TRIP_PAGES))
     return _reading(server, [f"/api/v2/occurrences/{departure}" for departure in ids])
 
 
@@ -44,7 +46,7 @@ def _reading(server: Server, paths: Sequence[str]) -> Contestant:
 
 def session_starts(server: Server) -> Contestant:
     """Start sessions of new visitors."""
-    bodies = [[json.dumps({**_visitor(), **DESKTOP})] for _ in range(REQUESTS)]
+    bodies = [[json.dumps({**_visitor(), **DESKTOP})] for _ in range(SESSIONS)]
     return Contestant(LoadPlan(url=f"{server.url}/api/session/start", bodies=bodies, expected=SUCCESS), server)
 
 

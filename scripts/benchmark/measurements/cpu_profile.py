@@ -28,7 +28,7 @@ from scripts.errors import CliError
 CONCURRENCY = 8
 SAMPLES_PER_SECOND = "200"
 MARGIN_SECONDS = 2.0
-"""For which requests are sent before and after a recording."""
+"""For which requests are sent to warm up, and before and after a recording."""
 UNCACHED_SETTINGS = {"ANSWER_CACHE_SECONDS": "0"}
 
 
@@ -108,13 +108,13 @@ class Recorder:
     def profile(self, requests: str, contestant: Contestant, server: Server) -> CpuProfile:
         seconds = self.seconds + 2 * MARGIN_SECONDS
         plan = replace(contestant.plan, concurrency=CONCURRENCY, seconds=seconds, warm_up=False)
-        generate(plan)
+        warm_up = generate(replace(plan, seconds=MARGIN_SECONDS)).sent
         before = server.cpu_seconds()
-        sent = generate(plan).sent
+        sent = generate(replace(plan, skip=warm_up)).sent
         cpu_us = (server.cpu_seconds() - before) / sent * 1e6
         stacks = self.folder / f"{requests.replace(' ', '-')}.txt"
         with ThreadPoolExecutor(1) as sender:
-            sending = sender.submit(generate, plan)
+            sending = sender.submit(generate, replace(plan, skip=warm_up + sent))
             # The generator has to start first.
             time.sleep(MARGIN_SECONDS)
             self.record(server.pid, stacks)

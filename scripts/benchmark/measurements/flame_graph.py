@@ -17,8 +17,12 @@ TITLE = 30
 SHOWN_SHARE = 0.005
 """Share of the samples below which a frame is left out, with all that it calls."""
 LEGEND_COLUMNS = 4
-PARTS = (*dict.fromkeys(FILES.values()), OTHER)
-COLOURS = {part: f"hsl({360 * index // len(PARTS)}, 65%, 75%)" for index, part in enumerate(PARTS)}
+GOLDEN_ANGLE = 137.5
+"""In degrees: neighbours in the legend differ in hue, however many there are."""
+COLOURS = {
+    part: f"hsl({index * GOLDEN_ANGLE % 360:.0f}, 65%, 75%)"
+    for index, part in enumerate((*dict.fromkeys(FILES.values()), OTHER))
+}
 """A part has the same colour in all graphs."""
 
 
