@@ -5,10 +5,10 @@ from collections.abc import Collection
 from typing import Any
 
 from elasticsearch import AsyncElasticsearch
-from sqlalchemy import BigInteger, ColumnElement, cast, func, not_, or_, select
+from sqlalchemy import BigInteger, ColumnElement, cast, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core.postgres.sql import in_array
+from core.postgres.sql import not_in_array
 from indexer.index import dependents
 from indexer.index.outbox import COPY_OF_THIS_VERSION
 from schemas.document_fields import FIELDS, DocumentField, join_sources
@@ -47,7 +47,7 @@ async def database_checksums(connection: AsyncConnection, without: Collection[in
     """Compute the checksums of all departures but those of `without`, from Postgres."""
     columns = {name: _column_checksum(field).label(name) for name, field in FIELDS.items()}
     rows = join_sources(select(func.count().label(DOCUMENTS), *columns.values()).select_from(TripOccurrence))
-    found = await connection.execute(rows.where(not_(in_array(TripOccurrence.id, without))))
+    found = await connection.execute(rows.where(not_in_array(TripOccurrence.id, without)))
     return dict(found.mappings().one())
 
 
