@@ -10,11 +10,14 @@ from schemas.redis_keys import GENERATION_COUNTER, GENERATION_SERVER
 UNKNOWN_SERVER = "unknown"
 """Stands for the run id of a Redis that does not disclose it."""
 
+MAX_DIGITS = 15
+"""Digits that numbers of Lua have exactly; the clock in milliseconds has 13."""
+
 SCRIPT = f"""
 local information = redis.pcall('INFO', 'server')
 local server = type(information) == 'string' and string.match(information, 'run_id:(%w+)') or '{UNKNOWN_SERVER}'
 local stored = redis.call('GET', KEYS[1]) or '0'
-if not string.match(stored, '^-?%d+$') then
+if not string.match(stored, '^-?%d+$') or #stored > {MAX_DIGITS} then
   return stored
 end
 local counter, known = tonumber(stored), tonumber(ARGV[1])
@@ -35,8 +38,11 @@ writes: of a Redis that refuses writes (full, without the replicas that it shoul
 async def current_generation(redis: Redis, known: int = 0) -> int:
     """Return the number of the last change; `known` is the highest number that the caller has seen.
 
-    Raises: RedisError; ValueError if the counter is not a number.
+    Raises: RedisError; ValueError if the counter is no number that was counted to.
     """
     keys = (redis_key(redis, GENERATION_COUNTER), redis_key(redis, GENERATION_SERVER))
     keys_and_arguments: tuple[Any, ...] = (*keys, known)
-    return int(await redis.eval(SCRIPT, 2, *keys_and_arguments))  # type: ignore[misc]
+    counter = await redis.eval(SCRIPT, 2, *keys_and_arguments)  # type: ignore[misc]
+    if len(counter) > MAX_DIGITS:
+        raise ValueError(f"The counter of changes has {len(counter)} digits; nothing has counted that far.")
+    return int(counter)

@@ -104,10 +104,11 @@ async def _read_progress(redis: Redis) -> tuple[int | None, ReindexProgress | No
     """Return the number of the last change, and the progress of the running or last reindex; None if unknown."""
     try:
         generation, progress = await redis.get(redis_key(redis, GENERATION_COUNTER)), await read_progress(redis)
-    except RedisError as error:
+        return int(generation) if generation else None, ReindexProgress.model_validate(progress) if progress else None
+    # Bytes that are no number or no progress are another program's.
+    except (RedisError, ValueError) as error:
         log.warning("progress_unknown", error=type(error).__name__)
         return None, None
-    return int(generation) if generation else None, ReindexProgress.model_validate(progress) if progress else None
 
 
 async def verify_index(settings: Settings, *, repair: bool) -> VerifyReport:

@@ -17,7 +17,7 @@ REDIS_ERRORS = Counter(
     "smarttrip_cache_redis_errors_total", "Accesses without Redis: it failed, or its circuit breaker was open"
 )
 
-PREFIX = "smarttrip:cache:4:"
+PREFIX = "smarttrip:cache:5:"
 """Prefix of all keys. The number is the version of the entry format."""
 
 TAKE_LOCK = """
@@ -140,6 +140,6 @@ class RedisStore:
 def _unpack(packed: bytes | None, retained_milliseconds: int) -> StoredEntry | None:
     try:
         return StoredEntry.unpack(packed, retained_milliseconds / 1000) if packed else None
-    except struct.error:
+    except (struct.error, ValueError):
         # Not written by this application.
         return None

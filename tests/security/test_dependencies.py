@@ -146,7 +146,7 @@ async def test_foreign_cache_entry_is_ignored(unlimited: Settings, redis: Redis,
     assert (again.status_code, again.json()) == (200, first.json())
 
 
-@pytest.mark.parametrize("counter", [b"x", b"1e5", b"0x10", b"\xff"])
+@pytest.mark.parametrize("counter", [b"x", b"1e5", b"0x10", b"\xff", b"9" * 16, b"9" * 40])
 async def test_malformed_generation_counter_is_waited_out(redis: Redis, counter: bytes) -> None:
     invalidation = InvalidationState()
     await redis.set(GENERATION_COUNTER, counter)

@@ -115,7 +115,7 @@ async def test_every_redis_key_expires_or_is_bounded(ttls: dict[str, int]) -> No
 
 async def test_every_kind_of_redis_key_was_observed(ttls: dict[str, int]) -> None:
     """Otherwise the test above would prove little."""
-    kinds = ("smarttrip:cache:4:lock:", "smarttrip:cache:4:recommendations", "smarttrip:limits:", "arq:job:", REINDEX)
+    kinds = ("smarttrip:cache:5:lock:", "smarttrip:cache:5:recommendations", "smarttrip:limits:", "arq:job:", REINDEX)
     for kind in (*kinds, GENERATION_COUNTER, TRACKING_STREAM, queue.NAME):
         assert any(kind in name for name in ttls), kind
 

@@ -14,9 +14,10 @@ from app.recommendations.appendable_body import AppendableJsonBody
 from app.recommendations.dependency import Dependency
 from scoring.change_impact import ShownList, ShownResults
 
-VERSION = "4"
+VERSION = "5"
 HEADER = "0000000000000007404e000000000000"
-COMPRESSED, PLAIN = bytes.fromhex(f"{HEADER}01") + b"gzip", bytes.fromhex(f"{HEADER}00") + b"identity"
+COMPRESSED = bytes.fromhex(f"66db3050{HEADER}01") + b"gzip"
+PLAIN = bytes.fromhex(f"54ec57e3{HEADER}00") + b"identity"
 BODY = bytes.fromhex("0000000600000007000000000600000000") + b'recorddepends{"a":1'
 DEPENDENCY = b'[1,{"2":"Asia"},[[[3,4],[-90,"2027-01-01",4]],[[5],null]]]'
 
