@@ -17,6 +17,7 @@ from app.backends.circuit_breaker import CircuitBreaker
 from app.backends.database import REPLICA_SECONDS, Database
 from app.backends.index_freshness import IndexFreshnessMonitor
 from app.backends.redis import ResilientRedis
+from app.backends.replica_pool import REPLICA_BEHIND_SECONDS
 from app.cache.fast_path import FastPath
 from app.cache.response_cache import PROCESS_SECONDS, ResponseCache
 from app.cache.subscriber import open_cache
@@ -51,9 +52,6 @@ from schemas.api.health import Health
 
 METRICS_SECONDS = 1.0
 """Seconds for which all callers share one rendering of the metrics."""
-
-REPLICA_BEHIND_SECONDS = 10.0
-"""How old a replica's state can be while it is still used: its lag, and the time since that was checked."""
 
 CACHING_ROLES: Set[Role] = frozenset({"recommendations", "resources"})
 """Roles whose processes cache responses, and receive the worker's invalidations."""

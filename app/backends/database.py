@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from app.backends.circuit_breaker import CircuitBreaker
 from app.backends.labels import DATABASE_LABEL
-from app.backends.replica_pool import ReplicaPool
+from app.backends.replica_pool import MAX_LAG_SECONDS, ReplicaPool
 from app.backends.shared_reads import SharedReads
 from app.backends.stall_probe import StallProbe
 from core.concurrency.time_limit import time_limit
@@ -109,7 +109,7 @@ class Database:
         primary: AsyncEngine,
         replicas: Sequence[AsyncEngine] = (),
         *,
-        max_lag: float = 5.0,
+        max_lag: float = MAX_LAG_SECONDS,
         zone: str = DEFAULT_ZONE,
     ) -> None:
         self.primary = primary

@@ -25,6 +25,12 @@ CHECK_TIMEOUT = 1.0
 CHECK_VALID_SECONDS = 5.0
 """Seconds for which the result of a check is valid; after a longer pause reads go to the primary."""
 
+MAX_LAG_SECONDS = 5.0
+"""Lag at which a replica is not used."""
+
+REPLICA_BEHIND_SECONDS = MAX_LAG_SECONDS + CHECK_VALID_SECONDS
+"""How old a replica's state can be while it is still used."""
+
 LAG = Gauge(
     "smarttrip_replica_lag_seconds",
     "Lag of a replica at its last check; infinite if it did not respond",
@@ -62,7 +68,7 @@ class ReplicaPool:
         engines: Sequence[AsyncEngine],
         *,
         primary: AsyncEngine,
-        max_lag: float = 5.0,
+        max_lag: float = MAX_LAG_SECONDS,
         check_every: float = 2.0,
     ) -> None:
         self._primary = primary
@@ -104,6 +110,8 @@ class ReplicaPool:
             replica.check = asyncio.create_task(self._check(replica), context=Context())
 
     async def _check(self, replica: Replica) -> None:
+        # The result holds for the replica as it is now, however long the primary takes.
+        checked_at = time.monotonic()
         mismatch: str | None = None
         lag: timedelta | None = None
         try:
@@ -119,7 +127,7 @@ class ReplicaPool:
         usable = seconds <= self._max_lag and mismatch is None
         if usable != replica.usable or mismatch != replica.mismatch:
             log.warning("replica", host=replica.engine.url.host, usable=usable, lag=seconds, mismatch=mismatch)
-        replica.usable, replica.mismatch, replica.checked_at = usable, mismatch, time.monotonic()
+        replica.usable, replica.mismatch, replica.checked_at = usable, mismatch, checked_at
         LAG.labels(replica.name).set(seconds)
         USABLE.set(sum(replica.usable for replica in self._replicas))
 

@@ -1,5 +1,6 @@
 """A server is read as a replica only if it is one: of the primary's cluster and database, and not ahead of it."""
 
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.backends.database import Database
 from app.backends.replica_identity import ServerState, find_lag, find_mismatch
-from app.backends.replica_pool import ReplicaPool
+from app.backends.replica_pool import CHECK_TIMEOUT, ReplicaPool
 from core import clients
 from core.configuration.settings import Settings
 from tests.support.eventually import eventually
@@ -92,6 +93,19 @@ async def test_replica_serves_while_the_primary_is_down(settings: Settings, prim
     (replica,) = database._replicas._replicas
     await database._replicas._check(replica)
     assert replica.usable
+    await database.close()
+
+
+async def test_result_is_as_old_as_the_replica_was_read(settings: Settings, primary: FaultProxy) -> None:
+    """A check that waits for the primary must not let a replica lag for longer."""
+    database = Database(clients.postgres(primary.url), [clients.postgres(settings.database_url)])
+    assert await checked(database._replicas) is not None
+    await primary.switch(Mode.STALL)
+    (replica,) = database._replicas._replicas
+    began = time.monotonic()
+    await database._replicas._check(replica)
+    assert replica.usable
+    assert replica.checked_at - began < CHECK_TIMEOUT / 2 < time.monotonic() - began
     await database.close()
 
 
