@@ -1,6 +1,7 @@
 """Processes refuse a database that lacks revisions of this release."""
 
 import asyncio
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -12,7 +13,7 @@ import migrations
 from app.server import run
 from core.logs import configuration
 from indexer import worker
-from migrations import MigrationError
+from migrations import MigrationError, revision
 from migrations.revision import read_order
 from scripts.cli import app
 from scripts.dev_stack.ports import free_port
@@ -20,22 +21,35 @@ from tests.docs.documents import ROOT
 from tests.migrations.databases import execute
 
 SCRIPT = ScriptDirectory(str(ROOT / "migrations"))
-BEHIND = [revision.revision for revision in SCRIPT.walk_revisions() if not revision.is_head]
+BEHIND = [known.revision for known in SCRIPT.walk_revisions() if not known.is_head]
 COMMANDS = ("serve", "worker")
 
 
 def test_revisions_are_read_as_alembic_orders_them() -> None:
-    assert read_order() == {revision.revision: revision.down_revision for revision in SCRIPT.walk_revisions()}
+    assert read_order() == {known.revision: known.down_revision for known in SCRIPT.walk_revisions()}
+
+
+def test_file_without_a_revision_is_named(tmp_path: Path) -> None:
+    (tmp_path / "r1_first.py").write_text('revision = "r1_first"\ndown_revision = None\n')
+    (tmp_path / "notes.py").write_text("# Not a revision.\n")
+    with pytest.raises(MigrationError, match=r"notes\.py is no revision: it lacks a line such as"):
+        read_order(tmp_path)
+
+
+def test_two_last_revisions_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(revision, "read_order", lambda: {"r1": None, "r2_mine": "r1", "r2_yours": "r1"})
+    with pytest.raises(MigrationError, match="The revisions r2_mine, r2_yours all come last"):
+        revision._require_newest({"r1"})
 
 
 async def test_process_refuses_a_database_that_is_behind(monkeypatch: pytest.MonkeyPatch, platform_url: str) -> None:
-    for revision in (None, *reversed(BEHIND)):
-        if revision:
-            await asyncio.to_thread(migrations.upgrade, platform_url, revision)
+    for applied in (None, *reversed(BEHIND)):
+        if applied:
+            await asyncio.to_thread(migrations.upgrade, platform_url, applied)
         for command in COMMANDS:
             result = await run_command(monkeypatch, platform_url, command)
-            assert isinstance(result, MigrationError), (revision, command)
-            assert "run: smarttrip migrate" in str(result), (revision, command)
+            assert isinstance(result, MigrationError), (applied, command)
+            assert "run: smarttrip migrate" in str(result), (applied, command)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
