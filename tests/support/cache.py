@@ -14,6 +14,7 @@ from app.cache.response_cache import ResponseCache
 from app.cache.subscriber import subscribe_to_invalidations
 from app.http.encoded_body import EncodedBody
 from core.errors import ExpectedError
+from indexer.invalidation_publisher import publish
 from schemas.invalidation_message import EntityKind
 from tests.support.eventually import eventually
 
@@ -79,3 +80,10 @@ async def simulated_process(redis: Redis, *, replica_lag_seconds: float = 0.0) -
         await cache.close()
         # The client is the test's own.
         await resilient._pipeline.close()
+
+
+async def changed(redis: Redis, kind: str, *processes: SimulatedProcess) -> None:
+    """Publish a change and wait until all processes have applied it."""
+    assert await publish(redis, [kind])
+    generation = int(await redis.get("smarttrip:generation") or 0)
+    await eventually(lambda: all(each.invalidation.current == generation for each in processes))

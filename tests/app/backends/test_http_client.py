@@ -1,7 +1,6 @@
 import asyncio
 import base64
 import ssl
-import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from app.backends.http_client import HttpClient, HttpConnection, HttpResponse, request
 from core.concurrency.stall_detector import ServerStalledError
 from tests.support.eventually import eventually
+from tests.support.failed_task import Data, freed_with_its_task
 
 FOUND = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfound"
 LAST = b"HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 4\r\n\r\nlast"
@@ -27,14 +27,14 @@ class Conversation:
         self._writer = writer
         self.requests: list[bytes] = []
 
-    async def hear(self) -> bytes:
+    async def read_request(self) -> bytes:
         head = await self._reader.readuntil(b"\r\n\r\n")
         length = next(line for line in head.splitlines() if line.lower().startswith(b"content-length:"))
         self.requests.append(head + await self._reader.readexactly(int(length.partition(b":")[2])))
         return self.requests[-1]
 
-    def say(self, answer: bytes) -> None:
-        self._writer.write(answer)
+    def respond(self, response: bytes) -> None:
+        self._writer.write(response)
 
     async def ended(self) -> bool:
         return not await self._reader.read(1)
@@ -93,8 +93,8 @@ async def found_each_time(script: Callable[[Conversation], Awaitable[None]], tim
 
 async def always_found(conversation: Conversation) -> None:
     while True:
-        await conversation.hear()
-        conversation.say(FOUND)
+        await conversation.read_request()
+        conversation.respond(FOUND)
 
 
 async def test_sequential_requests_share_a_connection() -> None:
@@ -114,7 +114,7 @@ async def test_client_is_full_at_its_connection_limit() -> None:
     heard = asyncio.Event()
 
     async def wait_before_answering(conversation: Conversation) -> None:
-        await conversation.hear()
+        await conversation.read_request()
         heard.set()
         await conversation.ended()
 
@@ -147,9 +147,9 @@ async def test_request_follows_the_url() -> None:
 
 async def test_response_may_arrive_in_parts() -> None:
     async def in_pieces(conversation: Conversation) -> None:
-        await conversation.hear()
+        await conversation.read_request()
         for position in range(len(CHUNKED)):
-            conversation.say(CHUNKED[position : position + 1])
+            conversation.respond(CHUNKED[position : position + 1])
             await asyncio.sleep(0)
         await conversation.ended()
 
@@ -158,8 +158,8 @@ async def test_response_may_arrive_in_parts() -> None:
 
 async def test_connection_close_is_respected() -> None:
     async def one_answer(conversation: Conversation) -> None:
-        await conversation.hear()
-        conversation.say(LAST)
+        await conversation.read_request()
+        conversation.respond(LAST)
         await conversation.ended()
 
     async with server(one_answer) as (served, address):
@@ -170,17 +170,17 @@ async def test_connection_close_is_respected() -> None:
 
 async def test_broken_idle_connection_is_replaced() -> None:
     async def break_at_the_second(conversation: Conversation) -> None:
-        await conversation.hear()
-        conversation.say(FOUND)
-        await conversation.hear()
+        await conversation.read_request()
+        conversation.respond(FOUND)
+        await conversation.read_request()
 
     assert (await found_each_time(break_at_the_second, 3)).requests == [2, 2, 1]
 
 
 async def test_idle_connection_closed_by_server_is_replaced() -> None:
     async def close_after_the_first(conversation: Conversation) -> None:
-        await conversation.hear()
-        conversation.say(FOUND)
+        await conversation.read_request()
+        conversation.respond(FOUND)
 
     assert len((await found_each_time(close_after_the_first, 5)).conversations) == 5
 
@@ -190,8 +190,8 @@ async def test_idle_connection_closed_by_server_is_replaced() -> None:
 )
 async def test_second_failure_is_raised(said: bytes) -> None:
     async def break_off(conversation: Conversation) -> None:
-        await conversation.hear()
-        conversation.say(said)
+        await conversation.read_request()
+        conversation.respond(said)
 
     async with server(break_off) as (served, address):
         asking = client(address)
@@ -205,7 +205,7 @@ async def test_timeout_is_not_retried() -> None:
     ended = asyncio.Event()
 
     async def say_nothing(conversation: Conversation) -> None:
-        await conversation.hear()
+        await conversation.read_request()
         await conversation.ended()
         ended.set()
 
@@ -218,7 +218,7 @@ async def test_timeout_is_not_retried() -> None:
 
 async def test_server_that_stalls_is_left_before_the_timeout() -> None:
     async def say_nothing(conversation: Conversation) -> None:
-        await conversation.hear()
+        await conversation.read_request()
         await conversation.ended()
 
     async with server(say_nothing) as (served, address):
@@ -235,10 +235,10 @@ async def test_slow_response_is_awaited_while_the_server_responds() -> None:
     probed = asyncio.Event()
 
     async def respond_after_a_probe(conversation: Conversation) -> None:
-        if (await conversation.hear()).startswith(b"GET"):
+        if (await conversation.read_request()).startswith(b"GET"):
             probed.set()
         await probed.wait()
-        conversation.say(FOUND)
+        conversation.respond(FOUND)
         await conversation.ended()
 
     async with server(respond_after_a_probe) as (_, address):
@@ -260,12 +260,12 @@ async def test_late_response_is_not_given_to_another_request() -> None:
     heard = asyncio.Event()
 
     async def answer_only_the_second(conversation: Conversation) -> None:
-        request = await conversation.hear()
+        request = await conversation.read_request()
         if request.endswith(b"first"):
             heard.set()
             await conversation.ended()
         else:
-            conversation.say(FOUND)
+            conversation.respond(FOUND)
 
     async with server(answer_only_the_second) as (served, address):
         asking = client(address)
@@ -279,9 +279,9 @@ async def test_late_response_is_not_given_to_another_request() -> None:
 
 async def test_unsolicited_response_closes_the_connection() -> None:
     async def say_more(conversation: Conversation) -> None:
-        await conversation.hear()
-        conversation.say(FOUND)
-        conversation.say(LAST)
+        await conversation.read_request()
+        conversation.respond(FOUND)
+        conversation.respond(LAST)
         await conversation.ended()
 
     assert (await found_each_time(say_more, 2)).requests == [1, 1]
@@ -294,24 +294,16 @@ async def test_unreachable_server_raises() -> None:
 
 async def test_connection_that_breaks_keeps_no_error() -> None:
     async def hang_up(conversation: Conversation) -> None:
-        await conversation.hear()
+        await conversation.read_request()
 
-    async def ask(made: set[int]) -> None:
-        assert not made
+    async def ask(data: Data) -> None:
+        assert data
         await connection.send(request("GET", "/", b"", b""))
 
     server = await asyncio.start_server(Server(hang_up).serve, "127.0.0.1", 0)
     connection = await HttpConnection.open(*server.sockets[0].getsockname())
-    made: set[int] = set()
-    kept = weakref.ref(made)
-    sending = asyncio.create_task(ask(made))
-    del made
-    await asyncio.wait([sending])
-    assert isinstance(sending.exception(), OSError)
-    del sending
-    await asyncio.sleep(0)
+    assert await freed_with_its_task(ask, OSError)
     server.close()
-    assert kept() is None
 
 
 async def test_close_closes_all_connections() -> None:

@@ -17,13 +17,6 @@ Snapshot = dict[bytes, tuple[int, bytes]]
 """Milliseconds to live (0 without an end), and value, by key."""
 
 
-@pytest.fixture
-async def redis(redis: Redis) -> Redis:
-    await redis.flushdb()
-    await publish(redis, [])
-    return redis
-
-
 async def save(redis: Redis) -> Snapshot:
     return {key: (max(0, await redis.pttl(key)), await redis.dump(key)) async for key in redis.scan_iter()}
 

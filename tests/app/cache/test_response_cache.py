@@ -1,51 +1,22 @@
 import asyncio
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import Collection
 
 import pytest
 from redis.asyncio import Redis
 
 from app.backends.labels import DATABASE_LABEL
 from app.backends.redis import MAX_FAILURES, ResilientRedis
-from app.cache import response_cache
 from app.cache.invalidation_state import InvalidationState
-from app.cache.redis_store import PREFIX, REDIS_ERRORS, RedisStore
-from app.cache.response_cache import BRIEF_BYTES, PROCESS_SECONDS, STALE_SECONDS, ResponseCache
+from app.cache.redis_store import PREFIX, RedisStore
+from app.cache.response_cache import PROCESS_SECONDS, ResponseCache
 from app.http.errors import ApiError, not_found
 from core import clients
 from core.errors import BackendUnavailableError
 from indexer.invalidation_publisher import publish
-from tests.support.api.silent_server import silent_server
-from tests.support.cache import COUNTRY, FakeLoader, SimulatedProcess, redis_store, simulated_process
+from tests.support.cache import COUNTRY, FakeLoader, SimulatedProcess, changed, redis_store, simulated_process
 from tests.support.eventually import eventually
 from tests.support.fault_proxy import FaultProxy, Mode
-
-
-@pytest.fixture
-async def redis(redis: Redis) -> Redis:
-    await redis.flushdb()
-    # The first generation after a lost counter invalidates everything.
-    await publish(redis, [])
-    return redis
-
-
-@pytest.fixture
-async def one(redis: Redis) -> AsyncIterator[SimulatedProcess]:
-    async with simulated_process(redis) as process:
-        yield process
-
-
-@pytest.fixture
-async def other(redis: Redis) -> AsyncIterator[SimulatedProcess]:
-    async with simulated_process(redis) as process:
-        yield process
-
-
-async def changed(redis: Redis, kind: str, *processes: SimulatedProcess) -> None:
-    """Publish a change and wait until all processes have applied it."""
-    assert await publish(redis, [kind])
-    generation = int(await redis.get("smarttrip:generation") or 0)
-    await eventually(lambda: all(each.invalidation.current == generation for each in processes))
 
 
 async def test_body_is_loaded_once(one: SimulatedProcess) -> None:
@@ -212,60 +183,6 @@ async def test_body_is_not_current_after_a_change(redis: Redis, one: SimulatedPr
     assert not one.cache.has_current("key", COUNTRY)
 
 
-async def test_stale_body_is_served_when_loading_fails(redis: Redis, one: SimulatedProcess) -> None:
-    loader = FakeLoader()
-    fresh = await one.get(loader)
-    await changed(redis, "country", one)
-    loader.error = BackendUnavailableError(DATABASE_LABEL)
-    stale = await one.get(loader)
-    assert (stale.identity, stale.stale, fresh.stale) == (fresh.identity, True, False)
-
-
-async def test_stale_body_of_another_process_is_served(redis: Redis, one: SimulatedProcess) -> None:
-    loader = FakeLoader()
-    await one.get(loader)
-    await changed(redis, "country", one)
-    loader.error = BackendUnavailableError(DATABASE_LABEL)
-    async with simulated_process(redis) as late:
-        stale = await late.get(loader)
-    assert (stale.identity, stale.stale) == (b"first", True)
-
-
-async def test_stale_body_becomes_fresh_once_another_process_loads_an_equal_one(
-    redis: Redis, one: SimulatedProcess, other: SimulatedProcess, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(response_cache, "STALE_SECONDS", 0.05)
-    loader = FakeLoader()
-    await one.get(loader)
-    await changed(redis, "country", one, other)
-    loader.error = BackendUnavailableError(DATABASE_LABEL)
-    assert (await one.get(loader)).stale
-    loader.error = None
-    assert not (await other.get(loader)).stale
-
-    async def is_fresh() -> bool:
-        return not (await one.get(loader)).stale
-
-    await eventually(is_fresh)
-
-
-async def test_failed_load_is_not_retried_by_every_request(redis: Redis, one: SimulatedProcess) -> None:
-    loader = FakeLoader()
-    await one.get(loader)
-    await changed(redis, "country", one)
-    loader.error = BackendUnavailableError(DATABASE_LABEL)
-    began = time.monotonic()
-    for _ in range(50):
-        assert (await one.get(loader)).stale
-    assert time.monotonic() - began < STALE_SECONDS
-    assert loader.calls == 2
-
-
-async def test_failure_without_a_stale_body_is_raised(one: SimulatedProcess) -> None:
-    with pytest.raises(BackendUnavailableError):
-        await one.get(FakeLoader(error=BackendUnavailableError(DATABASE_LABEL)))
-
-
 async def test_not_found_is_not_cached(redis: Redis, one: SimulatedProcess) -> None:
     loader = FakeLoader()
     await one.get(loader)
@@ -340,70 +257,3 @@ async def test_body_whose_load_began_soon_after_a_change_expires_soon(redis: Red
             _, entry = await store.lock_and_get("key", 0, 0)
     assert entry
     assert entry.fresh_seconds <= PROCESS_SECONDS
-
-
-async def test_local_cache_is_bounded_by_bytes(unreachable: Redis) -> None:
-    process = SimulatedProcess(
-        ResponseCache(RedisStore(ResilientRedis(unreachable)), InvalidationState(), max_bytes=250_000),
-        InvalidationState(),
-    )
-    loaders = [FakeLoader(text="x" * 100_000) for _ in range(3)]
-    for turn in range(2):
-        for number, loader in enumerate(loaders):
-            await process.cache.get(f"{number}", COUNTRY, loader.load, 60, kind="recommendations")
-            assert loader.calls == turn + 1
-    large = FakeLoader(text="x" * 300_000)
-    for _ in range(2):
-        await process.cache.get("large", COUNTRY, large.load, 60, kind="recommendations")
-    assert large.calls == 2
-
-
-async def test_bodies_of_no_use_once_expired_displace_no_others_and_are_bounded(unreachable: Redis) -> None:
-    cache = ResponseCache(RedisStore(ResilientRedis(unreachable)), InvalidationState(), max_bytes=250_000)
-    size = BRIEF_BYTES // 10
-    kept, *brief = [FakeLoader(text="x" * (100_000 if number == 0 else size)) for number in range(12)]
-
-    async def get(number: int) -> None:
-        await cache.get(f"{number}", COUNTRY, brief[number].load, 60, kind="recommendations", keep_expired=False)
-
-    await cache.get("kept", COUNTRY, kept.load, 60, kind="recommendations")
-    for number in range(len(brief)):
-        await get(number)
-    await cache.get("kept", COUNTRY, kept.load, 60, kind="recommendations")
-    await get(len(brief) - 1)
-    await get(0)
-    assert (kept.calls, brief[-1].calls, brief[0].calls) == (1, 1, 2)
-
-
-@pytest.fixture
-async def unreachable(unused_tcp_port: int) -> AsyncIterator[Redis]:
-    async with clients.redis(f"redis://127.0.0.1:{unused_tcp_port}/0") as client:
-        yield client
-
-
-async def test_local_cache_works_without_redis(unreachable: Redis) -> None:
-    process = SimulatedProcess(
-        ResponseCache(RedisStore(ResilientRedis(unreachable)), InvalidationState()), InvalidationState()
-    )
-    loader = FakeLoader()
-    assert set(await asyncio.gather(*(process.text(loader) for _ in range(200)))) == {"first"}
-    assert loader.calls == 1
-
-
-async def test_redis_failure_is_counted_and_bypassed(unreachable: Redis) -> None:
-    invalidation = InvalidationState()
-    invalidation.resync(0)
-    counted = REDIS_ERRORS._value.get()
-    process = SimulatedProcess(ResponseCache(RedisStore(ResilientRedis(unreachable)), invalidation), invalidation)
-    assert await process.text(FakeLoader()) == "first"
-    assert REDIS_ERRORS._value.get() > counted
-
-
-async def test_silent_redis_costs_little_time() -> None:
-    invalidation = InvalidationState()
-    invalidation.resync(0)
-    async with silent_server() as port, clients.redis(f"redis://127.0.0.1:{port}/0", timeout=5) as client:
-        process = SimulatedProcess(ResponseCache(RedisStore(ResilientRedis(client)), invalidation), invalidation)
-        began = time.monotonic()
-        assert await process.text(FakeLoader()) == "first"
-        assert time.monotonic() - began < 1

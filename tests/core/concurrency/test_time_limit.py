@@ -2,18 +2,13 @@
 
 import asyncio
 import gc
-import weakref
-from collections.abc import Callable, Coroutine, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
 from core.concurrency.stall_detector import StallDetector
 from core.concurrency.time_limit import time_limit
-
-
-class Data:
-    """Takes the place of what a request has made."""
+from tests.support.failed_task import Data, freed_with_its_task
 
 
 async def never() -> None:
@@ -41,7 +36,7 @@ async def test_error_of_a_task_keeps_nothing_that_waited_for_the_limit() -> None
         except TimeoutError:
             raise LookupError from None
 
-    assert await freed_with_its_task(fail)
+    assert await freed_with_its_task(fail, LookupError)
 
 
 async def test_error_of_a_task_keeps_nothing_that_waited_for_a_server() -> None:
@@ -54,18 +49,4 @@ async def test_error_of_a_task_keeps_nothing_that_waited_for_a_server() -> None:
         except OSError as error:
             raise LookupError from error
 
-    assert await freed_with_its_task(fail)
-
-
-async def freed_with_its_task(fail: Callable[[Data], Coroutine[Any, Any, None]]) -> bool:
-    """Return whether the argument of a task that fails is freed once nobody knows the task."""
-    data = Data()
-    kept = weakref.ref(data)
-    task = asyncio.create_task(fail(data))
-    del data
-    await asyncio.wait([task])
-    assert isinstance(task.exception(), LookupError)
-    del task
-    # The loop forgets the task.
-    await asyncio.sleep(0)
-    return kept() is None
+    assert await freed_with_its_task(fail, LookupError)

@@ -114,7 +114,7 @@ async def test_capacity_returns_when_requests_end(api: httpx2.AsyncClient) -> No
 async def test_client_that_waits_for_its_responses_is_never_shed(api: httpx2.AsyncClient) -> None:
     """Its request before has finished, also if the loop has not removed it yet."""
     await eventually(lambda: has_status(api, 200))
-    connection = await HttpConnection.open(api.base_url.host, api.base_url.port)
-    request = RawRequest.build("POST", f"{api.base_url}/api/events", b"{}").raw
-    assert {(await connection.send(request)).status for _ in range(500)} == {400}
+    request = RawRequest.build("POST", f"{api.base_url}/api/events", b"{}")
+    connection = await HttpConnection.open(request.host, request.port)
+    assert {(await connection.send(request.raw)).status for _ in range(500)} == {400}
     connection.abort()
