@@ -40,6 +40,11 @@ class ProfiledRequest:
     contestant: Callable[[Bench, Server], Contestant]
     settings: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def file(self) -> str:
+        """Name of its recording and of its flame graph, without the suffix."""
+        return self.name.replace(" ", "-")
+
 
 def _popular(bench: Bench, server: Server) -> Contestant:
     return recommendations(server, bench.mix[:POPULAR])
@@ -84,7 +89,7 @@ def measure(data: Path, departures: int, seconds: float, folder: Path, report: R
                 bench.api("profile", **requests.settings) as server,
                 BenchStream(env["REDIS_URL"], env["REDIS_PREFIX"]).kept_empty(),
             ):
-                profiles.append(recorder.profile(requests.name, requests.contestant(bench, server), server))
+                profiles.append(recorder.profile(requests, requests.contestant(bench, server), server))
         return profiles
 
 
@@ -105,22 +110,22 @@ class Recorder:
     seconds: float
     folder: Path
 
-    def profile(self, requests: str, contestant: Contestant, server: Server) -> CpuProfile:
+    def profile(self, requests: ProfiledRequest, contestant: Contestant, server: Server) -> CpuProfile:
         seconds = self.seconds + 2 * MARGIN_SECONDS
         plan = replace(contestant.plan, concurrency=CONCURRENCY, seconds=seconds, warm_up=False)
         warm_up = generate(replace(plan, seconds=MARGIN_SECONDS)).sent
         before = server.cpu_seconds()
         sent = generate(replace(plan, skip=warm_up)).sent
         cpu_us = (server.cpu_seconds() - before) / sent * 1e6
-        stacks = self.folder / f"{requests.replace(' ', '-')}.txt"
+        stacks = self.folder / f"{requests.file}.txt"
         with ThreadPoolExecutor(1) as sender:
             sending = sender.submit(generate, replace(plan, skip=warm_up + sent))
             # The generator has to start first.
             time.sleep(MARGIN_SECONDS)
             self.record(server.pid, stacks)
             sending.result()
-        shares, graph = summarise(stacks, requests)
-        return CpuProfile(requests, cpu_us, shares, str(graph))
+        shares, graph = summarise(stacks, requests.name)
+        return CpuProfile(requests.name, cpu_us, shares, str(graph))
 
     def record(self, pid: int, path: Path) -> None:
         """Record the stacks of a process into the file. Raises: CliError."""
