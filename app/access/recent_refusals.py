@@ -24,7 +24,10 @@ class Refusal(Struct, frozen=True):
 
 
 class RecentRefusals:
-    """Refused requests are not counted, and others only add to the counts: until the wait is over, none fits."""
+    """The clients that were refused last, each with its wait.
+
+    Refused requests are not counted, and others only add to the counts: until the wait is over, none fits.
+    """
 
     def __init__(self) -> None:
         self._by_client: dict[LimitedClient, Refusal] = {}

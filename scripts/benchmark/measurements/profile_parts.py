@@ -56,7 +56,7 @@ FILES: Mapping[str, str] = {
 """Parts by the beginning of a path; the first entry that fits counts."""
 
 Stack: TypeAlias = tuple[str, ...]
-"""Frames such as `RequestCycle.send (app/server/request_cycle.py)`, the outermost first."""
+"""Frames such as `RequestCycle.send (app/server/request_cycle.py:18)`, the outermost first."""
 
 
 def read_event_loop_samples(lines: Iterable[str]) -> Counter[Stack]:
