@@ -6,11 +6,16 @@ import httpx2
 import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.routes import ENDPOINTS
 from core.configuration.settings import Settings
+from schemas.redis_keys import INSTALLATION
 from tests.app.conftest import ADMIN_KEY
 from tests.support.api.serving import serving
+from tests.support.eventually import eventually
+from tests.support.processes import worker_process
+from tests.support.sync import assert_in_sync, execute, waiting
 from tests.support.tracking.visits import event
 
 PREFIX = "odd:"
@@ -66,8 +71,10 @@ async def call(api: httpx2.AsyncClient, method: str, path: str, *, has_body: boo
 
 
 async def overwrite_all(redis: Redis, make_command: Callable[[bytes], Command]) -> None:
-    keys = [key async for key in redis.scan_iter(f"{PREFIX}*")]
+    keys = {key async for key in redis.scan_iter(f"{PREFIX}*")}
     assert keys
+    # By this one, processes tell that the keys are another installation's, and refuse to start.
+    keys.discard((PREFIX + INSTALLATION).encode())
     for key in keys:
         value = await redis.get(key) if await redis.type(key) == b"string" else b""
         await redis.delete(key)
@@ -82,3 +89,23 @@ async def test_every_endpoint_responds_as_without_odd_entries(redis: Redis, odd_
     expected = await call_every_endpoint(odd_settings)
     await overwrite_all(redis, ENTRIES[entry])
     assert await call_every_endpoint(odd_settings) == expected
+
+
+@pytest.mark.usefixtures("trip")
+@pytest.mark.parametrize("entry", ENTRIES)
+async def test_worker_applies_changes_beside_odd_entries(
+    redis: Redis, odd_settings: Settings, engine: AsyncEngine, entry: str
+) -> None:
+    await redis.flushdb()
+    await call_every_endpoint(odd_settings)
+    async with worker_process(odd_settings) as worker:
+        await worker.wait_until_responding()
+    await overwrite_all(redis, ENTRIES[entry])
+    async with worker_process(odd_settings):
+        await execute(engine, "UPDATE trip_occurrences SET spots_left = spots_left + 1")
+
+        async def is_applied() -> bool:
+            return await waiting(engine) == 0
+
+        await eventually(is_applied, within=20)
+    await assert_in_sync(odd_settings)
