@@ -22,6 +22,10 @@ SEARCH = "uncached search"
 UNCACHED = "uncached"
 CACHED = "cached"
 
+UNCACHED_SETTINGS = {"ANSWER_CACHE_SECONDS": "0"}
+LIMITED_SETTINGS = {"RATE_LIMIT_ENABLED": "true", "RATE_LIMIT_RECOMMENDATIONS": "1000000/minute"}
+"""Requests are counted, and none is refused."""
+
 CONCURRENCIES = (1, 8, 64)
 RATED_CONCURRENCY = 8
 """Concurrency of the closed loop from which the open loop takes its rate."""

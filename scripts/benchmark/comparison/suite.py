@@ -18,8 +18,10 @@ from scripts.benchmark.comparison.scenarios import (
     CONSTANT,
     DATABASE,
     LIMITED,
+    LIMITED_SETTINGS,
     RAW,
     UNCACHED,
+    UNCACHED_SETTINGS,
     Measurement,
     Pairing,
     Row,
@@ -62,7 +64,7 @@ def bench(data: Path, sizes: Sequence[int], rounds: int, seconds: float, report:
             env = bench.catalogue.env
             stream = BenchStream(env["REDIS_URL"], env["REDIS_PREFIX"])
             suite = Suite(bench, Measurement(size, rounds, seconds, bench.services_cpu(), stream), report, measured)
-            with bench.api("uncached", ANSWER_CACHE_SECONDS="0") as uncached:
+            with bench.api("uncached", **UNCACHED_SETTINGS) as uncached:
                 if size == main_size(sizes):
                     suite.measure_all(uncached)
                 else:
@@ -137,8 +139,7 @@ class Suite:
         with bench.api("cached") as cached:
             yield from self._against_constant(cached)
             popular = recommendations(cached, bench.mix[:POPULAR])
-            limits = {"RATE_LIMIT_ENABLED": "true", "RATE_LIMIT_RECOMMENDATIONS": "1000000/minute"}
-            with bench.api("limited", **limits) as limited:
+            with bench.api("limited", **LIMITED_SETTINGS) as limited:
                 pairing = Pairing(CACHED, popular, LIMITED, recommendations(limited, bench.mix[:POPULAR]))
                 yield self._measurement.row(pairing, 8)
 

@@ -12,7 +12,15 @@ from rich.table import Table
 
 from scripts.benchmark.comparison.bench import Bench
 from scripts.benchmark.comparison.contestants import Contestant, generate
-from scripts.benchmark.comparison.scenarios import CACHED, LIMITED, UNCACHED, events, recommendations
+from scripts.benchmark.comparison.scenarios import (
+    CACHED,
+    LIMITED,
+    LIMITED_SETTINGS,
+    UNCACHED,
+    UNCACHED_SETTINGS,
+    events,
+    recommendations,
+)
 from scripts.benchmark.comparison.suite import BUSY, DISTINCT_EVENTS, POPULAR, TODAY, Report
 from scripts.benchmark.comparison.tracking_stream import BenchStream
 from scripts.benchmark.comparison.visitor_requests import lists, trip_pages
@@ -29,7 +37,6 @@ CONCURRENCY = 8
 SAMPLES_PER_SECOND = "200"
 MARGIN_SECONDS = 2.0
 """For which requests are sent to warm up, and before and after a recording."""
-UNCACHED_SETTINGS = {"ANSWER_CACHE_SECONDS": "0"}
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ def _popular(bench: Bench, server: Server) -> Contestant:
 
 PROFILED = (
     ProfiledRequest(CACHED, _popular),
-    ProfiledRequest(LIMITED, _popular, {"RATE_LIMIT_ENABLED": "true", "RATE_LIMIT_RECOMMENDATIONS": "1000000/minute"}),
+    ProfiledRequest(LIMITED, _popular, LIMITED_SETTINGS),
     ProfiledRequest("events", lambda _, server: events(server, DISTINCT_EVENTS)),
     ProfiledRequest(UNCACHED, lambda bench, server: recommendations(server, bench.mix), UNCACHED_SETTINGS),
     ProfiledRequest(TRIP_PAGE, lambda bench, server: trip_pages(server, bench.catalogue.size)),

@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from scripts.benchmark.comparison.contestants import run_generator
+from scripts.benchmark.comparison.scenarios import UNCACHED_SETTINGS
 from scripts.benchmark.comparison.suite import BUSY, TODAY, Report
 from scripts.benchmark.datasets import Catalogue, catalogue
 from scripts.benchmark.load.flood_plan import FloodPlan, Phase, PhaseResult
@@ -56,7 +57,7 @@ def measure(
         for kind in (VARIANTS[name] for name in variants):
             log = data / "flood.log"
             log.write_bytes(b"")
-            with api_server({**made.env, "ANSWER_CACHE_SECONDS": "0"}, log) as api:
+            with api_server({**made.env, **UNCACHED_SETTINGS}, log) as api:
                 flooding = Flooding(data, made, api, log)
                 flooding.run(Phase(seconds=WARM_UP_SECONDS, clients=CLIENTS))
                 with _circumstances(kind, data):

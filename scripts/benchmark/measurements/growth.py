@@ -11,7 +11,7 @@ from rich.table import Table
 from core import clients
 from scripts.benchmark.comparison.bench import DISTINCT_SEARCHES, SEED
 from scripts.benchmark.comparison.contestants import Contestant, Result, generate, run_comparison
-from scripts.benchmark.comparison.scenarios import SERVICE, recommendations
+from scripts.benchmark.comparison.scenarios import SERVICE, UNCACHED_SETTINGS, recommendations
 from scripts.benchmark.comparison.suite import BUSY, ELASTICSEARCH_WARM_UP_SECONDS, TODAY, Report
 from scripts.benchmark.datasets import Catalogue, catalogue, clear_outbox
 from scripts.benchmark.load.workload import searches
@@ -58,7 +58,7 @@ def measure(data: Path, sizes: Sequence[int], rate: int, seconds: float, report:
 
 
 def _measure(data: Path, made: Catalogue, rate: int, seconds: float, report: Report) -> Growth:
-    uncached = {**made.env, "ANSWER_CACHE_SECONDS": "0"}
+    uncached = {**made.env, **UNCACHED_SETTINGS}
     with api_server(uncached, data / "api.log") as api, worker_process(made.env, data / "freshness.log") as sync:
         report("  uncached searches")
         mix = _closed_loop(recommendations(api, searches(made.ids, DISTINCT_SEARCHES, SEED)), seconds)
