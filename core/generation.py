@@ -18,7 +18,7 @@ local information = redis.pcall('INFO', 'server')
 local server = type(information) == 'string' and string.match(information, 'run_id:(%w+)') or '{UNKNOWN_SERVER}'
 local stored = redis.call('GET', KEYS[1]) or '0'
 if not string.match(stored, '^-?%d+$') or #stored > {MAX_DIGITS} then
-  return stored
+  return ''
 end
 local counter, known = tonumber(stored), tonumber(ARGV[1])
 if server ~= redis.call('GET', KEYS[2]) or counter < known then
@@ -29,10 +29,12 @@ end
 redis.call('SET', KEYS[2], server)
 return string.format('%.0f', counter)
 """
-"""Return the counter. If its past is uncertain, because another server process responds than the one that counted last
-(Redis restarted, failed over or was restored) or the counter is below a number that was seen, it first leaps to the
-clock, beyond all numbers that were ever used: entries with such numbers are then outdated in every process. It always
-writes: of a Redis that refuses writes (full, without the replicas that it should have) the counter says nothing."""
+"""Return the counter, or an empty text if it is no number that was counted to.
+
+If its past is uncertain, because another server process responds than the one that counted last (Redis restarted,
+failed over or was restored) or the counter is below a number that was seen, it first leaps to the clock, beyond all
+numbers that were ever used: entries with such numbers are then outdated in every process. It always writes: of a Redis
+that refuses writes (full, without the replicas that it should have) the counter says nothing."""
 
 
 async def current_generation(redis: Redis, known: int = 0) -> int:
@@ -42,7 +44,4 @@ async def current_generation(redis: Redis, known: int = 0) -> int:
     """
     keys = (redis_key(redis, GENERATION_COUNTER), redis_key(redis, GENERATION_SERVER))
     keys_and_arguments: tuple[Any, ...] = (*keys, known)
-    counter = await redis.eval(SCRIPT, 2, *keys_and_arguments)  # type: ignore[misc]
-    if len(counter) > MAX_DIGITS:
-        raise ValueError(f"The counter of changes has {len(counter)} digits; nothing has counted that far.")
-    return int(counter)
+    return int(await redis.eval(SCRIPT, 2, *keys_and_arguments))  # type: ignore[misc]
