@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.cache.redis_store import PREFIX
 from core.configuration.settings import Settings
 from indexer.rebuild.reindex import reindex
 from schemas.redis_keys import TRACKING_STREAM
@@ -159,8 +160,11 @@ async def test_requests_of_visitors_are_answered_and_are_not_cached(
     await redis.flushdb()
     plan = replace(requests(service, SAMPLE).plan, requests=20, seconds=0, concurrency=4, warm_up=False)
     assert (await asyncio.to_thread(generate, plan)).errors == 0
-    cached = [key async for key in redis.scan_iter("smarttrip:cache:*")]
-    assert len(cached) == (0 if requests is event_batches else 20)
+    cached = [key async for key in redis.scan_iter(f"{PREFIX}*")]
+    # The pages of a list share its total.
+    totals = [key for key in cached if key.startswith(f"{PREFIX}total:".encode())]
+    assert len(totals) == (1 if requests is lists else 0)
+    assert len(cached) - len(totals) == (0 if requests is event_batches else 20)
 
 
 async def test_session_starts_and_mix_are_answered(service: Server, mix: Sequence[dict[str, Any]]) -> None:
