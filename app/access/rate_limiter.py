@@ -110,7 +110,7 @@ class RateLimiter:
         asked_at = monotonic()
         result = self._refusals.find((group, client), cost, asked_at)
         if result is None:
-            result = await self._ask_redis(group, client, network, cost)
+            result = await self._count_in_redis(group, client, network, cost)
             if result is None:
                 FAILURES.inc()
                 _decisions[group, "unlimited"].inc()
@@ -122,10 +122,10 @@ class RateLimiter:
             REJECTED.labels(group).inc()
         return result
 
-    async def _ask_redis(
+    async def _count_in_redis(
         self, group: RateLimitGroup, client: str, network: str | None, cost: int
     ) -> RateLimitResult | None:
-        """Count a request in Redis; None if Redis fails."""
+        """Count a request in Redis; return whether it is allowed, or None if Redis fails."""
         names = (client,) if network is None else (client, network)
         keys = [f"{self._prefix}:{group}:{name}" for name in names]
         limits = self._limits[group, network is not None]

@@ -40,7 +40,7 @@ class RecentRefusals:
         if now - refusal.at >= refusal.seconds:
             del self._by_client[client]
             return None
-        return refusal.result.later(now - refusal.at, cost)
+        return refusal.result.advance(now - refusal.at, cost)
 
     def add(self, client: LimitedClient, cost: int, at: float, result: RateLimitResult) -> None:
         """Remember the result of a request that was refused; `at` is the time before Redis was asked."""

@@ -34,7 +34,7 @@ class SlidingWindow(Struct, frozen=True):
 
     @property
     def wait(self) -> float:
-        """Seconds until one more request of this cost fits."""
+        """Return the seconds until one more request of this cost fits."""
         allowed = self.limit - self.cost
         if self.used <= allowed:
             return 0
@@ -58,8 +58,8 @@ class RateLimitResult(Struct, frozen=True):
     def retry_after(self) -> int:
         return max(1, ceil(max(window.wait for window in self.windows)))
 
-    def later(self, seconds: float, cost: int) -> "RateLimitResult":
-        """Return the result for a request of this cost so many seconds later, in the same fixed windows."""
+    def advance(self, seconds: float, cost: int) -> "RateLimitResult":
+        """Return the result of a request of this cost so many seconds later, in the same fixed windows."""
         windows = [replace(window, since=window.since + seconds, cost=cost) for window in self.windows]
         return RateLimitResult(self.allowed, windows, self.policy)
 

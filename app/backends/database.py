@@ -89,7 +89,10 @@ class ReadSession(AsyncSession):
 
     @_with_fallback
     async def run(self, read: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
-        """Return what `read`, which has no other effects, finds on the session's connection."""
+        """Call `read` with the session's connection, and return its result.
+
+        It must have no other effects, since it may be repeated.
+        """
         return await read(await AsyncSession.connection(self))
 
     connection = _with_fallback(AsyncSession.connection)

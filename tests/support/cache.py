@@ -82,7 +82,7 @@ async def simulated_process(redis: Redis, *, replica_lag_seconds: float = 0.0) -
         await resilient._pipeline.close()
 
 
-async def changed(redis: Redis, kind: str, *processes: SimulatedProcess) -> None:
+async def apply_change(redis: Redis, kind: str, *processes: SimulatedProcess) -> None:
     """Publish a change and wait until all processes have applied it."""
     assert await publish(redis, [kind])
     generation = int(await redis.get("smarttrip:generation") or 0)

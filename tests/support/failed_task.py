@@ -10,7 +10,7 @@ class Data:
     """Takes the place of what a request has made."""
 
 
-async def freed_with_its_task(fail: Callable[[Data], Coroutine[Any, Any, None]], error: type[Exception]) -> bool:
+async def is_freed_with_its_task(fail: Callable[[Data], Coroutine[Any, Any, None]], error: type[Exception]) -> bool:
     """Return whether the argument of a task that fails with the error is freed once nobody knows the task."""
     data = Data()
     kept = weakref.ref(data)

@@ -13,8 +13,8 @@ def windows(draw: st.DrawFn) -> SlidingWindow:
     return SlidingWindow(limit, seconds, before, current, since=draw(st.floats(0, seconds, exclude_max=True)))
 
 
-def after(window: SlidingWindow, seconds: float) -> SlidingWindow:
-    """The same window later, without requests in between."""
+def advance(window: SlidingWindow, seconds: float) -> SlidingWindow:
+    """Return the window so many seconds later, without requests in between."""
     passed = window.since + seconds
     ended, since = divmod(passed, window.seconds)
     if ended == 0:

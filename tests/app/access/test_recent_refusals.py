@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from app.access.recent_refusals import MAX_CLIENTS, MAX_SECONDS, RecentRefusals
 from app.access.sliding_window import RateLimitResult, SlidingWindow
-from tests.support.sliding_windows import after, windows
+from tests.support.sliding_windows import advance, windows
 
 CLIENT = ("events", "address:192.0.2.1")
 FULL = RateLimitResult(False, [SlidingWindow(limit=5, seconds=60, previous=0, current=5, since=10)])
@@ -32,7 +32,7 @@ def test_request_is_refused_only_while_it_does_not_fit(
     refusals = RecentRefusals()
     refusals.add(CLIENT, cost, 100.0, RateLimitResult(False, several))
     found = refusals.find(CLIENT, next_cost, 100.0 + seconds)
-    later = [after(window, seconds) for window in several]
+    later = [advance(window, seconds) for window in several]
     if found is not None:
         assert not all(fits(window, next_cost) for window in later)
         assert [(window.previous, window.current) for window in found.windows] == [
@@ -70,13 +70,8 @@ def test_retry_after_is_that_of_the_request() -> None:
     refusals.add(CLIENT, 1, 100.0, FULL)
     found = refusals.find(CLIENT, 5, 100.5)
     assert found is not None
-    assert found.retry_after == after_full(5, 0.5)
-
-
-def after_full(cost: int, seconds: float) -> int:
-    """Return how long a request of this cost waits, so many seconds after the refusal."""
-    window = replace(after(FULL.windows[0], seconds), cost=cost)
-    return RateLimitResult(False, [window]).retry_after
+    window = replace(advance(FULL.windows[0], 0.5), cost=5)
+    assert found.retry_after == RateLimitResult(False, [window]).retry_after
 
 
 def test_refusals_of_many_clients_are_bounded() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.access.sliding_window import RateLimitResult, SlidingWindow
-from tests.support.sliding_windows import after, windows
+from tests.support.sliding_windows import advance, windows
 
 
 @given(windows())
@@ -16,16 +16,16 @@ def test_request_fits_if_and_only_if_some_remain(window: SlidingWindow) -> None:
 
 @given(windows())
 def test_request_fits_after_the_wait(window: SlidingWindow) -> None:
-    assert after(window, ceil(window.wait)).remaining >= 1
+    assert advance(window, ceil(window.wait)).remaining >= 1
 
 
 @given(windows())
 def test_no_request_fits_before_the_wait(window: SlidingWindow) -> None:
     if window.wait > 0.002:
-        assert after(window, window.wait - 0.001).remaining == 0
+        assert advance(window, window.wait - 0.001).remaining == 0
 
 
 @given(st.lists(windows(), min_size=1, max_size=3))
 def test_retry_after_satisfies_every_window(several: list[SlidingWindow]) -> None:
     result = RateLimitResult(allowed=False, windows=several)
-    assert all(after(window, result.retry_after).remaining >= 1 for window in several)
+    assert all(advance(window, result.retry_after).remaining >= 1 for window in several)

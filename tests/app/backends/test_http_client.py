@@ -10,7 +10,7 @@ import pytest
 from app.backends.http_client import HttpClient, HttpConnection, HttpResponse, request
 from core.concurrency.stall_detector import ServerStalledError
 from tests.support.eventually import eventually
-from tests.support.failed_task import Data, freed_with_its_task
+from tests.support.failed_task import Data, is_freed_with_its_task
 
 FOUND = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfound"
 LAST = b"HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 4\r\n\r\nlast"
@@ -61,7 +61,7 @@ class Server:
 
     @property
     def requests(self) -> list[int]:
-        """How many came over each connection."""
+        """Return the number of requests of each connection."""
         return [len(conversation.requests) for conversation in self.conversations]
 
 
@@ -69,7 +69,7 @@ class Server:
 async def server(
     script: Callable[[Conversation], Awaitable[None]], *, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[tuple[Server, str]]:
-    """And its address without the scheme."""
+    """Run a server that follows the script, and yield it with its address, without the scheme."""
     served = Server(script)
     listening = await asyncio.start_server(served.serve, "127.0.0.1", 0, ssl=tls)
     try:
@@ -302,7 +302,7 @@ async def test_connection_that_breaks_keeps_no_error() -> None:
 
     server = await asyncio.start_server(Server(hang_up).serve, "127.0.0.1", 0)
     connection = await HttpConnection.open(*server.sockets[0].getsockname())
-    assert await freed_with_its_task(ask, OSError)
+    assert await is_freed_with_its_task(ask, OSError)
     server.close()
 
 

@@ -14,7 +14,7 @@ from app.http.errors import ApiError, not_found
 from core import clients
 from core.errors import BackendUnavailableError
 from indexer.invalidation_publisher import publish
-from tests.support.cache import COUNTRY, FakeLoader, SimulatedProcess, changed, redis_store, simulated_process
+from tests.support.cache import COUNTRY, FakeLoader, SimulatedProcess, apply_change, redis_store, simulated_process
 from tests.support.eventually import eventually
 from tests.support.fault_proxy import FaultProxy, Mode
 
@@ -68,7 +68,7 @@ async def test_change_of_another_kind_invalidates_nothing(
 ) -> None:
     loader = FakeLoader()
     await one.text(loader)
-    await changed(redis, "guide", one, other)
+    await apply_change(redis, "guide", one, other)
     await one.text(loader)
     await other.text(loader)
     assert loader.calls == 1
@@ -79,7 +79,7 @@ async def test_load_before_a_change_is_not_used_after_it(redis: Redis, one: Simu
     loader.gate.clear()
     slow = asyncio.create_task(one.text(loader))
     await eventually(lambda: loader.calls == 1)
-    await changed(redis, "country", one)
+    await apply_change(redis, "country", one)
 
     quick = FakeLoader(text="after")
     assert await one.text(quick) == "after"
@@ -95,7 +95,7 @@ async def test_slow_load_does_not_replace_a_newer_entry(
     loader.gate.clear()
     slow = asyncio.create_task(one.text(loader))
     await eventually(lambda: loader.calls == 1)
-    await changed(redis, "country", one, other)
+    await apply_change(redis, "country", one, other)
     quick = FakeLoader(text="after")
     assert await other.text(quick) == "after"
     loader.gate.set()
@@ -174,9 +174,9 @@ async def test_body_is_not_current_while_commands_to_redis_fail(redis: Redis, pr
 async def test_body_is_not_current_after_a_change(redis: Redis, one: SimulatedProcess) -> None:
     loader = FakeLoader()
     await one.get(loader)
-    await changed(redis, "guide", one)
+    await apply_change(redis, "guide", one)
     assert one.cache.has_current("key", COUNTRY)
-    await changed(redis, "country", one)
+    await apply_change(redis, "country", one)
     assert not one.cache.has_current("key", COUNTRY)
     loader.error = BackendUnavailableError(DATABASE_LABEL)
     assert (await one.get(loader)).stale
@@ -186,7 +186,7 @@ async def test_body_is_not_current_after_a_change(redis: Redis, one: SimulatedPr
 async def test_not_found_is_not_cached(redis: Redis, one: SimulatedProcess) -> None:
     loader = FakeLoader()
     await one.get(loader)
-    await changed(redis, "country", one)
+    await apply_change(redis, "country", one)
     loader.error = not_found("Country")
     for _ in range(2):
         with pytest.raises(ApiError, match="Country not found"):
@@ -233,7 +233,7 @@ async def test_lock_of_a_dead_process_is_waited_for_briefly(redis: Redis, one: S
 
 async def test_bodies_expire_soon_after_a_change(redis: Redis) -> None:
     async with simulated_process(redis, replica_lag_seconds=60) as process:
-        await changed(redis, "country", process)
+        await apply_change(redis, "country", process)
         await process.get(FakeLoader(), ttl=3600)
         async with redis_store(redis) as store:
             _, entry = await store.lock_and_get("key", 0, 0)
@@ -244,7 +244,7 @@ async def test_bodies_expire_soon_after_a_change(redis: Redis) -> None:
 async def test_body_whose_load_began_soon_after_a_change_expires_soon(redis: Redis) -> None:
     seconds = 0.5
     async with simulated_process(redis, replica_lag_seconds=seconds) as process:
-        await changed(redis, "country", process)
+        await apply_change(redis, "country", process)
         loader = FakeLoader()
         loader.gate.clear()
         getting = asyncio.create_task(process.get(loader, ttl=3600))

@@ -9,14 +9,14 @@ from app.backends.labels import DATABASE_LABEL
 from app.cache import response_cache
 from app.cache.response_cache import STALE_SECONDS
 from core.errors import BackendUnavailableError
-from tests.support.cache import FakeLoader, SimulatedProcess, changed, simulated_process
+from tests.support.cache import FakeLoader, SimulatedProcess, apply_change, simulated_process
 from tests.support.eventually import eventually
 
 
 async def test_stale_body_is_served_when_loading_fails(redis: Redis, one: SimulatedProcess) -> None:
     loader = FakeLoader()
     fresh = await one.get(loader)
-    await changed(redis, "country", one)
+    await apply_change(redis, "country", one)
     loader.error = BackendUnavailableError(DATABASE_LABEL)
     stale = await one.get(loader)
     assert (stale.identity, stale.stale, fresh.stale) == (fresh.identity, True, False)
@@ -25,7 +25,7 @@ async def test_stale_body_is_served_when_loading_fails(redis: Redis, one: Simula
 async def test_stale_body_of_another_process_is_served(redis: Redis, one: SimulatedProcess) -> None:
     loader = FakeLoader()
     await one.get(loader)
-    await changed(redis, "country", one)
+    await apply_change(redis, "country", one)
     loader.error = BackendUnavailableError(DATABASE_LABEL)
     async with simulated_process(redis) as late:
         stale = await late.get(loader)
@@ -38,7 +38,7 @@ async def test_stale_body_becomes_fresh_once_another_process_loads_an_equal_one(
     monkeypatch.setattr(response_cache, "STALE_SECONDS", 0.05)
     loader = FakeLoader()
     await one.get(loader)
-    await changed(redis, "country", one, other)
+    await apply_change(redis, "country", one, other)
     loader.error = BackendUnavailableError(DATABASE_LABEL)
     assert (await one.get(loader)).stale
     loader.error = None
@@ -53,7 +53,7 @@ async def test_stale_body_becomes_fresh_once_another_process_loads_an_equal_one(
 async def test_failed_load_is_not_retried_by_every_request(redis: Redis, one: SimulatedProcess) -> None:
     loader = FakeLoader()
     await one.get(loader)
-    await changed(redis, "country", one)
+    await apply_change(redis, "country", one)
     loader.error = BackendUnavailableError(DATABASE_LABEL)
     began = time.monotonic()
     for _ in range(50):

@@ -20,7 +20,7 @@ from tests.support.fault_proxy import FaultProxy, Mode
 
 @pytest.fixture
 async def process(proxy: FaultProxy, redis: Redis) -> AsyncIterator[SimulatedProcess]:
-    """A process whose connection to Redis can be cut."""
+    """Yield a process whose connection to Redis can be cut."""
     async with clients.redis(proxy.url) as client, simulated_process(client) as process:
         yield process
 

@@ -1,3 +1,4 @@
+from concurrent.futures import Future
 from time import monotonic
 from typing import cast
 
@@ -10,15 +11,6 @@ TUNING = AdmissionTuning()
 ON_TIME, LATE = 0.0, 2 * TUNING.late_seconds
 MANY = TUNING.min_concurrency + 20
 """Requests finished in a moment, more than the lowest limit."""
-
-
-class Request:
-    """A task of a request."""
-
-    is_done = False
-
-    def done(self) -> bool:
-        return self.is_done
 
 
 class Clock:
@@ -41,10 +33,10 @@ def clock() -> Clock:
 
 def fill(admission: AdmissionController) -> int:
     """Add requests until one is rejected, and return how many were admitted."""
-    in_flight = cast(set[Request], admission.server_state.tasks)
+    in_flight = cast(set[Future[None]], admission.server_state.tasks)
     before = len(in_flight)
     while admission.can_admit():
-        in_flight.add(Request())
+        in_flight.add(Future())
     return len(in_flight) - before
 
 
@@ -109,9 +101,9 @@ def test_slow_process_admits_min_concurrency(clock: Clock) -> None:
 def test_finished_requests_do_not_count_until_they_are_removed(clock: Clock) -> None:
     clock.tick(LATE)
     assert fill(clock.admission) == TUNING.min_concurrency
-    finished = [*cast(set[Request], clock.admission.server_state.tasks)][:10]
+    finished = [*cast(set[Future[None]], clock.admission.server_state.tasks)][:10]
     for request in finished:
-        request.is_done = True
+        request.set_result(None)
     assert fill(clock.admission) == len(finished)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from core.concurrency.stall_detector import StallDetector
 from core.concurrency.time_limit import time_limit
-from tests.support.failed_task import Data, freed_with_its_task
+from tests.support.failed_task import Data, is_freed_with_its_task
 
 
 async def never() -> None:
@@ -36,7 +36,7 @@ async def test_error_of_a_task_keeps_nothing_that_waited_for_the_limit() -> None
         except TimeoutError:
             raise LookupError from None
 
-    assert await freed_with_its_task(fail, LookupError)
+    assert await is_freed_with_its_task(fail, LookupError)
 
 
 async def test_error_of_a_task_keeps_nothing_that_waited_for_a_server() -> None:
@@ -49,4 +49,4 @@ async def test_error_of_a_task_keeps_nothing_that_waited_for_a_server() -> None:
         except OSError as error:
             raise LookupError from error
 
-    assert await freed_with_its_task(fail, LookupError)
+    assert await is_freed_with_its_task(fail, LookupError)
